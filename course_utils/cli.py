@@ -1,0 +1,354 @@
+"""The ``course`` command: one thin function per verb."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from .cli_workflow import workflow_command
+from .errors import CourseError
+
+app = typer.Typer(
+    name="course",
+    help="Build, run and prove the MLflow course. `course VERB --help` shows an example for each verb.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+)
+
+Notebooks = Annotated[
+    list[str] | None, typer.Argument(help="Numbers (3), names (03_mlflow_basics), kinds (solutions) or paths.")
+]
+Jobs = Annotated[
+    int | None, typer.Option("--jobs", "-j", min=1, show_default="one per core", help="Notebooks at once.")
+]
+
+
+Cold = Annotated[bool, typer.Option("--cold", help="Start each kernel as an ordinary process (slower).")]
+
+
+def _root() -> Path:
+    """Return the checkout that the current folder or this package lies in."""
+    for start in (Path.cwd(), Path(__file__).resolve().parent):
+        for folder in (start, *start.parents):
+            if (folder / "source" / "lectures").is_dir() and (folder / "course_utils").is_dir():
+                return folder
+    raise CourseError("No checkout of the course is here: there is no folder with source/lectures. Go to your clone.")
+
+
+def _jobs(jobs: int | None) -> int:
+    from .runner.pool import default_workers
+
+    return jobs or default_workers()
+
+
+@app.callback()
+def course() -> None:
+    """Build, run and prove the MLflow course."""
+
+
+@app.command()
+def build(
+    notebooks: Notebooks = None,
+    check: Annotated[
+        bool, typer.Option("--check", help="Execute nothing; name what is stale and exit with 1.")
+    ] = False,
+    force: Annotated[bool, typer.Option("--force", help="Build again what is up to date, too.")] = False,
+    jobs: Jobs = None,
+    cold: Cold = False,
+) -> None:
+    """Build notebooks, solutions and exercises from [bold]source/[/bold].
+
+    Example: [cyan]course build 03[/cyan] executes lecture 03 and its homework when their text has changed.
+    """
+    from .runner import build as builder
+    from .runner import contents
+    from .runner.console import Ticker, failures_table
+    from .runner.source import pages, select
+
+    root = _root()
+    everything = pages(root)
+    chosen = select(everything, notebooks or [])
+    if check:
+        stale = builder.find_stale(chosen, everything)
+        lines = [f"{item.page.label} {item.reason}" for item in stale]
+        lines += [f"{path.relative_to(root)} is not what the lectures say" for path in contents.stale_pages(root)]
+        for line in lines:
+            typer.echo(line)
+        if lines:
+            typer.echo(f"{len(lines)} stale, of {len(chosen)} notebooks. Run `course build` and commit the result.")
+            raise typer.Exit(1)
+        typer.echo(f"{len(chosen)} notebooks are what their sources build.")
+        return
+    stale = builder.find_stale(chosen, everything, force)
+    with Ticker(sum(item.needs_run for item in stale), "Building") as ticker:
+        written, failed = builder.build(root, chosen, workers=_jobs(jobs), force=force, cold=cold, on_progress=ticker)
+    for page in written:
+        typer.echo(f"built {page.label}")
+    for path in contents.write_pages(root):
+        typer.echo(f"wrote {path.relative_to(root)}")
+    failures_table(failed)
+    typer.echo(f"{len(written)} built, {len(failed)} failed, {len(chosen) - len(written) - len(failed)} up to date.")
+    if failed:
+        raise typer.Exit(1)
+
+
+@app.command()
+def run(
+    notebooks: Notebooks = None,
+    parameter: Annotated[
+        list[str] | None,
+        typer.Option(
+            "-p", "--parameter", metavar="NAME VALUE", help="Value of a papermill parameter; repeat for more."
+        ),
+    ] = None,
+    jobs: Jobs = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Folder of the batch (default: runs/TIME).")
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the newest batch, or that of --output.")] = False,
+    cell_timeout: Annotated[int, typer.Option(min=1, help="Seconds that one cell may take.")] = 120,
+    timeout: Annotated[int, typer.Option(min=1, help="Seconds that one notebook may take.")] = 600,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the outcomes as JSON on stdout.")] = False,
+    cold: Cold = False,
+) -> None:
+    """Run lectures and solutions as one papermill batch, several at once, with a report.
+
+    Example: [cyan]course run 03 11 -p n_rows 500 -j 2[/cyan]
+    """
+    import json
+
+    from .runner import batch as batches
+    from .runner.console import Ticker, failures_table, outcome_table
+
+    root = _root()
+    parameters = _parameters(parameter or [])
+    if resume:
+        folder = output.absolute() if output else batches.latest_folder(root)
+        if notebooks or parameters:
+            raise CourseError("--resume takes notebooks and parameters from the batch itself; leave them out.")
+        job = batches.load(folder)
+    else:
+        folder = output.absolute() if output else batches.new_folder(root)
+        chosen = _notebooks(root, notebooks or [])
+        job = batches.Batch(folder, chosen, parameters, cell_timeout, timeout)
+    with Ticker(len(job.notebooks), "Running") as ticker:
+        outcomes = batches.run(job, root, workers=_jobs(jobs), resume=resume, cold=cold, on_progress=ticker)
+    failed = batches.failed(outcomes)
+    if as_json:
+        typer.echo(json.dumps([o.as_dict() for o in outcomes], indent=1))
+    else:
+        outcome_table(outcomes)
+        failures_table(failed)
+        shown = folder.relative_to(Path.cwd()) if folder.is_relative_to(Path.cwd()) else folder
+        typer.echo(f"report: {shown / 'index.html'}")
+        typer.echo(f"its runs in the UI: course ui --home {shown}")
+    if any(o.status == "interrupted" for o in failed):
+        typer.echo(f"Stopped. Go on with: course run --resume -o {folder}", err=True)
+        raise typer.Exit(130)
+    if failed:
+        raise typer.Exit(1)
+
+
+def _parameters(given: list[str]) -> dict[str, str]:
+    """Split NAME=VALUE (`main` joins NAME VALUE, papermill's form, which Typer cannot read)."""
+    parameters = {}
+    for text in given:
+        name, equals, value = text.partition("=")
+        if not equals:
+            raise CourseError(f"-p {text!r} has no value. Write -p NAME VALUE, for example -p seed 7.")
+        # Notebooks run in a folder of their own; a file is meant as seen from here.
+        parameters[name.strip()] = str(Path(value).absolute()) if Path(value).is_file() else value
+    return parameters
+
+
+def _notebooks(root: Path, wanted: list[str]) -> dict[str, Path]:
+    """Return label → file: pages of the series, or any other notebook file that `wanted` names."""
+    from .runner.source import pages, select
+
+    series = [page for page in pages(root) if page.executed]
+    others = [
+        Path(entry)
+        for entry in wanted
+        if entry.endswith(".ipynb") and not any(Path(entry).resolve() == page.path.resolve() for page in pages(root))
+    ]
+    named = [entry for entry in wanted if Path(entry) not in others]
+    chosen = {page.label: page.path for page in (select(series, named) if named or not others else [])}
+    for path in others:
+        if not path.is_file():
+            raise CourseError(f"There is no notebook {path}. A relative path starts at {Path.cwd()}.")
+        label = f"other/{path.name}"
+        if label in chosen:
+            raise CourseError(
+                f"Two notebooks are called {path.name}; their outputs would overwrite each other. Rename one of them."
+            )
+        chosen[label] = path.absolute()
+    return chosen
+
+
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def test(
+    context: typer.Context,
+    jobs: Jobs = None,
+) -> None:
+    """Run every test and compare every notebook's outputs with a fresh run; further words go to pytest.
+
+    Example: [cyan]course test notebooks/03_mlflow_basics.ipynb[/cyan] compares one lecture.
+    """
+    from .runner.proof import run_tests
+
+    raise typer.Exit(run_tests(_root(), context.args, _jobs(jobs)))
+
+
+@app.command()
+def ui(
+    home: Annotated[Path | None, typer.Option(help="Folder of another store, for example that of a batch.")] = None,
+    port: Annotated[int, typer.Option(min=1, max=65535, help="First port to try.")] = 5001,
+) -> None:
+    """Open the MLflow UI on the course store, on this machine only; Ctrl-C stops it.
+
+    Example: [cyan]course ui --home runs/2026-11-21_101500[/cyan]
+    """
+    from .runner.serve import serve_ui
+
+    raise typer.Exit(serve_ui(home, port))
+
+
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def lab(context: typer.Context) -> None:
+    """Open JupyterLab on lecture 00; further words go to JupyterLab.
+
+    Example: [cyan]course lab --no-browser[/cyan]
+    """
+    from .runner.serve import serve_lab
+
+    raise typer.Exit(serve_lab(_root(), context.args))
+
+
+@app.command()
+def doctor() -> None:
+    """Check this machine, one line per thing: Python, packages, kernel, store, ports, notebooks.
+
+    Example: [cyan]course doctor[/cyan]
+    """
+    from .runner.doctor import examine
+
+    findings = examine(_root())
+    for finding in findings:
+        typer.echo(f"{'OK  ' if finding.ok else 'FAIL'} {finding.what}: {finding.detail}")
+    if not all(finding.ok for finding in findings):
+        raise typer.Exit(1)
+
+
+@app.command()
+def grade(
+    submissions: Annotated[Path, typer.Argument(help="Folder with the notebooks (or stores) that learners handed in.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="CSV to write.")] = Path("grades.csv"),
+    homework: Annotated[str | None, typer.Option(help="Number, when file names do not begin with it.")] = None,
+    store_only: Annotated[
+        bool, typer.Option("--store-only", help="Read submitted mlflow.db files; run nobody's code.")
+    ] = False,
+    seed: Annotated[
+        int | None, typer.Option(help="Data seed (default: 4242; with --store-only 0, the learners').")
+    ] = None,
+    jobs: Jobs = None,
+    timeout: Annotated[int, typer.Option(min=1, help="Seconds that one submission may take.")] = 120,
+    cell_timeout: Annotated[int, typer.Option(min=1, help="Seconds that one cell may take.")] = 30,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Grade again what an earlier call has graded.")] = False,
+) -> None:
+    """Grade a folder of submissions, each in a limited process under another data seed.
+
+    Example: [cyan]course grade handed-in/ -o grades.csv[/cyan]
+    """
+    from .homework import grading, sandbox
+    from .runner.console import Ticker
+    from .runner.execute import Outcome
+    from .runner.warm import template
+
+    found = grading.find(submissions, homework, store_only)
+    limits = sandbox.Limits(wall=timeout, cpu=timeout)
+    if not store_only:
+        typer.echo(sandbox.describe(sandbox.bubblewrap()), err=True)
+    with _store_template(template(_root())), Ticker(len(found), "Grading") as ticker:
+
+        def tell(row: grading.Grade) -> None:
+            ticker([], Outcome(row.submission, f"{row.points:g} of {row.of:g} ({row.status})", row.seconds))
+
+        chosen = seed if seed is not None else (0 if store_only else 4242)
+        grades = grading.grade(
+            found,
+            output,
+            seed=chosen,
+            workers=_jobs(jobs),
+            limits=limits,
+            cell_timeout=cell_timeout,
+            fresh=fresh,
+            on_row=tell,
+        )
+    written = [output, *grading.write_mistakes(output, grades)]
+    typer.echo(f"{len(grades)} submissions graded, data seed {chosen}: {', '.join(map(str, written))}")
+
+
+@contextlib.contextmanager
+def _store_template(path: Path) -> Iterator[None]:
+    """Make the empty store that each submission gets a copy of."""
+    import os
+
+    from . import store
+
+    if not path.exists():
+        path.parent.mkdir(exist_ok=True)
+        store.create(f"sqlite:///{path}")
+    os.environ["COURSE_STORE_TEMPLATE"] = str(path)
+    try:
+        yield
+    finally:
+        os.environ.pop("COURSE_STORE_TEMPLATE", None)
+
+
+@app.command()
+def progress() -> None:
+    """Show your homework: attempts, hints and points of each task you have tried.
+
+    Example: [cyan]course progress[/cyan]
+    """
+    from .homework.attempts import progress_table
+
+    typer.echo(progress_table())
+
+
+app.command("workflow")(workflow_command)
+
+
+def _join_parameters(words: list[str]) -> list[str]:
+    """Turn ``-p NAME VALUE`` into ``-p NAME=VALUE``."""
+    joined, rest = [], list(words)
+    while rest:
+        word = rest.pop(0)
+        joined.append(word)
+        if word in ("-p", "--parameter") and len(rest) >= 2 and "=" not in rest[0]:
+            joined.append(f"{rest.pop(0)}={rest.pop(0)}")
+    return joined
+
+
+def main() -> None:
+    """Run the command; a user's mistake is one message on stderr and exit code 2."""
+    words = sys.argv[1:]
+    try:
+        app(args=_join_parameters(words) if words[:1] == ["run"] else words)
+    except CourseError as error:
+        typer.echo(f"Error: {error}", err=True)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        typer.echo("Stopped.", err=True)
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()

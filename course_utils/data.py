@@ -1,0 +1,420 @@
+"""Data sets and splits: the churn company's customers, synthetic and bundled real sets, and a learner's own file."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from sklearn import datasets as sklearn_datasets
+from sklearn.datasets import make_classification
+from sklearn.model_selection import train_test_split
+
+from .errors import CourseError
+
+#: Name of the label column of the churn data: 1.0 for a customer who left within the next month, else 0.0.
+CHURN_TARGET = "churned"
+#: Real data sets that come with scikit-learn, so nothing is downloaded.
+BUNDLED = ("breast_cancer", "diabetes", "digits", "iris", "wine")
+
+_CONTRACTS = ("month-to-month", "one-year", "two-year")
+_INTERNET = ("fiber", "dsl", "none")
+_PAYMENT = ("card", "transfer", "check")
+
+
+@dataclass(frozen=True)
+class Split:
+    """Training and test rows of one data set.
+
+    Attributes
+    ----------
+    X_train, X_test
+        Features, shapes (n_train, n_features) and (n_test, n_features).
+    y_train, y_test
+        Labels 0 and 1, or numbers for a regression set.
+    name
+        Name of the data set.
+    classes
+        The labels as they were in the source, in the order of their codes; empty for regression.
+    digest
+        `digest` of all rows before the split.
+    """
+
+    X_train: pd.DataFrame
+    X_test: pd.DataFrame
+    y_train: pd.Series
+    y_test: pd.Series
+    name: str
+    classes: tuple
+    digest: str
+
+
+def course_seed(default: int = 0) -> int:
+    """Return the data seed of homework: ``COURSE_SEED`` when set (a grader sets another), else `default`.
+
+    Raises
+    ------
+    CourseError
+        When ``COURSE_SEED`` is not a whole number.
+    """
+    text = os.environ.get("COURSE_SEED", str(default))
+    try:
+        return int(text)
+    except ValueError:
+        raise CourseError(f"COURSE_SEED is {text!r}, which is not a whole number. Unset it, or give it one.") from None
+
+
+def digest(table: pd.DataFrame) -> str:
+    """Return the first 16 hex digits of the SHA-256 of *all* cells, column names and row order.
+
+    MLflow's own data set digest looks at a sample of at most 10,000 rows, so it can miss a change.
+    """
+    rows = pd.util.hash_pandas_object(table, index=False).to_numpy()
+    head = "\x1f".join(map(str, table.columns)).encode()
+    return hashlib.sha256(head + rows.tobytes()).hexdigest()[:16]
+
+
+def churn(n_rows: int = 2000, seed: int = 0, missing: float = 0.0) -> pd.DataFrame:
+    """Return customers of a telecom company that does not exist, drawn from a fixed model.
+
+    Parameters
+    ----------
+    n_rows
+        Number of customers.
+    seed
+        Seed of the draw; the same seed gives the same table.
+    missing
+        Share (0 to 1) of the values in ``tenure_months``, ``monthly_charges`` and ``data_gb`` that is missing.
+
+    Returns
+    -------
+    DataFrame, shape (n_rows, 10)
+        ``tenure_months`` (months), ``monthly_charges`` (euro), ``support_calls`` (in the last quarter),
+        ``data_gb`` (GB a month), ``senior`` (0.0/1.0), ``paperless`` (0.0/1.0), ``contract``, ``internet``,
+        ``payment`` (text) and the label ``churned`` (0.0/1.0). About one customer in four churns. Numbers are
+        floats, because an integer column cannot hold a missing value in MLflow's schema.
+    """
+    return _churn(np.random.default_rng(seed), n_rows, missing)
+
+
+def _churn(
+    rng: np.random.Generator,
+    n_rows: int,
+    missing: float = 0.0,
+    charges_shift: float = 0.0,
+    fiber_share: float = 0.45,
+    calls_effect: float = 0.55,
+    contract_effect: float = 1.0,
+) -> pd.DataFrame:
+    """Draw customers; the last four arguments move the data (drift) or the rule behind the label (concept drift)."""
+    contract = rng.choice(_CONTRACTS, n_rows, p=(0.55, 0.25, 0.20))
+    internet = rng.choice(_INTERNET, n_rows, p=(fiber_share, 0.80 - fiber_share, 0.20))
+    payment = rng.choice(_PAYMENT, n_rows, p=(0.40, 0.35, 0.25))
+    senior = (rng.random(n_rows) < 0.16).astype(float)
+    paperless = (rng.random(n_rows) < 0.6).astype(float)
+    tenure = np.clip(rng.gamma(1.6, 16.0, n_rows) + 8.0 * (contract == "two-year"), 1, 72).round()
+    base = np.select([internet == "fiber", internet == "dsl"], [75.0, 50.0], 22.0)
+    charges = np.clip(base + rng.normal(0, 9, n_rows) + charges_shift, 15, 160).round(2)
+    calls = rng.poisson(1.1 + 0.6 * (internet == "fiber"), n_rows).astype(float)
+    data_gb = np.where(internet == "none", 0.0, rng.gamma(3.0, 9.0, n_rows)).round(1)
+    score = (
+        -1.55
+        + contract_effect * (1.35 * (contract == "month-to-month") - 0.9 * (contract == "two-year"))
+        - 0.035 * tenure
+        + 0.021 * (charges - 55)
+        + calls_effect * (calls - 1.3)
+        + 0.35 * (payment == "check")
+        + 0.30 * senior
+    )
+    churned = (rng.random(n_rows) < 1 / (1 + np.exp(-score))).astype(float)
+    table = pd.DataFrame(
+        {
+            "tenure_months": tenure,
+            "monthly_charges": charges,
+            "support_calls": calls,
+            "data_gb": data_gb,
+            "senior": senior,
+            "paperless": paperless,
+            "contract": contract,
+            "internet": internet,
+            "payment": payment,
+            CHURN_TARGET: churned,
+        }
+    )
+    if missing:
+        for column in ("tenure_months", "monthly_charges", "data_gb"):
+            table.loc[rng.random(n_rows) < missing, column] = np.nan
+    return table
+
+
+def churn_split(n_rows: int = 2000, seed: int = 0, missing: float = 0.0, numeric: bool = False) -> Split:
+    """Return the churn customers split 75/25, stratified by label.
+
+    Parameters
+    ----------
+    n_rows, seed, missing
+        As in `churn`; the seed also splits.
+    numeric
+        Keep only the six numeric columns, for lectures that do not encode categories.
+    """
+    table = churn(n_rows, seed, missing)
+    if numeric:
+        table = table.select_dtypes("number")
+    return _split(table, CHURN_TARGET, "churn", test_size=0.25, seed=seed)
+
+
+def churn_stream(
+    n_weeks: int = 10, rows_per_week: int = 400, drift_week: int = 6, kind: str = "data", seed: int = 0
+) -> pd.DataFrame:
+    """Return weekly batches of customers in which something changes for good from `drift_week` on.
+
+    Parameters
+    ----------
+    n_weeks, rows_per_week
+        Number of weeks (numbered from 1) and customers in each.
+    drift_week
+        First week after the change; past `n_weeks` means no change.
+    kind
+        ``"data"``: prices rise by 14 euro and fiber spreads, the rule behind churn stays (data drift).
+        ``"concept"``: the inputs stay, but calls to support stop to matter and contracts bind less (concept drift).
+        ``"none"``: nothing changes.
+    seed
+        Seed of the draw.
+
+    Returns
+    -------
+    DataFrame, shape (n_weeks * rows_per_week, 11)
+        The columns of `churn` and ``week``.
+    """
+    changes = {
+        "none": {},
+        "data": {"charges_shift": 14.0, "fiber_share": 0.65},
+        "concept": {"calls_effect": -0.35, "contract_effect": -0.5},
+    }
+    if kind not in changes:
+        raise CourseError(f"kind is {kind!r}, which no stream has; use one of {', '.join(map(repr, changes))}.")
+    weeks = []
+    for week in range(1, n_weeks + 1):
+        rng = np.random.default_rng([seed, week])
+        batch = _churn(rng, rows_per_week, **(changes[kind] if week >= drift_week else {}))
+        weeks.append(batch.assign(week=week))
+    return pd.concat(weeks, ignore_index=True)
+
+
+def synthetic(
+    n_rows: int = 5000, n_features: int = 20, missing: float = 0.05, label_noise: float = 0.05, seed: int = 42
+) -> pd.DataFrame:
+    """Return a two-class table of numbers with missing values and wrong labels, as the complete workflow wants it.
+
+    Parameters
+    ----------
+    n_rows, n_features
+        Size; half of the features carry information, a quarter are combinations of them, the rest is noise.
+    missing
+        Share of all feature values that is missing.
+    label_noise
+        Share of labels that is drawn at random (``flip_y`` of ``sklearn.datasets.make_classification``).
+    seed
+        Seed of the draw.
+
+    Returns
+    -------
+    DataFrame, shape (n_rows, n_features + 1)
+        ``feature_00`` … and the label ``target`` (0 or 1).
+    """
+    X, y = make_classification(
+        n_samples=n_rows,
+        n_features=n_features,
+        n_informative=max(2, n_features // 2),
+        n_redundant=n_features // 4,
+        flip_y=label_noise,
+        class_sep=0.9,
+        random_state=seed,
+    )
+    rng = np.random.default_rng(seed)
+    X[rng.random(X.shape) < missing] = np.nan
+    table = pd.DataFrame(X, columns=[f"feature_{i:02d}" for i in range(n_features)])
+    return table.assign(target=y)
+
+
+def bundled(name: str) -> pd.DataFrame:
+    """Return a real data set that comes with scikit-learn; the label column is ``target``.
+
+    Parameters
+    ----------
+    name
+        One of `BUNDLED`. ``breast_cancer`` has two classes, ``diabetes`` is a regression set.
+    """
+    if name not in BUNDLED:
+        raise CourseError(f"There is no bundled data set {name!r}; choose one of {', '.join(BUNDLED)}.")
+    frame = getattr(sklearn_datasets, f"load_{name}")(as_frame=True).frame
+    return frame.rename(columns=lambda c: c.replace(" ", "_"))
+
+
+def read_table(path: str | Path) -> pd.DataFrame:
+    """Read a CSV or Parquet file.
+
+    Raises
+    ------
+    CourseError
+        When the file is missing, is neither CSV nor Parquet, cannot be parsed, or has no rows.
+    """
+    path = Path(path).expanduser()
+    if not path.is_file():
+        raise CourseError(f"There is no file {path}. Check the path; a relative one starts at {Path.cwd()}.")
+    readers = {".csv": pd.read_csv, ".parquet": pd.read_parquet}
+    reader = readers.get(path.suffix.lower())
+    if reader is None:
+        raise CourseError(
+            f"{path.name} ends in {path.suffix or 'nothing'!r}; the course reads .csv and .parquet files."
+        )
+    try:
+        table = reader(path)
+    except Exception as error:  # the parsers raise a dozen unrelated types
+        reason = " ".join(str(error).split())
+        raise CourseError(
+            f"{path.name} cannot be read as {path.suffix[1:].upper()}: {reason}. "
+            "Check that the file is whole, comma-separated and UTF-8."
+        ) from error
+    if table.empty:
+        raise CourseError(f"{path.name} has {table.shape[1]} columns and no rows, so nothing can be learned from it.")
+    return table
+
+
+def load_and_split_data(
+    source: str | Path = "synthetic",
+    target: str | None = None,
+    *,
+    n_rows: int = 5000,
+    n_features: int = 20,
+    missing: float = 0.05,
+    label_noise: float = 0.05,
+    test_size: float = 0.2,
+    seed: int = 42,
+) -> Split:
+    """Load a two-class data set, check it, and split it with the same share of each class in both parts.
+
+    Parameters
+    ----------
+    source
+        ``"synthetic"``, ``"churn"``, ``"breast_cancer"``, or the path of a CSV or Parquet file.
+    target
+        Column to predict; needed for a file, ``"target"`` for the others.
+    n_rows, n_features, missing, label_noise
+        For ``"synthetic"`` (all four) and ``"churn"`` (rows and missing).
+    test_size
+        Share of the rows in the test part.
+    seed
+        Seed of draw and split.
+
+    Returns
+    -------
+    Split
+        Labels as 0 and 1; the class that sorts last (or ``True``, ``"yes"``) is 1, see ``Split.classes``.
+
+    Raises
+    ------
+    CourseError
+        For a missing file or column, a target with one class or too many, or a column without a single value.
+    """
+    if source == "synthetic":
+        table, name, target = synthetic(n_rows, n_features, missing, label_noise, seed), "synthetic", target or "target"
+    elif source == "churn":
+        table, name, target = churn(n_rows, seed, missing), "churn", target or CHURN_TARGET
+    elif source in BUNDLED:
+        table, name, target = bundled(str(source)), str(source), target or "target"
+    else:
+        path = Path(source).expanduser()
+        if not path.suffix and not path.exists():
+            raise CourseError(
+                f"There is no data set {str(source)!r}; use 'synthetic', 'churn', one of {', '.join(BUNDLED)}, "
+                "or the path of a .csv or .parquet file."
+            )
+        table, name = read_table(path), path.stem
+        if target is None:
+            raise CourseError(
+                f"{path.name} has {table.shape[1]} columns and none is named as the target. "
+                f"Name it (target=…, --target …): {_listing(table.columns)}."
+            )
+    return _split(_checked(table, target, name), target, name, test_size, seed)
+
+
+def _listing(names: object, most: int = 12) -> str:
+    """Return names as one line, cut after `most`."""
+    names = [str(n) for n in names]
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
+
+
+def _checked(table: pd.DataFrame, target: str, name: str) -> pd.DataFrame:
+    """Return the table ready for a two-class model, or raise with the first thing that is wrong with it."""
+    table = table.rename(columns=str)
+    if duplicates := sorted({c for c in table.columns if list(table.columns).count(c) > 1}):
+        raise CourseError(f"{name} has more than one column named {duplicates[0]!r}. Give each column its own name.")
+    if target not in table.columns:
+        raise CourseError(f"{name} has no column {target!r} to predict; it has {_listing(table.columns)}.")
+    if table.shape[1] < 2:
+        raise CourseError(f"{name} has only the column {target!r}: there is nothing to predict it from.")
+    if empty := [c for c in table.columns if table[c].isna().all()]:
+        raise CourseError(
+            f"The column {empty[0]!r} of {name} holds only missing values, so no imputer can fill it. Remove the column."
+        )
+    labels = table[target]
+    if gaps := int(labels.isna().sum()):
+        raise CourseError(
+            f"The target {target!r} of {name} is missing in {gaps} of {len(table)} rows. "
+            "A row without a label cannot teach or test a model: remove these rows or label them."
+        )
+    n_classes = labels.nunique()
+    if n_classes == 1:
+        raise CourseError(
+            f"The target {target!r} of {name} has one value, {labels.iloc[0]!r}, in all {len(table)} rows. "
+            "A classifier needs two classes. Is this the right column?"
+        )
+    if n_classes == len(table):
+        raise CourseError(
+            f"The target {target!r} of {name} has a different value in each of its {len(table)} rows, like an id or a "
+            "measurement, not two classes. Name the column that holds the class."
+        )
+    if n_classes > 2:
+        raise CourseError(
+            f"The target {target!r} of {name} has {n_classes} classes ({_listing(sorted(labels.unique(), key=str), 6)}). "
+            "This workflow predicts two: merge classes, or name another column."
+        )
+    smallest = labels.value_counts()
+    if smallest.iloc[-1] < 2:
+        raise CourseError(
+            f"The class {smallest.index[-1]!r} of {target!r} has one row in {name}. "
+            "Training and test rows need at least one each; collect more rows of it."
+        )
+    features = table.drop(columns=target)
+    for column in features.columns:
+        values = features[column]
+        if pd.api.types.is_numeric_dtype(values):
+            # Infinity is no measurement, and floats can hold a missing value where integers cannot.
+            features[column] = values.astype(float).replace([np.inf, -np.inf], np.nan)
+        elif pd.api.types.is_datetime64_any_dtype(values):
+            features[column] = values.astype("int64").where(values.notna()).astype(float) / 1e9
+        else:
+            features[column] = values.astype(object).where(values.notna(), np.nan).map(str, na_action="ignore")
+    return features.assign(**{target: labels})
+
+
+def _split(table: pd.DataFrame, target: str, name: str, test_size: float, seed: int) -> Split:
+    """Split a checked table; text and boolean labels become 0 and 1."""
+    features, labels = table.drop(columns=target), table[target]
+    if not 0 < test_size < 1:
+        raise CourseError(f"test_size is {test_size}; it is a share of the rows, between 0 and 1. Try 0.2.")
+    classes = tuple(sorted(labels.unique().tolist(), key=lambda v: (str(type(v)), v)))
+    codes = labels.map({value: code for code, value in enumerate(classes)}).astype(int)
+    try:
+        X_train, X_test, y_train, y_test = train_test_split(
+            features, codes, test_size=test_size, stratify=codes, random_state=seed
+        )
+    except ValueError as error:
+        raise CourseError(
+            f"{name} has {len(table)} rows, too few to split {test_size:.0%} off for the test: {error} Use more rows."
+        ) from error
+    return Split(X_train, X_test, y_train, y_test, name, classes, digest(table))

@@ -1,0 +1,113 @@
+"""A learner's attempts: each is a run in a store of its own, so the learner's runs and settings stay untouched."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from dataclasses import dataclass
+
+from .. import store
+from ..noise import quiet
+
+EXPERIMENT = "homework-attempts"
+
+
+def uri() -> str:
+    """Return the tracking URI of the progress store: ``COURSE_PROGRESS_URI``, or ``.course_progress.db`` at home."""
+    return os.environ.get("COURSE_PROGRESS_URI") or f"sqlite:///{store.home() / '.course_progress.db'}"
+
+
+def _client() -> tuple[object, str]:
+    """Return a low-level client and the id of the experiment; the fluent API's state is not touched."""
+    from mlflow import MlflowClient
+
+    quiet()
+    place = uri()
+    store.create(place)
+    client = MlflowClient(tracking_uri=place, registry_uri=place)
+    found = client.get_experiment_by_name(EXPERIMENT)
+    return client, found.experiment_id if found else client.create_experiment(EXPERIMENT)
+
+
+def record(homework: str, task: int, code: str, points: float, hints: int, seconds: float) -> str | None:
+    """Keep one attempt; return its run id, or None when it could not be kept (a check never fails for that)."""
+    with contextlib.suppress(Exception):
+        from mlflow.entities import Metric
+
+        client, experiment = _client()
+        now = int(time.time() * 1000)
+        run = client.create_run(
+            experiment,
+            run_name=f"{homework} task {task}",
+            tags={
+                "homework": homework,
+                "task": str(task),
+                "outcome": "passed" if code == "ok" else "not yet",
+                "mistake": code,
+            },
+        )
+        values = {"points": points, "hints": hints, "check_seconds": seconds}
+        client.log_batch(run.info.run_id, metrics=[Metric(k, float(v), now, 0) for k, v in values.items()])
+        client.set_terminated(run.info.run_id, "FINISHED" if code == "ok" else "FAILED")
+        return run.info.run_id
+    return None
+
+
+@dataclass
+class TaskProgress:
+    """Attempts at one task so far."""
+
+    attempts: int = 0
+    points: float = 0.0
+    hints: int = 0
+    state: str = "not started"
+
+
+def summary() -> dict[str, dict[int, TaskProgress]]:
+    """Return homework → task → progress, over all attempts; empty when nothing was tried or kept."""
+    result: dict[str, dict[int, TaskProgress]] = {}
+    path = store.database_path(uri())
+    if path is not None and not path.exists():
+        return result
+    with contextlib.suppress(Exception):
+        client, experiment = _client()
+        token = None
+        while True:
+            page = client.search_runs([experiment], max_results=1000, page_token=token)
+            for run in page:
+                tags, metrics = run.data.tags, run.data.metrics
+                task = result.setdefault(tags["homework"], {}).setdefault(int(tags["task"]), TaskProgress())
+                if tags["mistake"] == "not-started":
+                    continue
+                task.attempts += 1
+                task.hints = max(task.hints, int(metrics.get("hints", 0)))
+                task.points = max(task.points, metrics.get("points", 0.0))
+                if tags["mistake"] == "ok":
+                    task.state = "passed"
+                elif task.state != "passed":
+                    task.state = "not yet"
+            token = page.token
+            if not token:
+                break
+    return result
+
+
+def progress_table() -> str:
+    """Return all homework as lines of text: points, attempts, hints and state of each task."""
+    from .question import load_tasks
+
+    lines = []
+    total = reached = 0.0
+    for homework, tasks in sorted(summary().items()):
+        known = load_tasks(homework)
+        for n, task in enumerate(known, 1):
+            seen = tasks.get(n, TaskProgress())
+            total, reached = total + task.points, reached + seen.points
+            lines.append(
+                f"{homework}  {n}  {task.title[:44]:44}  {seen.points:g} of {task.points:g}  "
+                f"{seen.attempts:3d} attempts  {seen.hints} hints  {seen.state}"
+            )
+    if not lines:
+        return "No homework tried yet. Open exercises/ in JupyterLab (`course lab`) and run a check."
+    return "\n".join([*lines, f"{reached:g} of {total:g} points in the homework you have opened."])

@@ -1,0 +1,445 @@
+"""What a learner left behind, read through MLflow's client, with the usual mistakes told apart."""
+
+from __future__ import annotations
+
+import contextlib
+import difflib
+import math
+import os
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+import mlflow
+from mlflow.entities import Metric, Run, ViewType
+from mlflow.exceptions import MlflowException
+
+from .. import store
+from ..errors import CourseError
+from .mistake import Mistake, NotStarted
+
+
+def close(a: float, b: float, tolerance: float = 1e-6) -> bool:
+    """Tell whether two numbers agree within a relative tolerance (absolute below 1)."""
+    return math.isfinite(a) and math.isfinite(b) and abs(a - b) <= tolerance * max(1.0, abs(b))
+
+
+def listing(names: Iterable[str], most: int = 8) -> str:
+    """Return names as code, cut after `most`."""
+    names = sorted(set(map(str, names)))
+    text = ", ".join(f"`{n}`" for n in names[:most])
+    return text + (f" and {len(names) - most} more" if len(names) > most else "")
+
+
+def nearest(name: str, names: Iterable[str]) -> str | None:
+    """Return the name that differs only in case, separators or a few letters, or None."""
+
+    def plain(text: str) -> str:
+        return "".join(c for c in text.lower() if c.isalnum())
+
+    names = list(names)
+    for other in names:
+        if plain(other) == plain(name):
+            return other
+    hits = difflib.get_close_matches(name, names, n=1, cutoff=0.75)
+    return hits[0] if hits else None
+
+
+class Evidence:
+    """A learner's store and output files, for reading only.
+
+    Parameters
+    ----------
+    uri
+        Tracking URI of the store to judge; the current one when not given.
+    home
+        Folder with ``outputs`` and ``mlartifacts``; the current `store.home` when not given.
+    confined
+        Read no artifact outside `home`: the store is a stranger's, and may name any path.
+    """
+
+    def __init__(self, uri: str | None = None, home: Path | None = None, confined: bool = False) -> None:
+        self.confined = confined
+        self.uri = uri or mlflow.get_tracking_uri()
+        self.home = home or store.home()
+        self.client = mlflow.MlflowClient(tracking_uri=self.uri, registry_uri=self.uri)
+
+    # ---- experiments and runs -------------------------------------------------------------------------------------
+
+    def experiment_id(self, name: str) -> str:
+        """Return the id of an experiment, or tell that it is not there, misspelt or deleted."""
+        found = self.client.get_experiment_by_name(name)
+        if found is None:
+            others = [e.name for e in self.client.search_experiments() if e.name != "Default"]
+            if near := nearest(name, others):
+                raise Mistake(
+                    "experiment-name",
+                    f"There is an experiment `{near}`, but the task asks for `{name}`. Names must agree letter by "
+                    "letter, or your runs and those of your team end up in two places. Correct the name, run again.",
+                )
+            if stray := self._stray_store():
+                raise Mistake(
+                    "other-store",
+                    f"The course store has no experiment `{name}`, but there is another store, `{stray}`, beside your "
+                    "notebook: your runs went there. Call `store.connect()` before you log, and run the cell again.",
+                )
+            raise NotStarted(f"There is no experiment `{name}` yet. Fill in the cell above and run it.")
+        if found.lifecycle_stage == "deleted":
+            raise Mistake(
+                "experiment-deleted",
+                f"The experiment `{name}` is in the trash, so its runs cannot be found. Restore it: "
+                f'`mlflow.MlflowClient().restore_experiment("{found.experiment_id}")`.',
+            )
+        return found.experiment_id
+
+    def _stray_store(self) -> str | None:
+        """Return the name of a database or old run folder in the notebook's folder that is not the course store."""
+        here = Path.cwd()
+        if store.database_path(self.uri) != here / "mlflow.db" and (here / "mlflow.db").is_file():
+            return "mlflow.db"
+        return "mlruns" if any(here.glob("mlruns/*/meta.yaml")) else None
+
+    def runs(self, experiment: str, filter_string: str = "", max_results: int = 500) -> list[Run]:
+        """Return the runs of an experiment, newest first."""
+        return list(
+            self.client.search_runs(
+                [self.experiment_id(experiment)],
+                filter_string,
+                order_by=["attributes.start_time DESC"],
+                max_results=max_results,
+            )
+        )
+
+    def latest_run(self, experiment: str, run_name: str, finished: bool = True) -> Run:
+        """Return the newest run of that name, or tell what is there instead.
+
+        Codes: ``wrong-experiment``, ``run-name``, ``run-deleted``, ``run-open``, ``run-failed``.
+        """
+        if "'" in run_name:
+            raise CourseError(f"A check asks for the run {run_name!r}; a quote cannot stand in a filter.")
+        query = f"attributes.run_name = '{run_name}'"
+        exists = self.client.get_experiment_by_name(experiment)
+        active = exists is not None and exists.lifecycle_stage == "active"
+        found = self.runs(experiment, query, 1) if active else []
+        if found:
+            if finished:
+                self.finished(found[0])
+            return found[0]
+        if exists is None:
+            with contextlib.suppress(NotStarted):
+                self.experiment_id(experiment)  # a misspelt or other store is the likelier reason
+        for other in self.client.search_experiments():
+            if other.name != experiment and self.client.search_runs([other.experiment_id], query, max_results=1):
+                raise Mistake(
+                    "wrong-experiment",
+                    f"Your run `{run_name}` is in the experiment `{other.name}`, not in `{experiment}`. Runs that are "
+                    f'compared belong together: call `mlflow.set_experiment("{experiment}")` before the run starts.',
+                )
+        number = self.experiment_id(experiment)
+        gone = self.client.search_runs([number], query, run_view_type=ViewType.DELETED_ONLY, max_results=1)
+        if gone:
+            raise Mistake(
+                "run-deleted",
+                f"The run `{run_name}` is in the trash; a deleted run is in no search and no comparison. "
+                "Restore it in the UI, or run the cell again.",
+            )
+        names = {r.info.run_name for r in self.client.search_runs([number], max_results=50)}
+        if not names:
+            raise NotStarted(f"The experiment `{experiment}` has no runs yet.")
+        raise Mistake(
+            "run-name",
+            f"No run is called `{run_name}`; I see {listing(names)}. A name is how people find a run: "
+            "pass `run_name=` to `start_run`, or rename it in the UI.",
+        )
+
+    @staticmethod
+    def finished(run: Run) -> None:
+        """Tell when a run is still open (``run-open``) or ended with an exception (``run-failed``)."""
+        if run.info.status == "RUNNING":
+            raise Mistake(
+                "run-open",
+                f"The run `{run.info.run_name}` is still RUNNING: it was started and never ended, so the next run "
+                "cannot start. Put the work inside `with mlflow.start_run(...):`, which ends it for you.",
+            )
+        if run.info.status != "FINISHED":
+            raise Mistake(
+                "run-failed",
+                f"The newest run `{run.info.run_name}` ended {run.info.status}: the code inside the `with` block "
+                "raised an error, so what it logged may not be whole. Read the error, mend it, run the cell again.",
+            )
+
+    def children(self, parent: Run) -> list[Run]:
+        """Return the child runs of a parent, newest first."""
+        return list(
+            self.client.search_runs(
+                [parent.info.experiment_id],
+                f"tags.`mlflow.parentRunId` = '{parent.info.run_id}'",
+                order_by=["attributes.start_time DESC"],
+                max_results=500,
+            )
+        )
+
+    # ---- what a run holds -----------------------------------------------------------------------------------------
+
+    @staticmethod
+    def param(run: Run, name: str) -> str:
+        """Return a parameter's text. Codes: ``param-as-metric``, ``param-as-tag``, ``param-name``, ``param-missing``."""
+        params, metrics, tags = run.data.params, run.data.metrics, run.data.tags
+        if name in params:
+            return params[name]
+        if name in metrics:
+            raise Mistake(
+                "param-as-metric",
+                f"`{name}` was logged as a metric. It is a choice that you made before training, so it is a "
+                "parameter: log it with `log_param`, and the UI can group and compare runs by it.",
+            )
+        if name in tags:
+            raise Mistake(
+                "param-as-tag",
+                f"`{name}` was logged as a tag. A tag can change later; a choice that made the result is a parameter, "
+                "which cannot. Log it with `log_param`.",
+            )
+        if near := nearest(name, params):
+            raise Mistake(
+                "param-name",
+                f"I found the parameter `{near}`; the task asks for `{name}`. Runs are compared by exact names: rename it.",
+            )
+        seen = f"It has {listing(params)}." if params else "It has no parameters at all."
+        raise Mistake(
+            "param-missing",
+            f"The run `{run.info.run_name}` has no parameter `{name}`. {seen} Without it nobody can say later which "
+            "choice gave the result. Log the value that the model really used.",
+        )
+
+    def number_param(self, run: Run, name: str) -> float:
+        """Return a parameter as a number. Codes: those of `param`, and ``param-value`` when it is not a number."""
+        text = self.param(run, name)
+        try:
+            return float(text)
+        except ValueError:
+            raise Mistake(
+                "param-value", f"The parameter `{name}` is `{text[:60]}`, which is not a number. Log the value itself."
+            ) from None
+
+    @staticmethod
+    def metric(run: Run, name: str) -> float:
+        """Return a metric's last value. Codes: ``metric-as-param``, ``metric-as-tag``, ``metric-name``, ``metric-missing``."""
+        params, metrics, tags = run.data.params, run.data.metrics, run.data.tags
+        if name in metrics:
+            return metrics[name]
+        if name in params:
+            raise Mistake(
+                "metric-as-param",
+                f"`{name}` was logged as a parameter, so it is text: it cannot be sorted, plotted or compared as a "
+                "number. A result is a metric: `log_metric`.",
+            )
+        if name in tags:
+            raise Mistake(
+                "metric-as-tag", f"`{name}` was logged as a tag, so it is text. A result is a metric: `log_metric`."
+            )
+        if near := nearest(name, metrics):
+            raise Mistake(
+                "metric-name",
+                f"I found the metric `{near}`; the task asks for `{name}`. Names are case-sensitive and must agree "
+                "between runs, or the comparison shows two columns.",
+            )
+        seen = f"It has {listing(metrics)}." if metrics else "It has no metrics at all."
+        raise Mistake("metric-missing", f"The run `{run.info.run_name}` has no metric `{name}`. {seen}")
+
+    def history(self, run: Run, name: str) -> list[Metric]:
+        """Return all points of a metric in the order of their steps; codes as in `metric`."""
+        self.metric(run, name)
+        return sorted(self.client.get_metric_history(run.info.run_id, name), key=lambda m: (m.step, m.timestamp))
+
+    @staticmethod
+    def tag(run: Run, name: str) -> str:
+        """Return a tag. Codes: ``tag-as-param``, ``tag-name``, ``tag-missing``."""
+        tags = {k: v for k, v in run.data.tags.items() if k == name or not k.startswith("mlflow.")}
+        if name in tags:
+            return tags[name]
+        if name in run.data.params:
+            raise Mistake(
+                "tag-as-param",
+                f"`{name}` was logged as a parameter. It says something about the run, not about the training, and may "
+                "change later: set it with `set_tag`.",
+            )
+        if near := nearest(name, tags):
+            raise Mistake("tag-name", f"I found the tag `{near}`; the task asks for `{name}`.")
+        seen = f"It has {listing(tags)}." if tags else "It has no tags of your own."
+        raise Mistake("tag-missing", f"The run `{run.info.run_name}` has no tag `{name}`. {seen}")
+
+    def local(self, artifact_uri: str) -> Path:
+        """Return the local folder of an artifact URI, found in `home` when the store was copied there.
+
+        Artifact locations in the database are absolute, so a submitted copy still names the learner's folder.
+        """
+        path = artifact_uri.removeprefix("file://")
+        marker = "/mlartifacts/"
+        if marker in path:
+            here = self.home / "mlartifacts" / path.split(marker, 1)[1]
+            if self.confined or here.exists() or not Path(path).exists():
+                return here
+        return self.home / "mlartifacts" / "elsewhere" if self.confined else Path(path)
+
+    def artifacts(self, run: Run) -> list[str]:
+        """Return the relative paths of all artifact files of a run."""
+        root = self.local(run.info.artifact_uri)
+        return sorted(p.relative_to(root).as_posix() for p in root.rglob("*") if p.is_file()) if root.is_dir() else []
+
+    def artifact(self, run: Run, path: str) -> Path:
+        """Return an artifact as a local file. Code: ``artifact-missing``, ``artifact-name``."""
+        files = self.artifacts(run)
+        if path in files:
+            return self._inside(self.local(run.info.artifact_uri), path)
+        near = nearest(path, files) or next((f for f in files if os.path.basename(f) == os.path.basename(path)), None)
+        if near:
+            raise Mistake("artifact-name", f"The run has the artifact `{near}`; the task asks for `{path}`.")
+        seen = f"It has {listing(files)}." if files else "It has no artifacts."
+        raise Mistake("artifact-missing", f"The run `{run.info.run_name}` has no artifact `{path}`. {seen}")
+
+    @staticmethod
+    def _inside(root: Path, path: str) -> Path:
+        """Return ``root/path``, refusing a link or name that leads out of `root`."""
+        full = (root / path).resolve()
+        if not full.is_relative_to(root.resolve()):
+            raise Mistake("artifact-outside", f"`{path}` is a link that leads out of the run's artifacts.")
+        return full
+
+    def models(self, run: Run) -> list[Any]:
+        """Return the logged models of a run, oldest first. Code: ``model-missing`` when there is none."""
+        outputs = run.outputs.model_outputs if run.outputs else []
+        found = []
+        for output in outputs:
+            try:
+                found.append(self.client.get_logged_model(output.model_id))
+            except MlflowException:
+                continue
+        if not found:
+            raise Mistake(
+                "model-missing",
+                f"The run `{run.info.run_name}` has logged no model, so nobody can use what it trained. "
+                "Log it inside the run.",
+            )
+        return sorted(found, key=lambda m: m.creation_timestamp)
+
+    def mlmodel(self, logged_model: Any) -> dict[str, Any]:
+        """Return the ``MLmodel`` file of a logged model as a dict; the model itself is never loaded."""
+        import yaml
+
+        file = self.local(logged_model.artifact_location) / "MLmodel"
+        if not file.is_file():
+            raise Mistake("model-files", f"The files of the model `{logged_model.name}` are not where the store says.")
+        return yaml.safe_load(file.read_text(encoding="utf8"))
+
+    # ---- registry -------------------------------------------------------------------------------------------------
+
+    def registered(self, name: str) -> Any:
+        """Return a registered model. Codes: ``registered-name``, not started."""
+        try:
+            return self.client.get_registered_model(name)
+        except MlflowException:
+            names = [m.name for m in self.client.search_registered_models()]
+            if near := nearest(name, names):
+                raise Mistake(
+                    "registered-name", f"A model is registered as `{near}`; the task asks for `{name}`."
+                ) from None
+            raise NotStarted(f"No model is registered as `{name}` yet.") from None
+
+    def versions(self, name: str) -> list[Any]:
+        """Return the versions of a registered model, newest first."""
+        self.registered(name)
+        found = self.client.search_model_versions(f"name = '{name}'")
+        return sorted(found, key=lambda v: -int(v.version))
+
+    def alias(self, name: str, alias: str) -> Any:
+        """Return the version that an alias points at. Codes: ``alias-case``, ``alias-missing``."""
+        aliases = dict(self.registered(name).aliases)
+        if alias in aliases:
+            return self.client.get_model_version_by_alias(name, alias)
+        if near := nearest(alias, aliases):
+            raise Mistake(
+                "alias-case",
+                f"`{name}` has the alias `{near}`; the task asks for `{alias}`. Aliases are case-sensitive, so a "
+                f"service that loads `@{alias}` finds nothing.",
+            )
+        raise Mistake(
+            "alias-missing",
+            f"`{name}` has no alias `{alias}` (it has {listing(aliases) or 'none'}). Set it on the version you mean.",
+        )
+
+    # ---- files ----------------------------------------------------------------------------------------------------
+
+    def file(self, homework: str, name: str) -> Path:
+        """Return a file that a task wants in ``outputs/<homework>/``. Codes: ``file-name``, not started."""
+        folder = self.home / "outputs" / homework
+        path = folder / name
+        if path.is_file():
+            return self._inside(folder, name)
+        files = [p.name for p in folder.glob("*") if p.is_file()] if folder.is_dir() else []
+        if near := nearest(name, files):
+            raise Mistake("file-name", f"`outputs/{homework}` has `{near}`; the task asks for `{name}`.")
+        raise NotStarted(f"There is no file `outputs/{homework}/{name}` yet.")
+
+    def table(self, homework: str, name: str, columns: Sequence[str]) -> Any:
+        """Return a CSV that a task wants as a DataFrame. Codes: ``file-broken``, ``column-missing``."""
+        import pandas as pd
+
+        path = self.file(homework, name)
+        try:
+            found = pd.read_csv(path)
+        except Exception as error:  # pandas' parser raises several unrelated types
+            raise Mistake("file-broken", f"`{name}` cannot be read as CSV: {str(error)[:120]}.") from None
+        for column in columns:
+            if column not in found.columns:
+                raise Mistake("column-missing", f"`{name}` has no column `{column}`; it has {listing(found.columns)}.")
+        return found
+
+    # ---- numbers --------------------------------------------------------------------------------------------------
+
+    @staticmethod
+    def judge_number(name: str, got: float, right: float, wrong: dict[str, tuple[float, str]], unit: str = "") -> None:
+        """Compare a value with its recomputed reference; name the plausible wrong answer that it equals.
+
+        Parameters
+        ----------
+        name
+            What the value is called.
+        got, right
+            Seen and recomputed value.
+        wrong
+            Code → (value of a wrong answer, message for it).
+        unit
+            Added after the value in the message.
+
+        Raises
+        ------
+        Mistake
+            With the code of the wrong answer, ``sign``, ``rounded`` or ``value-wrong``.
+        """
+        if close(got, right):
+            return
+        for code, (value, message) in wrong.items():
+            if close(got, value):
+                raise Mistake(code, f"`{name}` is {got:.4g}{unit}. {message}")
+        if close(-got, right):
+            raise Mistake(
+                "sign",
+                f"`{name}` is negated, as scikit-learn's `neg_*` scorers do. A reader takes the number as it stands: "
+                "log the value itself.",
+            )
+        if any(close(got, round(right, digits)) for digits in range(5)):
+            raise Mistake(
+                "rounded",
+                f"`{name}` is rounded. A rounded number cannot be compared exactly later: log full precision, round "
+                "when you print.",
+            )
+        raise Mistake(
+            "value-wrong",
+            f"`{name}` is {got:.4g}{unit}. Recomputed from what you logged it is another number. Was it typed in, or "
+            "computed with other rows or another model than the task asks for?",
+        )
+
+
+def fail(code: str, message: str) -> NoReturn:
+    """Raise a `Mistake`; for use in expressions."""
+    raise Mistake(code, message)

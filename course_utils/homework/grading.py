@@ -1,0 +1,341 @@
+"""Grade a folder of submissions: run each in a limited process under another data seed, judge the store it leaves."""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import hashlib
+import json
+import os
+import re
+import shutil
+import sys
+import tempfile
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ..errors import CourseError
+from . import sandbox
+from .question import load_tasks
+
+#: Prefix of the folders in which submissions run.
+SCRATCH = "mlflow-course-"
+
+
+@dataclass(frozen=True)
+class Submission:
+    """What one learner handed in.
+
+    Attributes
+    ----------
+    name
+        Path below the submissions folder, without the notebook's ending.
+    homework
+        Two digits.
+    notebook
+        The notebook, or None when only a store was handed in.
+    store
+        A folder with ``mlflow.db`` (and ``outputs``, ``mlartifacts``), or None.
+    """
+
+    name: str
+    homework: str
+    notebook: Path | None
+    store: Path | None
+
+    @property
+    def sha256(self) -> str:
+        """First 16 hex digits of the hash of what is judged."""
+        digest = hashlib.sha256()
+        for path in (self.notebook, self.store / "mlflow.db" if self.store else None):
+            if path is not None:
+                digest.update(path.read_bytes())
+        return digest.hexdigest()[:16]
+
+
+@dataclass
+class Grade:
+    """One row of the table."""
+
+    submission: str
+    homework: str
+    points: float
+    of: float
+    status: str
+    seconds: float
+    sha256: str
+    tasks: list[dict[str, Any]] = field(default_factory=list)
+
+    def row(self) -> dict[str, Any]:
+        """Return the row as columns; a name that a spreadsheet would take for a formula gets a quote in front."""
+        safe = f"'{self.submission}" if self.submission[:1] in "=+-@\t" else self.submission
+        columns = {
+            "submission": safe,
+            "homework": self.homework,
+            "points": self.points,
+            "of": self.of,
+            "status": self.status,
+            "seconds": self.seconds,
+            "sha256": self.sha256,
+        }
+        for task in self.tasks:
+            columns[f"task{task['task']}"] = task["points"]
+            columns[f"task{task['task']}_code"] = task["code"]
+        return columns
+
+
+def find(folder: Path, homework: str | None, store_only: bool) -> list[Submission]:
+    """Return the submissions in a folder.
+
+    A notebook is one submission; its homework is told by its name (``03_mlflow_basics.ipynb``), else by `homework`. With
+    `store_only`, every folder that holds an ``mlflow.db`` is one.
+
+    Raises
+    ------
+    CourseError
+        When the folder is missing or empty, or a submission's homework is not told.
+    """
+    if not folder.is_dir():
+        raise CourseError(f"There is no folder {folder}. Give the folder that holds the submissions.")
+    found = []
+    if store_only:
+        for database in sorted(folder.rglob("mlflow.db")):
+            place = database.parent
+            notebooks = sorted(place.rglob("*.ipynb"))
+            number = homework or next((n for n in map(_number, notebooks) if n), None)
+            found.append((place.relative_to(folder).as_posix(), number, None, place))
+    else:
+        for notebook in sorted(folder.rglob("*.ipynb")):
+            if ".ipynb_checkpoints" in notebook.parts or notebook.is_symlink():
+                continue
+            name = notebook.relative_to(folder).with_suffix("").as_posix()
+            found.append((name, homework or _number(notebook), notebook, None))
+    if not found:
+        wanted = "mlflow.db" if store_only else ".ipynb file"
+        raise CourseError(f"{folder} holds no {wanted}, so there is nothing to grade.")
+    for name, number, _, _ in found:
+        if number is None:
+            raise CourseError(
+                f"Which homework is {name!r}? Its name does not begin with two digits. Name it with --homework, for "
+                "example --homework 03."
+            )
+        load_tasks(number)
+    return [Submission(*entry) for entry in found]
+
+
+def _number(path: Path) -> str | None:
+    found = re.match(r"(\d\d)_", path.name)
+    return found[1] if found else None
+
+
+def grade_one(
+    submission: Submission, seed: int, limits: sandbox.Limits, cell_timeout: int, program: str | None
+) -> Grade:
+    """Grade one submission; whatever it does, the result is a row."""
+    start = time.perf_counter()
+    tasks = [
+        {"task": n, "points": 0, "of": task.points, "code": "not-graded"}
+        for n, task in enumerate(load_tasks(submission.homework), 1)
+    ]
+    try:
+        digest = submission.sha256
+        status, judged = _grade(submission, seed, limits, cell_timeout, program)
+        tasks = judged or tasks
+    except OSError as error:
+        digest, status = "", f"cannot be read ({error.strerror})"
+    return Grade(
+        submission.name,
+        submission.homework,
+        sum(t["points"] for t in tasks),
+        sum(t["of"] for t in tasks),
+        status,
+        round(time.perf_counter() - start, 1),
+        digest,
+        tasks,
+    )
+
+
+def _grade(
+    submission: Submission, seed: int, limits: sandbox.Limits, cell_timeout: int, program: str | None
+) -> tuple[str, list[dict] | None]:
+    home = Path(tempfile.mkdtemp(prefix=SCRATCH)).resolve()
+    copy = Path(tempfile.mkdtemp(prefix=SCRATCH)).resolve()
+    try:
+        status = "store only"
+        if submission.notebook is not None:
+            sandbox.prepare(home)
+            shutil.copyfile(submission.notebook, home / "submission.ipynb")
+            command = [sys.executable, "-I", "-m", f"{__package__}.submission", "run", str(home), str(cell_timeout)]
+            ended = sandbox.run(command, home, seed, limits, program)
+            status = _status(ended)
+        source = submission.store or home
+        kept = True
+        for name in ("mlflow.db", "outputs", "mlartifacts"):
+            part = source / name
+            if part.is_symlink():
+                continue
+            if part.is_dir():
+                kept &= sandbox.copy_regular(part, copy / name)
+            elif part.is_file():
+                shutil.copyfile(part, copy / name)
+        if not kept:
+            return f"{status}; more than 500 MB of files", None
+        if not (copy / "mlflow.db").is_file():
+            return f"{status}; no store", None
+        command = [sys.executable, "-I", "-m", f"{__package__}.submission", "check", str(copy), submission.homework]
+        ended = sandbox.run(command, copy, seed, limits, program)
+        try:
+            return status, json.loads(ended.output.splitlines()[-1])
+        except (ValueError, IndexError):
+            return f"{status}; store cannot be judged (exit {ended.code})", None
+    finally:
+        for folder in (home, copy):
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _status(ended: sandbox.Ended) -> str:
+    if ended.code is None:
+        return "wall time"
+    try:
+        return str(json.loads(ended.output.splitlines()[-1])["status"])[:80]
+    except (ValueError, IndexError, KeyError, TypeError):
+        return f"runner ended with {ended.code}"
+
+
+def grade(
+    submissions: list[Submission],
+    target: Path,
+    *,
+    seed: int,
+    workers: int,
+    limits: sandbox.Limits | None = None,
+    cell_timeout: int = 30,
+    fresh: bool = False,
+    on_row: Callable[[Grade], None] | None = None,
+) -> list[Grade]:
+    """Grade all submissions, several at once, and write the tables; go on where an earlier call stopped.
+
+    Parameters
+    ----------
+    submissions
+        As `find` returns them.
+    target
+        CSV to write. ``<target>.rows.jsonl`` beside it keeps each row as soon as it is known; a submission with the same
+        hash, homework and seed is not run again.
+    seed
+        Data seed under which notebooks run; another than the learners had.
+    workers
+        Submissions at once.
+    limits, cell_timeout
+        What one submission may use, and seconds for one cell.
+    fresh
+        Forget earlier rows.
+    on_row
+        Called with each new row.
+    """
+    state = target.with_name(f"{target.name}.rows.jsonl")
+    limits = limits or sandbox.Limits()
+    program = sandbox.bubblewrap()
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if fresh:
+            state.unlink(missing_ok=True)
+        known = _known(state)
+        keep = state.open("a", encoding="utf8")
+    except OSError as error:
+        raise CourseError(f"{target} cannot be written: {error}. Choose another file with -o.") from error
+    lock = threading.Lock()
+    rows: dict[str, Grade] = {}
+    todo = []
+    for submission in submissions:
+        key = _key(submission, seed)
+        if key in known:
+            rows[submission.name] = known[key]
+        else:
+            todo.append((submission, key))
+    with keep, ThreadPoolExecutor(max(1, workers)) as crew:
+        running = {crew.submit(grade_one, s, seed, limits, cell_timeout, program): (s, key) for s, key in todo}
+        try:
+            for future in as_completed(running):
+                submission, key = running[future]
+                row = rows[submission.name] = future.result()
+                with lock:
+                    keep.write(json.dumps({"key": key, **vars(row)}) + "\n")
+                    keep.flush()
+                if on_row:
+                    on_row(row)
+        except KeyboardInterrupt:
+            crew.shutdown(wait=False, cancel_futures=True)
+            raise
+    ordered = [rows[s.name] for s in submissions]
+    write_csv(target, [g.row() for g in ordered])
+    return ordered
+
+
+def _key(submission: Submission, seed: int) -> str:
+    with contextlib.suppress(OSError):
+        kind = "store" if submission.notebook is None else "run"
+        return f"{submission.name}|{submission.sha256}|{submission.homework}|{seed}|{kind}"
+    return ""
+
+
+def _known(state: Path) -> dict[str, Grade]:
+    rows = {}
+    if state.is_file():
+        for line in state.read_text(encoding="utf8").splitlines():
+            with contextlib.suppress(ValueError, KeyError, TypeError):  # a line cut by a stop
+                entry = json.loads(line)
+                rows[entry.pop("key")] = Grade(**entry)
+    return rows
+
+
+def write_csv(target: Path, rows: list[dict[str, Any]]) -> None:
+    """Write rows of unequal columns as one CSV, aside first."""
+    columns = list(dict.fromkeys(key for row in rows for key in row))
+    aside = target.with_name(f".{target.name}.{os.getpid()}")
+    with aside.open("w", newline="", encoding="utf8") as file:
+        writer = csv.DictWriter(file, columns, restval="")
+        writer.writeheader()
+        writer.writerows(rows)
+    os.replace(aside, target)
+
+
+def count_mistakes(grades: Iterable[Grade]) -> list[dict[str, Any]]:
+    """Return how many learners of the class made each mistake, most frequent first."""
+    counts = Counter(
+        (g.homework, t["task"], t["code"]) for g in grades for t in g.tasks if t["code"] not in ("ok", "not-graded")
+    )
+    return [
+        {"homework": homework, "task": task, "mistake": code, "learners": n}
+        for (homework, task, code), n in sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+    ]
+
+
+def write_mistakes(target: Path, grades: list[Grade]) -> list[Path]:
+    """Write the table of mistakes and its picture beside the grades, and return their paths."""
+    import pandas as pd
+
+    from .. import plots
+
+    counted = count_mistakes(grades)
+    table = target.with_name(f"{target.stem}_mistakes.csv")
+    write_csv(table, counted or [{"homework": "", "task": "", "mistake": "none", "learners": 0}])
+    if not counted:
+        return [table]
+    shown = pd.Series({f"{c['homework']}.{c['task']} {c['mistake']}": float(c["learners"]) for c in counted[:15]})
+    first = counted[0]
+    fig = plots.bars(
+        shown,
+        title=f"Most frequent: {first['mistake']} in homework {first['homework']}, task {first['task']}",
+        xlabel="learners",
+        digits=0,
+    )
+    picture = target.with_name(f"{target.stem}_mistakes.png")
+    plots.save(fig, picture)
+    return [table, picture]

@@ -1,0 +1,86 @@
+"""Attempts to look at in homework 15: the learner's own, or a practice store for those who have made no mistake yet."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from mlflow import MlflowClient
+from mlflow.entities import Run
+
+from .. import data, store
+from . import attempts
+
+#: Homework whose attempts do not count: it is still under way while its own task is solved.
+UNDER_WAY = "15"
+_CODES = ("train-not-test", "metric-as-param", "run-open")
+
+
+def runs(uri: str) -> list[Run]:
+    """Return all attempts in a store, newest first; none when there is no such file or experiment."""
+    path = store.database_path(uri)
+    if path is not None and not path.is_file():
+        return []
+    client = MlflowClient(tracking_uri=uri, registry_uri=uri)
+    found = client.get_experiment_by_name(attempts.EXPERIMENT)
+    return list(client.search_runs([found.experiment_id], max_results=5000)) if found else []
+
+
+def counted(uri: str) -> list[Run]:
+    """Return the attempts that homework 15 asks about: without its own and without tasks that were not started."""
+    return [r for r in runs(uri) if r.data.tags["homework"] != UNDER_WAY and r.data.tags["mistake"] != "not-started"]
+
+
+def attempts_uri(home: Path | None = None, fill: bool = True) -> str:
+    """Return the tracking URI of the attempts to analyse.
+
+    The learner's own progress store when it holds a mistake in another homework, else a practice store in
+    ``outputs/hw15``, filled with invented attempts; the learner's own progress is not touched.
+
+    Parameters
+    ----------
+    home
+        Folder with the stores; `store.home` when not given.
+    fill
+        Make the practice store when it is missing.
+    """
+    here = home or store.home()
+    own = attempts.uri() if here == store.home() else f"sqlite:///{here / '.course_progress.db'}"
+    if any(r.data.tags["mistake"] != "ok" for r in counted(own)):
+        return own
+    practice = here / "outputs" / "hw15" / "practice.db"
+    address = f"sqlite:///{practice}"
+    if fill and not practice.is_file():
+        _invent(address)
+    return address
+
+
+def _invent(address: str) -> None:
+    """Fill a new practice store; which mistake is the most frequent depends on the course's seed."""
+    from mlflow.tracking._tracking_service.utils import _get_store
+
+    store.create(address)
+    _get_store(address).engine.dispose()  # MLflow 3.17 may still hold a file of this name that was deleted
+    first = data.course_seed() % len(_CODES)
+    often, sometimes, once = (_CODES[(first + n) % len(_CODES)] for n in range(3))
+    codes = [often, often, often, sometimes, sometimes, once, "ok", "ok", "not-started"]
+    with _progress_at(address):
+        for number, code in enumerate(codes):
+            attempts.record(f"{3 + number % 4:02d}", 1, code, 2.0 * (code == "ok"), 0, 0.1)
+        for _ in range(4):
+            attempts.record(UNDER_WAY, 1, once, 0.0, 0, 0.1)
+
+
+@contextlib.contextmanager
+def _progress_at(address: str) -> Iterator[None]:
+    """Let attempts be recorded in another store while the block runs."""
+    before = os.environ.get("COURSE_PROGRESS_URI")
+    os.environ["COURSE_PROGRESS_URI"] = address
+    try:
+        yield
+    finally:
+        del os.environ["COURSE_PROGRESS_URI"]
+        if before is not None:
+            os.environ["COURSE_PROGRESS_URI"] = before

@@ -1,0 +1,226 @@
+"""What a learner calls in a homework: check, hint, solution, progress."""
+
+from __future__ import annotations
+
+import html
+import re
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from .. import store
+from ..errors import CourseError
+from . import attempts
+from .evidence import Evidence
+from .mistake import Mistake, NotStarted
+
+__all__ = ["Homework", "Mistake", "NotStarted", "Result", "Task", "run_check"]
+
+
+@dataclass(frozen=True)
+class Task:
+    """One task of a homework.
+
+    Attributes
+    ----------
+    title
+        As in the notebook's heading.
+    points
+        Points for a passed task; 0 for the stretch.
+    check
+        Reads the evidence and returns nothing, or raises `Mistake`.
+    hints
+        At least two, from a question to the line of code. Markdown.
+    praise
+        One sentence shown after a pass: what the learner has proven.
+    """
+
+    title: str
+    points: int
+    check: Callable[[Evidence], None]
+    hints: tuple[str, ...]
+    praise: str = ""
+
+
+@dataclass
+class Result:
+    """Outcome of one check: ``passed``, ``not yet``, ``not started`` or ``checker error``."""
+
+    task: int
+    code: str
+    message: str
+    points: int
+    seconds: float = 0.0
+    more: str = ""
+
+    @property
+    def passed(self) -> bool:
+        """Whether the task is solved."""
+        return self.code == "ok"
+
+    @property
+    def state(self) -> str:
+        """The outcome in words."""
+        return {"ok": "passed", "not-started": "not started", "checker-error": "checker error"}.get(
+            self.code, "not yet"
+        )
+
+    def __repr__(self) -> str:
+        """Return the plain-text form, for terminals and nbconvert."""
+        code = "" if self.code in ("ok", "not-started") else f" [{self.code}]"
+        return f"Task {self.task}: {self.state}{code}. {self.message}{' ' + self.more if self.more else ''}"
+
+    def _repr_html_(self) -> str:
+        """Return one small block in the theme's colours; state is told by word and sign, not by colour alone."""
+        color = {
+            "passed": "var(--jp-success-color1, #2e7d32)",
+            "not yet": "var(--jp-warn-color1, #b26a00)",
+            "not started": "var(--jp-info-color1, #1565c0)",
+        }.get(self.state, "var(--jp-error-color1, #b71c1c)")
+        sign = {"passed": "✔", "not yet": "✘", "not started": "…"}.get(self.state, "!")
+        code = "" if self.code in ("ok", "not-started") else f" <code>{html.escape(self.code)}</code>"
+        more = f"<div>{_code(self.more)}</div>" if self.more else ""
+        return (
+            f'<div role="status" style="border-left: 4px solid {color}; padding: .4em .8em">'
+            f"<strong>{sign} Task {self.task}: {self.state}</strong>{code}"
+            f"<div>{_code(self.message)}</div>{more}</div>"
+        )
+
+
+def _code(text: str) -> str:
+    """Escape text for HTML and turn backticks into code."""
+    return re.sub(r"`([^`]+)`", r"<code>\1</code>", html.escape(text))
+
+
+def run_check(number: int, task: Task, evidence: Evidence) -> Result:
+    """Run the check of a task; a defect of the checker never looks like the learner's mistake."""
+    start = time.perf_counter()
+    try:
+        task.check(evidence)
+        result = Result(number, "ok", task.praise or "Right.", task.points)
+    except Mistake as mistake:
+        result = Result(number, mistake.code, mistake.message, 0)
+    except Exception as error:
+        reason = " ".join(f"{type(error).__name__}: {error}".split())[:300]
+        result = Result(
+            number,
+            "checker-error",
+            f"The checker itself failed ({reason}). This is our defect, not your mistake: please report it.",
+            0,
+        )
+    result.seconds = time.perf_counter() - start
+    return result
+
+
+def load_tasks(number: str) -> tuple[Task, ...]:
+    """Return the tasks of a homework.
+
+    Raises
+    ------
+    CourseError
+        When there is no such homework.
+    """
+    if not re.fullmatch(r"\d\d", number):
+        raise CourseError(f"A homework is named by two digits, like its file: '03'; I got {number!r}.")
+    name = f"course_utils.homework.checks.hw{number}"
+    try:
+        return import_module(name).TASKS
+    except ModuleNotFoundError as error:
+        if error.name != name:
+            raise
+        raise CourseError(f"There is no homework {number!r}.") from None
+
+
+class Homework:
+    """The tasks of one homework, as the notebook uses them.
+
+    Parameters
+    ----------
+    number
+        Two digits, for example ``"03"``.
+    """
+
+    def __init__(self, number: str) -> None:
+        self.number, self.tasks = number, load_tasks(number)
+        self._hints = dict.fromkeys(range(1, len(self.tasks) + 1), 0)
+
+    def _task(self, n: int) -> Task:
+        if n not in self._hints:
+            raise CourseError(f"Homework {self.number} has the tasks 1 to {len(self.tasks)}, not {n!r}.")
+        return self.tasks[n - 1]
+
+    def check(self, n: int) -> Result:
+        """Judge what is in the store for task `n`, and remember the attempt."""
+        import mlflow
+
+        task = self._task(n)
+        result = run_check(n, task, Evidence())
+        if result.passed:
+            result.more = f"Compare with ours: `hw.solution({n})`."
+        else:
+            if (run := mlflow.active_run()) is not None and result.code != "run-open":
+                result.more = f"The run `{run.info.run_name}` is still open in this notebook: `mlflow.end_run()`. "
+            if self._hints[n] < len(task.hints):
+                result.more += f"Stuck? `hw.hint({n})`"
+        attempts.record(self.number, n, result.code, result.points, self._hints[n], result.seconds)
+        return result
+
+    def hint(self, n: int) -> Any:
+        """Return the next hint of task `n`: first a question, then the idea, then the line."""
+        from IPython.display import Markdown
+
+        hints = self._task(n).hints
+        self._hints[n] = level = min(self._hints[n] + 1, len(hints))
+        return Markdown(f"**Hint {level} of {len(hints)}.** {hints[level - 1]}")
+
+    def solution(self, n: int) -> Any:
+        """Return our solution of task `n`, read from the solution notebook."""
+        from IPython.display import Markdown
+
+        self._task(n)
+        return Markdown(f"**One solution of task {n}**\n\n```python\n{solution_code(self.number, n)}\n```")
+
+    def progress(self) -> Any:
+        """Return a table of the tasks: points, attempts, hints and state, from the progress store."""
+        import pandas as pd
+
+        rows = []
+        done = attempts.summary().get(self.number, {})
+        for n, task in enumerate(self.tasks, 1):
+            seen = done.get(n)
+            rows.append(
+                {
+                    "task": n,
+                    "title": task.title,
+                    "points": f"{seen.points if seen else 0:g} of {task.points}",
+                    "attempts": seen.attempts if seen else 0,
+                    "hints": max(self._hints[n], seen.hints if seen else 0),
+                    "state": seen.state if seen else "not started",
+                }
+            )
+        return pd.DataFrame(rows).set_index("task")
+
+
+def solution_code(number: str, n: int) -> str:
+    """Return the code of task `n` from the solution notebook's cells tagged ``task-n``.
+
+    Raises
+    ------
+    CourseError
+        When the solution notebook is not there.
+    """
+    import nbformat
+
+    package = Path(__file__).resolve().parents[2]
+    for root in dict.fromkeys((store.home(), package)):
+        for path in sorted((root / "solutions").glob(f"{number}_*.ipynb")):
+            nb = nbformat.read(path, as_version=4)
+            cells = [c.source for c in nb.cells if f"task-{n}" in c.metadata.get("tags", [])]
+            if cells:
+                return "\n\n".join(cells)
+    raise CourseError(
+        f"The solution of homework {number}, task {n}, is not here: solutions/{number}_*.ipynb is missing."
+    )

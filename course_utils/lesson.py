@@ -1,0 +1,100 @@
+"""What a lecture shows besides its code: quizzes with feedback, and the errors it makes on purpose."""
+
+from __future__ import annotations
+
+import json
+import random
+import textwrap
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.resources import files
+
+from .errors import CourseError
+
+#: jupyterquiz colours with at least 4.5:1 contrast (WCAG AA) against the text on them.
+_COLORS = {
+    "--jq-multiple-choice-bg": "#1f3a5f",
+    "--jq-many-choice-bg": "#1f3a5f",
+    "--jq-numeric-bg": "#1f3a5f",
+    "--jq-incorrect-color": "#a01818",
+    "--jq-correct-color": "#0b6b1f",
+}
+
+
+def questions(lecture: str, kind: str = "quiz") -> list[dict]:
+    """Return the questions of a lecture, in jupyterquiz's format.
+
+    Parameters
+    ----------
+    lecture
+        Two digits, for example ``"03"``.
+    kind
+        ``"recall"`` (one question on an earlier lecture, at the start) or ``"quiz"`` (at the end).
+    """
+    file = files("course_utils") / "quizzes" / f"{lecture}.json"
+    if not file.is_file():
+        raise CourseError(f"There is no quiz for lecture {lecture!r}: {file.name} is missing in course_utils/quizzes.")
+    return json.loads(file.read_text(encoding="utf8"))[kind]
+
+
+def quiz(lecture: str, kind: str = "quiz") -> None:
+    """Show the questions of a lecture; each answer, right or wrong, gives its own feedback when it is clicked.
+
+    The page element gets an id derived from lecture and kind instead of a random one, so that a notebook that runs
+    again gives the same output.
+    """
+    import jupyterquiz
+
+    state = random.getstate()
+    random.seed(f"{lecture}-{kind}")
+    try:
+        jupyterquiz.display_quiz(questions(lecture, kind), colors=_COLORS, shuffle_answers=False)
+    finally:
+        random.setstate(state)
+
+
+@contextmanager
+def expect_error(*types: type[BaseException], code: str = "", width: int = 110) -> Iterator[None]:
+    """Run a block that must fail, and print the error as one wrapped paragraph instead of a traceback.
+
+    Lectures produce their pitfalls with it. A block that does *not* fail is an error: the lecture is then wrong.
+
+    Parameters
+    ----------
+    *types
+        Exception types to expect; any exception when none is given.
+    code
+        Mistake code of the homework checks that stands for this pitfall; printed in front.
+    width
+        Characters per line.
+    """
+    expected = types or (Exception,)
+    try:
+        yield
+    except expected as error:
+        label = f"[{code}] " if code else ""
+        print(textwrap.fill(f"{label}{type(error).__name__}: {' '.join(str(error).split())}", width))
+    else:
+        raise AssertionError("This block was expected to fail, but it ran to its end.")
+
+
+@contextmanager
+def expect_warning(*types: type[Warning], width: int = 110) -> Iterator[None]:
+    """Run a block that must warn, and print each distinct warning once as text; fail when there is none."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        yield
+    wanted = types or (Warning,)
+    shown = dict.fromkeys(
+        f"{w.category.__name__}: {' '.join(str(w.message).split())}" for w in caught if issubclass(w.category, wanted)
+    )
+    if not shown:
+        raise AssertionError("This block was expected to warn, but it did not.")
+    for text in shown:
+        print(textwrap.fill(text, width))
+
+
+def turn(solved: bool, hint: str) -> None:
+    """Say whether the learner's own line did what was asked; `hint` says what is still missing."""
+    print("Done: that is it." if solved else f"Not yet: {hint}")

@@ -1,0 +1,1 @@
+"""What runs the course: build notebooks from text, execute them in a batch, compare and report."""

@@ -1,0 +1,41 @@
+"""``course test``: one pytest run over the tests and, through nbval, over every stored output."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from importlib.resources import files
+from pathlib import Path
+
+from .source import pages
+
+
+def run_tests(root: Path, words: list[str], workers: int) -> int:
+    """Run pytest and return its exit code.
+
+    Parameters
+    ----------
+    root
+        The checkout.
+    words
+        Paths and options for pytest; the whole proof when no path is among them.
+    workers
+        Processes.
+    """
+    paths = [w for w in words if not w.startswith("-") and (root / w.split("::")[0]).exists()]
+    notebooks = [str(page.path.relative_to(root)) for page in pages(root) if page.executed and page.path.exists()]
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-p",
+        "course_utils.runner.pytest_plugin",
+        "--nbval",
+        "--nbval-current-env",
+        f"--nbval-sanitize-with={files('course_utils.runner') / 'sanitize.cfg'}",
+        *(["-n", str(workers), "--dist", "loadscope"] if workers > 1 else []),
+        *words,
+        *([] if paths else ["tests", *notebooks]),
+    ]
+    return subprocess.run(command, cwd=root, env={**os.environ, "PYTHONPATH": str(root)}).returncode

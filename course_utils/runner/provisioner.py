@@ -1,0 +1,134 @@
+"""Jupyter kernel provisioner: asks the warm server for a kernel, and starts an ordinary one where there is no server."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import select
+import signal
+import socket
+from typing import Any
+
+from jupyter_client.connect import KernelConnectionInfo
+from jupyter_client.provisioning import LocalProvisioner
+
+#: Environment variable with the path of the warm server's socket.
+SOCKET = "COURSE_WARM_SOCKET"
+NAME = "course-warm-provisioner"
+_DEVNULL = -3  # subprocess.DEVNULL
+
+
+class ForkedKernel:
+    """A kernel that the warm server forked, with the part of `subprocess.Popen` that jupyter_client uses.
+
+    It is not our child: a pidfd names it (a pid may be used again), and the server reports its exit code.
+    """
+
+    stdin = stdout = stderr = None
+
+    def __init__(self, pid: int, connection: socket.socket) -> None:
+        self.pid, self._connection = pid, connection
+        self.returncode: int | None = None
+        self._pidfd = os.pidfd_open(pid)
+
+    def poll(self) -> int | None:
+        """Return the exit code (negative: the signal), or None while the kernel runs."""
+        if self.returncode is None and select.select([self._connection], [], [], 0)[0]:
+            try:
+                line = self._connection.recv(4096)
+            except OSError:
+                line = b""
+            # A server that is gone has taken its kernels with it.
+            self.returncode = json.loads(line)["exit"] if line else -signal.SIGKILL
+            self._connection.close()
+            os.close(self._pidfd)
+        return self.returncode
+
+    def wait(self, timeout: float | None = None) -> int | None:
+        """Wait for the end and return the exit code; None when the time is over first."""
+        if self.poll() is None:
+            select.select([self._connection], [], [], timeout)
+        return self.poll()
+
+    def send_signal(self, number: int) -> None:
+        """Send a signal to the kernel, if it still runs."""
+        if self.poll() is None:
+            signal.pidfd_send_signal(self._pidfd, number)
+
+    def kill(self) -> None:
+        """End the kernel now."""
+        self.send_signal(signal.SIGKILL)
+
+    def terminate(self) -> None:
+        """Ask the kernel to end."""
+        self.send_signal(signal.SIGTERM)
+
+
+class WarmProvisioner(LocalProvisioner):
+    """Starts Python kernels by forking the warm server; everything else as `LocalProvisioner` does."""
+
+    async def launch_kernel(self, cmd: list[str], **kwargs: Any) -> KernelConnectionInfo:
+        """Launch a kernel: warm when a server answers and the command starts an ipykernel, else ordinary."""
+        connection = self._server()
+        if connection is None or "ipykernel_launcher" not in cmd:
+            return await super().launch_kernel(cmd, **kwargs)
+        wanted = self._scrub_kwargs(kwargs)
+        request = {
+            "argv": cmd[cmd.index("ipykernel_launcher") + 1 :],
+            "env": dict(wanted.get("env") or os.environ),
+            "cwd": str(wanted.get("cwd") or os.getcwd()),
+        }
+        body = json.dumps(request).encode()
+        message = len(body).to_bytes(4, "big") + body
+        nothing = os.open(os.devnull, os.O_RDWR)
+        try:
+            descriptors = [
+                nothing,
+                *(_descriptor(wanted.get(n), d, nothing) for n, d in (("stdout", 1), ("stderr", 2))),
+            ]
+            sent = socket.send_fds(connection, [message], descriptors)
+            connection.sendall(message[sent:])
+        finally:
+            os.close(nothing)
+        answer = b""
+        while not answer.endswith(b"\n"):
+            more = connection.recv(4096)
+            if not more:
+                raise RuntimeError("the warm-kernel server ended while it started a kernel")
+            answer += more
+        self.process = ForkedKernel(json.loads(answer)["pid"], connection)
+        self.pid = self.pgid = self.process.pid  # the child leads a session of its own
+        self.cwd = kwargs.get("cwd")
+        return self.connection_info
+
+    @staticmethod
+    def _server() -> socket.socket | None:
+        path = os.environ.get(SOCKET)
+        if not path:
+            return None
+        connection = socket.socket(socket.AF_UNIX)
+        try:
+            connection.connect(path)
+        except OSError:
+            connection.close()
+            return None
+        return connection
+
+    async def wait(self) -> int | None:
+        """Wait for the kernel's end; a forked one is looked at every 10 ms instead of 100."""
+        if not isinstance(self.process, ForkedKernel):
+            return await super().wait()
+        while self.process.poll() is None:
+            await asyncio.sleep(0.01)
+        code, self.process = self.process.returncode, None
+        return code
+
+
+def _descriptor(stream: Any, default: int, nothing: int) -> int:
+    """Return the file descriptor that a Popen argument stands for."""
+    if stream is None:
+        return default
+    if stream == _DEVNULL:
+        return nothing
+    return stream if isinstance(stream, int) else stream.fileno()

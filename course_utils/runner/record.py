@@ -1,0 +1,87 @@
+"""A batch's own record in MLflow: one parent run, one child run per notebook."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from .execute import Outcome
+
+EXPERIMENT = "course-batches"
+
+
+class Recorder:
+    """Write the record of a batch after its notebooks have run.
+
+    Parameters
+    ----------
+    uri
+        Store of the batch.
+    folder
+        Home of the batch.
+    parameters
+        Parameters given to the batch.
+    """
+
+    def __init__(self, uri: str, folder: Path, parameters: dict[str, Any]) -> None:
+        self.uri, self.folder, self.parameters = uri, folder, parameters
+        self.started = int(time.time() * 1000)
+
+    def finish(self, outcomes: Iterable[Outcome], own: dict[str, dict[str, Any]]) -> str:
+        """Close runs that dead kernels left open, then write parent and children; return the parent's run id."""
+        from mlflow import MlflowClient
+        from mlflow.entities import Metric, Param, RunTag
+
+        from .. import store
+
+        store.connect(self.uri)
+        client = MlflowClient(self.uri, self.uri)
+        if store.database_path(self.uri) is not None:  # a shared server holds other people's runs
+            close_open_runs(client)
+        outcomes = list(outcomes)
+        found = client.get_experiment_by_name(EXPERIMENT)
+        experiment = found.experiment_id if found else client.create_experiment(EXPERIMENT)
+        parent = client.create_run(experiment, self.started, run_name=self.folder.name)
+        now = int(time.time() * 1000)
+        client.log_batch(
+            parent.info.run_id,
+            metrics=[
+                Metric("notebooks", float(len(outcomes)), now, 0),
+                Metric("failed", float(sum(not o.ok for o in outcomes)), now, 0),
+                Metric("seconds", (now - self.started) / 1000, now, 0),
+            ],
+            params=[Param(k, str(v)) for k, v in self.parameters.items()],
+        )
+        for outcome in outcomes:
+            child = client.create_run(
+                experiment,
+                now - int(outcome.seconds * 1000),
+                run_name=outcome.name,
+                tags={"mlflow.parentRunId": parent.info.run_id},
+            )
+            child_id = child.info.run_id
+            tags = {"status": outcome.status, "error": outcome.error[:500]}
+            if outcome.cell:
+                tags["cell"] = str(outcome.cell)
+            client.log_batch(
+                child_id,
+                metrics=[Metric("seconds", outcome.seconds, now, 0)],
+                params=[Param(k, str(v)[:6000]) for k, v in own.get(outcome.name, {}).items()],
+                tags=[RunTag(k, v) for k, v in tags.items() if v],
+            )
+            if outcome.output and Path(outcome.output).is_file():
+                client.log_artifact(child_id, outcome.output)
+            client.set_terminated(child_id, "FINISHED" if outcome.ok else "FAILED", now)
+        client.set_terminated(parent.info.run_id, "FINISHED" if all(o.ok for o in outcomes) else "FAILED")
+        return parent.info.run_id
+
+
+def close_open_runs(client: Any) -> int:
+    """Mark every run that is still RUNNING as KILLED and return how many there were; its kernel has ended."""
+    experiments = [e.experiment_id for e in client.search_experiments()]
+    open_runs = client.search_runs(experiments, "attributes.status = 'RUNNING'", max_results=5000)
+    for run in open_runs:
+        client.set_terminated(run.info.run_id, "KILLED")
+    return len(open_runs)

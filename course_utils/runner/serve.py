@@ -1,0 +1,105 @@
+"""Programs that a learner looks at: the MLflow UI and JupyterLab, on this machine only."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+from .. import store
+from ..errors import CourseError
+
+
+def free_port(first: int, tries: int = 50) -> int:
+    """Return the first free port on the loopback interface from `first` on.
+
+    Raises
+    ------
+    CourseError
+        When none of `tries` ports is free.
+    """
+    for port in range(first, min(first + tries, 65536)):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
+    raise CourseError(
+        f"No free port from {first} to {first + tries - 1} on this machine. Close a server, or give --port."
+    )
+
+
+def _run(command: list[str], environment: dict[str, str], cwd: Path) -> int:
+    """Run a server in the foreground; Ctrl-C stops it and everything that it started."""
+    process = subprocess.Popen(command, env=environment, cwd=cwd, start_new_session=os.name == "posix")
+
+    def stop(*_: object) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGTERM) if os.name == "posix" else process.terminate()
+
+    previous = signal.signal(signal.SIGTERM, stop)
+    try:
+        return process.wait()
+    except KeyboardInterrupt:
+        stop()
+        try:
+            process.wait(10)
+        except subprocess.TimeoutExpired:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL) if os.name == "posix" else process.kill()
+            process.wait()
+        return 0
+    finally:
+        signal.signal(signal.SIGTERM, previous)
+
+
+def ui_server(uri: str, port: int) -> tuple[list[str], dict[str, str]]:
+    """Return command and environment of an MLflow server on a store, for this machine only.
+
+    One worker and no job runner: MLflow's default starts 13 processes with 2 GB for the same pages.
+    """
+    command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", uri]
+    if root := store.artifact_root(uri):
+        command += ["--default-artifact-root", root]
+    command += ["--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
+    environment = {**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
+    environment.pop("MLFLOW_TRACKING_URI", None)
+    return command, environment
+
+
+def serve_ui(home: Path | None, port: int) -> int:
+    """Serve the MLflow UI until it is stopped, and return its exit code.
+
+    Raises
+    ------
+    CourseError
+        When `home` holds no store, the store's schema is of another MLflow, or no port is free.
+    """
+    if home is not None:
+        if not (home / "mlflow.db").is_file():
+            raise CourseError(f"{home} holds no store: there is no mlflow.db. Batches are in runs/.")
+        uri = f"sqlite:///{home.absolute() / 'mlflow.db'}"
+    else:
+        uri = store.default_uri()
+    store.create(uri)
+    chosen = free_port(port)
+    if chosen != port:
+        print(f"Port {port} is taken by another program, so the UI is on {chosen}.")
+    print(f"MLflow UI on {uri}\nopen http://127.0.0.1:{chosen}  (Ctrl-C stops it)", flush=True)
+    command, environment = ui_server(uri, chosen)
+    return _run(command, environment, store.home())
+
+
+def serve_lab(root: Path, words: list[str]) -> int:
+    """Open JupyterLab on lecture 00 until it is stopped, and return its exit code."""
+    first = sorted((root / "notebooks").glob("*.ipynb"))
+    if not first:
+        raise CourseError("notebooks/ is empty. Build the lectures: course build.")
+    command = [sys.executable, "-m", "jupyterlab", str(first[0].relative_to(root)), "--ServerApp.ip=127.0.0.1"]
+    return _run([*command, f"--ServerApp.root_dir={root}", *words], dict(os.environ), root)

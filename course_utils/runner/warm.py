@@ -1,0 +1,136 @@
+"""Start and stop the warm-kernel server around a batch, and say when kernels are ordinary instead."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from importlib.metadata import entry_points, version
+from pathlib import Path
+from typing import IO
+
+from .provisioner import NAME, SOCKET
+
+#: One BLAS thread in each kernel: two notebooks on two cores fight otherwise, and a fork needs a single thread.
+ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS"), "1")
+#: What every kernel of the runner gets, warm or ordinary, before any library is imported.
+KERNEL_SETTINGS = {
+    **ONE_THREAD,
+    "MPLBACKEND": "module://matplotlib_inline.backend_inline",
+    # pyarrow's allocator starts a thread on import, and a process with two threads cannot be forked safely.
+    "JE_ARROW_MALLOC_CONF": "background_thread:false",
+}
+#: Seconds that the preload may take.
+PATIENCE = 120
+
+
+def template(root: Path) -> Path:
+    """Return where the empty store of this MLflow version is kept."""
+    return root / ".course" / f"empty-store-{version('mlflow')}.db"
+
+
+def _why_not() -> str:
+    """Return why a warm kernel cannot be had on this system, or an empty string."""
+    if not sys.platform.startswith("linux"):
+        return f"forking a loaded process is not safe on {sys.platform}"
+    if not hasattr(os, "pidfd_open"):
+        return "this Python has no pidfd"
+    if not any(entry.name == NAME for entry in entry_points(group="jupyter_client.kernel_provisioners")):
+        return "the provisioner is not installed (run `make setup`)"
+    return ""
+
+
+class Warmth:
+    """What `warm_kernels` found: the line to show when kernels are ordinary, and the server's start time."""
+
+    def __init__(self) -> None:
+        self.note = ""
+        self.seconds = 0.0
+        self.pid: int | None = None
+
+
+@contextlib.contextmanager
+def warm_kernels(root: Path, cold: bool = False) -> Iterator[Warmth]:
+    """Let every kernel that is started inside the block be forked from a process with the libraries loaded.
+
+    Also sets ``COURSE_STORE_TEMPLATE``, so that a notebook's store is a copy of an empty one. The server's import runs
+    while the caller goes on; `wait` for it through ``Warmth``. Outside Linux, with `cold`, or when a library misbehaves
+    on import, kernels are ordinary and ``note`` says so.
+
+    Parameters
+    ----------
+    root
+        The checkout, whose ``.course`` folder keeps the empty store.
+    cold
+        Start ordinary kernels; on Linux a guard still ends what they leave behind when the runner is killed.
+    """
+    warmth = Warmth()
+    reason = "asked for (--cold)" if cold else _why_not()
+    (root / ".course").mkdir(exist_ok=True)
+    settings = {"COURSE_STORE_TEMPLATE": str(template(root))}
+    folder = tempfile.mkdtemp(prefix="mlck-")
+    server: subprocess.Popen | None = None
+    before: dict[str, str | None] = {}
+    try:
+        if sys.platform.startswith("linux"):
+            path = os.path.join(folder, "warm")
+            server = _start(path, settings, guard=bool(reason))
+            import papermill  # noqa: F401  (this process needs it next; import it while the server imports the rest)
+
+            answer = _answer(server)
+            reason = reason or answer.get("problem", "")
+            warmth.seconds, warmth.pid = answer.get("seconds", 0.0), server.pid
+            if not reason:
+                settings |= {SOCKET: path, "JUPYTER_DEFAULT_PROVISIONER_NAME": NAME}
+        warmth.note = f"ordinary kernels, slower to start: {reason}" if reason else ""
+        before = {name: os.environ.get(name) for name in settings}
+        os.environ.update(settings)
+        yield warmth
+    finally:
+        for name, value in before.items():
+            os.environ.pop(name, None) if value is None else os.environ.__setitem__(name, value)
+        if server is not None:
+            _stop(server)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _start(path: str, settings: dict[str, str], guard: bool) -> subprocess.Popen:
+    return subprocess.Popen(
+        [sys.executable, "-m", "course_utils.runner.warm_server", path, *(["--guard"] if guard else [])],
+        env={**os.environ, **KERNEL_SETTINGS, **settings},
+        stdout=subprocess.PIPE,
+        stdin=subprocess.DEVNULL,
+    )
+
+
+def _answer(server: subprocess.Popen) -> dict:
+    """Return the server's ready line, or what was wrong."""
+    import select
+
+    stream: IO[bytes] = server.stdout  # type: ignore[assignment]
+    if not select.select([stream], [], [], PATIENCE)[0]:
+        return {"problem": f"the libraries were not imported within {PATIENCE} s"}
+    line = stream.readline()
+    try:
+        return json.loads(line)
+    except ValueError:
+        return {"problem": "the server that imports the libraries ended"}
+
+
+def _stop(server: subprocess.Popen) -> None:
+    """End the server and everything below it."""
+    with contextlib.suppress(ProcessLookupError):
+        server.send_signal(signal.SIGTERM)
+    try:
+        server.wait(5)
+    except subprocess.TimeoutExpired:
+        server.kill()
+        server.wait()
+    if server.stdout:
+        server.stdout.close()

@@ -1,0 +1,359 @@
+"""A process that has imported the course's libraries once, and forks an ipykernel from itself for each request.
+
+It has one thread when it forks (threads do not survive a fork), watches over everything that its kernels start, and ends
+all of it when the runner ends, whatever ends the runner. Run as ``python -m course_utils.runner.warm_server SOCKET``.
+Linux only.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import gc
+import importlib
+import json
+import os
+import select
+import signal
+import socket
+import sys
+import time
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+#: What the lectures import; the order is theirs.
+PRELOAD = (
+    "numpy",
+    "pandas",
+    "pyarrow",
+    "scipy.stats",
+    "matplotlib.pyplot",
+    "seaborn",
+    "sklearn.calibration",
+    "sklearn.compose",
+    "sklearn.datasets",
+    "sklearn.ensemble",
+    "sklearn.impute",
+    "sklearn.linear_model",
+    "sklearn.metrics",
+    "sklearn.model_selection",
+    "sklearn.neural_network",
+    "sklearn.pipeline",
+    "sklearn.preprocessing",
+    "sklearn.tree",
+    "skops.io",
+    "mlflow",
+    "mlflow.data",
+    "mlflow.pyfunc",
+    "mlflow.sklearn",
+    "mlflow.store.model_registry.sqlalchemy_store",
+    "mlflow.store.tracking.sqlalchemy_store",
+    "alembic.command",
+    "jupyterquiz",
+    "course_utils.data",
+    "course_utils.homework",
+    "course_utils.lesson",
+    "course_utils.store",
+)
+PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
+
+
+def prctl(option: int, value: int) -> None:
+    """Call Linux's ``prctl`` with one argument."""
+    ctypes.CDLL(None, use_errno=True).prctl(option, value, 0, 0, 0)
+
+
+class _StandInShell:
+    """Answers ``get_ipython()`` during the preload: pandas, tqdm and others look for a notebook while imported."""
+
+    kernel = object()
+    config = {"IPKernelApp": {}}
+
+    def __getattr__(self, name: str) -> Any:
+        raise AttributeError(name)
+
+
+def _pretend_notebook() -> Callable[[], None]:
+    """Let libraries find a notebook, and return a function that puts the truth back everywhere."""
+    import builtins
+
+    import IPython
+    import IPython.core.getipython as module
+
+    shell = _StandInShell()
+
+    def stand_in() -> _StandInShell:
+        return shell
+
+    real = module.get_ipython
+    builtins.get_ipython = module.get_ipython = IPython.get_ipython = stand_in  # type: ignore[attr-defined]
+
+    def undo() -> None:
+        del builtins.get_ipython  # type: ignore[attr-defined]
+        module.get_ipython = IPython.get_ipython = real
+        for loaded in list(sys.modules.values()):  # copies made by `from IPython import get_ipython`
+            names = getattr(loaded, "__dict__", None)
+            if names and names.get("get_ipython") is stand_in:
+                names["get_ipython"] = real
+
+    return undo
+
+
+def preload() -> list[str]:
+    """Import everything; return what an ordinary kernel would have shown on stderr meanwhile (it must be nothing)."""
+    shown: list[str] = []
+
+    def note(message: Any, category: type[Warning], *_: Any, **__: Any) -> None:
+        shown.append(f"{category.__name__}: {message}")
+
+    importlib.import_module("ipykernel.kernelapp")
+    importlib.import_module("ipykernel.ipkernel")
+    undo = _pretend_notebook()
+    before = warnings.showwarning
+    warnings.showwarning = note  # type: ignore[assignment]
+    try:
+        for name in PRELOAD:
+            importlib.import_module(name)
+        from mlflow.utils import requirements_utils
+
+        requirements_utils._init_modules_to_packages_map()
+    finally:
+        warnings.showwarning = before
+        undo()
+    return shown
+
+
+def threads() -> int:
+    """Return the number of threads of this process."""
+    return len(os.listdir("/proc/self/task"))
+
+
+def _fresh_state(request: dict[str, Any], descriptors: list[int]) -> None:
+    """Make the forked child look like a process that has just started."""
+    for target, descriptor in enumerate(descriptors):
+        os.dup2(descriptor, target)
+    for descriptor in descriptors:
+        if descriptor > 2:
+            os.close(descriptor)
+    for number in (signal.SIGCHLD, signal.SIGTERM, signal.SIGPIPE, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    os.environ.clear()
+    os.environ.update(request["env"])
+    if request.get("cwd"):
+        os.chdir(request["cwd"])
+    import random
+
+    import numpy
+
+    random.seed()
+    numpy.random.seed(None)
+    sys.stdout = os.fdopen(os.dup(1), "w", buffering=1)
+    sys.stderr = os.fdopen(os.dup(2), "w", buffering=1)
+    sys.__stdout__, sys.__stderr__ = sys.stdout, sys.stderr  # type: ignore[misc]
+    sys.argv = ["ipykernel_launcher.py", *request["argv"]]
+
+
+def _become_kernel(request: dict[str, Any], descriptors: list[int]) -> None:
+    """Turn this forked child into an ipykernel; never returns."""
+    parent = os.getppid()
+    os.setsid()
+    prctl(PR_SET_PDEATHSIG, signal.SIGKILL)  # a kernel dies with its server, whatever happens
+    if os.getppid() != parent:
+        os._exit(1)
+    code = 1
+    try:
+        _fresh_state(request, descriptors)
+        from ipykernel.kernelapp import IPKernelApp
+
+        app = IPKernelApp.instance(parent_handle=parent)
+        app.initialize(request["argv"])
+        code = 0
+        app.start()
+    except SystemExit as error:
+        code = error.code if isinstance(error.code, int) else int(error.code is not None)
+    except BaseException:
+        import traceback
+
+        traceback.print_exc()
+        code = 1
+    finally:
+        _leave(code)
+
+
+def _leave(code: int) -> None:
+    """End the kernel as an interpreter ends, without tearing down memory that the server shares."""
+    import atexit
+    import threading
+
+    from ipykernel.kernelapp import IPKernelApp
+
+    try:
+        if IPKernelApp.initialized():
+            app = IPKernelApp.instance()
+            # ipykernel 7.4: close() can stall for 10 s in a race for the last flush.
+            atexit.unregister(app.close)
+            with contextlib.suppress(Exception):
+                app.cleanup_connection_file()
+            app.reset_io()
+        threading._shutdown()  # type: ignore[attr-defined]
+        atexit._run_exitfuncs()
+        sys.stdout.flush()
+        sys.stderr.flush()
+    finally:
+        os._exit(code)
+
+
+def _receive(connection: socket.socket) -> tuple[dict[str, Any], list[int]]:
+    """Read one request: four bytes of length, JSON, and three descriptors."""
+    data, descriptors, _, _ = socket.recv_fds(connection, 1 << 20, 3)
+    length = int.from_bytes(data[:4], "big")
+    while len(data) - 4 < length:
+        more = connection.recv(1 << 20)
+        if not more:
+            raise ConnectionError("the request ended early")
+        data += more
+    return json.loads(data[4 : 4 + length]), descriptors
+
+
+def _descendants() -> list[int]:
+    """Return all processes below this one; orphans too, because this process adopts them."""
+    parents: dict[int, list[int]] = {}
+    for entry in os.listdir("/proc"):
+        if entry.isdigit():
+            with contextlib.suppress(OSError, IndexError, ValueError), open(f"/proc/{entry}/stat") as stat:
+                parents.setdefault(int(stat.read().rsplit(")", 1)[1].split()[1]), []).append(int(entry))
+    found, rest = [], [os.getpid()]
+    while rest:
+        children = parents.get(rest.pop(), [])
+        found += children
+        rest += children
+    return found
+
+
+def _end(*_: Any) -> None:
+    """End everything below this process, then this process."""
+    for _attempt in range(20):
+        below = _descendants()
+        for pid in below:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        with contextlib.suppress(ChildProcessError):
+            while os.waitpid(-1, os.WNOHANG)[0]:
+                pass
+        if not below:
+            break
+        time.sleep(0.02)
+    os._exit(0)
+
+
+class Server:
+    """Listens on a Unix socket, forks a kernel per request, and reports each kernel's exit code on its connection."""
+
+    def __init__(self, path: str) -> None:
+        self.listener = socket.socket(socket.AF_UNIX)
+        self.listener.bind(path)
+        self.listener.listen(64)
+        self.wakeup, self._wake = os.pipe()
+        os.set_blocking(self.wakeup, False)
+        os.set_blocking(self._wake, False)
+        self.kernels: dict[int, socket.socket] = {}
+
+    def serve(self) -> None:
+        """Serve until the process is ended."""
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        signal.set_wakeup_fd(self._wake, warn_on_full_buffer=False)
+        while True:
+            ready, _, _ = select.select([self.listener, self.wakeup], [], [])
+            if self.wakeup in ready:
+                with contextlib.suppress(BlockingIOError):
+                    os.read(self.wakeup, 4096)
+            self._reap()
+            if self.listener in ready:
+                self._answer()
+
+    def _reap(self) -> None:
+        with contextlib.suppress(ChildProcessError):
+            while True:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+                if not pid:
+                    return
+                connection = self.kernels.pop(pid, None)
+                if connection is not None:
+                    with contextlib.suppress(OSError):
+                        connection.sendall(json.dumps({"exit": os.waitstatus_to_exitcode(status)}).encode() + b"\n")
+                    connection.close()
+
+    def _answer(self) -> None:
+        connection, _ = self.listener.accept()
+        try:
+            request, descriptors = _receive(connection)
+        except (OSError, ValueError, ConnectionError) as error:
+            print(f"warm kernels: bad request: {error}", file=sys.stderr)
+            connection.close()
+            return
+        pid = os.fork()
+        if pid == 0:
+            signal.set_wakeup_fd(-1)
+            for other in (self.listener, connection, *self.kernels.values()):
+                other.close()
+            os.close(self.wakeup)
+            os.close(self._wake)
+            _become_kernel(request, descriptors)
+        for descriptor in descriptors:
+            os.close(descriptor)
+        connection.sendall(json.dumps({"pid": pid}).encode() + b"\n")
+        self.kernels[pid] = connection
+
+
+def main() -> None:
+    """Preload (unless ``--guard``), say that it is ready on stdout as one JSON line, and serve."""
+    path, guard = sys.argv[1], "--guard" in sys.argv
+    prctl(PR_SET_CHILD_SUBREAPER, 1)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the runner's to handle
+    signal.signal(signal.SIGTERM, _end)
+    prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+    if os.getppid() == 1:
+        os._exit(1)
+    sys.path[:] = [entry for entry in sys.path if entry not in ("", os.getcwd())] if not guard else sys.path
+    start = time.perf_counter()
+    problem = ""
+    if not guard:
+        try:
+            if shown := preload():
+                problem = f"importing the libraries shows {shown[0][:200]}"
+            elif threads() > 1:
+                problem = f"a library has started {threads() - 1} threads while it was imported"
+        except Exception as error:
+            problem = f"{type(error).__name__}: {error}"
+    _template()
+    gc.collect()
+    gc.freeze()
+    server = Server(path)
+    answer = {"pid": os.getpid(), "seconds": round(time.perf_counter() - start, 2), "problem": problem}
+    print(json.dumps(answer), flush=True)
+    server.serve()
+
+
+def _template() -> None:
+    """Make the empty store that every notebook's store is copied from, when it is not there yet (in a child)."""
+    path = os.environ.get("COURSE_STORE_TEMPLATE")
+    if not path or os.path.exists(path):
+        return
+    pid = os.fork()
+    if pid == 0:
+        from course_utils import store
+
+        del os.environ["COURSE_STORE_TEMPLATE"]
+        try:
+            store.create(f"sqlite:///{path}")
+        except Exception as error:
+            print(f"warm kernels: the empty store could not be made: {error}", file=sys.stderr)
+        finally:
+            os._exit(0)
+    os.waitpid(pid, 0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,279 @@
+"""Where runs are kept: one MLflow store per checkout, the command that shows it, and tidy tables of its runs."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import mlflow
+import pandas as pd
+from filelock import FileLock, Timeout
+
+from .errors import CourseError
+from .noise import quiet
+
+if TYPE_CHECKING:
+    from mlflow.models.model import ModelInfo
+
+#: Port for the MLflow UI. Not 5000, which macOS gives to AirPlay.
+UI_PORT = 5001
+_SQLITE = "sqlite:///"
+#: What the environment asked for when Python started: ``mlflow.set_tracking_uri`` overwrites the variable.
+_ENVIRONMENT_URI = os.environ.get("MLFLOW_TRACKING_URI")
+
+
+def home() -> Path:
+    """Return the folder that holds the store and all outputs.
+
+    ``COURSE_HOME`` when it is set (a batch, a test, a grader), else the checkout that the current folder or this
+    package lies in, else the current folder.
+    """
+    if folder := os.environ.get("COURSE_HOME"):
+        return Path(folder).absolute()
+    for start in (Path.cwd(), Path(__file__).resolve().parent):
+        for folder in (start, *start.parents):
+            if (folder / "course_utils").is_dir() and (folder / "notebooks").is_dir():
+                return folder
+    return Path.cwd()
+
+
+def default_uri() -> str:
+    """Return the tracking URI of the course store.
+
+    ``MLFLOW_TRACKING_URI`` as it was set when Python started, else ``mlflow.db`` in `home`.
+    """
+    return _ENVIRONMENT_URI or f"{_SQLITE}{home() / 'mlflow.db'}"
+
+
+def database_path(uri: str) -> Path | None:
+    """Return the file behind a SQLite URI, or None for any other kind of store."""
+    return Path(uri.removeprefix(_SQLITE)).absolute() if uri.startswith(_SQLITE) else None
+
+
+def artifact_root(uri: str) -> str | None:
+    """Return the folder that new experiments of a SQLite store keep artifacts in (``mlartifacts`` beside the file)."""
+    database = database_path(uri)
+    return str(database.parent / "mlartifacts") if database else None
+
+
+def create(uri: str) -> None:
+    """Create the database of a SQLite store when it is not there yet; do nothing for any other store.
+
+    Two processes that let MLflow create the same file at once destroy it, so the file is made aside, under a lock,
+    and moved into place whole.
+
+    Raises
+    ------
+    CourseError
+        When the folder cannot be written or the file is not a database.
+    """
+    database = database_path(uri)
+    if database is None or _is_database(database):
+        return
+    try:
+        database.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(f"{database}.lock", timeout=120):
+            if _is_database(database):
+                return
+            aside = database.with_name(f".{database.name}.{os.getpid()}")
+            try:
+                _make_schema(aside)
+                os.replace(aside, database)
+            finally:
+                aside.unlink(missing_ok=True)
+        Path(f"{database}.lock").unlink(missing_ok=True)
+    except (OSError, Timeout, sqlite3.Error) as error:
+        raise CourseError(
+            f"The run store {database} cannot be made: {error}. Runs have nowhere to go. "
+            "Choose a folder that you may write to: set COURSE_HOME, or MLFLOW_TRACKING_URI=sqlite:////path/mlflow.db."
+        ) from error
+
+
+def _is_database(path: Path) -> bool:
+    """Tell whether the file holds an MLflow schema; raise when it holds something else."""
+    try:
+        if not path.exists() or path.stat().st_size == 0:
+            return False
+        with path.open("rb") as file:
+            head = file.read(16)
+    except OSError as error:
+        raise CourseError(
+            f"The run store {path} cannot be read: {error}. Choose another with COURSE_HOME or MLFLOW_TRACKING_URI."
+        ) from error
+    if head != b"SQLite format 3\0":
+        raise CourseError(
+            f"{path} is not a SQLite database (it starts with {head[:8]!r}), so it cannot hold runs. "
+            "Move it away, or name another file in MLFLOW_TRACKING_URI."
+        )
+    return True
+
+
+def _make_schema(path: Path) -> None:
+    """Write MLflow's schema into a new SQLite file, from the ready template of the batch when there is one."""
+    template = os.environ.get("COURSE_STORE_TEMPLATE")
+    if template and Path(template).is_file():
+        path.write_bytes(Path(template).read_bytes())
+        return
+    from mlflow.store.db.utils import _initialize_tables, create_sqlalchemy_engine
+
+    quiet()
+    engine = create_sqlalchemy_engine(f"{_SQLITE}{path}")
+    try:
+        _initialize_tables(engine)
+    finally:
+        engine.dispose()
+
+
+def connect(uri: str | None = None) -> str:
+    """Point MLflow at the course store and return its URI.
+
+    Creates the store when it is not there, sends artifacts to ``mlartifacts`` beside it (MLflow alone would use the
+    current folder), sets tracking and registry URI, and keeps MLflow's progress lines out of the notebook.
+
+    Parameters
+    ----------
+    uri
+        Tracking URI; the course store (`default_uri`) when not given.
+
+    Raises
+    ------
+    CourseError
+        When the store cannot be created or read.
+    """
+    uri = uri or default_uri()
+    quiet()
+    create(uri)
+    _fix_artifact_root(uri)
+    mlflow.set_tracking_uri(uri)
+    mlflow.set_registry_uri(uri)
+    return uri
+
+
+def _fix_artifact_root(uri: str) -> None:
+    """Build MLflow's store object for `uri` with our artifact root.
+
+    MLflow 3.17 has no client setting for the artifact root of a local database: it takes ``./mlruns`` of the folder
+    that the notebook runs in, or the variable below, which it reads once, when it builds the (cached) store object.
+    The variable also marks a process as a server, so it does not stay set.
+    """
+    root = artifact_root(uri)
+    if root is None:
+        return
+    from mlflow.tracking._tracking_service.utils import _get_store
+
+    name = "_MLFLOW_SERVER_ARTIFACT_ROOT"
+    before = os.environ.get(name)
+    os.environ[name] = root
+    try:
+        _get_store(uri)
+    finally:
+        os.environ.pop(name)
+        if before is not None:
+            os.environ[name] = before
+
+
+def ui_command(port: int = UI_PORT) -> str:
+    """Return the exact shell command that opens the MLflow UI on the current store, from the course's folder.
+
+    A SQLite store inside `home` is named relative to it, so that the line can be shared.
+    """
+    uri = mlflow.get_tracking_uri()
+    database = database_path(uri)
+    if database is not None and database.is_relative_to(home()):
+        uri = f"{_SQLITE}{database.relative_to(home()).as_posix()}"
+    return f"mlflow server --backend-store-uri {uri} --port {port}"
+
+
+def outputs(name: str) -> Path:
+    """Return ``outputs/<name>`` in `home`, made when missing: where a lecture or homework leaves its files."""
+    folder = home() / "outputs" / name
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise CourseError(
+            f"The folder {folder} cannot be made: {error}. Set COURSE_HOME to a folder that you may write to."
+        ) from error
+    return folder
+
+
+def runs(
+    experiment: str | Sequence[str],
+    filter_string: str = "",
+    order_by: Sequence[str] | None = None,
+    columns: Sequence[str] | None = None,
+    max_results: int = 1000,
+) -> pd.DataFrame:
+    """Return runs as a tidy table: one row a run, indexed by run name, with bare parameter and metric names.
+
+    Parameters
+    ----------
+    experiment
+        Name of the experiment, or several.
+    filter_string, order_by, max_results
+        As in ``mlflow.search_runs``.
+    columns
+        Columns to keep, in this order; all parameters and metrics when not given. ``run_id``, ``status``,
+        ``start_time``, ``tags.*`` may be asked for too.
+
+    Raises
+    ------
+    CourseError
+        When an experiment does not exist or a column is in none of its runs.
+    """
+    names = [experiment] if isinstance(experiment, str) else list(experiment)
+    known = {e.name for e in mlflow.search_experiments()}
+    if missing := [name for name in names if name not in known]:
+        raise CourseError(
+            f"There is no experiment named {missing[0]!r} in {mlflow.get_tracking_uri()}; "
+            f"it has {', '.join(sorted(known))}. Run the cells that log to it first."
+        )
+    found = mlflow.search_runs(
+        experiment_names=names, filter_string=filter_string, order_by=order_by, max_results=max_results
+    )
+    found = found.rename(columns={"tags.mlflow.runName": "run_name"})
+    values = [c for c in found.columns if c.startswith(("params.", "metrics."))]
+    bare = {c: c.split(".", 1)[1] for c in values}
+    # A name that is both a parameter and a metric keeps its prefix.
+    twice = {name for name in bare.values() if list(bare.values()).count(name) > 1}
+    found = found.rename(columns={c: name for c, name in bare.items() if name not in twice})
+    keep = list(columns) if columns else [bare[c] if bare[c] not in twice else c for c in values]
+    if unknown := [c for c in keep if c not in found.columns]:
+        if found.empty:
+            return pd.DataFrame(columns=keep)
+        raise CourseError(
+            f"No run of {', '.join(names)} has {unknown[0]!r}; the runs have {', '.join(sorted(set(found.columns)))}."
+        )
+    return found.set_index("run_name")[keep] if "run_name" in found else found[keep]
+
+
+def log_model(model: Any, name: str, X: pd.DataFrame, **kwargs: Any) -> ModelInfo:
+    """Log a fitted scikit-learn model to the active run: skops format, signature, example, fixed requirements.
+
+    MLflow's own call refuses most models in skops format until the types inside are named, and looks for requirements
+    in a subprocess for 7 s. Lecture 08 does each step by hand.
+
+    Parameters
+    ----------
+    model
+        Fitted estimator or pipeline **of your own**: its types are trusted because you made it.
+    name
+        Name of the logged model, without ``/ : . % " '``.
+    X
+        Features, shape (n_rows, n_features); the first three rows become the input example.
+    **kwargs
+        Passed to ``mlflow.sklearn.log_model``.
+    """
+    import skops.io
+
+    trusted = skops.io.get_untrusted_types(data=skops.io.dumps(model))
+    return mlflow.sklearn.log_model(
+        model,
+        name=name,
+        input_example=X.head(3),
+        skops_trusted_types=trusted,
+        pip_requirements=mlflow.sklearn.get_default_pip_requirements(include_skops=True),
+        **kwargs,
+    )

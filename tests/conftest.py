@@ -1,0 +1,93 @@
+"""Fixtures that every test file may use."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+_COUNTER = itertools.count()
+
+
+@pytest.fixture(scope="session")
+def store_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An empty MLflow database, made once: making one takes seconds, copying it milliseconds."""
+    from course_utils import store
+
+    path = tmp_path_factory.mktemp("template") / "mlflow.db"
+    store.create(f"sqlite:///{path}")
+    return path
+
+
+@pytest.fixture(scope="session")
+def _shared_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A folder in memory where the system has one: a store waits for the disk at every commit."""
+    memory = Path("/dev/shm")
+    if not os.access(memory, os.W_OK):
+        yield tmp_path_factory.mktemp("home")
+        return
+    folder = Path(tempfile.mkdtemp(prefix="mlflow-course-", dir=memory))
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def _forget(uri: str) -> None:
+    """Close MLflow's cached connections to a store, so that its file can be replaced."""
+    from mlflow.tracking._model_registry.utils import _get_store as registry_store
+    from mlflow.tracking._tracking_service.utils import _get_store as tracking_store
+
+    for get in (tracking_store, registry_store):
+        get(uri).engine.dispose()
+
+
+@pytest.fixture
+def course_home(store_template: Path, _shared_home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A home with an empty store; a new folder inside it is the current folder, like that of a notebook.
+
+    The path is the same for every test: MLflow keeps one engine per address, and making one costs more than a test.
+    MLflow's process-wide state is put back afterwards.
+    """
+    import mlflow
+    import mlflow.tracking.fluent as fluent
+    from mlflow.utils.autologging_utils import autologging_is_disabled
+
+    home = _shared_home
+    here = home / f"exercises-{next(_COUNTER)}"  # MLflow caches stores by address: a stray one must be new
+    for entry in home.iterdir():
+        shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
+    here.mkdir()
+    monkeypatch.setenv("COURSE_HOME", str(home))
+    monkeypatch.setenv("COURSE_STORE_TEMPLATE", str(store_template))
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    monkeypatch.delenv("MLFLOW_EXPERIMENT_ID", raising=False)
+    monkeypatch.chdir(here)
+    shutil.copyfile(store_template, home / "mlflow.db")
+    fluent._active_experiment_id = None
+    yield home
+    while mlflow.active_run():
+        mlflow.end_run()
+    fluent._active_experiment_id = None
+    if not autologging_is_disabled("sklearn"):
+        mlflow.sklearn.autolog(disable=True)
+    _forget(f"sqlite:///{home / 'mlflow.db'}")
+    mlflow.set_tracking_uri(None)
+    mlflow.set_registry_uri(None)
+    for name in ("MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI", "MLFLOW_EXPERIMENT_ID"):
+        os.environ.pop(name, None)  # MLflow's setters write them
+
+
+@pytest.fixture(autouse=True)
+def _own_environment() -> Iterator[None]:
+    """No test hands the next one, or a process that it starts, the variables that MLflow's setters write."""
+    names = ("MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI", "MLFLOW_EXPERIMENT_ID")
+    for name in names:
+        os.environ.pop(name, None)
+    yield
+    for name in names:
+        os.environ.pop(name, None)

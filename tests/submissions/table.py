@@ -1,0 +1,58 @@
+"""The kill table: what each task's check has been tried with. ``python -m tests.submissions.table`` writes README.md."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from pathlib import Path
+
+from course_utils.homework.question import load_tasks
+
+from .tools import mutants, solution
+
+FILE = Path(__file__).with_name("README.md")
+HEAD = """# What the checks have been tried with
+
+Written by `python -m tests.submissions.table`; `make test` runs every answer counted here, and fails when this page is old.
+
+- **right**: answers in another style than ours; each passes, under both data seeds.
+- **wrong**: answers with a typical mistake; each is rejected *for its own reason*, under both data seeds.
+- **mutants**: our solution with one change (a constant, a dropped statement, a swapped name, a dropped keyword); each is
+  rejected, except those that are right answers too. These are listed below with the reason.
+
+To add one: `RIGHT`, `WRONG` and `EQUIVALENT` in `hwNN.py`; the text fills the gap of the task, `swap(old, new, …)` is our
+solution with something replaced, `append(lines)` our solution with something added.
+
+| homework | task | right | wrong | mistakes told apart | mutants | rejected | equivalent |
+|---|---|---|---|---|---|---|---|
+"""
+
+
+def text(numbers: list[str]) -> str:
+    """Return the page."""
+    rows, reasons = [], []
+    totals = [0] * 5
+    for number in numbers:
+        module = import_module(f"tests.submissions.hw{number}")
+        for task in range(1, len(load_tasks(number)) + 1):
+            changed = [what for what, _ in mutants(solution(number, task), getattr(module, "SWAPS", None))]
+            listed = getattr(module, "EQUIVALENT", {}).get(task, {})
+            same = [(what, why) for what in changed for start, why in listed.items() if what.startswith(start)]
+            wrong = module.WRONG[task]
+            counts = [len(module.RIGHT[task]), len(wrong), len(changed), len(changed) - len(same), len(same)]
+            totals = [a + b for a, b in zip(totals, counts, strict=True)]
+            codes = len({code for code, _ in wrong})
+            rows.append(
+                f"| {number} | {task} | {counts[0]} | {counts[1]} | {codes} | {' | '.join(map(str, counts[2:]))} |"
+            )
+            reasons += [f"- {number}, task {task}, `{what.replace('`', '')}`: {why}" for what, why in same]
+    rows.append(f"| all | | {totals[0]} | {totals[1]} | | {' | '.join(map(str, totals[2:]))} |")
+    return HEAD + "\n".join(rows) + "\n\n## Mutants that are right answers\n\n" + "\n".join(reasons) + "\n"
+
+
+def numbers() -> list[str]:
+    """Return the homeworks that there are."""
+    return sorted(p.stem[2:] for p in FILE.parent.glob("hw*.py"))
+
+
+if __name__ == "__main__":
+    FILE.write_text(text(numbers()), encoding="utf8")

@@ -1,0 +1,61 @@
+"""What lectures show: quizzes that do not change, errors that must happen, a turn that answers."""
+
+from __future__ import annotations
+
+import random
+import warnings
+
+import pytest
+
+from course_utils import lesson
+from course_utils.errors import CourseError
+
+
+def shown(monkeypatch, *words):
+    displayed = []
+    monkeypatch.setattr("jupyterquiz.dynamic.display.display", displayed.append)
+    lesson.quiz(*words)
+    return [block.data for block in displayed]
+
+
+def test_a_quiz_gives_the_same_output_each_time_and_leaves_random_numbers_alone(monkeypatch):
+    random.seed(5)
+    expected = random.random()
+    random.seed(5)
+    first = shown(monkeypatch, "03", "recall")
+    assert random.random() == expected
+    assert first == shown(monkeypatch, "03", "recall") != shown(monkeypatch, "03")
+
+
+def test_a_lecture_without_quiz_is_one_message():
+    with pytest.raises(CourseError, match="no quiz for lecture '77'"):
+        lesson.questions("77")
+
+
+def test_an_expected_error_is_printed_with_its_code_and_nothing_else_passes(capsys):
+    with lesson.expect_error(ValueError, code="run-open"):
+        raise ValueError("two\n  lines")
+    assert capsys.readouterr().out == "[run-open] ValueError: two lines\n"
+    with pytest.raises(KeyError), lesson.expect_error(ValueError):
+        raise KeyError("other")
+    with pytest.raises(AssertionError, match="expected to fail"), lesson.expect_error(ValueError):
+        pass
+
+
+def test_an_expected_warning_is_printed_once_and_must_happen(capsys):
+    with lesson.expect_warning(FutureWarning):
+        for _ in range(3):
+            warnings.warn("old call", FutureWarning, stacklevel=1)
+    assert capsys.readouterr().out == "FutureWarning: old call\n"
+    with pytest.raises(AssertionError, match="expected to warn"), lesson.expect_warning(FutureWarning):
+        pass
+
+
+def test_a_turn_says_done_or_what_is_missing(capsys):
+    lesson.turn(True, "hint")
+    lesson.turn(False, "log the parameter")
+    assert capsys.readouterr().out == "Done: that is it.\nNot yet: log the parameter\n"
+
+
+def test_a_users_mistake_shows_no_traceback_in_a_notebook():
+    assert CourseError("one sentence")._render_traceback_() == ["CourseError: one sentence"]
