@@ -1,4 +1,4 @@
-"""Jupyter kernel provisioner: asks the warm server for a kernel, and starts an ordinary one where there is no server."""
+"""Jupyter kernel provisioner: asks the warm server for a kernel, and starts one itself where there is no server."""
 
 from __future__ import annotations
 
@@ -66,16 +66,16 @@ class ForkedKernel:
 
 
 class WarmProvisioner(LocalProvisioner):
-    """Starts Python kernels by forking the warm server; everything else as `LocalProvisioner` does."""
+    """Lets the warm server start and watch over every kernel; without a server it does as `LocalProvisioner` does."""
 
     async def launch_kernel(self, cmd: list[str], **kwargs: Any) -> KernelConnectionInfo:
-        """Launch a kernel: warm when a server answers and the command starts an ipykernel, else ordinary."""
+        """Launch a kernel: by the server when one answers, else as a child of this process."""
         connection = self._server()
-        if connection is None or "ipykernel_launcher" not in cmd:
+        if connection is None:
             return await super().launch_kernel(cmd, **kwargs)
         wanted = self._scrub_kwargs(kwargs)
         request = {
-            "argv": cmd[cmd.index("ipykernel_launcher") + 1 :],
+            "command": cmd,
             "env": dict(wanted.get("env") or os.environ),
             "cwd": str(wanted.get("cwd") or os.getcwd()),
         }

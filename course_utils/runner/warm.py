@@ -68,17 +68,18 @@ def warm_kernels(root: Path, cold: bool = False) -> Iterator[Warmth]:
     root
         The checkout, whose ``.course`` folder keeps the empty store.
     cold
-        Start ordinary kernels; on Linux a guard still ends what they leave behind when the runner is killed.
+        Start ordinary kernels; on Linux the server still starts them, and ends them all when the runner is killed.
     """
     warmth = Warmth()
-    reason = "asked for (--cold)" if cold else _why_not()
+    impossible = _why_not()
+    reason = impossible or ("asked for (--cold)" if cold else "")
     (root / ".course").mkdir(exist_ok=True)
     settings = {"COURSE_STORE_TEMPLATE": str(template(root))}
     folder = tempfile.mkdtemp(prefix="mlck-")
     server: subprocess.Popen | None = None
     before: dict[str, str | None] = {}
     try:
-        if sys.platform.startswith("linux"):
+        if not impossible:
             path = os.path.join(folder, "warm")
             server = _start(path, settings, guard=bool(reason))
             import papermill  # noqa: F401  (this process needs it next; import it while the server imports the rest)
@@ -86,7 +87,7 @@ def warm_kernels(root: Path, cold: bool = False) -> Iterator[Warmth]:
             answer = _answer(server)
             reason = reason or answer.get("problem", "")
             warmth.seconds, warmth.pid = answer.get("seconds", 0.0), server.pid
-            if not reason:
+            if server.poll() is None:
                 settings |= {SOCKET: path, "JUPYTER_DEFAULT_PROVISIONER_NAME": NAME}
         warmth.note = f"ordinary kernels, slower to start: {reason}" if reason else ""
         before = {name: os.environ.get(name) for name in settings}

@@ -1,8 +1,8 @@
 """A process that has imported the course's libraries once, and forks an ipykernel from itself for each request.
 
 It has one thread when it forks (threads do not survive a fork), watches over everything that its kernels start, and ends
-all of it when the runner ends, whatever ends the runner. Run as ``python -m course_utils.runner.warm_server SOCKET``.
-Linux only.
+all of it when the runner ends, whatever ends the runner. With ``--guard`` it imports nothing and starts ordinary kernels,
+which it watches over in the same way. Run as ``python -m course_utils.runner.warm_server SOCKET``. Linux only.
 """
 
 from __future__ import annotations
@@ -57,6 +57,8 @@ PRELOAD = (
     "course_utils.store",
 )
 PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
+#: Module that a kernel specification of ipykernel runs; other kernels are started as their specification says.
+LAUNCHER = "ipykernel_launcher"
 
 
 def prctl(option: int, value: int) -> None:
@@ -136,13 +138,16 @@ def _fresh_state(request: dict[str, Any], descriptors: list[int]) -> None:
     for descriptor in descriptors:
         if descriptor > 2:
             os.close(descriptor)
-    for number in (signal.SIGCHLD, signal.SIGTERM, signal.SIGPIPE, signal.SIGHUP):
+    for number in (signal.SIGCHLD, signal.SIGTERM, signal.SIGPIPE, signal.SIGXFSZ, signal.SIGHUP):
         signal.signal(number, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.default_int_handler)
     os.environ.clear()
     os.environ.update(request["env"])
-    if request.get("cwd"):
-        os.chdir(request["cwd"])
+    os.chdir(request["cwd"])
+
+
+def _fresh_libraries(arguments: list[str]) -> None:
+    """Give the preloaded libraries of a forked child what a process that has just started would have."""
     import random
 
     import numpy
@@ -152,11 +157,11 @@ def _fresh_state(request: dict[str, Any], descriptors: list[int]) -> None:
     sys.stdout = os.fdopen(os.dup(1), "w", buffering=1)
     sys.stderr = os.fdopen(os.dup(2), "w", buffering=1)
     sys.__stdout__, sys.__stderr__ = sys.stdout, sys.stderr  # type: ignore[misc]
-    sys.argv = ["ipykernel_launcher.py", *request["argv"]]
+    sys.argv = [f"{LAUNCHER}.py", *arguments]
 
 
-def _become_kernel(request: dict[str, Any], descriptors: list[int]) -> None:
-    """Turn this forked child into an ipykernel; never returns."""
+def _become_kernel(request: dict[str, Any], descriptors: list[int], warm: bool) -> None:
+    """Turn this forked child into the kernel that was asked for; never returns."""
     parent = os.getppid()
     os.setsid()
     prctl(PR_SET_PDEATHSIG, signal.SIGKILL)  # a kernel dies with its server, whatever happens
@@ -165,10 +170,16 @@ def _become_kernel(request: dict[str, Any], descriptors: list[int]) -> None:
     code = 1
     try:
         _fresh_state(request, descriptors)
+        command = request["command"]
+        if not warm or LAUNCHER not in command:
+            os.environ["JPY_PARENT_PID"] = str(parent)  # the kernel ends itself when this process is gone
+            os.execvpe(command[0], command, os.environ)
+        arguments = command[command.index(LAUNCHER) + 1 :]
+        _fresh_libraries(arguments)
         from ipykernel.kernelapp import IPKernelApp
 
         app = IPKernelApp.instance(parent_handle=parent)
-        app.initialize(request["argv"])
+        app.initialize(arguments)
         code = 0
         app.start()
     except SystemExit as error:
@@ -251,7 +262,8 @@ def _end(*_: Any) -> None:
 class Server:
     """Listens on a Unix socket, forks a kernel per request, and reports each kernel's exit code on its connection."""
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, warm: bool) -> None:
+        self.warm = warm
         self.listener = socket.socket(socket.AF_UNIX)
         self.listener.bind(path)
         self.listener.listen(64)
@@ -300,7 +312,7 @@ class Server:
                 other.close()
             os.close(self.wakeup)
             os.close(self._wake)
-            _become_kernel(request, descriptors)
+            _become_kernel(request, descriptors, self.warm)
         for descriptor in descriptors:
             os.close(descriptor)
         connection.sendall(json.dumps({"pid": pid}).encode() + b"\n")
@@ -330,7 +342,7 @@ def main() -> None:
     _template()
     gc.collect()
     gc.freeze()
-    server = Server(path)
+    server = Server(path, warm=not (guard or problem))
     answer = {"pid": os.getpid(), "seconds": round(time.perf_counter() - start, 2), "problem": problem}
     print(json.dumps(answer), flush=True)
     server.serve()
