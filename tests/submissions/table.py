@@ -1,18 +1,28 @@
-"""The kill table: what each task's check has been tried with. ``python -m tests.submissions.table`` writes README.md."""
+"""The kill table: what each task's check has been tried with.
+
+``python -m tests.submissions.table`` writes README.md, judges all answers of the homeworks that have changed, and
+records that they have been judged.
+"""
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from importlib import import_module
 from pathlib import Path
 
 from course_utils.homework.question import load_tasks
 
+from . import judged
 from .tools import mutants, solution
 
 FILE = Path(__file__).with_name("README.md")
 HEAD = """# What the checks have been tried with
 
-Written by `python -m tests.submissions.table`; `make test` runs every answer counted here, and fails when this page is old.
+Written by `python -m tests.submissions.table`, which judges every answer counted here; a test fails when this page is old.
+The verdicts depend on files only, so `make test` judges the mutants and the second seed again for a homework when any of
+its files has changed since (`judged.json`), and our solution and all right and wrong answers under one seed always.
+`make test ARGS=--all-answers` judges everything; the weekly run does.
 
 - **right**: answers in another style than ours; each passes, under both data seeds.
 - **wrong**: answers with a typical mistake; each is rejected *for its own reason*, under both data seeds.
@@ -54,5 +64,16 @@ def numbers() -> list[str]:
     return sorted(p.stem[2:] for p in FILE.parent.glob("hw*.py"))
 
 
-if __name__ == "__main__":
+def main() -> int:
+    """Write the page, judge what has changed, and return pytest's exit code."""
     FILE.write_text(text(numbers()), encoding="utf8")
+    words = [sys.executable, "-m", "course_utils.cli", "test", "-q", "tests/test_homework.py", *sys.argv[1:]]
+    code = subprocess.run(words, cwd=judged.ROOT).returncode
+    if code == 0:
+        judged.record(numbers())
+        print(f"{judged.RECORD.relative_to(judged.ROOT)} says that all answers have been judged; commit it.")
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())
