@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import os
+import shlex
 import sqlite3
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +15,7 @@ import mlflow
 import pandas as pd
 from filelock import FileLock, Timeout
 
+from . import remote
 from .errors import CourseError
 from .noise import quiet
 
@@ -43,9 +47,13 @@ def home() -> Path:
 def default_uri() -> str:
     """Return the tracking URI of the course store.
 
-    ``MLFLOW_TRACKING_URI`` as it was set when Python started, else ``mlflow.db`` in `home`.
+    ``MLFLOW_TRACKING_URI`` as it was set when Python started, else the server that the checkout has joined, else
+    ``mlflow.db`` in `home`.
     """
-    return _ENVIRONMENT_URI or f"{_SQLITE}{home() / 'mlflow.db'}"
+    if _ENVIRONMENT_URI:
+        return _ENVIRONMENT_URI
+    server = remote.joined(home())
+    return server.url if server else f"{_SQLITE}{home() / 'mlflow.db'}"
 
 
 def database_path(uri: str) -> Path | None:
@@ -60,7 +68,7 @@ def artifact_root(uri: str) -> str | None:
 
 
 def create(uri: str) -> None:
-    """Create the database of a SQLite store when it is not there yet; do nothing for any other store.
+    """Create the database of a SQLite store when it is not there yet, and check any store before it is used.
 
     Two processes that let MLflow create the same file at once destroy it, so the file is made aside, under a lock,
     and moved into place whole.
@@ -68,10 +76,16 @@ def create(uri: str) -> None:
     Raises
     ------
     CourseError
-        When the folder cannot be written or the file is not a database.
+        When the folder cannot be written, the file is not a database or one of another MLflow, or a server is none.
     """
     database = database_path(uri)
-    if database is None or _is_database(database):
+    if database is None:
+        if remote.is_remote(uri):
+            remote.sign_in(uri, home())
+            remote.check(uri)
+        return
+    if _is_database(database):
+        _check_schema(database)
         return
     try:
         database.parent.mkdir(parents=True, exist_ok=True)
@@ -111,6 +125,87 @@ def _is_database(path: Path) -> bool:
     return True
 
 
+def _check_schema(path: Path) -> None:
+    """Raise `CourseError` when the tables of a file are those of another MLflow, or of another program.
+
+    MLflow 3.17 alone changes an older file at first sight, without a copy, or ends in a traceback.
+    """
+    try:
+        found = _revision(path)
+    except sqlite3.Error as error:
+        raise CourseError(
+            f"The run store {path} cannot be read: {error}. Close other programs that use it; if it is damaged, "
+            "put a copy of yours in its place, or move it away and a new one is made."
+        ) from error
+    if found is None or (age := schema_age(found)) == "same":
+        return
+    if age == "newer":
+        raise CourseError(newer_schema(str(path), found))
+    copy, file = shlex.quote(f"{path}.before-{mlflow.__version__}"), shlex.quote(str(path))
+    raise CourseError(
+        f"The run store {path} was made by an older MLflow (schema {found}); MLflow {mlflow.__version__} needs "
+        f"{_newest_revision()}. Stop what uses it, copy it, then upgrade it; no run is lost:\n"
+        f"  cp {file} {copy}\n  mlflow db upgrade {shlex.quote(_SQLITE + str(path))}"
+    )
+
+
+def _revision(path: Path) -> str | None:
+    """Return the schema revision of a SQLite file; None when it has no tables."""
+    with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True, timeout=20)) as connection:
+        tables = {str(row[0]) for row in connection.execute("select name from sqlite_master where type = 'table'")}
+        if "alembic_version" in tables:
+            row = connection.execute("select version_num from alembic_version").fetchone()
+            return str(row[0]) if row else None
+    if tables - {"alembic_version_auth"}:
+        raise CourseError(
+            f"{path} is a database of another program (tables {', '.join(sorted(tables)[:3])}), so it cannot hold runs. "
+            "Move it away, or name another file in MLFLOW_TRACKING_URI."
+        )
+    return None
+
+
+@functools.cache
+def _newest_revision() -> str:
+    """Return the schema revision that this MLflow makes."""
+    template = os.environ.get("COURSE_STORE_TEMPLATE")
+    if template and Path(template).is_file() and (found := _revision(Path(template))):
+        return found  # made by this MLflow; asking Alembic takes 0.1 s in every kernel
+    from mlflow.store.db.utils import _get_latest_schema_revision
+
+    return str(_get_latest_schema_revision())
+
+
+def schema_age(found: str) -> str:
+    """Return how a schema revision stands to this MLflow: ``same``, ``older`` or ``newer`` (unknown to it)."""
+    if found == _newest_revision():
+        return "same"
+    from alembic.script import ScriptDirectory
+    from mlflow.store.db.utils import _get_alembic_config
+
+    known = {r.revision for r in ScriptDirectory.from_config(_get_alembic_config("")).walk_revisions()}
+    return "older" if found in known else "newer"
+
+
+def newer_schema(where: str, found: str) -> str:
+    """Return the message for a store whose schema this MLflow does not know."""
+    return (
+        f"The run store {where} was made by a newer MLflow (schema {found}, unknown to MLflow {mlflow.__version__}), "
+        "and MLflow cannot go back. Use the environment that made it, or name another store in MLFLOW_TRACKING_URI."
+    )
+
+
+def upgrade_schema(uri: str) -> None:
+    """Bring a database to this MLflow's schema, as ``mlflow db upgrade`` does; make a backup first."""
+    from mlflow.store.db.utils import _upgrade_db, create_sqlalchemy_engine
+
+    quiet()
+    engine = create_sqlalchemy_engine(uri)
+    try:
+        _upgrade_db(engine)
+    finally:
+        engine.dispose()
+
+
 def _make_schema(path: Path) -> None:
     """Write MLflow's schema into a new SQLite file, from the ready template of the batch when there is one."""
     template = os.environ.get("COURSE_STORE_TEMPLATE")
@@ -141,10 +236,11 @@ def connect(uri: str | None = None) -> str:
     Raises
     ------
     CourseError
-        When the store cannot be created or read.
+        When the store cannot be created or read, is of another MLflow, or its server does not let us in.
     """
     uri = uri or default_uri()
     quiet()
+    remote.sign_in(uri, home())
     create(uri)
     _fix_artifact_root(uri)
     mlflow.set_tracking_uri(uri)

@@ -1,0 +1,316 @@
+"""A server for a class: started once for this module, used by two learners, attacked, backed up and restored."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+import mlflow
+import pytest
+import requests
+from typer.testing import CliRunner
+
+from course_utils import remote, store, team
+from course_utils.cli import app
+from course_utils.errors import CourseError
+from course_utils.runner import server, server_backup
+
+
+@dataclass
+class Class:
+    """A running server with two learners."""
+
+    folder: Path
+    state: server.Running
+    admin: str
+    passwords: dict[str, str]
+
+    def post(self, name: str, body: dict, user: str = "anna", **headers: str) -> requests.Response:
+        password = {**self.passwords, "admin": self.admin}.get(user, "a good guess")
+        url = f"{self.state.address}/api/2.0/mlflow/{name}"
+        return requests.post(url, json=body, auth=(user, password), headers=headers, timeout=60)
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        return int(probe.getsockname()[1])
+
+
+@pytest.fixture(scope="module")
+def place() -> Iterator[Path]:
+    """A folder that root's PostgreSQL, working as another user, may pass through: pytest's own are closed to it."""
+    folder = Path(tempfile.mkdtemp(prefix="mlflow-course-"))
+    folder.chmod(0o711)
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="module")
+def room(place) -> Iterator[Class]:
+    try:
+        team.find_postgres()
+    except CourseError as error:
+        pytest.skip(f"no PostgreSQL here: {error}")
+    folder = place / "server"
+    settings = server.prepare(folder, port=free_port())
+    with server.serve(folder, settings, lambda text: None) as (state, password):
+        yield Class(folder, state, password or "", server.add_users(folder, ["anna", "ben"]))
+
+
+@pytest.fixture
+def as_anna(room, tmp_path, monkeypatch) -> Iterator[str]:
+    """A checkout that has joined the server as anna; MLflow points at it."""
+    monkeypatch.setenv("COURSE_HOME", str(tmp_path))
+    remote.join(tmp_path, room.state.address, "anna", room.passwords["anna"])
+    yield store.connect()
+    remote.leave(tmp_path)
+    store.remote.sign_in("sqlite://", tmp_path)
+    mlflow.set_tracking_uri(None)
+    mlflow.set_registry_uri(None)
+
+
+def log_run(experiment: str) -> str:
+    mlflow.set_experiment(experiment)
+    with mlflow.start_run() as run:
+        mlflow.log_param("C", 1)
+        mlflow.log_metric("auc", 0.75)
+        mlflow.log_text("kept", "notes/a.txt")
+    return run.info.run_id
+
+
+def test_the_first_start_makes_an_admin_whose_password_nothing_keeps(room):
+    assert len(room.admin) >= 12 and room.post("experiments/search", {"max_results": 1}, "admin").status_code == 200
+    kept = [p for p in room.folder.rglob("*") if p.is_file() and room.admin.encode() in p.read_bytes()]
+    assert not kept
+    secrets = ["server.json", "running.json", "auth.ini", "flask.secret", "postgres.password"]
+    assert {(room.folder / name).stat().st_mode & 0o777 for name in secrets} == {0o600}
+
+
+def test_a_learner_joins_logs_and_sees_the_run_in_a_table(room, as_anna, tmp_path):
+    assert as_anna == room.state.address
+    run_id = log_run("joined")
+    assert store.runs("joined", columns=["auc"])["auc"].tolist() == [0.75]
+    assert mlflow.artifacts.load_text(f"runs:/{run_id}/notes/a.txt") == "kept"
+    assert (tmp_path / ".course" / "joined.json").stat().st_mode & 0o777 == 0o600
+    remote.leave(tmp_path)
+    store.connect(f"sqlite:///{tmp_path}/mlflow.db")
+    assert "MLFLOW_TRACKING_PASSWORD" not in os.environ and "MLFLOW_WORKSPACE" not in os.environ
+
+
+def test_two_learners_use_the_same_name_and_do_not_meet(room):
+    body, bens = {"name": "same-name"}, {"X-MLFLOW-WORKSPACE": "ben"}
+    assert room.post("experiments/create", body, **{"X-MLFLOW-WORKSPACE": "anna"}).status_code == 200
+    assert room.post("experiments/create", body, "ben", **bens).status_code == 200
+    seen = room.post("experiments/search", {"max_results": 100}, **bens).json()
+    assert not seen.get("experiments")
+    assert room.post("experiments/create", {"name": "intruder"}, **bens).status_code == 403
+
+
+def test_a_learner_cannot_make_users_or_become_admin(room):
+    assert room.post("users/create", {"username": "eve", "password": "0123456789ab"}).status_code == 403
+    url = f"{room.state.address}/api/2.0/mlflow/users/update-admin"
+    body = {"username": "anna", "is_admin": True}
+    assert requests.patch(url, json=body, auth=("anna", room.passwords["anna"]), timeout=60).status_code == 403
+
+
+@pytest.mark.parametrize(
+    ("user", "headers", "code"),
+    [
+        ("anna", {}, 200),
+        ("admin-or-so", {}, 401),
+        ("anna", {"Host": "evil.example"}, 403),
+        ("anna", {"Origin": "http://evil.example"}, 403),
+    ],
+    ids=["friend", "wrong password", "stranger's host", "cross-origin post"],
+)
+def test_who_may_come_in(room, user, headers, code):
+    assert room.post("experiments/search", {"max_results": 1}, user, **headers).status_code == code
+
+
+def test_a_wrong_password_or_workspace_is_told_and_nothing_is_kept(room, tmp_path):
+    with pytest.raises(CourseError, match="does not let you in: wrong name or password"):
+        remote.join(tmp_path, room.state.address, "anna", "wrong")
+    with pytest.raises(CourseError, match="no member of the workspace 'ben'.*but of anna"):
+        remote.join(tmp_path, room.state.address, "anna", room.passwords["anna"], "ben")
+    assert remote.joined(tmp_path) is None
+
+
+@pytest.mark.parametrize(
+    "url", ["class.example", "ftp://class.example", "http://", "http://a:b@class.example", "http://[x", "http://a b"]
+)
+def test_what_is_no_address_is_told(url, tmp_path):
+    with pytest.raises(CourseError, match="no address of a server|comes with a name"):
+        remote.join(tmp_path, url, "anna", "x")
+
+
+def test_a_second_start_says_who_runs_there(room):
+    result = CliRunner().invoke(app, ["server", "start", "--folder", str(room.folder)])
+    assert isinstance(result.exception, CourseError)
+    assert str(os.getpid()) in str(result.exception) and room.state.address in str(result.exception)
+    with pytest.raises(CourseError, match="A server runs on"), server.locked(room.folder, "This"):
+        pass
+
+
+def test_a_taken_port_and_a_strange_host_are_told(room, tmp_path):
+    port = server.Settings.read(room.folder).port
+    with pytest.raises(CourseError, match=rf"cannot listen on 127.0.0.1, port {port}.*--port"):
+        server.prepare(tmp_path / "other", port=port)
+    with pytest.raises(CourseError, match="cannot listen on 192.0.2.1"):
+        server.prepare(tmp_path / "other", host="192.0.2.1", port=free_port())
+    with pytest.raises(CourseError, match="would switch the check off"):
+        server.prepare(tmp_path / "other", port=free_port(), allowed_hosts=["*"])
+    with pytest.raises(CourseError, match="another database than the one"):
+        server.prepare(room.folder, database="sqlite")
+
+
+def test_an_exposed_server_warns_and_allows_its_own_pages():
+    settings = server.Settings(host="0.0.0.0", port=5002, allowed_hosts=["class.example"])
+    assert server.is_exposed(settings) and "class.example:5002" in server.names(settings)
+    assert "HTTP" in server.warning(settings) and not server.is_exposed(server.Settings())
+
+
+@pytest.mark.parametrize("name", ["", "Anna", "an na", "../etc", "a\nb", "-a", "x" * 61, "ä", "a;b"])
+def test_a_name_that_mlflow_would_not_take_is_told(room, name):
+    with pytest.raises(CourseError, match="cannot be a user"):
+        server.add_users(room.folder, ["carl", name])
+    assert not server_has(room, "carl")
+
+
+def server_has(room: Class, user: str) -> bool:
+    url = f"{room.state.address}/api/2.0/mlflow/users/get"
+    return requests.get(url, params={"username": user}, auth=("admin", room.admin), timeout=60).status_code == 200
+
+
+def test_a_taken_name_adds_nobody(room):
+    with pytest.raises(CourseError, match="user anna already"):
+        server.add_users(room.folder, ["dora", "anna"])
+    assert not server_has(room, "dora")
+
+
+def test_friends_share_a_workspace(room):
+    passwords = server.add_users(room.folder, ["fay", "gil"], "team-f")
+    for name, password in passwords.items():
+        url = f"{room.state.address}/api/2.0/mlflow/experiments/create"
+        headers = {"X-MLFLOW-WORKSPACE": "team-f"}
+        body = {"name": f"of-{name}"}
+        assert requests.post(url, json=body, auth=(name, password), headers=headers, timeout=60).status_code == 200
+
+
+def test_a_lost_password_is_replaced(room, tmp_path):
+    new = server.set_password(room.folder, "ben")
+    remote.check(room.state.address, ("ben", new))
+    room.passwords["ben"] = new
+    with pytest.raises(CourseError, match="no user 'nobody-here'"):
+        server.set_password(room.folder, "nobody-here")
+
+
+def test_a_backup_restored_on_an_empty_folder_has_the_same_rows_and_files(room, as_anna, place):
+    run_id = log_run("backed-up")
+    target = server_backup.backup(room.folder, place / "backup")
+    manifest = server_backup.read_manifest(target)
+    assert manifest["rows"]["runs"] >= 1 and manifest["rows"]["users"] >= 3
+    assert any(name.endswith("notes/a.txt") for name in manifest["files"])
+    rows = server_backup.restore(target, place / "restored")
+    assert rows == manifest["rows"]
+    files = {
+        p.relative_to(place / "restored").as_posix(): server_backup.sha256(p)
+        for p in (place / "restored" / "artifacts").rglob("*")
+        if p.is_file()
+    }
+    assert files == {n: e["sha256"] for n, e in manifest["files"].items() if n.startswith("artifacts/")}
+    with server.reachable(place / "restored") as there:
+        client = mlflow.MlflowClient(there.uri)
+        assert client.get_run(run_id).data.metrics == {"auc": 0.75}
+        assert server._has_users(there.uri)
+    with pytest.raises(CourseError, match="not an empty folder"):
+        server_backup.restore(target, place / "restored")
+
+
+@pytest.mark.parametrize("damage", ["changed", "missing", "unknown", "link", "outside", "no manifest"])
+def test_a_damaged_backup_is_not_restored(damage, tmp_path):
+    good = tmp_path / "backup"
+    (good / "artifacts").mkdir(parents=True)
+    for name, text in (("mlflow.db", "rows"), ("artifacts/a.txt", "kept")):
+        (good / name).write_text(text)
+    files = {
+        name: {"sha256": server_backup.sha256(good / name), "bytes": 4} for name in ("mlflow.db", "artifacts/a.txt")
+    }
+    if damage == "outside":
+        (tmp_path / "a.txt").write_text("kept")
+        files["../a.txt"] = files.pop("artifacts/a.txt")
+    manifest = {"format": 1, "kind": "sqlite", "rows": {"runs": 1}, "files": files}
+    (good / "manifest.json").write_text(json.dumps(manifest))
+    if damage == "changed":
+        (good / "artifacts/a.txt").write_text("other")
+    elif damage == "missing":
+        (good / "artifacts/a.txt").unlink()
+    elif damage == "unknown":
+        (good / "artifacts/b.txt").write_text("")
+    elif damage == "link":
+        (good / "artifacts/b").symlink_to("/")
+    elif damage == "no manifest":
+        (good / "manifest.json").unlink()
+    with pytest.raises(CourseError, match="not as it was made|no backup that can be read"):
+        server_backup.restore(good, tmp_path / "new")
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_folder_without_a_server_is_told(tmp_path):
+    for verb in ("stop", "status", "backup", "upgrade"):
+        result = CliRunner().invoke(app, ["server", verb, "--folder", str(tmp_path)])
+        assert isinstance(result.exception, CourseError) and "no server in" in str(result.exception)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("uri", ["oracle://x/y", "not a uri", "postgresql://nobody:x@127.0.0.1:1/none"])
+def test_a_database_that_cannot_be_used_is_told(uri, tmp_path):
+    with pytest.raises(CourseError, match="none that the server can use|cannot be used") as told:
+        settings = server.prepare(tmp_path, database=uri, port=free_port())
+        with server.serve(tmp_path, settings, lambda text: None):
+            pass
+    assert "nobody:x@" not in str(told.value)
+    assert server.running(tmp_path) is None
+
+
+def test_an_older_database_is_upgraded_after_a_backup(tmp_path, store_template):
+    shutil.copyfile(store_template, tmp_path / "mlflow.db")
+    server.Settings(database="sqlite", port=free_port()).write(tmp_path)
+    age(tmp_path / "mlflow.db", down=True)
+    with pytest.raises(CourseError, match="older MLflow.*course server upgrade --folder"):
+        with server.serve(tmp_path, server.Settings.read(tmp_path), lambda text: None):
+            pass
+    before, after, kept = server_backup.upgrade(tmp_path)
+    assert before != after and store.schema_age(str(after)) == "same"
+    assert server_backup.read_manifest(kept)["schema"] == before
+    assert server_backup.upgrade(tmp_path) == (after, after, None)
+
+
+def age(database: Path, down: bool) -> str:
+    """Take a store one schema revision back, as an older MLflow left it, or to one that nobody knows."""
+    import sqlite3
+
+    if not down:
+        with sqlite3.connect(database) as connection:
+            connection.execute("update alembic_version set version_num = 'ffffffffffff'")
+        return "ffffffffffff"
+    from alembic import command
+    from mlflow.store.db.utils import _get_alembic_config, create_sqlalchemy_engine
+
+    engine = create_sqlalchemy_engine(f"sqlite:///{database}")
+    config = _get_alembic_config(f"sqlite:///{database}")
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.downgrade(config, "-1")
+    engine.dispose()
+    return str(store._revision(database))
