@@ -10,6 +10,8 @@ from typing import Annotated
 
 import typer
 
+from .cli_server import server_app
+from .cli_sweep import sweep_command
 from .cli_workflow import workflow_command
 from .errors import CourseError
 
@@ -221,14 +223,17 @@ def ui(
 
 
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
-def lab(context: typer.Context) -> None:
-    """Open JupyterLab on lecture 00; further words go to JupyterLab.
+def lab(
+    context: typer.Context,
+    port: Annotated[int, typer.Option(min=1, max=65535, help="First port to try.")] = 8888,
+) -> None:
+    """Open JupyterLab on lecture 00, with the MLflow UI in its launcher; further words go to JupyterLab.
 
     Example: [cyan]course lab --no-browser[/cyan]
     """
-    from .runner.serve import serve_lab
+    from .runner.lab import serve_lab
 
-    raise typer.Exit(serve_lab(_root(), context.args))
+    raise typer.Exit(serve_lab(_root(), context.args, port))
 
 
 @app.command()
@@ -324,6 +329,8 @@ def progress() -> None:
 
 
 app.command("workflow")(workflow_command)
+app.command("sweep")(sweep_command)
+app.add_typer(server_app, name="server")
 
 
 def _join_parameters(words: list[str]) -> list[str]:
@@ -341,7 +348,7 @@ def main() -> None:
     """Run the command; a user's mistake is one message on stderr and exit code 2."""
     words = sys.argv[1:]
     try:
-        app(args=_join_parameters(words) if words[:1] == ["run"] else words)
+        app(args=_join_parameters(words) if words[:1] in (["run"], ["sweep"]) else words)
     except CourseError as error:
         typer.echo(f"Error: {error}", err=True)
         sys.exit(2)

@@ -1,4 +1,4 @@
-"""Programs that a learner looks at: the MLflow UI and JupyterLab, on this machine only."""
+"""Programs that a learner looks at: how one is started and stopped, and the MLflow UI, on this machine only."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-from .. import store
 from ..errors import CourseError
 
 
@@ -35,7 +34,7 @@ def free_port(first: int, tries: int = 50) -> int:
     )
 
 
-def _run(command: list[str], environment: dict[str, str], cwd: Path) -> int:
+def run_server(command: list[str], environment: dict[str, str], cwd: Path) -> int:
     """Run a server in the foreground; Ctrl-C stops it and everything that it started."""
     process = subprocess.Popen(command, env=environment, cwd=cwd, start_new_session=os.name == "posix")
 
@@ -64,6 +63,8 @@ def ui_server(uri: str, port: int) -> tuple[list[str], dict[str, str]]:
 
     One worker and no job runner: MLflow's default starts 13 processes with 2 GB for the same pages.
     """
+    from .. import store
+
     command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", uri]
     if root := store.artifact_root(uri):
         command += ["--default-artifact-root", root]
@@ -81,6 +82,8 @@ def serve_ui(home: Path | None, port: int) -> int:
     CourseError
         When `home` holds no store, the store's schema is of another MLflow, or no port is free.
     """
+    from .. import remote, store
+
     if home is not None:
         if not (home / "mlflow.db").is_file():
             raise CourseError(f"{home} holds no store: there is no mlflow.db. Batches are in runs/.")
@@ -88,18 +91,12 @@ def serve_ui(home: Path | None, port: int) -> int:
     else:
         uri = store.default_uri()
     store.create(uri)
+    if remote.is_remote(uri):
+        print(f"Your runs are on a server: open {uri} and sign in (course server leave: your own store again).")
+        return 0
     chosen = free_port(port)
     if chosen != port:
         print(f"Port {port} is taken by another program, so the UI is on {chosen}.")
     print(f"MLflow UI on {uri}\nopen http://127.0.0.1:{chosen}  (Ctrl-C stops it)", flush=True)
     command, environment = ui_server(uri, chosen)
-    return _run(command, environment, store.home())
-
-
-def serve_lab(root: Path, words: list[str]) -> int:
-    """Open JupyterLab on lecture 00 until it is stopped, and return its exit code."""
-    first = sorted((root / "notebooks").glob("*.ipynb"))
-    if not first:
-        raise CourseError("notebooks/ is empty. Build the lectures: course build.")
-    command = [sys.executable, "-m", "jupyterlab", str(first[0].relative_to(root)), "--ServerApp.ip=127.0.0.1"]
-    return _run([*command, f"--ServerApp.root_dir={root}", *words], dict(os.environ), root)
+    return run_server(command, environment, store.home())

@@ -1,0 +1,72 @@
+// A JupyterLab extension without a build step. JupyterLab loads a script that puts a container (init, get) under its
+// name into _JUPYTERLAB; bundlers write one of several kilobytes, this is the same by hand (JupyterLab 4.6).
+(() => {
+  'use strict';
+
+  const OPEN = 'mlflow-course:open-ui';
+  const SEEN = 'mlflow-course:toc-shown';
+
+  // What the MLflow UI (3.17) remembers in the browser, unless the learner has chosen: the view for models instead of the
+  // one for GenAI, no assistant that opens by itself and wants an account, no report of clicks over the network.
+  const DEFAULTS = {
+    'mlflow.workflowType_v1': '"machine_learning"',
+    'mlflow.assistant.fab.autoOpenedOnFirstLoad_v1': 'true',
+    'mlflow.settings.telemetry.enabled_v1': 'false',
+    'mlflow.telemetry.info.alert.dismissed_v1': 'true'
+  };
+
+  const activate = app => {
+    for (const [key, value] of Object.entries(DEFAULTS)) {
+      if (localStorage.getItem(key) === null) {
+        localStorage.setItem(key, value);
+      }
+    }
+
+    app.commands.addCommand(OPEN, {
+      label: 'Open the MLflow UI',
+      // The same arguments as the launcher's tile has, so that both show one and the same tab.
+      execute: () =>
+        app.commands.execute('server-proxy:open', {
+          id: 'server-proxy:mlflow',
+          title: 'MLflow',
+          url: app.serviceManager.serverSettings.baseUrl + 'mlflow/#/experiments',
+          newBrowserTab: false
+        })
+    });
+
+    // A lecture's link to the UI leads to lecture 00, where a reader on the web learns how to open it; here it opens it.
+    // Capturing: before JupyterLab's own listener opens lecture 00.
+    document.addEventListener(
+      'click',
+      event => {
+        const link = event.target.closest?.('.jp-RenderedMarkdown a[title="Open the MLflow UI"]');
+        if (link && !event.ctrlKey && !event.metaKey) {
+          event.preventDefault();
+          event.stopPropagation();
+          void app.commands.execute(OPEN);
+        }
+      },
+      true
+    );
+
+    // Once per browser: whoever closes the table of contents has decided.
+    void app.restored.then(() => {
+      if (!localStorage.getItem(SEEN)) {
+        localStorage.setItem(SEEN, 'yes');
+        app.shell.activateById('table-of-contents');
+      }
+    });
+  };
+
+  const plugin = {
+    id: 'mlflow-course:plugin',
+    description: "Opens the MLflow UI from a lecture's link.",
+    autoStart: true,
+    activate
+  };
+
+  (window._JUPYTERLAB = window._JUPYTERLAB || {})['mlflow-course'] = {
+    init: () => undefined,
+    get: () => Promise.resolve(() => ({ __esModule: true, default: plugin }))
+  };
+})();
