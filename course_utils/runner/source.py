@@ -151,14 +151,19 @@ def page_title(page: Page) -> str:
 
 
 def link_bar(page: Page, all_pages: list[Page]) -> str:
-    """Return the line of links under the title: previous, homework or lecture, contents, next."""
+    """Return the line of links under the title: previous, homework or lecture, MLflow UI, contents, next.
 
-    def link(text: str, target: Page) -> str:
+    The link to the MLflow UI leads to lecture 00, which says how to open it; in JupyterLab its title makes it open the UI
+    itself (``runner/jupyter``).
+    """
+
+    def link(text: str, target: Page, title: str = "") -> str:
         here = "" if target.kind == page.kind else f"../{target.kind}/"
-        return f"[{text}]({here}{target.name}.ipynb)"
+        return f"[{text}]({here}{target.name}.ipynb{title})"
 
     by = {(p.kind, p.name): p for p in all_pages}
     lectures = [p for p in all_pages if p.kind == "notebooks"]
+    ui = link("MLflow UI", lectures[0], ' "Open the MLflow UI"')
     links = []
     if page.kind == "notebooks":
         place = lectures.index(page)
@@ -166,6 +171,7 @@ def link_bar(page: Page, all_pages: list[Page]) -> str:
             links.append(link(f"← {page_title(lectures[place - 1])}", lectures[place - 1]))
         if exercise := by.get(("exercises", page.name)):
             links.append(link("Homework", exercise))
+        links.append(ui)
         if place > 0:
             links.append(link("Contents", lectures[0]))
         if place + 1 < len(lectures):
@@ -175,7 +181,7 @@ def link_bar(page: Page, all_pages: list[Page]) -> str:
             links.append(link(f"Lecture {page.number}", lecture))
         other = by[("solutions" if page.kind == "exercises" else "exercises", page.name)]
         links.append(link("Solution" if page.kind == "exercises" else "Exercise", other))
-        links.append(link("Contents", lectures[0]))
+        links += [ui, link("Contents", lectures[0])]
     return " · ".join(links)
 
 

@@ -134,7 +134,8 @@ print(stored.info.run_name, "|", stored.info.status, "|", stored.data.params, "|
 print("In a terminal, in the course folder:", store.ui_command(), "or, shorter:", "course ui", sep="\n")
 
 # %% [markdown]
-# 1. Open the address that the command prints, <http://127.0.0.1:5001>.
+# 1. In JupyterLab, click *MLflow UI* among the links at the top of a lecture, or the tile *MLflow* in a new launcher
+#    (the *+* beside the tabs). Elsewhere, run the command and open <http://127.0.0.1:5001>.
 # 2. Choose the experiment `first-steps`, then the run `hello`.
 # 3. Find `team` under the parameters and `lectures` under the metrics.
 #
@@ -208,7 +209,7 @@ lesson.turn(logged.get("minutes") == 25, "log_metric takes a name and a number, 
 # | read and run a lecture | open `notebooks/`, Shift+Enter | `make lab` or `course lab` |
 # | do the homework | open `exercises/`, fill the gaps, run `hw.check(1)` | `course progress` |
 # | compare with our solution | `hw.solution(1)`, or open `solutions/` | |
-# | see your runs | | `make ui` or `course ui` |
+# | see your runs | *MLflow UI* in the links, or the tile *MLflow* | `make ui` or `course ui` |
 # | run everything in a batch | | `make run` or `course run` |
 # | run one lecture with another value | edit the `parameters` cell | `course run 00 -p n_rows 500` |
 # | find out what is wrong | | `make test`, `course doctor` |
