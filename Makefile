@@ -38,8 +38,7 @@ workflow: $(STAMP) ## run the eight-step workflow without Jupyter
 	@$(COURSE) workflow $(ARGS)
 
 site: $(STAMP) ## build the web site into site/_build/html
-	@$(BIN)/sphinx-build -q -b html $(ARGS) site site/_build/html
-	@echo "Open site/_build/html/index.html in a browser."
+	@$(BIN)/python site/build.py $(ARGS)
 
 lint: $(STAMP) ## check style and formatting of all Python files
 	@$(BIN)/ruff check .

@@ -1,0 +1,12 @@
+// What jupyterquiz 2.9 leaves out for readers who hear the page or use no mouse: the question names its group of
+// answers, and feedback is spoken when it appears.
+document.querySelectorAll(".Quiz").forEach((quiz) => {
+  const question = quiz.querySelector("[id^=quizQn]");
+  const answers = quiz.querySelector(".Answer");
+  const feedback = quiz.querySelector(".Feedback, [id^=fb]");
+  if (question && answers) {
+    answers.setAttribute("role", "radiogroup");
+    answers.setAttribute("aria-labelledby", question.id);
+  }
+  if (feedback) feedback.setAttribute("role", "status");
+});
