@@ -117,17 +117,24 @@ def run(
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the newest batch, or that of --output.")] = False,
     cell_timeout: Annotated[int, typer.Option(min=1, help="Seconds that one cell may take.")] = 120,
     timeout: Annotated[int, typer.Option(min=1, help="Seconds that one notebook may take.")] = 600,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the outcomes as JSON on stdout.")] = False,
+    memory: Annotated[float, typer.Option(min=1, metavar="GB", help="Memory that one kernel may use (Linux).")] = 8,
+    as_json: Annotated[bool, typer.Option("--json", help="For machines: one JSON object a line on stdout.")] = False,
     cold: Cold = False,
 ) -> None:
     """Run lectures and solutions as one papermill batch, several at once, with a report.
 
     Example: [cyan]course run 03 11 -p n_rows 500 -j 2[/cyan]
-    """
-    import json
 
+    A failing notebook does not stop the others. Ctrl-C lets the running ones stop, keeps what is whole and says how to go
+    on; a second Ctrl-C stops at once. Exit code: 0 all whole, 1 some failed, 2 a mistake in the call or no place to
+    write, 130 stopped.
+
+    With --json, each line of stdout has an [bold]event[/bold]: [bold]batch[/bold] (folder, notebooks, workers), then per
+    notebook [bold]start[/bold] (name), [bold]cell[/bold] (name, cell, cells) and [bold]outcome[/bold] (name, status,
+    seconds, cell, error, output, note), at last [bold]end[/bold] (ok, failed, interrupted, report, problem).
+    """
     from .runner import batch as batches
-    from .runner.console import Ticker, failures_table, outcome_table
+    from .runner.console import JsonLines, Ticker, failures_table, outcome_table
 
     root = _root()
     parameters = _parameters(parameter or [])
@@ -139,19 +146,36 @@ def run(
     else:
         folder = output.absolute() if output else batches.new_folder(root)
         chosen = _notebooks(root, notebooks or [])
-        job = batches.Batch(folder, chosen, parameters, cell_timeout, timeout)
-    with Ticker(len(job.notebooks), "Running") as ticker:
-        outcomes = batches.run(job, root, workers=_jobs(jobs), resume=resume, cold=cold, on_progress=ticker)
+        job = batches.Batch(folder, chosen, parameters, cell_timeout, timeout, memory_limit=int(memory * 2**30))
+    expected = batches.expected_seconds(job, root, resume)
+    lines = JsonLines(len(expected)) if as_json else None
+    problem = ""
+    with lines or Ticker(len(expected), "Running", expected, _jobs(jobs)) as shown_progress:
+        if lines:
+            lines.write("batch", folder=str(folder), notebooks=len(expected), workers=_jobs(jobs))
+        try:
+            outcomes = batches.run(job, root, workers=_jobs(jobs), resume=resume, cold=cold, on_progress=shown_progress)
+        except batches.Unreported as error:
+            outcomes, problem = error.outcomes, str(error)
     failed = batches.failed(outcomes)
-    if as_json:
-        typer.echo(json.dumps([o.as_dict() for o in outcomes], indent=1))
+    interrupted = [o for o in failed if o.status == "interrupted"]
+    if lines:
+        for outcome in interrupted:
+            if outcome.error == "not started":
+                lines.outcome(outcome)
+        counts = {"ok": len(outcomes) - len(failed), "failed": len(failed) - len(interrupted)}
+        report = folder / "index.html"
+        lines.write("end", **counts, interrupted=len(interrupted), report=str(report), problem=problem)
     else:
         outcome_table(outcomes)
         failures_table(failed)
         shown = folder.relative_to(Path.cwd()) if folder.is_relative_to(Path.cwd()) else folder
-        typer.echo(f"report: {shown / 'index.html'}")
-        typer.echo(f"its runs in the UI: course ui --home {shown}")
-    if any(o.status == "interrupted" for o in failed):
+        if not problem:
+            typer.echo(f"report: {shown / 'index.html'}")
+            typer.echo(f"its runs in the UI: course ui --home {shown}")
+    if problem:
+        raise CourseError(problem)
+    if interrupted:
         typer.echo(f"Stopped. Go on with: course run --resume -o {folder}", err=True)
         raise typer.Exit(130)
     if failed:

@@ -3,26 +3,31 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import os
 import shutil
+import sys
+import uuid
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from ..errors import CourseError
 from . import pool, record, report
 from .build import TIMES
 from .execute import (
     CELL_TIMEOUT,
+    MEMORY_LIMIT,
     NOTEBOOK_TIMEOUT,
     BadNotebook,
     BadParameter,
     Job,
     Outcome,
     convert_parameters,
+    literal,
     parameter_defaults,
     read_notebook,
 )
@@ -42,6 +47,10 @@ class Batch:
         Label (``notebooks/03_mlflow_basics.ipynb``) → file.
     parameters
         Values for every notebook that has a parameter of that name.
+    memory_limit
+        Bytes that one kernel may use.
+    key
+        By which its runs are known among those of other people on a server.
     """
 
     folder: Path
@@ -49,6 +58,8 @@ class Batch:
     parameters: dict[str, Any] = field(default_factory=dict)
     cell_timeout: int = CELL_TIMEOUT
     notebook_timeout: int = NOTEBOOK_TIMEOUT
+    memory_limit: int = MEMORY_LIMIT
+    key: str = field(default_factory=lambda: f"batch-{uuid.uuid4().hex[:12]}")
 
     @property
     def uri(self) -> str:
@@ -66,11 +77,17 @@ class Batch:
             "parameters": self.parameters,
             "cell_timeout": self.cell_timeout,
             "notebook_timeout": self.notebook_timeout,
+            "memory_limit": self.memory_limit,
+            "key": self.key,
         }
-        _write(self.folder / PLAN, json.dumps(plan, indent=1))
+        _write(
+            self.folder / PLAN,
+            json.dumps(plan, indent=1, default=literal),
+            "Nothing was run. Name a folder that you may write to: -o",
+        )
 
 
-def _write(path: Path, text: str) -> None:
+def _write(path: Path, text: str, advice: str) -> None:
     aside = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -79,14 +96,14 @@ def _write(path: Path, text: str) -> None:
     except OSError as error:
         with contextlib.suppress(OSError):
             aside.unlink(missing_ok=True)
-        raise CourseError(
-            f"{path} cannot be written: {error}. Nothing was run. Choose a folder with space that you may write to (-o)."
-        ) from error
+        raise CourseError(f"{path} cannot be written: {error.strerror or error}. {advice}") from error
 
 
 def new_folder(root: Path) -> Path:
     """Return a folder for a new batch, named by the time."""
-    return root / "runs" / datetime.now().strftime("%Y-%m-%d_%H%M%S")
+    name = datetime.now().strftime("%Y-%m-%d_%H%M%S")
+    taken = (root / "runs" / f"{name}{f'-{n}' if n else ''}" for n in itertools.count())
+    return next(folder for folder in taken if not folder.exists())
 
 
 def latest_folder(root: Path) -> Path:
@@ -119,6 +136,8 @@ def load(folder: Path) -> Batch:
             plan["parameters"],
             plan["cell_timeout"],
             plan["notebook_timeout"],
+            plan["memory_limit"],
+            plan["key"],
         )
     except (OSError, ValueError, KeyError, AttributeError) as error:
         raise CourseError(f"{folder} holds no batch that can be resumed ({PLAN}: {error}).") from error
@@ -161,6 +180,56 @@ def check_parameters(batch: Batch) -> dict[str, dict[str, Any]]:
     return own
 
 
+class Unreported(CourseError):
+    """The notebooks have run, but report or record could not be written; ``outcomes`` says how they went."""
+
+    def __init__(self, message: str, outcomes: list[Outcome]) -> None:
+        super().__init__(message)
+        self.outcomes = outcomes
+
+
+def _lock(folder: Path) -> IO[bytes]:
+    """Keep other runners out of the folder until the returned file is closed.
+
+    Raises
+    ------
+    CourseError
+        When another runner is at work there.
+    """
+    file = (folder / PLAN).open("rb")
+    if sys.platform != "win32":
+        import fcntl
+
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            file.close()
+            raise CourseError(
+                f"Another `course run` is at work in {folder}. Wait for it, or stop it, then go on with --resume."
+            ) from None
+    return file
+
+
+def to_run(batch: Batch, resume: bool) -> list[str]:
+    """Return the labels of the notebooks that are to run; with `resume`, those whose output is not whole."""
+    return [label for label in batch.notebooks if not (resume and _whole(batch.output(label)))]
+
+
+def expected_seconds(batch: Batch, root: Path, resume: bool) -> dict[str, float | None]:
+    """Return the seconds that each notebook that is to run took last time; None where they are not known."""
+    times = pool.load_times(root / TIMES)
+    return {label: times.get(label) for label in to_run(batch, resume)}
+
+
+def _whole(path: Path) -> bool:
+    """Tell whether a notebook was executed to its end; an output is moved into place whole, but may be damaged since."""
+    try:
+        cells = [cell for cell in read_notebook(path).cells if cell.cell_type == "code" and cell.source.strip()]
+    except BadNotebook:
+        return False
+    return all(cell.get("execution_count") is not None for cell in cells)
+
+
 def run(
     batch: Batch,
     root: Path,
@@ -177,15 +246,22 @@ def run(
     list of Outcome
         One per notebook of the batch, in its order; those that were whole before have the status ``ok`` and 0 seconds.
     """
+    from .. import store
+    from .provenance import context
+
     parameters = check_parameters(batch)
+    store.check(batch.uri)
     if not resume and batch.folder.exists() and any(batch.folder.iterdir()):
         raise CourseError(
             f"{batch.folder} is not empty. A batch starts in an empty folder, so that nothing old looks like its result. "
             "Name another with -o, or go on with --resume."
         )
-    batch.save()
-    done = {label for label in batch.notebooks if resume and batch.output(label).exists()}
-    recorder = record.Recorder(batch.uri, batch.folder, batch.parameters)
+    if not resume:
+        batch.save()
+    lock = _lock(batch.folder)
+    done = set(batch.notebooks) - set(to_run(batch, resume))
+    recorder = record.Recorder(batch.uri, batch.folder, batch.parameters, batch.key)
+    shared = store.database_path(batch.uri) is None
     jobs = [
         Job(
             label,
@@ -194,9 +270,10 @@ def run(
             batch.folder,
             batch.folder / "work" / Path(label).with_suffix(""),
             parameters.get(label, {}),
-            {"MLFLOW_TRACKING_URI": batch.uri},
+            {"MLFLOW_TRACKING_URI": batch.uri, **(context(f"{batch.key} {label}") if shared else {})},
             batch.cell_timeout,
             batch.notebook_timeout,
+            batch.memory_limit,
         )
         for label, path in batch.notebooks.items()
         if label not in done
@@ -205,14 +282,29 @@ def run(
     outcomes = {
         o.name: o for o, _ in pool.run_jobs(jobs, workers, on_progress, root=root, cold=cold, store_uri=batch.uri)
     }
-    pool.save_times(root / TIMES, outcomes.values())
+    pool.save_times(root / TIMES, [o for o in outcomes.values() if not o.name.startswith("other/")])
     everything = [
         outcomes.get(label) or Outcome(label, seconds=0.0, output=str(batch.output(label))) for label in batch.notebooks
     ]
     tidy(batch.folder)
-    recorder.finish([outcomes[j.name] for j in jobs if j.name in outcomes], parameters)
-    _write(batch.folder / "report.json", json.dumps([o.as_dict() for o in everything], indent=1))
-    _write(batch.folder / "index.html", report.render(batch, everything, parameters))
+    whole = f"{sum(o.ok for o in everything)} of {len(everything)} notebooks are whole"
+    try:
+        advice = f"When there is space, go on: course run --resume -o {batch.folder}"
+        _write(batch.folder / "report.json", json.dumps([o.as_dict() for o in everything], indent=1), advice)
+        _write(batch.folder / "index.html", report.render(batch, everything, parameters), advice)
+    except CourseError as error:
+        raise Unreported(f"{whole}, but {error}", everything) from error
+    try:
+        recorder.finish([outcomes[j.name] for j in jobs if j.name in outcomes], parameters)
+    except Exception as error:  # whatever the store says, what has run is told
+        raise Unreported(
+            f"{whole}, and the report is in {batch.folder / 'index.html'}, but the "
+            f"store did not take the record of the batch: {str(error).strip().splitlines()[0][:500]} When it works again "
+            f"(a server that runs, a disk with space): course run --resume -o {batch.folder}",
+            everything,
+        ) from error
+    finally:
+        lock.close()
     return everything
 
 

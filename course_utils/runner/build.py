@@ -169,7 +169,7 @@ def build(
         try:
             jobs = [make_job(item.page, folder, item.nb) for item in to_run.values()]
             jobs = pool.longest_first(jobs, pool.load_times(root / TIMES))
-            results = pool.run_jobs(jobs, workers, on_progress, root=root, cold=cold)
+            results = pool.run_jobs(jobs, workers, on_progress, root=root, cold=cold, scratch=folder)
             for outcome, nb in results:
                 item = to_run[outcome.name]
                 if outcome.ok:

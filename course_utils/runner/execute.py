@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 import json
 import logging
+import math
 import os
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import nbformat
+import psutil
 from nbformat import NotebookNode
 
 from ..errors import CourseError
@@ -192,14 +195,47 @@ def convert_parameters(nb: NotebookNode, given: dict[str, Any], name: str) -> di
     return converted
 
 
+def literal(value: Any) -> str:
+    """Return a value as Python text.
+
+    papermill 2.7 turns tuples, sets and the keys of dicts into strings.
+
+    Raises
+    ------
+    BadParameter
+        When it is no number, text or None, nor a list, tuple, set or dict of these.
+    """
+    if isinstance(value, float):
+        return float.__repr__(value) if math.isfinite(value) else f"float('{float.__repr__(value)}')"
+    if isinstance(value, bool) or value is None:
+        return repr(value)
+    if isinstance(value, int):
+        return int.__repr__(value)
+    if isinstance(value, (str, bytes)):
+        return repr(value)
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{literal(k)}: {literal(v)}" for k, v in value.items()) + "}"
+    if isinstance(value, (list, tuple, set)):
+        inside = ", ".join(map(literal, value))
+        if isinstance(value, list):
+            return f"[{inside}]"
+        if isinstance(value, tuple):
+            return f"({inside}{',' if len(value) == 1 else ''})"
+        return f"{{{inside}}}" if value else "set()"
+    raise BadParameter(
+        f"{value!r} is {type(value).__name__}; a parameter is a number, text, None, or a list, tuple, set or dict of these."
+    )
+
+
 def _convert(value: Any, default: Any, key: str) -> Any:
     """Return `value` in the type of `default`; text is parsed as a Python literal first."""
     wanted = type(default)
+    literal(value)
     if isinstance(value, str) and wanted is not str:
         text = {"true": "True", "false": "False", "null": "None"}.get(value.lower(), value)
         try:
-            value = ast.literal_eval(text)
-        except (ValueError, SyntaxError):
+            value = float(text) if wanted is float else ast.literal_eval(text)
+        except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
             if default is None:
                 return value
             raise BadParameter(f"{key}={value!r} is text; the default is {default!r} ({wanted.__name__}).") from None
@@ -273,6 +309,7 @@ def _run(
     """Hand the notebook to papermill with our engine."""
     import papermill
     from papermill.engines import NBClientEngine, papermill_engines
+    from papermill.translators import PythonTranslator, papermill_translators
 
     from .kernels import SocketKernelManager
     from .timed_client import TimedNotebookClient
@@ -302,12 +339,23 @@ def _run(
                 with job.kernel_log.open("w") as log:
                     return client.execute(env=kernel_environment(job), stdout=log, stderr=log)
             finally:
-                outcome.note = client.note
-                if left := end_leftovers(job.mark, client.kernel_pid):
-                    outcome.note = f"ended what it left running: {', '.join(left)}"
+                if isinstance(client.km, SocketKernelManager):  # only when the kernel did not even start
+                    client.km.remove_folder()
+                left = end_leftovers(job.mark, client.kernel_pid, client.left_running)
+                ended = f"ended what it left running: {', '.join(left)}" if left else ""
+                outcome.note = "; ".join(filter(None, (client.note, ended)))
+
+    class Translator(PythonTranslator):
+        """Writes every parameter as Python text."""
+
+        @classmethod
+        def translate(cls, val):
+            return literal(val)
 
     holder = {"nb": nb}
-    papermill_engines.register("course", Engine)
+    papermill_translators.register("python", Translator)
+    engine = f"course-{job.mark}"  # a Dask worker executes notebooks in several threads, and the registry is global
+    papermill_engines.register(engine, Engine)
     kernel = nb.metadata.get("kernelspec", {}).get("name") or KERNEL
     # papermill reads a notebook from a file; the one read above may have been upgraded.
     job.partial.write_text(nbformat.writes(nb), encoding="utf8")
@@ -316,7 +364,7 @@ def _run(
             str(job.partial),
             None,
             parameters=parameters,
-            engine_name="course",
+            engine_name=engine,
             kernel_name=kernel,
             language="python",
             progress_bar=False,
@@ -324,25 +372,28 @@ def _run(
     except Exception:
         nb.cells, nb.metadata = holder["nb"].cells, holder["nb"].metadata
         raise
+    finally:
+        papermill_engines._engines.pop(engine, None)
 
 
-def end_leftovers(mark: str, kernel_pid: int | None) -> list[str]:
+def end_leftovers(mark: str, kernel_pid: int | None = None, seen: Sequence[psutil.Process] = ()) -> list[str]:
     """Kill every process that the kernel started and left running, and return their command lines.
 
-    They are known by the mark in their environment or, when only forked, by the kernel's session.
+    They are those that were `seen` below it, or are known by the mark in their environment or, when only forked, by the
+    kernel's session.
     """
-    import psutil
-
     left = []
+    known = {process.pid for process in seen if process.is_running()}  # a pid may have been used again
     for process in psutil.process_iter(["pid", "cmdline"]):
         try:
             pid = process.info["pid"]
-            mine = process.environ().get(MARK) == mark
+            mine = pid in known or process.environ().get(MARK) == mark
             if not mine and kernel_pid is not None and hasattr(os, "getsid"):
-                mine = os.getsid(pid) == kernel_pid and pid != kernel_pid
+                mine = os.getsid(pid) == kernel_pid
             if mine and pid not in (os.getpid(), kernel_pid):
-                left.append(" ".join(process.info["cmdline"] or [str(pid)])[:80])
+                command = " ".join(process.info["cmdline"] or [str(pid)])
                 process.kill()
+                left.append("a forked copy of the kernel" if "warm_server" in command else command[:80])
         except (psutil.Error, OSError):
             continue
     return left
@@ -382,7 +433,8 @@ def _diagnose(error: Exception, nb: NotebookNode | None, outcome: Outcome, job: 
         if error.ename == "StdinNotImplementedError":
             outcome.error = "the cell asks for input(), and nobody is there to type in a batch; use a parameter"
         elif error.ename == "MemoryError":
-            outcome.error += f" (a kernel may use {job.memory_limit / 2**30:.0f} GB)"
+            limit = f"a kernel may use {job.memory_limit / 2**30:g} GB, --memory changes that"
+            outcome.error = f"{outcome.error.rstrip(': ')} ({limit})"
         # papermill puts markers in front of the failed cell; count without them.
         outcome.cell = error.cell_index + 1
     elif isinstance(error, CellTimeoutError):
@@ -395,12 +447,27 @@ def _diagnose(error: Exception, nb: NotebookNode | None, outcome: Outcome, job: 
         )
     elif isinstance(error, DeadKernelError):
         outcome.status, outcome.error = "dead kernel", _death(error)
+    elif isinstance(error, RuntimeError) and "Kernel died before" in str(error) or isinstance(error, FileNotFoundError):
+        outcome.status = "dead kernel"
+        outcome.error = f"its kernel did not start: {_last_line(job.kernel_log) or text[:500]}"
+    elif isinstance(error, OSError):
+        outcome.status = "failed"
+        outcome.error = f"it cannot run in {job.output.parent}: {error.strerror or error}"
     elif isinstance(error, NoSuchKernel):
         known = ", ".join(sorted(KernelSpecManager().find_kernel_specs()))
         outcome.status = "bad notebook"
         outcome.error = f"it wants the kernel {error.name!r}, which is not installed; there is {known}"
     else:
         outcome.status, outcome.error = "failed", text[:500]
+
+
+def _last_line(log: Path) -> str:
+    """Return the last line that a kernel wrote to its log, or an empty string."""
+    try:
+        lines = log.read_text(encoding="utf8", errors="replace").split("\n")
+    except OSError:
+        return ""
+    return next((line.strip()[:300] for line in reversed(lines) if line.strip()), "")
 
 
 def _death(error: Exception) -> str:
@@ -412,7 +479,8 @@ def _death(error: Exception) -> str:
         return "the kernel died"
     if code < 0:
         name = signal.Signals(-code).name if -code in set(signal.Signals) else f"signal {-code}"
-        return f"the kernel was killed by {name}"
+        hint = "; the system does so when memory runs out" if code == -signal.SIGKILL else ""
+        return f"the kernel was killed by {name}{hint}"
     return f"the kernel left with exit code {code} in the middle of a cell"
 
 
@@ -427,6 +495,10 @@ def _write(nb: NotebookNode, job: Job, outcome: Outcome) -> None:
         else:
             outcome.output = str(job.partial)
     except OSError as error:
-        outcome.status = "failed"
-        outcome.error = f"the executed notebook cannot be written to {job.output.parent}: {error}"
-        outcome.output = ""
+        reason = f"the executed notebook cannot be written to {job.output.parent}: {error.strerror or error}"
+        outcome.error = (
+            f"{outcome.error}; {reason}" if outcome.error and "cannot run in" not in outcome.error else reason
+        )
+        outcome.status, outcome.output = "failed", ""
+        with contextlib.suppress(OSError):  # a piece of a notebook is of no use
+            job.partial.unlink()

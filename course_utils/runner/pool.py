@@ -8,8 +8,9 @@ import multiprocessing
 import os
 import signal
 import sys
+import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
@@ -19,7 +20,7 @@ import psutil
 from nbformat import NotebookNode
 
 from .. import store
-from .execute import Job, Outcome, execute
+from .execute import Job, Outcome, end_leftovers, execute
 from .warm import warm_kernels
 from .warm_server import PR_SET_PDEATHSIG, prctl
 
@@ -48,7 +49,9 @@ def default_workers() -> int:
 
 def _work(pipe: Connection) -> None:
     """Worker process: execute the jobs that come through the pipe until None comes."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides; the whole group gets Ctrl-C
+    for name in ("SIGINT", "SIGHUP"):  # the parent decides; the whole group gets Ctrl-C
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), signal.SIG_IGN)
     if sys.platform.startswith("linux"):
         prctl(PR_SET_PDEATHSIG, signal.SIGKILL)  # a killed runner takes its workers along
 
@@ -107,6 +110,7 @@ def run_jobs(
     root: Path,
     cold: bool = False,
     store_uri: str | None = None,
+    scratch: Path | None = None,
 ) -> list[tuple[Outcome, NotebookNode | None]]:
     """Execute all jobs, with warm kernels where they can be had, and return their outcomes in the order of the jobs.
 
@@ -124,16 +128,37 @@ def run_jobs(
         Use ordinary kernels.
     store_uri
         Store that all jobs share; created before the first one starts.
+    scratch
+        Folder to remove when this process is killed; the caller removes it otherwise.
     """
     jobs = list(jobs)
     if not jobs:
         return []
-    with warm_kernels(root, cold) as warmth:
+    with _termination_as_interrupt(), warm_kernels(root, cold, scratch) as warmth:
         if warmth.note:
             print(warmth.note, file=sys.stderr)
         if store_uri:
             store.create(store_uri)
         return _run_jobs(jobs, workers, on_progress)
+
+
+@contextlib.contextmanager
+def _termination_as_interrupt() -> Iterator[None]:
+    """Let a request to end (a cancelled CI job, a closed terminal) do what Ctrl-C does: stop and report."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    numbers = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    before = {n: signal.signal(n, stop) for n in numbers if signal.getsignal(n) == signal.SIG_DFL}  # not under nohup
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _run_jobs(
@@ -163,28 +188,37 @@ def _run_jobs(
         worker.job = worker.progress = None
         report(outcome)
 
-    def replace(worker: _Worker, outcome: Outcome) -> None:
+    def renew(worker: _Worker) -> _Worker:
         worker.kill()
         crew[crew.index(worker)] = fresh = _start(context)
+        return fresh
+
+    def replace(worker: _Worker, outcome: Outcome) -> None:
+        fresh = renew(worker)
+        end_leftovers(worker.job.mark)
         fresh.job, worker.job = worker.job, None
         finish(fresh, outcome, None)
 
     def turn() -> None:
-        for worker in crew:
+        for worker in list(crew):
             if worker.job is None and waiting and not stopping:
+                if not worker.process.is_alive():  # killed while it had nothing to do
+                    worker = renew(worker)
                 _, worker.job = waiting.pop()
                 worker.started = time.monotonic()
                 worker.progress = Progress(worker.job.name, 0, 1)
-                worker.pipe.send(worker.job)
+                with contextlib.suppress(OSError):  # the loop below finds a worker that has just died
+                    worker.pipe.send(worker.job)
         busy = [w for w in crew if w.job is not None]
         for pipe in wait([w.pipe for w in busy], timeout=0.2):
             worker = next(w for w in busy if w.pipe is pipe)
             try:
                 message = pipe.recv()
             except (EOFError, OSError):
-                worker.process.join(5)
+                worker.process.join(5)  # its pipe is closed, so it is ending
                 code = worker.process.exitcode
-                replace(worker, _lost(worker, f"its worker process ended with code {code} (out of memory?)"))
+                lost = ("stopped by Ctrl-C", "interrupted") if stopping else (_end_of_worker(code),)
+                replace(worker, _lost(worker, *lost))
                 continue
             if message[0] == "cell":
                 worker.progress = Progress(worker.job.name, message[1] + 1, message[2])
@@ -219,6 +253,14 @@ def _run_jobs(
     for index, name in names.items():
         results.setdefault(index, (Outcome(name, "interrupted", error="not started"), None))
     return [results[index] for index in sorted(results)]
+
+
+def _end_of_worker(code: int | None) -> str:
+    """Say how a worker process ended."""
+    if code is not None and code < 0:
+        hint = "; the system does so when memory runs out" if code == -signal.SIGKILL else ""
+        return f"the process that ran it was killed by {signal.Signals(-code).name}{hint}"
+    return f"the process that ran it ended with exit code {code}"
 
 
 def _lost(worker: _Worker, reason: str, status: str = "failed") -> Outcome:

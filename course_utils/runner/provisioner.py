@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import select
@@ -30,7 +31,9 @@ class ForkedKernel:
     def __init__(self, pid: int, connection: socket.socket) -> None:
         self.pid, self._connection = pid, connection
         self.returncode: int | None = None
-        self._pidfd = os.pidfd_open(pid)
+        self._pidfd: int | None = None
+        with contextlib.suppress(ProcessLookupError):  # it may have ended already
+            self._pidfd = os.pidfd_open(pid)
 
     def poll(self) -> int | None:
         """Return the exit code (negative: the signal), or None while the kernel runs."""
@@ -42,7 +45,8 @@ class ForkedKernel:
             # A server that is gone has taken its kernels with it.
             self.returncode = json.loads(line)["exit"] if line else -signal.SIGKILL
             self._connection.close()
-            os.close(self._pidfd)
+            if self._pidfd is not None:
+                os.close(self._pidfd)
         return self.returncode
 
     def wait(self, timeout: float | None = None) -> int | None:
@@ -53,8 +57,9 @@ class ForkedKernel:
 
     def send_signal(self, number: int) -> None:
         """Send a signal to the kernel, if it still runs."""
-        if self.poll() is None:
-            signal.pidfd_send_signal(self._pidfd, number)
+        if self.poll() is None and self._pidfd is not None:
+            with contextlib.suppress(ProcessLookupError):
+                signal.pidfd_send_signal(self._pidfd, number)
 
     def kill(self) -> None:
         """End the kernel now."""

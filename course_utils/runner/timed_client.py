@@ -35,9 +35,13 @@ class TimedNotebookClient(PapermillNotebookClient):
     kernel_pid: int | None = None
     note = ""
 
-    async def async_start_new_kernel(self, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.left_running: list[psutil.Process] = []
+
+    def start_new_kernel(self, **kwargs: Any) -> None:
         """Start the kernel, remember its process and limit its address space."""
-        await super().async_start_new_kernel(**kwargs)
+        super().start_new_kernel(**kwargs)
         self.kernel_pid = getattr(self.km.provisioner, "pid", None)
         if self.memory_limit and self.kernel_pid and hasattr(psutil.Process, "rlimit"):
             with contextlib.suppress(psutil.Error, ValueError):
@@ -81,19 +85,19 @@ class TimedNotebookClient(PapermillNotebookClient):
                 self.on_cell(index, total)
             if not self._execute_one(cell, index) or self._asked_to_exit:
                 break
-        self._name_children()
+        self._find_children()
 
-    def _name_children(self) -> None:
-        """Name the processes that cells have left running; they end with the kernel."""
-        left = []
-        with contextlib.suppress(psutil.Error, TypeError):
+    def _find_children(self) -> None:
+        """Remember the processes that cells have left running."""
+        if self.kernel_pid is None:
+            return
+        with contextlib.suppress(psutil.Error):
             for child in psutil.Process(self.kernel_pid).children(recursive=True):
-                words = child.cmdline()
-                # Pools of joblib and multiprocessing keep their helpers until the interpreter ends.
-                if words and not any(w in " ".join(words) for w in ("multiprocessing", "loky", "warm_server")):
-                    left.append(" ".join(words)[:80])
-        if left and not self.note:
-            self.note = f"ended what it left running: {', '.join(left)}"
+                with contextlib.suppress(psutil.Error):
+                    words = " ".join(child.cmdline())
+                    # Pools of joblib and multiprocessing keep their helpers until the interpreter ends.
+                    if words and not any(w in words for w in ("multiprocessing", "loky", "warm_server")):
+                        self.left_running.append(child)
 
     def _execute_one(self, cell: Any, index: int) -> bool:
         """Execute one cell with papermill's bookkeeping; False when it raised."""

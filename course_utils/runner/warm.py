@@ -15,6 +15,7 @@ from importlib.metadata import entry_points, version
 from pathlib import Path
 from typing import IO
 
+from .kernels import short_temporary_folder
 from .provisioner import NAME, SOCKET
 
 #: One BLAS thread in each kernel: two notebooks on two cores fight otherwise, and a fork needs a single thread.
@@ -56,7 +57,7 @@ class Warmth:
 
 
 @contextlib.contextmanager
-def warm_kernels(root: Path, cold: bool = False) -> Iterator[Warmth]:
+def warm_kernels(root: Path, cold: bool = False, scratch: Path | None = None) -> Iterator[Warmth]:
     """Let every kernel that is started inside the block be forked from a process with the libraries loaded.
 
     Also sets ``COURSE_STORE_TEMPLATE``, so that a notebook's store is a copy of an empty one. The server's import runs
@@ -69,19 +70,23 @@ def warm_kernels(root: Path, cold: bool = False) -> Iterator[Warmth]:
         The checkout, whose ``.course`` folder keeps the empty store.
     cold
         Start ordinary kernels; on Linux the server still starts them, and ends them all when the runner is killed.
+    scratch
+        Folder that the server removes when the runner is killed.
     """
     warmth = Warmth()
     impossible = _why_not()
     reason = impossible or ("asked for (--cold)" if cold else "")
-    (root / ".course").mkdir(exist_ok=True)
-    settings = {"COURSE_STORE_TEMPLATE": str(template(root))}
-    folder = tempfile.mkdtemp(prefix="mlck-")
+    settings = {}
+    with contextlib.suppress(OSError):  # a checkout that cannot be written: each store is made anew
+        (root / ".course").mkdir(exist_ok=True)
+        settings["COURSE_STORE_TEMPLATE"] = str(template(root))
+    folder = tempfile.mkdtemp(prefix="mlck-", dir=short_temporary_folder())
     server: subprocess.Popen | None = None
     before: dict[str, str | None] = {}
     try:
         if not impossible:
             path = os.path.join(folder, "warm")
-            server = _start(path, settings, guard=bool(reason))
+            server = _start(path, settings, ["--guard"] if reason else [], scratch)
             import papermill  # noqa: F401  (this process needs it next; import it while the server imports the rest)
 
             answer = _answer(server)
@@ -101,9 +106,11 @@ def warm_kernels(root: Path, cold: bool = False) -> Iterator[Warmth]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _start(path: str, settings: dict[str, str], guard: bool) -> subprocess.Popen:
+def _start(path: str, settings: dict[str, str], words: list[str], scratch: Path | None) -> subprocess.Popen:
+    if scratch is not None:
+        words = [*words, "--remove", str(scratch)]
     return subprocess.Popen(
-        [sys.executable, "-m", "course_utils.runner.warm_server", path, *(["--guard"] if guard else [])],
+        [sys.executable, "-m", "course_utils.runner.warm_server", path, *words],
         env={**os.environ, **KERNEL_SETTINGS, **settings},
         stdout=subprocess.PIPE,
         stdin=subprocess.DEVNULL,

@@ -1,8 +1,9 @@
 """A process that has imported the course's libraries once, and forks an ipykernel from itself for each request.
 
-It has one thread when it forks (threads do not survive a fork), watches over everything that its kernels start, and ends
-all of it when the runner ends, whatever ends the runner. With ``--guard`` it imports nothing and starts ordinary kernels,
-which it watches over in the same way. Run as ``python -m course_utils.runner.warm_server SOCKET``. Linux only.
+It has one thread when it forks (threads do not survive a fork), watches over everything that its kernels start, ends a
+kernel when the process that asked for it is gone, and ends all of it when the runner ends, whatever ends the runner. With
+``--guard`` it imports nothing and starts ordinary kernels, which it watches over in the same way. Run as
+``python -m course_utils.runner.warm_server SOCKET [--guard] [--remove FOLDER]``. Linux only.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import importlib
 import json
 import os
 import select
+import shutil
 import signal
 import socket
 import sys
@@ -138,20 +140,23 @@ def _fresh_state(request: dict[str, Any], descriptors: list[int]) -> None:
     for descriptor in descriptors:
         if descriptor > 2:
             os.close(descriptor)
-    for number in (signal.SIGCHLD, signal.SIGTERM, signal.SIGPIPE, signal.SIGXFSZ, signal.SIGHUP):
+    for number in (signal.SIGCHLD, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.default_int_handler)
     os.environ.clear()
     os.environ.update(request["env"])
+    time.tzset()
     os.chdir(request["cwd"])
 
 
 def _fresh_libraries(arguments: list[str]) -> None:
     """Give the preloaded libraries of a forked child what a process that has just started would have."""
     import random
+    import tempfile
 
     import numpy
 
+    tempfile.tempdir = None  # TMPDIR may be another
     random.seed()
     numpy.random.seed(None)
     sys.stdout = os.fdopen(os.dup(1), "w", buffering=1)
@@ -173,7 +178,7 @@ def _become_kernel(request: dict[str, Any], descriptors: list[int], warm: bool) 
         command = request["command"]
         if not warm or LAUNCHER not in command:
             os.environ["JPY_PARENT_PID"] = str(parent)  # the kernel ends itself when this process is gone
-            os.execvpe(command[0], command, os.environ)
+            _execute(command)
         arguments = command[command.index(LAUNCHER) + 1 :]
         _fresh_libraries(arguments)
         from ipykernel.kernelapp import IPKernelApp
@@ -191,6 +196,18 @@ def _become_kernel(request: dict[str, Any], descriptors: list[int], warm: bool) 
         code = 1
     finally:
         _leave(code)
+
+
+def _execute(command: list[str]) -> None:
+    """Replace this forked child by the command; never returns."""
+    for number in (signal.SIGPIPE, signal.SIGXFSZ):  # Python ignores them, and what is ignored stays so
+        signal.signal(number, signal.SIG_DFL)
+    try:
+        os.execvpe(command[0], command, os.environ)
+    except OSError as error:
+        os.write(2, f"{command[0]} cannot be run: {error.strerror}\n".encode())
+    finally:
+        os._exit(127)  # as a shell does
 
 
 def _leave(code: int) -> None:
@@ -244,7 +261,7 @@ def _descendants() -> list[int]:
 
 
 def _end(*_: Any) -> None:
-    """End everything below this process, then this process."""
+    """End everything below this process; when the runner is gone, remove its folders; then end this process."""
     for _attempt in range(20):
         below = _descendants()
         for pid in below:
@@ -256,7 +273,14 @@ def _end(*_: Any) -> None:
         if not below:
             break
         time.sleep(0.02)
+    for folder in _folders if os.getppid() != _runner else ():
+        shutil.rmtree(folder, ignore_errors=True)
     os._exit(0)
+
+
+#: The process that started this one, and what it cannot remove when it is killed.
+_runner = os.getppid()
+_folders: list[str] = []
 
 
 class Server:
@@ -277,12 +301,19 @@ class Server:
         signal.signal(signal.SIGCHLD, lambda *_: None)
         signal.set_wakeup_fd(self._wake, warn_on_full_buffer=False)
         while True:
-            ready, _, _ = select.select([self.listener, self.wakeup], [], [])
+            poll = select.poll()  # select() ends at descriptor 1023
+            for readable in (self.listener, self.wakeup, *self.kernels.values()):
+                poll.register(readable, select.POLLIN)
+            ready = {descriptor for descriptor, _ in poll.poll()}
             if self.wakeup in ready:
                 with contextlib.suppress(BlockingIOError):
                     os.read(self.wakeup, 4096)
             self._reap()
-            if self.listener in ready:
+            for pid, connection in list(self.kernels.items()):
+                if connection.fileno() in ready:  # nothing is sent after the request: the other side is gone
+                    with contextlib.suppress(ProcessLookupError, PermissionError):
+                        os.killpg(pid, signal.SIGKILL)
+            if self.listener.fileno() in ready:
                 self._answer()
 
     def _reap(self) -> None:
@@ -296,6 +327,10 @@ class Server:
                     with contextlib.suppress(OSError):
                         connection.sendall(json.dumps({"exit": os.waitstatus_to_exitcode(status)}).encode() + b"\n")
                     connection.close()
+
+    def become(self, request: dict[str, Any], descriptors: list[int]) -> None:
+        """Turn this forked child into what was asked for; never returns."""
+        _become_kernel(request, descriptors, self.warm)
 
     def _answer(self) -> None:
         connection, _ = self.listener.accept()
@@ -312,18 +347,23 @@ class Server:
                 other.close()
             os.close(self.wakeup)
             os.close(self._wake)
-            _become_kernel(request, descriptors, self.warm)
+            self.become(request, descriptors)
         for descriptor in descriptors:
             os.close(descriptor)
-        connection.sendall(json.dumps({"pid": pid}).encode() + b"\n")
         self.kernels[pid] = connection
+        with contextlib.suppress(OSError):  # who asked may be gone already; then `serve` ends the kernel
+            connection.sendall(json.dumps({"pid": pid}).encode() + b"\n")
 
 
 def main() -> None:
     """Preload (unless ``--guard``), say that it is ready on stdout as one JSON line, and serve."""
     path, guard = sys.argv[1], "--guard" in sys.argv
+    _folders[:] = [os.path.dirname(path)]
+    if "--remove" in sys.argv:
+        _folders.append(sys.argv[sys.argv.index("--remove") + 1])
     prctl(PR_SET_CHILD_SUBREAPER, 1)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the runner's to handle
+    for number in (signal.SIGINT, signal.SIGHUP):  # Ctrl-C and a closed terminal are the runner's to handle
+        signal.signal(number, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, _end)
     prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
     if os.getppid() == 1:
