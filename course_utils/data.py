@@ -19,6 +19,8 @@ from .errors import CourseError
 CHURN_TARGET = "churned"
 #: Real data sets that come with scikit-learn, so nothing is downloaded.
 BUNDLED = ("breast_cancer", "diabetes", "digits", "iris", "wine")
+#: Columns of the widest file that is read.
+MAX_COLUMNS = 5_000
 
 _CONTRACTS = ("month-to-month", "one-year", "two-year")
 _INTERNET = ("fiber", "dsl", "none")
@@ -272,7 +274,11 @@ def read_table(path: str | Path) -> pd.DataFrame:
             f"{path.name} ends in {path.suffix or 'nothing'!r}; the course reads .csv and .parquet files."
         )
     try:
+        if path.suffix.lower() == ".csv":
+            _check_head(path)
         table = reader(path)
+    except CourseError:
+        raise
     except Exception as error:  # the parsers raise a dozen unrelated types
         reason = " ".join(str(error).split())
         raise CourseError(
@@ -282,6 +288,26 @@ def read_table(path: str | Path) -> pd.DataFrame:
     if table.empty:
         raise CourseError(f"{path.name} has {table.shape[1]} columns and no rows, so nothing can be learned from it.")
     return table
+
+
+def _check_head(path: Path) -> None:
+    """Look at the first line of a CSV file before anything reads the rest of it."""
+    with path.open("rb") as file:
+        head = file.readline(10_000_000)
+    if b"\0" in head:
+        raise CourseError(
+            f"{path.name} holds zero bytes, so it is no CSV file: a program's own format, or text in UTF-16. "
+            "Save it as CSV in UTF-8."
+        )
+    if (columns := head.count(b",") + 1) > MAX_COLUMNS:
+        raise CourseError(_too_wide(path.name, columns))
+
+
+def _too_wide(name: str, columns: int) -> str:
+    return (
+        f"{name} has {columns:,} columns, and the course works with {MAX_COLUMNS:,} at most. Are rows and columns "
+        "the wrong way round, or line ends missing? Else choose the columns that you need."
+    )
 
 
 def load_and_split_data(
@@ -351,7 +377,14 @@ def _listing(names: object, most: int = 12) -> str:
 def _checked(table: pd.DataFrame, target: str, name: str) -> pd.DataFrame:
     """Return the table ready for a two-class model, or raise with the first thing that is wrong with it."""
     table = table.rename(columns=str)
-    if duplicates := sorted({c for c in table.columns if list(table.columns).count(c) > 1}):
+    if table.shape[1] > MAX_COLUMNS:
+        raise CourseError(_too_wide(name, table.shape[1]))
+    if bad := [c for c in table.columns if not c.isprintable() or not 0 < len(c) <= 200]:
+        raise CourseError(
+            f"The column {bad[0][:40]!r}{' …' if len(bad[0]) > 40 else ''} of {name} has a name that cannot be kept: names "
+            "have 1 to 200 characters, none of them a line break or another control character. Rename it."
+        )
+    if duplicates := sorted(set(table.columns[table.columns.duplicated()])):
         raise CourseError(f"{name} has more than one column named {duplicates[0]!r}. Give each column its own name.")
     if target not in table.columns:
         raise CourseError(f"{name} has no column {target!r} to predict; it has {_listing(table.columns)}.")
@@ -389,9 +422,8 @@ def _checked(table: pd.DataFrame, target: str, name: str) -> pd.DataFrame:
             f"The class {smallest.index[-1]!r} of {target!r} has one row in {name}. "
             "Training and test rows need at least one each; collect more rows of it."
         )
-    features = table.drop(columns=target)
-    for column in features.columns:
-        values = features[column]
+    features = {}
+    for column, values in table.drop(columns=target).items():
         if pd.api.types.is_numeric_dtype(values):
             # Infinity is no measurement, and floats can hold a missing value where integers cannot.
             features[column] = values.astype(float).replace([np.inf, -np.inf], np.nan)
@@ -399,7 +431,7 @@ def _checked(table: pd.DataFrame, target: str, name: str) -> pd.DataFrame:
             features[column] = values.astype("int64").where(values.notna()).astype(float) / 1e9
         else:
             features[column] = values.astype(object).where(values.notna(), np.nan).map(str, na_action="ignore")
-    return features.assign(**{target: labels})
+    return pd.DataFrame({**features, target: labels})
 
 
 def _split(table: pd.DataFrame, target: str, name: str, test_size: float, seed: int) -> Split:

@@ -79,13 +79,7 @@ def create(uri: str) -> None:
         When the folder cannot be written, the file is not a database or one of another MLflow, or a server is none.
     """
     database = database_path(uri)
-    if database is None:
-        if remote.is_remote(uri):
-            remote.sign_in(uri, home())
-            remote.check(uri)
-        return
-    if _is_database(database):
-        _check_schema(database)
+    if check(uri) or database is None:
         return
     try:
         database.parent.mkdir(parents=True, exist_ok=True)
@@ -104,6 +98,25 @@ def create(uri: str) -> None:
             f"The run store {database} cannot be made: {error}. Runs have nowhere to go. "
             "Choose a folder that you may write to: set COURSE_HOME, or MLFLOW_TRACKING_URI=sqlite:////path/mlflow.db."
         ) from error
+
+
+def check(uri: str) -> bool:
+    """Return whether a store is there, after making sure that it can be used.
+
+    Raises
+    ------
+    CourseError
+        When a file is no database, or one of another MLflow; when a server is none, or does not let us in.
+    """
+    database = database_path(uri)
+    if database is not None:
+        if there := _is_database(database):
+            _check_schema(database)
+        return there
+    if remote.is_remote(uri):
+        remote.sign_in(uri, home())
+        remote.check(uri)
+    return True
 
 
 def _is_database(path: Path) -> bool:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import shlex
+import shutil
+import sqlite3
 import subprocess
 import sys
 from pathlib import Path
@@ -122,3 +125,104 @@ def test_outputs_are_kept_at_home(course_home):
     folder = store.outputs("03_mlflow_basics")
     pd.DataFrame({"a": [1]}).to_csv(folder / "a.csv")
     assert (course_home / "outputs/03_mlflow_basics/a.csv").exists() and store.outputs("03_mlflow_basics") == folder
+
+
+# ---- stores of another MLflow, and what is no store --------------------------------------------------------------
+
+
+@pytest.fixture
+def old_store(store_template, tmp_path) -> Path:
+    """A store as the MLflow before the last schema change left it, with one run."""
+    from alembic import command
+    from mlflow.store.db.utils import _get_alembic_config, create_sqlalchemy_engine
+
+    path = tmp_path / "my runs" / "mlflow.db"
+    path.parent.mkdir()
+    shutil.copyfile(store_template, path)
+    engine = create_sqlalchemy_engine(f"sqlite:///{path}")
+    config = _get_alembic_config(f"sqlite:///{path}")
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.downgrade(config, "-1")
+    engine.dispose()
+    return path
+
+
+def test_a_store_of_an_older_mlflow_is_not_touched_and_the_commands_that_are_told_mend_it(old_store):
+    before = old_store.read_bytes()
+    with pytest.raises(CourseError, match="older MLflow") as told:
+        store.connect(f"sqlite:///{old_store}")
+    assert old_store.read_bytes() == before
+    copy, upgrade = [shlex.split(line) for line in str(told.value).splitlines() if line.startswith("  ")]
+    assert copy[0] == "cp" and copy[1] == str(old_store) and upgrade[:3] == ["mlflow", "db", "upgrade"]
+    store.upgrade_schema(upgrade[3])
+    assert store.check(f"sqlite:///{old_store}")
+
+
+def test_every_verb_that_opens_an_older_store_says_so(old_store, tmp_path, monkeypatch):
+    from typer.testing import CliRunner
+
+    from course_utils.cli import app
+
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{old_store}")
+    monkeypatch.setattr(store, "_ENVIRONMENT_URI", f"sqlite:///{old_store}")
+    verbs = (
+        ["ui", "--home", str(old_store.parent)],
+        ["ui"],
+        ["run", "00", "-o", str(tmp_path / "batch")],
+        ["workflow", "--fast"],
+    )
+    for words in verbs:
+        result = CliRunner().invoke(app, words)
+        assert isinstance(result.exception, CourseError) and "mlflow db upgrade" in str(result.exception), words
+    assert not (tmp_path / "batch").exists()
+
+
+def test_a_store_of_a_newer_mlflow_is_told(store_template, tmp_path):
+    path = tmp_path / "mlflow.db"
+    shutil.copyfile(store_template, path)
+    with sqlite3.connect(path) as connection:
+        connection.execute("update alembic_version set version_num = 'ffffffffffff'")
+    with pytest.raises(CourseError, match="newer MLflow.*cannot go back"):
+        store.connect(f"sqlite:///{path}")
+
+
+def test_a_database_of_another_program_gets_no_tables_of_ours(tmp_path):
+    path = tmp_path / "mlflow.db"
+    with sqlite3.connect(path) as connection:
+        connection.execute("create table recipes (id int)")
+    with pytest.raises(CourseError, match="another program.*recipes"):
+        store.connect(f"sqlite:///{path}")
+    with sqlite3.connect(path) as connection:
+        assert connection.execute("select count(*) from sqlite_master").fetchone() == (1,)
+
+
+def test_a_damaged_store_is_one_message(store_template, tmp_path):
+    path = tmp_path / "mlflow.db"
+    path.write_bytes(store_template.read_bytes()[:3000] + b"\xff" * 60_000)
+    with pytest.raises(CourseError, match="cannot be read.*copy"):
+        store.connect(f"sqlite:///{path}")
+
+
+# ---- runs that a killed batch left open --------------------------------------------------------------------------
+
+
+def test_a_resumed_batch_closes_its_own_open_runs_and_those_below_them_only(course_home):
+    from course_utils.runner.provenance import JOB_TAG
+    from course_utils.runner.record import close_open_runs
+
+    client = mlflow.MlflowClient(store.connect())
+    experiment = client.create_experiment("shared")
+    mine = client.create_run(experiment, tags={JOB_TAG: "batch-1 notebooks/03.ipynb"}).info.run_id
+    child = client.create_run(experiment, tags={"mlflow.parentRunId": mine}).info.run_id
+    done = client.create_run(experiment, tags={JOB_TAG: "batch-1 notebooks/04.ipynb"}).info.run_id
+    client.set_terminated(done)
+    others = client.create_run(experiment, tags={JOB_TAG: "batch-2 notebooks/03.ipynb"}).info.run_id
+    assert close_open_runs(client, "batch-1 ") == 2
+    assert {i: client.get_run(i).info.status for i in (mine, child, done, others)} == {
+        mine: "KILLED",
+        child: "KILLED",
+        done: "FINISHED",
+        others: "RUNNING",
+    }
+    assert close_open_runs(client) == 1 and client.get_run(others).info.status == "KILLED"

@@ -23,10 +23,12 @@ class Recorder:
         Home of the batch.
     parameters
         Parameters given to the batch.
+    key
+        What the tag of each of the batch's runs begins with, on a server.
     """
 
-    def __init__(self, uri: str, folder: Path, parameters: dict[str, Any]) -> None:
-        self.uri, self.folder, self.parameters = uri, folder, parameters
+    def __init__(self, uri: str, folder: Path, parameters: dict[str, Any], key: str = "") -> None:
+        self.uri, self.folder, self.parameters, self.key = uri, folder, parameters, key
         self.started = int(time.time() * 1000)
 
     def finish(self, outcomes: Iterable[Outcome], own: dict[str, dict[str, Any]]) -> str:
@@ -38,8 +40,8 @@ class Recorder:
 
         store.connect(self.uri)
         client = MlflowClient(self.uri, self.uri)
-        if store.database_path(self.uri) is not None:  # a shared server holds other people's runs
-            close_open_runs(client)
+        # A server holds other people's runs too; ours are known by their tag.
+        close_open_runs(client, "" if store.database_path(self.uri) is not None else self.key)
         outcomes = list(outcomes)
         found = client.get_experiment_by_name(EXPERIMENT)
         experiment = found.experiment_id if found else client.create_experiment(EXPERIMENT)
@@ -78,10 +80,22 @@ class Recorder:
         return parent.info.run_id
 
 
-def close_open_runs(client: Any) -> int:
-    """Mark every run that is still RUNNING as KILLED and return how many there were; its kernel has ended."""
-    experiments = [e.experiment_id for e in client.search_experiments()]
-    open_runs = client.search_runs(experiments, "attributes.status = 'RUNNING'", max_results=5000)
-    for run in open_runs:
+def close_open_runs(client: Any, key: str = "") -> int:
+    """Mark runs that are still RUNNING as KILLED and return how many there were; their kernels have ended.
+
+    Parameters
+    ----------
+    client
+        An ``MlflowClient``.
+    key
+        Only the runs of the batch with this key, and what hangs below them; all of the store when empty.
+    """
+    from .provenance import on_server, search
+
+    if key:
+        runs = [run for job in on_server(client, key).values() for run in job if run.info.status == "RUNNING"]
+    else:
+        runs = search(client, "attributes.status = 'RUNNING'")
+    for run in runs:
         client.set_terminated(run.info.run_id, "KILLED")
-    return len(open_runs)
+    return len(runs)
