@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import csv
-import json
 import shutil
 import socket
-import subprocess
 import sys
 import threading
 from pathlib import Path
 
 import nbformat
+import psutil
 import pytest
 
+from course_utils import cli
 from course_utils.homework import grading, sandbox
 from course_utils.homework.question import load_tasks
 
@@ -82,7 +82,7 @@ def graded(tmp_path_factory):
         f"import pathlib; pathlib.Path({str(outside / 'written.txt')!r}).write_text('was here')",
         f"import shutil; shutil.copy({str(outside / 'secret.txt')!r}, 'outputs')",
         f"import socket; socket.create_connection(('127.0.0.1', {listener.port}), 2)",
-        "import subprocess; subprocess.Popen(['sleep', '765'], start_new_session=True)",
+        f"import subprocess; subprocess.Popen(['sleep', '765.{listener.port}'], start_new_session=True)",
         "for _ in range(200): print('x' * 1_000_000)",
         "while True: pass",
         # and cheat: every client answers what the check wants to hear
@@ -93,13 +93,11 @@ def graded(tmp_path_factory):
     hand_in(folder / "exit.ipynb", SETUP, GOOD, "import os; os._exit(0)")
     (folder / "broken.ipynb").write_text("{not a notebook")
     target = tmp_path_factory.mktemp("grades") / "grades.csv"
-    words = ("grade", folder, "-o", target, "--homework", "03", "--cell-timeout", "25")
-    done = course(*words)
+    done = course("grade", folder, "-o", target, "--homework", "03", "--cell-timeout", "20")
     assert done.returncode == 0, done.stderr
     with target.open() as file:
         rows = {row["submission"]: row for row in csv.DictReader(file)}
-    again = course(*words)
-    return rows, outside, listener, target, done, again
+    return rows, outside, listener, target, done, folder
 
 
 def test_honest_work_in_a_renamed_and_doubled_notebook_gets_its_points(graded):
@@ -124,8 +122,8 @@ def test_hostile_work_writes_reads_and_calls_nothing_outside(graded):
 
 
 def test_nothing_that_a_submission_started_goes_on(graded):
-    running = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True).stdout
-    assert "sleep 765" not in running
+    commands = {" ".join(process.info["cmdline"] or ()) for process in psutil.process_iter(["cmdline"])}
+    assert f"sleep 765.{graded[2].port}" not in commands
 
 
 def test_work_before_a_dead_kernel_counts(graded):
@@ -142,8 +140,18 @@ def test_the_isolation_is_stated_and_mistakes_are_counted(graded):
     assert "Isolation: " in done.stderr and ("bubblewrap." in done.stderr) == ISOLATED
     with target.with_name("grades_mistakes.csv").open() as file:
         counts = {(r["task"], r["mistake"]): int(r["learners"]) for r in csv.DictReader(file)}
-    assert counts["1", "value-wrong"] == 1
+    assert counts["1", "value-wrong"] == 1 and counts["4", "not-started"] == 5
     assert target.with_name("grades_mistakes.png").stat().st_size > 5000
+
+
+def test_a_second_call_runs_nobody_again(graded):
+    rows, _, _, target, first, folder = graded
+    assert "[5/5]" in first.stderr and "5 submissions graded" in first.stdout
+    run_again: list[grading.Grade] = []
+    grading.grade(grading.find(folder, "03", False), target, seed=4242, workers=1, on_row=run_again.append)
+    assert not run_again
+    with target.open() as file:
+        assert {row["submission"]: row for row in csv.DictReader(file)} == rows
 
 
 def test_store_only_reads_stores_and_runs_no_code(course_home, tmp_path):
@@ -156,7 +164,8 @@ def test_store_only_reads_stores_and_runs_no_code(course_home, tmp_path):
     hand_in(place / "03_mine.ipynb", f"import pathlib; pathlib.Path({str(tmp_path / 'ran')!r}).touch()")
     done = course("grade", tmp_path, "--store-only", "-o", tmp_path / "grades.csv")
     assert done.returncode == 0, done.stderr
-    (row,) = csv.DictReader((tmp_path / "grades.csv").open())
+    with (tmp_path / "grades.csv").open() as file:
+        (row,) = csv.DictReader(file)
     assert (row["submission"], row["task1_code"], row["status"]) == ("carla", "ok", "store only")
     assert not (tmp_path / "ran").exists()
 
@@ -169,10 +178,12 @@ def test_store_only_reads_stores_and_runs_no_code(course_home, tmp_path):
         (lambda p: hand_in(p / "77_anna.ipynb", "1"), "There is no homework '77'"),
     ],
 )
-def test_a_folder_that_cannot_be_graded_is_one_message(tmp_path, prepare, message):
+def test_a_folder_that_cannot_be_graded_is_one_message(tmp_path, prepare, message, monkeypatch, capsys):
     prepare(tmp_path)
-    done = course("grade", tmp_path, "-o", tmp_path / "grades.csv")
-    assert done.returncode == 2 and message in done.stderr and "Traceback" not in done.stderr
+    monkeypatch.setattr(sys, "argv", ["course", "grade", str(tmp_path), "-o", str(tmp_path / "grades.csv")])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    assert ended.value.code == 2 and message in capsys.readouterr().err
 
 
 def test_a_name_that_a_spreadsheet_would_run_is_quoted():

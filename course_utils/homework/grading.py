@@ -9,7 +9,6 @@ import json
 import os
 import re
 import shutil
-import sys
 import tempfile
 import threading
 import time
@@ -21,7 +20,8 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import CourseError
-from . import sandbox
+from . import forked, sandbox
+from .forked import Forks
 from .question import load_tasks
 
 #: Prefix of the folders in which submissions run.
@@ -134,9 +134,23 @@ def _number(path: Path) -> str | None:
     return found[1] if found else None
 
 
-def grade_one(
-    submission: Submission, seed: int, limits: sandbox.Limits, cell_timeout: int, program: str | None
-) -> Grade:
+@dataclass(frozen=True)
+class Means:
+    """What the submissions of one call are graded with: the arguments of `grade`, and what runs the steps."""
+
+    seed: int
+    cell_timeout: int
+    limits: sandbox.Limits
+    program: str | None
+    forks: Forks | None
+    stop: threading.Event
+
+    def do(self, home: Path, *step: str) -> sandbox.Ended:
+        """Do a step in the sandbox of `home`."""
+        return sandbox.run(step, home, self.seed, self.limits, self.program, self.forks, self.stop)
+
+
+def grade_one(submission: Submission, means: Means) -> Grade:
     """Grade one submission; whatever it does, the result is a row."""
     start = time.perf_counter()
     tasks = [
@@ -145,7 +159,7 @@ def grade_one(
     ]
     try:
         digest = submission.sha256
-        status, judged = _grade(submission, seed, limits, cell_timeout, program)
+        status, judged = _grade(submission, means)
         tasks = judged or tasks
     except OSError as error:
         digest, status = "", f"cannot be read ({error.strerror})"
@@ -161,9 +175,7 @@ def grade_one(
     )
 
 
-def _grade(
-    submission: Submission, seed: int, limits: sandbox.Limits, cell_timeout: int, program: str | None
-) -> tuple[str, list[dict] | None]:
+def _grade(submission: Submission, means: Means) -> tuple[str, list[dict] | None]:
     home = Path(tempfile.mkdtemp(prefix=SCRATCH)).resolve()
     copy = Path(tempfile.mkdtemp(prefix=SCRATCH)).resolve()
     try:
@@ -171,12 +183,11 @@ def _grade(
         if submission.notebook is not None:
             sandbox.prepare(home)
             shutil.copyfile(submission.notebook, home / "submission.ipynb")
-            command = [sys.executable, "-I", "-m", f"{__package__}.submission", "run", str(home), str(cell_timeout)]
-            ended = sandbox.run(command, home, seed, limits, program)
-            status = _status(ended)
+            status = _status(means.do(home, "run", str(home), str(means.cell_timeout)))
         source = submission.store or home
         kept = True
-        for name in ("mlflow.db", "outputs", "mlartifacts"):
+        # A process that was killed while it wrote leaves a journal, without which the database is not whole.
+        for name in ("mlflow.db", "mlflow.db-journal", "mlflow.db-wal", "outputs", "mlartifacts"):
             part = source / name
             if part.is_symlink():
                 continue
@@ -188,20 +199,19 @@ def _grade(
             return f"{status}; more than 500 MB of files", None
         if not (copy / "mlflow.db").is_file():
             return f"{status}; no store", None
-        command = [sys.executable, "-I", "-m", f"{__package__}.submission", "check", str(copy), submission.homework]
-        ended = sandbox.run(command, copy, seed, limits, program)
+        ended = means.do(copy, "check", str(copy), submission.homework)
         try:
             return status, json.loads(ended.output.splitlines()[-1])
         except (ValueError, IndexError):
-            return f"{status}; store cannot be judged (exit {ended.code})", None
+            return f"{status}; store cannot be judged ({ended.stopped or f'exit {ended.code}'})", None
     finally:
         for folder in (home, copy):
             shutil.rmtree(folder, ignore_errors=True)
 
 
 def _status(ended: sandbox.Ended) -> str:
-    if ended.code is None:
-        return "wall time"
+    if ended.stopped:
+        return ended.stopped
     try:
         return str(json.loads(ended.output.splitlines()[-1])["status"])[:80]
     except (ValueError, IndexError, KeyError, TypeError):
@@ -240,7 +250,6 @@ def grade(
         Called with each new row.
     """
     state = target.with_name(f"{target.name}.rows.jsonl")
-    limits = limits or sandbox.Limits()
     program = sandbox.bubblewrap()
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -250,7 +259,6 @@ def grade(
         keep = state.open("a", encoding="utf8")
     except OSError as error:
         raise CourseError(f"{target} cannot be written: {error}. Choose another file with -o.") from error
-    lock = threading.Lock()
     rows: dict[str, Grade] = {}
     todo = []
     for submission in submissions:
@@ -259,18 +267,22 @@ def grade(
             rows[submission.name] = known[key]
         else:
             todo.append((submission, key))
-    with keep, ThreadPoolExecutor(max(1, workers)) as crew:
-        running = {crew.submit(grade_one, s, seed, limits, cell_timeout, program): (s, key) for s, key in todo}
+    numbers = {submission.homework for submission, _ in todo}
+    stop = threading.Event()
+    warm = forked.forks(numbers) if program and len(todo) > 1 else contextlib.nullcontext()
+    with keep, warm as forks, ThreadPoolExecutor(max(1, workers)) as crew:
+        means = Means(seed, cell_timeout, limits or sandbox.Limits(), program, forks, stop)
+        running = {crew.submit(grade_one, s, means): (s, key) for s, key in todo}
         try:
             for future in as_completed(running):
                 submission, key = running[future]
                 row = rows[submission.name] = future.result()
-                with lock:
-                    keep.write(json.dumps({"key": key, **vars(row)}) + "\n")
-                    keep.flush()
+                keep.write(json.dumps({"key": key, **vars(row)}) + "\n")
+                keep.flush()
                 if on_row:
                     on_row(row)
-        except KeyboardInterrupt:
+        except BaseException:
+            stop.set()
             crew.shutdown(wait=False, cancel_futures=True)
             raise
     ordered = [rows[s.name] for s in submissions]
@@ -291,7 +303,8 @@ def _known(state: Path) -> dict[str, Grade]:
         for line in state.read_text(encoding="utf8").splitlines():
             with contextlib.suppress(ValueError, KeyError, TypeError):  # a line cut by a stop
                 entry = json.loads(line)
-                rows[entry.pop("key")] = Grade(**entry)
+                key = entry.pop("key")
+                rows[key] = Grade(**entry)
     return rows
 
 

@@ -1,11 +1,12 @@
 """The two steps of grading that run in a process of their own: execute a stranger's notebook, read a stranger's store.
 
-``python -I -m course_utils.homework.submission run FOLDER CELL_TIMEOUT`` executes ``FOLDER/submission.ipynb``;
-``… check HOME NUMBER`` judges the store in HOME. Each prints one JSON line. Neither loads a model.
+``python -I -m course_utils.homework.submission run FOLDER CELL_TIMEOUT LIMITS`` executes ``FOLDER/submission.ipynb``;
+``… check HOME NUMBER LIMITS`` judges the store in HOME. Each prints one JSON line. Neither loads a model.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import sys
@@ -89,14 +90,24 @@ def check(home: Path, number: str) -> list[dict[str, Any]]:
     return rows
 
 
-def main() -> None:
-    """Run one step and print its result as one JSON line."""
-    verb, folder, argument = sys.argv[1], Path(sys.argv[2]), sys.argv[3]
+def main(step: list[str]) -> None:
+    """Do one step, print its result as one JSON line, and end the process."""
+    verb, folder, argument = step[0], Path(step[1]), step[2]
     answer = run(folder, int(argument)) if verb == "run" else check(folder, argument)
     # The line goes to the grader through a descriptor that nothing else has written to.
     print(json.dumps(answer), flush=True)
     os._exit(0)  # what a notebook left in this process does not run at exit
 
 
+def limit(limits: dict[str, int]) -> None:
+    """Limit this process and all that it starts; where the system knows no limits, as on Windows, do nothing."""
+    with contextlib.suppress(ImportError):
+        import resource
+
+        for name, most in limits.items():
+            resource.setrlimit(getattr(resource, name), (most, most))
+
+
 if __name__ == "__main__":
-    main()
+    limit(json.loads(sys.argv[4]))
+    main(sys.argv[1:4])

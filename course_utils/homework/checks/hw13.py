@@ -71,9 +71,7 @@ def _same(evidence: Evidence, old: dict[str, Any], run: Run) -> None:
     if [p[0] for p in history] != [p[0] for p in points]:
         raise Mistake("step-lost", f"The points of `loss` in `{name}` have other steps than the export.")
     if [p[1] for p in history] != [p[1] for p in points]:
-        raise Mistake(
-            "time-lost", f"The points of `loss` in `{name}` carry the time of the move, not of the training."
-        )
+        raise Mistake("time-lost", f"The points of `loss` in `{name}` carry the time of the move, not of the training.")
     if not all(close(new[2], was[2]) for new, was in zip(history, points, strict=True)):
         raise Mistake("value-changed", f"Values of `loss` in `{name}` are not those of the export.")
     if run.info.start_time != old["start_time"]:
