@@ -6,7 +6,8 @@ import contextlib
 import difflib
 import math
 import os
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -32,12 +33,19 @@ def listing(names: Iterable[str], most: int = 8) -> str:
 
 
 def nearest(name: str, names: Iterable[str]) -> str | None:
-    """Return the name that differs only in case, separators or a few letters, or None."""
+    """Return the name that differs only in case, separators or a few letters, or None.
+
+    A name with another homework's number (``hw07-grid`` beside ``hw11-grid``) is that homework's, and no misspelling.
+    """
 
     def plain(text: str) -> str:
         return "".join(c for c in text.lower() if c.isalnum())
 
-    names = list(names)
+    def homework(text: str) -> str | None:
+        found = re.match(r"hw(\d\d)\b", text)
+        return found[1] if found else None
+
+    names = [n for n in names if None in (homework(n), homework(name)) or homework(n) == homework(name)]
     for other in names:
         if plain(other) == plain(name):
             return other
@@ -56,10 +64,15 @@ class Evidence:
         Folder with ``outputs`` and ``mlartifacts``; the current `store.home` when not given.
     confined
         Read no artifact outside `home`: the store is a stranger's, and may name any path.
+    since
+        Seconds since the epoch at which the learner opened this homework; None for a store that holds nothing else. An
+        older run in another experiment is a lecture's or another homework's, so it is nobody's mistake.
     """
 
-    def __init__(self, uri: str | None = None, home: Path | None = None, confined: bool = False) -> None:
-        self.confined = confined
+    def __init__(
+        self, uri: str | None = None, home: Path | None = None, confined: bool = False, since: float | None = None
+    ) -> None:
+        self.confined, self.since = confined, since
         self.uri = uri or mlflow.get_tracking_uri()
         self.home = home or store.home()
         self.client = mlflow.MlflowClient(tracking_uri=self.uri, registry_uri=self.uri)
@@ -110,10 +123,24 @@ class Evidence:
             )
         )
 
-    def latest_run(self, experiment: str, run_name: str, finished: bool = True) -> Run:
+    def latest_run(self, experiment: str, run_name: str, finished: bool = True, others: Collection[str] = ()) -> Run:
         """Return the newest run of that name, or tell what is there instead.
 
-        Codes: ``wrong-experiment``, ``run-name``, ``run-deleted``, ``run-open``, ``run-failed``.
+        Parameters
+        ----------
+        experiment, run_name
+            Where to look, and for what.
+        finished
+            Whether the run must have ended well.
+        others
+            Experiments in which another task asks for a run of the same name.
+
+        Raises
+        ------
+        Mistake
+            ``wrong-experiment``, ``run-name``, ``run-deleted``, ``run-open``, ``run-failed``.
+        NotStarted
+            When there is nothing yet.
         """
         if "'" in run_name:
             raise CourseError(f"A check asks for the run {run_name!r}; a quote cannot stand in a filter.")
@@ -129,7 +156,7 @@ class Evidence:
             with contextlib.suppress(NotStarted):
                 self.experiment_id(experiment)  # a misspelt or other store is the likelier reason
         for other in self.client.search_experiments():
-            if other.name != experiment and self.client.search_runs([other.experiment_id], query, max_results=1):
+            if other.name != experiment and other.name not in others and self._since(other.experiment_id, query):
                 raise Mistake(
                     "wrong-experiment",
                     f"Your run `{run_name}` is in the experiment `{other.name}`, not in `{experiment}`. Runs that are "
@@ -151,6 +178,11 @@ class Evidence:
             f"No run is called `{run_name}`; I see {listing(names)}. A name is how people find a run: "
             "pass `run_name=` to `start_run`, or rename it in the UI.",
         )
+
+    def _since(self, experiment_id: str, query: str) -> bool:
+        """Tell whether an experiment has a run that was started while the learner worked at this homework."""
+        newest = self.client.search_runs([experiment_id], query, order_by=["attributes.start_time DESC"], max_results=1)
+        return bool(newest) and (self.since is None or newest[0].info.start_time >= self.since * 1000)
 
     @staticmethod
     def finished(run: Run) -> None:

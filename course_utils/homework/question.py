@@ -146,6 +146,7 @@ class Homework:
     def __init__(self, number: str) -> None:
         self.number, self.tasks = number, load_tasks(number)
         self._hints = dict.fromkeys(range(1, len(self.tasks) + 1), 0)
+        self._opened = time.time()
 
     def _task(self, n: int) -> Task:
         if n not in self._hints:
@@ -157,7 +158,7 @@ class Homework:
         import mlflow
 
         task = self._task(n)
-        result = run_check(n, task, Evidence())
+        result = run_check(n, task, Evidence(since=self._opened))
         if result.passed:
             result.more = f"Compare with ours: `hw.solution({n})`."
         else:

@@ -92,7 +92,7 @@ def _same_tree(evidence: Evidence, run: Run) -> None:
 
 def both(evidence: Evidence) -> None:
     """Task 1: an autologged fit and a score on test rows."""
-    run = evidence.latest_run("hw06-auto", "tree")
+    run = evidence.latest_run("hw06-auto", "tree", others=("hw06-clean",))
     _automatic(evidence, run)
     _same_tree(evidence, run)
     found = _tree(data.course_seed())
@@ -149,7 +149,7 @@ def search(evidence: Evidence) -> None:
 
 def clean(evidence: Evidence) -> None:
     """Task 3: a cross-validation that leaves one run."""
-    run = evidence.latest_run("hw06-clean", "tree")
+    run = evidence.latest_run("hw06-clean", "tree", others=("hw06-auto",))
     _automatic(evidence, run)
     _same_tree(evidence, run)
     runs = evidence.runs("hw06-clean")
