@@ -10,6 +10,7 @@ from importlib.metadata import version
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from jinja2 import Environment, StrictUndefined
 
@@ -65,4 +66,6 @@ def render(batch: Batch, outcomes: Sequence[Outcome], parameters: dict[str, dict
 def _relative(path: str, folder: Path) -> str:
     if not path or not Path(path).exists():
         return ""
-    return Path(path).relative_to(folder).as_posix() if Path(path).is_relative_to(folder) else Path(path).as_uri()
+    if not Path(path).is_relative_to(folder):
+        return Path(path).as_uri()
+    return quote(Path(path).relative_to(folder).as_posix())  # a name may hold # or ?
