@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from .cli_server import server_app
-from .cli_sweep import sweep_command
+from .cli_sweep import sweep_command, verify_command
 from .cli_workflow import workflow_command
 from .errors import CourseError
 
@@ -354,6 +354,7 @@ def progress() -> None:
 
 app.command("workflow")(workflow_command)
 app.command("sweep")(sweep_command)
+app.command("verify")(verify_command)
 app.add_typer(server_app, name="server")
 
 

@@ -17,11 +17,14 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from .runner.sweep import Point, Report, Sweep
+    from .runner.verify import Verdict
 
 #: Rows of the table on the terminal; all of them are in the file.
 SHOWN = 20
 #: Numeric columns of the table on the terminal.
 WIDE = 4
+#: Rows of the table of `course verify`.
+MOST = 60
 
 
 def sweep_command(
@@ -248,3 +251,68 @@ def _cell(value: Any, name: str) -> str:
     if isinstance(value, float):
         return "" if value != value else f"{value:.1f}" if name == "seconds" else f"{value:.5g}"
     return str(value)
+
+
+def verify_command(
+    run_id: Annotated[str, typer.Argument(metavar="RUN_ID", help="A run's id, or models:/NAME/VERSION.")],
+    home: Annotated[Path | None, typer.Option(help="Folder of another store: that of a batch or a sweep.")] = None,
+    tolerance: Annotated[
+        float, typer.Option(help="Largest relative difference that counts as the same; 0: every bit.")
+    ] = 0.0,
+    ignore: Annotated[
+        str | None, typer.Option(metavar="PATTERN", help="Metrics not to compare; those of time and memory never are.")
+    ] = None,
+    cold: Annotated[bool, typer.Option("--cold", help="Start an ordinary kernel (slower).")] = False,
+) -> None:
+    """Execute a recorded run once more, in a fresh process and a scratch store, and compare every metric.
+
+    Example: [cyan]course verify 4f0c… --home runs/2026-11-21_101500[/cyan]
+
+    Takes a notebook's run in a batch, a point of a sweep, a run of course workflow, or a run that such a notebook
+    logged. Exits with 0 when every metric is the same, with 1 when one differs, with 2 when the run cannot be verified.
+    """
+    from . import store
+    from .cli import _root
+    from .runner.console import Ticker
+    from .runner.verify import verify
+
+    if home is not None and not (home / "mlflow.db").is_file():
+        raise CourseError(f"{home} holds no store: there is no mlflow.db. Batches and sweeps are in runs/.")
+    uri = f"sqlite:///{home.absolute() / 'mlflow.db'}" if home else store.default_uri()
+    with Ticker(1, "Verifying") as ticker:
+        verdict = verify(run_id, uri, _root(), tolerance=tolerance, ignore=ignore, cold=cold, on_progress=ticker)
+    _show_verdict(verdict)
+
+
+def _show_verdict(verdict: Verdict) -> None:
+    """Print the metrics, and where the difference may come from; exit with 1 when there is one."""
+    from rich.console import Console
+    from rich.table import Table
+
+    typer.echo(verdict.what)
+    if verdict.rows:
+        table = Table()
+        for name in ("run", "metric", "recorded", "again", ""):
+            table.add_column(name, justify="right" if name in ("recorded", "again") else "left", overflow="fold")
+        for row in verdict.rows[:MOST]:
+            values = ("missing" if v is None else repr(v) for v in (row.recorded, row.again))
+            table.add_row(row.run, row.metric, *values, "same" if row.same else "different")
+        Console().print(table, markup=False, highlight=False)
+        if len(verdict.rows) > MOST:
+            typer.echo(f"… and {len(verdict.rows) - MOST} more")
+    if verdict.skipped:
+        typer.echo(f"not compared (time and memory, or --ignore): {', '.join(verdict.skipped)}")
+    differ = sum(not row.same for row in verdict.rows)
+    if verdict.same:
+        typer.echo(f"Same: {len(verdict.rows)} metrics, all equal.")
+        for reason in verdict.reasons:
+            typer.echo(f"  although {reason}")
+        return
+    typer.echo(
+        f"Different: {verdict.error}" if verdict.error else f"Different: {differ} of {len(verdict.rows)} metrics."
+    )
+    for reason in verdict.reasons:
+        typer.echo(f"  possible reason: {reason}")
+    if not verdict.reasons:
+        typer.echo("  Code, packages and data are those of then. Look for a draw without a seed (lecture 15).")
+    raise typer.Exit(1)

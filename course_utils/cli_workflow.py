@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 if TYPE_CHECKING:
-    from .workflow import OnStep, WorkflowResult
+    from .workflow import OnStep, WorkflowConfig, WorkflowResult
 
 
 def workflow_command(
@@ -32,6 +35,12 @@ def workflow_command(
     output: Annotated[
         Path | None, typer.Option("--output", help="Folder for the files.", show_default="outputs/workflow")
     ] = None,
+    scheduler: Annotated[
+        str | None,
+        typer.Option(
+            "--scheduler", metavar="ADDRESS", help="Send the fits of the search to the workers of this Dask scheduler."
+        ),
+    ] = None,
 ) -> None:
     """Run the eight-step workflow: from a table to a registered, calibrated model.
 
@@ -53,10 +62,46 @@ def workflow_command(
         **size,
     )
     config.check()
-    store.connect()
-    with _Bar() as on_step:
-        result = run_workflow(config, on_step)
+    with _searching(scheduler) as searching:
+        store.connect()
+        with _Bar() as on_step:
+            result = run_workflow(config, on_step, searching)
+    _record_origin(result, config)
     _report(result)
+
+
+@contextlib.contextmanager
+def _searching(scheduler: str | None) -> Iterator[Callable[[], AbstractContextManager[Any]]]:
+    """Give the context of the search's fits: this process, or the cluster at an address."""
+    if scheduler is None:
+        yield contextlib.nullcontext
+        return
+    import joblib
+
+    from .runner import cluster
+
+    with cluster.connect(scheduler):
+        yield lambda: joblib.parallel_config(backend="dask")
+
+
+def _record_origin(result: WorkflowResult, config: WorkflowConfig) -> None:
+    """Add to the run what `course verify` needs to execute it again."""
+    from mlflow import MlflowClient
+
+    from .runner import provenance
+    from .runner.verify import VERB_TAG
+
+    root = Path(__file__).resolve().parents[1]
+    tags = {**provenance.tags(root), VERB_TAG: "workflow"}
+    if Path(config.data).is_file():
+        tags |= {
+            "course.data_file": str(Path(config.data).resolve()),
+            **provenance.file_tags({"data": str(config.data)}),
+        }
+    client = MlflowClient()
+    for name, value in tags.items():
+        client.set_tag(result.run_id, name, value)
+    client.log_dict(result.run_id, provenance.environment(), provenance.ENVIRONMENT)
 
 
 class _Bar:

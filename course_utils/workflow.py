@@ -8,7 +8,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -640,7 +640,11 @@ def _experiment_id(name: str) -> str:
     return found.experiment_id
 
 
-def run_workflow(config: WorkflowConfig | None = None, on_step: OnStep | None = None) -> WorkflowResult:
+def run_workflow(
+    config: WorkflowConfig | None = None,
+    on_step: OnStep | None = None,
+    searching: Callable[[], AbstractContextManager[Any]] = nullcontext,
+) -> WorkflowResult:
     """Run the eight steps, register the model, and leave the files in the output folder.
 
     Runs go to the store that MLflow points at; call `store.connect` first. Everything hangs below one parent run.
@@ -652,6 +656,8 @@ def run_workflow(config: WorkflowConfig | None = None, on_step: OnStep | None = 
         What to do; lecture 11 when not given.
     on_step
         Called when a step begins and when it ends.
+    searching
+        Returns a context for the fits of the search, for example ``lambda: joblib.parallel_config("dask")``.
 
     Raises
     ------
@@ -698,7 +704,7 @@ def run_workflow(config: WorkflowConfig | None = None, on_step: OnStep | None = 
             pipeline = build_pipeline(split.X_train, config.model, config.polynomial, config.seed)
             mlflow.log_text(str(pipeline), "pipeline.txt")
 
-        with step(3):
+        with step(3), searching():
             found = search(pipeline, split, config)
             table = candidates(found)
             log_candidates(found, run_id)

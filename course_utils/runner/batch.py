@@ -260,8 +260,7 @@ def run(
         batch.save()
     lock = _lock(batch.folder)
     done = set(batch.notebooks) - set(to_run(batch, resume))
-    recorder = record.Recorder(batch.uri, batch.folder, batch.parameters, batch.key)
-    shared = store.database_path(batch.uri) is None
+    recorder = record.Recorder(batch.uri, batch.folder, batch.parameters, batch.key, root)
     jobs = [
         Job(
             label,
@@ -270,7 +269,7 @@ def run(
             batch.folder,
             batch.folder / "work" / Path(label).with_suffix(""),
             parameters.get(label, {}),
-            {"MLFLOW_TRACKING_URI": batch.uri, **(context(f"{batch.key} {label}") if shared else {})},
+            {"MLFLOW_TRACKING_URI": batch.uri, **context(f"{batch.key} {label}")},
             batch.cell_timeout,
             batch.notebook_timeout,
             batch.memory_limit,

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import json
 import os
 import platform
+import re
 import sqlite3
 import subprocess
 import time
@@ -21,6 +23,7 @@ from nbformat import NotebookNode
 JOB_TAG = "mlflow.courseJob"
 #: Artifacts of a recorded notebook: the executed copy's folder, what it logged, and the packages it ran with.
 EXECUTED, LOGGED, ENVIRONMENT = "executed", "logged_runs.json", "environment.json"
+_INFINITE = re.compile(r"float\('-?(inf|nan)'\)")
 #: What these libraries compute decides most numbers; the others are in ENVIRONMENT.
 _TELLING = ("mlflow", "scikit-learn", "numpy", "pandas", "scipy")
 
@@ -62,6 +65,14 @@ def file_hash(path: Path) -> str:
         return ""
 
 
+def unliteral(text: str) -> Any:
+    """Return the value that `execute.literal` has written as Python text."""
+    try:
+        return ast.literal_eval(text)
+    except ValueError:
+        return float(text[7:-2]) if _INFINITE.fullmatch(text) else text
+
+
 def _git(root: Path, *words: str) -> str:
     try:
         command = ["git", "-C", str(root), *words]
@@ -99,6 +110,35 @@ def file_tags(parameters: Mapping[str, Any]) -> dict[str, str]:
     return found
 
 
+def keep(
+    client: Any,
+    run_id: str,
+    output: str,
+    parameters: Mapping[str, Any],
+    runs: list[dict[str, Any]],
+    printed: Mapping[str, float],
+) -> None:
+    """Log what ``course verify`` needs into the run of a notebook: the executed copy and what came of it.
+
+    Parameters
+    ----------
+    client, run_id
+        Where to log.
+    output
+        The executed notebook; nothing is logged of one that is not there.
+    parameters
+        What it was given.
+    runs, printed
+        As `in_store` and `printed`.
+    """
+    from .execute import literal
+
+    if output and Path(output).is_file():
+        client.log_artifact(run_id, output, EXECUTED)
+    given = {name: literal(value) for name, value in parameters.items()}
+    client.log_dict(run_id, {"parameters": given, "runs": runs, "printed": dict(printed)}, LOGGED)
+
+
 def environment() -> dict[str, Any]:
     """Return Python, system and the version of every installed package."""
     packages = {d.name.lower().replace("_", "-"): d.version for d in metadata.distributions() if d.name}
@@ -110,6 +150,21 @@ def environment() -> dict[str, Any]:
 
 
 # ------------------------------------------------------------------------------------- what a notebook has logged
+
+
+def printed(text: str | None) -> dict[str, float]:
+    """Return the numbers of a JSON object that the last code cell of an executed notebook prints (lecture 15)."""
+    try:
+        cells = [c for c in json.loads(text or "{}").get("cells", []) if c["cell_type"] == "code" and c["outputs"]]
+        lines = "".join(
+            "".join(o["text"]) for o in cells[-1]["outputs"] if o["output_type"] == "stream" and o["name"] == "stdout"
+        )
+        found = json.loads(lines.strip().splitlines()[-1])
+    except (ValueError, KeyError, IndexError, TypeError):
+        return {}
+    if not isinstance(found, dict):
+        return {}
+    return {str(k): float(v) for k, v in found.items() if isinstance(v, int | float) and not isinstance(v, bool)}
 
 
 def _row(**values: Any) -> dict[str, Any]:

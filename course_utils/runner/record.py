@@ -7,6 +7,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+import nbformat
+
 from .execute import Outcome
 
 EXPERIMENT = "course-batches"
@@ -24,11 +26,15 @@ class Recorder:
     parameters
         Parameters given to the batch.
     key
-        What the tag of each of the batch's runs begins with, on a server.
+        What the tag of each of the batch's runs begins with.
+    root
+        The checkout, whose commit and lock file are recorded.
     """
 
-    def __init__(self, uri: str, folder: Path, parameters: dict[str, Any], key: str = "") -> None:
-        self.uri, self.folder, self.parameters, self.key = uri, folder, parameters, key
+    def __init__(
+        self, uri: str, folder: Path, parameters: dict[str, Any], key: str = "", root: Path | None = None
+    ) -> None:
+        self.uri, self.folder, self.parameters, self.key, self.root = uri, folder, parameters, key, root
         self.started = int(time.time() * 1000)
 
     def finish(self, outcomes: Iterable[Outcome], own: dict[str, dict[str, Any]]) -> str:
@@ -37,11 +43,15 @@ class Recorder:
         from mlflow.entities import Metric, Param, RunTag
 
         from .. import store
+        from . import provenance
 
         store.connect(self.uri)
         client = MlflowClient(self.uri, self.uri)
+        own_store = store.database_path(self.uri) is not None
+        origin = provenance.tags(self.root) if self.root else {}
+        logged = provenance.on_server(client, self.key, everything=own_store) if self.key else {}
         # A server holds other people's runs too; ours are known by their tag.
-        close_open_runs(client, "" if store.database_path(self.uri) is not None else self.key)
+        close_open_runs(client, "" if own_store else self.key)
         outcomes = list(outcomes)
         found = client.get_experiment_by_name(EXPERIMENT)
         experiment = found.experiment_id if found else client.create_experiment(EXPERIMENT)
@@ -55,7 +65,9 @@ class Recorder:
                 Metric("seconds", (now - self.started) / 1000, now, 0),
             ],
             params=[Param(k, str(v)) for k, v in self.parameters.items()],
+            tags=[RunTag(k, v) for k, v in origin.items()],
         )
+        client.log_dict(parent.info.run_id, provenance.environment(), provenance.ENVIRONMENT)
         for outcome in outcomes:
             child = client.create_run(
                 experiment,
@@ -67,14 +79,21 @@ class Recorder:
             tags = {"status": outcome.status, "error": outcome.error[:500]}
             if outcome.cell:
                 tags["cell"] = str(outcome.cell)
+            parameters, job = own.get(outcome.name, {}), f"{self.key} {outcome.name}"
+            text = Path(outcome.output).read_text(encoding="utf8") if Path(outcome.output).is_file() else ""
+            tags |= {**origin, **provenance.file_tags(parameters), "course.notebook": outcome.name, "course.job": job}
+            if outcome.ok and text:
+                tags["course.notebook_sha256"] = provenance.notebook_hash(nbformat.reads(text, as_version=4))
             client.log_batch(
                 child_id,
                 metrics=[Metric("seconds", outcome.seconds, now, 0)],
-                params=[Param(k, str(v)[:6000]) for k, v in own.get(outcome.name, {}).items()],
+                params=[Param(k, str(v)[:6000]) for k, v in parameters.items()],
                 tags=[RunTag(k, v) for k, v in tags.items() if v],
             )
-            if outcome.output and Path(outcome.output).is_file():
-                client.log_artifact(child_id, outcome.output)
+            mine = [r for r in logged.get(job, []) if r.info.start_time >= self.started]  # not those before a resume
+            provenance.keep(
+                client, child_id, outcome.output, parameters, provenance.rows(client, mine), provenance.printed(text)
+            )
             client.set_terminated(child_id, "FINISHED" if outcome.ok else "FAILED", now)
         client.set_terminated(parent.info.run_id, "FINISHED" if all(o.ok for o in outcomes) else "FAILED")
         return parent.info.run_id

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import contextlib
 import hashlib
 import json
@@ -26,7 +25,6 @@ from nbformat import NotebookNode
 
 from ..errors import CourseError
 from . import pool, provenance
-from .batch import _write
 from .execute import (
     CELL_TIMEOUT,
     NOTEBOOK_TIMEOUT,
@@ -34,10 +32,11 @@ from .execute import (
     Job,
     Outcome,
     convert_parameters,
+    literal,
     parameter_defaults,
     read_notebook,
 )
-from .sweep_task import fingerprint, give_store, point_environment, printed, reaches, run_point
+from .sweep_task import fingerprint, give_store, point_environment, reaches, run_point
 from .warm import template
 
 if TYPE_CHECKING:
@@ -154,7 +153,7 @@ class Sweep:
             "id": self.id,
             "title": self.title,
             "points": [
-                {"name": p.name, "parameters": {k: repr(v) for k, v in p.parameters.items()}} for p in self.points
+                {"name": p.name, "parameters": {k: literal(v) for k, v in p.parameters.items()}} for p in self.points
             ],
             "swept": self.swept,
             "uri": "" if self.uri == _own(self.folder) else self.uri,
@@ -162,7 +161,7 @@ class Sweep:
             "cell_timeout": self.cell_timeout,
             "notebook_timeout": self.notebook_timeout,
         }
-        _write(self.folder / PLAN, json.dumps(plan, indent=1))
+        write_file(self.folder / PLAN, json.dumps(plan, indent=1))
 
 
 @dataclass
@@ -179,6 +178,28 @@ class Report:
     def whole(self) -> list[Result]:
         """Points that ran to their end."""
         return [r for r in self.results if r.outcome.ok]
+
+
+def write_file(path: Path, text: str) -> None:
+    """Write a file whole or not at all.
+
+    Raises
+    ------
+    CourseError
+        When it cannot be written.
+    """
+    aside = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        aside.write_text(text, encoding="utf8")
+        os.replace(aside, path)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            aside.unlink(missing_ok=True)
+        raise CourseError(
+            f"{path} cannot be written: {error.strerror or error}. Name a folder with space that you may write to: -o. "
+            "A sweep that has begun goes on from here with --resume."
+        ) from error
 
 
 def _own(folder: Path) -> str:
@@ -350,7 +371,7 @@ def start(
     uri = os.environ.get("MLFLOW_TRACKING_URI") or _own(folder)
     sweep = Sweep(folder, title, points, swept, uri, text, "", cell_timeout, notebook_timeout)
     _check_server(sweep.server)
-    _write(folder / NOTEBOOK, text)
+    write_file(folder / NOTEBOOK, text)
     sweep.save()
     return sweep
 
@@ -392,7 +413,7 @@ def load(folder: Path) -> Sweep:
         code = provenance.notebook_hash(nb)
         points = []
         for entry in kept["points"]:
-            parameters = {k: ast.literal_eval(v) for k, v in entry["parameters"].items()}
+            parameters = {k: provenance.unliteral(v) for k, v in entry["parameters"].items()}
             points.append(Point(entry["name"], point_key(code, parameters), parameters))
         return Sweep(
             folder,
@@ -520,6 +541,7 @@ class Record:
             **provenance.file_tags(point.parameters),
             "mlflow.parentRunId": self.sweep.parent,
             POINT_TAG: point.key,
+            "course.job": f"{self.sweep.id}/{point.key}/{result.attempt}",
             "course.notebook": self.sweep.title,
             "course.notebook_sha256": provenance.notebook_hash(nbformat.reads(self.sweep.notebook, as_version=4)),
             "status": outcome.status,
@@ -546,9 +568,7 @@ class Record:
             metrics=[Metric(k, v, now, 0) for k, v in metrics.items()],
             params=[Param(k, str(v)[:6000]) for k, v in point.parameters.items()],
         )
-        if outcome.output and Path(outcome.output).is_file():
-            self.client.log_artifact(run_id, outcome.output, provenance.EXECUTED)
-        self.client.log_dict(run_id, {"runs": result.runs, "printed": result.printed}, provenance.LOGGED)
+        provenance.keep(self.client, run_id, outcome.output, point.parameters, result.runs, result.printed)
         if self.sweep.server:
             for run in result.runs:
                 if not run["parent"]:
@@ -701,7 +721,7 @@ def _here(
         text = ""
         with contextlib.suppress(OSError):
             text = Path(outcome.output).read_text(encoding="utf8") if outcome.output else ""
-        return Result(point.key, outcome, runs, printed(text), attempt=attempts[point.name])
+        return Result(point.key, outcome, runs, provenance.printed(text), attempt=attempts[point.name])
 
     seen = set()
 
@@ -863,9 +883,9 @@ def _result(sweep: Sweep, future: Any, point: Point) -> Result:
     if text is not None and outcome.status not in ("bad notebook", "bad parameter"):
         whole = sweep.output(point)
         path = whole if outcome.ok else whole.parent / "partial" / whole.name
-        _write(path, text)
+        write_file(path, text)
         outcome.output = str(path)
-    return Result(point.key, outcome, answer["runs"] or [], printed(text), attempt=answer["attempt"])
+    return Result(point.key, outcome, answer["runs"] or [], provenance.printed(text), attempt=answer["attempt"])
 
 
 # ---------------------------------------------------------------------------------------------------- what came of it
@@ -944,7 +964,7 @@ def draw(report: Report, table: pd.DataFrame, metric: str, minimize: bool) -> tu
     figure = plots.parallel_coordinates(ranked, report.sweep.swept, column, title=title)
     words = plots.alt_text(figure)
     path = plots.save(figure, report.sweep.folder / PICTURE)
-    _write(report.sweep.folder / WORDS, words + "\n")
+    write_file(report.sweep.folder / WORDS, words + "\n")
     return path, words
 
 
@@ -953,7 +973,7 @@ def keep(report: Report, table: pd.DataFrame, metric: str | None, minimize: bool
     from mlflow import MlflowClient
 
     sweep = report.sweep
-    _write(sweep.folder / TABLE, table.to_csv(index=False))
+    write_file(sweep.folder / TABLE, table.to_csv(index=False))
     client = MlflowClient(sweep.uri, sweep.uri)
     for name in (TABLE, PICTURE, WORDS):
         if (sweep.folder / name).is_file():

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import json
 import os
 import platform
 import shutil
@@ -164,18 +163,3 @@ def differing(here: dict[str, str], there: dict[str, str]) -> str:
         for name, version in here.items()
         if there.get(name) != version
     )
-
-
-def printed(text: str | None) -> dict[str, float]:
-    """Return the numbers of a JSON object that the last code cell of an executed notebook prints (lecture 15)."""
-    try:
-        cells = [c for c in json.loads(text or "{}").get("cells", []) if c["cell_type"] == "code" and c["outputs"]]
-        lines = "".join(
-            "".join(o["text"]) for o in cells[-1]["outputs"] if o["output_type"] == "stream" and o["name"] == "stdout"
-        )
-        found = json.loads(lines.strip().splitlines()[-1])
-    except (ValueError, KeyError, IndexError, TypeError):
-        return {}
-    if not isinstance(found, dict):
-        return {}
-    return {str(k): float(v) for k, v in found.items() if isinstance(v, int | float) and not isinstance(v, bool)}
