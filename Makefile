@@ -12,7 +12,7 @@ COURSE := PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/course
 PIP := PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/python -m pip --no-input
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-newest run test build lab ui workflow site lint lock clean check-python
+.PHONY: help setup setup-newest run test build lab ui workflow site lint audit lock clean check-python
 
 help: ## show this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' Makefile
@@ -43,6 +43,10 @@ site: $(STAMP) ## build the web site into site/_build/html
 lint: $(STAMP) ## check style and formatting of all Python files
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
+
+# --strict: without it a package that the advisory database could not be asked about counts as well.
+audit: $(STAMP) ## ask PyPI's advisory database about every locked package (needs the network)
+	@$(BIN)/pip-audit --strict --require-hashes --disable-pip --progress-spinner off -r requirements.lock $(ARGS)
 
 lock: $(STAMP) ## compile requirements.lock and environment.yml again (ARGS=--upgrade: newest releases)
 	@$(BIN)/uv pip compile pyproject.toml --all-extras --quiet $(ARGS) --output-file requirements.lock
