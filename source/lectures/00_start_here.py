@@ -39,24 +39,7 @@ lesson.quiz("00", "recall")
 # Minutes are for reading and doing; homework takes about as long again. "Needs" says what to read before.
 #
 # <!-- contents:begin -->
-# | lecture | you build | minutes | needs |
-# |---|---|---|---|
-# | 00 Start here | your first run | 25 | |
-# | [01 The machine-learning workflow](01_ml_workflow.ipynb) | two tests, a table of roles | 30 | 00 |
-# | [02 Pipelines](02_pipelines.ipynb) | a model without leakage | 32 | 00 |
-# | [03 MLflow basics](03_mlflow_basics.ipynb) | two experiments | 30 | 00 |
-# | [04 Logging](04_logging.ipynb) | a run that explains itself | 32 | 01, 03 |
-# | [05 Comparing runs](05_comparing_runs.ipynb) | a search for the best run | 30 | 03, 04 |
-# | [06 Autologging](06_autolog.ipynb) | runs that log themselves | 30 | 03–05 |
-# | [07 Nested runs](07_nested_runs.ipynb) | three searches, one winner | 32 | 02–05 |
-# | [08 Models](08_models.ipynb) | a model anyone can load | 32 | 02–04 |
-# | [09 The model registry](09_model_registry.ipynb) | versions with a gate | 34 | 03, 08 |
-# | [10 Serving](10_serving.ipynb) | a prediction service | 32 | 09 |
-# | [11 The full workflow](11_full_workflow.ipynb) | eight steps, all tracked | 32 | 02–09 |
-# | [12 Monitoring](12_monitoring.ipynb) | an alarm for drift | 32 | 09, 11 |
-# | [13 The tracking server](13_tracking_server.ipynb) | one store for a team | 32 | 03, 08 |
-# | [14 GenAI](14_genai.ipynb) | prompts that are compared | 31 | 05, 09 |
-# | [15 Batches and scale](15_batch_and_scale.ipynb) | a sweep over many runs | 32 | 07, 11 |
+# (The build writes the table of all lectures here, from their headers.)
 # <!-- contents:end -->
 #
 # ## Setup
@@ -136,10 +119,12 @@ print("In a terminal, in the course folder:", store.ui_command(), "or, shorter:"
 # %% [markdown]
 # 1. In JupyterLab, click *MLflow UI* among the links at the top of a lecture, or the tile *MLflow* in a new launcher
 #    (the *+* beside the tabs). Elsewhere, run the command and open <http://127.0.0.1:5001>.
-# 2. Choose the experiment `first-steps`, then the run `hello`.
-# 3. Find `team` under the parameters and `lectures` under the metrics.
+# 2. At the top left, choose *Model training*: MLflow opens on *GenAI*, which shows no runs. Your browser remembers it.
+#    The × closes the *MLflow Assistant* on the right.
+# 3. Click *Experiments*, `first-steps`, then the run `hello`.
+# 4. Find `team` under the parameters and `lectures` under the metrics.
 #
-# If the list is empty, the UI looks at another store: use the exact command above.
+# If `first-steps` is not in the list, the UI looks at another store: use the exact command above.
 #
 # ## Round 3: runs that you can compare
 #
@@ -217,6 +202,9 @@ lesson.turn(logged.get("minutes") == 25, "log_metric takes a name and a number, 
 # A batch keeps its own store and its own copies under `runs/`, so it never touches your work. Homework is judged by
 # what is in your store: try as often as you like, the newest run counts. `hw.hint(1)` asks a question first and gives
 # the line last.
+#
+# **You know MLflow from an older course?** In [What is taught where](README.md), the topics that begin with *Changed*,
+# *Moved* or *Removed* say what is different today, and which lecture runs the old call beside the new one.
 #
 # ## Pitfalls
 #
