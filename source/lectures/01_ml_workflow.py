@@ -163,7 +163,7 @@ def t_test(name, left, stayed):
     return {"t": test.statistic, "p": test.pvalue, "d": (left[name].mean() - stayed[name].mean()) / spread}
 
 
-pd.DataFrame({name: t_test(name, left, stayed) for name in numeric}).T.round(4)
+pd.DataFrame({name: t_test(name, left, stayed) for name in numeric}).T.map("{:.3g}".format)
 
 # %% [markdown]
 # You should see four significant columns, and two (`senior`, `paperless`) that are not: *not shown*, which is less than
@@ -178,7 +178,7 @@ for name in ("contract", "internet", "payment"):
     counts = pd.crosstab(customers[name], customers["churned"])
     test = stats.chi2_contingency(counts)
     rows[name] = {"chi2": test.statistic, "p": test.pvalue, "dof": test.dof, "V": stats.contingency.association(counts)}
-pd.DataFrame(rows).T.round(4)
+pd.DataFrame(rows).T.map("{:.3g}".format)
 
 # %% [markdown]
 # You should see `contract` far ahead.
@@ -230,8 +230,8 @@ print("Same data:", kept.params["data_digest"] == split.digest, "| same score:",
 # %% [markdown]
 # ## Look at the UI
 #
-# Open the UI with the command from the setup. Click `churn-record`, then the run `tree`: settings, data digest and
-# score stand on one page. That is the answer to Ines.
+# With *Model training* chosen at the top left, open the experiment `churn-record`, then the run `tree`: settings, data
+# digest and score stand on one page. That is the answer to Ines.
 #
 # MLflow's parts: **tracking** (runs; lectures 03 to 07), **models** (one format; 08), **registry** (versions and who
 # may use them; 09), **serving** (10), **projects** (repeatable runs; 15), **GenAI** (prompts, traces; 14).
@@ -240,7 +240,7 @@ print("Same data:", kept.params["data_digest"] == split.digest, "| same score:",
 #
 # | tool | kind | best for | state |
 # |---|---|---|---|
-# | MLflow | open source, self-hosted or managed | whole cycle, any framework | active, Linux Foundation |
+# | [MLflow][ml] | open source, self-hosted or managed | whole cycle, any framework | active, Linux Foundation |
 # | [Weights & Biases][wb] | hosted service | deep learning, live plots, reports | part of CoreWeave since 2025 |
 # | [Neptune][nt] | hosted service | very many metrics | **gone**: bought by OpenAI, shut down in March 2026 |
 # | [Comet][ct] | hosted service; Opik open source | tracking, LLM evaluation | active |
@@ -248,13 +248,14 @@ print("Same data:", kept.params["data_digest"] == split.digest, "| same score:",
 # | [Sacred][sc] | open source library | configured research scripts | hardly maintained |
 # | [DVC](https://dvc.org) | open source, on git | versions of data | active, owned by lakeFS since November 2025 |
 #
+# [ml]: https://github.com/mlflow/mlflow
 # [wb]: https://docs.coreweave.com/products/wandb
 # [nt]: https://github.com/zenml-io/zenml/issues/4498
 # [ct]: https://github.com/comet-ml/opik
 # [tb]: https://github.com/tensorflow/tensorboard/pull/7130
 # [sc]: https://github.com/IDSIA/sacred/issues/871
 #
-# Checked in November 2026; each name links its source. Neptune's row is a lesson: ask a tool how your runs get *out*.
+# Checked in November 2026; names link their sources. Neptune's row is a lesson: ask a tool how your runs get *out*.
 #
 # **MLflow or DVC?** DVC answers "which data belongs to this git commit?": small pointer files in git, large files
 # elsewhere, and `dvc repro` for stale stages. MLflow answers "what did each run use, and what came out?", with a UI, a
