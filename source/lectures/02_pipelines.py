@@ -161,7 +161,7 @@ for ax, (name, view) in zip(axes, {"PCA": PCA(2), "LDA": LDA(n_components=2)}.it
     ax.set(title=f"{name}: silhouette {separation[name]:.2f}", xlabel="component 1", ylabel="component 2")
 axes[0].legend()
 words = " and ".join(f"{name} (silhouette {value:.2f})" for name, value in separation.items())
-plots.show(plots.describe(fig, f"178 wines of three kinds in two components of {words}: LDA parts the kinds better."))
+plots.show(plots.describe(fig, f"{len(wine)} wines of three kinds in two components of {words}: LDA parts the kinds better."))
 
 # %% [markdown]
 # You should see 495 polynomial columns (30 + 30 squares + 435 products), and no gain: these data are close to
@@ -227,10 +227,12 @@ print("Lowest RMSE:", found["RMSE"].idxmin(), "| runs logged:", len(found))
 # %% [markdown]
 # ## Look at the UI
 #
-# Open the UI with the command from the setup. Click the experiment `diabetes-models`, then the column header `RMSE`:
-# the table sorts, next week as well. With few, noisy rows the forest loses to a line.
+# Open the UI with the command from the setup. With *Model training* chosen at the top left, click *Experiments*, then
+# `diabetes-models`. Press *Sort: Created* above the table and choose `RMSE` with the arrow up: best first, next week as
+# well. With few, noisy rows the forest loses to a line.
 #
-# Clustering has no label to compare with, so its metrics judge the shape: tight groups, far apart.
+# Clustering has no label to compare with, so its metrics judge the shape: tight groups, far apart. DBSCAN finds the
+# number of groups itself and calls what fits nowhere noise; here the noise counts as one more group.
 
 # %%
 from sklearn import cluster, mixture
@@ -349,7 +351,7 @@ honest = cross_val_score(make_pipeline(best20, model), noise, labels, scoring="r
 print(f"ROC-AUC on noise: chosen before splitting {leaky.mean():.2f}, inside the folds {honest.mean():.2f}")
 
 # %% [markdown]
-# **`squared-not-root`: the wrong error.** MSE and RMSE have other units, and the `neg_` scorers another `sign`.
+# **`squared-not-root`: the wrong error.** MSE and RMSE have different units, and the `neg_` scorers turn the sign.
 # Repair: name the unit, and turn the sign back before you write the number down.
 
 # %%
