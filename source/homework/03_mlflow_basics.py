@@ -123,5 +123,5 @@ hw.progress()
 
 # %% [markdown] tags=["solution"]
 # **Why it works.** The `with` block ends a run whatever happens inside, so no run stays open. A name and a description are
-# *tags* of the run (`mlflow.runName`, `mlflow.note.content`), so they can change later; parameters and metrics cannot. A
-# logged model has a URI of its own, `models:/m-…`, which works wherever the store can be reached.
+# *tags* of the run (`mlflow.runName`, `mlflow.note.content`), so they can change later. A parameter cannot, and a metric
+# can only gain points. A logged model has a URI of its own, `models:/m-…`, which works wherever the store can be reached.

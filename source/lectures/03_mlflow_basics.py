@@ -67,7 +67,7 @@ print("Open the UI, from the course folder:", store.ui_command(), sep="\n")
 # Copy that last line into a terminal in the course folder, leave it running, and open <http://127.0.0.1:5001>. It is the
 # same as `course ui`.
 #
-# **Where is "there"?** The *tracking URI* says so. Today it is a SQLite database, `mlflow.db`, by default; older courses
+# **Where are runs kept?** The *tracking URI* says so. Today it is a SQLite database, `mlflow.db`, by default; older courses
 # show a folder `./mlruns`.
 #
 # ## Round 1: one experiment, one run
@@ -139,19 +139,18 @@ with mlflow.start_run(run_name="stumps"):
     mlflow.log_param("n_estimators", 100)
     mlflow.log_metric("test_auc", roc_auc_score(split.y_test, stumps.predict_proba(split.X_test)[:, 1]))
 
-table = store.runs(["churn-forest", "churn-network"], order_by=["metrics.test_auc DESC"])
-table.head(4).round(3)
+table = store.runs(["churn-forest", "churn-network"], max_results=4)  # the newest four
+table.sort_values("test_auc", ascending=False).round(3)
 
 # %% [markdown]
-# You should see two runs of each. If a run of the forest stands under `churn-network`, `set_experiment` ran in another
-# order: it holds until the next call. `None` and `NaN` mean that a run has no such value: forests have no `units`.
+# You should see two runs of each experiment. If you see a name twice, a cell ran twice: *Run All* puts it right.
+# `set_experiment` holds until the next call. `NaN` means that a run has no such value: forests have no `units`.
 
 # %%
-newest = table.groupby(level=0).first().sort_values("test_auc")
-best = newest["test_auc"].idxmax()
+scores = table["test_auc"].groupby(level=0).max().sort_values()
 fig = plots.bars(
-    newest["test_auc"],
-    title=f"{best} has the best ROC-AUC of the {len(newest)} runs",
+    scores,
+    title=f"{scores.idxmax()} has the best ROC-AUC of the {len(scores)} runs",
     xlabel="test ROC-AUC",
     baseline=0.5,
 )
@@ -160,15 +159,15 @@ plots.show(fig)
 # %% [markdown]
 # ## Look at the UI
 #
-# Reload the UI. It has six parts; click through them once:
+# Reload the UI, and choose *Model training* at the top left. It has six parts; click through them once:
 #
-# 1. **Experiment list** (left): click `churn-network`.
-# 2. **Runs table**: one row a run. Click the column header `test_auc` to sort.
-# 3. **Search and filter** (above the table): type `metrics.test_auc > 0.7` and press Enter.
-# 4. **Plots**: tick both runs, then *Compare*; choose the parallel-coordinates plot.
-# 5. **Run details**: click the run's name. The run id stands here, and the status.
-# 6. **Artifacts and models**: in the run, open *Logged models*, then `network`. The files listed there are the model; the
-#    download button saves them.
+# 1. **Experiment list**: click *Experiments* on the left, then `churn-network`.
+# 2. **Runs table**: one row a run. *Sort: Created* → `test_auc` sorts it and shows the metric; *Columns* shows others.
+# 3. **Search and filter** (above the table): type `metrics.test_auc > 0.76` and press Enter. Empty the field again.
+# 4. **Plots**: tick both runs, then *Compare*: the first plot has parallel coordinates. Go back.
+# 5. **Run details**: click a run's name. Status and run id stand under *About this run*.
+# 6. **Artifacts and models**: there, under *Logged models*, click `network`, then its tab *Artifacts*. These files are
+#    the model. Click one: the arrow at the top right downloads it.
 
 # %% [markdown]
 # ## Round 3: when the code fails
@@ -260,7 +259,8 @@ for where, client in {"ours": mlflow.MlflowClient(), "elsewhere": mlflow.MlflowC
 # %% [markdown]
 # Repair: start the UI with the line that `store.ui_command()` prints. The same care is due for old material: a folder
 # address is refused today. If you have such a folder, `mlflow migrate-filestore --source . --target sqlite:///mlflow.db`,
-# run beside it, moves the runs over.
+# run beside it, moves the runs over. Older courses hold more calls that are gone; the second cell shows what you hear
+# when you try one, and what to write today.
 
 # %%
 with lesson.expect_error(mlflow.MlflowException):
@@ -268,6 +268,21 @@ with lesson.expect_error(mlflow.MlflowException):
     mlflow.search_experiments()
 store.connect()
 print("Back on", mlflow.get_tracking_uri().rsplit("/", 1)[1])
+
+# %%
+gone = {
+    "client.search_runs": lambda: mlflow.MlflowClient().list_run_infos("0"),
+    "run.info.run_id": lambda: run.info.run_uuid,
+    "code_paths=…, in log_model too": lambda: mlflow.sklearn.save_model(forest, "forest", code_path=[]),
+    "mlflow.models.evaluate(extra_metrics=…), see lecture 06": lambda: mlflow.models.evaluate(custom_metrics=[]),
+    "mlflow.validate_evaluation_results, see 06": lambda: mlflow.models.evaluate(baseline_model="churn"),
+    "MetricThreshold(greater_is_better=…), see 06": lambda: mlflow.models.MetricThreshold(higher_is_better=True),
+    "a pipeline of your own, see lecture 02": lambda: mlflow.recipes,
+}
+for today, old_call in gone.items():
+    with lesson.expect_error(TypeError, AttributeError):
+        old_call()
+    print("    today:", today)
 
 # %% [markdown]
 # ## Quiz
