@@ -217,11 +217,11 @@ print(f"tenure: t = {t_test.statistic:.1f} | contract: chi-square = {chi2:.1f}, 
 # %% [markdown]
 # ## Look at the UI
 #
-# Open `churn-logging`, then the run `logistic`.
+# With *Model training* chosen at the top left, open the experiment `churn-logging`, then the run `logistic`.
 #
 # 1. **Overview**: your note, parameters, metrics, tags; the pencil beside *Description* edits the note.
-# 2. **Artifacts**: click `plots/confusion_matrix.png`, then `wrong.json`, which is shown as a table.
-# 3. Back in the list, open `network` and its **Model metrics**: the curves over steps.
+# 2. **Artifacts**: open the folder `plots` and click the picture, then `wrong.json`, which is shown as a table.
+# 3. Click *Runs* on the left, then the run `network` and its tab **Model metrics**: the curves over steps.
 #
 # ## Round 3: where the number came from
 #
@@ -241,11 +241,11 @@ print("MLflow's digests differ:   ", before.digest != after.digest)
 print("digests of all rows differ:", data.digest(big) != data.digest(changed))
 
 # %% [markdown]
-# You should see False, then True. MLflow hashes the **first 10,000 rows** and the row count, no more. `data.digest`
+# You should see False, then True. MLflow hashes the **first 10,000 rows**, the row count and the column names, no more. `data.digest`
 # hashes all of it (and takes longer), so log it beside the data set.
 #
 # Code has a digest as well: the **git commit**. MLflow adds tags about the source on its own. For a script they name
-# the file and its commit; for a notebook they name the kernel's launcher, so set both yourself.
+# the file and its commit; in JupyterLab the notebook, in a batch the kernel's launcher, and no commit. So set both.
 
 # %%
 status, commit = subprocess.getstatusoutput("git rev-parse HEAD")
@@ -264,8 +264,8 @@ print("data set:", [(i.dataset.name, sorted(tag.key for tag in i.tags)) for i in
 print("system:", sorted(name for name in stored.data.metrics if "cpu" in name or "memory" in name)[:2])
 
 # %% [markdown]
-# `log_system_metrics` samples processor, memory, disk and network in the background; look for *System metrics* in the
-# UI. A run shorter than one interval has none.
+# `log_system_metrics` samples processor, memory, disk and network in the background; the run's tab *System metrics*
+# draws them. A run shorter than one interval has none.
 #
 # ## Your turn
 #
