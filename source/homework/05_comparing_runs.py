@@ -123,7 +123,7 @@ hw.check(3)
 # ## Stretch: the peak of a curve (no points)
 #
 # The next cell logs a run `curve` in `hw05-curve`, whose `valid_auc` rises and falls over its steps. A runs table
-# shows only the last value. Log two more metrics **to that same run**: `best_valid_auc`, the highest value, and
+# shows only the value of the highest step. Log two more metrics **to that same run**: `best_valid_auc`, the highest value, and
 # `best_step`, the step at which it was reached.
 
 # %% tags=["task-4"]

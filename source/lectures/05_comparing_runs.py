@@ -131,7 +131,8 @@ side_by_side
 # | parameter, tag | quoted text | `params.max_depth = '10'`, `tags.team LIKE 'churn%'` |
 # | attribute | text, or a time in milliseconds | `attributes.status = 'FINISHED'`, `attributes.run_name LIKE '%-5'` |
 #
-# `AND` joins conditions. There is no `OR`, no `NOT`, no brackets; names with odd characters go in backticks.
+# `AND` joins conditions. `OR`, `NOT` before a condition and brackets around it are refused. `IS NULL` and `IS NOT NULL`
+# ask whether a run has a parameter or tag; `IN` and `NOT IN` take a list of run ids. Odd names go in backticks.
 #
 # **Predict.** Of the five forests with depth 10, how many beat the winner of round 1?
 
@@ -154,11 +155,11 @@ while token or not pages:
 print("the client's answer comes in pages of", pages)
 
 # %% [markdown]
-# You should see that depth does not help: deep trees learn the training rows by heart. If you see pages that do not add
-# up to 15, an earlier cell ran twice; start again from the top.
+# You should see that depth does not help: deep trees learn the training rows by heart. If the pages do not add up to
+# 15, an earlier cell ran twice; start again from the top.
 #
 # `MlflowClient.search_runs` returns one **page** and a token for the next. `mlflow.search_runs` turns the pages for
-# you. (The old `list_run_infos` of older courses is gone.)
+# you.
 #
 # Fifteen rows are hard to read. **Parallel coordinates** show every run as a line through its settings to its result; a
 # **contour plot** shows a metric as a landscape over two settings.
@@ -185,15 +186,16 @@ plots.show(plots.describe(fig, f"Contour plot of valid_auc over trees and depth.
 #
 # ## Look at the UI
 #
-# 1. Open `compare-forests`. Type the filter of round 2 into the search box.
-# 2. Clear it, tick all runs, press *Compare*. *Parallel Coordinates Plot* and *Contour Plot* are tabs; choose the same
-#    axes as above. In the table below, *Show differences only* hides what all runs share.
-# 3. Back in the experiment, *Chart view* (above the table) draws all runs without ticking.
+# 1. With *Model training* chosen, open `compare-forests`. Type `params.max_depth = '10'` into the search box, and Enter.
+# 2. Empty it, tick all runs (the box above them), press *Compare*. *Parallel Coordinates Plot* and *Contour Plot* are
+#    tabs; choose the same axes as above. In the table below, *Show diff only* hides what all runs share.
+# 3. Back in the experiment, the second symbol left of the search box draws ten runs; the eyes show others.
 # 4. Click a run, then *Model metrics*: the history of each metric, which is next.
 #
 # ## Inside one run: the history of a metric
 #
-# A metric logged with `step` is a curve. The runs table, and every search, knows only its **last** value.
+# A metric logged with `step` is a curve. The runs table, and every search, knows one of its values: that of the
+# **highest step** (lecture 04), which need not be the best.
 
 # %%
 mlflow.set_experiment("compare-boosting")
@@ -206,7 +208,7 @@ points = client.get_metric_history(boosted.info.run_id, "valid_auc")
 history = pd.DataFrame({"step": [p.step for p in points], "valid_auc": [p.value for p in points]})
 peak = history.loc[history["valid_auc"].idxmax()]
 last = mlflow.get_run(boosted.info.run_id).data.metrics["valid_auc"]
-title = f"Peak {peak['valid_auc']:.3f} in round {peak['step']:.0f}; the runs table shows {last:.3f}, the last value"
+title = f"Peak {peak['valid_auc']:.3f} in round {peak['step']:.0f}; the runs table shows {last:.3f}, of the last round"
 plots.show(plots.runs_line(history, "step", "valid_auc", title=title, xlabel="boosting round"))
 
 # %% [markdown]
@@ -305,8 +307,8 @@ for condition in ("", "attributes.status = 'FINISHED'"):
 
 # %% [markdown]
 # **`run-deleted`: the winner is in the trash.** A deleted run is in no search, although its id still works. Repair:
-# search the trash with `run_view_type`, and restore it. In the UI, set *State* to *Deleted* in the runs table's
-# filters. The trash stays until somebody empties it with `mlflow gc` (lecture 13).
+# search the trash with `run_view_type`, and restore it. In the UI, *State: Active* above the runs table
+# has the choice *Deleted*. The trash stays until somebody empties it with `mlflow gc` (lecture 13).
 
 # %%
 mlflow.delete_run(best["run_id"])
