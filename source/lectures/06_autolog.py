@@ -44,6 +44,7 @@ import time
 import mlflow
 import pandas as pd
 import sklearn.metrics
+from mlflow.models import MetricThreshold, make_metric
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
@@ -89,7 +90,6 @@ def contents(run):
     return pd.Series(map(len, held), ["parameters", "metrics", "files", "data sets", "models"])
 
 
-# %%
 mlflow.sklearn.autolog(log_models=False)
 with mlflow.start_run(run_name="automatic") as automatic:
     pipeline().fit(X_train, y_train)
@@ -161,6 +161,26 @@ scores.round(3)
 # that model, and took the name of your variable. The file `metric_info.json` says which call made which number. It
 # does not see everything: `predict_proba(…)[:, 1]` is a new array, so ROC-AUC was logged by hand.
 #
+# What `fit` does with training rows, **`mlflow.models.evaluate`** does with any table of truth and predictions: it logs
+# the metrics of a classifier, the confusion matrix, and a metric of your own, such as the calls that Tom must make. A
+# limit then refuses the model or lets it pass. Older courses write `mlflow.evaluate`, which works and warns.
+
+# %%
+judged = X_test.assign(churned=y_test.astype(bool), predicted=tree.predict(X_test).astype(bool))
+calls = make_metric(eval_fn=lambda predictions: float(predictions.sum()), greater_is_better=False, name="calls")
+how = {"data": judged, "predictions": "predicted", "targets": "churned", "model_type": "classifier"}
+how["evaluator_config"] = {"log_model_explainability": False}  # else it asks for another package, shap
+
+with mlflow.start_run(run_id=deep.info.run_id):
+    result = mlflow.models.evaluate(**how, extra_metrics=[calls])
+print({name: round(float(result.metrics[name]), 3) for name in ("precision_score", "recall_score", "calls")})
+with lesson.expect_error(mlflow.exceptions.MlflowException):
+    limit = MetricThreshold(threshold=0.5, greater_is_better=True)
+    mlflow.validate_evaluation_results({"recall_score": limit}, result)
+with lesson.expect_warning(FutureWarning), mlflow.start_run(run_name="old-name"):
+    mlflow.evaluate(**how)
+
+# %% [markdown]
 # ## Round 3: a search logs its children
 #
 # **Predict.** A grid search tries eight depths. How many **child runs** will stand under its run?
@@ -178,7 +198,6 @@ def search(**options):
     return mlflow.get_run(parent.info.run_id), children
 
 
-# %%
 parent, best_five = search()
 parent, children = search(max_tuning_runs=None)
 print("by default:", len(best_five), "children; with max_tuning_runs=None:", len(children))
@@ -189,19 +208,19 @@ print(f"parent: best_max_depth {parent.data.params['best_max_depth']}, {parent.d
 # rows are in the parent's `cv_results.csv` anyway. The children hold what a plot needs:
 
 # %%
-x, y = "params.max_depth", "metrics.mean_test_score"
-curve = children[[x, y]].astype(float)
-top = curve.loc[curve[y].idxmax()]
-title = f"Depth {top[x]:.0f} has the best cross-validated ROC-AUC: {top[y]:.3f}"
+curve = children[["params.max_depth", "metrics.mean_test_score"]].astype(float)
+best = curve.nlargest(1, "metrics.mean_test_score").iloc[0]
+title = f"Depth {best.iloc[0]:.0f} has the best cross-validated ROC-AUC: {best.iloc[1]:.3f}"
 labels = {"xlabel": "max_depth (levels)", "ylabel": "ROC-AUC, mean of 3 folds"}
-plots.show(plots.runs_line(curve, x, y, title=title, **labels))
+plots.show(plots.runs_line(curve, *curve.columns, title=title, **labels))
 
 # %% [markdown]
 # ## Look at the UI
 #
-# 1. Open the experiment `autolog`. The small arrow before `grid-search` unfolds its children.
+# 1. With *Model training* chosen at the top left, open `autolog`. The small **+** before `grid-search` unfolds its
+#    children.
 # 2. Click `automatic`, then *Artifacts*: open `training_confusion_matrix.png` and `estimator.html`.
-# 3. Back in the table, tick `by-hand` and `automatic`, press *Compare*, and switch *Show differences only* on.
+# 3. Back in the table, tick `by-hand` and `automatic`, press *Compare*, and switch *Show diff only* on.
 #
 # ## What it costs
 #
@@ -313,8 +332,8 @@ lesson.quiz("06")
 #
 # - `mlflow.sklearn.autolog(log_models=False)` before the imports that use it; `mlflow.sklearn.autolog(disable=True)`
 #   at the end. It logs all parameters, training metrics and plots, the data set and, if you let it, the model.
-# - What `fit` logs comes from training rows. Scores on other rows come from `score` and metric functions, or from your
-#   own `log_metric`.
+# - What `fit` logs comes from training rows. Scores on other rows come from `score` and metric functions, from
+#   `mlflow.models.evaluate`, or from your own `log_metric`.
 # - A search becomes a parent with its five best candidates as children; `max_tuning_runs=None` keeps all.
 # - Cross-validation, a second fit and a forgotten switch make runs that you did not want.
 #
