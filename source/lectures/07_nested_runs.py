@@ -12,7 +12,7 @@
 # - **prune** weak candidates with Optuna and **compare** searches at an equal budget;
 # - **train** children in parallel without losing one.
 #
-# **You need:** lectures 03 to 05, cross-validation from lecture 02.
+# **You need:** lectures 02 to 05.
 #
 # **Time:** 14 min to read · 18 min to do
 #
@@ -254,9 +254,9 @@ print(f"standard deviation of one candidate over its folds: {spread:.4f}")
 #
 # ## Look at the UI
 #
-# Open the experiment `churn-search`. Each search is one row; the sign in front unfolds its children. Type
-# `attributes.status = "KILLED"` into the search field: these are the pruned trials. Then sort by `best_cv_auc`: only
-# parents have it, so the four searches stand side by side.
+# With *Model training* chosen at the top left, open `churn-search`. Each search is one row; the small **+** unfolds its
+# children. Type `attributes.status = "KILLED"` into the search field and press Enter: these are the pruned trials. Empty
+# it, then press *Sort: Created* and choose `best_cv_auc`: only parents have it, so the four searches come first.
 #
 # ## Optuna's MLflow integration
 #
