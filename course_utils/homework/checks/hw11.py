@@ -180,49 +180,90 @@ def threshold(evidence: Evidence) -> None:
     )
 
 
+_METHODS = ("sigmoid", "isotonic")
+
+
 @cache
-def _briers(seed: int) -> dict[str, float]:
+def _briers(seed: int) -> dict[str, dict[str, float]]:
+    """Return method → Brier scores: out of fold, on training and test rows, and those of the usual mistakes."""
     s = _split(seed)
-
-    def forest() -> RandomForestClassifier:
-        return RandomForestClassifier(15, max_depth=6, random_state=0)
-
-    plain = forest().fit(s.X_train, s.y_train)
-    models = {
-        "right": CalibratedClassifierCV(forest(), method="sigmoid", cv=3).fit(s.X_train, s.y_train),
-        "isotonic": CalibratedClassifierCV(forest(), method="isotonic", cv=3).fit(s.X_train, s.y_train),
-        "known": CalibratedClassifierCV(FrozenEstimator(plain), method="sigmoid").fit(s.X_train, s.y_train),
-        "plain": plain,
-    }
-    found = {name: brier_score_loss(s.y_test, m.predict_proba(s.X_test)[:, 1]) for name, m in models.items()}
-    right = models["right"]
-    found["train"] = brier_score_loss(s.y_train, right.predict_proba(s.X_train)[:, 1])
-    found["auc"] = roc_auc_score(s.y_test, right.predict_proba(s.X_test)[:, 1])
+    plain = RandomForestClassifier(15, random_state=0).fit(s.X_train, s.y_train)
+    found = {}
+    for method in _METHODS:
+        model = CalibratedClassifierCV(RandomForestClassifier(15, random_state=0), method=method, cv=3)
+        folds = evaluation.out_of_fold(model, s.X_train, s.y_train, folds=3, seed=0)
+        test = model.fit(s.X_train, s.y_train).predict_proba(s.X_test)[:, 1]
+        known = CalibratedClassifierCV(FrozenEstimator(plain), method=method).fit(s.X_train, s.y_train)
+        found[method] = {
+            "folds": brier_score_loss(s.y_train, folds),
+            "train": brier_score_loss(s.y_train, model.predict_proba(s.X_train)[:, 1]),
+            "test": brier_score_loss(s.y_test, test),
+            "known": brier_score_loss(s.y_test, known.predict_proba(s.X_test)[:, 1]),
+            "plain": brier_score_loss(s.y_test, plain.predict_proba(s.X_test)[:, 1]),
+            "auc": roc_auc_score(s.y_test, test),
+        }
     return found
 
 
 def calibration(evidence: Evidence) -> None:
-    """Task 3: a forest calibrated in folds, judged by its Brier score."""
+    """Task 3: a calibration chosen by its out-of-fold Brier score, and judged on the test rows."""
     run = evidence.latest_run("hw11-calibration", "calibrated")
     method = evidence.param(run, "method")
-    if method != "sigmoid":
+    if method not in _METHODS:
         raise Mistake(
-            "method-other", f"`method` is `{method[:40]}`; the task asks for another one. Log what was really used."
+            "method-other",
+            f"`method` is `{method[:40]}`; the task names two others. Log the word that scikit-learn knows the method by, so "
+            "that anybody can use it again.",
         )
-    b = _briers(data.course_seed())
+    briers = _briers(data.course_seed())
+    b = briers[method]
+    right = min(_METHODS, key=lambda m: briers[m]["folds"])
+    decided = evidence.metric(run, "oof_brier")
+    if method != right and close(decided, b["folds"]):
+        raise Mistake(
+            "not-the-lower",
+            "`oof_brier` belongs to your method, but the other method does better. The Brier score is an error: compute it for "
+            "both, and take the lower one.",
+        )
+    evidence.judge_number(
+        "oof_brier",
+        decided,
+        b["folds"],
+        {
+            "chosen-on-test": (
+                b["test"],
+                "That is the score on the test rows. Who chooses there has no rows left that can judge the choice: compare "
+                "the methods on out-of-fold probabilities of the training rows.",
+            ),
+            "chosen-on-train": (
+                b["train"],
+                "That is the score on rows that the model was fitted on, where every method looks good. Use `out_of_fold`.",
+            ),
+        },
+    )
     evidence.judge_number(
         "test_brier",
         evidence.metric(run, "test_brier"),
-        b["right"],
+        b["test"],
         {
             "calibrated-on-train": (
                 b["known"],
                 "The correction was learned from rows that trained the forest, where it is always right. Let "
                 "`CalibratedClassifierCV` split: give it the unfitted forest and `cv`.",
             ),
-            "not-calibrated": (b["plain"], "That is the forest without calibration."),
-            "method-mixed": (b["isotonic"], "That is the isotonic method; the run says sigmoid."),
+            "not-calibrated": (
+                b["plain"],
+                "That is the forest without calibration. Fit the calibrated model, and take its probabilities.",
+            ),
+            "method-mixed": (
+                next(other["test"] for name, other in briers.items() if name != method),
+                f"That is the other method's score; the run says `{method}`. Log parameter and score of the same model.",
+            ),
             "train-not-test": (b["train"], "That is the score on the training rows. Judge on the test rows."),
+            "oof-not-test": (
+                b["folds"],
+                "That is the number that chose the method. Judge the choice on the test rows.",
+            ),
             "auc-not-brier": (b["auc"], "That is ROC-AUC, which calibration hardly moves. Take the Brier score."),
         },
     )
@@ -339,14 +380,17 @@ TASKS = (
         "The test rows judged a threshold that they did not choose.",
     ),
     Task(
-        "calibrate on unseen folds",
+        "choose a calibration without the test",
         2,
         calibration,
         (
-            "Who may teach the correction: rows that the forest knows, or rows it has not seen?",
-            'Give the *unfitted* forest to `CalibratedClassifierCV(forest, method="sigmoid", cv=3)`.',
+            "Who may teach the correction, and who may choose between two: rows that the forest knows, or rows it has not seen?",
+            "Give the *unfitted* forest to `CalibratedClassifierCV`, once per method, and each of the two to "
+            "`evaluation.out_of_fold`. Which of the two Brier scores is better, the higher or the lower?",
+            "Twice, with `model = CalibratedClassifierCV(forest, method=…, cv=3)`: "
+            "`brier_score_loss(y, evaluation.out_of_fold(model, X, y, folds=3, seed=0))`.",
         ),
-        "Each row was corrected by a forest that had not seen it.",
+        "Rows that no forest had seen taught the correction and chose it, so the test rows could judge.",
     ),
     Task(
         "another setting, another run",
