@@ -66,7 +66,8 @@ class Evidence:
         Read no artifact outside `home`: the store is a stranger's, and may name any path.
     since
         Seconds since the epoch at which the learner opened this homework; None for a store that holds nothing else. An
-        older run in another experiment is a lecture's or another homework's, so it is nobody's mistake.
+        older run, experiment or registered model under another name is a lecture's or another homework's, so it is no
+        mistake.
     """
 
     def __init__(
@@ -83,7 +84,7 @@ class Evidence:
         """Return the id of an experiment, or tell that it is not there, misspelt or deleted."""
         found = self.client.get_experiment_by_name(name)
         if found is None:
-            others = [e.name for e in self.client.search_experiments() if e.name != "Default"]
+            others = [e.name for e in self.client.search_experiments() if self._of_now(e.creation_time)]
             if near := nearest(name, others):
                 raise Mistake(
                     "experiment-name",
@@ -182,7 +183,11 @@ class Evidence:
     def _since(self, experiment_id: str, query: str) -> bool:
         """Tell whether an experiment has a run that was started while the learner worked at this homework."""
         newest = self.client.search_runs([experiment_id], query, order_by=["attributes.start_time DESC"], max_results=1)
-        return bool(newest) and (self.since is None or newest[0].info.start_time >= self.since * 1000)
+        return bool(newest) and self._of_now(newest[0].info.start_time)
+
+    def _of_now(self, milliseconds: int) -> bool:
+        """Tell whether something was made while the learner worked at this homework."""
+        return self.since is None or milliseconds >= self.since * 1000
 
     @staticmethod
     def finished(run: Run) -> None:
@@ -370,7 +375,7 @@ class Evidence:
         try:
             return self.client.get_registered_model(name)
         except MlflowException:
-            names = [m.name for m in self.client.search_registered_models()]
+            names = [m.name for m in self.client.search_registered_models() if self._of_now(m.creation_timestamp)]
             if near := nearest(name, names):
                 raise Mistake(
                     "registered-name", f"A model is registered as `{near}`; the task asks for `{name}`."

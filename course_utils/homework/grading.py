@@ -9,6 +9,8 @@ import json
 import os
 import re
 import shutil
+import signal
+import stat
 import tempfile
 import threading
 import time
@@ -26,6 +28,8 @@ from .question import load_tasks
 
 #: Prefix of the folders in which submissions run.
 SCRATCH = "mlflow-course-"
+#: Bytes that a file which is handed in may have.
+LARGEST = 100 << 20
 
 
 @dataclass(frozen=True)
@@ -50,13 +54,27 @@ class Submission:
     store: Path | None
 
     @property
+    def path(self) -> Path:
+        """The file that is judged."""
+        return self.notebook if self.notebook is not None else self.store / "mlflow.db"
+
+    def unreadable(self) -> str:
+        """Return why the file is not read, or an empty string; a link or a pipe is not even opened."""
+        try:
+            found = self.path.lstat()
+            if not stat.S_ISREG(found.st_mode):
+                return "a link or a device, not a file"
+            if found.st_size > LARGEST:
+                return f"larger than {LARGEST >> 20} MB"
+            self.path.open("rb").close()
+        except OSError as error:
+            return f"cannot be read ({error.strerror})"
+        return ""
+
+    @property
     def sha256(self) -> str:
-        """First 16 hex digits of the hash of what is judged."""
-        digest = hashlib.sha256()
-        for path in (self.notebook, self.store / "mlflow.db" if self.store else None):
-            if path is not None:
-                digest.update(path.read_bytes())
-        return digest.hexdigest()[:16]
+        """First 16 hex digits of the hash of what is judged; empty when it is not read."""
+        return "" if self.unreadable() else hashlib.sha256(self.path.read_bytes()).hexdigest()[:16]
 
 
 @dataclass
@@ -109,12 +127,12 @@ def find(folder: Path, homework: str | None, store_only: bool) -> list[Submissio
             place = database.parent
             notebooks = sorted(place.rglob("*.ipynb"))
             number = homework or next((n for n in map(_number, notebooks) if n), None)
-            found.append((place.relative_to(folder).as_posix(), number, None, place))
+            found.append((_name(place, folder), number, None, place))
     else:
         for notebook in sorted(folder.rglob("*.ipynb")):
-            if ".ipynb_checkpoints" in notebook.parts or notebook.is_symlink():
+            if ".ipynb_checkpoints" in notebook.parts or (notebook.is_dir() and not notebook.is_symlink()):
                 continue
-            name = notebook.relative_to(folder).with_suffix("").as_posix()
+            name = _name(notebook.with_suffix(""), folder)
             found.append((name, homework or _number(notebook), notebook, None))
     if not found:
         wanted = "mlflow.db" if store_only else ".ipynb file"
@@ -127,6 +145,11 @@ def find(folder: Path, homework: str | None, store_only: bool) -> list[Submissio
             )
         load_tasks(number)
     return [Submission(*entry) for entry in found]
+
+
+def _name(path: Path, folder: Path) -> str:
+    """Return the path below `folder`; bytes that are no UTF-8 are shown as a replacement character."""
+    return os.fsencode(path.relative_to(folder).as_posix()).decode("utf8", "replace")
 
 
 def _number(path: Path) -> str | None:
@@ -157,12 +180,14 @@ def grade_one(submission: Submission, means: Means) -> Grade:
         {"task": n, "points": 0, "of": task.points, "code": "not-graded"}
         for n, task in enumerate(load_tasks(submission.homework), 1)
     ]
-    try:
-        digest = submission.sha256
-        status, judged = _grade(submission, means)
-        tasks = judged or tasks
-    except OSError as error:
-        digest, status = "", f"cannot be read ({error.strerror})"
+    digest, status = "", submission.unreadable()
+    if not status:
+        try:
+            digest = submission.sha256
+            status, judged = _grade(submission, means)
+            tasks = judged or tasks
+        except OSError as error:
+            status = f"cannot be graded ({error.strerror or error})"
     return Grade(
         submission.name,
         submission.homework,
@@ -189,7 +214,7 @@ def _grade(submission: Submission, means: Means) -> tuple[str, list[dict] | None
         # A process that was killed while it wrote leaves a journal, without which the database is not whole.
         for name in ("mlflow.db", "mlflow.db-journal", "mlflow.db-wal", "outputs", "mlartifacts"):
             part = source / name
-            if part.is_symlink():
+            if part.is_symlink():  # to where the learner may not look
                 continue
             if part.is_dir():
                 kept &= sandbox.copy_regular(part, copy / name)
@@ -201,9 +226,12 @@ def _grade(submission: Submission, means: Means) -> tuple[str, list[dict] | None
             return f"{status}; no store", None
         ended = means.do(copy, "check", str(copy), submission.homework)
         try:
-            return status, json.loads(ended.output.splitlines()[-1])
+            answer = json.loads(ended.output.splitlines()[-1])
         except (ValueError, IndexError):
-            return f"{status}; store cannot be judged ({ended.stopped or f'exit {ended.code}'})", None
+            answer = ended.stopped or f"exit {ended.code}"
+        if isinstance(answer, str):
+            return f"{status}; the store cannot be judged ({answer})", None
+        return status, answer
     finally:
         for folder in (home, copy):
             shutil.rmtree(folder, ignore_errors=True)
@@ -213,9 +241,12 @@ def _status(ended: sandbox.Ended) -> str:
     if ended.stopped:
         return ended.stopped
     try:
-        return str(json.loads(ended.output.splitlines()[-1])["status"])[:80]
+        status = json.loads(ended.output.splitlines()[-1])["status"]
+        if re.fullmatch(r"[A-Za-z][\w ()]{0,79}", status):  # a notebook can write to the same pipe
+            return status
     except (ValueError, IndexError, KeyError, TypeError):
-        return f"runner ended with {ended.code}"
+        pass
+    return "killed its own runner" if ended.code in (-signal.SIGKILL, 247) else f"runner ended with {ended.code}"
 
 
 def grade(
@@ -259,12 +290,12 @@ def grade(
         keep = state.open("a", encoding="utf8")
     except OSError as error:
         raise CourseError(f"{target} cannot be written: {error}. Choose another file with -o.") from error
-    rows: dict[str, Grade] = {}
+    rows: dict[Submission, Grade] = {}
     todo = []
     for submission in submissions:
         key = _key(submission, seed)
         if key in known:
-            rows[submission.name] = known[key]
+            rows[submission] = known[key]
         else:
             todo.append((submission, key))
     numbers = {submission.homework for submission, _ in todo}
@@ -276,25 +307,26 @@ def grade(
         try:
             for future in as_completed(running):
                 submission, key = running[future]
-                row = rows[submission.name] = future.result()
-                keep.write(json.dumps({"key": key, **vars(row)}) + "\n")
-                keep.flush()
+                row = rows[submission] = future.result()
+                if key:
+                    keep.write(json.dumps({"key": key, **vars(row)}) + "\n")
+                    keep.flush()
                 if on_row:
                     on_row(row)
         except BaseException:
             stop.set()
             crew.shutdown(wait=False, cancel_futures=True)
             raise
-    ordered = [rows[s.name] for s in submissions]
+    ordered = [rows[s] for s in submissions]
     write_csv(target, [g.row() for g in ordered])
     return ordered
 
 
 def _key(submission: Submission, seed: int) -> str:
-    with contextlib.suppress(OSError):
-        kind = "store" if submission.notebook is None else "run"
-        return f"{submission.name}|{submission.sha256}|{submission.homework}|{seed}|{kind}"
-    return ""
+    """Return what names a row that need not be made again; empty when the submission could not be read."""
+    kind = "store" if submission.notebook is None else "run"
+    digest = submission.sha256
+    return f"{submission.name}|{digest}|{submission.homework}|{seed}|{kind}" if digest else ""
 
 
 def _known(state: Path) -> dict[str, Grade]:
