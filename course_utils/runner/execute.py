@@ -227,6 +227,19 @@ def literal(value: Any) -> str:
     )
 
 
+class _Code(str):
+    """Python text of a value that JSON has no word for: papermill notes the parameters in the notebook's metadata."""
+
+
+def _storable(value: Any) -> Any:
+    """Return the value, or its Python text when a notebook file cannot hold it."""
+    try:
+        json.dumps(value, sort_keys=True, allow_nan=False)
+    except (TypeError, ValueError):
+        return _Code(literal(value))
+    return _Code(literal(value)) if isinstance(value, tuple) else value
+
+
 def _convert(value: Any, default: Any, key: str) -> Any:
     """Return `value` in the type of `default`; text is parsed as a Python literal first."""
     wanted = type(default)
@@ -350,7 +363,7 @@ def _run(
 
         @classmethod
         def translate(cls, val):
-            return literal(val)
+            return str(val) if isinstance(val, _Code) else literal(val)
 
     holder = {"nb": nb}
     papermill_translators.register("python", Translator)
@@ -363,7 +376,7 @@ def _run(
         return papermill.execute_notebook(
             str(job.partial),
             None,
-            parameters=parameters,
+            parameters={name: _storable(value) for name, value in parameters.items()},
             engine_name=engine,
             kernel_name=kernel,
             language="python",
@@ -430,7 +443,9 @@ def _diagnose(error: Exception, nb: NotebookNode | None, outcome: Outcome, job: 
     )
     if isinstance(error, PapermillExecutionError):
         outcome.status, outcome.error = "failed", " ".join(f"{error.ename}: {error.evalue}".split())
-        if error.ename == "StdinNotImplementedError":
+        if error.ename == "CellExecutionError":  # a magic that IPython refuses says so on stderr only
+            outcome.error = _last_stderr(nb) or outcome.error
+        elif error.ename == "StdinNotImplementedError":
             outcome.error = "the cell asks for input(), and nobody is there to type in a batch; use a parameter"
         elif error.ename == "MemoryError":
             limit = f"a kernel may use {job.memory_limit / 2**30:g} GB, --memory changes that"
@@ -459,6 +474,13 @@ def _diagnose(error: Exception, nb: NotebookNode | None, outcome: Outcome, job: 
         outcome.error = f"it wants the kernel {error.name!r}, which is not installed; there is {known}"
     else:
         outcome.status, outcome.error = "failed", text[:500]
+
+
+def _last_stderr(nb: NotebookNode | None) -> str:
+    """Return the last line that the notebook wrote to stderr, or an empty string."""
+    outputs = [output for cell in nb.cells for output in cell.get("outputs", [])] if nb is not None else []
+    texts = [output.text for output in outputs if output.get("name") == "stderr"]
+    return texts[-1].strip().split("\n")[-1][:500] if texts else ""
 
 
 def _last_line(log: Path) -> str:
@@ -502,3 +524,6 @@ def _write(nb: NotebookNode, job: Job, outcome: Outcome) -> None:
         outcome.status, outcome.output = "failed", ""
         with contextlib.suppress(OSError):  # a piece of a notebook is of no use
             job.partial.unlink()
+    except (TypeError, ValueError) as error:
+        outcome.status, outcome.output = "failed", ""
+        outcome.error = f"the executed notebook cannot be stored: {' '.join(str(error).split())[:300]}"
