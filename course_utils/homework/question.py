@@ -91,8 +91,10 @@ class Result:
 
 
 def _code(text: str) -> str:
-    """Escape text for HTML and turn backticks into code."""
-    return re.sub(r"`([^`]+)`", r"<code>\1</code>", html.escape(text))
+    """Escape text for HTML and turn backticks into code, and asterisks outside of code into emphasis."""
+    parts = re.split(r"`([^`]+)`", html.escape(text))
+    emphasis = re.compile(r"\*([^*\s][^*]*)\*")
+    return "".join(f"<code>{p}</code>" if i % 2 else emphasis.sub(r"<em>\1</em>", p) for i, p in enumerate(parts))
 
 
 def run_check(number: int, task: Task, evidence: Evidence) -> Result:
