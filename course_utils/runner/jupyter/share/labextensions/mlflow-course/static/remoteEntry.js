@@ -15,6 +15,19 @@
     'mlflow.telemetry.info.alert.dismissed_v1': 'true'
   };
 
+  // JupyterLab 4.6 drops the alternative text that a figure of the course carries in its metadata; put it back.
+  const describeFigures = panel => {
+    for (const { outputArea } of panel.content.widgets) {
+      outputArea?.widgets.forEach((child, i) => {
+        const image = child.node.querySelector('.jp-RenderedImage img:not([alt])');
+        const words = image && outputArea.model.get(i)?.metadata['image/png']?.alt;
+        if (words) {
+          image.alt = words;
+        }
+      });
+    }
+  };
+
   const activate = app => {
     for (const [key, value] of Object.entries(DEFAULTS)) {
       if (localStorage.getItem(key) === null) {
@@ -48,6 +61,20 @@
       },
       true
     );
+
+    app.docRegistry.addWidgetExtension('Notebook', {
+      createNew: panel => {
+        let waiting = 0;
+        const observer = new MutationObserver(() => {
+          waiting ||= setTimeout(() => {
+            waiting = 0;
+            describeFigures(panel);
+          }, 200);
+        });
+        observer.observe(panel.content.node, { childList: true, subtree: true });
+        return { isDisposed: false, dispose: () => observer.disconnect() };
+      }
+    });
 
     // Once per browser: whoever closes the table of contents has decided.
     void app.restored.then(() => {
