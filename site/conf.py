@@ -38,6 +38,7 @@ napoleon_use_rtype = False
 html_theme = "sphinx_book_theme"
 html_title = "MLflow course"
 html_static_path = [str(SITE / "_static")]
+html_favicon = str(SITE / "_static/favicon.svg")
 html_css_files = ["course.css"]
 html_js_files = [("course.js", {"defer": "defer"})]
 html_show_sphinx = False

@@ -51,7 +51,7 @@ def _folded(exercise: list[dict], solved: list[dict]) -> list[dict]:
         if asked["cell_type"] != "code":
             continue
         task = next((tag for tag in asked["metadata"].get("tags", []) if tag.startswith("task-")), "")
-        if task:
+        if task and "".join(asked["source"]) != "".join(answer["source"]):
             number = task.removeprefix("task-")
             cells.append(_fold(answer, "hide-cell", f"Show a solution of task {number}", "Hide the solution"))
         elif answer["outputs"]:

@@ -24,7 +24,7 @@ def derived(root: Path) -> dict[str, str]:
     """Return page name → Markdown of all derived pages."""
     return {
         "navigation": navigation(root),
-        "notebooks/topics": topics(root),
+        "notebooks/README": topics(root),
         "notebooks/changes": changes(root),
         "state": state(root),
         "api/index": api_index(root),
@@ -84,7 +84,8 @@ def navigation(root: Path) -> str:
         homework.append(f"{item.number} {title[:1].upper()}{title[1:]} <exercises/{item.name}>")
     blocks = [_toctree(caption, entries) for caption, entries in parts.items()]
     blocks.append(_toctree("Homework", homework))
-    reference = ["glossary", "notebooks/changes", "notebooks/topics", "api/index", "state"]
+    others = [path.stem for path in sorted((root / "site").glob("*.md")) if path.stem not in ("index", "glossary")]
+    reference = ["glossary", "notebooks/changes", "notebooks/README", "api/index", *others, "state"]
     blocks.append(_toctree("Reference", reference))
     return "---\norphan: true\n---\n\n# Navigation\n\n" + "\n".join(blocks)
 
@@ -121,19 +122,19 @@ def changes(root: Path) -> str:
             old, arrow, new = text.partition(" → ")
             lecture = names[topic.lecture]
             section = _section(root / "notebooks" / f"{lecture.name}.ipynb", topic.evidence)
-            link = f"[{lecture.number}, {section}]({lecture.name}.ipynb#{github_slugify(section)})"
-            lines.append(f"| {old} | {new if arrow else kind.lower()} | {link} |")
+            place = f"#{github_slugify(section)}" if section else ""
+            link = f"[{lecture.number}, {section or lecture.title}]({lecture.name}.ipynb{place})"
+            lines.append(f"| {_code(old)} | {_code(new) if arrow else kind.lower()} | {link} |")
     return "\n".join(lines) + "\n"
 
 
-def _section(notebook: Path, text: str) -> str:
-    """Return the heading of the section in which a text stands, or the title when it stands above all sections.
+def _code(text: str) -> str:
+    """Set the names in a text as code: what has a dot, an underline, an equals sign or brackets inside."""
+    return re.sub(r"\w[\w.]*\(\w*=?\)|\w[\w.]*=|\w+[._]\w[\w.]*", r"`\g<0>`", text)
 
-    Raises
-    ------
-    CourseError
-        When the text stands nowhere in the notebook.
-    """
+
+def _section(notebook: Path, text: str) -> str:
+    """Return the heading of the section in which a text stands; "" when it stands nowhere (test_content.py says so)."""
     heading = ""
     for cell in _cells(notebook):
         source = "".join(cell["source"])
@@ -144,10 +145,7 @@ def _section(notebook: Path, text: str) -> str:
             heading = found[1]
         if position >= 0:
             return heading
-    raise CourseError(
-        f"source/topics.csv gives the text {text!r} as evidence, and {notebook.name} has it nowhere. "
-        "Take a text that stands in the lecture."
-    )
+    return ""
 
 
 def _pin(root: Path, package: str) -> str:

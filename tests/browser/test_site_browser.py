@@ -1,0 +1,173 @@
+"""The web site as its readers use it: search, quizzes, themes, folded solutions, by mouse, keyboard and phone."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Locator, Page, expect
+
+from ..built_site import built
+from .driver import PATIENCE
+
+LECTURE, HOMEWORK = "notebooks/03_mlflow_basics.html", "exercises/03_mlflow_basics.html"
+PAGES = ["index.html", LECTURE, HOMEWORK, "glossary.html"]
+
+
+class _Quiet(SimpleHTTPRequestHandler):
+    """Serves files and says nothing."""
+
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of the built site."""
+    return built(tmp_path_factory)
+
+
+@pytest.fixture(scope="module")
+def address(folder: Path) -> Iterator[str]:
+    """Address of the site on a server, as GitHub Pages has it: below a path, not at the root."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(_Quiet, directory=str(folder.parent))) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_address[1]}/{folder.name}/"
+        server.shutdown()
+
+
+@pytest.fixture
+def reader(page: Page) -> Iterator[Page]:
+    """A page that must neither complain nor ask any other machine for anything."""
+    complaints: list[str] = []
+    page.set_default_timeout(PATIENCE)
+    expect.set_options(timeout=PATIENCE)
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.on("console", lambda said: complaints.append(said.text) if said.type in ("error", "warning") else None)
+    page.on("request", lambda asked: _local(asked.url) or complaints.append(f"asked for {asked.url}"))
+    yield page
+    assert not complaints
+
+
+def _local(url: str) -> bool:
+    return url.startswith(("http://127.0.0.1:", "file:", "data:", "blob:"))
+
+
+def _contrast(element: Locator) -> float:
+    """Return the contrast between an element's text and what is painted behind it, as WCAG 2.1 computes it."""
+    return element.evaluate(
+        """e => {
+            const numbers = c => c.match(/[\\d.]+/g).map(Number);
+            const light = c => numbers(c).slice(0, 3).map(v => v / 255)
+                .map(v => v <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4)
+                .reduce((sum, v, i) => sum + v * [0.2126, 0.7152, 0.0722][i], 0);
+            let behind = e;
+            while (behind.parentElement && numbers(getComputedStyle(behind).backgroundColor)[3] === 0)
+                behind = behind.parentElement;
+            const pair = [light(getComputedStyle(e).color), light(getComputedStyle(behind).backgroundColor)];
+            return (Math.max(...pair) + 0.05) / (Math.min(...pair) + 0.05);
+        }"""
+    )
+
+
+def test_search_finds_the_lecture(reader: Page, address: str) -> None:
+    reader.goto(address)
+    reader.locator("button.search-button-field:visible").click()
+    reader.keyboard.type("autologging")
+    reader.keyboard.press("Enter")
+    reader.locator("#search-results li a", has_text="Autologging").first.click()
+    expect(reader.locator("h1").first).to_contain_text("Autologging")
+
+
+def test_search_works_in_files_that_nobody_serves(page: Page, folder: Path) -> None:
+    page.goto(f"file://{folder}/search.html?q=autologging")  # without excerpts: a page may not read another file
+    page.locator("#search-results li a", has_text="Autologging").first.click()
+    expect(page.locator("h1").first).to_contain_text("Autologging")
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_a_quiz_answers_to_the_keyboard_in_both_themes(browser: Browser, address: str, theme: str) -> None:
+    with browser.new_context(color_scheme=theme) as context:
+        page = context.new_page()
+        page.set_default_timeout(PATIENCE)
+        page.goto(address + LECTURE)
+        quiz = page.locator("#quiz .Quiz").first
+        answers, feedback = quiz.get_by_role("radio"), quiz.get_by_role("status")
+        expect(quiz.get_by_role("radiogroup")).to_have_accessible_name(quiz.locator("[id^=quizQn]").inner_text())
+        said = []
+        answers.first.focus()
+        page.keyboard.press("Space")
+        for _ in range(answers.count()):
+            expect(feedback).not_to_be_empty()
+            said.append(feedback.inner_text())
+            chosen = quiz.locator("label:has(input:checked)")
+            assert _contrast(chosen) >= 4.5 and _contrast(feedback) >= 4.5
+            assert chosen.evaluate("e => getComputedStyle(e).outlineStyle") == "solid"  # where the keyboard is
+            page.keyboard.press("ArrowDown")
+        assert len(set(said)) == answers.count()
+        assert sum(words.startswith("Right") for words in said) == 1
+
+
+def test_the_theme_is_chosen_and_kept(reader: Page, address: str) -> None:
+    reader.emulate_media(color_scheme="light")
+    reader.goto(address)
+    page = reader.locator("html")
+    expect(page).to_have_attribute("data-theme", "light")
+    reader.get_by_role("button", name="Color mode").click()
+    reader.get_by_role("button", name="Dark").click()
+    expect(page).to_have_attribute("data-theme", "dark")
+    reader.goto(address + LECTURE)
+    expect(page).to_have_attribute("data-theme", "dark")
+
+
+def test_a_solution_unfolds_by_keyboard(reader: Page, address: str) -> None:
+    reader.goto(address + HOMEWORK)
+    label = reader.get_by_text("Show a solution of task 1")
+    solution = reader.locator("details", has=label).locator("pre").first
+    expect(solution).to_be_hidden()
+    reader.locator("summary", has=label).focus()
+    reader.keyboard.press("Enter")
+    expect(solution).to_be_visible()
+    expect(solution).to_contain_text('mlflow.set_experiment("hw03-forest")')
+
+
+def test_links_lead_through_the_course(reader: Page, address: str) -> None:
+    reader.goto(address)
+    reader.get_by_role("link", name="lecture 00").click()
+    reader.goto(address + LECTURE)
+    article = reader.locator("article.bd-article")
+    article.get_by_role("link", name="Homework").first.click()
+    expect(reader.locator("h1").first).to_contain_text("Homework 03")
+    article.get_by_role("link", name="Lecture 03").click()
+    article.get_by_role("link", name="experiments", exact=True).first.click()
+    expect(reader.locator("dt:target, dt:has(:target)").first).to_contain_text("experiment")
+
+
+def test_a_phone_shows_every_kind_of_page_without_scrolling_sideways(reader: Page, address: str) -> None:
+    reader.set_viewport_size({"width": 390, "height": 800})
+    for path in [*PAGES, "notebooks/12_monitoring.html", "notebooks/changes.html", "api/store.html", "state.html"]:
+        reader.goto(address + path)
+        assert reader.evaluate("document.documentElement.scrollWidth") <= 390, path
+    reader.locator("button.primary-toggle:visible").click()
+    expect(reader.get_by_role("link", name="03 MLflow basics").first).to_be_visible()
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("path", PAGES)
+def test_axe_finds_nothing(browser: Browser, address: str, path: str, theme: str) -> None:
+    # So tall that the side bar does not scroll: axe judges no colour of what is out of sight.
+    with browser.new_context(color_scheme=theme, viewport={"width": 1280, "height": 3000}) as context:
+        page = context.new_page()
+        page.set_default_timeout(PATIENCE)
+        page.goto(address + path)
+        page.evaluate("document.querySelectorAll('article details').forEach(fold => fold.open = true)")
+        for number, answers in enumerate(page.locator(".Answer").all()):
+            answers.locator("label").nth(number % 2).click()
+        found = Axe().run(page, options={"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"]})
+        assert found.response["passes"]
+        assert found.violations_count == 0, found.generate_report()
