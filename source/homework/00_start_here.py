@@ -46,7 +46,7 @@ hw.check(1)
 # ## Task 2: a tag with your name (1 point)
 #
 # The cell makes a run called `mine` in the experiment `hw00-name`. Give it the tag `learner` with your name. In the UI:
-# open the run and add it beside *Tags*. In code: `mlflow.MlflowClient().set_tag(run_id, name, value)`. Both count.
+# open the run and press *Add tags*. In code: `mlflow.MlflowClient().set_tag(run_id, name, value)`. Both count.
 
 # %%
 mlflow.set_experiment("hw00-name")

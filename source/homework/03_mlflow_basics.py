@@ -47,8 +47,9 @@ hw.check(1)
 # %% [markdown]
 # ## Task 2: tidy up in the UI (2 points)
 #
-# The next cell makes a run called `draft` in the experiment `hw03-tidy`. Open the UI, find it, **rename** it to
-# `baseline`, and write a **description** of at least three words that says what it is. (You may do both in code instead.)
+# The next cell makes a run called `draft` in the experiment `hw03-tidy`. Open it in the UI, **rename** it to
+# `baseline` (the three dots at the top right), and write a **description** of at least three words that says what it is
+# (the pencil; then *Save*). You may do both in code instead.
 # Running the cell again makes a new draft only when there is none left.
 
 # %%
@@ -73,7 +74,7 @@ hw.check(2)
 #
 # The cell gives you a fitted network. In the experiment `hw03-network`, make a run called `network` that logs it as a
 # model named `churn_network` (use `store.log_model`, as the lecture did). Then bring the model's files to
-# `store.outputs("hw03") / "downloaded"`. In the UI you would press the download button; in code it is
+# `store.outputs("hw03") / "downloaded"`. In the UI you would download them one by one; in code it is
 # `mlflow.artifacts.download_artifacts(artifact_uri=…, dst_path=…)` with the model's URI.
 
 # %%

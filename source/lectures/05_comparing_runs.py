@@ -308,7 +308,7 @@ for condition in ("", "attributes.status = 'FINISHED'"):
 # %% [markdown]
 # **`run-deleted`: the winner is in the trash.** A deleted run is in no search, although its id still works. Repair:
 # search the trash with `run_view_type`, and restore it. In the UI, *State: Active* above the runs table
-# has the choice *Deleted*. The trash stays until somebody empties it with `mlflow gc` (lecture 13).
+# also offers *Deleted*; there, tick and *Restore*. The trash stays until somebody empties it with `mlflow gc` (lecture 13).
 
 # %%
 mlflow.delete_run(best["run_id"])
