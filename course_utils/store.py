@@ -287,9 +287,12 @@ def _fix_artifact_root(uri: str) -> None:
 def ui_command(port: int = UI_PORT) -> str:
     """Return the exact shell command that opens the MLflow UI on the current store, from the course's folder.
 
-    A SQLite store inside `home` is named relative to it, so that the line can be shared.
+    A SQLite store inside `home` is named relative to it, so that the line can be shared. A server has its own UI, which
+    a browser opens.
     """
     uri = mlflow.get_tracking_uri()
+    if remote.is_remote(uri):
+        return f"python -m webbrowser {uri}"
     database = database_path(uri)
     if database is not None and database.is_relative_to(home()):
         uri = f"{_SQLITE}{database.relative_to(home()).as_posix()}"

@@ -295,7 +295,7 @@ def test_every_verb_that_would_use_a_hostile_server_says_so(stranger, monkeypatc
     monkeypatch.setattr(Stranger, "behaviour", "html")
     monkeypatch.setenv("MLFLOW_TRACKING_URI", stranger)
     monkeypatch.setattr(store, "_ENVIRONMENT_URI", stranger)
-    for words in (["ui"], ["run", "00", "-o", str(tmp_path / "batch")], ["workflow", "--fast"]):
+    for words in (["ui"], ["run", "00", "-o", str(tmp_path / "batch")], ["workflow", "--fast"], ["verify", "0" * 32]):
         result = CliRunner().invoke(app, words)
         assert isinstance(result.exception, CourseError), (words, result.output)
         assert "no MLflow server" in str(result.exception), words

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import shutil
 import socket
+import sys
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 
 import mlflow
 import pytest
@@ -96,6 +99,7 @@ def test_a_learner_joins_logs_and_sees_the_run_in_a_table(room, as_anna, tmp_pat
     assert as_anna == room.state.address
     run_id = log_run("joined")
     assert store.runs("joined", columns=["auc"])["auc"].tolist() == [0.75]
+    assert store.ui_command() == f"python -m webbrowser {room.state.address}"
     assert mlflow.artifacts.load_text(f"runs:/{run_id}/notes/a.txt") == "kept"
     assert (tmp_path / ".course" / "joined.json").stat().st_mode & 0o777 == 0o600
     remote.leave(tmp_path)
@@ -232,6 +236,32 @@ def test_a_backup_restored_on_an_empty_folder_has_the_same_rows_and_files(room, 
         server_backup.restore(target, place / "restored")
 
 
+def benchmark(name: str) -> ModuleType:
+    """Import a script of benchmarks/."""
+    if name not in sys.modules:
+        spec = importlib.util.spec_from_file_location(name, Path(__file__).parents[1] / "benchmarks" / f"{name}.py")
+        sys.modules[name] = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(sys.modules[name])
+    return sys.modules[name]
+
+
+def test_nothing_that_several_writers_send_at_once_is_lost_or_mixed_up(room, monkeypatch):
+    writers = benchmark("writers")
+    who = {
+        "MLFLOW_TRACKING_USERNAME": "anna",
+        "MLFLOW_TRACKING_PASSWORD": room.passwords["anna"],
+        "MLFLOW_WORKSPACE": "anna",
+    }
+    for name, value in who.items():
+        monkeypatch.setenv(name, value)
+    with server.reachable(room.folder) as there:
+        place = writers.Place("server", room.state.address, there.uri, room.folder / "artifacts", who)
+        result = writers.measure(place, 3, 3)
+        assert (result.errors, result.missing) == ([], [])
+        there.postgres.run("psql", "-d", "mlflow", "-c", "delete from params where value = '2' and key = 'run'")
+        assert writers.count_back(place, "writers-3x3", 3, 3), "the count sees what is not there"
+
+
 @pytest.mark.parametrize("damage", ["changed", "missing", "unknown", "link", "outside", "no manifest"])
 def test_a_damaged_backup_is_not_restored(damage, tmp_path):
     good = tmp_path / "backup"
@@ -309,3 +339,21 @@ def age(database: Path, down: bool) -> str:
         command.downgrade(config, "-1")
     engine.dispose()
     return str(store._revision(database))
+
+
+def test_copied_runs_answer_as_the_runs_they_were_copied_from(course_home, monkeypatch):
+    many_runs = benchmark("many_runs")
+    monkeypatch.setattr(many_runs, "API_MADE", 20)
+    uri = store.connect()
+    many_runs.make_by_api(uri)
+    many_runs.copy_rows(course_home / "mlflow.db", 200)
+    client = mlflow.MlflowClient(uri)
+    experiment = client.get_experiment_by_name(many_runs.EXPERIMENT).experiment_id
+    runs = client.search_runs([experiment], max_results=1000)
+    parents = [r for r in runs if "mlflow.parentRunId" not in r.data.tags]
+    assert (len(runs), len(parents)) == (200, 20)
+    for parent in (parents[0], parents[-1]):
+        below = client.search_runs([experiment], f"tags.`mlflow.parentRunId` = '{parent.info.run_id}'")
+        assert len(below) == 9 and {len(r.data.metrics) for r in below} == {3}
+        assert all(r.info.run_id in r.info.artifact_uri for r in below)
+    assert store.runs(many_runs.EXPERIMENT, "params.model = 'forest'").shape[0] == 100
