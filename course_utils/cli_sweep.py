@@ -304,7 +304,8 @@ def _show_verdict(verdict: Verdict) -> None:
         typer.echo(f"not compared (time and memory, or --ignore): {', '.join(verdict.skipped)}")
     differ = sum(not row.same for row in verdict.rows)
     if verdict.same:
-        typer.echo(f"Same: {len(verdict.rows)} metrics, all equal.")
+        count = len(verdict.rows)
+        typer.echo(f"Same: {count} metrics, all equal." if count > 1 else "Same: the one metric is equal.")
         for reason in verdict.reasons:
             typer.echo(f"  although {reason}")
         return

@@ -80,5 +80,5 @@ def _check(client: Client, address: str) -> None:
         if wrong := differing(here, answer):
             raise CourseError(
                 f"The worker {worker} has {wrong}. Its results would not belong to yours. "
-                "Start all workers in the environment that requirements.lock describes."
+                f"Start it again, in the environment that requirements.lock describes: dask worker {address}"
             )

@@ -505,18 +505,17 @@ class Record:
         self.client.log_dict(sweep.parent, provenance.environment(), provenance.ENVIRONMENT)
         self.client.log_artifact(sweep.parent, str(sweep.folder / NOTEBOOK))
 
-    def finished(self) -> dict[str, str]:
-        """Return key → run id of the points whose runs are FINISHED; one that a kill left half-written goes."""
+    def earlier(self) -> dict[str, tuple[str, str]]:
+        """Return key → (run id, status) of the points' runs; one that a kill left half-written goes to the trash."""
         found = {}
-        for run in provenance.search(
-            self.client, f"tags.`mlflow.parentRunId` = '{self.sweep.parent}'", [self.experiment]
-        ):
+        below = f"tags.`mlflow.parentRunId` = '{self.sweep.parent}'"
+        for run in provenance.search(self.client, below, [self.experiment]):
             if POINT_TAG not in run.data.tags:
                 continue
-            if run.info.status == "FINISHED":
-                found[run.data.tags[POINT_TAG]] = run.info.run_id
-            elif run.info.status == "RUNNING":
+            if run.info.status == "RUNNING":
                 self.client.delete_run(run.info.run_id)
+            else:
+                found[run.data.tags[POINT_TAG]] = (run.info.run_id, run.info.status)
         return found
 
     def collect(self, result: Result) -> None:
@@ -575,11 +574,10 @@ class Record:
                     self.client.set_tag(run["run_id"], "mlflow.parentRunId", run_id)
         self.client.set_terminated(run_id, "FINISHED" if outcome.ok else "FAILED", now)
 
-    def forget(self, result: Result | None) -> None:
+    def forget(self, run_id: str) -> None:
         """Put the run of a point that failed before into the trash: its next attempt gets a new one."""
-        if result and result.run_id:
-            with contextlib.suppress(Exception):  # somebody has deleted it already
-                self.client.delete_run(result.run_id)
+        with contextlib.suppress(Exception):  # somebody has deleted it already
+            self.client.delete_run(run_id)
 
     def close(self, report: Report) -> None:
         """End the parent run."""
@@ -633,10 +631,11 @@ def run(
     before = journal(sweep.folder)
     record = Record(sweep, root)
     done: dict[str, Result] = {}
-    written = record.finished() if before or sweep.parent else {}
+    written = record.earlier()
     for key, result in before.items():
         if result.outcome.ok:
-            result.run_id = written.get(key, "")
+            run_id, status = written.get(key, ("", ""))
+            result.run_id = run_id if status == "FINISHED" else ""
             done[key] = result
     waiting = [p for p in sweep.points if p.key not in done]
     by_name = {p.name: p for p in waiting}
@@ -648,7 +647,8 @@ def run(
         point = next(p for p in waiting if p.key == result.key)
         if sweep.server:
             record.collect(result)
-        record.forget(before.get(result.key))
+        if result.key in written:
+            record.forget(written[result.key][0])
         append(sweep.folder, result)
         done[result.key] = result
         record.write(point, result)

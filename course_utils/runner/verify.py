@@ -163,7 +163,7 @@ def _find(client: Any, run_id: str, uri: str) -> Any:
         return client.get_run(run_id)
     except MlflowException as error:
         raise CannotVerify(
-            f"The store {uri} has no {run_id!r}: {str(error).splitlines()[0]} Copy the run id from the UI; the runs of a "
+            f"The store {uri} has no {run_id!r}: {str(error).splitlines()[0].rstrip('.')}. Copy the run id from the UI; the runs of a "
             "batch or a sweep are in its folder: course verify RUN_ID --home runs/…"
         ) from None
 

@@ -1,0 +1,365 @@
+"""`course sweep`: each point once, whatever happens to the runner or to a worker, and all of them below one parent."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from urllib.request import urlopen
+
+import nbformat
+import numpy as np
+import pytest
+from mlflow import MlflowClient
+
+from course_utils import cli_workflow, workflow
+from course_utils.errors import CourseError
+from course_utils.runner import provenance, sweep
+from course_utils.runner.execute import Outcome
+from course_utils.runner.serve import ui_server
+
+ROOT = Path(__file__).resolve().parents[1]
+COURSE = [sys.executable, "-m", "course_utils.cli"]
+DASK = str(Path(sys.executable).with_name("dask"))
+
+
+def notebook(path: Path, parameters: str, *cells: str) -> Path:
+    new = nbformat.v4
+    nb = new.new_notebook(cells=[new.new_code_cell(cell) for cell in cells])
+    if parameters:
+        nb.cells.insert(0, new.new_code_cell(parameters, metadata={"tags": ["parameters"]}))
+    nb.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    nbformat.write(nb, path)
+    return path
+
+
+def course(*words: object, environment: dict[str, str] | None = None, cwd: Path = ROOT) -> subprocess.CompletedProcess:
+    return subprocess.run(
+        [*COURSE, *map(str, words)],
+        capture_output=True,
+        text=True,
+        cwd=cwd,
+        timeout=400,
+        env={**os.environ, "COLUMNS": "160", **(environment or {})},
+    )
+
+
+def wait_for(what: str, condition: Callable[[], object], seconds: float = 240) -> object:
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if found := condition():
+            return found
+        time.sleep(0.05)
+    pytest.fail(f"{what}: not within {seconds} s")
+
+
+def points_in(uri: str) -> list:
+    client = MlflowClient(uri)
+    experiment = client.get_experiment_by_name(sweep.EXPERIMENT).experiment_id
+    return [r for r in provenance.search(client, "", [experiment]) if sweep.POINT_TAG in r.data.tags]
+
+
+# -------------------------------------------------------------------------------------------- what is asked for
+
+
+@pytest.fixture(scope="module")
+def nb(tmp_path_factory) -> nbformat.NotebookNode:
+    path = tmp_path_factory.mktemp("nb") / "n.ipynb"
+    return nbformat.read(notebook(path, "C = 1.0\nn_rows = 100\nkind = 'a'\nsizes = [1]\n"), as_version=4)
+
+
+@pytest.mark.parametrize(
+    ("grid", "fixed", "options", "words"),
+    [
+        (["n_row=1,2"], {}, {}, "Did you mean 'n_rows'?"),
+        (["n_rows=1,many"], {}, {}, "'many' is text; the default is 100"),
+        (["n_rows=1.5"], {}, {}, "float"),
+        ([], {}, {}, "Nothing varies"),
+        (["C="], {}, {}, "no value"),
+        (["C=1,,2"], {}, {}, "empty value"),
+        (["C"], {}, {}, "names no values"),
+        (["C=1", "C=2"], {}, {}, "twice"),
+        (["C=1,2"], {"C": "3"}, {}, "not both"),
+        (["C=1,2"], {"m": "3"}, {}, "no parameter 'm'"),
+        (["C=1,2"], {}, {"draw": 3}, "more points than the grid has: 2"),
+        ([f"n_rows={','.join(map(str, range(1001)))}"], {}, {}, "1,001 points"),
+        (["n; import os=1"], {}, {}, "not a Python name"),
+    ],
+)
+def test_bad_input_is_one_sentence_before_anything_runs(nb, grid, fixed, options, words):
+    with pytest.raises(CourseError) as caught:
+        sweep.plan(nb, "n.ipynb", sweep.parse_grid(grid), fixed, **options)
+    assert words in str(caught.value)
+
+
+def test_a_notebook_without_parameters_cannot_vary(tmp_path):
+    bare = nbformat.read(notebook(tmp_path / "bare.ipynb", "", "1"), as_version=4)
+    with pytest.raises(CourseError, match="no cell tagged 'parameters'"):
+        sweep.plan(bare, "bare.ipynb", {"C": ["1"]})
+
+
+def test_a_grid_gives_each_combination_once_in_the_types_of_the_notebook(nb, capsys):
+    grid = sweep.parse_grid(["C=1,1.0,10", "kind=a,'b, c'", "sizes=[1, 2],[3]"])
+    points = sweep.plan(nb, "n", grid, {"n_rows": "50"})
+    settings = [tuple(map(repr, p.parameters.values())) for p in points]
+    assert len(points) == len(set(settings)) == len({p.key for p in points}) == len({p.name for p in points}) == 8
+    assert points[0].parameters == {"C": 1.0, "kind": "a", "sizes": [1, 2], "n_rows": 50}
+    assert points[-1].parameters == {"C": 10.0, "kind": "b, c", "sizes": [3], "n_rows": 50}
+    assert "each point runs once" in capsys.readouterr().err
+    assert not any(set(p.name) & set("/\\ ,'") for p in points)
+
+
+def test_random_points_are_different_ones_and_the_same_for_a_seed(nb):
+    grid = {"n_rows": [str(i) for i in range(1, 100)], "C": [str(i) for i in range(1, 100)]}
+    draws = [[p.key for p in sweep.plan(nb, "n", grid, draw=30, seed=seed)] for seed in (1, 1, 2)]
+    assert draws[0] == draws[1] != draws[2]
+    assert len(set(draws[0])) == 30
+
+
+def test_the_key_of_a_point_stands_for_cells_and_parameters(nb):
+    code = provenance.notebook_hash(nb)
+    other = nbformat.from_dict({**nb, "cells": [*nb.cells, nbformat.v4.new_code_cell("1")]})
+    keys = {
+        sweep.point_key(code, {"C": 1.0}),
+        sweep.point_key(code, {"C": 1}),
+        sweep.point_key(provenance.notebook_hash(other), {"C": 1.0}),
+    }
+    assert len(keys) == 3
+    assert sweep.point_key(code, {"C": 1.0, "n": 1}) == sweep.point_key(code, {"n": 1, "C": 1.0})
+
+
+def test_a_line_of_the_journal_that_a_kill_cut_off_is_no_result(tmp_path):
+    for key in ("one", "two"):
+        sweep.append(tmp_path, sweep.Result(key, Outcome(key), printed={"score": float("inf")}))
+    path = tmp_path / sweep.JOURNAL
+    path.write_text(path.read_text()[:-20])
+    assert list(sweep.journal(tmp_path)) == ["one"]
+    sweep.append(tmp_path, sweep.Result("two", Outcome("two")))
+    assert list(sweep.journal(tmp_path)) == ["one", "two"]
+
+
+# ------------------------------------------------------------------------------------------------- on this machine
+
+LOGS = """import mlflow
+mlflow.set_experiment("mine")
+assert len(mlflow.search_runs()) == 0, "another point's runs are here"
+with mlflow.start_run(run_name="fit"):
+    mlflow.log_metric("loss", (C - 2) ** 2)
+if C == bad:
+    raise ValueError("this point fails")"""
+
+
+@pytest.fixture(scope="module")
+def swept(tmp_path_factory) -> tuple[Path, subprocess.CompletedProcess]:
+    folder = tmp_path_factory.mktemp("swept")
+    path = notebook(folder / "train.ipynb", "C = 1.0\nbad = 4.0", LOGS)
+    done = course("sweep", path, "--grid", "C=1,3,2,4", "--metric", "loss", "--minimize", "-o", folder / "out", "-j", 2)
+    return folder / "out", done
+
+
+def test_a_failing_point_has_its_row_and_the_others_are_ranked(swept):
+    out, done = swept
+    assert done.returncode == 1, done.stderr
+    assert "3 of 4 points whole" in done.stdout
+    assert "ValueError: this point fails" in done.stderr
+    rows = (out / sweep.TABLE).read_text().splitlines()
+    assert [row.split(",")[1] for row in rows] == ["C", "2.0", "1.0", "3.0", "4.0"]
+    assert "failed" in rows[-1]
+    assert f"best loss, 0: course run {out.parent / 'train.ipynb'} -p C 2.0" in done.stdout
+
+
+def test_all_points_are_child_runs_of_one_parent(swept):
+    out, _ = swept
+    uri = f"sqlite:///{out / 'mlflow.db'}"
+    runs = points_in(uri)
+    parents = {r.data.tags["mlflow.parentRunId"] for r in runs}
+    assert len(runs) == 4 and len(parents) == 1
+    assert sorted((r.data.params["C"], r.info.status) for r in runs) == [
+        ("1.0", "FINISHED"),
+        ("2.0", "FINISHED"),
+        ("3.0", "FINISHED"),
+        ("4.0", "FAILED"),
+    ]
+    assert {r.data.params["C"]: r.data.metrics["loss"] for r in runs if r.info.status == "FINISHED"} == {
+        "1.0": 1.0,
+        "2.0": 0.0,
+        "3.0": 1.0,
+    }
+    client = MlflowClient(uri)
+    parent = client.get_run(parents.pop())
+    assert parent.info.status == "FAILED" and parent.data.metrics["best_loss"] == 0
+    assert {sweep.PICTURE, sweep.TABLE} <= {a.path for a in client.list_artifacts(parent.info.run_id)}
+    kept = [a.path for run in runs for a in client.list_artifacts(run.info.run_id, provenance.EXECUTED)]
+    assert len(kept) == 4
+
+
+def test_the_figure_comes_with_its_words(swept):
+    out, done = swept
+    assert (out / sweep.PICTURE).read_bytes().startswith(b"\x89PNG")
+    words = (out / sweep.WORDS).read_text().strip()
+    assert "C 2 has the lowest loss" in words and words in done.stdout
+
+
+def test_resume_runs_what_failed_and_nothing_else(swept):
+    out, _ = swept
+    whole = {p: p.stat().st_mtime_ns for p in (out / "points").glob("*.ipynb")}
+    done = course("sweep", "--resume", "-o", out, "--metric", "los")
+    assert done.returncode == 1
+    assert "3 of 4 points are whole; 1 to run" in done.stderr
+    assert "no" in done.stderr and "Did you mean 'loss'?" in done.stderr
+    assert {p: p.stat().st_mtime_ns for p in (out / "points").glob("*.ipynb")} == whole
+    assert len(points_in(f"sqlite:///{out / 'mlflow.db'}")) == 4
+
+
+def test_a_folder_that_is_not_empty_is_refused(swept, tmp_path):
+    out, _ = swept
+    with pytest.raises(CourseError, match="is not empty.*--resume -o"):
+        sweep.start(out, out / sweep.NOTEBOOK, "n", [], [], 1, 1)
+    (tmp_path / "file").write_text("")
+    with pytest.raises(CourseError, match="is a file"):
+        sweep.start(tmp_path / "file", out / sweep.NOTEBOOK, "n", [], [], 1, 1)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+def test_a_stopped_sweep_goes_on_and_runs_no_point_twice(tmp_path, number):
+    log = tmp_path / "log.txt"
+    cell = "import os, time\nwith open(log, 'a') as f: f.write(f'{x}\\n')\n"
+    cell += "while x > 2 and not os.path.exists(go): time.sleep(0.05)"
+    path = notebook(
+        tmp_path / "slow.ipynb", f"x = 1\nlog = {str(log)!r}\ngo = {str(tmp_path / 'go')!r}", cell, "print({'x': x})"
+    )
+    out = tmp_path / "out"
+    command = [*COURSE, "sweep", path, "--grid", "x=1,2,3,4", "-o", out, "-j", "1", "--cold"]
+    # Of its own: Ctrl-C goes to the whole group.
+    process = subprocess.Popen(list(map(str, command)), cwd=ROOT, start_new_session=True, stderr=subprocess.DEVNULL)
+    wait_for("the third point begins", lambda: log.exists() and "3\n" in log.read_text())
+    os.killpg(process.pid, number) if number == signal.SIGINT else process.kill()
+    code = process.wait(60)
+    assert code == (130 if number == signal.SIGINT else -signal.SIGKILL)
+    (tmp_path / "go").touch()
+    done = course("sweep", "--resume", "-o", out)
+    assert done.returncode == 0, done.stderr
+    assert "2 of 4 points are whole; 2 to run" in done.stderr
+    assert log.read_text().split() == ["1", "2", "3", "3", "4"]
+    runs = points_in(f"sqlite:///{out / 'mlflow.db'}")
+    assert sorted((r.data.params["x"], r.info.status) for r in runs) == [(str(x), "FINISHED") for x in range(1, 5)]
+    client = MlflowClient(f"sqlite:///{out / 'mlflow.db'}")
+    assert client.get_run(runs[0].data.tags["mlflow.parentRunId"]).info.status == "FINISHED"
+
+
+# ----------------------------------------------------------------------------------------------------- on a cluster
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory) -> Iterator[tuple[str, list[subprocess.Popen]]]:
+    """A scheduler and two workers, in processes of their own, as on three machines."""
+    folder = tmp_path_factory.mktemp("cluster")
+    file = folder / "scheduler.json"
+    options = ["--host", "127.0.0.1", "--no-dashboard", "--scheduler-file", str(file)]
+    more = ["--nthreads", "1", "--no-nanny", "--local-directory", str(folder)]
+    with contextlib.ExitStack() as stack, (folder / "log.txt").open("w") as log:
+
+        def begin(*words: str) -> subprocess.Popen:
+            process = subprocess.Popen([DASK, *words, *options], stdout=log, stderr=log, cwd=folder)
+            stack.callback(process.wait)
+            stack.callback(process.kill)
+            return process
+
+        begin("scheduler", "--port", "0")
+        wait_for("the scheduler's address", lambda: file.exists() and file.read_text().strip())
+        yield json.loads(file.read_text())["address"], [begin("worker", *more) for _ in range(2)]
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory, store_template) -> Iterator[str]:
+    """A tracking server with a store of its own."""
+    folder = tmp_path_factory.mktemp("server")
+    (folder / "mlflow.db").write_bytes(store_template.read_bytes())
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command, environment = ui_server(f"sqlite:///{folder / 'mlflow.db'}", port)
+    with (folder / "log.txt").open("w") as log:
+        process = subprocess.Popen(command, env=environment, cwd=folder, stdout=log, stderr=log, start_new_session=True)
+
+    def answers() -> bool:
+        with contextlib.suppress(OSError), urlopen(f"http://127.0.0.1:{port}/health", timeout=5):
+            return True
+        return False
+
+    try:
+        wait_for("the tracking server", answers)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def test_the_fits_of_the_workflow_are_the_same_on_the_cluster(cluster):
+    config = workflow.WorkflowConfig(n_rows=240)
+    split = workflow.load(config)
+    pipeline = workflow.build_pipeline(split.X_train)
+    here = workflow.search(pipeline, split, config)
+    with cli_workflow._searching(cluster[0]) as searching, searching():
+        there = workflow.search(pipeline, split, config)
+    assert len(here.cv_results_["params"]) * here.n_splits_ == 80
+    assert here.best_params_ == there.best_params_
+    scores = [key for key in here.cv_results_ if "test_score" in key]
+    assert len(scores) == 8 and all(np.array_equal(here.cv_results_[k], there.cv_results_[k]) for k in scores)
+    assert np.array_equal(here.predict_proba(split.X_test), there.predict_proba(split.X_test))
+
+
+def test_a_worker_lost_in_the_middle_loses_no_point_and_repeats_none(cluster, server, tmp_path):
+    address, workers = cluster
+    log = tmp_path / "log.txt"
+    cells = (
+        "import mlflow, time\nwith open(log, 'a') as f: f.write(f'{x} {y}\\n')\nmlflow.set_experiment('shared')",
+        "with mlflow.start_run(run_name=f'{x} {y}'):\n    time.sleep(0.5)\n    mlflow.log_metric('score', 10 * x + y)",
+    )
+    path = notebook(tmp_path / "work.ipynb", f"x = 0\ny = 0\nlog = {str(log)!r}", *cells)
+    out = tmp_path / "out"
+    command = [*COURSE, "sweep", path, "--grid", "x=0,1,2,3", "--grid", "y=0,1,2", "-o", out, "--scheduler", address]
+    with (tmp_path / "stdout").open("w") as stdout:
+        process = subprocess.Popen(
+            list(map(str, command)),
+            cwd=ROOT,
+            env={**os.environ, "MLFLOW_TRACKING_URI": server},
+            stdout=stdout,
+            stderr=stdout,
+        )
+    wait_for("four points", lambda: process.poll() is not None or len(sweep.journal(out)) >= 4)
+    workers[0].kill()
+    assert process.wait(300) == 0, (tmp_path / "stdout").read_text()
+    text = (tmp_path / "stdout").read_text()
+    assert "12 of 12 points whole" in text and "best score, 32:" in text
+    runs = points_in(server)
+    assert sorted((r.data.params["x"], r.data.params["y"]) for r in runs) == [
+        (str(x), str(y)) for x in range(4) for y in range(3)
+    ]
+    assert {r.info.status for r in runs} == {"FINISHED"}
+    assert all(r.data.metrics["score"] == 10 * int(r.data.params["x"]) + int(r.data.params["y"]) for r in runs)
+    # What the notebooks logged themselves hangs below the points: one run each, none of an attempt that was cut off.
+    client = MlflowClient(server)
+    own = provenance.search(client, "", [client.get_experiment_by_name("shared").experiment_id])
+    assert sorted(r.data.tags["mlflow.parentRunId"] for r in own) == sorted(r.info.run_id for r in runs)
+    assert {r.info.status for r in own} == {"FINISHED"}
+    assert 12 <= len(log.read_text().splitlines()) <= 14  # a point or two began on the worker that was killed
+
+
+def test_a_scheduler_that_nobody_answers_at_is_one_message(tmp_path):
+    with socket.socket() as held:  # bound, not listening: nobody else can answer there
+        held.bind(("127.0.0.1", 0))
+        address = f"tcp://127.0.0.1:{held.getsockname()[1]}"
+        path = notebook(tmp_path / "n.ipynb", "x = 1", "x")
+        done = course("sweep", path, "--grid", "x=1,2", "--scheduler", address, "-o", tmp_path / "out")
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"Error: No Dask scheduler answers at '{address}'")
+    assert "Traceback" not in done.stderr and len(done.stderr.strip().splitlines()) == 1
+    assert not (tmp_path / "out").exists()
