@@ -147,27 +147,6 @@ def _parse_entry(entry: str, file_name: str) -> LockedPackage:
     )
 
 
-def locked_versions(lock_path: Path | str = LOCK) -> dict[str, str]:
-    """Return the versions that the lock pins for the running Python and system.
-
-    Parameters
-    ----------
-    lock_path : Path or str
-        The lock file.
-
-    Returns
-    -------
-    dict of str to str
-        Normalised package name to version; entries whose marker does not hold here are left out.
-
-    Raises
-    ------
-    CourseError
-        When the lock file cannot be read.
-    """
-    return {package.name: package.version for package in read_lock(lock_path) if package.for_this_platform}
-
-
 def compare_with_lock(lock_path: Path | str = LOCK) -> list[Mismatch]:
     """Compare the packages of the running Python with the lock.
 
@@ -188,7 +167,8 @@ def compare_with_lock(lock_path: Path | str = LOCK) -> list[Mismatch]:
     CourseError
         When the lock file cannot be read.
     """
-    found = ((name, locked, _installed_version(name)) for name, locked in locked_versions(lock_path).items())
+    here = [package for package in read_lock(lock_path) if package.for_this_platform]
+    found = ((package.name, package.version, _installed_version(package.name)) for package in here)
     return [Mismatch(name, locked, seen) for name, locked, seen in found if not _same_version(locked, seen)]
 
 
