@@ -12,7 +12,7 @@ COURSE := PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/course
 PIP := PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/python -m pip --no-input
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-newest run test build lab ui workflow site lint audit lock clean check-python
+.PHONY: help setup setup-newest run test build lab ui workflow site screenshots lint audit lock clean check-python
 
 help: ## show this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' Makefile
@@ -39,6 +39,9 @@ workflow: $(STAMP) ## run the eight-step workflow without Jupyter
 
 site: $(STAMP) ## build the web site into site/_build/html
 	@$(BIN)/python site/build.py $(ARGS)
+
+screenshots: $(STAMP) ## take the pictures of README and lecture 00 again (needs Chromium, and `make site` first)
+	@$(BIN)/python site/screenshots.py $(ARGS)
 
 lint: $(STAMP) ## check style and formatting of all Python files
 	@$(BIN)/ruff check .

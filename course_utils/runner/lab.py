@@ -190,8 +190,9 @@ def _elsewhere(uri: str) -> str:
     if uri.startswith(("http://", "https://")):
         shown = f'<a href="{shown}" target="_blank" rel="noopener">{shown}</a>'
     return (
-        f"The notebooks of this JupyterLab send their runs to {shown}, as <code>MLFLOW_TRACKING_URI</code> says, "
-        "so their UI is there. For the course's own store, start JupyterLab without that variable."
+        f"The notebooks of this JupyterLab send their runs to {shown}, so their UI is there. For the course's own store, "
+        "start JupyterLab without <code>MLFLOW_TRACKING_URI</code>; if you joined a class, "
+        "<code>course server leave</code> first."
     )
 
 

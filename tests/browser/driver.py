@@ -21,7 +21,7 @@ from playwright.sync_api import Browser, FrameLocator, Locator, Page, Playwright
 
 ROOT = Path(__file__).resolve().parents[2]
 #: Milliseconds that anything may take on a machine that does ten other things.
-PATIENCE = 180_000
+PATIENCE = 120_000
 
 
 def chromium() -> str | None:
