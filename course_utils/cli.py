@@ -310,16 +310,20 @@ def grade(
             ticker([], Outcome(row.submission, f"{row.points:g} of {row.of:g} ({row.status})", row.seconds))
 
         chosen = seed if seed is not None else (0 if store_only else 4242)
-        grades = grading.grade(
-            found,
-            output,
-            seed=chosen,
-            workers=_jobs(jobs),
-            limits=limits,
-            cell_timeout=cell_timeout,
-            fresh=fresh,
-            on_row=tell,
-        )
+        try:
+            grades = grading.grade(
+                found,
+                output,
+                seed=chosen,
+                workers=_jobs(jobs),
+                limits=limits,
+                cell_timeout=cell_timeout,
+                fresh=fresh,
+                on_row=tell,
+            )
+        except KeyboardInterrupt:
+            typer.echo("Stopped. Give the same command again to go on; what is graded is kept.", err=True)
+            raise typer.Exit(130) from None
     written = [output, *grading.write_mistakes(output, grades)]
     typer.echo(f"{len(grades)} submissions graded, data seed {chosen}: {', '.join(map(str, written))}")
 

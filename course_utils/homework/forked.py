@@ -12,7 +12,7 @@ imported; the question is whether it can be confined as well as a process that b
 Inside, the child forks once more: a warm-kernel server like that of `course run`, so the notebook's kernel starts warm too.
 Without bubblewrap, or outside Linux, each step is an ordinary process (`sandbox.run`).
 
-Run as ``python -I -m course_utils.homework.forked SOCKET NUMBERS``. Linux only.
+Run as ``python -I -m course_utils.homework.forked SOCKET SCRATCH NUMBERS``. Linux only.
 """
 
 from __future__ import annotations
@@ -89,6 +89,8 @@ class _Steps(warm_server.Server):
                 os.close(descriptor)
             _, status = os.waitpid(child, 0)
             code = os.waitstatus_to_exitcode(status) & 255
+        except ProcessLookupError:
+            pass  # the grader has closed the sandbox already: it was stopped
         except BaseException as error:
             print(f"grading: {type(error).__name__}: {error}", file=sys.stderr)
         finally:
@@ -160,10 +162,11 @@ class Forks:
 
 
 @contextlib.contextmanager
-def forks(numbers: Iterable[str]) -> Iterator[Forks | None]:
+def forks(numbers: Iterable[str], scratch: str) -> Iterator[Forks | None]:
     """Start the server of steps, with the checks of these homeworks loaded, and end it with the block.
 
-    Gives None where a warm process cannot be forked; steps are ordinary processes then.
+    Gives None where a warm process cannot be forked; steps are ordinary processes then. When the grader is killed, the
+    server ends what runs and removes the folder `scratch`.
     """
     if warm._why_not():
         yield None
@@ -173,7 +176,7 @@ def forks(numbers: Iterable[str]) -> Iterator[Forks | None]:
     # Nothing of the instructor's environment: a submission could read it in the memory it shares.
     keep = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
     server = subprocess.Popen(
-        [sys.executable, "-I", "-m", __name__, path, *sorted(set(numbers))],
+        [sys.executable, "-I", "-m", __name__, path, scratch, *sorted(set(numbers))],
         env={**keep, **warm.KERNEL_SETTINGS, "PYTHONDONTWRITEBYTECODE": "1"},
         cwd=folder,
         stdin=subprocess.DEVNULL,
@@ -193,7 +196,8 @@ def main() -> None:
     import gc
     import importlib
 
-    path, numbers = sys.argv[1], sys.argv[2:]
+    path, scratch, *numbers = sys.argv[1:]
+    warm_server._folders[:] = [os.path.dirname(path), scratch]
     parent = os.getppid()
     warm_server.prctl(warm_server.PR_SET_CHILD_SUBREAPER, 1)
     signal.signal(signal.SIGTERM, warm_server._end)

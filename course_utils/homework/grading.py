@@ -119,6 +119,8 @@ def find(folder: Path, homework: str | None, store_only: bool) -> list[Submissio
     CourseError
         When the folder is missing or empty, or a submission's homework is not told.
     """
+    if folder.is_file():
+        raise CourseError(f"{folder} is a file. Give the folder that holds it, and each submission in it gets a row.")
     if not folder.is_dir():
         raise CourseError(f"There is no folder {folder}. Give the folder that holds the submissions.")
     found = []
@@ -161,6 +163,7 @@ def _number(path: Path) -> str | None:
 class Means:
     """What the submissions of one call are graded with: the arguments of `grade`, and what runs the steps."""
 
+    scratch: str
     seed: int
     cell_timeout: int
     limits: sandbox.Limits
@@ -201,8 +204,7 @@ def grade_one(submission: Submission, means: Means) -> Grade:
 
 
 def _grade(submission: Submission, means: Means) -> tuple[str, list[dict] | None]:
-    home = Path(tempfile.mkdtemp(prefix=SCRATCH)).resolve()
-    copy = Path(tempfile.mkdtemp(prefix=SCRATCH)).resolve()
+    home, copy = (Path(tempfile.mkdtemp(dir=means.scratch)) for _ in range(2))
     try:
         status = "store only"
         if submission.notebook is not None:
@@ -282,6 +284,10 @@ def grade(
     """
     state = target.with_name(f"{target.name}.rows.jsonl")
     program = sandbox.bubblewrap()
+    if target.is_dir():
+        raise CourseError(
+            f"{target} is a folder; the grades are one file. Name it, for example -o {target / 'grades.csv'}."
+        )
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         if fresh:
@@ -289,7 +295,7 @@ def grade(
         known = _known(state)
         keep = state.open("a", encoding="utf8")
     except OSError as error:
-        raise CourseError(f"{target} cannot be written: {error}. Choose another file with -o.") from error
+        raise CourseError(f"{target} cannot be written ({error.strerror}). Choose another file with -o.") from error
     rows: dict[Submission, Grade] = {}
     todo = []
     for submission in submissions:
@@ -298,11 +304,16 @@ def grade(
             rows[submission] = known[key]
         else:
             todo.append((submission, key))
-    numbers = {submission.homework for submission, _ in todo}
     stop = threading.Event()
-    warm = forked.forks(numbers) if program and len(todo) > 1 else contextlib.nullcontext()
-    with keep, warm as forks, ThreadPoolExecutor(max(1, workers)) as crew:
-        means = Means(seed, cell_timeout, limits or sandbox.Limits(), program, forks, stop)
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(keep)
+        scratch = stack.enter_context(tempfile.TemporaryDirectory(prefix=SCRATCH, ignore_cleanup_errors=True))
+        scratch = os.path.realpath(scratch)
+        forks = None
+        if program and len(todo) > 1:  # for one submission, the libraries are loaded once either way
+            forks = stack.enter_context(forked.forks({s.homework for s, _ in todo}, scratch))
+        crew = stack.enter_context(ThreadPoolExecutor(max(1, workers)))
+        means = Means(scratch, seed, cell_timeout, limits or sandbox.Limits(), program, forks, stop)
         running = {crew.submit(grade_one, s, means): (s, key) for s, key in todo}
         try:
             for future in as_completed(running):

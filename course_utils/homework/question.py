@@ -133,7 +133,8 @@ def load_tasks(number: str) -> tuple[Task, ...]:
     except ModuleNotFoundError as error:
         if error.name != name:
             raise
-        raise CourseError(f"There is no homework {number!r}.") from None
+        last = max(path.stem[2:] for path in Path(__file__).with_name("checks").glob("hw*.py"))
+        raise CourseError(f"There is no homework {number!r}; they are numbered from '00' to '{last}'.") from None
 
 
 class Homework:

@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import psutil
 
@@ -179,6 +179,8 @@ def run(
     stop
         Ends the step early when it is set.
     """
+    if stop is not None and stop.is_set():
+        return Ended(None, b"", "stopped")
     (home / "tmp").mkdir(exist_ok=True)
     settings = environment(home, seed, loads_models=step[0] == "run")
     if template := os.environ.get("COURSE_STORE_TEMPLATE"):
@@ -202,15 +204,7 @@ def _run_new(
     """Do a step in a new process."""
     # The limits are set by the new process: code between fork and exec is not safe beside other threads.
     inner = [sys.executable, "-I", "-m", f"{__package__}.submission", *step, json.dumps(limits.of_each_process())]
-    process = subprocess.Popen(
-        [*(_walls(program, home) if program else []), *inner],
-        cwd=home,
-        env=settings,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
+    process = _start([*(_walls(program, home) if program else []), *inner], home, settings, stdin=subprocess.DEVNULL)
     try:
         return _follow(process.stdout.fileno(), process.poll, _Watch(process.pid, home, limits, stop))
     finally:
@@ -254,20 +248,24 @@ def _run_forked(
                 os.close(reader)
 
 
+def _start(words: list[str], home: Path, settings: dict[str, str], **more: Any) -> subprocess.Popen:
+    return subprocess.Popen(
+        words,
+        cwd=home,
+        env=settings,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+        **more,
+    )
+
+
 @contextlib.contextmanager
 def _opened(program: str, home: Path, settings: dict[str, str]) -> Iterator[tuple[subprocess.Popen, int]]:
     """Keep a sandbox open; give bubblewrap's process and the pid of the first process inside, whose end ends all others."""
     reader, writer = os.pipe()
-    keeper = subprocess.Popen(
-        [*_walls(program, home), "--info-fd", str(writer), "/bin/sh", "-c", "echo; exec cat"],
-        cwd=home,
-        env=settings,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-        pass_fds=[writer],
-    )
+    words = [*_walls(program, home), "--info-fd", str(writer), "/bin/sh", "-c", "echo; exec cat"]
+    keeper = _start(words, home, settings, stdin=subprocess.PIPE, pass_fds=[writer])
     try:
         os.close(writer)
         with open(reader, encoding="utf8") as info:
