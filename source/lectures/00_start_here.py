@@ -119,8 +119,8 @@ print("In a terminal, in the course folder:", store.ui_command(), "or, shorter:"
 # %% [markdown]
 # 1. In JupyterLab, click *MLflow UI* among the links at the top of a lecture, or the tile *MLflow* in a new launcher
 #    (the *+* beside the tabs). Elsewhere, run the command and open <http://127.0.0.1:5001>.
-# 2. At the top left, choose *Model training*: MLflow opens on *GenAI*, which shows no runs. Your browser remembers it.
-#    The × closes the *MLflow Assistant* on the right.
+# 2. At the top left, choose *Model training* if *GenAI* is chosen, which shows no runs. Your browser remembers it. If
+#    the *MLflow Assistant* opens on the right, its × closes it.
 # 3. Click *Experiments*, `first-steps`, then the run `hello`.
 # 4. Find `team` under the parameters and `lectures` under the metrics.
 #
