@@ -82,8 +82,7 @@ hw.check(1)
 # %% [markdown]
 # ## Task 2: preprocessing and threshold inside (3 points)
 #
-# The call centre's table, `messy`, writes the contracts in
-# another way, and Tom calls from a probability of **0.4** on.
+# The call centre's table, `messy`, writes the contracts in another way, and Tom calls from a probability of **0.4** on.
 #
 # 1. Write a file `caller.py` in `folder` with a pyfunc model. It cleans the contract names, then returns a table with
 #    the columns `probability` (of churn) and `call` (true from the threshold on). It takes the pipeline from its

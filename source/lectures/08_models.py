@@ -185,9 +185,9 @@ with lesson.expect_error(skops.io.exceptions.UntrustedTypesFoundException):
 # ## Round 3: preprocessing and threshold inside
 #
 # The call centre's table says `Month-To-Month`, the training data `month-to-month`, and `OneHotEncoder` silently
-# ignores what it does not know. Tom calls from a probability of 0.3 on, not 0.5. Both facts belong into the model: a
-# class with `predict`, in a file of its own (**models from code**). MLflow copies the file; passing an *object* instead
-# would be pickled, with a warning. Tom's old rule needs no library at all; it is a model too.
+# ignores what it does not know. Tom calls from a probability of 0.3 on, not 0.5. Both facts belong in the model: a
+# class with `predict`, in a file of its own (**models from code**). MLflow copies the file; an *object* would be
+# pickled instead, with a warning. Tom's old rule needs no library at all; it is a model too.
 
 # %%
 whom_to_call = """
@@ -250,8 +250,8 @@ for name, uri in models.items():
 # which library it serves.
 #
 # **Check before you ship.** `mlflow.models.predict` sends data through the model as a server would. Its default builds
-# a new environment from the requirements, which needs a network; `env_manager="local"` takes the present one. Then give
-# the bare folder to a Python that knows nothing of this notebook. The last cell **scores a batch**: a whole table in
+# a new environment from the requirements, which needs a network; `env_manager="local"` takes the present one. Then hand
+# the model's folder to a Python that knows nothing of this notebook. The last cell **scores a batch**: a whole table in
 # one call. On a Spark cluster the same model becomes a column function (not run here: Spark is not installed):
 #
 # ```python
@@ -284,8 +284,9 @@ to_call.round(3)
 # %% [markdown]
 # ## Look at the UI
 #
-# In the experiment `churn-models` open the tab *Models* (above the table, beside *Runs*). Click `whom_to_call`: the
-# signature stands in *Overview*, the folder in *Artifacts*. Open `MLmodel` there and find the threshold.
+# With *Model training* chosen at the top left, open the experiment `churn-models`, then *Models* in the menu on the
+# left. The model that was refused is there too, as *Failed*. Click `whom_to_call`: *Overview* names the run that made
+# it, *Artifacts* shows the folder. Open `MLmodel` there and find the threshold and the signature.
 #
 # ## Your turn
 #
@@ -327,8 +328,8 @@ with lesson.expect_error(mlflow.MlflowException, code="integer-column"):
     mlflow.models.validate_schema(X_test.head(1), integer_signature.inputs)
 
 # %% [markdown]
-# **`pickle-format`: the call from an older course.** It works, and MLflow's log complains twice: the model's name is no
-# longer `artifact_path`, and the format may run code. Repair: `name=`, skops and the list of types, as in round 1.
+# **`pickle-format`: the call from an older course.** It works, and MLflow's log complains twice: the argument
+# `artifact_path` is now `name`, and the format may run code. Repair: `name=`, skops and the list of types, as in round 1.
 
 # %%
 import contextlib
@@ -350,8 +351,8 @@ lesson.quiz("08")
 # %% [markdown]
 # ## Key points
 #
-# - A model is a folder: `MLmodel` names flavors and signature, beside it stand the weights, an example and the
-#   requirements. `log_model` with `name`, types and requirements takes a tenth of a second.
+# - A model is a folder: `MLmodel` names flavors and signature; beside it stand the weights, an example and the
+#   requirements. Give `log_model` name, types and requirements, and it has nothing to guess.
 # - Loading a pickle runs whatever its author wrote into it. `get_model_info` and `get_untrusted_types` show format and
 #   types before anything is loaded.
 # - A pyfunc model carries preprocessing and threshold, in a file of code. `mlflow.models.predict` and a fresh Python
