@@ -32,8 +32,8 @@ lesson.quiz("09", "recall")
 # governance officer, wants to see that on paper.
 #
 # A **registered model** is a name, such as `churn`, with numbered **versions**. Each version points at one logged
-# model. An **alias** is a movable name for one version. The service asks for `models:/churn@champion`; who moves the
-# alias, changes the model, and nobody edits the service.
+# model. An **alias** is a movable name for one version. The service asks for `models:/churn@champion`; whoever moves
+# the alias changes the model, and nobody edits the service.
 #
 # ```text
 # churn ── version 1 ──> logged model m-…  (tree)
@@ -208,8 +208,9 @@ trail.rename(columns=lambda name: name.removeprefix("tags."))
 # %% [markdown]
 # ## Look at the UI
 #
-# 1. Open *Models* (left), then `churn-09`: versions, tags and aliases in one table.
-# 2. Click **Version 2**: description, tags, and *Source run*, the way back to the training run.
+# 1. With *Model training* chosen at the top left, click **Model registry** (close the window that praises aliases), then
+#    `churn-09`: versions, tags and aliases in one table.
+# 2. Click **Version 2**: tags, schema, and *Source Run*, the way back to the training run.
 # 3. In the table, the pencil beside an alias moves it. Convenient, and past the gate: no record is made.
 # 4. Open the experiment `lecture-09-gate`, *Columns*, and tick `decision`, `by` and `why`: the trail.
 #
@@ -255,8 +256,8 @@ print("Same predictions:", (theirs.predict_proba(split.X_test) == ours.predict_p
 # ## Stages, as history
 #
 # Older courses have no aliases. They move a version between four **stages**: None, Staging, Production, Archived. The
-# call still works, and warns. The loop below it translates: several versions could share a stage, an alias means
-# exactly one, so the newest of each stage gets it.
+# call still works, and warns. The loop after it translates. Several versions could share a stage; an alias means exactly
+# one, so the newest of each stage gets it.
 
 # %%
 with lesson.expect_warning(FutureWarning):
@@ -293,10 +294,8 @@ for version in sorted(client.search_model_versions(f"name = '{NAME}'"), key=lamb
 # </details>
 
 # %%
-with mlflow.start_run(run_name="name-the-way-back"):
-    ...
+...
 
-# %%
 found = client.get_registered_model(NAME).aliases.get("previous")
 lesson.turn(str(found) == "1", "set_registered_model_alias takes the model's name, the alias and the version.")
 
