@@ -20,7 +20,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from course_utils import data, serving, store
+from course_utils import data, registry, serving, store
 from course_utils.homework import Homework
 
 store.connect()
@@ -35,8 +35,7 @@ print("Open the UI, from the course folder:", store.ui_command(), sep="\n")
 # %%
 client = mlflow.MlflowClient()
 mlflow.set_experiment("hw10-given")
-for old in client.search_registered_models("name = 'hw10-churn'"):
-    client.delete_registered_model(old.name)
+registry.fresh("hw10-churn")
 for C in (0.001, 1.0, 0.01):
     model = make_pipeline(StandardScaler(), LogisticRegression(C=C)).fit(split.X_train, split.y_train)
     with mlflow.start_run(run_name=f"C={C}"):
@@ -182,6 +181,6 @@ hw.check(4)
 hw.progress()
 
 # %% [markdown] tags=["solution"]
-# **Why it works.** All four tasks ask for `models:/hw10-churn@champion`, and none knows a run id. The bodies differ in
-# form only: the server makes the same table of each. The batch writes down the version, since the alias will move on;
-# the service refuses what a signature cannot know, a negative number of months.
+# **Why it works.** Whatever scores asks for `models:/hw10-churn@champion`, and nothing knows a run id. The three bodies of
+# task 1 differ in form only: the server makes the same table of each. The batch writes down the version, since the
+# alias will move on; the service refuses what a signature cannot know, a negative number of months.

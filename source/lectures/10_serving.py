@@ -33,6 +33,9 @@ lesson.quiz("10", "recall")
 # Neither may know a run id; both ask for the alias.
 #
 # ## Setup
+#
+# `register` below makes the models. `workflow.build_pipeline` is the recipe of lecture 02: gaps filled, numbers scaled,
+# words one-hot encoded, then a logistic regression. Tom wants a *probability*, so pyfunc is told to call `predict_proba`.
 
 # %% tags=["parameters"]
 seed = 0
@@ -48,13 +51,8 @@ import numpy as np
 import pandas as pd
 from fastapi import FastAPI
 from pydantic import BaseModel
-from sklearn.compose import make_column_transformer
-from sklearn.impute import SimpleImputer
-from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
-from course_utils import data, plots, serving, store
+from course_utils import data, plots, registry, serving, store, workflow
 
 # %%
 store.connect()
@@ -62,19 +60,15 @@ mlflow.set_experiment("churn-serving")
 folder = store.outputs("10_serving")
 print("Open the UI, from the course folder:", store.ui_command(), sep="\n")
 
-split = data.churn_split(2000, seed, missing=0.05)
-numbers, words = list(split.X_train.select_dtypes("number")), ["contract", "internet", "payment"]
-numeric = make_pipeline(SimpleImputer(strategy="median"), StandardScaler())
-prepare = make_column_transformer((numeric, numbers), (OneHotEncoder(handle_unknown="ignore"), words))
-
 # %%
+split = data.churn_split(2000, seed, missing=0.05)
 client = mlflow.MlflowClient()
-for old in client.search_registered_models("name = 'churn-10'"):
-    client.delete_registered_model(old.name)  # so that versions begin at 1 again
+registry.fresh("churn-10")  # versions begin at 1 each time this notebook runs
 
 
 def register(C):
-    model = make_pipeline(prepare, LogisticRegression(C=C)).fit(split.X_train, split.y_train)
+    """Fit a model and register it as the next version of churn-10."""
+    model = workflow.build_pipeline(split.X_train).set_params(model__C=C).fit(split.X_train, split.y_train)
     signature = mlflow.models.infer_signature(split.X_train, model.predict_proba(split.X_train))
     how = {"pyfunc_predict_fn": "predict_proba", "registered_model_name": "churn-10", "signature": signature}
     with mlflow.start_run(run_name=f"C={C}"):
@@ -148,7 +142,7 @@ def score(customer: Customer):
 
 # %% [markdown]
 # **Predict.** Three requests: a good one, one without `contract`, one with the contract `weekly`, which nobody offers.
-# Which status (200 is fine, 4xx is your fault, 5xx is mine) does each get?
+# Which status does each get? (200: answered. 4xx: the request is wrong. 5xx: the server failed.)
 
 # %%
 prediction = {"good": 0, "no contract": 0, "weekly": 0}  # your numbers
@@ -173,7 +167,7 @@ with serving.app_server(service) as address:
 #
 # ## Round 3: `mlflow models serve`
 #
-# By now the other server is up. It knows four addresses: `/ping` and `/health` (are you there?), `/version` (of MLflow)
+# By now the other server should be up; `wait` waits if it is not. It knows four addresses: `/ping` and `/health` (are you there?), `/version` (of MLflow)
 # and `/invocations`, which takes a table in four JSON forms, or as CSV.
 
 # %%
@@ -257,8 +251,9 @@ plots.show(plots.describe(fig, f"p50, p95 and p99 of one answer. {alt}."))
 #
 # ## Look at the UI
 #
-# Click *Models* (in the registry) and `churn-10`: version 1 carries the alias `champion`. Its page shows the schema
-# that the server enforces. Which server runs where, MLflow does not know.
+# With *Model training* chosen at the top left, click *Model registry*, then `churn-10`: version 1 carries the alias
+# `champion` (version 2, once you have run the pitfalls). Click the version and unfold *Inputs* under *Schema*: that is
+# what the server enforces. Which server runs where, MLflow does not know.
 #
 # ## On paper: Docker and the clouds
 #
@@ -330,7 +325,7 @@ loaded = mlflow.pyfunc.load_model("models:/churn-10@champion").predict(pd.DataFr
 print(f"[stale-version] the server says {served:.3f}, the champion {loaded:.3f}")
 
 # %%
-server.stop()
+server.stop()  # and when you forget it, the server ends with this notebook's kernel
 
 # %% [markdown]
 # ## Quiz
