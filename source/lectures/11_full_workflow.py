@@ -71,11 +71,13 @@ print("Open the UI, from the course folder:", store.ui_command(), sep="\n")
 # %% [markdown]
 # ## Step 1: data and split
 #
+# In the synthetic table, one value in twenty is missing and one label in twenty is drawn at random, on purpose.
 # `workflow.load` refuses what cannot work (a target with one class, an empty column, too few rows for the folds) and
-# keeps 20 % of the rows for the test. Both parts are logged with a digest of **all** rows.
+# keeps 20 % of the rows for the test, **stratified**: both parts have the same share of class 1. Both are logged with
+# a digest of **all** rows.
 #
-# The run that opens here is the **parent**. Leaving the `with` block ends it. Later steps add to it by its id: most
-# logging functions take `run_id=…`. `keep` shows a figure, saves it, and logs the file.
+# The run that opens here is the **parent**. Later steps add to it by its id: most logging functions take `run_id=…`.
+# `keep` shows a figure, saves it, and logs the file.
 
 # %%
 config = workflow.WorkflowConfig(data, target, model, polynomial, scoring, n_rows, folds, seed=seed)
@@ -139,7 +141,7 @@ table.pivot_table(index=first, columns=others, values="cv_score").round(3)
 
 # %% [markdown]
 # You should see two columns that agree: ROC-AUC looks at the *order* of the rows only, and weights hardly change it.
-# They do change the probabilities themselves, and those are the subject of step 4.
+# They do change the probabilities: see step 4.
 #
 # ## Step 4: calibration (round 2)
 #
@@ -166,13 +168,14 @@ for name, probability in unseen.items():
 keep(plots.calibration_comparison(y, unseen), "calibration.png")
 
 # %% [markdown]
-# You should see three curves near the diagonal and Brier scores that differ in the fourth digit. For a forest, or
-# with class weights on rare classes, the gain is large. We keep `sigmoid`.
+# You should see three curves near the diagonal and nearly equal Brier scores. For a forest, or with class weights on
+# rare classes, the gain is large. We keep `sigmoid`: two parameters hardly overfit.
 #
 # ## Step 5: test
 #
 # The threshold is a setting like any other, so it is chosen on out-of-fold rows too. Only then comes the first look
-# at the test set.
+# at the test set. In the second panel, the area under the curve (*average precision*) is the **PR-AUC**; the dashed
+# line is the **prevalence**, the share of class 1, which is the precision of guessing.
 
 # %%
 final = sigmoid.fit(X, y)
@@ -204,7 +207,7 @@ workflow.reading_table(workflow.Curve("rows", sizes, train, valid))
 #
 # ## Step 7: validation curve
 #
-# The search tried eight values of `C`. A finer curve shows whether its choice stands on a plateau or on a cliff.
+# A finer curve over `C` shows whether the search's choice stands on a plateau or on a cliff.
 
 # %%
 key, values = workflow.varied(model)
@@ -228,12 +231,11 @@ keep(plots.runtime_comparison(runtime), "runtime_comparison.png")
 
 # %% [markdown]
 # You should see a forest that orders the rows much better and takes longer for it. That is the other half of the
-# learning curve's advice: the linear model was too stiff. `polynomial = True` is the cheap way out; try it.
+# learning curve's advice: the linear model was too stiff. `polynomial = True` is the cheap way out.
 #
 # ## Register, load, query
 #
-# A model that counts gets a name in the registry. The proof that nothing was lost: loaded by run and by registry, it
-# predicts the same.
+# The final model gets a name in the registry. Loaded by run and by registry, it predicts the same.
 
 # %%
 with mlflow.start_run(run_id=run_id):
@@ -253,10 +255,11 @@ print(f"Best child: {winner.info.run_name}, mean {workflow.SCORINGS[scoring]} {w
 # %% [markdown]
 # ## Look at the UI
 #
-# 1. Open the experiment `11-full-workflow`. The parent has a small **+**: click it, and its children unfold.
-# 2. Tick all children, **Compare**, *Parallel coordinates*: put `C` and `cv_score` on the axes.
-# 3. Open the parent, then **Artifacts**: three pictures and two tables.
-# 4. **Model registry**: the name, its versions, and from each version the way back to the run.
+# 1. With *Model training* chosen at the top left, open `11-full-workflow`. The parent has a small **+**: click it, and
+#    its children unfold.
+# 2. Tick the parent: its children are ticked, too. **Compare** draws a parallel-coordinates plot.
+# 3. Open the parent, then **Artifacts**: the pictures and tables of all steps.
+# 4. **Model registry**: name, versions, and the way back to the run.
 #
 # ## The same, on other data
 #
