@@ -130,8 +130,8 @@ logged[["tenure_months", "monthly_charges", "contract", "probability"]].head(3).
 #
 # ## Round 2: drift of the inputs
 #
-# The **population stability index** (PSI) cuts a feature into ten bins of equal size in spring, and asks how the
-# shares moved: `sum((now - then) * ln(now / then))`. By a rule of thumb, below 0.1 is stable, above 0.25 has shifted.
+# The **population stability index** (PSI) cuts a feature into ten bins that hold equal numbers of spring's rows, and
+# asks how the shares moved: `sum((now - then) * ln(now / then))`. By a rule of thumb, below 0.1 is stable, above 0.25 has shifted.
 # Once by hand:
 
 # %%
@@ -145,7 +145,7 @@ print(f"by hand {((q - p) * np.log(q / p)).sum():.4f}, by the helper {monitoring
 # Two tests stand beside it. **KS** is the largest gap between two cumulative distributions, for numbers. **Chi-square**
 # compares counts of categories; Cramér's V brings it to 0 … 1.
 #
-# **Predict.** Prices rise by 14 euro in the North, and fiber spreads. Which of the nine features will drift?
+# **Predict.** Prices rise in the North, and fiber spreads. Which of the nine features will drift?
 
 # %%
 prediction = []  # names of features
@@ -238,7 +238,7 @@ pd.DataFrame(alerts).T.astype("Int64")
 # Retrain for the South: on weeks since the change whose labels are known. A third of these rows stays aside, for the
 # gate.
 #
-# **Predict.** Spring's model was trained on three times as many rows. Will the gate let it through?
+# **Predict.** Spring's model was trained on far more rows. Will the gate let the new one through?
 
 # %%
 prediction = "?"  # promoted or refused
@@ -246,6 +246,7 @@ prediction = "?"  # promoted or refused
 # %%
 new_world = streams["south"].query("@drift_week <= week <= @known")
 recent, held_out = train_test_split(new_world, test_size=1 / 3, stratify=new_world["churned"], random_state=seed)
+print(f"trained on {len(spring.X_train)} rows of spring, now on {len(recent)} of the new world")
 uri = train(recent[features], recent["churned"], "south-retrained")
 new = mlflow.register_model(uri, "churn-12-south")
 
@@ -267,24 +268,23 @@ served = pd.DataFrame([score("south", week) for week in range(1, 13)]).rename(co
 served["without retraining"] = [
     registry.held_out_auc(spring_uri, rows[features], rows["churned"]) for _, rows in streams["south"].groupby("week")
 ]
-title = (
-    f"From week {today + 1} on, the new champion brings the South back to {served['as served'].iloc[today:].mean():.2f}"
-)
+after = served["as served"].iloc[today:].mean()
+title = f"From week {today + 1} on, the new champion brings the South back to {after:.2f}"
 plots.show(plots.runs_line(served, "week", ["as served", "without retraining"], title=title, ylabel="ROC-AUC"))
 
 # %% [markdown]
 # ## Look at the UI
 #
-# 1. Open the experiment `lecture-12-monitoring`: one run a week and region. Filter by `params.region = 'south'`.
-# 2. Click the column headers `roc_auc` and `psi_monthly_charges`: the scores of the changed weeks are at the bottom,
-#    the PSI values are all small.
+# 1. With *Model training* chosen at the top left, open the experiment `lecture-12-monitoring`: one run a week and
+#    region. Type `params.region = 'south'` into the search box and press Enter.
+# 2. Open *Columns*, tick `roc_auc` and `psi_monthly_charges`, then click each of the new headers to sort: the lowest
+#    scores are those of the changed weeks, the PSI values are all small.
 # 3. Open one run, *Artifacts*: `predictions.parquet`, inputs and probabilities, to download.
 #
 # ## Your turn
 #
 # Does the North's price drift only mean that there are more fiber customers, who pay more? Replace the three dots by
-# **one line** that sets `value` to the PSI of `monthly_charges` between spring's fiber customers, `a`, and the
-# North's, `b`.
+# the PSI of `monthly_charges` between spring's fiber customers, `a`, and the North's, `b`.
 #
 # <details><summary>One solution</summary>
 #
@@ -293,14 +293,12 @@ plots.show(plots.runs_line(served, "week", ["as served", "without retraining"], 
 # </details>
 
 # %%
-value = 0.0
 a = spring.X_train.query("internet == 'fiber'")["monthly_charges"]
 b = streams["north"].query("internet == 'fiber' and week >= @drift_week")["monthly_charges"]
-if len(b) > 0:
-    ...
+value = ...
 
 # %%
-lesson.turn(value > 0.25, "monitoring.psi takes the reference first, then the rows of now.")
+lesson.turn(value is not ... and value > 0.25, "monitoring.psi takes the reference first, then the rows of now.")
 
 # %% [markdown]
 # ## Pitfalls
