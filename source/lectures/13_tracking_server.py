@@ -29,7 +29,7 @@ lesson.quiz("13", "recall")
 # ## The problem
 #
 # Mira's runs are in a SQLite file on her laptop. Jonas wants to see them, Aisha loads the model from there, and on
-# Friday the laptop travels. A file has one writer, one disk and no users.
+# Friday the laptop travels. A SQLite file takes one writer at a time, lies on one disk and knows no users.
 #
 # ## Setup
 #
@@ -73,8 +73,8 @@ print("Open the UI, from the course folder:", store.ui_command(), sep="\n")
 #
 # MLflow has a tool for old run *folders* (`mlflow migrate-filestore`) and one that makes or renews a *schema*
 # (`mlflow db upgrade`), but none that moves rows from SQLite to PostgreSQL. So copy them: one MLflow version on both
-# sides, schema first, then every table. `command` runs `mlflow …` in this process, which saves the five seconds that a
-# terminal needs to start it.
+# sides, schema first, then every table. `command` runs `mlflow …` in this process, which is faster than starting it in a
+# terminal.
 
 # %%
 from click.testing import CliRunner
@@ -87,7 +87,7 @@ def command(*words):
 
 uri = postgres.create("mlflow")
 command("db", "upgrade", uri)
-print(len(team.count_rows(uri)), "empty tables in PostgreSQL,", len(team.count_rows(laptop)), "tables on the laptop")
+print(len(team.count_rows(uri)), "tables in PostgreSQL,", len(team.count_rows(laptop)), "on the laptop")
 
 # %% [markdown]
 # **Predict.** A row of `metrics` names a row of `runs`, which names one of `experiments`. PostgreSQL refuses a row
@@ -130,7 +130,7 @@ print("rows:", {name: int(after[name]) for name in ("experiments", "runs", "metr
 # ```bash
 # export MLFLOW_BACKEND_STORE_URI=postgresql+psycopg2://mlflow:…@db.nordtel.example/mlflow
 # export MLFLOW_FLASK_SERVER_SECRET_KEY=… MLFLOW_AUTH_ADMIN_PASSWORD=…   # 12 characters or more
-# export MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false                        # 10 processes less
+# export MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false                        # 10 processes fewer
 # mlflow server --app-name basic-auth --artifacts-destination ./artifacts --workers 1 \
 #     --host 127.0.0.1 --port 5001 --allowed-hosts "127.0.0.1:*,mlflow.nordtel.example"
 # ```
@@ -257,8 +257,9 @@ plots.show(fig)
 #
 # ## Look at the UI
 #
-# While this notebook is open, click the address printed above. The browser asks for a name: sign in as `tom`, with the
-# password from the cell. Open `churn`, tick a run, press *Delete*: the page reports that permission is denied.
+# The server runs until the last cell of the pitfalls, `room.close()`; after *Run All*, run the cells above once more.
+# Click the address printed above. The browser asks for a name: sign in as `tom`, with the password from the cell. With
+# *Model training* chosen, open `churn`, tick a run, press *Delete*, then *Delete selected*: "Permission denied".
 #
 # ## Who may knock
 #
