@@ -34,7 +34,7 @@ lesson.quiz("14", "recall")
 #
 # ## Setup
 #
-# Everything runs offline and gives the same result every time: the two "models" are *stubs*, small programs that stand
+# Everything runs offline and gives the same every time: the two "models" are *stubs*, small programs that stand
 # in for a language model. Round 2 shows where a real one goes.
 
 # %% tags=["parameters"]
@@ -115,7 +115,7 @@ with lesson.expect_warning(FutureWarning):
 # reads two sentences only. You need not study it: a real model is a black box, too.
 #
 # A **trace** records one request; each step in it is a **span** with inputs, outputs, start and end. Two ways to make a
-# span: the decorator `@mlflow.trace`, or a `with mlflow.start_span(…)` block that you fill yourself.
+# span: the decorator `@mlflow.trace`, or a `with mlflow.start_span(…)` block that you fill.
 #
 # `call_model` is **the one function** to change for a real language model. We note its tokens (here: words) under the
 # key that MLflow adds up.
@@ -123,6 +123,8 @@ with lesson.expect_warning(FutureWarning):
 # <details><summary>The same function with a real model (needs a key and a network)</summary>
 #
 # ```python
+# import openai
+#
 # mlflow.openai.autolog()  # makes the span, with tokens
 #
 # def call_model(model, prompt):
@@ -192,8 +194,9 @@ print("prompt:", trace.info.tags["mlflow.linkedPrompts"])
 
 # %% [markdown]
 # You should see three spans: the chain, and inside it the search and the model. If there is one, the functions inside
-# lost theirs. The answer is wrong, and the spans say where: the *search* brought the page `internet` (it shares "when"
-# with the question), so the *model* never had a chance. The trace knows its prompt version, too.
+# lost theirs. The answer is wrong, and the spans say where: the *search* brought the page `internet`. It shares one word
+# with the question ("when"), as `support` does ("support"), and of equals `max` takes the first. So the *model* never had
+# a chance. The trace knows its prompt version, too.
 #
 # Tom is not happy. His **feedback** is kept on the trace, with his name. What the answer should have held is an
 # **expectation**.
@@ -210,9 +213,9 @@ print(*(f"{note.source.source_id}: {note.name} = {note.value}" for note in disli
 #
 # Open the UI with *GenAI* chosen at the top left, and the experiment `care-assistant`. In the menu on the left:
 #
-# 1. **Traces**: click the request. The tree on the left is the spans; click each for inputs and outputs. Tom's
-#    judgement stands at the right, under *Assessments*.
-# 2. **Prompts**: click `14-care`, then *Compare*: the diff of the two versions.
+# 1. **Traces**: click the request (the oldest one). The tree on the left is the spans; click each for inputs and outputs.
+#    Tom's judgement stands at the right, under *Assessments*.
+# 2. **Prompts**: click `14-care`, *Compare*, then *Text*: the diff of the two versions.
 # 3. After Round 3, **Evaluation runs**: one line a candidate; click one to see its score on each question.
 #
 # ## Round 3: candidates on one table
