@@ -62,7 +62,7 @@ from course_utils.runner.kernels import SocketKernelManager
 
 # %%
 store.connect()
-experiment = mlflow.set_experiment("churn-batch")
+mlflow.set_experiment("churn-batch")
 folder = store.outputs("15_batch_and_scale")
 print("Open the UI, from the course folder:", store.ui_command(), sep="\n")
 
@@ -171,7 +171,7 @@ print("same data:", old["data"] == new["data"], "| same scikit-learn:", old["skl
 print("same score, every bit:", old["cv_auc"] == new["cv_auc"])
 
 # %% [markdown]
-# You should see two times True. `==` on a floating-point number is right here, for once: the same operations in the
+# You should see True three times. `==` on a floating-point number is right here, for once: the same operations in the
 # same order give the same bits. If not, look at the four in turn; another CPU or library version changes the order of
 # a sum.
 #
@@ -223,9 +223,8 @@ print(stored.info.status, stored.data.params, {k: round(v, 3) for k, v in stored
 # is the only change*: `Client("tcp://scheduler.nordtel.example:8786")` instead of `Client(cluster)`. scikit-learn
 # reaches it through joblib.
 #
-# The second cell starts the cluster, without dashboard, reachable from this machine only; fits the search on it; and
-# sends a **sweep** of notebooks to the same workers. Only this notebook writes to the store, so no two processes meet
-# there.
+# The second cell starts the cluster, reachable from this machine only; fits the search on it; and sends a **sweep** of
+# notebooks to the same workers. Only this notebook writes to the store, so no two processes meet there.
 #
 # **Predict.** The same grid search, once here and once on two worker processes: is the best score the same, and which
 # is faster?
@@ -248,8 +247,9 @@ print(f"here: best {here:.3f} in {seconds_here:.2f} s")
 
 # %%
 sweep = [0.01, 0.03, 0.1]
-local = {"n_workers": 2, "threads_per_worker": 1, "host": "127.0.0.1", "scheduler_port": 0, "dashboard_address": None}
-with LocalCluster(local_directory=str(folder / "dask"), **local) as cluster, Client(cluster) as client:
+local = {"n_workers": 2, "threads_per_worker": 1, "host": "127.0.0.1", "scheduler_port": 0}  # 0: any free port
+local |= {"dashboard_address": "127.0.0.1:0", "local_directory": str(folder / "dask"), "silence_logs": "ERROR"}
+with LocalCluster(**local) as cluster, Client(cluster) as client:
     with joblib.parallel_config(backend="dask"):
         there, seconds_there = fit_search()
     tasks = [
@@ -282,25 +282,26 @@ plots.show(fig)
 # %% [markdown]
 # ## Look at the UI
 #
-# Open `churn-batch`, sort by `cv_auc`, click the best run, then *Artifacts → executed*: the notebook that made it. In
-# `churn-project`, the run's *source* is the project, and the tags `mlflow.project.*` say how it was started.
+# With *Model training* chosen at the top left, open `churn-batch`. In *Sort*, choose `cv_auc`. Click the best run, then
+# *Artifacts*, then the folder `executed`: the notebook that made it. In `churn-project`, the run's tags say how it was
+# started.
 #
 # ## When it must run every Monday: orchestrators, on paper
 #
 # An orchestrator starts batches by the clock, retries, and says who waits for whom. MLflow remembers what came out.
 #
-# **Airflow** (one file in `dags/`):
+# **Airflow 3** with its papermill provider (one file in `dags/`; `0 6 * * 1` is Monday at six):
 #
 # ```python
 # import pendulum
 # from airflow.providers.papermill.operators.papermill import PapermillOperator
-# from airflow.sdk import DAG  # Airflow 2: from airflow import DAG
+# from airflow.sdk import DAG  # in Airflow 2: from airflow import DAG
 #
 # with DAG("churn", schedule="0 6 * * 1", start_date=pendulum.datetime(2026, 1, 1), catchup=False):
 #     PapermillOperator(task_id="train", input_nb="train.ipynb", output_nb="out-{{ ds }}.ipynb", parameters={"C": 0.1})
 # ```
 #
-# **Prefect** (one Python program that stays up):
+# **Prefect 3** (one Python program that stays up):
 #
 # ```python
 # import papermill
@@ -319,7 +320,7 @@ plots.show(fig)
 #     churn.serve(name="weekly", cron="0 6 * * 1")
 # ```
 #
-# **Kubeflow Pipelines** (each step a container on Kubernetes):
+# **Kubeflow Pipelines 2** (each step a container on Kubernetes, with the notebook in its image):
 #
 # ```python
 # from kfp import compiler, dsl
@@ -409,7 +410,7 @@ lesson.quiz("15")
 # %% [markdown]
 # ## Key points
 #
-# - papermill runs a notebook with other values; the executed copy belongs into the run as an artifact, and its last
+# - papermill runs a notebook with other values; the executed copy belongs in the run as an artifact, and its last
 #   output is the result.
 # - Same code, data, environment and seed give the same bits. Proof is `==`, from the run id alone.
 # - An `MLproject` file says what to run and with which parameters; `mlflow run` makes it a run anywhere.
