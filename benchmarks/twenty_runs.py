@@ -20,16 +20,14 @@ import time
 from pathlib import Path
 
 import psutil
-from jupyter_core.paths import jupyter_runtime_dir
 
 ROOT = Path(__file__).resolve().parents[1]
-#: Shared places where a run must leave nothing.
-SHARED = (Path("/dev/shm"), Path(jupyter_runtime_dir()))
+MEMORY = Path("/dev/shm")
 
 
 def shared() -> set[str]:
-    """Return the files in shared memory and in Jupyter's runtime folder."""
-    return {str(path) for folder in SHARED if folder.is_dir() for path in folder.iterdir()}
+    """Return the files in shared memory; those of other programs on the machine too."""
+    return {str(path) for path in MEMORY.iterdir()} if MEMORY.is_dir() else set()
 
 
 def processes(folder: Path) -> list[str]:
@@ -56,7 +54,7 @@ def once(words: list[str]) -> dict:
     folder = Path(tempfile.mkdtemp(prefix="mlflow-course-"))
     (folder / "tmp").mkdir()
     before = shared()
-    environment = {**os.environ, "TMPDIR": str(folder / "tmp")}
+    environment = {**os.environ, "TMPDIR": str(folder / "tmp"), "JUPYTER_RUNTIME_DIR": str(folder / "runtime")}
     environment.pop("MLFLOW_TRACKING_URI", None)
     command = [sys.executable, "-m", "course_utils.cli", "run", *words, "-o", str(folder / "out"), "--json"]
     start = time.perf_counter()
@@ -73,7 +71,8 @@ def once(words: list[str]) -> dict:
         "processes": processes(folder),
         "sockets": sockets(folder),
         "temporary files": [str(path) for path in (folder / "tmp").rglob("*")],
-        "shared memory, runtime": sorted(shared() - before),
+        "kernel files": [str(path) for path in (folder / "runtime").rglob("*")],
+        "shared memory": sorted(shared() - before),
         "messages": done.stderr.strip().splitlines(),
     }
     shutil.rmtree(folder, ignore_errors=True)
