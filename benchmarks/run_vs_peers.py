@@ -232,6 +232,7 @@ def kernel(rounds: int) -> str:
         "| kernel | first output s | with MLflow and the course's libraries s | PSS MB | own MB |",
         "|---|---|---|---|---|",
     ]
+    note = ""
     for way in ("warm", "cold"):
         command = [PYTHON, "-c", KERNEL, str(ROOT), way, str(max(3, rounds))]
         done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
