@@ -154,6 +154,6 @@ hw.progress()
 # %% [markdown] tags=["solution"]
 # **Why it works.** The coefficients stand for *scaled* columns, because the scaler comes first: they can be compared
 # with each other. The imputer is a step, so each fold fills its gaps with means of its own training rows. A higher
-# degree always fits the training rows better; between the folds the three degrees differ by about a point, less than
-# two draws of patients do. Only the folds show that: on the training rows degree 3 looks like a clear win. A proof
+# degree always fits the training rows better. Only the folds show whether that helps with new patients; on the
+# training rows degree 3 looks like a clear win. A proof
 # compares what a model *does*; two files may differ in every byte and still predict the same.
