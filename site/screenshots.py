@@ -47,8 +47,6 @@ def lab_pictures(browser: Browser, folder: Path) -> None:
         front.open(lab.page(LECTURE, "pictures"))
         front.wait_for_kernel()
         front.run_all()
-        page.locator("#table-of-contents").get_by_text("Round 2").first.click()
-        front.code_cell("newest = table").scroll_into_view_if_needed()
         front.notebook.locator(".jp-RenderedImage img").scroll_into_view_if_needed()
         keep(page, "lab_lecture")
 

@@ -73,11 +73,11 @@ class Tile:
 
 
 @pytest.fixture
-def tile(course_home: Path) -> Iterator[Callable[..., Tile]]:
+def tile(tmp_path: Path, store_template: Path) -> Iterator[Callable[..., Tile]]:
     started: list[Tile] = []
 
     def start(**settings: str) -> Tile:
-        started.append(Tile(**settings))
+        started.append(Tile(COURSE_HOME=str(tmp_path), COURSE_STORE_TEMPLATE=str(store_template), **settings))
         return started[-1]
 
     yield start
@@ -102,8 +102,8 @@ def test_a_store_on_a_server_is_named_without_its_password(tile):
     assert 'href="http://tracking.example.org:5000"' in page and "secret" not in page
 
 
-def test_a_file_that_is_no_store_is_named_instead_of_a_blank_page(tile, course_home):
-    (course_home / "mlflow.db").write_text("not a database")
+def test_a_file_that_is_no_store_is_named_instead_of_a_blank_page(tile, tmp_path):
+    (tmp_path / "mlflow.db").write_text("not a database")
     one = tile()
     until(lambda: "cannot start" in one.get(), "the page")
     assert "is not a SQLite database" in one.get()

@@ -126,6 +126,8 @@ print("In a terminal, in the course folder:", store.ui_command(), "or, shorter:"
 #
 # If `first-steps` is not in the list, the UI looks at another store: use the exact command above.
 #
+# ![The MLflow UI in a tab of JupyterLab: the runs of one experiment, a row each](../site/_static/lab_mlflow.png)
+#
 # ## Round 3: runs that you can compare
 #
 # One run is a note. Several are an experiment. A decision tree predicts who leaves; its `max_depth` says how many
