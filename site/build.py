@@ -67,6 +67,7 @@ def build(folder: Path) -> int:
             app.connect("source-read", lambda *_: bar.advance(reading))
             app.connect("html-page-context", lambda *_: bar.advance(writing))
             app.build()
+            stage.remove_stale(folder / "html", app.env.found_docs)
         except SphinxError as error:
             print(f"The site cannot be built. {error.category}: {error}", file=sys.stderr)
             return 2

@@ -32,14 +32,10 @@ def derived(root: Path) -> dict[str, str]:
     }
 
 
-_PICTURE = re.compile(r"!\[[^]]*\]\(site/_static/[^)]*\)")
-
-
 def quote_readme(text: str, root: Path) -> str:
-    """Fill a page with what the README says already: its pictures, and sections of it by their heading.
+    """Fill a page with sections of the README, each where ``<!-- readme section: its heading -->`` stands.
 
-    ``<!-- readme pictures -->`` and ``<!-- readme section: … -->`` mark the places. A link to a file that is no page of
-    the site becomes the file's name.
+    A link to a file that is no page of the site becomes the file's name.
 
     Raises
     ------
@@ -57,7 +53,6 @@ def quote_readme(text: str, root: Path) -> str:
             )
         return re.sub(r"(?<!!)\[([^]]+)\]\((?!https?:|notebooks/|exercises/|#)([^)]+)\)", _as_name, found[1].strip())
 
-    text = text.replace("<!-- readme pictures -->", "\n\n".join(dict.fromkeys(_PICTURE.findall(readme))))
     return re.sub(r"<!-- readme section: (.+?) -->", section, text)
 
 

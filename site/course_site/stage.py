@@ -44,3 +44,20 @@ def assemble(folder: Path, root: Path = ROOT) -> list[str]:
         if path.is_file() and path.relative_to(folder).as_posix() not in files:
             path.unlink()
     return [name for name in files if name.endswith((".md", ".ipynb"))]
+
+
+def remove_stale(html: Path, found: set[str]) -> None:
+    """Remove what an earlier build made of pages that are gone.
+
+    Parameters
+    ----------
+    html
+        The built site.
+    found
+        The names of all pages, without ending.
+    """
+    own = {"genindex", "py-modindex", "search"}  # Sphinx makes these
+    for path in [*html.rglob("*.html"), *(html / "_sources").rglob("*.*")]:
+        name = path.relative_to(html).with_suffix("").as_posix()
+        if not name.startswith("_static/") and name.removeprefix("_sources/") not in found | own:
+            path.unlink()
