@@ -272,7 +272,9 @@ class Evidence:
             )
         if name in tags:
             raise Mistake(
-                "metric-as-tag", f"`{name}` was logged as a tag, so it is text. A result is a metric: `log_metric`."
+                "metric-as-tag",
+                f"`{name}` was logged as a tag, so it is text and cannot be sorted or plotted. A result is a metric: "
+                "`log_metric`.",
             )
         if near := nearest(name, metrics):
             raise Mistake(
@@ -281,7 +283,11 @@ class Evidence:
                 "between runs, or the comparison shows two columns.",
             )
         seen = f"It has {listing(metrics)}." if metrics else "It has no metrics at all."
-        raise Mistake("metric-missing", f"The run `{run.info.run_name}` has no metric `{name}`. {seen}")
+        raise Mistake(
+            "metric-missing",
+            f"The run `{run.info.run_name}` has no metric `{name}`. {seen} A result that is only printed is gone when the "
+            "notebook closes: log it inside the run.",
+        )
 
     def history(self, run: Run, name: str) -> list[Metric]:
         """Return all points of a metric in the order of their steps; codes as in `metric`."""
@@ -301,9 +307,17 @@ class Evidence:
                 "change later: set it with `set_tag`.",
             )
         if near := nearest(name, tags):
-            raise Mistake("tag-name", f"I found the tag `{near}`; the task asks for `{name}`.")
+            raise Mistake(
+                "tag-name",
+                f"I found the tag `{near}`; the task asks for `{name}`. A filter compares names letter by letter: "
+                "set the tag under the task's name.",
+            )
         seen = f"It has {listing(tags)}." if tags else "It has no tags of your own."
-        raise Mistake("tag-missing", f"The run `{run.info.run_name}` has no tag `{name}`. {seen}")
+        raise Mistake(
+            "tag-missing",
+            f"The run `{run.info.run_name}` has no tag `{name}`. {seen} Who searches by this tag does not find the "
+            "run: set it with `set_tag`, on this run.",
+        )
 
     def local(self, artifact_uri: str) -> Path:
         """Return the local folder of an artifact URI, found in `home` when the store was copied there.
@@ -330,16 +344,28 @@ class Evidence:
             return self._inside(self.local(run.info.artifact_uri), path)
         near = nearest(path, files) or next((f for f in files if os.path.basename(f) == os.path.basename(path)), None)
         if near:
-            raise Mistake("artifact-name", f"The run has the artifact `{near}`; the task asks for `{path}`.")
+            raise Mistake(
+                "artifact-name",
+                f"The run has the artifact `{near}`; the task asks for `{path}`. Code that reads it next asks for "
+                "the exact path: log it under that one.",
+            )
         seen = f"It has {listing(files)}." if files else "It has no artifacts."
-        raise Mistake("artifact-missing", f"The run `{run.info.run_name}` has no artifact `{path}`. {seen}")
+        raise Mistake(
+            "artifact-missing",
+            f"The run `{run.info.run_name}` has no artifact `{path}`. {seen} A file beside the notebook is not in "
+            "the record: log it inside the run.",
+        )
 
     @staticmethod
     def _inside(root: Path, path: str) -> Path:
         """Return ``root/path``, refusing a link or name that leads out of `root`."""
         full = (root / path).resolve()
         if not full.is_relative_to(root.resolve()):
-            raise Mistake("artifact-outside", f"`{path}` is a link that leads out of the run's artifacts.")
+            raise Mistake(
+                "artifact-outside",
+                f"`{path}` is a link that leads out of its folder, so the file would not travel with the run. Put a "
+                "copy of the file there.",
+            )
         return full
 
     def models(self, run: Run) -> list[Any]:
@@ -354,8 +380,8 @@ class Evidence:
         if not found:
             raise Mistake(
                 "model-missing",
-                f"The run `{run.info.run_name}` has logged no model, so nobody can use what it trained. "
-                "Log it inside the run.",
+                f"The run `{run.info.run_name}` has logged no model, so nobody can use what it trained. Log it "
+                "inside the run.",
             )
         return sorted(found, key=lambda m: m.creation_timestamp)
 
@@ -365,7 +391,11 @@ class Evidence:
 
         file = self.local(logged_model.artifact_location) / "MLmodel"
         if not file.is_file():
-            raise Mistake("model-files", f"The files of the model `{logged_model.name}` are not where the store says.")
+            raise Mistake(
+                "model-files",
+                f"The files of the model `{logged_model.name}` are not where the store says, so nobody can load it. "
+                "Were they moved or deleted? Log the model again.",
+            )
         return yaml.safe_load(file.read_text(encoding="utf8"))
 
     # ---- registry -------------------------------------------------------------------------------------------------
@@ -378,7 +408,9 @@ class Evidence:
             names = [m.name for m in self.client.search_registered_models() if self._of_now(m.creation_timestamp)]
             if near := nearest(name, names):
                 raise Mistake(
-                    "registered-name", f"A model is registered as `{near}`; the task asks for `{name}`."
+                    "registered-name",
+                    f"A model is registered as `{near}`; the task asks for `{name}`. A service loads a model by its "
+                    "exact name: register it under that one.",
                 ) from None
             raise NotStarted(f"No model is registered as `{name}` yet.") from None
 
@@ -414,7 +446,11 @@ class Evidence:
             return self._inside(folder, name)
         files = [p.name for p in folder.glob("*") if p.is_file()] if folder.is_dir() else []
         if near := nearest(name, files):
-            raise Mistake("file-name", f"`outputs/{homework}` has `{near}`; the task asks for `{name}`.")
+            raise Mistake(
+                "file-name",
+                f"`outputs/{homework}` has `{near}`; the task asks for `{name}`. Whoever reads it next opens that "
+                "name: write it under that one.",
+            )
         raise NotStarted(f"There is no file `outputs/{homework}/{name}` yet.")
 
     def table(self, homework: str, name: str, columns: Sequence[str]) -> Any:
@@ -425,10 +461,18 @@ class Evidence:
         try:
             found = pd.read_csv(path)
         except Exception as error:  # pandas' parser raises several unrelated types
-            raise Mistake("file-broken", f"`{name}` cannot be read as CSV: {str(error)[:120]}.") from None
+            raise Mistake(
+                "file-broken",
+                f"`{name}` cannot be read as CSV: {str(error)[:120]}. Write it with `to_csv`, then open it once to "
+                "see that it is whole.",
+            ) from None
         for column in columns:
             if column not in found.columns:
-                raise Mistake("column-missing", f"`{name}` has no column `{column}`; it has {listing(found.columns)}.")
+                raise Mistake(
+                    "column-missing",
+                    f"`{name}` has no column `{column}`; it has {listing(found.columns)}. Columns are read by name, "
+                    "an index without a name is none: write a column under that name.",
+                )
         return found
 
     # ---- numbers --------------------------------------------------------------------------------------------------

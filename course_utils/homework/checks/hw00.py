@@ -45,8 +45,7 @@ def first_run(evidence: Evidence) -> None:
         raise Mistake(
             "param-value",
             f"`n_customers` is {count:g}, which is not the number of rows of `customers`. Let Python count, so that "
-            "the "
-            "number stays true when the table changes.",
+            "the number stays true when the table changes.",
         )
     right = _churned(data.course_seed())
     evidence.judge_number(
@@ -54,7 +53,10 @@ def first_run(evidence: Evidence) -> None:
         evidence.metric(run, "churn_rate"),
         right,
         {
-            "wrong-class": (1 - right, "That is the share of customers who *stayed*."),
+            "wrong-class": (
+                1 - right,
+                "That is the share of customers who *stayed*. Churn is the class 1: count those.",
+            ),
             "count-not-share": (
                 right * N_ROWS,
                 "That is the number of customers who left. A share is between 0 and 1.",
@@ -73,8 +75,8 @@ def named(evidence: Evidence) -> None:
     if "lectures" not in run.data.metrics:
         raise Mistake(
             "new-not-given",
-            "`mine` is not the run that the given cell made. A tag can be added to a run that has ended: tag that one "
-            "instead of making a new run.",
+            "`mine` is not the run that the given cell made. A tag can be added to a run that has ended: tag that "
+            "one instead of making a new run.",
         )
     if not run.data.params and all(name.startswith("mlflow.") for name in run.data.tags):
         raise NotStarted("The run `mine` has no tag of your own yet.")
@@ -132,8 +134,7 @@ def deeper(evidence: Evidence) -> None:
         raise Mistake(
             "stale-value",
             f"The run says `max_depth` {depth:g}, but its score belongs to a tree of another depth. A variable was "
-            "changed "
-            "and the tree was not fitted again. Ask the tree: `tree.get_params()`.",
+            "changed and the tree was not fitted again. Ask the tree: `tree.get_params()`.",
         )
     evidence.judge_number(
         "test_auc",
@@ -141,8 +142,14 @@ def deeper(evidence: Evidence) -> None:
         found["right"],
         {
             "train-not-test": (found["train"], "That is the value on the *training* rows, which the tree has seen."),
-            "labels-not-probabilities": (found["labels"], "That ranks by predicted labels. Use `predict_proba`."),
-            "accuracy-not-auc": (found["accuracy"], "That is the accuracy, not the ROC-AUC."),
+            "labels-not-probabilities": (
+                found["labels"],
+                "That ranks by predicted labels, which know only two ranks. Use `predict_proba`.",
+            ),
+            "accuracy-not-auc": (
+                found["accuracy"],
+                "That is the accuracy at one threshold. ROC-AUC judges the order of all rows: give it the probabilities.",
+            ),
         },
     )
 
@@ -156,8 +163,7 @@ TASKS = (
             "Which of the two was there before, and which comes out of the data? Which call fits each?",
             "`len(customers)` counts rows. The mean of a column of zeros and ones is the share of ones.",
             '`mlflow.set_experiment("hw00-first")`, then `with mlflow.start_run(run_name="hello"):` with `log_param` '
-            "and "
-            "`log_metric` inside.",
+            "and `log_metric` inside.",
         ),
         "MLflow works on your machine, and you have your first run.",
     ),

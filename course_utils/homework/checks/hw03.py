@@ -59,7 +59,10 @@ def one_run(evidence: Evidence) -> None:
                 reference["labels"],
                 "That is ROC-AUC of the predicted labels. It ranks customers, so it needs probabilities: `predict_proba`.",
             ),
-            "accuracy-not-auc": (reference["accuracy"], "That is the accuracy, not the ROC-AUC."),
+            "accuracy-not-auc": (
+                reference["accuracy"],
+                "That is the accuracy at one threshold. ROC-AUC judges the order of all rows: give it the probabilities.",
+            ),
             "wrong-class": (
                 reference["other_class"],
                 "That ranks by the probability to *stay*. Column 1 of `predict_proba` is the class 1, churn.",

@@ -89,8 +89,7 @@ def _note(run: Run) -> None:
         raise Mistake(
             "note-missing",
             f"The run `{run.info.run_name}` has no description. A name says which run it is, a description why it "
-            "exists. "
-            "`start_run` takes one; in the UI it stands at the top of the run's page.",
+            "exists. `start_run` takes one; in the UI it stands at the top of the run's page.",
         )
     if len(note.split()) < 3:
         raise Mistake(
@@ -105,23 +104,21 @@ def _no_secret(evidence: Evidence, run: Run) -> None:
                 raise Mistake(
                     "secret-as-param",
                     f"The {kind} `{name}` holds the password of the database. Everybody who can see the store can "
-                    "read it, "
-                    "and a logged parameter cannot be removed. Name the settings that you log; change the password.",
+                    "read it, and a logged parameter cannot be removed. Name the settings that you log; change the "
+                    "password.",
                 )
     for path in evidence.artifacts(run):
         if SECRET.encode() in evidence.artifact(run, path).read_bytes():
             raise Mistake(
                 "secret-in-file",
                 f"The artifact `{path}` holds the password of the database. A file is as readable as a parameter: "
-                "log only "
-                "what others may see.",
+                "log only what others may see.",
             )
     if "db_user" in run.data.params:
         raise Mistake(
             "too-much",
             "`db_user` is among the parameters. It did not shape the model, and tells a stranger half of a login. "
-            "Log the "
-            "settings that made the result.",
+            "Log the settings that made the result.",
         )
 
 
@@ -135,8 +132,7 @@ def one_run(evidence: Evidence) -> None:
             raise Mistake(
                 "param-value",
                 f"`{name}` is {run.data.params[name]}, which is not what the given cells used. A parameter must say "
-                "what "
-                "the model was really trained with: take it from `settings`.",
+                "what the model was really trained with: take it from `settings`.",
             )
     found = _scores(data.course_seed())
     evidence.judge_number(
@@ -144,13 +140,22 @@ def one_run(evidence: Evidence) -> None:
         evidence.metric(run, "test_auc"),
         found["auc"],
         {
-            "train-not-test": (found["auc_train"], "That is the value on the *training* rows. Use the test rows."),
+            "train-not-test": (
+                found["auc_train"],
+                "That is the value on the *training* rows, which the model has seen. Use the test rows.",
+            ),
             "labels-not-probabilities": (
                 found["auc_labels"],
                 "That is ROC-AUC of predicted labels. It ranks customers, so it needs probabilities: `predict_proba`.",
             ),
-            "accuracy-not-auc": (found["accuracy"], "That is the accuracy, not the ROC-AUC."),
-            "metrics-swapped": (found["loss"], "That is the log loss. The two names are swapped."),
+            "accuracy-not-auc": (
+                found["accuracy"],
+                "That is the accuracy at one threshold. ROC-AUC judges the order of all rows: give it the probabilities.",
+            ),
+            "metrics-swapped": (
+                found["loss"],
+                "That is the log loss. The two names are swapped: a reader would choose the worse model.",
+            ),
         },
     )
     evidence.judge_number(
@@ -158,7 +163,10 @@ def one_run(evidence: Evidence) -> None:
         evidence.metric(run, "test_loss"),
         found["loss"],
         {
-            "train-not-test": (found["loss_train"], "That is the value on the *training* rows. Use the test rows."),
+            "train-not-test": (
+                found["loss_train"],
+                "That is the value on the *training* rows, which the model has seen. Use the test rows.",
+            ),
             "labels-not-probabilities": (
                 found["loss_labels"],
                 "That is the log loss of predicted labels. It judges probabilities: `predict_proba`.",
@@ -184,16 +192,14 @@ def curve(evidence: Evidence) -> None:
         raise Mistake(
             "steps-missing",
             f"All {len(points)} points of `train_loss` have the step {points[0].step}, so they make a heap, not a "
-            "curve. "
-            "Give each point the number of its epoch.",
+            "curve. Give each point the number of its epoch.",
         )
     steps = [p.step for p in points]
     if len(set(steps)) < len(steps):
         raise Mistake(
             "steps-twice",
             f"`train_loss` has {len(steps)} points for {len(set(steps))} steps. A second value does not replace the "
-            "first. "
-            "Log each epoch once, in a new run.",
+            "first. Log each epoch once, in a new run.",
         )
     if steps == list(range(1, len(right) + 1)):
         raise Mistake(
@@ -203,8 +209,7 @@ def curve(evidence: Evidence) -> None:
         raise Mistake(
             "points-missing",
             f"`train_loss` has {len(steps)} points, from step {steps[0]} to {steps[-1]}. There were {len(right)} "
-            "epochs, "
-            "and each needs its point.",
+            "epochs, and each needs its point.",
         )
     values = [p.value for p in points]
     if all(map(close, values, reversed(right))):
@@ -215,8 +220,8 @@ def curve(evidence: Evidence) -> None:
         raise Mistake(
             "one-by-one",
             "Your points carry many different timestamps, as single calls leave them. Each call is a transaction of "
-            "its own: "
-            "a thousand of them cost seconds, one batch almost nothing. Collect the points and send them together.",
+            "its own: a thousand of them cost seconds, one batch almost nothing. Collect the points and send them "
+            "together.",
         )
 
 
@@ -229,8 +234,7 @@ def _table(path: Path) -> pd.DataFrame:
         raise Mistake(
             "not-a-table",
             f"`{path.name}` is a file, but not in the form that `log_table` writes, so neither the UI nor "
-            "`load_table` can "
-            "show it as a table. Hand the DataFrame to `log_table`.",
+            "`load_table` can show it as a table. Hand the DataFrame to `log_table`.",
         ) from None
 
 
@@ -260,8 +264,7 @@ def _wrong_customers(path: Path, split: data.Split, model: Any) -> None:
         raise Mistake(
             "wrong-rows",
             f"`wrong.json` has {len(table)} rows, {errors} of them with a wrong prediction. These are not the test "
-            "customers "
-            "that `model` gets wrong. Which rows did you filter?",
+            "customers that `model` gets wrong. Which rows did you filter?",
         )
 
 
@@ -317,7 +320,10 @@ def origin(evidence: Evidence) -> None:
                 right["student"],
                 "That is Student's t, which assumes equal variances. Welch's test does not: `equal_var`.",
             ),
-            "p-not-t": (right["p"], "That is the p-value. The task asks for the statistic."),
+            "p-not-t": (
+                right["p"],
+                "That is the p-value, which shrinks with every further customer. The task asks for the statistic `t`.",
+            ),
             "difference-not-t": (
                 right["means"],
                 "That is the difference of the means, in months, not the t statistic.",
@@ -347,22 +353,20 @@ def origin(evidence: Evidence) -> None:
         raise Mistake(
             "wrong-data",
             f"The data set `customers` has the digest `{described.digest}`, which is not that of `everyone`. Log the "
-            "table "
-            "that the test was computed on, whole.",
+            "table that the test was computed on, whole.",
         )
     if tags.get("mlflow.data.context") != "eda":
         raise Mistake(
             "context-wrong",
             "The data set was logged without the context `eda`. The context says what the rows were used for: "
-            "training, "
-            "test, or a look at the data.",
+            "training, test, or a look at the data.",
         )
     digest = evidence.tag(run, "data_sha256")
     if digest == right["mlflow"]:
         raise Mistake(
             "digest-of-mlflow",
-            "`data_sha256` is MLflow's own digest, which sees the first 10,000 rows only. Use the one that reads all "
-            "rows.",
+            "`data_sha256` is MLflow's own digest, which sees the first 10,000 rows only. Use the one that reads "
+            "all rows.",
         )
     if digest != right["sha256"]:
         raise Mistake(
@@ -388,8 +392,7 @@ def correction(evidence: Evidence) -> None:
         raise Mistake(
             "wrong-link",
             "The tag `superseded_by` of `typo` is not the run id of the newest `corrected`. A name can be given "
-            "twice, an id "
-            "cannot: use `info.run_id`.",
+            "twice, an id cannot: use `info.run_id`.",
         )
 
 
@@ -403,8 +406,7 @@ TASKS = (
             "`log_params` takes a dictionary: build one with three names. The description is an argument of "
             "`start_run`.",
             '`mlflow.log_params({name: settings[name] for name in ("C", "max_iter", "seed")})`, then `log_metric` '
-            "twice and "
-            "`set_tag`.",
+            "twice and `set_tag`.",
         ),
         "Everything that made the number is there, and nothing that a stranger could use.",
     ),
@@ -415,8 +417,7 @@ TASKS = (
         (
             "What three things does a point of a metric carry besides its name?",
             "Value, timestamp and step. `mlflow.entities.Metric(name, value, timestamp, step)` is a point; the "
-            "client sends a "
-            "list of them.",
+            "client sends a list of them.",
             "`mlflow.MlflowClient().log_batch(run_id, metrics=points)`, with `points` made from `enumerate(losses)`.",
         ),
         "One transaction, and every epoch has its point.",

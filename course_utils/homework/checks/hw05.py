@@ -52,8 +52,8 @@ def _five(evidence: Evidence) -> list[Run]:
             {
                 "train-not-valid": (
                     found["train"],
-                    "That is the value on the rows that the forest was fitted on, where every forest looks good. Use "
-                    "the validation rows.",
+                    "That is the value on the rows that the forest was fitted on, where every forest looks good. "
+                    "Use the validation rows.",
                 ),
                 "test-not-valid": (
                     found["test"],
@@ -64,7 +64,10 @@ def _five(evidence: Evidence) -> list[Run]:
                     found["labels"],
                     "That is ROC-AUC of the predicted labels. It ranks customers, so it needs probabilities.",
                 ),
-                "accuracy-not-auc": (found["accuracy"], "That is the accuracy, not the ROC-AUC."),
+                "accuracy-not-auc": (
+                    found["accuracy"],
+                    "That is the accuracy at one threshold. ROC-AUC judges the order of all rows: give it the probabilities.",
+                ),
             },
         )
         runs.append(run)
@@ -193,8 +196,8 @@ def rescue(evidence: Evidence) -> None:
         other = next(name for name in names if settings[name] != float(monday.data.params[name]))
         raise Mistake(
             "param-value",
-            f"`{other}` of `monday-again` is not Monday's. A model comes back only with *all* its settings, read from "
-            "the run and not from memory.",
+            f"`{other}` of `monday-again` is not Monday's. A model comes back only with *all* its settings, read "
+            "from the run and not from memory.",
         )
     source = evidence.tag(again, "restored_from")
     if source == tuesday.info.run_id:
@@ -267,7 +270,10 @@ def peak(evidence: Evidence) -> None:
                 points.index(best),
                 "That is the place in the list, counted from 0. Each point knows the `step` that it was logged with.",
             ),
-            "last-not-best": (points[-1].step, "That is the step of the last point."),
+            "last-not-best": (
+                points[-1].step,
+                "That is the step of the last point, not of the highest one. Find the point first, then take its step.",
+            ),
         },
     )
 

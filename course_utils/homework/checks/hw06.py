@@ -106,7 +106,10 @@ def both(evidence: Evidence) -> None:
                 "That is the value on the *training* rows, which autologging has logged already. Add what it cannot "
                 "know.",
             ),
-            "mse-not-rmse": (found["test_mse"], "That is the *mean squared* error. Take the square root."),
+            "mse-not-rmse": (
+                found["test_mse"],
+                "That is the *mean squared* error, in squared units. Take the square root.",
+            ),
             "mae-not-rmse": (found["test_mae"], "That is the mean absolute error, which weighs large errors less."),
             "r2-not-rmse": (found["test_r2"], "That is R², which `score` of a regressor returns, not an error."),
         },
@@ -134,7 +137,7 @@ def search(evidence: Evidence) -> None:
     if not children:
         raise Mistake(
             "children-missing",
-            "The search has no child runs. Which option says how many candidates get one?",
+            "The search has no child runs, so nobody sees what the losers scored. Which option says how many candidates get one?",
         )
     tried = {child.data.params.get("max_depth") for child in children}
     if missing := sorted({str(d) for d in _DEPTHS} - tried, key=int):
@@ -199,7 +202,10 @@ def scored(evidence: Evidence) -> None:
         values[0] if values else float("nan"),
         found["test_r2"],
         {
-            "training-not-test": (found["train_r2"], "That is R² on the *training* rows, which the tree has seen."),
+            "training-not-test": (
+                found["train_r2"],
+                "That is R² on the *training* rows, which the tree has seen. Score the test rows.",
+            ),
         },
     )
 
@@ -236,8 +242,8 @@ TASKS = (
             "Which of the two steps shall be logged automatically, and which shall not?",
             "Switch autologging off, call `cv_rmse`, switch it on again; then one run with one `fit` and one "
             "`log_metric`.",
-            "`mlflow.sklearn.autolog(**quick, disable=True)` before the call, `mlflow.sklearn.autolog(**quick)` after "
-            "it.",
+            "`mlflow.sklearn.autolog(**quick, disable=True)` before the call, `mlflow.sklearn.autolog(**quick)` "
+            "after it.",
         ),
         "One run that says it all, and nothing beside it.",
     ),

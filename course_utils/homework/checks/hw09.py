@@ -153,14 +153,17 @@ def _judge_contest(evidence: Evidence, run: Run, scores: dict, version: int, cha
         wrong = {
             "train-not-test": (
                 mine["train"],
-                "That is the value on the *training* rows. A model that learned them by heart would win every contest. "
-                "Use the test rows, for both.",
+                "That is the value on the *training* rows. A model that learned them by heart would win every "
+                "contest. Use the test rows, for both.",
             ),
             "labels-not-probabilities": (
                 mine["labels"],
                 "That is ROC-AUC of the predicted labels. It ranks customers, so it needs `predict_proba`.",
             ),
-            "accuracy-not-auc": (mine["accuracy"], "That is the accuracy, not the ROC-AUC."),
+            "accuracy-not-auc": (
+                mine["accuracy"],
+                "That is the accuracy at one threshold. ROC-AUC judges the order of all rows: give it the probabilities.",
+            ),
         }
         got = evidence.metric(run, metric)
         for other in set(_KINDS) - {number}:
@@ -252,8 +255,8 @@ def copy(evidence: Evidence) -> None:
     if seen == _model_id(evidence, newest):
         raise Mistake(
             "latest-not-champion",
-            "Production got the *newest* version of `hw09-copy`, which is not its champion. Address it by the alias: "
-            "`models:/name@champion`.",
+            "Production got the *newest* version of `hw09-copy`, which is not its champion. Address it by the "
+            "alias: `models:/name@champion`.",
         )
     raise Mistake(
         "stale-copy",
@@ -296,8 +299,8 @@ TASKS = (
         roll_back,
         (
             "Which single thing decides what the service loads? What would be lost if you deleted version 2?",
-            "`set_registered_model_alias` moves the alias; `set_model_version_tag` marks the version; a run keeps by "
-            "and why as tags.",
+            "`set_registered_model_alias` moves the alias; `set_model_version_tag` marks the version; a run keeps "
+            "by and why as tags.",
             '`with mlflow.start_run(run_name="rollback"): mlflow.set_tags({"from_version": 2, …})`',
         ),
         "The service is back, nothing is lost, and Ines has her record.",

@@ -105,7 +105,11 @@ def bodies(evidence: Evidence) -> None:
     try:
         by_column = pd.DataFrame(inputs)
     except ValueError:
-        raise Mistake("row-count", "The lists in `inputs.json` have different lengths.") from None
+        raise Mistake(
+            "row-count",
+            "The lists in `inputs.json` have different lengths, so they are not rows of one table. Write them from "
+            "the DataFrame.",
+        ) from None
     _judge_table("inputs.json", by_column)
     _judge_table("rows.csv", evidence.table("hw10", "rows.csv", ()))
 
@@ -167,10 +171,14 @@ def _judge_scores(got: np.ndarray, ids: np.ndarray, references: list[dict[str, n
     if np.allclose(np.sort(got), np.sort(right), atol=1e-6):
         raise Mistake(
             "rows-shuffled",
-            "The scores are right, but they stand beside the wrong customers. `tonight` is not sorted: the id of a row "
-            "is its index, not its position.",
+            "The scores are right, but they stand beside the wrong customers. `tonight` is not sorted: the id of a "
+            "row is its index, not its position.",
         )
-    raise Mistake("probability-wrong", "The probabilities are not those of the champion for `tonight`.")
+    raise Mistake(
+        "probability-wrong",
+        "The probabilities are not those of the champion for `tonight`. Load the model by its alias, and give it "
+        "the rows as they are.",
+    )
 
 
 def service(evidence: Evidence) -> None:
@@ -200,8 +208,8 @@ def service(evidence: Evidence) -> None:
     if status["new"] != 200:
         raise Mistake(
             "zero-refused",
-            f"A customer who came today, with 0 months, is answered with {status['new']}. The task refuses *negative* "
-            "months only.",
+            f"A customer who came today, with 0 months, is answered with {status['new']}. The task refuses "
+            "*negative* months only.",
         )
     for name, what in {"negative": "a negative `tenure_months`", "incomplete": "a customer without `data_gb`"}.items():
         if status[name] == 200:
@@ -222,7 +230,12 @@ def service(evidence: Evidence) -> None:
             "answer-shape", f"The answer is `{text[:60]}`; the task asks for a dictionary with `probability`, a number."
         ) from None
     references = _probabilities(data.course_seed())
-    wrong = {"wrong-class": (1 - references[champion - 1]["test"][0], "That is the probability to *stay*.")}
+    wrong = {
+        "wrong-class": (
+            1 - references[champion - 1]["test"][0],
+            "That is the probability to *stay*, so Tom would call the wrong customers. Column 1 is the class 1, churn.",
+        )
+    }
     for number, reference in enumerate(references, 1):
         if number != champion:
             message = f"That is the answer of version {number}, not of the champion. Load the alias."
@@ -242,7 +255,10 @@ def latency(evidence: Evidence) -> None:
     metrics = {name: evidence.metric(run, name) for name in ("p50_ms", "p95_ms", "p99_ms")}
     times = _json(evidence.artifact(run, "times.json"))
     if not isinstance(times, list) or not all(isinstance(t, int | float) for t in times):
-        raise Mistake("times-shape", "`times.json` is not a list of numbers.")
+        raise Mistake(
+            "times-shape",
+            "`times.json` is not a list of numbers, so no percentile can be taken from it. Write one number per call.",
+        )
     if len(times) != 50 or count != len(times):
         raise Mistake(
             "times-count", f"There are {len(times)} times and `n_requests` is {count:g}. The task asks for 50 calls."
@@ -295,8 +311,8 @@ TASKS = (
         service,
         (
             "Which line of the lecture's service decides what a customer must look like?",
-            "A `BaseModel` with one `float` a column; `Field(ge=0)` allows zero and more. The function takes it as its "
-            "argument.",
+            "A `BaseModel` with one `float` a column; `Field(ge=0)` allows zero and more. The function takes it as "
+            "its argument.",
             '`@app.post("/score")` above `def score(customer: Customer):`, then `probe(app)`.',
         ),
         "Wrong requests never reach the model.",

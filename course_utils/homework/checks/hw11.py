@@ -59,7 +59,7 @@ def grid_family(evidence: Evidence) -> None:
         {
             "mean-of-all": (
                 sum(scores.values()) / len(scores),
-                "That is the mean over all candidates, not the best one.",
+                "That is the mean over all candidates. The parent tells what the best one reached: ask the search for it.",
             )
         },
     )
@@ -77,8 +77,8 @@ def grid_family(evidence: Evidence) -> None:
     if missing := [c for c in _CANDIDATES if not any(close(c, other) for other in seen)]:
         raise Mistake(
             "candidates-missing",
-            f"{len(missing)} of {len(_CANDIDATES)} candidates have no child run. A search is comparable only when all that was "
-            "tried is kept, the losers too.",
+            f"{len(missing)} of {len(_CANDIDATES)} candidates have no child run. A search is comparable only when "
+            "all that was tried is kept, the losers too.",
         )
     for c, value in scores.items():
         got = next(v for other, v in seen.items() if close(c, other))
@@ -212,8 +212,8 @@ def calibration(evidence: Evidence) -> None:
     if method not in _METHODS:
         raise Mistake(
             "method-other",
-            f"`method` is `{method[:40]}`; the task names two others. Log the word that scikit-learn knows the method by, so "
-            "that anybody can use it again.",
+            f"`method` is `{method[:40]}`; the task names two others. Log the word that scikit-learn knows the "
+            "method by, so that anybody can use it again.",
         )
     briers = _briers(data.course_seed())
     b = briers[method]
@@ -222,8 +222,8 @@ def calibration(evidence: Evidence) -> None:
     if method != right and close(decided, b["folds"]):
         raise Mistake(
             "not-the-lower",
-            "`oof_brier` belongs to your method, but the other method does better. The Brier score is an error: compute it for "
-            "both, and take the lower one.",
+            "`oof_brier` belongs to your method, but the other method does better. The Brier score is an error: "
+            "compute it for both, and take the lower one.",
         )
     evidence.judge_number(
         "oof_brier",
@@ -332,7 +332,8 @@ def runtime(evidence: Evidence) -> None:
     seconds = pd.to_numeric(table["fit_seconds"], errors="coerce")
     if seconds.isna().any() or (seconds <= 0).any() or (seconds > 60).any():
         raise Mistake(
-            "seconds-wrong", "`fit_seconds` holds values that no measurement gives. Write seconds, as numbers."
+            "seconds-wrong",
+            "`fit_seconds` holds values that no measurement gives, so costs cannot be compared. Write seconds, as numbers.",
         )
     s = _split(data.course_seed())
     for name, model in {

@@ -216,8 +216,8 @@ def _judge_alert(text: str, alert: object) -> None:
     if alert is not None and week == alert - 1:
         raise Mistake(
             "one-week-alone",
-            f"In week {week:g} the score is low for the first time. One week alone may be chance: the rule fires with "
-            "the second in a row.",
+            f"In week {week:g} the score is low for the first time. One week alone may be chance: the rule fires "
+            "with the second in a row.",
         )
     raise Mistake(
         "alert-week",
@@ -240,8 +240,8 @@ def retrain(evidence: Evidence) -> None:
         raise Mistake(
             "gate-missing",
             f"Version {newest.version} is registered, but no gate has judged it: there is no run "
-            f"`gate-v{newest.version}` of it in `hw12-gate`. An alias that is moved by hand has no record, and nothing "
-            "protects the service.",
+            f"`gate-v{newest.version}` of it in `hw12-gate`. An alias that is moved by hand has no record, and "
+            "nothing protects the service.",
         )
     _judge_gate(evidence, run, given)
     serving = evidence.alias("hw12-churn", "champion").version
@@ -266,8 +266,8 @@ def _judge_gate(evidence: Evidence, run: Run, given: _Given) -> None:
         {
             "stale-holdout": (
                 given.auc(new, test),
-                "That is the new model on spring's test rows: a world that is gone, where the old model wins. Give the "
-                "gate `held_out`.",
+                "That is the new model on spring's test rows: a world that is gone, where the old model wins. Give "
+                "the gate `held_out`.",
             ),
             "train-not-test": (
                 given.auc(new, recent),
@@ -275,8 +275,8 @@ def _judge_gate(evidence: Evidence, run: Run, given: _Given) -> None:
             ),
             "trained-on-held-out": (
                 given.auc(greedy, held_out),
-                "The new model was trained on `held_out` too, so these rows cannot judge it any more. Fit on `recent` "
-                "only.",
+                "The new model was trained on `held_out` too, so these rows cannot judge it any more. Fit on "
+                "`recent` only.",
             ),
             "not-retrained": (
                 old_auc,
@@ -309,7 +309,11 @@ def category(evidence: Evidence) -> None:
                 statistic,
                 "That is the chi-square statistic, which grows with the number of rows. V is `sqrt(chi2 / n)`, 0 to 1.",
             ),
-            "p-not-distance": (p, "That is the p-value, not the size of the change."),
+            "p-not-distance": (
+                p,
+                "That is the p-value: with many rows it is small for a change that matters to nobody. Log the size "
+                "of the change.",
+            ),
         },
     )
     evidence.judge_number("p", evidence.metric(run, "p"), p, {})

@@ -59,21 +59,37 @@ def _same(evidence: Evidence, old: dict[str, Any], run: Run) -> None:
     name = old["name"]
     for key, value in old["params"].items():
         if evidence.param(run, key) != value:
-            raise Mistake("param-value", f"The parameter `{key}` of `{name}` is not the exported one.")
+            raise Mistake(
+                "param-value",
+                f"The parameter `{key}` of `{name}` is not the exported one. A parameter cannot be mended: log the "
+                "exported text into a new run.",
+            )
     points = [(p["step"], p["timestamp"], p["value"]) for p in old["metrics"]]
     history = [(m.step, m.timestamp, m.value) for m in evidence.history(run, "loss")]
     if len(history) < len(points):
         raise Mistake(
             "history-lost",
-            f"`{name}` has {len(history)} point of `loss` where the laptop had {len(points)}. A learning curve became "
-            "a number: log every point.",
+            f"`{name}` has {len(history)} point of `loss` where the laptop had {len(points)}. A learning curve "
+            "became a number: log every point.",
         )
     if [p[0] for p in history] != [p[0] for p in points]:
-        raise Mistake("step-lost", f"The points of `loss` in `{name}` have other steps than the export.")
+        raise Mistake(
+            "step-lost",
+            f"The points of `loss` in `{name}` have other steps than the export, so the curve has another shape. "
+            "Hand each point's own step on.",
+        )
     if [p[1] for p in history] != [p[1] for p in points]:
-        raise Mistake("time-lost", f"The points of `loss` in `{name}` carry the time of the move, not of the training.")
+        raise Mistake(
+            "time-lost",
+            f"The points of `loss` in `{name}` carry the time of the move, not of the training. Hand each point's "
+            "own timestamp on.",
+        )
     if not all(close(new[2], was[2]) for new, was in zip(history, points, strict=True)):
-        raise Mistake("value-changed", f"Values of `loss` in `{name}` are not those of the export.")
+        raise Mistake(
+            "value-changed",
+            f"Values of `loss` in `{name}` are not those of the export. Moved evidence must be the same to the last "
+            "digit: log the values as they are.",
+        )
     if run.info.start_time != old["start_time"]:
         raise Mistake(
             "time-lost",
@@ -94,7 +110,10 @@ def _same(evidence: Evidence, old: dict[str, Any], run: Run) -> None:
                 f"`{name}` has no file `{path}`. The rows moved and the files stayed on the laptop.",
             )
         if evidence.artifact(run, path).read_text(encoding="utf8") != content:
-            raise Mistake("file-changed", f"The file `{path}` of `{name}` is not the exported one.")
+            raise Mistake(
+                "file-changed",
+                f"The file `{path}` of `{name}` is not the exported one. Copy it byte for byte: log the file, not what it says.",
+            )
 
 
 # ---- task 2 ------------------------------------------------------------------------------------------------------
@@ -272,7 +291,10 @@ def command(evidence: Evidence) -> None:
             "command lines. Leave it to `MLFLOW_BACKEND_STORE_URI`.",
         )
     if options.get("--host", options.get("-h")) != "0.0.0.0":
-        raise Mistake("host-missing", "The server listens on this machine only, so nobody else reaches it: `--host`.")
+        raise Mistake(
+            "host-missing",
+            "The server listens on this machine only, so no colleague reaches it. Which address means *all*? `--host`.",
+        )
     if "--disable-security-middleware" in options or "*" in options.get("--allowed-hosts", "").split(","):
         raise Mistake("hosts-open", "Every host name is allowed. That switches the check off: name the one you use.")
     if "mlflow.nordtel.example" not in [h.partition(":")[0] for h in options.get("--allowed-hosts", "").split(",")]:
@@ -280,12 +302,16 @@ def command(evidence: Evidence) -> None:
             "hosts-missing", "Whoever calls the server by its name gets 403: `--allowed-hosts` does not have that name."
         )
     if options.get("--app-name") != "basic-auth":
-        raise Mistake("users-missing", "The server has no users: whoever reaches it may delete all. `--app-name`.")
+        raise Mistake(
+            "users-missing",
+            "The server has no users: whoever reaches it may delete all. Which option switches users and "
+            "permissions on? `--app-name`.",
+        )
     if not f"{options.get('--artifacts-destination', '')}/".startswith("s3://nordtel-mlflow/"):
         raise Mistake(
             "artifacts-elsewhere",
-            "The artifacts are not sent on to the object store: `--artifacts-destination` names where the server puts "
-            "what clients send.",
+            "The artifacts are not sent on to the object store: `--artifacts-destination` names where the server "
+            "puts what clients send.",
         )
 
 

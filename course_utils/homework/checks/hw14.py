@@ -58,8 +58,8 @@ def _prompt_version(evidence: Evidence, name: str, alias: str) -> Any:
         )
     raise Mistake(
         "alias-missing",
-        f"`{name}` has no alias `{alias}` (it has {listing(aliases) or 'none'}). A version without an alias is used by "
-        "nobody: set it.",
+        f"`{name}` has no alias `{alias}` (it has {listing(aliases) or 'none'}). A version without an alias is used "
+        "by nobody: set it.",
     )
 
 
@@ -80,8 +80,8 @@ def _judge_prompt(version: Any, gaps: set[str]) -> None:
     if len((version.commit_message or "").split()) < 3:
         raise Mistake(
             "message-missing",
-            f"Version {version.version} has no commit message of three words. In a month nobody knows why it was made: "
-            "pass `commit_message=`.",
+            f"Version {version.version} has no commit message of three words. In a month nobody knows why it was "
+            "made: pass `commit_message=`.",
         )
 
 
@@ -176,8 +176,8 @@ def evaluation(evidence: Evidence) -> None:
         raise Mistake(
             "rows-unscored",
             f"{_N_ROWS - len(scored)} of {_N_ROWS} rows have no score: there the scorer failed, and the mean leaves "
-            "them out, so it looks better than it is. What does `sort_mail` return when it is unsure? Let the scorer "
-            "say False.",
+            "them out, so it looks better than it is. What does `sort_mail` return when it is unsure? Let the "
+            "scorer say False.",
         )
     evidence.judge_number(
         "right/mean",
@@ -186,11 +186,15 @@ def evaluation(evidence: Evidence) -> None:
         {
             "exact-match": (
                 0.0,
-                "No answer is right? The answers are sentences, and the expected topic is one word: look for the word "
-                "*in* the sentence.",
+                "No answer is right? The answers are sentences, and the expected topic is one word: look for the "
+                "word *in* the sentence.",
             ),
             "unsure-is-right": (4 / 5, "An answer of None counts as right. Being unsure is not being right."),
-            "always-right": (1.0, "Every answer counts as right, even the one about the weather."),
+            "always-right": (
+                1.0,
+                "Every answer counts as right, even the one about the weather, so the score cannot tell two models "
+                "apart. Compare with what was expected.",
+            ),
             "always-wrong": (2 / 5, "Right and wrong are exchanged: True means that the topic *is* in the answer."),
         },
     )

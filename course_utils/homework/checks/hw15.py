@@ -80,8 +80,8 @@ def prepared(evidence: Evidence) -> None:
             if given[key] != value:
                 raise Mistake(
                     "param-value",
-                    f"`{name}` would run with `{key}` = {given[key]!r}. Name and parameters must agree, or the result "
-                    "goes to the wrong row.",
+                    f"`{name}` would run with `{key}` = {given[key]!r}. Name and parameters must agree, or the "
+                    "result goes to the wrong row.",
                 )
 
 
@@ -158,8 +158,8 @@ def again(evidence: Evidence) -> None:
     if original is None:
         raise Mistake(
             "wrong-original",
-            "The tag `reproduces` is not the id of a run `spring`. A name is not enough: two runs may share it. The id "
-            "is `spring.info.run_id`.",
+            "The tag `reproduces` is not the id of a run `spring`. A name is not enough: two runs may share it. The "
+            "id is `spring.info.run_id`.",
         )
     evidence.metric(run, "test_auc")
     wanted, got = original.data.metrics["test_auc"], run.data.metrics["test_auc"]
@@ -179,14 +179,14 @@ def again(evidence: Evidence) -> None:
         if close(got, _spring(seed, model_seed=0)):
             raise Mistake(
                 "not-exact",
-                "`test_auc` is what the forest gives with the seed 0. The stored run has a seed of its own: take all "
-                "parameters from the store.",
+                "`test_auc` is what the forest gives with the seed 0. The stored run has a seed of its own: take "
+                "all parameters from the store.",
             )
         raise Mistake(
             "not-exact",
             f"`test_auc` is {got:.6f}, which is not the stored value. Something differs: rows, seed of the data, depth "
-            "or seed of the model. Take all four from the stored run's parameters; they are text there, so turn them "
-            "into numbers.",
+            "or seed of the model. Take all four from the stored run's parameters; they are text there, so turn "
+            "them into numbers.",
         )
 
 
@@ -241,8 +241,14 @@ def myself(evidence: Evidence) -> None:
         evidence.metric(run, "share_passed"),
         passed / len(tags),
         {
-            "share-of-mistakes": (1 - passed / len(tags), "That is the share of attempts that did *not* pass."),
-            "percent-not-share": (100 * passed / len(tags), "That is in percent. A share lies between 0 and 1."),
+            "share-of-mistakes": (
+                1 - passed / len(tags),
+                "That is the share of attempts that did *not* pass. Count those that did.",
+            ),
+            "percent-not-share": (
+                100 * passed / len(tags),
+                "That is in percent. A share lies between 0 and 1, and metrics are compared as they are logged.",
+            ),
         },
     )
     top = evidence.tag(run, "top_mistake")
@@ -358,8 +364,8 @@ TASKS = (
         project,
         (
             "What are the three things that `mlflow run` must find in the file `MLproject`?",
-            "An entry point `main` with `parameters` and a `command` like `python train.py {C}`; beside it `train.py`, "
-            "which reads `sys.argv[1]`.",
+            "An entry point `main` with `parameters` and a `command` like `python train.py {C}`; beside it "
+            "`train.py`, which reads `sys.argv[1]`.",
         ),
         "Anyone can start your training with one line.",
     ),
