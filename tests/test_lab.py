@@ -14,6 +14,7 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
 from course_utils.runner import lab
@@ -37,10 +38,9 @@ def until(true: Callable[[], bool], what: str, seconds: float = 180) -> None:
 
 def alive(pid: int) -> bool:
     try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
         return False
-    return True
 
 
 class Tile:
@@ -157,3 +157,17 @@ def test_readme_names_one_address_of_the_repository():
     text = (ROOT / "README.md").read_text(encoding="utf8")
     slugs = re.findall(r"(?:mybinder\.org/v2/gh|codespaces\.new|github\.com)/([\w.-]+/[\w.-]+)", text)
     assert len(slugs) >= 2 and len(set(slugs)) == 1, slugs
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux ends a process with the one that started it")
+def test_a_server_ends_when_the_command_that_started_it_is_killed():
+    server = "import os, time; print(os.getpid(), flush=True); time.sleep(600)"
+    starter = (
+        "import os, pathlib, sys; from course_utils.runner.serve import run_server; "
+        "run_server([sys.executable, '-c', sys.argv[1]], dict(os.environ), pathlib.Path.cwd())"
+    )
+    with subprocess.Popen([sys.executable, "-c", starter, server], stdout=subprocess.PIPE, text=True) as command:
+        pid = int(command.stdout.readline())
+        assert alive(pid)
+        command.kill()
+    until(lambda: not alive(pid), "the end of the server")

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import os
 import signal
 import socket
 import subprocess
 import sys
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from ..errors import CourseError
+from .warm_server import PR_SET_PDEATHSIG
 
 
 def free_port(first: int, tries: int = 50) -> int:
@@ -34,9 +38,28 @@ def free_port(first: int, tries: int = 50) -> int:
     )
 
 
+def _end_with_starter() -> Callable[[], object] | None:
+    """Return what a new process calls so that Linux ends it with the one that started it; None on other systems.
+
+    The library is loaded here, not after the fork, where another thread's lock might never be released.
+    """
+    if sys.platform != "linux":
+        return None
+    return partial(ctypes.CDLL(None).prctl, PR_SET_PDEATHSIG, int(signal.SIGTERM), 0, 0, 0)
+
+
 def run_server(command: list[str], environment: dict[str, str], cwd: Path) -> int:
-    """Run a server in the foreground; Ctrl-C stops it and everything that it started."""
-    process = subprocess.Popen(command, env=environment, cwd=cwd, start_new_session=os.name == "posix")
+    """Run a server in the foreground; Ctrl-C stops it and everything that it started.
+
+    On Linux the server also stops when this process is killed.
+    """
+    process = subprocess.Popen(
+        command,
+        env=environment,
+        cwd=cwd,
+        start_new_session=os.name == "posix",
+        preexec_fn=_end_with_starter(),
+    )
 
     def stop(*_: object) -> None:
         with contextlib.suppress(ProcessLookupError):
