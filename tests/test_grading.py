@@ -90,7 +90,10 @@ def graded(tmp_path_factory):
         "question.run_check = lambda *a, **k: question.Result(1, 'ok', '', 2)\n"
         "mlflow.MlflowClient.search_runs = lambda *a, **k: 1/0\nmlflow.get_run = lambda *a: 1/0",
     )
-    hand_in(folder / "exit.ipynb", SETUP, GOOD, "import os; os._exit(0)")
+    # Even root is nobody inside, or it could mount a read-only folder writable again.
+    powerless = "text = open('/proc/self/status').read(); int(text.split('CapPrm:')[1].split()[0], 16) == 0 or __import__('os')._exit(1)"
+    hand_in(folder / "exit.ipynb", powerless if ISOLATED else "", SETUP, GOOD, "import os; os._exit(0)")
+    (folder / "link.ipynb").symlink_to(outside / "secret.txt")
     (folder / "broken.ipynb").write_text("{not a notebook")
     target = tmp_path_factory.mktemp("grades") / "grades.csv"
     done = course("grade", folder, "-o", target, "--homework", "03", "--cell-timeout", "20")
@@ -135,6 +138,11 @@ def test_what_is_no_notebook_is_a_row_too(graded):
     assert "not a notebook" in graded[0]["broken"]["status"] and graded[0]["broken"]["points"] == "0"
 
 
+def test_a_link_is_not_followed(graded):
+    row = graded[0]["link"]
+    assert row["status"] == "a link or a device, not a file" and row["task1_code"] == "not-graded"
+
+
 def test_the_isolation_is_stated_and_mistakes_are_counted(graded):
     _, _, _, target, done, _ = graded
     assert "Isolation: " in done.stderr and ("bubblewrap." in done.stderr) == ISOLATED
@@ -146,10 +154,10 @@ def test_the_isolation_is_stated_and_mistakes_are_counted(graded):
 
 def test_a_second_call_runs_nobody_again(graded):
     rows, _, _, target, first, folder = graded
-    assert "[5/5]" in first.stderr and "5 submissions graded" in first.stdout
+    assert "[6/6]" in first.stderr and "6 submissions graded" in first.stdout
     run_again: list[grading.Grade] = []
     grading.grade(grading.find(folder, "03", False), target, seed=4242, workers=1, on_row=run_again.append)
-    assert not run_again
+    assert [row.submission for row in run_again] == ["link"]  # what could not be read is looked at again
     with target.open() as file:
         assert {row["submission"]: row for row in csv.DictReader(file)} == rows
 
@@ -174,13 +182,16 @@ def test_store_only_reads_stores_and_runs_no_code(course_home, tmp_path):
     ("prepare", "message"),
     [
         (lambda p: None, "holds no .ipynb file"),
+        (lambda p: p.rmdir() or p.touch(), "is a file. Give the folder"),
         (lambda p: hand_in(p / "anna.ipynb", "1"), "Which homework is 'anna'?"),
         (lambda p: hand_in(p / "77_anna.ipynb", "1"), "There is no homework '77'"),
     ],
 )
 def test_a_folder_that_cannot_be_graded_is_one_message(tmp_path, prepare, message, monkeypatch, capsys):
-    prepare(tmp_path)
-    monkeypatch.setattr(sys, "argv", ["course", "grade", str(tmp_path), "-o", str(tmp_path / "grades.csv")])
+    folder = tmp_path / "handed-in"
+    folder.mkdir()
+    prepare(folder)
+    monkeypatch.setattr(sys, "argv", ["course", "grade", str(folder), "-o", str(tmp_path / "grades.csv")])
     with pytest.raises(SystemExit) as ended:
         cli.main()
     assert ended.value.code == 2 and message in capsys.readouterr().err
