@@ -180,6 +180,8 @@ def _become_kernel(request: dict[str, Any], descriptors: list[int], warm: bool) 
             os.environ["JPY_PARENT_PID"] = str(parent)  # the kernel ends itself when this process is gone
             _execute(command)
         arguments = command[command.index(LAUNCHER) + 1 :]
+        for name, value in _set_by_imports.items():
+            os.environ.setdefault(name, value)
         _fresh_libraries(arguments)
         from ipykernel.kernelapp import IPKernelApp
 
@@ -278,6 +280,8 @@ def _end(*_: Any) -> None:
     os._exit(0)
 
 
+#: Variables that libraries set while they are imported (scikit-learn: KMP_…).
+_set_by_imports: dict[str, str] = {}
 #: The process that started this one, and what it cannot remove when it is killed.
 _runner = os.getppid()
 _folders: list[str] = []
@@ -369,7 +373,7 @@ def main() -> None:
     if os.getppid() == 1:
         os._exit(1)
     sys.path[:] = [entry for entry in sys.path if entry not in ("", os.getcwd())] if not guard else sys.path
-    start = time.perf_counter()
+    start, before = time.perf_counter(), dict(os.environ)
     problem = ""
     if not guard:
         try:
@@ -379,6 +383,7 @@ def main() -> None:
                 problem = f"a library has started {threads() - 1} threads while it was imported"
         except Exception as error:
             problem = f"{type(error).__name__}: {error}"
+    _set_by_imports.update({name: value for name, value in os.environ.items() if name not in before})
     _template()
     gc.collect()
     gc.freeze()
