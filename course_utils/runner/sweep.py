@@ -837,8 +837,12 @@ def _gather(
         except queue.Empty:
             future = None
         if future is not None and future.key in futures:
-            if future.status in ("cancelled", "lost"):
+            if future.status == "cancelled":
                 return "the connection to the scheduler was lost"
+            if future.status not in ("finished", "error"):
+                # Its result died with a worker before it came here; the scheduler gives the point to another one.
+                future.add_done_callback(ready.put)
+                continue
             _, point = futures.pop(future.key)
             result = _result(sweep, future, point)
             outcomes[point.name] = result.outcome
