@@ -20,9 +20,7 @@ import mlflow
 
 from . import store
 from .errors import CourseError
-
-#: What a client was told about its own server; the server must not take it for itself.
-_FROM_CLIENT = ("MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI", "MLFLOW_EXPERIMENT_ID", "MLFLOW_RUN_ID")
+from .processes import end_by_closing_input, tracking_server_environment
 
 
 @contextmanager
@@ -47,15 +45,13 @@ def tracking_server(uri: str | None = None, timeout: float = 120.0) -> Iterator[
     """
     uri = uri or store.default_uri()
     store.create(uri)
-    environment = {k: v for k, v in os.environ.items() if k not in _FROM_CLIENT} | {
+    environment = tracking_server_environment(
         # What `mlflow server` hands to its worker in MLflow 3.17; there is no public way to skip its supervisor.
-        "_MLFLOW_SERVER_FILE_STORE": uri,
-        "_MLFLOW_SERVER_ARTIFACT_ROOT": "mlflow-artifacts:/",
-        "_MLFLOW_SERVER_ARTIFACT_DESTINATION": store.artifact_root(uri) or str(store.home() / "mlartifacts"),
-        "_MLFLOW_SERVER_SERVE_ARTIFACTS": "true",
-        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",  # 10 processes and 1.5 GB less
-        "MLFLOW_DISABLE_TELEMETRY": "true",
-    }
+        _MLFLOW_SERVER_FILE_STORE=uri,
+        _MLFLOW_SERVER_ARTIFACT_ROOT="mlflow-artifacts:/",
+        _MLFLOW_SERVER_ARTIFACT_DESTINATION=store.artifact_root(uri) or str(store.home() / "mlartifacts"),
+        _MLFLOW_SERVER_SERVE_ARTIFACTS="true",
+    )
     with tempfile.TemporaryFile() as log:
         process = subprocess.Popen(
             [sys.executable, "-m", __name__],
@@ -94,14 +90,9 @@ def _answering(process: subprocess.Popen[str], timeout: float, log: IO[bytes]) -
 
 def _stop(process: subprocess.Popen[str]) -> None:
     """End the server by closing its standard input; kill it when it does not listen."""
-    assert process.stdin is not None and process.stdout is not None
-    process.stdin.close()
-    try:
-        process.wait(10)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
-    process.stdout.close()
+    end_by_closing_input(process, 10)
+    if process.stdout is not None:
+        process.stdout.close()
 
 
 def _serve() -> None:
@@ -206,7 +197,7 @@ class ModelServer:
         environment = {**os.environ, "MLFLOW_TRACKING_URI": mlflow.get_tracking_uri()}
         # The command starts `uvicorn` by its bare name, which a kernel started by full path does not find.
         environment["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
-        self._log = tempfile.TemporaryFile()
+        self._log, self._said = tempfile.TemporaryFile(), "nothing"
         self._process = subprocess.Popen(
             [sys.executable, "-c", _KEEPER, sys.executable, "-m", "mlflow", *words, "--host", "127.0.0.1"],
             env=environment,
@@ -235,23 +226,19 @@ class ModelServer:
                 time.sleep(0.2)
         ended = self._process.poll() is not None
         self.stop()
-        self._log.seek(0)
-        said = self._log.read().decode(errors="replace").strip()[-1500:] or "nothing"
         raise CourseError(
             f"The model server {'ended' if ended else f'did not answer within {timeout:g} s'}. Does the model's "
-            f"address exist in the store, and is the machine very busy? The server said: {said}"
+            f"address exist in the store, and is the machine very busy? The server said: {self._said}"
         )
 
     def stop(self) -> None:
         """Stop the server and return when nobody listens any more; safe to call again."""
         atexit.unregister(self.stop)
-        if self._process.stdin is not None and not self._process.stdin.closed:
-            self._process.stdin.close()
-        try:
-            self._process.wait(15)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
+        end_by_closing_input(self._process, 15)
+        if not self._log.closed:
+            self._log.seek(0)
+            self._said = self._log.read().decode(errors="replace").strip()[-1500:] or "nothing"
+            self._log.close()
         end = time.monotonic() + 5
         while time.monotonic() < end:  # the command ends before the uvicorn that it started
             try:

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .errors import CourseError
+from .processes import end_by_closing_input, tracking_server_environment
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -30,8 +31,6 @@ _HOST = "127.0.0.1"
 _POSIX = os.name == "posix"
 #: PostgreSQL refuses to run as root; root lends it to this user, who owns nothing.
 _UNPRIVILEGED = "nobody"
-#: What a client was told about its own server; a server must not take it for itself.
-_FROM_CLIENT = ("MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI", "MLFLOW_EXPERIMENT_ID", "MLFLOW_RUN_ID")
 
 
 # ---- PostgreSQL --------------------------------------------------------------------------------------------------
@@ -287,11 +286,7 @@ def mlflow_server(
         (home / "artifacts").mkdir(exist_ok=True)
         command = ["mlflow", "server", "--artifacts-destination", "./artifacts", "--workers", "1"]
         command += ["--host", _HOST, "--port", str(port)]
-        environment = {k: v for k, v in os.environ.items() if k not in _FROM_CLIENT} | {
-            "MLFLOW_BACKEND_STORE_URI": backend_uri,
-            "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",  # 10 processes and 1.5 GB less
-            "MLFLOW_DISABLE_TELEMETRY": "true",
-        }
+        environment = tracking_server_environment(MLFLOW_BACKEND_STORE_URI=backend_uri)
         if admin_password:
             command += ["--app-name", "basic-auth"]
             settings = home / "auth.ini"
@@ -379,13 +374,7 @@ def _running(
     try:
         yield supervisor
     finally:
-        assert supervisor.stdin is not None
-        supervisor.stdin.close()
-        try:
-            supervisor.wait(30)
-        except subprocess.TimeoutExpired:
-            supervisor.kill()
-            supervisor.wait()
+        end_by_closing_input(supervisor, 30)
 
 
 def _until(ask: Any, process: subprocess.Popen[bytes], log: Path, name: str, timeout: float) -> None:
