@@ -298,7 +298,8 @@ def join(
     typer.echo(
         f"Joined {server.url} as {server.user}, workspace {server.workspace}. Notebooks and `course workflow` log there "
         "from their next start; name and password are in .course/joined.json, which only you can read.\n"
-        "Back to your own store: course server leave"
+        "A lecture that shows the default experiment or starts a server of its own (03, 05) needs your own store.\n"
+        "Back to it: course server leave"
     )
     if server.url.startswith("http://") and "127.0.0.1" not in server.url and "localhost" not in server.url:
         typer.echo("This address is not encrypted: use a password that you use nowhere else.", err=True)

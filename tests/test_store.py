@@ -204,6 +204,32 @@ def test_a_damaged_store_is_one_message(store_template, tmp_path):
         store.connect(f"sqlite:///{path}")
 
 
+def test_a_store_that_has_grown_gets_statistics_so_that_sorting_by_a_metric_does_not_compare_all_with_all(course_home):
+    store.connect()
+    database = course_home / "mlflow.db"
+    with sqlite3.connect(database) as connection:
+        columns = "run_uuid, name, status, lifecycle_stage, experiment_id, start_time, artifact_uri, user_id"
+        runs = [(f"{i:032x}", f"r{i}", "FINISHED", "active", 0, i, "", "mira") for i in range(store._MANY_RUNS)]
+        connection.executemany(f"insert into runs ({columns}) values (?, ?, ?, ?, ?, ?, ?, ?)", runs)
+        columns = "run_uuid, key, value, timestamp, step, is_nan"
+        values = [(run[0], "auc", run[5], 0, 0, False) for run in runs]
+        connection.executemany(f"insert into latest_metrics ({columns}) values (?, ?, ?, ?, ?, ?)", values)
+    by_auc = (
+        "explain query plan select * from runs left join (select * from latest_metrics where key = 'auc') as m "
+        "on runs.run_uuid = m.run_uuid where experiment_id in (0) order by m.value"
+    )
+
+    def plan() -> str:
+        with sqlite3.connect(database) as connection:
+            return " ".join(row[3] for row in connection.execute(by_auc))
+
+    store.check(f"sqlite:///{database}")
+    with sqlite3.connect(database) as connection:
+        assert connection.execute("select stat from sqlite_stat1 where tbl = 'runs'").fetchone()[0].startswith("500")
+    assert "SEARCH" in plan() and "SCAN m" not in plan()
+    assert mlflow.search_runs(["0"], order_by=["metrics.auc DESC"], max_results=1)["metrics.auc"].tolist() == [499]
+
+
 # ---- runs that a killed batch left open --------------------------------------------------------------------------
 
 
