@@ -39,6 +39,14 @@ SETUP = answer(1, "pass")[0]
 GOOD = answer(1, swap("60", "60"))[1]
 
 
+def in_process(monkeypatch, *words) -> int:
+    """Run the command here, without a second import of everything, and return its exit code."""
+    monkeypatch.setattr(sys, "argv", ["course", *map(str, words)])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    return ended.value.code or 0
+
+
 class Listener:
     """A server on this machine that counts who calls."""
 
@@ -91,7 +99,9 @@ def graded(tmp_path_factory):
         "mlflow.MlflowClient.search_runs = lambda *a, **k: 1/0\nmlflow.get_run = lambda *a: 1/0",
     )
     # Even root is nobody inside, or it could mount a read-only folder writable again.
-    powerless = "text = open('/proc/self/status').read(); int(text.split('CapPrm:')[1].split()[0], 16) == 0 or __import__('os')._exit(1)"
+    powerless = (
+        "int(open('/proc/self/status').read().split('CapPrm:')[1].split()[0], 16) == 0 or __import__('os')._exit(1)"
+    )
     hand_in(folder / "exit.ipynb", powerless if ISOLATED else "", SETUP, GOOD, "import os; os._exit(0)")
     (folder / "link.ipynb").symlink_to(outside / "secret.txt")
     (folder / "broken.ipynb").write_text("{not a notebook")
@@ -162,7 +172,7 @@ def test_a_second_call_runs_nobody_again(graded):
         assert {row["submission"]: row for row in csv.DictReader(file)} == rows
 
 
-def test_store_only_reads_stores_and_runs_no_code(course_home, tmp_path):
+def test_store_only_reads_stores_and_runs_no_code(course_home, tmp_path, monkeypatch):
     from .submissions.tools import attempt, solution
 
     assert attempt("03", 1, solution("03", 1)).passed
@@ -170,8 +180,7 @@ def test_store_only_reads_stores_and_runs_no_code(course_home, tmp_path):
     place.mkdir()
     shutil.copy(course_home / "mlflow.db", place)
     hand_in(place / "03_mine.ipynb", f"import pathlib; pathlib.Path({str(tmp_path / 'ran')!r}).touch()")
-    done = course("grade", tmp_path, "--store-only", "-o", tmp_path / "grades.csv")
-    assert done.returncode == 0, done.stderr
+    assert in_process(monkeypatch, "grade", tmp_path, "--store-only", "-o", tmp_path / "grades.csv") == 0
     with (tmp_path / "grades.csv").open() as file:
         (row,) = csv.DictReader(file)
     assert (row["submission"], row["task1_code"], row["status"]) == ("carla", "ok", "store only")
@@ -191,10 +200,8 @@ def test_a_folder_that_cannot_be_graded_is_one_message(tmp_path, prepare, messag
     folder = tmp_path / "handed-in"
     folder.mkdir()
     prepare(folder)
-    monkeypatch.setattr(sys, "argv", ["course", "grade", str(folder), "-o", str(tmp_path / "grades.csv")])
-    with pytest.raises(SystemExit) as ended:
-        cli.main()
-    assert ended.value.code == 2 and message in capsys.readouterr().err
+    code = in_process(monkeypatch, "grade", folder, "-o", tmp_path / "grades.csv")
+    assert code == 2 and message in capsys.readouterr().err
 
 
 def test_a_name_that_a_spreadsheet_would_run_is_quoted():
