@@ -162,9 +162,10 @@ def _find(client: Any, run_id: str, uri: str) -> Any:
             run_id = found.run_id
         return client.get_run(run_id)
     except MlflowException as error:
+        reason = str(error).splitlines()[0].rstrip(".")
         raise CannotVerify(
-            f"The store {uri} has no {run_id!r}: {str(error).splitlines()[0].rstrip('.')}. Copy the run id from the UI; the runs of a "
-            "batch or a sweep are in its folder: course verify RUN_ID --home runs/…"
+            f"The store {uri} has no {run_id!r}: {reason}. Copy the run id from the UI; the runs of a batch or a sweep are "
+            "in its folder: course verify RUN_ID --home runs/…"
         ) from None
 
 
