@@ -51,11 +51,11 @@ from statistics import mean
 import mlflow
 import optuna
 import pandas as pd
-from mlflow.optuna.storage import MlflowStorage
 from scipy.stats import loguniform
 from sklearn.base import clone
 from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
 from sklearn.model_selection import GridSearchCV, RandomizedSearchCV, StratifiedKFold, cross_val_score
+from threadpoolctl import threadpool_limits
 
 from course_utils import data, plots, store
 
@@ -154,6 +154,7 @@ def log_candidates(name, search):
 
 
 # %%
+threadpool_limits(1)  # a fit is short: on a busy machine, threads that wait for each other take longer than the work
 booster = HistGradientBoostingClassifier(max_iter=30, early_stopping=False, random_state=seed)
 grid = {"learning_rate": [0.01, 0.1, 1.0], "max_leaf_nodes": [4, 31], "l2_regularization": [0.1, 10.0]}
 ranges = {"learning_rate": loguniform(0.01, 1), "max_leaf_nodes": [2, 4, 8, 16, 32, 64],
@@ -267,6 +268,8 @@ print(f"standard deviation of one candidate over its folds: {spread:.4f}")
 # run, so we do.
 
 # %%
+from mlflow.optuna.storage import MlflowStorage
+
 with lesson.expect_error(ModuleNotFoundError):
     optuna.integration.MLflowCallback(metric_name="cv_auc")
 
