@@ -255,7 +255,7 @@ def main() -> None:
         lines.append(f"| {what} | {' | '.join(cells)} | {growth} |")
     lines += [
         "",
-        f"`python benchmarks/many_runs.py{' --browser' if options.browser else ''}` on {os.cpu_count()} cores, load {load:.1f} "
+        f"`python benchmarks/many_runs.py{' --browser' if options.browser else ''} --sizes {' '.join(map(str, options.sizes))}` on {os.cpu_count()} cores, load {load:.1f} "
         f"before the start. MLflow {version('mlflow')}, SQLite {sqlite3.sqlite_version}, pandas {version('pandas')}, Python "
         f"{platform.python_version()}, {platform.system()}.",
     ]
