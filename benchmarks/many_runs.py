@@ -253,9 +253,10 @@ def main() -> None:
         cells = ["–" if v is None else f"{v:.3f}" if v < 10 else f"{v:.0f}" for v in values]
         growth = f"× {columns[high][what] / columns[low][what]:.1f}" if what in columns[high] else "–"
         lines.append(f"| {what} | {' | '.join(cells)} | {growth} |")
+    words = f"{' --browser' if options.browser else ''} --sizes {' '.join(map(str, options.sizes))}"
     lines += [
         "",
-        f"`python benchmarks/many_runs.py{' --browser' if options.browser else ''} --sizes {' '.join(map(str, options.sizes))}` on {os.cpu_count()} cores, load {load:.1f} "
+        f"`python benchmarks/many_runs.py{words}` on {os.cpu_count()} cores, load {load:.1f} "
         f"before the start. MLflow {version('mlflow')}, SQLite {sqlite3.sqlite_version}, pandas {version('pandas')}, Python "
         f"{platform.python_version()}, {platform.system()}.",
     ]
