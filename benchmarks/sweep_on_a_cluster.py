@@ -113,7 +113,7 @@ def measure(side: tuple[int, int], workers: int, kill_at: int) -> dict[str, obje
             "child runs in any other state": sum(r.info.status != "FINISHED" for r in runs),
             "points that ended": len(ends),
             "points started twice (cut off by the kill)": sum(n > 1 for n in starts.values()),
-            "points that ended twice": sum(n > 1 for n in ends.values()),
+            "points executed twice (their result died with the worker)": sum(n > 1 for n in ends.values()),
             "seconds": round(seconds, 1),
         }
 

@@ -46,12 +46,12 @@ def connect(address: str) -> Iterator[Client]:
             client.close(timeout=5)
 
 
-def workers(client: Client) -> list[str]:
-    """Return the addresses of the workers that the scheduler knows; empty when it does not answer."""
+def workers(client: Client) -> list[str] | None:
+    """Return the addresses of the workers that the scheduler knows; None when it does not answer just now."""
     try:
         return sorted(client.scheduler_info(n_workers=-1)["workers"])
-    except Exception:  # distributed raises many types when the other side is gone
-        return []
+    except Exception:  # distributed raises many types when the other side is busy or gone
+        return None
 
 
 def _check(client: Client, address: str) -> None:

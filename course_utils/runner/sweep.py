@@ -829,7 +829,7 @@ def _gather(
     """Take results as they come; return why not all of them came, or an empty string."""
     from . import cluster
 
-    known = set(cluster.workers(client))
+    known = set(cluster.workers(client) or [])
     looked = alone_since = 0.0
     while futures:
         try:
@@ -854,7 +854,9 @@ def _gather(
         if time.monotonic() - looked < 2:
             continue
         looked = time.monotonic()
-        now = set(cluster.workers(client))
+        if (seen := cluster.workers(client)) is None:
+            continue
+        now = set(seen)
         for worker in sorted(known - now):
             print(f"The worker {worker} is gone; its points go to the others.", file=sys.stderr)
         known = now
