@@ -162,6 +162,12 @@ def test_streams_are_joined_and_a_progress_line_keeps_its_end():
     assert joined.text == "a\n100%\nb"
 
 
+def test_a_style_sheet_is_stored_as_it_is():
+    page = "<style>a { transition: 0.6s }</style><p>done in 0.6 s</p>"
+    (stored,) = outputs.normalize([nbformat.v4.new_output("display_data", {"text/html": page})])
+    assert stored.data["text/html"] == "<style>a { transition: 0.6s }</style><p>done in ‹n› s</p>"
+
+
 def test_a_measured_picture_is_kept_while_code_and_text_are_the_same():
     def cell(picture, text="‹n› s"):
         output = nbformat.v4.new_output("display_data", {"image/png": picture, "text/plain": text})

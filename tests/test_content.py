@@ -191,6 +191,13 @@ def test_a_quiz_has_one_right_answer_and_feedback_on_each(lecture):
         assert len(set(feedback)) == len(feedback), "each answer has its own feedback"
 
 
+@pytest.mark.parametrize("lecture", [p.number for p in LECTURES])
+def test_the_right_answers_of_a_quiz_do_not_stand_at_one_place(lecture):
+    asked = [*questions(lecture, "recall"), *questions(lecture, "quiz")]
+    places = {[answer["correct"] for answer in question["answers"]].index(True) for question in asked}
+    assert len(places) > 1
+
+
 def test_every_lecture_has_a_homework_of_its_name():
     lectures = {p.name for p in LECTURES}
     assert {p.name for p in HOMEWORK} <= lectures

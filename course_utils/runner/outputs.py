@@ -33,6 +33,12 @@ def mask(text: str) -> str:
     return text
 
 
+def _mask_page(text: str) -> str:
+    """Return HTML with its texts masked and its style sheets as they are: a quiz's ``transition: 0.6s`` is no duration."""
+    parts = re.split(r"(<style\b.*?</style>)", text, flags=re.S)
+    return "".join(part if part.startswith("<style") else mask(part) for part in parts)
+
+
 def _text(value: str | list[str]) -> str:
     return value if isinstance(value, str) else "".join(value)
 
@@ -59,7 +65,7 @@ def normalize(outputs: Iterable[NotebookNode]) -> list[NotebookNode]:
             output.metadata = NotebookNode(output.get("metadata", {}))
             for mimetype, value in output.data.items():
                 if mimetype.startswith("text/"):
-                    output.data[mimetype] = mask(_text(value))
+                    output.data[mimetype] = (_mask_page if mimetype == "text/html" else mask)(_text(value))
     return result
 
 

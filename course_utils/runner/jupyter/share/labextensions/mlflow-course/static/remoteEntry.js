@@ -28,7 +28,14 @@
     }
   };
 
+  // jupyterquiz 2.9 writes its feedback in dark red and dark green, which nobody can read on a dark page.
+  const READABLE = `
+    [data-jp-theme-light="false"] .Feedback.incorrect { color: #ff9d9d }
+    [data-jp-theme-light="false"] .Feedback.correct { color: #7ddc8f }`;
+
   const activate = app => {
+    document.head.appendChild(document.createElement('style')).textContent = READABLE;
+
     for (const [key, value] of Object.entries(DEFAULTS)) {
       if (localStorage.getItem(key) === null) {
         localStorage.setItem(key, value);
