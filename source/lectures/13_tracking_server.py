@@ -383,4 +383,4 @@ lesson.quiz("13")
 # - Next lecture: prompts, traces and evaluation.
 # - Official pages: [self-hosting](https://mlflow.org/docs/latest/self-hosting/),
 #   [basic authentication](https://mlflow.org/docs/latest/self-hosting/security/basic-http-auth/).
-# - Optional depth: set `n_runs` to 200, and watch the counts.
+# - Optional depth: set `n_runs` to 200, and watch the counts; `course server --help` has such a server ready for a class.

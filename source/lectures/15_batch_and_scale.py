@@ -141,9 +141,10 @@ table.round(3)
 # course run
 # course run 03 11 -p n_rows 500 -j 2
 # course run --resume
+# course sweep 11 --grid n_rows=500,1000 --metric test_roc_auc
 # ```
 #
-# Each notebook becomes one row of a report; one that fails does not stop the others.
+# Each notebook becomes one row of a report; one that fails does not stop the others. The last line is a grid.
 #
 # ## Round 2: the same number again
 #
@@ -424,4 +425,4 @@ lesson.quiz("15")
 #   data.
 # - Official pages: [MLflow Projects](https://mlflow.org/docs/latest/ml/projects/),
 #   [papermill](https://papermill.readthedocs.io/), [Dask](https://docs.dask.org/).
-# - Optional depth: start `dask scheduler` and `dask worker` in two terminals and give `Client` their address.
+# - Optional depth: `course verify RUN_ID` repeats a recorded run.
