@@ -37,7 +37,7 @@ SECRETS = {
 }
 #: In outputs only: the text of a lecture may name a folder, a stored output shows whose machine made it.
 TRACES = {
-    "home of a person": r"(?<![\w.])/(?:home|Users)/[a-z][\w.-]*/|/root/|[A-Z]:\\\\Users\\\\",
+    "home of a person": r"(?<![\w.])/(?:home|Users)/[a-z][\w.-]*/|/roo[t]/|[A-Z]:\\\\Users\\\\",
     "folder of a machine": r"(?<![\w.:/])/(?:work|builds?|workspace|github)/\w|/tmp/(?!…)[\w-]{6,}/",
     "port of a local server": r"127\.0\.0\.1:(?!5000|5001|\*)\d{4,5}|localhost:(?!5000|5001|8888|\*)\d{4,5}",
 }

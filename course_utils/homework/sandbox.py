@@ -311,7 +311,7 @@ class _Watch:
         folders: list[Path] = []
         with contextlib.suppress(psutil.Error, OSError):
             if self.inside:  # the sandbox has a /proc of its own
-                folders = [p for p in Path(f"/proc/{self.inside}/root/proc").iterdir() if p.name.isdigit()]
+                folders = [p for p in Path("/proc", str(self.inside), "root", "proc").iterdir() if p.name.isdigit()]
             elif Path("/proc/self/statm").exists():
                 below = psutil.Process(self.pid).children(recursive=True)
                 folders = [Path(f"/proc/{process.pid}") for process in below]

@@ -241,8 +241,8 @@ print("MLflow's digests differ:   ", before.digest != after.digest)
 print("digests of all rows differ:", data.digest(big) != data.digest(changed))
 
 # %% [markdown]
-# You should see False, then True. MLflow hashes the **first 10,000 rows**, the row count and the column names, no more. `data.digest`
-# hashes all of it (and takes longer), so log it beside the data set.
+# You should see False, then True. MLflow hashes the **first 10,000 rows**, the row count and the column names, no more.
+# `data.digest` hashes all of it (and takes longer), so log it beside the data set.
 #
 # Code has a digest as well: the **git commit**. MLflow adds tags about the source on its own. For a script they name
 # the file and its commit; in JupyterLab the notebook, in a batch the kernel's launcher, and no commit. So set both.

@@ -167,8 +167,8 @@ with serving.app_server(service) as address:
 #
 # ## Round 3: `mlflow models serve`
 #
-# By now the other server should be up; `wait` waits if it is not. It knows four addresses: `/ping` and `/health` (are you there?), `/version` (of MLflow)
-# and `/invocations`, which takes a table in four JSON forms, or as CSV.
+# By now the other server should be up; `wait` waits if it is not. It knows four addresses: `/ping` and `/health` (are you
+# there?), `/version` (of MLflow) and `/invocations`, which takes a table in four JSON forms, or as CSV.
 
 # %%
 invocations = server.wait() + "/invocations"

@@ -131,8 +131,8 @@ logged[["tenure_months", "monthly_charges", "contract", "probability"]].head(3).
 # ## Round 2: drift of the inputs
 #
 # The **population stability index** (PSI) cuts a feature into ten bins that hold equal numbers of spring's rows, and
-# asks how the shares moved: `sum((now - then) * ln(now / then))`. By a rule of thumb, below 0.1 is stable, above 0.25 has shifted.
-# Once by hand:
+# asks how the shares moved: `sum((now - then) * ln(now / then))`. By a rule of thumb, below 0.1 is
+# stable, above 0.25 has shifted. Once by hand:
 
 # %%
 then, now = spring.X_train["monthly_charges"], logged["monthly_charges"]

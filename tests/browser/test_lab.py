@@ -108,8 +108,8 @@ def test_the_tile_opens_the_ui_which_may_change_runs_only_for_this_page(lab, fro
 
     assert create("from-this-page", lab.base.rstrip("/")) == 200
     assert create("from-elsewhere", "https://example.org") == 403
-    front.mlflow.get_by_role("link", name="Model registry").click()
-    front.mlflow.get_by_role("link", name="Experiments").click()
+    front.mlflow.get_by_role("link", name="Default").click()
+    front.mlflow.get_by_role("link", name="Experiments").first.click()
     expect(front.mlflow.get_by_role("link", name="from-this-page")).to_be_visible()
     stranger = front.page.context.browser.new_context()
     assert "/login" in stranger.request.get(f"{lab.base}mlflow/").url, "without the token nobody is let in"

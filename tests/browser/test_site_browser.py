@@ -168,6 +168,8 @@ def test_axe_finds_nothing(browser: Browser, address: str, path: str, theme: str
         page.evaluate("document.querySelectorAll('article details').forEach(fold => fold.open = true)")
         for number, answers in enumerate(page.locator(".Answer").all()):
             answers.locator("label").nth(number % 2).click()
+        # A fold that is opening is half transparent: axe would judge colours that nobody sees for longer.
+        page.add_style_tag(content="*, *::before, *::after { animation: none !important; transition: none !important }")
         found = Axe().run(page, options={"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"]})
         assert found.response["passes"]
         assert found.violations_count == 0, found.generate_report()

@@ -7,12 +7,14 @@
   const SEEN = 'mlflow-course:toc-shown';
 
   // What the MLflow UI (3.17) remembers in the browser, unless the learner has chosen: the view for models instead of the
-  // one for GenAI, no assistant that opens by itself and wants an account, no report of clicks over the network.
+  // one for GenAI, no assistant that opens by itself and wants an account, no report of clicks over the network, no
+  // window before the model registry.
   const DEFAULTS = {
     'mlflow.workflowType_v1': '"machine_learning"',
     'mlflow.assistant.fab.autoOpenedOnFirstLoad_v1': 'true',
     'mlflow.settings.telemetry.enabled_v1': 'false',
-    'mlflow.telemetry.info.alert.dismissed_v1': 'true'
+    'mlflow.telemetry.info.alert.dismissed_v1': 'true',
+    '_mlflow_model_registry_promo_modal_dismissed_v1': 'true'
   };
 
   // JupyterLab 4.6 drops the alternative text that a figure of the course carries in its metadata; put it back.
