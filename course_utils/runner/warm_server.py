@@ -372,7 +372,8 @@ def main() -> None:
     prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
     if os.getppid() == 1:
         os._exit(1)
-    sys.path[:] = [entry for entry in sys.path if entry not in ("", os.getcwd())] if not guard else sys.path
+    if not guard and sys.path[0] in ("", os.getcwd()):  # from "-m"; an entry of PYTHONPATH stays, as in a new kernel
+        del sys.path[0]
     start, before = time.perf_counter(), dict(os.environ)
     problem = ""
     if not guard:
