@@ -106,17 +106,17 @@ def new_folder(root: Path) -> Path:
     return next(folder for folder in taken if not folder.exists())
 
 
-def latest_folder(root: Path) -> Path:
-    """Return the newest batch folder.
+def latest_folder(root: Path, plan: str = PLAN, what: str = "batch", command: str = "course run") -> Path:
+    """Return the newest folder of a batch, or of another work that keeps its `plan` in a folder of ``runs/``.
 
     Raises
     ------
     CourseError
-        When there is none.
+        When there is none; it names `what` was looked for and the `command` that starts one.
     """
-    found = sorted(p.parent for p in (root / "runs").glob(f"*/{PLAN}"))
+    found = sorted(p.parent for p in (root / "runs").glob(f"*/{plan}"))
     if not found:
-        raise CourseError("There is no batch to resume: runs/ holds none. Start one with `course run`.")
+        raise CourseError(f"There is no {what} to resume: runs/ holds none. Start one with `{command}`.")
     return found[-1]
 
 

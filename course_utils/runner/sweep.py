@@ -24,7 +24,7 @@ import nbformat
 from nbformat import NotebookNode
 
 from ..errors import CourseError
-from . import pool, provenance
+from . import batch, pool, provenance
 from .execute import (
     CELL_TIMEOUT,
     NOTEBOOK_TIMEOUT,
@@ -386,17 +386,8 @@ def _check_server(uri: str) -> None:
 
 
 def latest_folder(root: Path) -> Path:
-    """Return the newest sweep's folder.
-
-    Raises
-    ------
-    CourseError
-        When there is none.
-    """
-    found = sorted(p.parent for p in (root / "runs").glob(f"*/{PLAN}"))
-    if not found:
-        raise CourseError("There is no sweep to resume: runs/ holds none. Start one with `course sweep`.")
-    return found[-1]
+    """Return the newest sweep's folder; raises `CourseError` when there is none."""
+    return batch.latest_folder(root, PLAN, "sweep", "course sweep")
 
 
 def load(folder: Path) -> Sweep:
