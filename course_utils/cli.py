@@ -172,7 +172,7 @@ def run(
         shown = folder.relative_to(Path.cwd()) if folder.is_relative_to(Path.cwd()) else folder
         if not problem:
             typer.echo(f"report: {shown / 'index.html'}")
-            typer.echo(f"its runs in the UI: course ui --home {shown}")
+            typer.echo(f"its runs in the UI: {job.ui(shown)}")
     if problem:
         raise CourseError(problem)
     if interrupted:

@@ -298,7 +298,6 @@ def join(
     typer.echo(
         f"Joined {server.url} as {server.user}, workspace {server.workspace}. Notebooks and `course workflow` log there "
         "from their next start; name and password are in .course/joined.json, which only you can read.\n"
-        "A lecture that shows the default experiment or starts a server of its own (03, 05) needs your own store.\n"
         "Back to it: course server leave"
     )
     if server.url.startswith("http://") and "127.0.0.1" not in server.url and "localhost" not in server.url:

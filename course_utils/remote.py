@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import os
 import threading
@@ -133,6 +134,28 @@ def sign_in(uri: str, home: Path) -> None:
         if not os.environ.get(name):
             _set_by_us[name] = os.environ.get(name)
             os.environ[name] = getattr(server, field)
+    _give_default_experiment()
+
+
+@functools.cache
+def _give_default_experiment() -> None:
+    """Let a run without an experiment go to ``Default`` of the learner's workspace, as it does in a store of their own.
+
+    MLflow 3.17 sends it to the experiment with the id 0. That is in the workspace ``default``, closed to learners (403).
+    """
+    import mlflow
+    from mlflow.tracking.default_experiment import abstract_context, registry
+
+    class OfWorkspace(abstract_context.DefaultExperimentProvider):
+        def in_context(self) -> bool:
+            return is_remote(mlflow.get_tracking_uri()) and os.environ.get("MLFLOW_WORKSPACE", "default") != "default"
+
+        def get_experiment_id(self) -> str:
+            known = mlflow.MlflowClient().get_experiment_by_name("Default")
+            return str(known.experiment_id if known else mlflow.MlflowClient().create_experiment("Default"))
+
+    # Entry points are the public way; they would need the course to be installed anew.
+    registry._default_experiment_provider_registry.register(OfWorkspace)
 
 
 def is_remote(uri: str) -> bool:
@@ -162,6 +185,7 @@ def check(
     auth: tuple[str, str] | None = None,
     workspace: str | None = None,
     time_limit: float | None = None,
+    advice: str = "",
 ) -> None:
     """Ask a tracking server two cheap questions, and make sure that an MLflow server answers, in time.
 
@@ -175,6 +199,8 @@ def check(
         User and password, and the workspace; those in the environment when not given.
     time_limit
         Seconds for everything; `TIME_LIMIT` when not given.
+    advice
+        What to do without the server, for the end of the message.
 
     Raises
     ------
@@ -198,9 +224,8 @@ def check(
         found[0] = f"did not answer in full within {limit:g} s"
     if found[0]:
         raise CourseError(
-            f"The tracking server {_without_password(url)} {found[0]}. Check the address (MLFLOW_TRACKING_URI, or "
-            "`course server join`) and ask whoever runs it; without a server, runs go to your own store: "
-            "unset MLFLOW_TRACKING_URI, or `course server leave`."
+            f"The tracking server {without_password(url)} {found[0]}. "
+            f"Check the address, and ask whoever runs it. {advice}".rstrip()
         )
 
 
@@ -240,6 +265,8 @@ def _ask(url: str, auth: tuple[str, str] | None, workspace: str | None, limit: f
         return f"cannot be asked: {type(error).__name__}"
     if status == 401:
         return "does not let you in: wrong name or password" if auth else "asks for a name and a password"
+    if status == 429:
+        return "has had too many wrong passwords for this name; wait a minute"
     if status == 403:
         return f"refuses: {_said(status, body)}"
     try:
@@ -269,7 +296,8 @@ def _said(status: int, body: bytes | None) -> str:
     return f"code {status}, {shown!r}"
 
 
-def _without_password(url: str) -> str:
+def without_password(url: str) -> str:
+    """Return an address without the name and password that may stand in it."""
     try:
         parts = urlsplit(url)
         return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()

@@ -18,7 +18,7 @@ from typing import IO, Any
 
 import mlflow
 
-from . import store
+from . import remote, store
 from .errors import CourseError
 from .processes import end_by_closing_input, tracking_server_environment
 
@@ -41,9 +41,11 @@ def tracking_server(uri: str | None = None, timeout: float = 120.0) -> Iterator[
     Raises
     ------
     CourseError
-        When the server does not answer in time; the message ends with what it said.
+        When the store is on a server already, or the new one does not answer in time; the message ends with what it said.
     """
     uri = uri or store.default_uri()
+    if remote.is_remote(uri):
+        raise CourseError(f"{uri} is a server already. Ask it, or name a store: store.connect(own=True) returns yours.")
     store.create(uri)
     environment = tracking_server_environment(
         # What `mlflow server` hands to its worker in MLflow 3.17; there is no public way to skip its supervisor.

@@ -56,7 +56,17 @@ def default_uri() -> str:
     if _ENVIRONMENT_URI:
         return _ENVIRONMENT_URI
     server = remote.joined(home())
-    return server.url if server else f"{_SQLITE}{home() / 'mlflow.db'}"
+    return server.url if server else own_uri()
+
+
+def own_uri() -> str:
+    """Return the tracking URI of the store in `home`, whatever server is in use."""
+    return f"{_SQLITE}{home() / 'mlflow.db'}"
+
+
+def leaving(uri: str) -> str:
+    """Return what a person does to go from a server back to the store in `home`."""
+    return "unset MLFLOW_TRACKING_URI" if uri == _ENVIRONMENT_URI else "course server leave"
 
 
 def database_path(uri: str) -> Path | None:
@@ -119,7 +129,7 @@ def check(uri: str) -> bool:
         return there
     if remote.is_remote(uri):
         remote.sign_in(uri, home())
-        remote.check(uri)
+        remote.check(uri, advice=f"For runs in your own store: {leaving(uri)}.")
     return True
 
 
@@ -259,7 +269,7 @@ def _make_schema(path: Path) -> None:
         engine.dispose()
 
 
-def connect(uri: str | None = None) -> str:
+def connect(uri: str | None = None, *, own: bool = False) -> str:
     """Point MLflow at the course store and return its URI.
 
     Creates the store when it is not there, sends artifacts to ``mlartifacts`` beside it (MLflow alone would use the
@@ -269,6 +279,8 @@ def connect(uri: str | None = None) -> str:
     ----------
     uri
         Tracking URI; the course store (`default_uri`) when not given.
+    own
+        Keep away from a team's server, and say so when there is one: for a lecture that starts a server on its store.
 
     Raises
     ------
@@ -276,6 +288,9 @@ def connect(uri: str | None = None) -> str:
         When the store cannot be created or read, is of another MLflow, or its server does not let us in.
     """
     uri = uri or default_uri()
+    if own and remote.is_remote(uri):
+        print(f"This lecture uses a store of your own, {home() / 'mlflow.db'}, not the server {uri}.")
+        uri = own_uri()
     quiet()
     remote.sign_in(uri, home())
     create(uri)

@@ -19,10 +19,11 @@ import pytest
 import requests
 from typer.testing import CliRunner
 
-from course_utils import remote, store, team
+from course_utils import remote, serving, store, team
 from course_utils.cli import app
 from course_utils.errors import CourseError
-from course_utils.runner import server, server_backup
+from course_utils.processes import tracking_server_environment
+from course_utils.runner import batch, lab, serve, server, server_backup
 
 
 @dataclass
@@ -143,6 +144,81 @@ def test_a_wrong_password_or_workspace_is_told_and_nothing_is_kept(room, tmp_pat
     with pytest.raises(CourseError, match="no member of the workspace 'ben'.*but of anna"):
         remote.join(tmp_path, room.state.address, "anna", room.passwords["anna"], "ben")
     assert remote.joined(tmp_path) is None
+
+
+def test_a_run_without_an_experiment_goes_to_the_learners_own_default(room, as_anna, monkeypatch):
+    monkeypatch.setattr("mlflow.tracking.fluent._active_experiment_id", None)
+    monkeypatch.delenv("MLFLOW_EXPERIMENT_ID", raising=False)
+    for _ in range(2):
+        with mlflow.start_run() as run:
+            pass
+        assert mlflow.get_experiment(run.info.experiment_id).name == "Default"
+        assert run.info.experiment_id != "0"
+
+
+def test_a_lecture_that_starts_a_server_uses_a_store_of_its_own_and_says_so(room, as_anna, tmp_path, capsys):
+    with pytest.raises(CourseError, match=f"{room.state.address} is a server already"), serving.tracking_server():
+        pass
+    uri = store.connect(own=True)
+    assert uri == mlflow.get_tracking_uri() == f"sqlite:///{tmp_path / 'mlflow.db'}"
+    assert capsys.readouterr().out.count(f"not the server {room.state.address}.") == 1
+    assert not {"MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD", "MLFLOW_WORKSPACE"} & os.environ.keys()
+    remote.leave(tmp_path)
+    assert store.connect(own=True) == uri and capsys.readouterr().out == ""
+
+
+def test_a_server_that_the_course_starts_inherits_nobodys_name_or_password(monkeypatch):
+    for name in ("USERNAME", "PASSWORD", "TOKEN", "URI"):
+        monkeypatch.setenv(f"MLFLOW_TRACKING_{name}", "anna")
+    monkeypatch.setenv("MLFLOW_WORKSPACE", "anna")
+    assert "anna" not in tracking_server_environment().values()
+
+
+def test_ten_wrong_passwords_end_the_guessing_for_a_while(room):
+    name, right = next(iter(server.add_users(room.folder, ["guessed"]).items()))
+    url = f"{room.state.address}/api/2.0/mlflow/users/current"
+    codes = [requests.get(url, auth=(name, f"guess {n}"), timeout=60).status_code for n in range(11)]
+    assert codes == [401] * 10 + [429]
+    refused = requests.get(url, auth=(name, right), timeout=60)
+    assert refused.status_code == 429 and int(refused.headers["Retry-After"]) > 0
+    with pytest.raises(CourseError, match="too many wrong passwords for this name; wait a minute"):
+        remote.check(room.state.address, (name, right))
+    other = requests.get(url, auth=("anna", room.passwords["anna"]), timeout=60)
+    assert other.status_code == 200 and other.json()["is_basic_auth"]
+
+
+def test_files_ask_for_the_password_too_and_count_wrong_ones(room):
+    name = next(iter(server.add_users(room.folder, ["guessed-files"])))
+    url = f"{room.state.address}/api/2.0/mlflow-artifacts/artifacts/0/a.txt"
+    codes = [requests.get(url, auth=(name, f"guess {n}"), timeout=60).status_code for n in range(11)]
+    assert codes == [401] * 10 + [429]
+
+
+def test_a_batch_that_ran_on_a_server_names_it_instead_of_a_missing_store(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://anna:secret@class.example:5002")
+    job = batch.Batch(tmp_path, {})
+    job.save()
+    monkeypatch.delenv("MLFLOW_TRACKING_URI")
+    assert serve.serve_ui(tmp_path, 5001) == 0
+    assert "on a server: open http://class.example:5002 and sign in" in capsys.readouterr().out
+    assert "secret" not in (tmp_path / batch.PLAN).read_text()
+    assert job.ui(Path("runs/x")) == "course ui --home runs/x"
+    with pytest.raises(CourseError, match="holds no store"):
+        serve.serve_ui(tmp_path / "none", 5001)
+
+
+@pytest.mark.parametrize(
+    ("variable", "said", "unsaid"),
+    [(True, "unset MLFLOW_TRACKING_URI", "server leave"), (False, "course server leave", "MLFLOW_TRACKING_URI")],
+)
+def test_the_way_back_to_the_own_store_is_the_one_that_works(variable, said, unsaid, tmp_path, monkeypatch):
+    uri = f"http://127.0.0.1:{free_port()}"
+    monkeypatch.setattr(store, "_ENVIRONMENT_URI", uri if variable else None)
+    monkeypatch.setenv("COURSE_HOME", str(tmp_path))
+    with pytest.raises(CourseError) as told:
+        store.connect(uri)
+    for text in (str(told.value), lab._elsewhere(uri)):
+        assert said in text and unsaid not in text
 
 
 @pytest.mark.parametrize(

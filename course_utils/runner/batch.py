@@ -15,6 +15,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import IO, Any
 
+from .. import remote
 from ..errors import CourseError
 from . import pool, record, report
 from .build import TIMES
@@ -66,6 +67,16 @@ class Batch:
         """Tracking URI of the batch's store."""
         return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{self.folder / 'mlflow.db'}"
 
+    @property
+    def server(self) -> str:
+        """Address of the tracking server that has its runs, without a password; empty when they are in a database."""
+        return remote.without_password(self.uri) if remote.is_remote(self.uri) else ""
+
+    def ui(self, shown: Path | None = None) -> str:
+        """Return how a person sees its runs: a command, or an address to open; `shown` stands for the folder."""
+        own = self.uri.endswith(f"{self.folder}/mlflow.db")
+        return self.server or (f"course ui --home {shown or self.folder}" if own else "course ui")
+
     def output(self, label: str) -> Path:
         """Return where an executed notebook goes."""
         return self.folder / label
@@ -79,15 +90,23 @@ class Batch:
             "notebook_timeout": self.notebook_timeout,
             "memory_limit": self.memory_limit,
             "key": self.key,
+            "server": self.server,
         }
-        _write(
+        write_file(
             self.folder / PLAN,
             json.dumps(plan, indent=1, default=literal),
             "Nothing was run. Name a folder that you may write to: -o",
         )
 
 
-def _write(path: Path, text: str, advice: str) -> None:
+def write_file(path: Path, text: str, advice: str) -> None:
+    """Write a file whole or not at all.
+
+    Raises
+    ------
+    CourseError
+        When it cannot be written; it ends with `advice`.
+    """
     aside = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -139,8 +158,20 @@ def load(folder: Path) -> Batch:
             plan["memory_limit"],
             plan["key"],
         )
-    except (OSError, ValueError, KeyError, AttributeError) as error:
-        raise CourseError(f"{folder} holds no batch that can be resumed ({PLAN}: {error}).") from error
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise no_resume(folder, error) from error
+
+
+def no_resume(
+    folder: Path, error: Exception, plan: str = PLAN, what: str = "batch", command: str = "course run"
+) -> CourseError:
+    """Return the message for a plan that cannot be read, of a batch or of other work in a folder of ``runs/``."""
+    if isinstance(error, KeyError):
+        return CourseError(
+            f"{folder / plan} has no {error}: another version of the course made this {what}, so this one cannot go on "
+            f"with it. What has run is still in {folder}. Start a new {what} with `{command}`."
+        )
+    return CourseError(f"{folder} holds no {what} that can be resumed ({plan}: {error}).")
 
 
 def check_parameters(batch: Batch) -> dict[str, dict[str, Any]]:
@@ -188,15 +219,15 @@ class Unreported(CourseError):
         self.outcomes = outcomes
 
 
-def _lock(folder: Path) -> IO[bytes]:
-    """Keep other runners out of the folder until the returned file is closed.
+def lock(path: Path, command: str = "course run") -> IO[bytes]:
+    """Keep other runners out of the folder of a file until the returned file is closed.
 
     Raises
     ------
     CourseError
-        When another runner is at work there.
+        When another runner is at work there; it names the `command`.
     """
-    file = (folder / PLAN).open("rb")
+    file = path.open("rb")
     if sys.platform != "win32":
         import fcntl
 
@@ -205,7 +236,7 @@ def _lock(folder: Path) -> IO[bytes]:
         except OSError:
             file.close()
             raise CourseError(
-                f"Another `course run` is at work in {folder}. Wait for it, or stop it, then go on with --resume."
+                f"Another `{command}` is at work in {path.parent}. Wait for it, or stop it, then go on with --resume."
             ) from None
     return file
 
@@ -258,7 +289,7 @@ def run(
         )
     if not resume:
         batch.save()
-    lock = _lock(batch.folder)
+    locked = lock(batch.folder / PLAN)
     done = set(batch.notebooks) - set(to_run(batch, resume))
     recorder = record.Recorder(batch.uri, batch.folder, batch.parameters, batch.key, root)
     jobs = [
@@ -289,8 +320,8 @@ def run(
     whole = f"{sum(o.ok for o in everything)} of {len(everything)} notebooks are whole"
     try:
         advice = f"When there is space, go on: course run --resume -o {batch.folder}"
-        _write(batch.folder / "report.json", json.dumps([o.as_dict() for o in everything], indent=1), advice)
-        _write(batch.folder / "index.html", report.render(batch, everything, parameters), advice)
+        write_file(batch.folder / "report.json", json.dumps([o.as_dict() for o in everything], indent=1), advice)
+        write_file(batch.folder / "index.html", report.render(batch, everything, parameters), advice)
     except CourseError as error:
         raise Unreported(f"{whole}, but {error}", everything) from error
     try:
@@ -303,7 +334,7 @@ def run(
             everything,
         ) from error
     finally:
-        lock.close()
+        locked.close()
     return everything
 
 

@@ -189,10 +189,11 @@ def _elsewhere(uri: str) -> str:
     shown = html.escape(_without_password(uri))
     if uri.startswith(("http://", "https://")):
         shown = f'<a href="{shown}" target="_blank" rel="noopener">{shown}</a>'
+    from .. import store
+
     return (
-        f"The notebooks of this JupyterLab send their runs to {shown}, so their UI is there. For the course's own store, "
-        "start JupyterLab without <code>MLFLOW_TRACKING_URI</code>; if you joined a class, "
-        "<code>course server leave</code> first."
+        f"The notebooks of this JupyterLab send their runs to {shown}, so their UI is there. For the course's own store: "
+        f"<code>{store.leaving(uri)}</code>, then start JupyterLab again."
     )
 
 

@@ -53,7 +53,7 @@ def render(batch: Batch, outcomes: Sequence[Outcome], parameters: dict[str, dict
         total=len(rows),
         finished=datetime.now().strftime("%Y-%m-%d %H:%M"),
         folder=batch.folder.name,
-        ui=f"course ui --home {batch.folder}",
+        ui=batch.ui(),
         versions={
             "Python": platform.python_version(),
             **{name: version(name) for name in ("mlflow", "papermill", "scikit-learn")},

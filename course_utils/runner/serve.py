@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import json
 import os
 import signal
 import socket
@@ -97,6 +98,14 @@ def ui_server(uri: str, port: int) -> tuple[list[str], dict[str, str]]:
     return command, environment
 
 
+def _server_of_batch(folder: Path) -> str:
+    """Return the server that a batch sent its runs to, or nothing."""
+    try:
+        return str(json.loads((folder / "batch.json").read_text(encoding="utf8")).get("server", ""))
+    except (OSError, ValueError, AttributeError):
+        return ""
+
+
 def serve_ui(home: Path | None, port: int) -> int:
     """Serve the MLflow UI until it is stopped, and return its exit code.
 
@@ -109,13 +118,16 @@ def serve_ui(home: Path | None, port: int) -> int:
 
     if home is not None:
         if not (home / "mlflow.db").is_file():
+            if server := _server_of_batch(home):
+                print(f"The runs of this batch are on a server: open {server} and sign in.")
+                return 0
             raise CourseError(f"{home} holds no store: there is no mlflow.db. Batches are in runs/.")
         uri = f"sqlite:///{home.absolute() / 'mlflow.db'}"
     else:
         uri = store.default_uri()
     store.create(uri)
     if remote.is_remote(uri):
-        print(f"Your runs are on a server: open {uri} and sign in (course server leave: your own store again).")
+        print(f"Your runs are on a server: open {uri} and sign in (your own store again: {store.leaving(uri)}).")
         return 0
     chosen = free_port(port)
     if chosen != port:

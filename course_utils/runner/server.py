@@ -412,6 +412,7 @@ def serve(folder: Path, settings: Settings, on_step: Callable[[str], None]) -> I
                 folder,
                 admin_password=password,
                 auth_uri=there.uri.replace("%", "%%"),  # an ini file
+                authenticate="course_utils.runner.guesses:authenticate",
                 options=options,
                 port=settings.port,
             )

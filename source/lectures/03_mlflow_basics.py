@@ -214,11 +214,11 @@ lesson.turn(logged.get("max_depth") == "3", "log_param takes the name and the va
 # Each has a code; the homework's checks use the same ones.
 #
 # **`wrong-experiment`: nobody named the experiment.** A new notebook that never calls `set_experiment` logs to the
-# experiment with the id 0. Repair: name the experiment at the top of every notebook, and throw the stray run away.
+# experiment `Default`. Repair: name the experiment at the top of every notebook, and throw the stray run away.
 # `delete_run` moves it to the trash, where the UI can restore it.
 
 # %%
-mlflow.set_experiment(experiment_id="0")  # what a fresh notebook starts with
+mlflow.set_experiment("Default")  # what a fresh notebook starts with
 with mlflow.start_run(run_name="lost") as lost:
     mlflow.log_metric("test_auc", auc)
 print("This run landed in:", mlflow.get_experiment(lost.info.experiment_id).name)

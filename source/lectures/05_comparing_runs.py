@@ -53,7 +53,7 @@ from sklearn.model_selection import train_test_split
 from course_utils import data, plots, serving, store
 
 # %%
-store.connect()
+uri = store.connect(own=True)  # a server of ours will show this store over REST
 split = data.churn_split(n_rows, seed, numeric=True)
 X_fit, X_valid, y_fit, y_valid = train_test_split(
     split.X_train, split.y_train, test_size=0.3, random_state=seed, stratify=split.y_train
@@ -250,7 +250,7 @@ print("the same list of customers:", (loaded.predict(split.X_test) == fitted_aga
 # %%
 body = {"experiment_ids": [experiment.experiment_id], "max_results": 1}
 body |= {"filter": "params.max_depth = '5'", "order_by": ["metrics.valid_auc DESC"]}
-with serving.tracking_server() as address:
+with serving.tracking_server(uri) as address:
     url = f"{address}/api/2.0/mlflow/runs/search"
     answer = httpx.post(url, json=body, timeout=60)
     refused = httpx.post(url, json=body | {"filter": "params.max_depth > 5"}, timeout=60)
