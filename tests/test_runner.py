@@ -19,9 +19,10 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_outp
 
 from course_utils import cli
 from course_utils.runner import console, execute, kernels, pool
+from course_utils.runner.provisioner import SOCKET
 
-ROOT = Path(__file__).resolve().parents[1]
-COURSE = [sys.executable, "-m", "course_utils.cli"]
+from .command import COURSE, ROOT, course
+
 LINUX = sys.platform.startswith("linux")
 
 
@@ -36,17 +37,6 @@ def notebook(path: Path, *cells, parameters: str = "", kernel: str | None = "pyt
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(nbformat.writes(nb), encoding="utf8")
     return path
-
-
-def course(*words: object, **options) -> subprocess.CompletedProcess:
-    return subprocess.run(
-        [*COURSE, *map(str, words)],
-        capture_output=True,
-        text=True,
-        cwd=options.pop("cwd", ROOT),
-        timeout=300,
-        **options,
-    )
 
 
 @pytest.fixture
@@ -361,6 +351,21 @@ def processes_of(folder: Path) -> list[psutil.Process]:
     return found
 
 
+def start_batch(tmp_path: Path, *words: object) -> subprocess.Popen:
+    """Start a batch as a user does: with a server of warm kernels that nobody else shares."""
+    (tmp_path / "tmp").mkdir()
+    environment = {name: value for name, value in os.environ.items() if name != SOCKET}
+    return subprocess.Popen(
+        [*COURSE, "run", *map(str, words), "-o", str(tmp_path / "out")],
+        cwd=ROOT,
+        env={**environment, "TMPDIR": str(tmp_path / "tmp")},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+
+
 def start_slow_batch(tmp_path: Path, *words: str) -> tuple[subprocess.Popen, Path]:
     flag = tmp_path / "started"
     quick = notebook(tmp_path / "quick.ipynb", "print('quick')")
@@ -372,16 +377,7 @@ def start_slow_batch(tmp_path: Path, *words: str) -> tuple[subprocess.Popen, Pat
         f"if not os.path.exists(again):\n    pathlib.Path({str(flag)!r}).touch(); time.sleep(300)",
         "mlflow.end_run(); print('whole')",
     )
-    (tmp_path / "tmp").mkdir()
-    runner = subprocess.Popen(
-        [*COURSE, "run", str(quick), str(slow), "-o", str(tmp_path / "out"), "-j", "2", *words],
-        cwd=ROOT,
-        env={**os.environ, "TMPDIR": str(tmp_path / "tmp")},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
+    runner = start_batch(tmp_path, quick, slow, "-j", 2, *words)
     wait_for(flag.exists)
     wait_for((tmp_path / "out/other/quick.ipynb").exists)
     return runner, tmp_path / "out"
@@ -422,21 +418,12 @@ def test_a_batch_that_is_stopped_leaves_nothing_and_can_go_on(tmp_path, number, 
 
 @pytest.mark.skipif(not LINUX, reason="guards and pidfds are Linux's")
 def test_worker_and_server_may_be_killed_and_a_second_ctrl_c_stops_at_once(tmp_path):
-    (tmp_path / "tmp").mkdir()
     touch = "import os, pathlib, signal, time\npathlib.Path(%r).touch()\n"
     names = ("worker", "server", "ordinary", "stubborn", "never")
     cells = dict.fromkeys(names, "time.sleep(300)") | {"ordinary": "print('an ordinary kernel')"}
     cells["stubborn"] = "[signal.signal(n, signal.SIG_IGN) for n in (signal.SIGINT, signal.SIGTERM)]\ntime.sleep(300)"
     files = [notebook(tmp_path / f"{n}.ipynb", touch % str(tmp_path / n) + cells[n]) for n in names]
-    runner = subprocess.Popen(
-        [*COURSE, "run", *map(str, files), "-o", str(tmp_path / "out"), "-j", "1", "--json"],
-        cwd=ROOT,
-        env={**os.environ, "TMPDIR": str(tmp_path / "tmp")},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
+    runner = start_batch(tmp_path, *files, "-j", 1, "--json")
 
     def child(server: bool) -> psutil.Process:
         of_runner = psutil.Process(runner.pid).children()

@@ -102,7 +102,7 @@ def _step(request: dict[str, Any], descriptors: list[int]) -> None:
     code = 71
     try:
         warm_server._fresh_state(request, descriptors)
-        warm_server._fresh_libraries([])
+        warm_server._fresh_libraries(__name__, [])
         if request["step"][0] == "run":
             _serve_kernels(Path(request["cwd"]) / "tmp" / "kernels")
         submission.main(request["step"])

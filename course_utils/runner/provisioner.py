@@ -1,4 +1,7 @@
-"""Jupyter kernel provisioner: asks the warm server for a kernel, and starts one itself where there is no server."""
+"""Ask the warm server for a process; and the Jupyter kernel provisioner that gets its kernels there.
+
+Where there is no server, the provisioner starts a kernel itself, as jupyter_client does.
+"""
 
 from __future__ import annotations
 
@@ -20,8 +23,8 @@ NAME = "course-warm-provisioner"
 _DEVNULL = -3  # subprocess.DEVNULL
 
 
-class ForkedKernel:
-    """A kernel that the warm server forked, with the part of `subprocess.Popen` that jupyter_client uses.
+class ForkedProcess:
+    """A process that the warm server forked, with the part of `subprocess.Popen` that jupyter_client uses.
 
     It is not our child: a pidfd names it (a pid may be used again), and the server reports its exit code.
     """
@@ -70,59 +73,78 @@ class ForkedKernel:
         self.send_signal(signal.SIGTERM)
 
 
+def fork(
+    command: list[str], env: dict[str, str], cwd: str, descriptors: list[int], server: str = ""
+) -> ForkedProcess | None:
+    """Let the warm server start a command; None where there is none, or where it cannot stand for a new interpreter.
+
+    Parameters
+    ----------
+    command
+        The command; ``python -m MODULE`` with a module that the server knows is forked, everything else is executed.
+    env, cwd
+        The process's whole environment, and its working directory.
+    descriptors
+        What becomes its standard input, output and error.
+    server
+        The server's socket; by default the one that the environment names.
+    """
+    connection = _connection(server or os.environ.get(SOCKET, ""))
+    if connection is None:
+        return None
+    body = json.dumps({"command": command, "env": env, "cwd": cwd}).encode()
+    message = len(body).to_bytes(4, "big") + body
+    sent = socket.send_fds(connection, [message], descriptors)
+    connection.sendall(message[sent:])
+    answer = b""
+    while not answer.endswith(b"\n"):
+        more = connection.recv(4096)
+        if not more:
+            raise RuntimeError("the warm-kernel server ended while it started a process")
+        answer += more
+    pid = json.loads(answer)["pid"]
+    if pid is None:
+        connection.close()
+        return None
+    return ForkedProcess(pid, connection)
+
+
+def _connection(path: str) -> socket.socket | None:
+    """Return a connection to the server at that path, if it answers."""
+    if not path:
+        return None
+    connection = socket.socket(socket.AF_UNIX)
+    try:
+        connection.connect(path)
+    except OSError:
+        connection.close()
+        return None
+    return connection
+
+
 class WarmProvisioner(LocalProvisioner):
     """Lets the warm server start and watch over every kernel; without a server it does as `LocalProvisioner` does."""
 
     async def launch_kernel(self, cmd: list[str], **kwargs: Any) -> KernelConnectionInfo:
         """Launch a kernel: by the server when one answers, else as a child of this process."""
-        connection = self._server()
-        if connection is None:
-            return await super().launch_kernel(cmd, **kwargs)
-        wanted = self._scrub_kwargs(kwargs)
-        request = {
-            "command": cmd,
-            "env": dict(wanted.get("env") or os.environ),
-            "cwd": str(wanted.get("cwd") or os.getcwd()),
-        }
-        body = json.dumps(request).encode()
-        message = len(body).to_bytes(4, "big") + body
+        wanted = self._scrub_kwargs(kwargs.copy())
         nothing = os.open(os.devnull, os.O_RDWR)
         try:
-            descriptors = [
-                nothing,
-                *(_descriptor(wanted.get(n), d, nothing) for n, d in (("stdout", 1), ("stderr", 2))),
-            ]
-            sent = socket.send_fds(connection, [message], descriptors)
-            connection.sendall(message[sent:])
+            streams = [_descriptor(wanted.get(n), d, nothing) for n, d in (("stdout", 1), ("stderr", 2))]
+            environment = dict(wanted.get("env") or os.environ)
+            process = fork(cmd, environment, str(wanted.get("cwd") or os.getcwd()), [nothing, *streams])
         finally:
             os.close(nothing)
-        answer = b""
-        while not answer.endswith(b"\n"):
-            more = connection.recv(4096)
-            if not more:
-                raise RuntimeError("the warm-kernel server ended while it started a kernel")
-            answer += more
-        self.process = ForkedKernel(json.loads(answer)["pid"], connection)
-        self.pid = self.pgid = self.process.pid  # the child leads a session of its own
+        if process is None:
+            return await super().launch_kernel(cmd, **kwargs)
+        self.process = process
+        self.pid = self.pgid = process.pid  # the child leads a session of its own
         self.cwd = kwargs.get("cwd")
         return self.connection_info
 
-    @staticmethod
-    def _server() -> socket.socket | None:
-        path = os.environ.get(SOCKET)
-        if not path:
-            return None
-        connection = socket.socket(socket.AF_UNIX)
-        try:
-            connection.connect(path)
-        except OSError:
-            connection.close()
-            return None
-        return connection
-
     async def wait(self) -> int | None:
         """Wait for the kernel's end; a forked one is looked at every 10 ms instead of 100."""
-        if not isinstance(self.process, ForkedKernel):
+        if not isinstance(self.process, ForkedProcess):
             return await super().wait()
         while self.process.poll() is None:
             await asyncio.sleep(0.01)

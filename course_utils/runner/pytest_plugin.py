@@ -82,7 +82,7 @@ def pytest_configure(config: pytest.Config) -> None:
     if hasattr(config, "workerinput"):
         return
     config.pluginmanager.register(_Times(config), "course-times")
-    if not config.option.collectonly and any(".ipynb" in str(arg) for arg in config.args):
+    if not config.option.collectonly:
         warmth = _stack.enter_context(warm_kernels(config.rootpath, config.option.cold))
         if warmth.note:
             print(warmth.note)

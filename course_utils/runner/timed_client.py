@@ -58,7 +58,12 @@ class TimedNotebookClient(PapermillNotebookClient):
                 if not self.note:
                     self.note = f"cell {cell_index + 1} wrote more than {self.output_limit} characters; the rest is cut"
                 return None
-        return super().output(outs, msg, display_id, cell_index)
+        output = super().output(outs, msg, display_id, cell_index)
+        if output is not None and output.output_type == "stream":
+            before = outs[-2] if len(outs) > 1 else {}
+            if before.get("output_type") == "stream" and before["name"] == output.name:
+                before["text"] += outs.pop()["text"]  # the kernel cuts a stream where it pleases
+        return output
 
     _counted, _counted_cell = 0, -1
     _asked_to_exit = False

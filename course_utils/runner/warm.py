@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import IO
 
 from .kernels import short_temporary_folder
-from .provisioner import NAME, SOCKET
+from .provisioner import NAME, SOCKET, ForkedProcess, fork
 
 #: One BLAS thread in each kernel: two notebooks on two cores fight otherwise, and a fork needs a single thread.
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS"), "1")
@@ -29,6 +29,7 @@ KERNEL_SETTINGS = {
 }
 #: Seconds that the preload may take.
 PATIENCE = 120
+Server = subprocess.Popen | ForkedProcess
 
 
 def template(root: Path) -> Path:
@@ -81,7 +82,7 @@ def warm_kernels(root: Path, cold: bool = False, scratch: Path | None = None) ->
         (root / ".course").mkdir(exist_ok=True)
         settings["COURSE_STORE_TEMPLATE"] = str(template(root))
     folder = tempfile.mkdtemp(prefix="mlck-", dir=short_temporary_folder())
-    server: subprocess.Popen | None = None
+    server: Server | None = None
     before: dict[str, str | None] = {}
     try:
         if not impossible:
@@ -106,18 +107,29 @@ def warm_kernels(root: Path, cold: bool = False, scratch: Path | None = None) ->
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _start(path: str, settings: dict[str, str], words: list[str], scratch: Path | None) -> subprocess.Popen:
+def _start(path: str, settings: dict[str, str], words: list[str], scratch: Path | None) -> Server:
+    """Start the server: a fork of the one that this runner was started under, or else a new process."""
+    words = ["--runner", str(os.getpid()), *words]
     if scratch is not None:
-        words = [*words, "--remove", str(scratch)]
-    return subprocess.Popen(
-        [sys.executable, "-m", "course_utils.runner.warm_server", path, *words],
-        env={**os.environ, **KERNEL_SETTINGS, **settings},
-        stdout=subprocess.PIPE,
-        stdin=subprocess.DEVNULL,
-    )
+        words += ["--remove", str(scratch)]
+    command = [sys.executable, "-m", "course_utils.runner.warm_server", path, *words]
+    environment = {**os.environ, **KERNEL_SETTINGS, **settings}
+    if "--guard" not in words:
+        reading, writing = os.pipe()
+        nothing = os.open(os.devnull, os.O_RDWR)
+        try:
+            server = fork(command, environment, os.getcwd(), [nothing, writing, 2])
+        finally:
+            os.close(writing)
+            os.close(nothing)
+        if server is not None:
+            server.stdout = open(reading, "rb")
+            return server
+        os.close(reading)
+    return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL)
 
 
-def _answer(server: subprocess.Popen) -> dict:
+def _answer(server: Server) -> dict:
     """Return the server's ready line, or what was wrong."""
     import select
 
@@ -131,13 +143,13 @@ def _answer(server: subprocess.Popen) -> dict:
         return {"problem": "the server that imports the libraries ended"}
 
 
-def _stop(server: subprocess.Popen) -> None:
+def _stop(server: Server) -> None:
     """End the server and everything below it."""
     with contextlib.suppress(ProcessLookupError):
         server.send_signal(signal.SIGTERM)
-    try:
+    with contextlib.suppress(subprocess.TimeoutExpired):
         server.wait(5)
-    except subprocess.TimeoutExpired:
+    if server.poll() is None:
         server.kill()
         server.wait()
     if server.stdout:

@@ -2,8 +2,11 @@
 
 It has one thread when it forks (threads do not survive a fork), watches over everything that its kernels start, ends a
 kernel when the process that asked for it is gone, and ends all of it when the runner ends, whatever ends the runner. With
-``--guard`` it imports nothing and starts ordinary kernels, which it watches over in the same way. Run as
-``python -m course_utils.runner.warm_server SOCKET [--guard] [--remove FOLDER]``. Linux only.
+``--guard`` it imports nothing and starts ordinary kernels, which it watches over in the same way.
+
+A runner inside a runner (a batch that a lecture starts, a command in `course test`) gets a server of its own, forked
+from the outer one: the libraries are imported once for all of them. Run as
+``python -m course_utils.runner.warm_server SOCKET --runner PID [--guard] [--remove FOLDER] [--also MODULE …]``. Linux only.
 """
 
 from __future__ import annotations
@@ -18,10 +21,11 @@ import select
 import shutil
 import signal
 import socket
+import struct
 import sys
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 #: What the lectures import; the order is theirs.
@@ -61,6 +65,10 @@ PRELOAD = (
 PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
 #: Module that a kernel specification of ipykernel runs; other kernels are started as their specification says.
 LAUNCHER = "ipykernel_launcher"
+#: Modules that ``python -m`` runs in a fork, besides the kernel.
+SERVER, COMMAND = "course_utils.runner.warm_server", "course_utils.cli"
+#: A new interpreter would do otherwise where one of these differs from what this process was started with.
+READ_ON_IMPORT = ("PYTHON", "OPENBLAS", "OMP_", "MKL_", "NPY_", "LD_", "MPL", "LC_", "LANG", "HOME", "XDG_")
 
 
 def prctl(option: int, value: int) -> None:
@@ -104,7 +112,7 @@ def _pretend_notebook() -> Callable[[], None]:
     return undo
 
 
-def preload() -> list[str]:
+def preload(also: Sequence[str] = ()) -> list[str]:
     """Import everything; return what an ordinary kernel would have shown on stderr meanwhile (it must be nothing)."""
     shown: list[str] = []
 
@@ -117,7 +125,7 @@ def preload() -> list[str]:
     before = warnings.showwarning
     warnings.showwarning = note  # type: ignore[assignment]
     try:
-        for name in PRELOAD:
+        for name in (*PRELOAD, *also):
             importlib.import_module(name)
         from mlflow.utils import requirements_utils
 
@@ -149,7 +157,7 @@ def _fresh_state(request: dict[str, Any], descriptors: list[int]) -> None:
     os.chdir(request["cwd"])
 
 
-def _fresh_libraries(arguments: list[str]) -> None:
+def _fresh_libraries(module: str, arguments: list[str]) -> None:
     """Give the preloaded libraries of a forked child what a process that has just started would have."""
     import random
     import tempfile
@@ -162,11 +170,11 @@ def _fresh_libraries(arguments: list[str]) -> None:
     sys.stdout = os.fdopen(os.dup(1), "w", buffering=1)
     sys.stderr = os.fdopen(os.dup(2), "w", buffering=1)
     sys.__stdout__, sys.__stderr__ = sys.stdout, sys.stderr  # type: ignore[misc]
-    sys.argv = [f"{LAUNCHER}.py", *arguments]
+    sys.argv = [f"{module}.py", *arguments]
 
 
-def _become_kernel(request: dict[str, Any], descriptors: list[int], warm: bool) -> None:
-    """Turn this forked child into the kernel that was asked for; never returns."""
+def _become(request: dict[str, Any], descriptors: list[int], warm: bool) -> None:
+    """Turn this forked child into the process that was asked for; never returns."""
     parent = os.getppid()
     os.setsid()
     prctl(PR_SET_PDEATHSIG, signal.SIGKILL)  # a kernel dies with its server, whatever happens
@@ -176,28 +184,74 @@ def _become_kernel(request: dict[str, Any], descriptors: list[int], warm: bool) 
     try:
         _fresh_state(request, descriptors)
         command = request["command"]
-        if not warm or LAUNCHER not in command:
+        module = _module(command)
+        if not warm or module not in (LAUNCHER, SERVER, COMMAND):
             os.environ["JPY_PARENT_PID"] = str(parent)  # the kernel ends itself when this process is gone
             _execute(command)
-        arguments = command[command.index(LAUNCHER) + 1 :]
         for name, value in _set_by_imports.items():
             os.environ.setdefault(name, value)
-        _fresh_libraries(arguments)
-        from ipykernel.kernelapp import IPKernelApp
-
-        app = IPKernelApp.instance(parent_handle=parent)
-        app.initialize(arguments)
+        _fresh_libraries(module, command[command.index(module) + 1 :])
+        {LAUNCHER: _kernel, SERVER: main, COMMAND: _command}[module]()
         code = 0
-        app.start()
     except SystemExit as error:
         code = error.code if isinstance(error.code, int) else int(error.code is not None)
+        if isinstance(error.code, str):
+            print(error.code, file=sys.stderr)
     except BaseException:
         import traceback
 
         traceback.print_exc()
-        code = 1
     finally:
         _leave(code)
+
+
+def _module(command: list[str]) -> str:
+    """Return the module that ``python -m`` runs, or an empty string."""
+    return command[command.index("-m") + 1] if "-m" in command[:-1] else ""
+
+
+def _stands_for(request: dict[str, Any], connection: socket.socket) -> bool:
+    """Tell whether a fork of this process is like a new interpreter that the process behind the connection starts."""
+
+    def read(env: Any) -> dict[str, str]:
+        return {name: value for name, value in env.items() if name.startswith(READ_ON_IMPORT)}
+
+    def inherited(pid: int) -> tuple:
+        with open(f"/proc/{pid}/limits") as limits, open(f"/proc/{pid}/status") as status:
+            seen = (
+                limits.read(),
+                [line for line in status if line.startswith(("Umask", "Uid", "CapEff", "Cpus_allowed:"))],
+            )
+        return (
+            *seen,
+            *(os.readlink(f"/proc/{pid}/ns/{kind}") for kind in ("mnt", "net", "pid", "user")),
+            os.getpriority(0, pid),
+        )
+
+    here, there = os.path.join(request["cwd"], "course_utils"), sys.modules["course_utils"].__path__[0]
+    peer = struct.unpack("3i", connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))[0]
+    return (
+        request["command"][0] == sys.executable
+        and read(request["env"]) == read(_environment)
+        and (not os.path.isdir(here) or os.path.samefile(here, there))
+        and inherited(peer) == inherited(os.getpid())
+    )
+
+
+def _kernel() -> None:
+    from ipykernel.kernelapp import IPKernelApp
+
+    app = IPKernelApp.instance(parent_handle=os.getppid())
+    app.initialize(sys.argv[1:])
+    app.start()
+
+
+def _command() -> None:
+    from course_utils import cli
+
+    sys.modules["__main__"] = cli
+    sys.path.insert(0, os.getcwd())  # as for "-m"
+    cli.main()
 
 
 def _execute(command: list[str]) -> None:
@@ -263,7 +317,7 @@ def _descendants() -> list[int]:
 
 
 def _end(*_: Any) -> None:
-    """End everything below this process; when the runner is gone, remove its folders; then end this process."""
+    """End everything below this process; when the runner is gone, remove what it cannot; then end this process."""
     for _attempt in range(20):
         below = _descendants()
         for pid in below:
@@ -275,15 +329,25 @@ def _end(*_: Any) -> None:
         if not below:
             break
         time.sleep(0.02)
-    for folder in _folders if os.getppid() != _runner else ():
+    for folder in _folders if _gone() else ():
         shutil.rmtree(folder, ignore_errors=True)
     os._exit(0)
 
 
+def _gone() -> bool:
+    """Tell whether the runner has ended."""
+    if _runner is None:
+        return os.getppid() != _parent
+    return bool(select.select([_runner], [], [], 0)[0])
+
+
 #: Variables that libraries set while they are imported (scikit-learn: KMP_…).
 _set_by_imports: dict[str, str] = {}
-#: The process that started this one, and what it cannot remove when it is killed.
-_runner = os.getppid()
+#: What this process was started with.
+_environment = dict(os.environ)
+#: The process that this one works for, as a pidfd when it is not the parent, and what it cannot remove when it is killed.
+_parent = os.getppid()
+_runner: int | None = None
 _folders: list[str] = []
 
 
@@ -299,6 +363,7 @@ class Server:
         os.set_blocking(self.wakeup, False)
         os.set_blocking(self._wake, False)
         self.kernels: dict[int, socket.socket] = {}
+        self.servers: set[int] = set()
 
     def serve(self) -> None:
         """Serve until the process is ended."""
@@ -306,9 +371,12 @@ class Server:
         signal.set_wakeup_fd(self._wake, warn_on_full_buffer=False)
         while True:
             poll = select.poll()  # select() ends at descriptor 1023
-            for readable in (self.listener, self.wakeup, *self.kernels.values()):
+            runner = () if _runner is None else (_runner,)
+            for readable in (self.listener, self.wakeup, *runner, *self.kernels.values()):
                 poll.register(readable, select.POLLIN)
             ready = {descriptor for descriptor, _ in poll.poll()}
+            if _runner in ready:
+                _end()
             if self.wakeup in ready:
                 with contextlib.suppress(BlockingIOError):
                     os.read(self.wakeup, 4096)
@@ -316,7 +384,8 @@ class Server:
             for pid, connection in list(self.kernels.items()):
                 if connection.fileno() in ready:  # nothing is sent after the request: the other side is gone
                     with contextlib.suppress(ProcessLookupError, PermissionError):
-                        os.killpg(pid, signal.SIGKILL)
+                        # A server ends all that it has started first.
+                        os.kill(pid, signal.SIGTERM) if pid in self.servers else os.killpg(pid, signal.SIGKILL)
             if self.listener.fileno() in ready:
                 self._answer()
 
@@ -327,6 +396,7 @@ class Server:
                 if not pid:
                     return
                 connection = self.kernels.pop(pid, None)
+                self.servers.discard(pid)
                 if connection is not None:
                     with contextlib.suppress(OSError):
                         connection.sendall(json.dumps({"exit": os.waitstatus_to_exitcode(status)}).encode() + b"\n")
@@ -334,7 +404,7 @@ class Server:
 
     def become(self, request: dict[str, Any], descriptors: list[int]) -> None:
         """Turn this forked child into what was asked for; never returns."""
-        _become_kernel(request, descriptors, self.warm)
+        _become(request, descriptors, self.warm)
 
     def _answer(self) -> None:
         connection, _ = self.listener.accept()
@@ -344,24 +414,37 @@ class Server:
             print(f"warm kernels: bad request: {error}", file=sys.stderr)
             connection.close()
             return
+        module = _module(request.get("command", []))
+        if module in (SERVER, COMMAND) and not (self.warm and _stands_for(request, connection)):
+            for descriptor in descriptors:
+                os.close(descriptor)
+            with contextlib.suppress(OSError):
+                connection.sendall(json.dumps({"pid": None}).encode() + b"\n")
+            connection.close()
+            return
         pid = os.fork()
         if pid == 0:
             signal.set_wakeup_fd(-1)
             for other in (self.listener, connection, *self.kernels.values()):
                 other.close()
+            if _runner is not None:
+                os.close(_runner)
             os.close(self.wakeup)
             os.close(self._wake)
             self.become(request, descriptors)
         for descriptor in descriptors:
             os.close(descriptor)
         self.kernels[pid] = connection
+        if module == SERVER:
+            self.servers.add(pid)
         with contextlib.suppress(OSError):  # who asked may be gone already; then `serve` ends the kernel
             connection.sendall(json.dumps({"pid": pid}).encode() + b"\n")
 
 
 def main() -> None:
     """Preload (unless ``--guard``), say that it is ready on stdout as one JSON line, and serve."""
-    path, guard = sys.argv[1], "--guard" in sys.argv
+    global _runner
+    path, guard, new = sys.argv[1], "--guard" in sys.argv, _runner is None
     _folders[:] = [os.path.dirname(path)]
     if "--remove" in sys.argv:
         _folders.append(sys.argv[sys.argv.index("--remove") + 1])
@@ -370,15 +453,17 @@ def main() -> None:
         signal.signal(number, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, _end)
     prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
-    if os.getppid() == 1:
+    try:
+        _runner = os.pidfd_open(int(sys.argv[sys.argv.index("--runner") + 1]))
+    except ProcessLookupError:
         os._exit(1)
-    if not guard and sys.path[0] in ("", os.getcwd()):  # from "-m"; an entry of PYTHONPATH stays, as in a new kernel
-        del sys.path[0]
+    if new and not guard and sys.path[0] in ("", os.getcwd()):
+        del sys.path[0]  # from "-m"; an entry of PYTHONPATH stays, as in a new kernel
     start, before = time.perf_counter(), dict(os.environ)
     problem = ""
     if not guard:
         try:
-            if shown := preload():
+            if shown := preload(sys.argv[sys.argv.index("--also") + 1 :] if "--also" in sys.argv else ()):
                 problem = f"importing the libraries shows {shown[0][:200]}"
             elif threads() > 1:
                 problem = f"a library has started {threads() - 1} threads while it was imported"
