@@ -16,7 +16,8 @@ from .errors import CourseError
 if TYPE_CHECKING:
     import pandas as pd
 
-    from .runner.sweep import Point, Report, Sweep
+    from .runner.sweep_plan import Point, Sweep
+    from .runner.sweep_record import Report
     from .runner.verify import Verdict
 
 #: Rows of the table on the terminal; all of them are in the file.
@@ -79,7 +80,7 @@ def sweep_command(
     that you trust.
     """
     from .cli import _jobs, _root
-    from .runner import batch
+    from .runner import batch, sweep_plan, sweep_record
     from .runner import sweep as sweeps
     from .runner.console import Ticker
 
@@ -94,12 +95,12 @@ def sweep_command(
         ready = _prepare(root, notebook, grid or [], parameter or [], draw, seed, yes) if not resume else None
         client = stack.enter_context(_cluster(scheduler)) if scheduler else None
         if ready is None:
-            sweep = sweeps.load(output.absolute() if output else sweeps.latest_folder(root))
+            sweep = sweep_plan.load(output.absolute() if output else sweep_plan.latest_folder(root))
             _note_change(root, sweep)
         else:
             folder = output.absolute() if output else batch.new_folder(root)
-            sweep = sweeps.start(folder, *ready, cell_timeout, timeout)
-        done = {key for key, result in sweeps.journal(sweep.folder).items() if result.outcome.ok}
+            sweep = sweep_plan.start(folder, *ready, cell_timeout, timeout)
+        done = {key for key, result in sweep_record.journal(sweep.folder).items() if result.outcome.ok}
         left = sum(point.key not in done for point in sweep.points)
         if resume:
             typer.echo(f"{len(sweep.points) - left} of {len(sweep.points)} points are whole; {left} to run.", err=True)
@@ -112,16 +113,16 @@ def sweep_command(
 def _prepare(
     root: Path, notebook: str | None, grid: list[str], parameter: list[str], draw: int | None, seed: int, yes: bool
 ) -> tuple[Path, str, list[Point], list[str]]:
-    """Check everything that was asked for before there is a folder; return what `sweep.start` takes after it."""
+    """Check everything that was asked for before there is a folder; return what `sweep_plan.start` takes after it."""
     from .cli import _parameters
-    from .runner import sweep as sweeps
+    from .runner import sweep_plan
     from .runner.execute import read_notebook
 
     if notebook is None:
         raise CourseError("Which notebook? For example: course sweep 11 --grid seed=1,2,3 --metric test_roc_auc")
     title, path = _find(root, notebook)
-    values = sweeps.parse_grid(grid)
-    points = sweeps.plan(read_notebook(path), title, values, _parameters(parameter), draw, seed, yes)
+    values = sweep_plan.parse_grid(grid)
+    points = sweep_plan.plan(read_notebook(path), title, values, _parameters(parameter), draw, seed, yes)
     return path, title, points, list(values)
 
 
@@ -183,32 +184,33 @@ def _note_change(root: Path, sweep: Sweep) -> None:
 
 def _show(report: Report, metric: str | None, minimize: bool) -> None:
     """Print table, failures, figure and the best point's command; exit with 0 only when every point is whole."""
-    from .runner import sweep as sweeps
+    from .runner import sweep_report
     from .runner.console import failures_table
     from .runner.execute import BadParameter
+    from .runner.sweep_record import EXPERIMENT
 
     folder = report.sweep.folder
     trouble = ""
     try:
-        chosen = sweeps.choose_metric(report.whole, metric)
+        chosen = sweep_report.choose_metric(report.whole, metric)
     except BadParameter as error:
         chosen, trouble = None, str(error)
-    table = sweeps.frame(report, chosen, minimize)
-    figure = sweeps.draw(report, table, chosen, minimize) if chosen else None
-    sweeps.keep(report, table, chosen, minimize)
+    table = sweep_report.frame(report, chosen, minimize)
+    figure = sweep_report.draw(report, table, chosen, minimize) if chosen else None
+    sweep_report.keep(report, table, chosen, minimize)
     _table(report, table, chosen)
     failures_table([r.outcome for r in report.results if r.outcome.status != "interrupted"])
     where = folder.relative_to(Path.cwd()) if folder.is_relative_to(Path.cwd()) else folder
-    typer.echo(f"all points: {where / sweeps.TABLE}")
+    typer.echo(f"all points: {where / sweep_report.TABLE}")
     if figure:
         typer.echo(f"figure: {where / figure[0].name}\n  {figure[1]}")
     home = f"course ui --home {where}" if report.sweep.uri.endswith(f"{folder}/mlflow.db") else report.sweep.uri
-    typer.echo(f"its runs in the UI, experiment {sweeps.EXPERIMENT}: {home}")
+    typer.echo(f"its runs in the UI, experiment {EXPERIMENT}: {home}")
     again = f"course sweep --resume -o {where}"
     if chosen and report.whole:
         best = report.sweep.points[[p.name for p in report.sweep.points].index(table["point"][0])]
-        value = table[sweeps.metric_column(report, chosen)][0]
-        typer.echo(f"best {chosen}, {value:.6g}: {sweeps.command(report.sweep.title, best.parameters)}")
+        value = table[sweep_report.metric_column(report, chosen)][0]
+        typer.echo(f"best {chosen}, {value:.6g}: {sweep_report.command(report.sweep.title, best.parameters)}")
     elif trouble:
         typer.echo(f"Error: {trouble} Rank without running again: {again} --metric NAME", err=True)
     elif report.whole:
@@ -229,11 +231,11 @@ def _table(report: Report, table: pd.DataFrame, metric: str | None) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from .runner import sweep as sweeps
+    from .runner.sweep_report import metric_column
 
     ok = len(report.whole)
     shown = Table(title=f"{ok} of {len(report.results)} points whole", title_justify="left")
-    column = sweeps.metric_column(report, metric)
+    column = metric_column(report, metric)
     first = ["point", *report.sweep.points[0].parameters, "seconds", "status", "error"]
     others = [c for c in table if c not in first and c != column]
     columns = [*report.sweep.swept, *([column] if column else []), *others[: WIDE - bool(column)], "seconds", "status"]

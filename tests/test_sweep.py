@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import json
+import multiprocessing
 import os
 import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,39 +18,28 @@ from urllib.request import urlopen
 
 import nbformat
 import numpy as np
+import psutil
 import pytest
 from mlflow import MlflowClient
 
 from course_utils import cli_workflow, workflow
 from course_utils.errors import CourseError
-from course_utils.runner import provenance, sweep
+from course_utils.runner import pool, provenance, sweep, sweep_plan, sweep_record, sweep_report
 from course_utils.runner.execute import Outcome
 from course_utils.runner.serve import ui_server
+from course_utils.runner.warm import warm_kernels
 
-ROOT = Path(__file__).resolve().parents[1]
+from .notebooks import ROOT, course_here, notebook
+
 COURSE = [sys.executable, "-m", "course_utils.cli"]
 DASK = str(Path(sys.executable).with_name("dask"))
 
 
-def notebook(path: Path, parameters: str, *cells: str) -> Path:
-    new = nbformat.v4
-    nb = new.new_notebook(cells=[new.new_code_cell(cell) for cell in cells])
-    if parameters:
-        nb.cells.insert(0, new.new_code_cell(parameters, metadata={"tags": ["parameters"]}))
-    nb.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
-    nbformat.write(nb, path)
-    return path
-
-
-def course(*words: object, environment: dict[str, str] | None = None, cwd: Path = ROOT) -> subprocess.CompletedProcess:
-    return subprocess.run(
-        [*COURSE, *map(str, words)],
-        capture_output=True,
-        text=True,
-        cwd=cwd,
-        timeout=400,
-        env={**os.environ, "COLUMNS": "160", **(environment or {})},
-    )
+@pytest.fixture(scope="module", autouse=True)
+def _warm() -> Iterator[None]:
+    """One process that has the libraries imported, for all sweeps of this module and for Dask's workers."""
+    with warm_kernels(ROOT):
+        yield
 
 
 def wait_for(what: str, condition: Callable[[], object], seconds: float = 240) -> object:
@@ -62,8 +53,8 @@ def wait_for(what: str, condition: Callable[[], object], seconds: float = 240) -
 
 def points_in(uri: str) -> list:
     client = MlflowClient(uri)
-    experiment = client.get_experiment_by_name(sweep.EXPERIMENT).experiment_id
-    return [r for r in provenance.search(client, "", [experiment]) if sweep.POINT_TAG in r.data.tags]
+    experiment = client.get_experiment_by_name(sweep_record.EXPERIMENT).experiment_id
+    return [r for r in provenance.search(client, "", [experiment]) if sweep_record.POINT_TAG in r.data.tags]
 
 
 # -------------------------------------------------------------------------------------------- what is asked for
@@ -72,7 +63,7 @@ def points_in(uri: str) -> list:
 @pytest.fixture(scope="module")
 def nb(tmp_path_factory) -> nbformat.NotebookNode:
     path = tmp_path_factory.mktemp("nb") / "n.ipynb"
-    return nbformat.read(notebook(path, "C = 1.0\nn_rows = 100\nkind = 'a'\nsizes = [1]\n"), as_version=4)
+    return nbformat.read(notebook(path, parameters="C = 1.0\nn_rows = 100\nkind = 'a'\nsizes = [1]\n"), as_version=4)
 
 
 @pytest.mark.parametrize(
@@ -95,19 +86,19 @@ def nb(tmp_path_factory) -> nbformat.NotebookNode:
 )
 def test_bad_input_is_one_sentence_before_anything_runs(nb, grid, fixed, options, words):
     with pytest.raises(CourseError) as caught:
-        sweep.plan(nb, "n.ipynb", sweep.parse_grid(grid), fixed, **options)
+        sweep_plan.plan(nb, "n.ipynb", sweep_plan.parse_grid(grid), fixed, **options)
     assert words in str(caught.value)
 
 
 def test_a_notebook_without_parameters_cannot_vary(tmp_path):
-    bare = nbformat.read(notebook(tmp_path / "bare.ipynb", "", "1"), as_version=4)
+    bare = nbformat.read(notebook(tmp_path / "bare.ipynb", "1"), as_version=4)
     with pytest.raises(CourseError, match="no cell tagged 'parameters'"):
-        sweep.plan(bare, "bare.ipynb", {"C": ["1"]})
+        sweep_plan.plan(bare, "bare.ipynb", {"C": ["1"]})
 
 
 def test_a_grid_gives_each_combination_once_in_the_types_of_the_notebook(nb, capsys):
-    grid = sweep.parse_grid(["C=1,1.0,10", "kind=a,'b, c'", "sizes=[1, 2],[3]"])
-    points = sweep.plan(nb, "n", grid, {"n_rows": "50"})
+    grid = sweep_plan.parse_grid(["C=1,1.0,10", "kind=a,'b, c'", "sizes=[1, 2],[3]"])
+    points = sweep_plan.plan(nb, "n", grid, {"n_rows": "50"})
     settings = [tuple(map(repr, p.parameters.values())) for p in points]
     assert len(points) == len(set(settings)) == len({p.key for p in points}) == len({p.name for p in points}) == 8
     assert points[0].parameters == {"C": 1.0, "kind": "a", "sizes": [1, 2], "n_rows": 50}
@@ -118,7 +109,7 @@ def test_a_grid_gives_each_combination_once_in_the_types_of_the_notebook(nb, cap
 
 def test_random_points_are_different_ones_and_the_same_for_a_seed(nb):
     grid = {"n_rows": [str(i) for i in range(1, 100)], "C": [str(i) for i in range(1, 100)]}
-    draws = [[p.key for p in sweep.plan(nb, "n", grid, draw=30, seed=seed)] for seed in (1, 1, 2)]
+    draws = [[p.key for p in sweep_plan.plan(nb, "n", grid, draw=30, seed=seed)] for seed in (1, 1, 2)]
     assert draws[0] == draws[1] != draws[2]
     assert len(set(draws[0])) == 30
 
@@ -127,22 +118,22 @@ def test_the_key_of_a_point_stands_for_cells_and_parameters(nb):
     code = provenance.notebook_hash(nb)
     other = nbformat.from_dict({**nb, "cells": [*nb.cells, nbformat.v4.new_code_cell("1")]})
     keys = {
-        sweep.point_key(code, {"C": 1.0}),
-        sweep.point_key(code, {"C": 1}),
-        sweep.point_key(provenance.notebook_hash(other), {"C": 1.0}),
+        sweep_plan.point_key(code, {"C": 1.0}),
+        sweep_plan.point_key(code, {"C": 1}),
+        sweep_plan.point_key(provenance.notebook_hash(other), {"C": 1.0}),
     }
     assert len(keys) == 3
-    assert sweep.point_key(code, {"C": 1.0, "n": 1}) == sweep.point_key(code, {"n": 1, "C": 1.0})
+    assert sweep_plan.point_key(code, {"C": 1.0, "n": 1}) == sweep_plan.point_key(code, {"n": 1, "C": 1.0})
 
 
 def test_a_line_of_the_journal_that_a_kill_cut_off_is_no_result(tmp_path):
     for key in ("one", "two"):
-        sweep.append(tmp_path, sweep.Result(key, Outcome(key), printed={"score": float("inf")}))
-    path = tmp_path / sweep.JOURNAL
+        sweep_record.append(tmp_path, sweep_record.Result(key, Outcome(key), printed={"score": float("inf")}))
+    path = tmp_path / sweep_record.JOURNAL
     path.write_text(path.read_text()[:-20])
-    assert list(sweep.journal(tmp_path)) == ["one"]
-    sweep.append(tmp_path, sweep.Result("two", Outcome("two")))
-    assert list(sweep.journal(tmp_path)) == ["one", "two"]
+    assert list(sweep_record.journal(tmp_path)) == ["one"]
+    sweep_record.append(tmp_path, sweep_record.Result("two", Outcome("two")))
+    assert list(sweep_record.journal(tmp_path)) == ["one", "two"]
 
 
 # ------------------------------------------------------------------------------------------------- on this machine
@@ -159,9 +150,9 @@ if C == bad:
 @pytest.fixture(scope="module")
 def swept(tmp_path_factory) -> tuple[Path, subprocess.CompletedProcess]:
     folder = tmp_path_factory.mktemp("swept")
-    path = notebook(folder / "train.ipynb", "C = 1.0\nbad = 4.0", LOGS)
-    done = course("sweep", path, "--grid", "C=1,3,2,4", "--metric", "loss", "--minimize", "-o", folder / "out", "-j", 2)
-    return folder / "out", done
+    path = notebook(folder / "train.ipynb", LOGS, parameters="C = 1.0\nbad = 4.0")
+    out = folder / "out"
+    return out, course_here("sweep", path, "--grid", "C=1,3,2,4", "--metric", "loss", "--minimize", "-o", out, "-j", 2)
 
 
 def test_a_failing_point_has_its_row_and_the_others_are_ranked(swept):
@@ -169,7 +160,7 @@ def test_a_failing_point_has_its_row_and_the_others_are_ranked(swept):
     assert done.returncode == 1, done.stderr
     assert "3 of 4 points whole" in done.stdout
     assert "ValueError: this point fails" in done.stderr
-    rows = (out / sweep.TABLE).read_text().splitlines()
+    rows = (out / sweep_report.TABLE).read_text().splitlines()
     assert [row.split(",")[1] for row in rows] == ["C", "2.0", "1.0", "3.0", "4.0"]
     assert "failed" in rows[-1]
     assert f"best loss, 0: course run {out.parent / 'train.ipynb'} -p C 2.0" in done.stdout
@@ -195,22 +186,22 @@ def test_all_points_are_child_runs_of_one_parent(swept):
     client = MlflowClient(uri)
     parent = client.get_run(parents.pop())
     assert parent.info.status == "FAILED" and parent.data.metrics["best_loss"] == 0
-    assert {sweep.PICTURE, sweep.TABLE} <= {a.path for a in client.list_artifacts(parent.info.run_id)}
+    assert {sweep_report.PICTURE, sweep_report.TABLE} <= {a.path for a in client.list_artifacts(parent.info.run_id)}
     kept = [a.path for run in runs for a in client.list_artifacts(run.info.run_id, provenance.EXECUTED)]
     assert len(kept) == 4
 
 
 def test_the_figure_comes_with_its_words(swept):
     out, done = swept
-    assert (out / sweep.PICTURE).read_bytes().startswith(b"\x89PNG")
-    words = (out / sweep.WORDS).read_text().strip()
+    assert (out / sweep_report.PICTURE).read_bytes().startswith(b"\x89PNG")
+    words = (out / sweep_report.WORDS).read_text().strip()
     assert "C 2 has the lowest loss" in words and words in done.stdout
 
 
 def test_resume_runs_what_failed_and_nothing_else(swept):
     out, _ = swept
     whole = {p: p.stat().st_mtime_ns for p in (out / "points").glob("*.ipynb")}
-    done = course("sweep", "--resume", "-o", out, "--metric", "los")
+    done = course_here("sweep", "--resume", "-o", out, "--metric", "los")
     assert done.returncode == 1
     assert "3 of 4 points are whole; 1 to run" in done.stderr
     assert "no" in done.stderr and "Did you mean 'loss'?" in done.stderr
@@ -221,37 +212,62 @@ def test_resume_runs_what_failed_and_nothing_else(swept):
 def test_a_folder_that_is_not_empty_is_refused(swept, tmp_path):
     out, _ = swept
     with pytest.raises(CourseError, match="is not empty.*--resume -o"):
-        sweep.start(out, out / sweep.NOTEBOOK, "n", [], [], 1, 1)
+        sweep_plan.start(out, out / sweep_plan.NOTEBOOK, "n", [], [], 1, 1)
     (tmp_path / "file").write_text("")
     with pytest.raises(CourseError, match="is a file"):
-        sweep.start(tmp_path / "file", out / sweep.NOTEBOOK, "n", [], [], 1, 1)
+        sweep_plan.start(tmp_path / "file", out / sweep_plan.NOTEBOOK, "n", [], [], 1, 1)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
-def test_a_stopped_sweep_goes_on_and_runs_no_point_twice(tmp_path, number):
-    log = tmp_path / "log.txt"
+def _there(words: tuple[object, ...], environment: dict[str, str]) -> None:
+    os.setsid()  # as a terminal does: Ctrl-C goes to the whole group
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    sys.exit(course_here("sweep", *words, **environment).returncode)
+
+
+def begin(*words: object, **environment: str) -> multiprocessing.Process:
+    """Start a sweep in a process of its own, forked from this one where that is safe."""
+    process = pool._context().Process(target=_there, args=(words, environment))
+    process.start()
+    return process
+
+
+def test_a_stopped_sweep_goes_on_and_runs_no_point_twice(tmp_path):
+    log, gate, out = tmp_path / "log.txt", tmp_path / "gate", tmp_path / "out"
     cell = "import os, time\nwith open(log, 'a') as f: f.write(f'{x}\\n')\n"
-    cell += "while x > 2 and not os.path.exists(go): time.sleep(0.05)"
-    path = notebook(
-        tmp_path / "slow.ipynb", f"x = 1\nlog = {str(log)!r}\ngo = {str(tmp_path / 'go')!r}", cell, "print({'x': x})"
-    )
-    out = tmp_path / "out"
-    command = [*COURSE, "sweep", path, "--grid", "x=1,2,3,4", "-o", out, "-j", "1", "--cold"]
-    # Of its own: Ctrl-C goes to the whole group.
-    process = subprocess.Popen(list(map(str, command)), cwd=ROOT, start_new_session=True, stderr=subprocess.DEVNULL)
-    wait_for("the third point begins", lambda: log.exists() and "3\n" in log.read_text())
-    os.killpg(process.pid, number) if number == signal.SIGINT else process.kill()
-    code = process.wait(60)
-    assert code == (130 if number == signal.SIGINT else -signal.SIGKILL)
-    (tmp_path / "go").touch()
-    done = course("sweep", "--resume", "-o", out)
+    cell += "while x > 1 and not os.path.exists(f'{gate}{x}'): time.sleep(0.05)\nprint({'x': x})"
+    path = notebook(tmp_path / "slow.ipynb", cell, parameters=f"x = 1\nlog = {str(log)!r}\ngate = {str(gate)!r}")
+    first = begin(path, "--grid", "x=1,2,3", "-o", out, "-j", 1)
+    wait_for("the second point begins", lambda: log.exists() and "2\n" in log.read_text())
+    os.killpg(first.pid, signal.SIGINT)
+    first.join(60)
+    assert first.exitcode == 130
+    Path(f"{gate}2").touch()
+    second = begin("--resume", "-o", out, "-j", 1)
+    wait_for("the third point begins", lambda: "3\n" in log.read_text())
+    with pytest.raises(CourseError, match="Another `course sweep` is at work"):
+        sweep.run(sweep_plan.load(out), ROOT)
+    second.kill()
+    second.join(60)
+    assert second.exitcode == -signal.SIGKILL
+    Path(f"{gate}3").touch()
+    done = course_here("sweep", "--resume", "-o", out)
     assert done.returncode == 0, done.stderr
-    assert "2 of 4 points are whole; 2 to run" in done.stderr
-    assert sorted(log.read_text().split()) == ["1", "2", "3", "3", "4"]
+    assert "2 of 3 points are whole; 1 to run" in done.stderr
+    assert sorted(log.read_text().split()) == ["1", "2", "2", "3", "3"]
     runs = points_in(f"sqlite:///{out / 'mlflow.db'}")
-    assert sorted((r.data.params["x"], r.info.status) for r in runs) == [(str(x), "FINISHED") for x in range(1, 5)]
+    assert sorted((r.data.params["x"], r.info.status) for r in runs) == [(str(x), "FINISHED") for x in (1, 2, 3)]
     client = MlflowClient(f"sqlite:///{out / 'mlflow.db'}")
     assert client.get_run(runs[0].data.tags["mlflow.parentRunId"]).info.status == "FINISHED"
+
+
+@pytest.mark.parametrize(("damage", "words"), [("without", "has no 'id': another version"), ("list", "holds no sweep")])
+def test_a_plan_of_another_version_says_so(swept, tmp_path, damage, words):
+    kept = json.loads((swept[0] / sweep_plan.PLAN).read_text())
+    del kept["id"]
+    (tmp_path / sweep_plan.PLAN).write_text(json.dumps(kept if damage == "without" else [kept]))
+    (tmp_path / sweep_plan.NOTEBOOK).write_bytes((swept[0] / sweep_plan.NOTEBOOK).read_bytes())
+    done = course_here("sweep", "--resume", "-o", tmp_path)
+    assert done.returncode == 2 and words in done.stderr and len(done.stderr.splitlines()) == 1
 
 
 # ----------------------------------------------------------------------------------------------------- on a cluster
@@ -303,7 +319,7 @@ def server(tmp_path_factory, store_template) -> Iterator[str]:
 
 
 def test_the_fits_of_the_workflow_are_the_same_on_the_cluster(cluster):
-    config = workflow.WorkflowConfig(n_rows=240)
+    config = workflow.WorkflowConfig(n_rows=120)
     split = workflow.load(config)
     pipeline = workflow.build_pipeline(split.X_train)
     here = workflow.search(pipeline, split, config)
@@ -316,6 +332,48 @@ def test_the_fits_of_the_workflow_are_the_same_on_the_cluster(cluster):
     assert np.array_equal(here.predict_proba(split.X_test), there.predict_proba(split.X_test))
 
 
+def family(workers: list[subprocess.Popen]) -> set[psutil.Process]:
+    """Return the processes below Dask's workers."""
+    return {child for worker in workers for child in psutil.Process(worker.pid).children(recursive=True)}
+
+
+def test_ctrl_c_leaves_nothing_on_a_cluster_and_the_other_sweep_on_it_ends(cluster, server, tmp_path):
+    address, workers = cluster
+    before = family(workers)
+    log, gate = tmp_path / "log.txt", tmp_path / "gate"
+    cell = "import mlflow, os, time\nmlflow.set_experiment('gated')\nwith mlflow.start_run():\n"
+    cell += "    with open(log, 'a') as f: f.write(f'{x}\\n')\n"
+    cell += "    while x > 1 and not os.path.exists(gate): time.sleep(0.05)\n    mlflow.log_metric('x', x)"
+    path = notebook(tmp_path / "work.ipynb", cell, parameters=f"x = 1\nlog = {str(log)!r}\ngate = {str(gate)!r}")
+    out, other = tmp_path / "out", tmp_path / "other"
+    first = begin(path, "--grid", "x=1,2,3", "-o", out, "--scheduler", address, MLFLOW_TRACKING_URI=server)
+    wait_for("both workers are busy", lambda: log.exists() and set(log.read_text().split()) == {"1", "2", "3"})
+    second = begin(path, "--grid", "x=0,1", "-o", other, "--scheduler", address, MLFLOW_TRACKING_URI=server)
+    wait_for("the other sweep has begun", lambda: (other / sweep_plan.PLAN).exists() and sweep_plan.load(other).parent)
+    os.killpg(first.pid, signal.SIGINT)
+    first.join(60)
+    assert first.exitcode == 130
+    gone = sweep_plan.load(out)
+    client = MlflowClient(server)
+    runs = [client.get_run(gone.parent), *_of(client, gone)]
+    assert sorted(r.info.status for r in runs) == ["FINISHED", "KILLED", "KILLED", "KILLED"]
+    second.join(100)
+    assert second.exitcode == 0
+    wait_for("the workers are as they were", lambda: family(workers) <= before)
+    gate.touch()
+    done = course_here("sweep", "--resume", "-o", out, "--scheduler", address)
+    assert done.returncode == 0 and "1 of 3 points are whole; 2 to run" in done.stderr, done.stderr
+    assert sorted(log.read_text().split()) == ["0", "1", "1", "2", "2", "3", "3"]
+    kept = [r for r in points_in(server) if r.data.tags["mlflow.parentRunId"] == gone.parent]
+    assert sorted((r.data.params["x"], r.info.status) for r in kept) == [(x, "FINISHED") for x in "123"]
+    assert [r.info.status for r in _of(client, gone)] == ["FINISHED"] * 3  # none of the attempts that were stopped
+
+
+def _of(client: MlflowClient, one: sweep_plan.Sweep) -> list:
+    """Return the runs that the notebooks of a sweep have logged themselves."""
+    return [run for job in provenance.on_server(client, f"{one.id}/").values() for run in job]
+
+
 def test_a_worker_lost_in_the_middle_loses_no_point_and_repeats_none(cluster, server, tmp_path):
     address, workers = cluster
     log = tmp_path / "log.txt"
@@ -323,25 +381,25 @@ def test_a_worker_lost_in_the_middle_loses_no_point_and_repeats_none(cluster, se
         "import mlflow, time\nwith open(log, 'a') as f: f.write(f'{x} {y}\\n')\nmlflow.set_experiment('shared')",
         "with mlflow.start_run(run_name=f'{x} {y}'):\n    time.sleep(0.5)\n    mlflow.log_metric('score', 10 * x + y)",
     )
-    path = notebook(tmp_path / "work.ipynb", f"x = 0\ny = 0\nlog = {str(log)!r}", *cells)
+    path = notebook(tmp_path / "work.ipynb", *cells, parameters=f"x = 0\ny = 0\nlog = {str(log)!r}")
     out = tmp_path / "out"
-    command = [*COURSE, "sweep", path, "--grid", "x=0,1,2,3", "--grid", "y=0,1,2", "-o", out, "--scheduler", address]
-    with (tmp_path / "stdout").open("w") as stdout:
-        process = subprocess.Popen(
-            list(map(str, command)),
-            cwd=ROOT,
-            env={**os.environ, "MLFLOW_TRACKING_URI": server},
-            stdout=stdout,
-            stderr=stdout,
-        )
-    wait_for("four points", lambda: process.poll() is not None or len(sweep.journal(out)) >= 4)
-    workers[0].kill()
-    assert process.wait(300) == 0, (tmp_path / "stdout").read_text()
-    text = (tmp_path / "stdout").read_text()
-    assert "12 of 12 points whole" in text and "best score, 32:" in text
-    runs = points_in(server)
+
+    def lose() -> None:
+        wait_for("three points", lambda: len(sweep_record.journal(out)) >= 3)
+        workers[0].kill()
+
+    killer = threading.Thread(target=lose)
+    killer.start()
+    grid = ["--grid", "x=0,1,2,3", "--grid", "y=0,1"]
+    done = course_here("sweep", path, *grid, "-o", out, "--scheduler", address, MLFLOW_TRACKING_URI=server)
+    killer.join()
+    assert done.returncode == 0, done.stderr
+    assert "8 of 8 points whole" in done.stdout and "best score, 31:" in done.stdout
+    assert "is gone; its points go to the others" in done.stderr
+    parent = sweep_plan.load(out).parent
+    runs = [r for r in points_in(server) if r.data.tags["mlflow.parentRunId"] == parent]
     assert sorted((r.data.params["x"], r.data.params["y"]) for r in runs) == [
-        (str(x), str(y)) for x in range(4) for y in range(3)
+        (str(x), str(y)) for x in range(4) for y in range(2)
     ]
     assert {r.info.status for r in runs} == {"FINISHED"}
     assert all(r.data.metrics["score"] == 10 * int(r.data.params["x"]) + int(r.data.params["y"]) for r in runs)
@@ -350,16 +408,16 @@ def test_a_worker_lost_in_the_middle_loses_no_point_and_repeats_none(cluster, se
     own = provenance.search(client, "", [client.get_experiment_by_name("shared").experiment_id])
     assert sorted(r.data.tags["mlflow.parentRunId"] for r in own) == sorted(r.info.run_id for r in runs)
     assert {r.info.status for r in own} == {"FINISHED"}
-    assert 12 <= len(log.read_text().splitlines()) <= 14  # a point or two began on the worker that was killed
+    assert 8 <= len(log.read_text().splitlines()) <= 10  # a point or two began on the worker that was killed
 
 
-def test_a_scheduler_that_nobody_answers_at_is_one_message(tmp_path):
+def test_a_scheduler_that_nobody_answers_at_is_one_message_at_once(tmp_path):
     with socket.socket() as held:  # bound, not listening: nobody else can answer there
         held.bind(("127.0.0.1", 0))
         address = f"tcp://127.0.0.1:{held.getsockname()[1]}"
-        path = notebook(tmp_path / "n.ipynb", "x = 1", "x")
-        done = course("sweep", path, "--grid", "x=1,2", "--scheduler", address, "-o", tmp_path / "out")
+        path = notebook(tmp_path / "n.ipynb", "x", parameters="x = 1")
+        done = course_here("sweep", path, "--grid", "x=1,2", "--scheduler", address, "-o", tmp_path / "out")
     assert done.returncode == 2
-    assert done.stderr.startswith(f"Error: No Dask scheduler answers at '{address}'")
-    assert "Traceback" not in done.stderr and len(done.stderr.strip().splitlines()) == 1
+    assert done.stderr.startswith(f"Error: No Dask scheduler answers at '{address}' (Connection refused)")
+    assert len(done.stderr.strip().splitlines()) == 1
     assert not (tmp_path / "out").exists()

@@ -15,7 +15,7 @@ from mlflow import MlflowClient
 
 from course_utils import cli_workflow, data, store, workflow
 from course_utils.errors import CourseError
-from course_utils.runner import provenance, sweep, verify
+from course_utils.runner import provenance, sweep_plan, verify
 
 ROOT = Path(__file__).resolve().parents[1]
 COURSE = [sys.executable, "-m", "course_utils.cli"]
@@ -179,7 +179,7 @@ def test_runs_are_paired_by_name_then_by_order():
 def test_a_point_of_a_sweep_holds_all_that_it_takes(tmp_path, store_template, monkeypatch):
     monkeypatch.setenv("COURSE_STORE_TEMPLATE", str(store_template))
     source = notebook(tmp_path / "n.ipynb", "n_rows = 60\nseed = 0", SEEDED)
-    points = sweep.plan(nbformat.read(source, as_version=4), "n.ipynb", {"seed": ["1", "2"]})
+    points = sweep_plan.plan(nbformat.read(source, as_version=4), "n.ipynb", {"seed": ["1", "2"]})
     done = course("sweep", source, "--grid", "seed=1,2", "-p", "n_rows", 60, "-o", tmp_path / "out")
     assert done.returncode == 0, done.stderr
     client = MlflowClient(f"sqlite:///{tmp_path / 'out' / 'mlflow.db'}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import socket
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -28,12 +29,15 @@ def connect(address: str) -> Iterator[Client]:
         When the address is none, nobody answers there, there is no worker, or a worker has other versions.
     """
     from distributed import Client
+    from distributed.comm.addressing import parse_host_port
 
     logging.getLogger("distributed").setLevel(logging.CRITICAL)  # what it would say is said below
     try:
+        if address.partition("://")[0] in ("tcp", "tls"):  # Dask would try for all its time where nobody listens
+            socket.create_connection(parse_host_port(address.partition("://")[2]), PATIENCE).close()
         client = Client(address, timeout=PATIENCE, set_as_default=True, name="course")
     except (OSError, ValueError, TypeError, ImportError, RuntimeError) as error:
-        reason = " ".join(str(error).split())[:200]
+        reason = " ".join((getattr(error, "strerror", None) or str(error)).split())[:200]
         raise CourseError(
             f"No Dask scheduler answers at {address!r} ({reason}). The address is the one that `dask scheduler` prints, "
             f"for example tcp://127.0.0.1:8786. {HOW}."

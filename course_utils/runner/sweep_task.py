@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import hashlib
 import os
@@ -26,8 +27,8 @@ from .warm import warm_kernels
 #: Packages that must agree between the sweep and its workers, or the points do not belong together.
 AGREE = ("distributed", "mlflow", "numpy", "pandas", "papermill", "scikit-learn", "scipy")
 
-_lock = threading.Lock()
-_warm: dict[str, contextlib.ExitStack] = {}
+#: Seconds after its last point until a sweep that has not said goodbye (it was killed) gives its kernels up.
+IDLE = 60
 
 
 @cache
@@ -69,27 +70,55 @@ def _scratch() -> Path:
         return Path(tempfile.gettempdir())
 
 
-@contextlib.contextmanager
-def _kernels(session: str) -> Iterator[None]:
-    """Keep warm kernels on this worker for the length of a sweep; `release` ends them."""
-    with _lock:
-        if session not in _warm:
-            stack = contextlib.ExitStack()
-            if not _warm:  # two sweeps at once share what the first has started
-                root = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="course-", dir=_scratch())))
-                stack.enter_context(warm_kernels(root))
-            _warm[session] = stack
-    yield
+class _Kernels:
+    """The warm kernels of this worker: all its sweeps share them, and they end with the last one."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.server = contextlib.ExitStack()
+        self.running: dict[str, int] = {}  # session of a sweep: its points at work here
+        self.timers: dict[str, threading.Timer] = {}
+        self.ended: set[str] = set()
+
+    @contextlib.contextmanager
+    def of(self, session: str) -> Iterator[None]:
+        """Have warm kernels for a point of a sweep."""
+        with self.lock:
+            if session in self.ended:
+                raise RuntimeError("its sweep has been stopped")
+            if not self.running:
+                root = Path(self.server.enter_context(tempfile.TemporaryDirectory(prefix="course-", dir=_scratch())))
+                self.server.enter_context(warm_kernels(root))
+            if timer := self.timers.pop(session, None):
+                timer.cancel()
+            self.running[session] = self.running.get(session, 0) + 1
+        try:
+            yield
+        finally:
+            with self.lock:
+                if session in self.running:
+                    self.running[session] -= 1
+                    self.timers[session] = timer = threading.Timer(IDLE, self.forget, [session])
+                    timer.daemon = True
+                    timer.start()
+
+    def forget(self, session: str, now: bool = False) -> None:
+        """Let a sweep go that has no point here (or `now`); with the last one end the kernels, and what runs in one."""
+        with self.lock:
+            if now:
+                self.ended.add(session)
+            if session in self.running and (now or not self.running[session]):
+                del self.running[session]
+                if not self.running:
+                    self.server.close()
 
 
-def release(session: str) -> None:
-    """End the warm kernels of a sweep, and with them whatever still runs in one."""
-    stack = _warm.pop(session, None)
-    if stack is None:
-        return
-    if _warm:  # another sweep goes on with them
-        next(iter(_warm.values())).push(stack.pop_all().__exit__)
-    stack.close()
+_kernels = _Kernels()
+
+
+async def release(session: str) -> None:
+    """End a sweep on this worker: its points, and the warm kernels unless another sweep has them too."""
+    await asyncio.to_thread(_kernels.forget, session, now=True)  # which waits for kernels that are just starting
 
 
 def run_point(task: dict[str, Any]) -> dict[str, Any]:
@@ -114,7 +143,7 @@ def run_point(task: dict[str, Any]) -> dict[str, Any]:
         return result | {"outcome": Outcome(task["name"], "failed", error=error)}
     folder = Path(tempfile.mkdtemp(prefix="point-", dir=_scratch()))
     try:
-        with _kernels(task["session"]):
+        with _kernels.of(task["session"]):
             source = folder / "notebook.ipynb"
             source.write_text(task["notebook"], encoding="utf8")
             home = folder / "home"
@@ -133,13 +162,19 @@ def run_point(task: dict[str, Any]) -> dict[str, Any]:
             )
             if not task["uri"]:
                 give_store(database, task["notebook"], Path(os.environ.get("COURSE_STORE_TEMPLATE", "")))
-            outcome, nb = execute(job)
+            outcome, nb = execute(job, lambda *_: _go_on(task["session"]))
             outcome.output = ""
             result["runs"] = None if task["uri"] else provenance.in_store(database)
             result["notebook"] = None if nb is None else nbformat.writes(nb)
         return result | {"outcome": outcome}
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _go_on(session: str) -> None:
+    """Stop a notebook at its next cell when its sweep has been stopped and another one keeps the kernels alive."""
+    if session in _kernels.ended:
+        raise RuntimeError("its sweep has been stopped")
 
 
 def point_environment(uri: str, job: str) -> dict[str, str]:

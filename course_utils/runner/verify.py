@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import nbformat
 
 from ..errors import CourseError
-from . import provenance
+from . import provenance, record, sweep_record
 
 if TYPE_CHECKING:
     from .pool import OnProgress
@@ -27,7 +27,7 @@ MEASURED = re.compile(
     r"seconds|duration|latency|runtime|elapsed|(^|_)time(_|$)|(^|_)ms(_|$)|per_second|^system/|memory|cpu", re.I
 )
 #: Experiments in which the runner keeps its own record.
-RECORDS = ("course-batches", "course-sweeps")
+RECORDS = (record.EXPERIMENT, sweep_record.EXPERIMENT)
 #: Tag that says which verb made a run, where that is not a notebook.
 VERB_TAG = "course.verb"
 
