@@ -9,7 +9,7 @@ import nbformat
 import pytest
 
 from course_utils.errors import CourseError
-from course_utils.runner import build, outputs
+from course_utils.runner import build, outputs, warm
 from course_utils.runner.source import blank, pages, select
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -48,17 +48,18 @@ print(given + secret)
 
 
 @pytest.fixture
-def checkout(tmp_path):
+def checkout(tmp_path, store_template):
     for folder in ("source/lectures", "source/homework", "course_utils"):
         (tmp_path / folder).mkdir(parents=True)
     (tmp_path / "source/lectures/00_tiny.py").write_text(LECTURE)
     (tmp_path / "source/homework/00_tiny.py").write_text(HOMEWORK)
     (tmp_path / ".course").mkdir()
+    shutil.copyfile(store_template, warm.template(tmp_path))
     return tmp_path
 
 
 def run_build(root, *wanted, **options):
-    return build.build(root, select(pages(root), list(wanted)), workers=2, cold=True, **options)
+    return build.build(root, select(pages(root), list(wanted)), workers=1, **options)
 
 
 def test_a_build_writes_three_notebooks_and_the_same_bytes_again(checkout):

@@ -31,6 +31,7 @@ def run_tests(root: Path, words: list[str], workers: int) -> int:
         "pytest",
         "-p",
         "course_utils.runner.pytest_plugin",
+        *(["-p", "tests.unchanged"] if (root / "tests/unchanged.py").exists() else []),
         "--nbval",
         "--nbval-current-env",
         f"--nbval-sanitize-with={files('course_utils.runner') / 'sanitize.cfg'}",
