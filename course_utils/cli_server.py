@@ -144,7 +144,7 @@ def stop(folder: Folder = None) -> None:
 
 @server_app.command()
 def status(folder: Folder = None) -> None:
-    """Show whether the server runs, where its runs are, who may come in, and the newest backup; exit 1 when stopped.
+    """Show whether the server runs, its disk, who may come in, and the newest backup; exit 1 when stopped or full.
 
     Example: [cyan]course server status[/cyan]
     """
@@ -155,6 +155,7 @@ def status(folder: Folder = None) -> None:
     state = server.running(place)
     kind = settings.database if settings.database in ("postgresql", "sqlite") else "elsewhere"
     backups = sorted(p.parent.name for p in (place / "backups").glob("*/manifest.json"))
+    has_room, room = server.disk(place)
     answer = "stopped"
     if state is not None:
         answer = f"{state.address}, process {state.pid}, since {state.since}" if state.ready else "starting"
@@ -162,12 +163,16 @@ def status(folder: Folder = None) -> None:
         "server": answer,
         "folder": str(place),
         "database": kind,
+        "disk": room,
         "listens on": f"{settings.host}:{settings.port}",
         "may be called": ", ".join(server.names(settings)),
         "newest backup": backups[-1] if backups else "none; course server backup",
     }.items():
         typer.echo(f"{what:14} {value}")
-    if state is None or not state.ready:
+    if not has_room:
+        need = f"{server.RESERVE / 1e6:.0f} MB"
+        typer.echo(f"New runs are refused until {need} are free; all logged ones are kept.", err=True)
+    if state is None or not state.ready or not has_room:
         raise typer.Exit(1)
 
 

@@ -267,6 +267,8 @@ def _ask(url: str, auth: tuple[str, str] | None, workspace: str | None, limit: f
         return "does not let you in: wrong name or password" if auth else "asks for a name and a password"
     if status == 429:
         return "has had too many wrong passwords for this name; wait a minute"
+    if status == 507:
+        return "has no room left on its disk"
     if status == 403:
         return f"refuses: {_said(status, body)}"
     try:

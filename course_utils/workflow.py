@@ -581,7 +581,8 @@ def register(model_uri: str, name: str, run_id: str, X: pd.DataFrame) -> int:
     client = mlflow.MlflowClient()
     if not client.search_registered_models(filter_string=f"name = '{name}'"):
         client.create_registered_model(name)
-    version = int(client.create_model_version(name, source=model_uri, run_id=run_id).version)
+    model_id = model_uri.removeprefix("models:/")  # a server asks for it
+    version = int(client.create_model_version(name, model_uri, run_id, model_id=model_id).version)
     by_run = mlflow.sklearn.load_model(f"runs:/{run_id}/model").predict_proba(X)
     by_registry = mlflow.sklearn.load_model(f"models:/{name}/{version}").predict_proba(X)
     if not np.array_equal(by_run, by_registry):

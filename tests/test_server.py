@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib.util
 import json
 import os
@@ -9,21 +10,25 @@ import shutil
 import socket
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 
+import flask
 import mlflow
 import pytest
 import requests
+from mlflow.store.artifact.local_artifact_repo import LocalArtifactRepository
+from sklearn.datasets import load_iris
+from sklearn.linear_model import LogisticRegression
 from typer.testing import CliRunner
 
-from course_utils import remote, serving, store, team
+from course_utils import remote, serving, store, team, workflow
 from course_utils.cli import app
 from course_utils.errors import CourseError
 from course_utils.processes import tracking_server_environment
-from course_utils.runner import batch, lab, serve, server, server_backup
+from course_utils.runner import batch, door, lab, serve, server, server_backup
 
 
 @dataclass
@@ -156,6 +161,14 @@ def test_a_run_without_an_experiment_goes_to_the_learners_own_default(room, as_a
         assert run.info.experiment_id != "0"
 
 
+def test_the_workflow_registers_its_model_on_a_server(room, as_anna):
+    X, y = load_iris(return_X_y=True, as_frame=True)
+    mlflow.set_experiment("registered")
+    with mlflow.start_run() as run:
+        logged = store.log_model(LogisticRegression(max_iter=500).fit(X, y), "model", X)
+    assert workflow.register(logged.model_uri, "iris", run.info.run_id, X) == 1
+
+
 def test_a_lecture_that_starts_a_server_uses_a_store_of_its_own_and_says_so(room, as_anna, tmp_path, capsys):
     with pytest.raises(CourseError, match=f"{room.state.address} is a server already"), serving.tracking_server():
         pass
@@ -192,6 +205,65 @@ def test_files_ask_for_the_password_too_and_count_wrong_ones(room):
     url = f"{room.state.address}/api/2.0/mlflow-artifacts/artifacts/0/a.txt"
     codes = [requests.get(url, auth=(name, f"guess {n}"), timeout=60).status_code for n in range(11)]
     assert codes == [401] * 10 + [429]
+
+
+def leave_free(monkeypatch: pytest.MonkeyPatch, free: int) -> None:
+    usage = shutil.disk_usage("/")._replace(total=10**9, free=free)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage)
+
+
+@pytest.mark.parametrize(
+    ("free", "method", "path", "let_in"),
+    [
+        (99_000_000, "POST", "runs/create", False),
+        (99_000_000, "POST", "runs/log-batch", False),
+        (99_000_000, "POST", "runs/search", True),
+        (99_000_000, "POST", "runs/update", True),
+        (99_000_000, "GET", "runs/get", True),
+        (101_000_000, "POST", "runs/create", True),
+        (1_000_000, "GET", "runs/get", False),
+    ],
+)
+def test_a_nearly_full_disk_takes_no_new_runs_but_shows_and_ends_those_it_has(free, method, path, let_in, monkeypatch):
+    mlflows = SimpleNamespace(authenticate_request_basic_auth=lambda: "in")
+    monkeypatch.setitem(sys.modules, "mlflow.server.auth", mlflows)
+    leave_free(monkeypatch, free)
+    with flask.Flask("server").test_request_context(f"/api/2.0/mlflow/{path}", method=method):
+        answer = door.authenticate()
+    if let_in:
+        assert answer == "in"
+    else:
+        assert (answer.status_code, answer.json["error_code"]) == (507, "RESOURCE_EXHAUSTED")
+        assert "disk of this server is full" in answer.json["message"]
+
+
+def test_a_file_that_would_fill_the_disk_is_refused_and_nothing_of_it_stays(tmp_path, monkeypatch):
+    sent = []
+
+    async def chunks() -> AsyncIterator[bytes]:
+        for free in (101_000_000, 99_000_000, 101_000_000):
+            leave_free(monkeypatch, free)
+            sent.append(free)
+            yield b"part"
+
+    repository = LocalArtifactRepository(str(tmp_path))
+    with pytest.raises(mlflow.MlflowException, match="disk of this server is full") as told:
+        asyncio.run(repository.log_artifact_from_async_stream(chunks(), "a.txt"))
+    assert told.value.get_http_status_code() == 507
+    assert len(sent) == 3, "the rest is not read, so the client sees a broken connection instead of the answer"
+    assert not [p for p in tmp_path.rglob("*") if p.is_file()]
+
+
+def test_status_and_start_tell_of_a_full_disk(room, tmp_path, monkeypatch):
+    words = ["server", "status", "--folder", str(room.folder)]
+    assert CliRunner().invoke(app, words).exit_code == 0
+    leave_free(monkeypatch, 3_000_000)
+    status = CliRunner().invoke(app, words)
+    assert status.exit_code == 1 and "full: 3 MB free of 1,000" in status.output
+    assert "refused until 100 MB are free" in status.output
+    with pytest.raises(CourseError, match="full: 3 MB free.*needs 35 MB to start.*All logged runs are kept"):
+        with server.opened(tmp_path, server.Settings(database="sqlite")):
+            pass
 
 
 def test_a_batch_that_ran_on_a_server_names_it_instead_of_a_missing_store(tmp_path, monkeypatch, capsys):

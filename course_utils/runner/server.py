@@ -7,6 +7,7 @@ import json
 import os
 import re
 import secrets
+import shutil
 import signal
 import socket
 import subprocess
@@ -45,6 +46,10 @@ _MEMBER = {
     "prompt": "MANAGE",
     "scorer": "MANAGE",
 }
+#: Bytes that a server leaves free on its disk: PostgreSQL without room for its log ends at once.
+RESERVE = 100_000_000
+#: Bytes without which PostgreSQL does not start: two files of that log.
+LEAST = 35_000_000
 #: The database of our own PostgreSQL.
 _DATABASE = "mlflow"
 
@@ -180,6 +185,20 @@ def running(folder: Path) -> Running | None:
         return None
 
 
+def room_left(folder: Path) -> int:
+    """Return the bytes that are free on the disk of a folder."""
+    return shutil.disk_usage(folder).free
+
+
+def disk(folder: Path) -> tuple[bool, str]:
+    """Return whether a server still takes runs, and how much room its disk has, in words."""
+    space = shutil.disk_usage(folder)
+    words = f"{space.free / 1e6:,.0f} MB free of {space.total / 1e6:,.0f}"
+    if space.free >= RESERVE:
+        return True, words
+    return False, f"full: {words}"
+
+
 # ---- the database --------------------------------------------------------------------------------------------------
 
 
@@ -204,6 +223,11 @@ def parse(uri: str) -> URL:
 @contextmanager
 def opened(folder: Path, settings: Settings) -> Iterator[Database]:
     """Yield the database of a folder; our own PostgreSQL runs while the block does."""
+    if room_left(folder) < LEAST:
+        raise CourseError(
+            f"The disk of {folder} is {disk(folder)[1]}. The database needs {LEAST / 1e6:.0f} MB to start, new runs "
+            f"{RESERVE / 1e6:.0f}: free them, then give the command again. All logged runs are kept."
+        )
     if settings.database == "sqlite":
         yield Database(f"sqlite:///{folder / 'mlflow.db'}")
     elif settings.database == "postgresql":
@@ -412,7 +436,7 @@ def serve(folder: Path, settings: Settings, on_step: Callable[[str], None]) -> I
                 folder,
                 admin_password=password,
                 auth_uri=there.uri.replace("%", "%%"),  # an ini file
-                authenticate="course_utils.runner.guesses:authenticate",
+                authenticate="course_utils.runner.door:authenticate",
                 options=options,
                 port=settings.port,
             )
@@ -465,9 +489,11 @@ def wait(folder: Path) -> None:
     try:
         while not over.wait(1.0):
             if not watched[folder]():
+                if not disk(folder)[0]:
+                    raise CourseError(f"The server in {folder} has ended by itself; its disk is {disk(folder)[1]}.")
                 raise CourseError(
                     f"The server in {folder} has ended by itself. Its last words are in mlflow.log and postgres.log there; "
-                    "a full disk and too little memory are the usual causes. Then start it again."
+                    "too little memory is the usual cause. Then start it again."
                 )
     except KeyboardInterrupt:
         pass
