@@ -14,6 +14,7 @@ from nbformat import NotebookNode
 from ..errors import CourseError
 from . import outputs, pool
 from .execute import BadNotebook, Job, Outcome, read_notebook
+from .kernels import scratch_parent
 from .source import Page, make_notebook, pages
 
 #: Prefix of every scratch folder; the masks know it.
@@ -165,7 +166,7 @@ def build(
     to_run = {item.page.label: item for item in stale if item.needs_run}
     failures: list[Outcome] = []
     if to_run:
-        folder = Path(tempfile.mkdtemp(prefix=f"{SCRATCH}build-"))
+        folder = Path(tempfile.mkdtemp(prefix=f"{SCRATCH}build-", dir=scratch_parent()))
         try:
             jobs = [make_job(item.page, folder, item.nb) for item in to_run.values()]
             jobs = pool.longest_first(jobs, pool.load_times(root / TIMES))

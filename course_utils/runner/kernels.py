@@ -14,6 +14,8 @@ from .provisioner import SOCKET
 
 #: Characters that the system allows in the path of a Unix socket (Linux 107, macOS 103).
 SOCKET_PATH_LIMIT = 103
+#: Bytes that a folder in memory must have left (a container often has 64 MB in all).
+MEMORY_NEEDED = 4 << 30
 #: What a kernel's socket needs behind the temporary folder: the server's folder, the kernel's, and a short name.
 _SOCKET_PATH_REST = len("/mlck-12345678/k12345678/k-5")
 
@@ -24,6 +26,17 @@ def short_temporary_folder() -> str:
     if os.name == "posix" and len(os.fsencode(folder)) + _SOCKET_PATH_REST > SOCKET_PATH_LIMIT:
         return "/tmp"
     return folder
+
+
+def scratch_parent() -> str | None:
+    """Return a folder in memory for scratch folders where there is room, or None for the usual one.
+
+    A notebook's store waits for the disk at every commit; what is thrown away afterwards need not be there.
+    """
+    memory = "/dev/shm"
+    if not os.access(memory, os.W_OK) or shutil.disk_usage(memory).free < MEMORY_NEEDED:
+        return None
+    return memory
 
 
 class SocketKernelManager(AsyncKernelManager):

@@ -15,6 +15,7 @@ from xdist.scheduler import LoadScopeScheduling
 
 from .build import SCRATCH, TIMES
 from .execute import Outcome
+from .kernels import scratch_parent
 from .pool import load_times, save_times
 from .warm import KERNEL_SETTINGS, warm_kernels
 
@@ -83,7 +84,11 @@ def pytest_configure(config: pytest.Config) -> None:
         return
     config.pluginmanager.register(_Times(config), "course-times")
     if not config.option.collectonly:
-        warmth = _stack.enter_context(warm_kernels(config.rootpath, config.option.cold))
+        homes = _stack.enter_context(
+            tempfile.TemporaryDirectory(prefix=f"{SCRATCH}test-", dir=scratch_parent(), ignore_cleanup_errors=True)
+        )
+        os.environ[HOMES] = homes
+        warmth = _stack.enter_context(warm_kernels(config.rootpath, config.option.cold, Path(homes)))
         if warmth.note:
             print(warmth.note)
 
@@ -92,6 +97,10 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     """Stop the server of warm kernels."""
     if not hasattr(config, "workerinput"):
         _stack.close()
+
+
+#: Environment variable with the folder of all homes: the server of warm kernels removes it when pytest is killed.
+HOMES = "COURSE_TEST_HOMES"
 
 
 class _Homes:
@@ -106,7 +115,7 @@ class _Homes:
         if path == self.path:
             return
         self.leave()
-        self.path, self.folder = path, Path(tempfile.mkdtemp(prefix=SCRATCH))
+        self.path, self.folder = path, Path(tempfile.mkdtemp(prefix=SCRATCH, dir=os.environ.get(HOMES)))
         settings = {
             "COURSE_HOME": str(self.folder),
             # MLflow writes these into the environment of the tests that ran before.
