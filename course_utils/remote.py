@@ -134,14 +134,16 @@ def sign_in(uri: str, home: Path) -> None:
         if not os.environ.get(name):
             _set_by_us[name] = os.environ.get(name)
             os.environ[name] = getattr(server, field)
-    _give_default_experiment()
+    _behave_as_a_store_of_ones_own()
 
 
 @functools.cache
-def _give_default_experiment() -> None:
-    """Let a run without an experiment go to ``Default`` of the learner's workspace, as it does in a store of their own.
+def _behave_as_a_store_of_ones_own() -> None:
+    """Let notebooks do on a server what they do in a store of one's own, in two things where MLflow 3.17 differs.
 
-    MLflow 3.17 sends it to the experiment with the id 0. That is in the workspace ``default``, closed to learners (403).
+    A run without an experiment goes to the experiment with the id 0, which is in the workspace ``default``, closed to
+    learners (403): send it to ``Default`` of their workspace. A trace is shown as a frame with the server's page, which
+    asks for the password once more: leave it out.
     """
     import mlflow
     from mlflow.tracking.default_experiment import abstract_context, registry
@@ -154,6 +156,7 @@ def _give_default_experiment() -> None:
             known = mlflow.MlflowClient().get_experiment_by_name("Default")
             return str(known.experiment_id if known else mlflow.MlflowClient().create_experiment("Default"))
 
+    mlflow.tracing.disable_notebook_display()
     # Entry points are the public way; they would need the course to be installed anew.
     registry._default_experiment_provider_registry.register(OfWorkspace)
 

@@ -97,7 +97,7 @@ print(server.command)
 
 # %%
 champion = mlflow.pyfunc.load_model("models:/churn-10@champion")
-version = client.get_model_version_by_alias("churn-10", "champion").version
+version = int(client.get_model_version_by_alias("churn-10", "champion").version)
 customers = data.churn(20_000, seed + 1).drop(columns="churned")
 
 start = time.perf_counter()
