@@ -1,10 +1,13 @@
-"""Notebooks that a test writes, and the `course` command called in this process."""
+"""Notebooks that a test writes, and commands called in this process, which has imported what they need."""
 
 from __future__ import annotations
 
 import contextlib
 import io
+import multiprocessing
 import os
+import runpy
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -15,6 +18,7 @@ import pytest
 from nbformat.v4 import new_code_cell, new_notebook
 
 from course_utils import cli
+from course_utils.runner import pool
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -43,3 +47,24 @@ def course_here(*words: object, **environment: str) -> subprocess.CompletedProce
     ):
         cli.main()
     return subprocess.CompletedProcess(command, ended.value.code or 0, shown.getvalue(), errors.getvalue())
+
+
+def begin(module: str, *words: object, log: Path = Path(os.devnull), **environment: str) -> multiprocessing.Process:
+    """Start ``python -m MODULE WORDS`` as a terminal does, in a process group of its own, forked where that is safe."""
+    process = pool._context().Process(target=_there, args=(module, list(map(str, words)), log, environment))
+    process.start()
+    return process
+
+
+def _there(module: str, words: list[str], log: Path, environment: dict[str, str]) -> None:
+    os.setsid()
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    os.environ.update(environment)
+    os.chdir(ROOT)
+    with log.open("a") as file:
+        os.dup2(file.fileno(), 1)
+        os.dup2(file.fileno(), 2)
+    sys.stdout, sys.stderr = os.fdopen(1, "w", buffering=1), os.fdopen(2, "w", buffering=1)
+    sys.argv = [module, *words]
+    sys.modules.pop(module, None)  # runpy warns of a module that is there
+    runpy.run_module(module, run_name="__main__")

@@ -9,7 +9,6 @@ import os
 import signal
 import socket
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -24,15 +23,14 @@ from mlflow import MlflowClient
 
 from course_utils import cli_workflow, workflow
 from course_utils.errors import CourseError
-from course_utils.runner import pool, provenance, sweep, sweep_plan, sweep_record, sweep_report
+from course_utils.runner import provenance, sweep, sweep_plan, sweep_record, sweep_report
 from course_utils.runner.execute import Outcome
 from course_utils.runner.serve import ui_server
 from course_utils.runner.warm import warm_kernels
 
-from .notebooks import ROOT, course_here, notebook
+from .notebooks import ROOT, begin, course_here, notebook
 
-COURSE = [sys.executable, "-m", "course_utils.cli"]
-DASK = str(Path(sys.executable).with_name("dask"))
+SWEEP = ("course_utils.cli", "sweep")
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -218,31 +216,18 @@ def test_a_folder_that_is_not_empty_is_refused(swept, tmp_path):
         sweep_plan.start(tmp_path / "file", out / sweep_plan.NOTEBOOK, "n", [], [], 1, 1)
 
 
-def _there(words: tuple[object, ...], environment: dict[str, str]) -> None:
-    os.setsid()  # as a terminal does: Ctrl-C goes to the whole group
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    sys.exit(course_here("sweep", *words, **environment).returncode)
-
-
-def begin(*words: object, **environment: str) -> multiprocessing.Process:
-    """Start a sweep in a process of its own, forked from this one where that is safe."""
-    process = pool._context().Process(target=_there, args=(words, environment))
-    process.start()
-    return process
-
-
 def test_a_stopped_sweep_goes_on_and_runs_no_point_twice(tmp_path):
     log, gate, out = tmp_path / "log.txt", tmp_path / "gate", tmp_path / "out"
     cell = "import os, time\nwith open(log, 'a') as f: f.write(f'{x}\\n')\n"
     cell += "while x > 1 and not os.path.exists(f'{gate}{x}'): time.sleep(0.05)\nprint({'x': x})"
     path = notebook(tmp_path / "slow.ipynb", cell, parameters=f"x = 1\nlog = {str(log)!r}\ngate = {str(gate)!r}")
-    first = begin(path, "--grid", "x=1,2,3", "-o", out, "-j", 1)
+    first = begin(*SWEEP, path, "--grid", "x=1,2,3", "-o", out, "-j", 1)
     wait_for("the second point begins", lambda: log.exists() and "2\n" in log.read_text())
     os.killpg(first.pid, signal.SIGINT)
     first.join(60)
     assert first.exitcode == 130
     Path(f"{gate}2").touch()
-    second = begin("--resume", "-o", out, "-j", 1)
+    second = begin(*SWEEP, "--resume", "-o", out, "-j", 1)
     wait_for("the third point begins", lambda: "3\n" in log.read_text())
     with pytest.raises(CourseError, match="Another `course sweep` is at work"):
         sweep.run(sweep_plan.load(out), ROOT)
@@ -274,23 +259,23 @@ def test_a_plan_of_another_version_says_so(swept, tmp_path, damage, words):
 
 
 @pytest.fixture(scope="module")
-def cluster(tmp_path_factory) -> Iterator[tuple[str, list[subprocess.Popen]]]:
+def cluster(tmp_path_factory) -> Iterator[tuple[str, list[multiprocessing.Process]]]:
     """A scheduler and two workers, in processes of their own, as on three machines."""
     folder = tmp_path_factory.mktemp("cluster")
     file = folder / "scheduler.json"
-    options = ["--host", "127.0.0.1", "--no-dashboard", "--scheduler-file", str(file)]
-    more = ["--nthreads", "1", "--no-nanny", "--local-directory", str(folder)]
-    with contextlib.ExitStack() as stack, (folder / "log.txt").open("w") as log:
+    options = ["--host", "127.0.0.1", "--no-dashboard", "--scheduler-file", file]
+    more = ["--nthreads", 1, "--no-nanny", "--local-directory", folder]
+    with contextlib.ExitStack() as stack:
 
-        def begin(*words: str) -> subprocess.Popen:
-            process = subprocess.Popen([DASK, *words, *options], stdout=log, stderr=log, cwd=folder)
-            stack.callback(process.wait)
+        def dask(kind: str, *words: object) -> multiprocessing.Process:
+            process = begin(f"distributed.cli.dask_{kind}", *words, *options, log=folder / "log.txt")
+            stack.callback(process.join)
             stack.callback(process.kill)
             return process
 
-        begin("scheduler", "--port", "0")
+        dask("scheduler", "--port", 0)
         wait_for("the scheduler's address", lambda: file.exists() and file.read_text().strip())
-        yield json.loads(file.read_text())["address"], [begin("worker", *more) for _ in range(2)]
+        yield json.loads(file.read_text())["address"], [dask("worker", *more) for _ in range(2)]
 
 
 @pytest.fixture(scope="module")
@@ -332,7 +317,7 @@ def test_the_fits_of_the_workflow_are_the_same_on_the_cluster(cluster):
     assert np.array_equal(here.predict_proba(split.X_test), there.predict_proba(split.X_test))
 
 
-def family(workers: list[subprocess.Popen]) -> set[psutil.Process]:
+def family(workers: list[multiprocessing.Process]) -> set[psutil.Process]:
     """Return the processes below Dask's workers."""
     return {child for worker in workers for child in psutil.Process(worker.pid).children(recursive=True)}
 
@@ -346,9 +331,9 @@ def test_ctrl_c_leaves_nothing_on_a_cluster_and_the_other_sweep_on_it_ends(clust
     cell += "    while x > 1 and not os.path.exists(gate): time.sleep(0.05)\n    mlflow.log_metric('x', x)"
     path = notebook(tmp_path / "work.ipynb", cell, parameters=f"x = 1\nlog = {str(log)!r}\ngate = {str(gate)!r}")
     out, other = tmp_path / "out", tmp_path / "other"
-    first = begin(path, "--grid", "x=1,2,3", "-o", out, "--scheduler", address, MLFLOW_TRACKING_URI=server)
+    first = begin(*SWEEP, path, "--grid", "x=1,2,3", "-o", out, "--scheduler", address, MLFLOW_TRACKING_URI=server)
     wait_for("both workers are busy", lambda: log.exists() and set(log.read_text().split()) == {"1", "2", "3"})
-    second = begin(path, "--grid", "x=0,1", "-o", other, "--scheduler", address, MLFLOW_TRACKING_URI=server)
+    second = begin(*SWEEP, path, "--grid", "x=0,1", "-o", other, "--scheduler", address, MLFLOW_TRACKING_URI=server)
     wait_for("the other sweep has begun", lambda: (other / sweep_plan.PLAN).exists() and sweep_plan.load(other).parent)
     os.killpg(first.pid, signal.SIGINT)
     first.join(60)
