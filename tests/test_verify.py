@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import re
-import subprocess
-import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import nbformat
@@ -15,10 +13,10 @@ from mlflow import MlflowClient
 
 from course_utils import cli_workflow, data, store, workflow
 from course_utils.errors import CourseError
-from course_utils.runner import provenance, sweep_plan, verify
+from course_utils.runner import provenance, verify
+from course_utils.runner.warm import warm_kernels
 
-ROOT = Path(__file__).resolve().parents[1]
-COURSE = [sys.executable, "-m", "course_utils.cli"]
+from .notebooks import ROOT, course_here, notebook
 
 SEEDED = """import mlflow, random
 from course_utils import data
@@ -32,33 +30,20 @@ print("a line before")
 print(json.dumps({"lucky": random.random(), "always": 1.5, "name": "text"}))"""
 
 
-def course(*words: object) -> subprocess.CompletedProcess:
-    return subprocess.run(
-        [*COURSE, *map(str, words)],
-        capture_output=True,
-        text=True,
-        cwd=ROOT,
-        timeout=400,
-        env={**os.environ, "COLUMNS": "160"},
-    )
-
-
-def notebook(path: Path, parameters: str, cell: str) -> Path:
-    new = nbformat.v4
-    cells = [new.new_code_cell(parameters, metadata={"tags": ["parameters"]}), new.new_code_cell(cell)]
-    nb = new.new_notebook(cells=cells)
-    nb.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
-    nbformat.write(nb, path)
-    return path
+@pytest.fixture(scope="module", autouse=True)
+def _warm() -> Iterator[None]:
+    """One process that has the libraries imported, for all that this module executes."""
+    with warm_kernels(ROOT):
+        yield
 
 
 @pytest.fixture(scope="module")
 def batch(tmp_path_factory) -> tuple[Path, dict[str, str]]:
     """A batch of a notebook with seeds and one without, and the ids of its runs by name."""
     folder = tmp_path_factory.mktemp("verify")
-    seeded = notebook(folder / "seeded.ipynb", "n_rows = 100\nseed = 0", SEEDED)
-    unseeded = notebook(folder / "unseeded.ipynb", "n_rows = 100", UNSEEDED)
-    done = course("run", seeded, unseeded, "-p", "n_rows", 60, "-o", folder / "out", "-j", 2)
+    seeded = notebook(folder / "seeded.ipynb", SEEDED, parameters="n_rows = 100\nseed = 0")
+    unseeded = notebook(folder / "unseeded.ipynb", UNSEEDED, parameters="n_rows = 100")
+    done = course_here("run", seeded, unseeded, "-p", "n_rows", 60, "-o", folder / "out", "-j", 2)
     assert done.returncode == 0, done.stderr
     client = MlflowClient(f"sqlite:///{folder / 'out' / 'mlflow.db'}")
     runs = provenance.search(client, "")
@@ -69,7 +54,7 @@ def batch(tmp_path_factory) -> tuple[Path, dict[str, str]]:
 
 def test_a_notebook_with_seeds_gives_the_same_numbers(batch):
     out, ids = batch
-    done = course("verify", ids["other/seeded.ipynb"], "--home", out)
+    done = course_here("verify", ids["other/seeded.ipynb"], "--home", out)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "other/seeded.ipynb with n_rows=60" in done.stdout
     assert "Same: 2 metrics, all equal." in done.stdout
@@ -79,7 +64,7 @@ def test_a_notebook_with_seeds_gives_the_same_numbers(batch):
 
 def test_a_draw_without_a_seed_is_found_and_named(batch):
     out, ids = batch
-    done = course("verify", ids["other/unseeded.ipynb"], "--home", out)
+    done = course_here("verify", ids["other/unseeded.ipynb"], "--home", out)
     assert done.returncode == 1, done.stderr
     assert "Different: 1 of 2 metrics." in done.stdout
     assert re.search(r"last cell\W+lucky\b.*different", done.stdout)
@@ -176,18 +161,15 @@ def test_runs_are_paired_by_name_then_by_order():
     assert [(row.recorded, row.again, row.same) for row in compared] == [(2, None, False), (1, 1, True)]
 
 
-def test_a_point_of_a_sweep_holds_all_that_it_takes(tmp_path, store_template, monkeypatch):
-    monkeypatch.setenv("COURSE_STORE_TEMPLATE", str(store_template))
-    source = notebook(tmp_path / "n.ipynb", "n_rows = 60\nseed = 0", SEEDED)
-    points = sweep_plan.plan(nbformat.read(source, as_version=4), "n.ipynb", {"seed": ["1", "2"]})
-    done = course("sweep", source, "--grid", "seed=1,2", "-p", "n_rows", 60, "-o", tmp_path / "out")
+def test_a_point_of_a_sweep_holds_all_that_it_takes(tmp_path):
+    source = notebook(tmp_path / "n.ipynb", SEEDED, parameters="n_rows = 60\nseed = 0")
+    done = course_here("sweep", source, "--grid", "seed=2", "-p", "n_rows", 60, "-o", tmp_path / "out")
     assert done.returncode == 0, done.stderr
     client = MlflowClient(f"sqlite:///{tmp_path / 'out' / 'mlflow.db'}")
     run = provenance.search(client, "params.seed = '2'")[0]
     verdict = _here(run.info.run_id, tmp_path / "out")
     assert verdict.same and len(verdict.rows) == 2 and "seed=2" in verdict.what
     assert run.data.tags["course.notebook_sha256"] == provenance.notebook_hash(nbformat.read(source, as_version=4))
-    assert len(points) == 2
 
 
 def test_a_workflow_on_a_file_of_ones_own_is_verified_and_a_changed_file_is_named(course_home, monkeypatch):
