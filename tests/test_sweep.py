@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from unittest import mock
 from urllib.request import urlopen
 
 import nbformat
@@ -35,8 +36,12 @@ SWEEP = ("course_utils.cli", "sweep")
 
 @pytest.fixture(scope="module", autouse=True)
 def _warm() -> Iterator[None]:
-    """One process that has the libraries imported, for all sweeps of this module and for Dask's workers."""
-    with warm_kernels(ROOT):
+    """One process that has the libraries imported, for all sweeps of this module and for Dask's workers.
+
+    It starts as the second one of a runner does, which has connected to a store of its own by then.
+    """
+    with mock.patch.dict(os.environ, MLFLOW_TRACKING_URI="sqlite:////no/where/runner.db"), warm_kernels(ROOT):
+        del os.environ["MLFLOW_TRACKING_URI"]
         yield
 
 
@@ -137,6 +142,8 @@ def test_a_line_of_the_journal_that_a_kill_cut_off_is_no_result(tmp_path):
 # ------------------------------------------------------------------------------------------------- on this machine
 
 LOGS = """import mlflow
+from course_utils import store
+store.connect()  # as the lectures do
 mlflow.set_experiment("mine")
 assert len(mlflow.search_runs()) == 0, "another point's runs are here"
 with mlflow.start_run(run_name="fit"):

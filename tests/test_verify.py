@@ -19,7 +19,8 @@ from course_utils.runner.warm import warm_kernels
 from .notebooks import ROOT, course_here, notebook
 
 SEEDED = """import mlflow, random
-from course_utils import data
+from course_utils import data, store
+store.connect()
 split = data.churn_split(n_rows, seed, numeric=True)
 mlflow.set_experiment("fits")
 for place in range(2):

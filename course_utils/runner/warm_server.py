@@ -164,7 +164,10 @@ def _fresh_libraries(module: str, arguments: list[str]) -> None:
 
     import numpy
 
+    from course_utils import store
+
     tempfile.tempdir = None  # TMPDIR may be another
+    store._ENVIRONMENT_URI = os.environ.get("MLFLOW_TRACKING_URI")  # read on import, for the runner and not for us
     random.seed()
     numpy.random.seed(None)
     sys.stdout = os.fdopen(os.dup(1), "w", buffering=1)
