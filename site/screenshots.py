@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from PIL import Image  # noqa: E402
-from playwright.sync_api import Browser, Page, sync_playwright  # noqa: E402
+from playwright.sync_api import Browser, Locator, Page, sync_playwright  # noqa: E402
 
 from tests.browser import driver  # noqa: E402
 from tests.browser.test_lab import ANSWER, HOMEWORK, LECTURE  # noqa: E402
@@ -23,7 +23,7 @@ from tests.browser.test_lab import ANSWER, HOMEWORK, LECTURE  # noqa: E402
 STATIC = ROOT / "site" / "_static"
 SIZE = {"width": 1280, "height": 800}
 #: No picture may weigh more, in bytes.
-LIMIT = 200_000
+LIMIT = 150_000
 
 
 def keep(page: Page, name: str) -> None:
@@ -53,11 +53,16 @@ def lab_pictures(browser: Browser, folder: Path) -> None:
         front.launcher()
         keep(page, "lab_launcher")
         page.locator(".jp-LauncherCard", has_text="MLflow").click()
-        front.mlflow.get_by_role("link", name="churn-network").wait_for()
-        keep(page, "lab_mlflow_experiments")
+        front.menu("View", "Appearance", "Show Left Sidebar")  # hide it: the table of contents has nothing to show
         front.mlflow.get_by_role("link", name="churn-forest").click()
-        front.mlflow.get_by_role("link", name="100-trees").wait_for()
+        run = front.mlflow.get_by_role("link", name="100-trees")
+        run.wait_for()
         keep(page, "lab_mlflow")
+        run.click()
+        front.mlflow.get_by_text("n_estimators").first.wait_for()
+        front.mlflow.get_by_text("Metrics (").first.evaluate("e => e.scrollIntoView()")
+        keep(page, "lab_run")
+        front.menu("View", "Appearance", "Show Left Sidebar")
 
         front.open(lab.page(HOMEWORK, "homework-pictures"))
         front.wait_for_kernel()
@@ -73,21 +78,49 @@ def lab_pictures(browser: Browser, folder: Path) -> None:
 
 
 def site_pictures(browser: Browser) -> None:
-    """Take the pictures of the built web site: the first page, a lecture with its quiz, the dark theme."""
+    """Take the pictures of the built web site: first page, search, an answered quiz, the dark theme, a solution."""
     html = ROOT / "site" / "_build" / "html"
     if not (html / "index.html").is_file():
         raise SystemExit("site/_build/html has no index.html. Run `make site` first.")
-    page = browser.new_page(viewport=SIZE)
-    for name, path, theme in (
-        ("site_start", "index.html", "light"),
-        ("site_lecture", "notebooks/03_mlflow_basics.html", "light"),
-        ("site_dark", "notebooks/03_mlflow_basics.html", "dark"),
-    ):
-        page.add_init_script(f"localStorage.setItem('mode', '{theme}'); localStorage.setItem('theme', '{theme}')")
-        page.goto((html / path).as_uri())
-        page.locator("h1").first.wait_for()
-        keep(page, name)
-    page.close()
+    with driver.served(html) as address, browser.new_context(viewport=SIZE, color_scheme="light") as context:
+        page = context.new_page()
+        page.goto(address)
+        keep(page, "site_start")
+
+        page.locator("button.search-button-field:visible").click()
+        page.keyboard.type("threshold")
+        page.keyboard.press("Enter")
+        page.locator("#search-results .context").nth(4).wait_for()  # the words around it come one page after another
+        keep(page, "site_search")
+
+        page.goto(address + "notebooks/03_mlflow_basics.html")
+        quiz = page.locator("#quiz .Quiz").first
+        for answer in quiz.locator("label").all():  # until one is right, so the picture shows the last
+            answer.click()
+            if quiz.get_by_role("status").inner_text().startswith("Right"):
+                break
+        to_top(page, page.locator("#quiz h2"))
+        keep(page, "site_quiz")
+
+        page.get_by_role("button", name="Color mode").click()
+        page.get_by_role("button", name="Dark").click()
+        page.goto(f"{address}notebooks/03_mlflow_basics.html")
+        to_top(page, page.locator("article h2", has_text="Round 2"))
+        page.locator(".bd-toc a.active", has_text="Round 2").wait_for()
+        to_top(page, page.locator("article .cell", has=page.locator("img[alt*='best ROC-AUC']")))
+        keep(page, "site_dark")
+
+        page.goto(address + "exercises/03_mlflow_basics.html")
+        page.get_by_role("button", name="Color mode").click()
+        page.get_by_role("button", name="Light").click()
+        page.get_by_text("Show a solution of task 1").click()
+        to_top(page, page.locator("h2", has_text="Task 1"))
+        keep(page, "site_solution")
+
+
+def to_top(page: Page, element: Locator) -> None:
+    """Scroll until the element stands below the bar at the top of the page."""
+    element.evaluate("e => window.scrollTo({ top: e.getBoundingClientRect().top + scrollY - 90, behavior: 'instant' })")
 
 
 def main(wanted: list[str]) -> None:

@@ -10,3 +10,6 @@ document.querySelectorAll(".Quiz").forEach((quiz) => {
   }
   if (feedback) feedback.setAttribute("role", "status");
 });
+
+// myst-nb 1.4 calls every folded part "Toggle hidden content"; without that, its own words name it.
+document.querySelectorAll("details.hide > summary").forEach((label) => label.removeAttribute("aria-label"));

@@ -83,7 +83,7 @@ store.connect()
 experiment = mlflow.set_experiment("first-steps")
 mlflow.set_experiment_tag("checked", "yes")
 print("store can be written:", mlflow.get_experiment(experiment.experiment_id).tags["checked"] == "yes")
-print("the store is a file named", mlflow.get_tracking_uri().rsplit("/", 1)[1])
+print("the store is called", mlflow.get_tracking_uri().rsplit("/", 1)[1])
 
 # %% [markdown]
 # In a terminal, `course doctor` looks at more: packages, kernel, ports.
@@ -126,7 +126,11 @@ print("In a terminal, in the course folder:", store.ui_command(), "or, shorter:"
 #
 # If `first-steps` is not in the list, the UI looks at another store: use the exact command above.
 #
-# ![The MLflow UI in a tab of JupyterLab: the runs of one experiment, a row each](../site/_static/lab_mlflow.png)
+# ![The MLflow UI in a tab of JupyterLab: a row for each run](../site/_static/lab_mlflow.png)
+#
+# | the tile | one run |
+# |---|---|
+# | ![A new launcher; MLflow stands beside Python 3](../site/_static/lab_launcher.png) | ![The run 100-trees with its parameters and metric](../site/_static/lab_run.png) |
 #
 # ## Round 3: runs that you can compare
 #
@@ -204,6 +208,18 @@ lesson.turn(logged.get("minutes") == 25, "log_metric takes a name and a number, 
 # A batch keeps its own store and its own copies under `runs/`, so it never touches your work. Homework is judged by
 # what is in your store: try as often as you like, the newest run counts. `hw.hint(1)` asks a question first and gives
 # the line last.
+#
+# | homework, not right yet | and right |
+# |---|---|
+# | ![Task 1: not yet, train-not-test, and what to do](../site/_static/homework_wrong.png) | ![Task 1: passed](../site/_static/homework_right.png) |
+#
+# `make site` makes a web site of the series, for reading:
+#
+# | search | quizzes |
+# |---|---|
+# | ![Search for threshold: lectures and homework](../site/_static/site_search.png) | ![A quiz: the right answer in green, with a reason](../site/_static/site_quiz.png) |
+# | **dark theme** | **solutions, folded away** |
+# | ![Lecture 03 on a dark page](../site/_static/site_dark.png) | ![A solution unfolded under its task](../site/_static/site_solution.png) |
 #
 # **You know MLflow from an older course?** In [What is taught where](README.md), the topics that begin with *Changed*,
 # *Moved* or *Removed* say what is different today, and which lecture runs the old call beside the new one.

@@ -20,9 +20,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
                 item.add_marker(pytest.mark.skip(reason="Chromium is not installed"))
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
-    """Chromium; ends with the file, because Playwright keeps an event loop that other tests would meet."""
+    """Chromium, once for this folder; it ends there, because Playwright keeps an event loop that other tests would meet."""
     with sync_playwright() as playwright:
         opened = driver.launch(playwright)
         yield opened

@@ -12,11 +12,15 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, FrameLocator, Locator, Page, Playwright
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -33,6 +37,44 @@ def chromium() -> str | None:
 def launch(playwright: Playwright) -> Browser:
     """Start the system's Chromium without a window."""
     return playwright.chromium.launch(executable_path=chromium(), args=["--no-sandbox", "--disable-gpu"])
+
+
+class _Quiet(SimpleHTTPRequestHandler):
+    """Serves files and says nothing."""
+
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+
+@contextlib.contextmanager
+def served(folder: Path) -> Iterator[str]:
+    """Serve the built site, and give its address: below a path, as GitHub Pages has it, not at the root."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(_Quiet, directory=str(folder.parent))) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_address[1]}/{folder.name}/"
+        server.shutdown()
+
+
+def assert_accessible(page: Page, what: str, *, inside: str | None = None, in_colour_only: bool = False) -> None:
+    """Let axe-core look for breaches of WCAG 2.1, levels A and AA.
+
+    Parameters
+    ----------
+    page
+        The page as it is.
+    what
+        Names the page or theme when there is a breach.
+    inside
+        A selector; the rest of the page is not looked at.
+    in_colour_only
+        Apply only the rules on colours: another theme changes nothing else.
+    """
+    rules = ["color-contrast", "link-in-text-block"] if in_colour_only else ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"]
+    # All that passes would be described as well, which takes most of the time.
+    options = {"runOnly": rules, "resultTypes": ["violations"]}
+    found = Axe().run(page, context={"include": [[inside]]} if inside else None, options=options)
+    assert "color-contrast" in {rule["id"] for rule in found.response["passes"]}, f"{what}: no colour was looked at"
+    assert found.violations_count == 0, f"{what}: {found.generate_report()}"
 
 
 @dataclass
@@ -136,6 +178,18 @@ class LabPage:
         self.page.goto(url)
         self.notebook.locator(".jp-RenderedMarkdown h1").wait_for()
 
+    def show(self, path: str) -> None:
+        """Bring a notebook to the front, opening it when it is not open; the page is not loaded again."""
+        self.menu("File", "Open from Path")
+        self.page.locator(".jp-Dialog input").fill(path)
+        self.page.locator(".jp-Dialog button", has_text="Open").click()
+        self.page.locator(f'.lm-TabBar-tab.lm-mod-current[title*="Path: {path}"]').wait_for()
+        self.notebook.locator(".jp-RenderedMarkdown h1").wait_for()
+
+    def close(self, tab: str) -> None:
+        """Close a tab."""
+        self.page.locator(f'.lm-TabBar-tabCloseIcon[title="Close {tab}"]').click()
+
     def follow(self, link: str, title: str) -> None:
         """Click a link of the notebook in front, and wait for the notebook whose title has `title`."""
         self.notebook.locator(".jp-RenderedMarkdown").get_by_role("link", name=link, exact=True).first.click()
@@ -174,7 +228,8 @@ class LabPage:
             """() => {
                 const front = document.querySelector('.jp-NotebookPanel:not(.lm-mod-hidden)');
                 return ![...front.querySelectorAll('.jp-InputPrompt')].some(e => e.textContent.includes('*'));
-            }"""
+            }""",
+            polling=100,  # milliseconds; Playwright's own choice is every frame that the browser draws
         )
 
     def write(self, cell: Locator, code: str) -> None:

@@ -30,8 +30,22 @@
     }
   };
 
-  // jupyterquiz 2.9 writes its feedback in dark red and dark green, which nobody can read on a dark page.
+  // A kernel that starts writes its exact Python into the notebook, and JupyterLab 4.6 then counts it as changed: it would
+  // save a lecture that somebody only looked at. The outcome is not worth a mark; all later changes are.
+  const staysUnchanged = model => {
+    model.metadataChanged.connect((_, change) => {
+      if (change.key === 'language_info' && !model.dirty) {
+        void Promise.resolve().then(() => {
+          model.dirty = false;
+        });
+      }
+    });
+  };
+
+  // jupyterquiz 2.9 writes its feedback in dark red and dark green, which nobody can read on a dark page. JupyterLab 4.6
+  // tells a link in printed text from the words around it by its colour alone.
   const READABLE = `
+    .jp-RenderedText pre a { text-decoration: underline !important }
     [data-jp-theme-light="false"] .Feedback.incorrect { color: #ff9d9d }
     [data-jp-theme-light="false"] .Feedback.correct { color: #7ddc8f }`;
 
@@ -72,7 +86,8 @@
     );
 
     app.docRegistry.addWidgetExtension('Notebook', {
-      createNew: panel => {
+      createNew: (panel, context) => {
+        staysUnchanged(context.model);
         let waiting = 0;
         const observer = new MutationObserver(() => {
           waiting ||= setTimeout(() => {
