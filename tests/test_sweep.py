@@ -13,7 +13,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from unittest import mock
 from urllib.request import urlopen
 
 import nbformat
@@ -22,27 +21,15 @@ import psutil
 import pytest
 from mlflow import MlflowClient
 
-from course_utils import cli_workflow, workflow
+from course_utils import cli_workflow, store, workflow
 from course_utils.errors import CourseError
-from course_utils.runner import provenance, sweep, sweep_plan, sweep_record, sweep_report
+from course_utils.runner import pool, provenance, sweep, sweep_plan, sweep_record, sweep_report, warm_server
 from course_utils.runner.execute import Outcome
 from course_utils.runner.serve import ui_server
-from course_utils.runner.warm import warm_kernels
 
 from .notebooks import ROOT, begin, course_here, notebook
 
 SWEEP = ("course_utils.cli", "sweep")
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _warm() -> Iterator[None]:
-    """One process that has the libraries imported, for all sweeps of this module and for Dask's workers.
-
-    It starts as the second one of a runner does, which has connected to a store of its own by then.
-    """
-    with mock.patch.dict(os.environ, MLFLOW_TRACKING_URI="sqlite:////no/where/runner.db"), warm_kernels(ROOT):
-        del os.environ["MLFLOW_TRACKING_URI"]
-        yield
 
 
 def wait_for(what: str, condition: Callable[[], object], seconds: float = 240) -> object:
@@ -158,6 +145,22 @@ def swept(tmp_path_factory) -> tuple[Path, subprocess.CompletedProcess]:
     path = notebook(folder / "train.ipynb", LOGS, parameters="C = 1.0\nbad = 4.0")
     out = folder / "out"
     return out, course_here("sweep", path, "--grid", "C=1,3,2,4", "--metric", "loss", "--minimize", "-o", out, "-j", 2)
+
+
+def _in_a_fork(answer: multiprocessing.SimpleQueue) -> None:
+    os.environ["MLFLOW_TRACKING_URI"] = "sqlite:////point/mlflow.db"
+    warm_server._fresh_libraries("kernel", [])
+    answer.put(store.default_uri())
+
+
+def test_a_kernel_forked_by_a_runner_that_has_a_store_uses_its_own(monkeypatch):
+    monkeypatch.setattr(store, "_ENVIRONMENT_URI", "sqlite:////runner/mlflow.db")
+    context = pool._context()
+    answer = context.SimpleQueue()
+    kernel = context.Process(target=_in_a_fork, args=(answer,))
+    kernel.start()
+    kernel.join(60)
+    assert answer.get() == "sqlite:////point/mlflow.db"
 
 
 def test_a_failing_point_has_its_row_and_the_others_are_ranked(swept):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import nbformat
@@ -14,7 +13,6 @@ from mlflow import MlflowClient
 from course_utils import cli_workflow, data, store, workflow
 from course_utils.errors import CourseError
 from course_utils.runner import provenance, verify
-from course_utils.runner.warm import warm_kernels
 
 from .notebooks import ROOT, course_here, notebook
 
@@ -29,13 +27,6 @@ for place in range(2):
 UNSEEDED = """import json, random
 print("a line before")
 print(json.dumps({"lucky": random.random(), "always": 1.5, "name": "text"}))"""
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _warm() -> Iterator[None]:
-    """One process that has the libraries imported, for all that this module executes."""
-    with warm_kernels(ROOT):
-        yield
 
 
 @pytest.fixture(scope="module")
