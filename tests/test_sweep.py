@@ -147,6 +147,22 @@ def swept(tmp_path_factory) -> tuple[Path, subprocess.CompletedProcess]:
     return out, course_here("sweep", path, "--grid", "C=1,3,2,4", "--metric", "loss", "--minimize", "-o", out, "-j", 2)
 
 
+def test_a_run_on_other_data_says_nothing_about_the_point(nb):
+    def run(number: str, parent: str, params: dict[str, str], score: float) -> dict:
+        return {"run_id": number, "parent": parent, "params": params, "metrics": {"score": score}}
+
+    point = sweep_plan.plan(nb, "n", {"C": ["0.1"]})[0]
+    one = sweep_plan.Sweep(Path(), "n", [point], ["C"], "", nbformat.writes(nb))
+    mine = [run("a", "", {"C": "0.1", "n_rows": "100"}, 0.7), run("b", "a", {"depth": "3"}, 0.6)]
+    other = [run("c", "", {"C": "0.1", "kind": "real"}, 0.9), run("d", "c", {"depth": "3"}, 0.95)]
+    result = sweep_record.Result(
+        "", Outcome("n"), [*mine, *other], counted=sweep_record.about(one, point, mine + other)
+    )
+    assert result.values("score") == [0.7, 0.6] and result.metrics() == {"score": 0.7}
+    result.counted = sweep_record.about(one, point, other)  # when nothing else is known, everything counts
+    assert result.metrics() == {"score": 0.9}
+
+
 def _in_a_fork(answer: multiprocessing.SimpleQueue) -> None:
     os.environ["MLFLOW_TRACKING_URI"] = "sqlite:////point/mlflow.db"
     warm_server._fresh_libraries("kernel", [])

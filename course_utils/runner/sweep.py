@@ -15,7 +15,7 @@ from ..errors import CourseError
 from . import batch, pool, provenance
 from .execute import Job, Outcome
 from .sweep_plan import GO_ON, NOTEBOOK, Point, Sweep
-from .sweep_record import Record, Report, Result, append, journal
+from .sweep_record import Record, Report, Result, about, append, journal
 from .sweep_task import fingerprint, give_store, point_environment, reaches, release, run_point
 from .warm import template
 
@@ -84,6 +84,7 @@ def _run(
             return
         if sweep.server:
             record.collect(result)
+        result.counted = about(sweep, point, result.runs)
         if result.key in written:
             record.forget(written[result.key][0])
         append(sweep.folder, result)

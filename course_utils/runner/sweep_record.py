@@ -15,7 +15,7 @@ import nbformat
 
 from ..errors import CourseError
 from . import provenance
-from .execute import Outcome
+from .execute import Outcome, parameter_defaults
 from .record import close_open_runs
 from .sweep_plan import NOTEBOOK, Point, Sweep, check_server, short
 
@@ -39,6 +39,8 @@ class Result:
         The point's own run, a child of the sweep's; empty until it is written.
     attempt
         Which execution this is; a lost worker's point has had another before.
+    counted
+        Ids of the runs whose metrics are the point's, from `about`; empty: all of them.
     """
 
     key: str
@@ -47,19 +49,38 @@ class Result:
     printed: dict[str, float] = field(default_factory=dict)
     run_id: str = ""
     attempt: str = ""
+    counted: list[str] = field(default_factory=list)
+
+    def _counted(self) -> list[dict[str, Any]]:
+        return [run for run in self.runs if not self.counted or run["run_id"] in self.counted]
 
     def values(self, metric: str) -> list[float]:
         """Return all values that the point has for a metric; NaN is none."""
-        found = [run["metrics"][metric] for run in self.runs if metric in run["metrics"]]
+        found = [run["metrics"][metric] for run in self._counted() if metric in run["metrics"]]
         found += [self.printed[metric]] if metric in self.printed else []
         return [v for v in found if not math.isnan(v)]
 
     def metrics(self) -> dict[str, float]:
         """Return each metric with the value of the last run that has it, parents before their children."""
         found: dict[str, float] = {}
-        for run in sorted(self.runs, key=lambda r: not r["parent"]):
+        for run in sorted(self._counted(), key=lambda r: not r["parent"]):
             found |= run["metrics"]
         return found | self.printed
+
+
+def about(sweep: Sweep, point: Point, runs: list[dict[str, Any]]) -> list[str]:
+    """Return the ids of the runs that are about the point.
+
+    Lecture 11 trains on the data of its parameters and then on another set: a run that has logged another value for one
+    of the notebook's parameters, or is a child of such a run, says nothing about the setting.
+    """
+    setting = parameter_defaults(nbformat.reads(sweep.notebook, as_version=4)) | point.parameters
+    other = {
+        run["run_id"]
+        for run in runs
+        if any(value != str(setting[name]) for name, value in run["params"].items() if name in setting)
+    }
+    return [run["run_id"] for run in runs if not other & {run["run_id"], run["parent"]}]
 
 
 @dataclass
