@@ -23,7 +23,7 @@ from mlflow import MlflowClient
 
 from course_utils import cli_workflow, store, workflow
 from course_utils.errors import CourseError
-from course_utils.runner import pool, provenance, sweep, sweep_plan, sweep_record, sweep_report, warm_server
+from course_utils.runner import batch, pool, provenance, sweep, sweep_plan, sweep_record, sweep_report, warm_server
 from course_utils.runner.execute import Outcome
 from course_utils.runner.serve import ui_server
 
@@ -279,6 +279,14 @@ def test_a_plan_of_another_version_says_so(swept, tmp_path, damage, words):
     (tmp_path / sweep_plan.NOTEBOOK).write_bytes((swept[0] / sweep_plan.NOTEBOOK).read_bytes())
     done = course_here("sweep", "--resume", "-o", tmp_path)
     assert done.returncode == 2 and words in done.stderr and len(done.stderr.splitlines()) == 1
+
+
+def test_a_batch_of_another_version_says_so(tmp_path):
+    kept = {"notebooks": {}, "parameters": {}, "cell_timeout": 1, "notebook_timeout": 1, "memory_limit": 1}
+    (tmp_path / batch.PLAN).write_text(json.dumps(kept))
+    done = course_here("run", "--resume", "-o", tmp_path)
+    assert done.returncode == 2 and f"{batch.PLAN} has no 'key': another version" in done.stderr
+    assert "Start a new batch with `course run`" in done.stderr and len(done.stderr.splitlines()) == 1
 
 
 # ----------------------------------------------------------------------------------------------------- on a cluster
