@@ -280,7 +280,8 @@ def connect(uri: str | None = None, *, own: bool = False) -> str:
     uri
         Tracking URI; the course store (`default_uri`) when not given.
     own
-        Keep away from a team's server, and say so when there is one: for a lecture that starts a server on its store.
+        Keep away from a team's server, and say so when there is one: for a lecture that starts a server on
+        its store, and for homework.
 
     Raises
     ------
@@ -289,7 +290,7 @@ def connect(uri: str | None = None, *, own: bool = False) -> str:
     """
     uri = uri or default_uri()
     if own and remote.is_remote(uri):
-        print(f"This lecture uses a store of your own, {home() / 'mlflow.db'}, not the server {uri}.")
+        print(f"This notebook uses a store of your own, {home() / 'mlflow.db'}, not the server {uri}.")
         uri = own_uri()
     quiet()
     remote.sign_in(uri, home())

@@ -27,6 +27,7 @@ from typer.testing import CliRunner
 from course_utils import remote, serving, store, team, workflow
 from course_utils.cli import app
 from course_utils.errors import CourseError
+from course_utils.homework import Homework
 from course_utils.processes import tracking_server_environment
 from course_utils.runner import batch, door, lab, serve, server, server_backup
 
@@ -178,6 +179,13 @@ def test_a_lecture_that_starts_a_server_uses_a_store_of_its_own_and_says_so(room
     assert not {"MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD", "MLFLOW_WORKSPACE"} & os.environ.keys()
     remote.leave(tmp_path)
     assert store.connect(own=True) == uri and capsys.readouterr().out == ""
+
+
+def test_homework_is_judged_in_a_store_of_ones_own(room, as_anna, tmp_path, capsys):
+    homework = Homework("03")
+    assert mlflow.get_tracking_uri() == f"sqlite:///{tmp_path / 'mlflow.db'}"
+    assert "This notebook uses a store of your own" in capsys.readouterr().out
+    assert "There is no experiment" in homework.check(1).message
 
 
 def test_a_server_that_the_course_starts_inherits_nobodys_name_or_password(monkeypatch):

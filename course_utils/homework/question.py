@@ -11,7 +11,9 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from .. import store
+import mlflow
+
+from .. import remote, store
 from ..errors import CourseError
 from . import attempts
 from .evidence import Evidence
@@ -140,6 +142,8 @@ def load_tasks(number: str) -> tuple[Task, ...]:
 class Homework:
     """The tasks of one homework, as the notebook uses them.
 
+    It keeps to a store of the learner's own when they have joined a team's server: checks read its files.
+
     Parameters
     ----------
     number
@@ -150,6 +154,8 @@ class Homework:
         self.number, self.tasks = number, load_tasks(number)
         self._hints = dict.fromkeys(range(1, len(self.tasks) + 1), 0)
         self._opened = time.time()
+        if remote.is_remote(mlflow.get_tracking_uri()):
+            store.connect(own=True)
 
     def _task(self, n: int) -> Task:
         if n not in self._hints:
@@ -158,8 +164,6 @@ class Homework:
 
     def check(self, n: int) -> Result:
         """Judge what is in the store for task `n`, and remember the attempt."""
-        import mlflow
-
         task = self._task(n)
         result = run_check(n, task, Evidence(since=self._opened))
         if result.passed:
