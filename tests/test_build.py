@@ -136,7 +136,7 @@ def test_a_source_with_a_wrong_name_is_refused(checkout):
 
 def test_a_gap_keeps_its_indentation():
     source = "with run:\n    ### BEGIN SOLUTION\n    log(1)\n    ### END SOLUTION\nafter()"
-    assert blank(source) == "with run:\n    # YOUR CODE HERE\n    ...\nafter()"
+    assert blank(source) == "with run:\n    # YOUR CODE HERE\n    pass\nafter()"
 
 
 @pytest.mark.parametrize(

@@ -201,7 +201,7 @@ def check_markers(cell: NotebookNode, where: str) -> None:
 
 def blank(source: str) -> str:
     """Replace each solution block by a line that says where to write."""
-    return _BLOCK.sub(lambda m: f"{m[1]}# YOUR CODE HERE\n{m[1]}...", source)
+    return _BLOCK.sub(lambda m: f"{m[1]}# YOUR CODE HERE\n{m[1]}pass", source)
 
 
 def solution_lines(source: str) -> list[str]:
