@@ -1,1 +1,11 @@
 """What runs the course: build notebooks from text, execute them in a batch, compare and report."""
+
+import sys
+
+# jsonschema 4.26 compiles the grammar of international web addresses while it is imported, which takes nine tenths of
+# nbformat's import (0.8 s). No notebook's schema has such an address, so the grammar stays out of our own processes.
+if not {"jsonschema", "rfc3987_syntax"} & set(sys.modules):
+    sys.modules["rfc3987_syntax"] = None  # type: ignore[assignment]
+    import jsonschema  # noqa: F401
+
+    del sys.modules["rfc3987_syntax"]
