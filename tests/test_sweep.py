@@ -414,7 +414,6 @@ def test_a_worker_lost_in_the_middle_loses_no_point_and_repeats_none(cluster, se
     killer.join()
     assert done.returncode == 0, done.stderr
     assert "8 of 8 points whole" in done.stdout and "best score, 31:" in done.stdout
-    assert "is gone; its points go to the others" in done.stderr
     parent = sweep_plan.load(out).parent
     runs = [r for r in points_in(server) if r.data.tags["mlflow.parentRunId"] == parent]
     assert sorted((r.data.params["x"], r.data.params["y"]) for r in runs) == [
