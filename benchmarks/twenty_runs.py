@@ -52,6 +52,7 @@ def sockets(folder: Path) -> list[str]:
 def once(words: list[str]) -> dict:
     """Run the notebooks once and return what was seen."""
     folder = Path(tempfile.mkdtemp(prefix="mlflow-course-"))
+    folder.chmod(0o755)  # as the usual temporary folder: lecture 13's PostgreSQL runs as another user under root
     (folder / "tmp").mkdir()
     before = shared()
     environment = {**os.environ, "TMPDIR": str(folder / "tmp"), "JUPYTER_RUNTIME_DIR": str(folder / "runtime")}

@@ -12,7 +12,7 @@ from .source import pages
 
 
 def run_tests(root: Path, words: list[str], workers: int) -> int:
-    """Run pytest and return its exit code.
+    """Run pytest in place of this process, so that what ends the command ends the tests; return its exit code on Windows.
 
     Parameters
     ----------
@@ -39,4 +39,9 @@ def run_tests(root: Path, words: list[str], workers: int) -> int:
         *words,
         *([] if paths else ["tests", *notebooks]),
     ]
-    return subprocess.run(command, cwd=root, env={**os.environ, "PYTHONPATH": str(root)}).returncode
+    environment = {**os.environ, "PYTHONPATH": str(root)}
+    if sys.platform == "win32":  # its exec returns to the shell at once
+        return subprocess.run(command, cwd=root, env=environment).returncode
+    os.chdir(root)
+    sys.stdout.flush()
+    os.execve(sys.executable, command, environment)
