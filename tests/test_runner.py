@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import sqlite3
 import subprocess
 import sys
+import threading
 import time
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
@@ -18,7 +20,7 @@ import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output, new_raw_cell
 
 from course_utils import cli
-from course_utils.runner import console, execute, kernels, pool
+from course_utils.runner import console, execute, kernels, pool, provisioner
 from course_utils.runner.provisioner import SOCKET
 
 from .command import COURSE, ROOT, course
@@ -458,6 +460,29 @@ def test_course_test_that_is_stopped_leaves_nothing(tmp_path):
     runner.wait(60)
     wait_for(lambda: not processes_of(tmp_path))
     assert not [path for path in (tmp_path / "tmp").rglob("mlck-*")]
+
+
+@pytest.mark.skipif(not LINUX, reason="the warm server is Linux's")
+def test_a_server_that_refuses_and_hangs_up_at_once_is_understood(tmp_path, monkeypatch):
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(str(tmp_path / "warm"))
+    listener.listen()
+
+    def refuse():
+        connection = listener.accept()[0]
+        connection.recv(1 << 20)
+        connection.sendall(b'{"pid": null}\n')
+        connection.close()
+
+    def send_slowly(*arguments):
+        sent = send(*arguments)
+        server.join()
+        return sent
+
+    send, server = socket.send_fds, threading.Thread(target=refuse)
+    server.start()
+    monkeypatch.setattr(provisioner.socket, "send_fds", send_slowly)
+    assert provisioner.fork(COURSE, {}, str(tmp_path), [0, 1, 2], str(tmp_path / "warm")) is None
 
 
 def can_mount() -> bool:

@@ -233,12 +233,15 @@ def _stands_for(request: dict[str, Any], connection: socket.socket) -> bool:
 
     here, there = os.path.join(request["cwd"], "course_utils"), sys.modules["course_utils"].__path__[0]
     peer = struct.unpack("3i", connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))[0]
-    return (
-        request["command"][0] == sys.executable
-        and read(request["env"]) == read(_environment)
-        and (not os.path.isdir(here) or os.path.samefile(here, there))
-        and inherited(peer) == inherited(os.getpid())
-    )
+    try:
+        return (
+            request["command"][0] == sys.executable
+            and read(request["env"]) == read(_environment)
+            and (not os.path.isdir(here) or os.path.samefile(here, there))
+            and inherited(peer) == inherited(os.getpid())
+        )
+    except OSError:  # who asked is gone, or may not be looked at
+        return False
 
 
 def _kernel() -> None:
