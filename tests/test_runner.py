@@ -451,7 +451,9 @@ def test_worker_and_server_may_be_killed_and_a_second_ctrl_c_stops_at_once(tmp_p
 @pytest.mark.skipif(not LINUX, reason="guards and pidfds are Linux's")
 def test_course_test_that_is_stopped_leaves_nothing(tmp_path):
     flag = tmp_path / "started"
-    path = notebook(tmp_path / "slow.ipynb", f"import pathlib, time; pathlib.Path({str(flag)!r}).touch(); time.sleep(300)")
+    path = notebook(
+        tmp_path / "slow.ipynb", f"import pathlib, time; pathlib.Path({str(flag)!r}).touch(); time.sleep(300)"
+    )
     (tmp_path / "tmp").mkdir()
     environment = {**os.environ, "TMPDIR": str(tmp_path / "tmp"), "PYTEST_ADDOPTS": "-p no:cacheprovider"}
     runner = subprocess.Popen([*COURSE, "test", path, "-q"], cwd=ROOT, env=environment, stdout=subprocess.DEVNULL)

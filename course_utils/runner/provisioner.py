@@ -95,7 +95,7 @@ def fork(
     body = json.dumps({"command": command, "env": env, "cwd": cwd}).encode()
     message = len(body).to_bytes(4, "big") + body
     sent = socket.send_fds(connection, [message], descriptors)
-    if sent < len(message):  # a server that has all of it may have answered and hung up: even sending nothing would fail
+    if sent < len(message):  # otherwise it may have answered and hung up, and even sending nothing would fail
         connection.sendall(message[sent:])
     answer = b""
     while not answer.endswith(b"\n"):

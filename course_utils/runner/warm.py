@@ -26,6 +26,8 @@ KERNEL_SETTINGS = {
     "MPLBACKEND": "module://matplotlib_inline.backend_inline",
     # pyarrow's allocator starts a thread on import, and a process with two threads cannot be forked safely.
     "JE_ARROW_MALLOC_CONF": "background_thread:false",
+    # As `noise.quiet` has it, but before MLflow is imported: its session would be the same one in every fork.
+    "MLFLOW_DISABLE_TELEMETRY": "true",
     "COURSE_STORE_SYNC": "off",  # SQLite does not wait for the disk at each commit: see `store.connect`
 }
 #: Seconds that the preload may take.
