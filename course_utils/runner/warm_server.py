@@ -167,6 +167,7 @@ def _fresh_libraries(module: str, arguments: list[str]) -> None:
     from course_utils import store
 
     tempfile.tempdir = None  # TMPDIR may be another
+    os.environ.pop("_MLFLOW_TELEMETRY_SESSION_ID", None)  # as MLflow's import does where its telemetry is off
     store._ENVIRONMENT_URI = os.environ.get("MLFLOW_TRACKING_URI")  # read on import, for the runner and not for us
     random.seed()
     numpy.random.seed(None)
