@@ -4,6 +4,7 @@ It has one thread when it forks (threads do not survive a fork), watches over ev
 kernel when the process that asked for it is gone, and ends all of it when the runner ends, whatever ends the runner. With
 ``--guard`` it imports nothing and starts ordinary kernels, which it watches over in the same way.
 
+A program that a notebook starts (a server, a script, a Dask worker) is forked as well: see `programs`.
 A runner inside a runner (a batch that a lecture starts, a command in `course test`) gets a server of its own, forked
 from the outer one: the libraries are imported once for all of them. Run as
 ``python -m course_utils.runner.warm_server SOCKET --runner PID [--guard] [--remove FOLDER] [--also MODULE …]``. Linux only.
@@ -27,6 +28,8 @@ import time
 import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
+
+from . import programs
 
 #: What the lectures import; the order is theirs.
 PRELOAD = (
@@ -143,11 +146,8 @@ def threads() -> int:
 
 def _fresh_state(request: dict[str, Any], descriptors: list[int]) -> None:
     """Make the forked child look like a process that has just started."""
-    for target, descriptor in enumerate(descriptors):
-        os.dup2(descriptor, target)
-    for descriptor in descriptors:
-        if descriptor > 2:
-            os.close(descriptor)
+    program = request.get("program")
+    programs.place_files(descriptors, program["files"] if program else (0, 1, 2))
     for number in (signal.SIGCHLD, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -155,9 +155,11 @@ def _fresh_state(request: dict[str, Any], descriptors: list[int]) -> None:
     os.environ.update(request["env"])
     time.tzset()
     os.chdir(request["cwd"])
+    if program:
+        programs.inherit(program)
 
 
-def _fresh_libraries(module: str, arguments: list[str]) -> None:
+def _fresh_modules() -> None:
     """Give the preloaded libraries of a forked child what a process that has just started would have."""
     import random
     import tempfile
@@ -171,6 +173,11 @@ def _fresh_libraries(module: str, arguments: list[str]) -> None:
     store._ENVIRONMENT_URI = os.environ.get("MLFLOW_TRACKING_URI")  # read on import, for the runner and not for us
     random.seed()
     numpy.random.seed(None)
+
+
+def _fresh_libraries(module: str, arguments: list[str]) -> None:
+    """Do so, and give the child the streams and words of ``python -m module``."""
+    _fresh_modules()
     sys.stdout = os.fdopen(os.dup(1), "w", buffering=1)
     sys.stderr = os.fdopen(os.dup(2), "w", buffering=1)
     sys.__stdout__, sys.__stderr__ = sys.stdout, sys.stderr  # type: ignore[misc]
@@ -189,14 +196,19 @@ def _become(request: dict[str, Any], descriptors: list[int], warm: bool) -> None
         _fresh_state(request, descriptors)
         command = request["command"]
         module = _module(command)
-        if not warm or module not in (LAUNCHER, SERVER, COMMAND):
+        program = "program" in request
+        if not program and (not warm or module not in (LAUNCHER, SERVER, COMMAND)):
             os.environ["JPY_PARENT_PID"] = str(parent)  # the kernel ends itself when this process is gone
             _execute(command)
         for name, value in _set_by_imports.items():
             os.environ.setdefault(name, value)
-        _fresh_libraries(module, command[command.index(module) + 1 :])
-        {LAUNCHER: _kernel, SERVER: main, COMMAND: _command}[module]()
-        code = 0
+        if program:
+            _fresh_modules()
+            code = programs.run(command[1:])
+        else:
+            _fresh_libraries(module, command[command.index(module) + 1 :])
+            {LAUNCHER: _kernel, SERVER: main, COMMAND: _command}[module]()
+            code = 0
     except SystemExit as error:
         code = error.code if isinstance(error.code, int) else int(error.code is not None)
         if isinstance(error.code, str):
@@ -217,21 +229,21 @@ def _module(command: list[str]) -> str:
 def _stands_for(request: dict[str, Any], connection: socket.socket) -> bool:
     """Tell whether a fork of this process is like a new interpreter that the process behind the connection starts."""
 
-    def read(env: Any) -> dict[str, str]:
-        return {name: value for name, value in env.items() if name.startswith(READ_ON_IMPORT)}
+    def read(env: Any) -> dict[str, str | None]:
+        found = {name: value for name, value in env.items() if name.startswith(READ_ON_IMPORT)}
+        return found | {"PYTHONPATH": programs.without_site(env.get("PYTHONPATH"))}
 
-    def inherited(pid: int) -> tuple:
-        with open(f"/proc/{pid}/limits") as limits, open(f"/proc/{pid}/status") as status:
-            seen = (
-                limits.read(),
-                [line for line in status if line.startswith(("Umask", "Uid", "CapEff", "Cpus_allowed:"))],
-            )
-        return (
-            *seen,
-            *(os.readlink(f"/proc/{pid}/ns/{kind}") for kind in ("mnt", "net", "pid", "user")),
-            os.getpriority(0, pid),
-        )
+    def inherited(pid: int) -> list[Any]:
+        with open(f"/proc/{pid}/status") as status:
+            seen: list[Any] = [line for line in status if line.startswith(("Uid", "Gid", "CapEff"))]
+        seen += [os.readlink(f"/proc/{pid}/ns/{kind}") for kind in ("mnt", "net", "pid", "user")]
+        if not program:  # which takes these over
+            with open(f"/proc/{pid}/limits") as limits, open(f"/proc/{pid}/status") as status:
+                seen += [limits.read(), *(line for line in status if line.startswith(("Umask", "Cpus_allowed:")))]
+            seen.append(os.getpriority(0, pid))
+        return seen
 
+    program = request.get("program")
     here, there = os.path.join(request["cwd"], "course_utils"), sys.modules["course_utils"].__path__[0]
     peer = struct.unpack("3i", connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))[0]
     try:
@@ -240,12 +252,14 @@ def _stands_for(request: dict[str, Any], connection: socket.socket) -> bool:
             and read(request["env"]) == read(_environment)
             and (not os.path.isdir(here) or os.path.samefile(here, there))
             and inherited(peer) == inherited(os.getpid())
+            and (not program or programs.can_be_set(program["limits"]))
         )
     except OSError:  # who asked is gone, or may not be looked at
         return False
 
 
 def _kernel() -> None:
+    programs.below(os.environ)
     from ipykernel.kernelapp import IPKernelApp
 
     app = IPKernelApp.instance(parent_handle=os.getppid())
@@ -297,8 +311,8 @@ def _leave(code: int) -> None:
 
 
 def _receive(connection: socket.socket) -> tuple[dict[str, Any], list[int]]:
-    """Read one request: four bytes of length, JSON, and three descriptors."""
-    data, descriptors, _, _ = socket.recv_fds(connection, 1 << 20, 3)
+    """Read one request: four bytes of length, JSON, and its open files: standard input, output and error, or more."""
+    data, descriptors, _, _ = socket.recv_fds(connection, 1 << 20, 253)
     length = int.from_bytes(data[:4], "big")
     while len(data) - 4 < length:
         more = connection.recv(1 << 20)
@@ -422,7 +436,8 @@ class Server:
             connection.close()
             return
         module = _module(request.get("command", []))
-        if module in (SERVER, COMMAND) and not (self.warm and _stands_for(request, connection)):
+        asks_for_interpreter = module in (SERVER, COMMAND) or "program" in request
+        if asks_for_interpreter and not (self.warm and _stands_for(request, connection)):
             for descriptor in descriptors:
                 os.close(descriptor)
             with contextlib.suppress(OSError):
