@@ -5,10 +5,14 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+import time
 from pathlib import Path
+from queue import Empty
 from typing import Any
 
+from jupyter_client.asynchronous import AsyncKernelClient
 from jupyter_client.manager import AsyncKernelManager
+from traitlets import DottedObjectName, Type
 
 from .provisioner import SOCKET
 
@@ -39,6 +43,44 @@ def scratch_parent() -> str | None:
     return memory
 
 
+class PromptClient(AsyncKernelClient):
+    """A client that takes a kernel as ready when it says so.
+
+    jupyter_client 8.10 listens on until 0.2 s pass without a message, at each start. What it waits for is that IOPub is
+    connected and nothing from before is left there; the kernel's own ``idle`` after its first answer shows both.
+    """
+
+    async def wait_for_ready(self, timeout: float | None = None) -> None:
+        """Wait until the kernel has answered and IOPub has shown it.
+
+        Raises
+        ------
+        RuntimeError
+            When the kernel ends, or does not answer within `timeout` seconds.
+        """
+        end = float("inf") if timeout is None else time.monotonic() + timeout
+        asked = set()
+        while time.monotonic() < end:
+            asked.add(self.kernel_info())
+            try:
+                reply = await self.shell_channel.get_msg(timeout=1)
+                if reply["msg_type"] == "kernel_info_reply":
+                    while not self._says_idle(await self.iopub_channel.get_msg(timeout=0.2), asked):
+                        pass
+                    self._handle_kernel_info_reply(reply)
+                    return
+            except Empty:  # not there yet, or IOPub was connected after it had spoken: ask again
+                pass
+            if not await self.is_alive():
+                raise RuntimeError("Kernel died before replying to kernel_info")
+        raise RuntimeError(f"Kernel didn't respond in {timeout:g} seconds")
+
+    @staticmethod
+    def _says_idle(message: dict[str, Any], asked: set[str]) -> bool:
+        idle = message["msg_type"] == "status" and message["content"]["execution_state"] == "idle"
+        return idle and message["parent_header"].get("msg_id") in asked
+
+
 class SocketKernelManager(AsyncKernelManager):
     """A kernel manager over Unix sockets in a private folder, which is removed with the kernel.
 
@@ -47,6 +89,9 @@ class SocketKernelManager(AsyncKernelManager):
     (jupyter_client 8.10). Where the warm server runs, the folder lies in the server's: it goes with the server when
     this process is killed.
     """
+
+    client_class = DottedObjectName(f"{__name__}.PromptClient")
+    client_factory = Type(PromptClient, klass=AsyncKernelClient)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -58,6 +103,12 @@ class SocketKernelManager(AsyncKernelManager):
             self.transport = "ipc"
             self.ip = os.path.join(self._folder, "k")
             self.connection_file = os.path.join(self._folder, "kernel.json")
+
+    async def _async_finish_shutdown(
+        self, waittime: float | None = None, pollinterval: float = 0.01, restart: bool = False
+    ) -> None:
+        """Look for the kernel's end ten times as often as jupyter_client does."""
+        await super()._async_finish_shutdown(waittime, pollinterval, restart)
 
     async def cleanup_resources(self, restart: bool = False) -> None:
         """Remove the sockets with the kernel."""
