@@ -138,3 +138,17 @@ def test_without_a_server_a_program_starts_as_always(tmp_path):
         [sys.executable, "show.py", "x"], cwd=tmp_path, env=environment, capture_output=True, text=True
     )
     assert (done.stdout, done.stderr, done.returncode) == ("['show.py', 'x'] False .zip\n", "", 0)
+
+
+def test_temporary_files_of_a_notebook_go_with_its_kernel(tmp_path):
+    """Those that it forgets, too: MLflow and Dask do."""
+    cells = (
+        "import pathlib, subprocess, sys, tempfile; print(tempfile.mkdtemp())",
+        "pathlib.Path('make.py').write_text('import tempfile; print(tempfile.mkdtemp())')",
+        "print(subprocess.run([sys.executable, 'make.py'], capture_output=True, text=True).stdout)",
+    )
+    path = write(tmp_path / "forgets.ipynb", *cells)
+    for folder, words in (("warm", ()), ("cold", ("--cold",))):
+        nb = executed(path, tmp_path / folder, *words)
+        made = [Path(nb.cells[n].outputs[0].text.strip()) for n in (0, 2)]
+        assert made[0].parent == made[1].parent and not made[0].parent.exists(), folder

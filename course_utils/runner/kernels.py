@@ -82,12 +82,13 @@ class PromptClient(AsyncKernelClient):
 
 
 class SocketKernelManager(AsyncKernelManager):
-    """A kernel manager over Unix sockets in a private folder, which is removed with the kernel.
+    """A kernel manager over Unix sockets in a folder of its own, which is removed with the kernel.
 
     Over TCP, every user of the machine can reach a kernel's ports, and ipykernel 7 says so on stderr at each start.
     jupyter_client's own ``ipc`` setting uses the same path for every kernel of a folder, so two kernels collide
-    (jupyter_client 8.10). Where the warm server runs, the folder lies in the server's: it goes with the server when
-    this process is killed.
+    (jupyter_client 8.10). The folder also takes the kernel's temporary files, of which MLflow and Dask leave some
+    behind. Where the warm server runs, the folder lies in the server's: it goes with the server when this process is
+    killed.
     """
 
     client_class = DottedObjectName(f"{__name__}.PromptClient")
@@ -96,13 +97,26 @@ class SocketKernelManager(AsyncKernelManager):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._folder: str | None = None
+        self._above: list[Path] = []
         if os.name == "posix":
             server = Path(os.environ.get(SOCKET, "")).parent
             parent = server if SOCKET in os.environ and server.is_dir() else short_temporary_folder()
             self._folder = tempfile.mkdtemp(prefix="k" if parent == server else "mlck-", dir=parent)  # mode 0700
+            self._above = [server] if parent == server else []
             self.transport = "ipc"
             self.ip = os.path.join(self._folder, "k")
             self.connection_file = os.path.join(self._folder, "kernel.json")
+
+    async def _async_pre_start_kernel(self, **kw: Any) -> Any:
+        """Let the kernel, and all that it starts, keep temporary files in the folder."""
+        if self._folder:
+            temporary = os.path.join(self._folder, "t")
+            os.makedirs(temporary, exist_ok=True)
+            if os.geteuid() == 0:  # root's PostgreSQL works as another user, who must be able to pass
+                for folder in (*self._above, self._folder, temporary):
+                    os.chmod(folder, 0o711)
+            kw["env"] = {**(kw.get("env") or os.environ), "TMPDIR": temporary}
+        return await super()._async_pre_start_kernel(**kw)
 
     async def _async_finish_shutdown(
         self, waittime: float | None = None, pollinterval: float = 0.01, restart: bool = False
