@@ -10,11 +10,11 @@ from pathlib import Path
 import nbformat
 import pytest
 from nbformat import NotebookNode
-from nbformat.v4 import new_code_cell, new_notebook
 
 from course_utils.runner import programs
 
 from .command import course
+from .notebooks import notebook
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="forking a loaded process is safe on Linux only")
 
@@ -80,13 +80,6 @@ print(run("pool.py"))
 )
 
 
-def write(path: Path, *cells: str) -> Path:
-    nb = new_notebook(cells=[new_code_cell(cell) for cell in cells])
-    nb.metadata["kernelspec"] = {"name": "python3", "display_name": "python3", "language": "python"}
-    path.write_text(nbformat.writes(nb), encoding="utf8")
-    return path
-
-
 def executed(path: Path, folder: Path, *words: str) -> NotebookNode:
     """Run a notebook and return it with its outputs."""
     done = course("run", path, "-o", folder, *words)
@@ -95,7 +88,7 @@ def executed(path: Path, folder: Path, *words: str) -> NotebookNode:
 
 
 def test_a_program_below_a_warm_kernel_is_the_same_as_below_an_ordinary_one(tmp_path):
-    path = write(tmp_path / "same.ipynb", *CELLS)
+    path = notebook(tmp_path / "same.ipynb", *CELLS)
     warm = executed(path, tmp_path / "out")
     (tmp_path / "out").rename(tmp_path / "warm")  # outputs name the folder
     cold = executed(path, tmp_path / "out", "--cold")
@@ -110,7 +103,7 @@ def test_a_program_below_a_warm_kernel_has_its_libraries_already(tmp_path):
         "print(subprocess.run([sys.executable, 'show.py'], capture_output=True, text=True))",
         "print(subprocess.run([sys.executable, '-S', 'show.py'], capture_output=True, text=True).stdout)",
     )
-    path = write(tmp_path / "loaded.ipynb", *cells)
+    path = notebook(tmp_path / "loaded.ipynb", *cells)
     for folder, words, seen in (("warm", (), "True"), ("cold", ("--cold",), "False")):
         _, forked, plain = executed(path, tmp_path / folder, *words).cells
         assert f"stdout='{seen}\\n'" in forked.outputs[0].text
@@ -125,7 +118,7 @@ def test_a_program_that_is_left_running_is_ended_and_named(tmp_path):
         "subprocess.Popen([sys.executable, 'left.py'], start_new_session=True)\n"
         f"while not pathlib.Path({str(flag)!r}).exists(): time.sleep(0.05)",
     )
-    done = course("run", write(tmp_path / "left.ipynb", *cells), "-o", tmp_path / "out")
+    done = course("run", notebook(tmp_path / "left.ipynb", *cells), "-o", tmp_path / "out")
     assert done.returncode == 0 and "left.py" in done.stdout, done.stdout + done.stderr
     pid = int(flag.read_text())
     assert not Path(f"/proc/{pid}").exists()
@@ -147,7 +140,7 @@ def test_temporary_files_of_a_notebook_go_with_its_kernel(tmp_path):
         "pathlib.Path('make.py').write_text('import tempfile; print(tempfile.mkdtemp())')",
         "print(subprocess.run([sys.executable, 'make.py'], capture_output=True, text=True).stdout)",
     )
-    path = write(tmp_path / "forgets.ipynb", *cells)
+    path = notebook(tmp_path / "forgets.ipynb", *cells)
     for folder, words in (("warm", ()), ("cold", ("--cold",))):
         nb = executed(path, tmp_path / folder, *words)
         made = [Path(nb.cells[n].outputs[0].text.strip()) for n in (0, 2)]
