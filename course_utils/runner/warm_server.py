@@ -234,13 +234,13 @@ def _stands_for(request: dict[str, Any], connection: socket.socket) -> bool:
         return found | {"PYTHONPATH": programs.without_site(env.get("PYTHONPATH"))}
 
     def inherited(pid: int) -> list[Any]:
+        names = ("Uid", "Gid", "CapEff", *(() if program else ("Umask", "Cpus_allowed:")))  # a program takes these over
         with open(f"/proc/{pid}/status") as status:
-            seen: list[Any] = [line for line in status if line.startswith(("Uid", "Gid", "CapEff"))]
+            seen: list[Any] = [line for line in status if line.startswith(names)]
         seen += [os.readlink(f"/proc/{pid}/ns/{kind}") for kind in ("mnt", "net", "pid", "user")]
-        if not program:  # which takes these over
-            with open(f"/proc/{pid}/limits") as limits, open(f"/proc/{pid}/status") as status:
-                seen += [limits.read(), *(line for line in status if line.startswith(("Umask", "Cpus_allowed:")))]
-            seen.append(os.getpriority(0, pid))
+        if not program:
+            with open(f"/proc/{pid}/limits") as limits:
+                seen += [limits.read(), os.getpriority(0, pid)]
         return seen
 
     program = request.get("program")
