@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -103,6 +104,7 @@ def build(
 
 @app.command()
 def run(
+    context: typer.Context,
     notebooks: Notebooks = None,
     parameter: Annotated[
         list[str] | None,
@@ -133,10 +135,13 @@ def run(
     notebook [bold]start[/bold] (name), [bold]cell[/bold] (name, cell, cells) and [bold]outcome[/bold] (name, status,
     seconds, cell, error, output, note), at last [bold]end[/bold] (ok, failed, interrupted, report, problem).
     """
+    from .runner.warm import soon_warm
+
+    root = _root()
+    context.with_resource(soon_warm(root, cold))  # before our own imports, which take as long
     from .runner import batch as batches
     from .runner.console import JsonLines, Ticker, failures_table, outcome_table
 
-    root = _root()
     parameters = _parameters(parameter or [])
     if resume:
         folder = output.absolute() if output else batches.latest_folder(root)
@@ -384,6 +389,8 @@ def main() -> None:
     except KeyboardInterrupt:
         typer.echo("Stopped.", err=True)
         sys.exit(130)
+    finally:
+        gc.freeze()  # or Python would look through all modules as it ends: half a second once MLflow is among them
 
 
 if __name__ == "__main__":

@@ -295,7 +295,7 @@ def connect(uri: str | None = None, *, own: bool = False) -> str:
     quiet()
     remote.sign_in(uri, home())
     if os.environ.get("COURSE_STORE_SYNC") == "off":  # the runner's notebooks can be run again
-        _do_not_wait_for_the_disk()
+        do_not_wait_for_the_disk()
     create(uri)
     _fix_artifact_root(uri)
     mlflow.set_tracking_uri(uri)
@@ -303,7 +303,7 @@ def connect(uri: str | None = None, *, own: bool = False) -> str:
     return uri
 
 
-def _do_not_wait_for_the_disk() -> None:
+def do_not_wait_for_the_disk() -> None:
     """Let this process's commits to SQLite return before they are on the disk: a power cut may lose them, a kill not."""
     from sqlalchemy import event
     from sqlalchemy.engine import Engine

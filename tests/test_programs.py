@@ -110,6 +110,31 @@ def test_a_program_below_a_warm_kernel_has_its_libraries_already(tmp_path):
         assert plain.outputs[0].text.strip() == "False", "an option of Python's own"
 
 
+def test_the_workers_of_dask_are_forked_and_hash_alike(tmp_path):
+    """Dask sets a hash seed so that its workers agree; a program that asks for another seed gets it."""
+    show = "import sys; print('mlflow' in sys.modules, hash('a'))"
+    cells = (
+        f"import os, pathlib, subprocess, sys; pathlib.Path('show.py').write_text({show!r})",
+        "from dask.distributed import Client, LocalCluster",
+        """
+def look():
+    import sys
+    return "mlflow" in sys.modules, hash("a")
+with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster, Client(cluster) as client:
+    seen = client.run(look)
+assert len(seen) == 2 and len(set(seen.values())) == 1, seen
+print(*seen.values())
+""",
+        "seeded = os.environ | {'PYTHONHASHSEED': '7'}",
+        "print(subprocess.run([sys.executable, 'show.py'], capture_output=True, text=True, env=seeded).stdout)",
+    )
+    outputs = executed(notebook(tmp_path / "dask.ipynb", *cells), tmp_path / "out").cells
+    assert outputs[2].outputs[0].text.startswith("(True, ")
+    environment = {**os.environ, "PYTHONHASHSEED": "7"}
+    asked = subprocess.run([sys.executable, "-c", show], capture_output=True, text=True, env=environment).stdout
+    assert outputs[4].outputs[0].text.strip() == asked.strip()
+
+
 def test_a_program_that_is_left_running_is_ended_and_named(tmp_path):
     flag = tmp_path / "flag"
     code = f"import os, pathlib, time; pathlib.Path({str(flag)!r}).write_text(str(os.getpid())); time.sleep(300)"

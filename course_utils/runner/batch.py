@@ -308,6 +308,7 @@ def run(
         for label, path in batch.notebooks.items()
         if label not in done
     ]
+    recorder.prepare()
     jobs = pool.longest_first(jobs, pool.load_times(root / TIMES))
     outcomes = {
         o.name: o for o, _ in pool.run_jobs(jobs, workers, on_progress, root=root, cold=cold, store_uri=batch.uri)

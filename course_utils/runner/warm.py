@@ -52,21 +52,84 @@ def _why_not() -> str:
 
 
 class Warmth:
-    """What `warm_kernels` found: the line to show when kernels are ordinary, and the server's start time."""
+    """The server of warm kernels from its start on, and what `wait` found out about it.
 
-    def __init__(self) -> None:
-        self.note = ""
-        self.seconds = 0.0
-        self.pid: int | None = None
+    Attributes
+    ----------
+    note
+        The line to show when kernels are ordinary.
+    seconds
+        How long the server's imports took.
+    pid
+        Process number of the server.
+    """
+
+    def __init__(self, root: Path, cold: bool, scratch: Path | None) -> None:
+        self.note, self.seconds, self.pid = "", 0.0, None
+        self._before: dict[str, str | None] = {}
+        self._settings: dict[str, str] = {}
+        self._waiting = True
+        self._server: Server | None = None
+        impossible = _why_not()
+        self._reason = impossible or ("asked for (--cold)" if cold else "")
+        with contextlib.suppress(OSError):  # a checkout that cannot be written: each store is made anew
+            (root / ".course").mkdir(exist_ok=True)
+            self._settings["COURSE_STORE_TEMPLATE"] = str(template(root))
+        self._folder = tempfile.mkdtemp(prefix="mlck-", dir=short_temporary_folder())
+        self._path = os.path.join(self._folder, "warm")
+        try:
+            if not impossible:
+                words = ["--guard"] if self._reason else []
+                self._server = _start(self._path, self._settings, words, scratch)
+        except BaseException:
+            self.close()
+            raise
+
+    def wait(self) -> None:
+        """Wait until the server has imported everything, and let this process and its children find it."""
+        if not self._waiting:
+            return
+        self._waiting = False
+        if self._server is not None:
+            answer = _answer(self._server)
+            self._reason = self._reason or answer.get("problem", "")
+            self.seconds, self.pid = answer.get("seconds", 0.0), self._server.pid
+            if self._server.poll() is None:
+                self._settings |= {SOCKET: self._path, "JUPYTER_DEFAULT_PROVISIONER_NAME": NAME}
+        self.note = f"ordinary kernels, slower to start: {self._reason}" if self._reason else ""
+        self._before = {name: os.environ.get(name) for name in self._settings}
+        os.environ.update(self._settings)
+
+    def close(self) -> None:
+        """End the server and everything below it, and forget it."""
+        for name, value in self._before.items():
+            os.environ.pop(name, None) if value is None else os.environ.__setitem__(name, value)
+        if self._server is not None:
+            _stop(self._server)
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+
+#: The server that `soon_warm` has started, for the `warm_kernels` below it.
+_coming: Warmth | None = None
+
+
+@contextlib.contextmanager
+def soon_warm(root: Path, cold: bool = False) -> Iterator[None]:
+    """Start the server of a `warm_kernels` inside the block now: its imports run beside ours, on another core."""
+    global _coming
+    with contextlib.closing(Warmth(root, cold, None)) as _coming:
+        try:
+            yield
+        finally:
+            _coming = None
 
 
 @contextlib.contextmanager
 def warm_kernels(root: Path, cold: bool = False, scratch: Path | None = None) -> Iterator[Warmth]:
     """Let every kernel that is started inside the block be forked from a process with the libraries loaded.
 
-    Also sets ``COURSE_STORE_TEMPLATE``, so that a notebook's store is a copy of an empty one. The server's import runs
-    while the caller goes on; `wait` for it through ``Warmth``. Outside Linux, with `cold`, or when a library misbehaves
-    on import, kernels are ordinary and ``note`` says so.
+    Also sets ``COURSE_STORE_TEMPLATE``, so that a notebook's store is a copy of an empty one. Outside Linux, with `cold`,
+    or when a library misbehaves on import, kernels are ordinary and ``Warmth.note`` says so.
 
     Parameters
     ----------
@@ -77,37 +140,12 @@ def warm_kernels(root: Path, cold: bool = False, scratch: Path | None = None) ->
     scratch
         Folder that the server removes when the runner is killed.
     """
-    warmth = Warmth()
-    impossible = _why_not()
-    reason = impossible or ("asked for (--cold)" if cold else "")
-    settings = {}
-    with contextlib.suppress(OSError):  # a checkout that cannot be written: each store is made anew
-        (root / ".course").mkdir(exist_ok=True)
-        settings["COURSE_STORE_TEMPLATE"] = str(template(root))
-    folder = tempfile.mkdtemp(prefix="mlck-", dir=short_temporary_folder())
-    server: Server | None = None
-    before: dict[str, str | None] = {}
-    try:
-        if not impossible:
-            path = os.path.join(folder, "warm")
-            server = _start(path, settings, ["--guard"] if reason else [], scratch)
-            import papermill  # noqa: F401  (this process needs it next; import it while the server imports the rest)
+    mine = contextlib.nullcontext(_coming) if _coming else contextlib.closing(Warmth(root, cold, scratch))
+    with mine as warmth:
+        import papermill  # noqa: F401  (this process needs it next; import it while the server imports the rest)
 
-            answer = _answer(server)
-            reason = reason or answer.get("problem", "")
-            warmth.seconds, warmth.pid = answer.get("seconds", 0.0), server.pid
-            if server.poll() is None:
-                settings |= {SOCKET: path, "JUPYTER_DEFAULT_PROVISIONER_NAME": NAME}
-        warmth.note = f"ordinary kernels, slower to start: {reason}" if reason else ""
-        before = {name: os.environ.get(name) for name in settings}
-        os.environ.update(settings)
+        warmth.wait()
         yield warmth
-    finally:
-        for name, value in before.items():
-            os.environ.pop(name, None) if value is None else os.environ.__setitem__(name, value)
-        if server is not None:
-            _stop(server)
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _start(path: str, settings: dict[str, str], words: list[str], scratch: Path | None) -> Server:

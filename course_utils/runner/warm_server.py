@@ -73,6 +73,9 @@ SERVER, COMMAND = "course_utils.runner.warm_server", "course_utils.cli"
 #: A new interpreter would do otherwise where one of these differs from what this process was started with.
 READ_ON_IMPORT = ("PYTHON", "OPENBLAS", "OMP_", "MKL_", "NPY_", "LD_", "MPL", "LC_", "LANG", "HOME", "XDG_")
 
+#: ``PYTHONHASHSEED`` that Dask gives to its workers, so that all hash alike. The forks of one server do so anyway.
+SAME_HASHES = "6640"
+
 
 def prctl(option: int, value: int) -> None:
     """Call Linux's ``prctl`` with one argument."""
@@ -130,6 +133,11 @@ def preload(also: Sequence[str] = ()) -> list[str]:
     try:
         for name in (*PRELOAD, *also):
             importlib.import_module(name)
+        if shutil.which("git"):  # MLflow imports it in a notebook's first run; it fails where there is no git
+            importlib.import_module("git")
+        os.environ["PYDEVD_DISABLE_FILE_VALIDATION"] = "1"  # a warning for people who debug Python's own modules
+        importlib.import_module("ipykernel.debugger")
+        del os.environ["PYDEVD_DISABLE_FILE_VALIDATION"]
         from mlflow.utils import requirements_utils
 
         requirements_utils._init_modules_to_packages_map()
@@ -231,6 +239,8 @@ def _stands_for(request: dict[str, Any], connection: socket.socket) -> bool:
 
     def read(env: Any) -> dict[str, str | None]:
         found = {name: value for name, value in env.items() if name.startswith(READ_ON_IMPORT)}
+        if program and found.get("PYTHONHASHSEED") == SAME_HASHES and "PYTHONHASHSEED" not in _environment:
+            del found["PYTHONHASHSEED"]
         return found | {"PYTHONPATH": programs.without_site(env.get("PYTHONPATH"))}
 
     def inherited(pid: int) -> list[Any]:
@@ -485,6 +495,7 @@ def main() -> None:
     problem = ""
     if not guard:
         try:
+            gc.disable()  # there is nothing to collect among modules, and looking for it takes a fifth of the time
             if shown := preload(sys.argv[sys.argv.index("--also") + 1 :] if "--also" in sys.argv else ()):
                 problem = f"importing the libraries shows {shown[0][:200]}"
             elif threads() > 1:
@@ -493,6 +504,7 @@ def main() -> None:
             problem = f"{type(error).__name__}: {error}"
     _set_by_imports.update({name: value for name, value in os.environ.items() if name not in before})
     _template()
+    gc.enable()
     gc.collect()
     gc.freeze()
     server = Server(path, warm=not (guard or problem))
