@@ -555,7 +555,7 @@ SAME = (
     "import mlflow, mlflow.sklearn, sklearn.ensemble, skops.io, scipy.stats, jupyterquiz, course_utils.homework",
     "print(sys.argv[0].rsplit('/')[-1], __name__, sorted(k for k in globals() if not k.startswith('_')))",
     "print(sys.flags, sys.path[1:], sys.getrecursionlimit(), sys.excepthook.__name__)",
-    "print(os.path.basename(os.getcwd()), sorted(set(os.environ) - {'COURSE_WARM_SOCKET', 'JPY_PARENT_PID'}))",
+    "print(os.path.basename(os.getcwd()), sorted(set(os.environ) - {'COURSE_WARM_SOCKET', 'JPY_PARENT_PID', 'PYTHONPATH'}))",
     "print([(n.name, str(signal.getsignal(n))) for n in sorted(signal.valid_signals()) if isinstance(n, signal.Signals)])",
     "print([t.name for t in threading.enumerate()] != [], threading.current_thread() is threading.main_thread())",
     "import resource; print(resource.getrlimit(resource.RLIMIT_AS), os.getpriority(os.PRIO_PROCESS, 0))",

@@ -156,7 +156,7 @@ def _fresh_state(request: dict[str, Any], descriptors: list[int]) -> None:
     """Make the forked child look like a process that has just started."""
     program = request.get("program")
     programs.place_files(descriptors, program["files"] if program else (0, 1, 2))
-    for number in (signal.SIGCHLD, signal.SIGTERM, signal.SIGHUP):
+    for number in (signal.SIGCHLD, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1):
         signal.signal(number, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.default_int_handler)
     os.environ.clear()
@@ -365,6 +365,13 @@ def _end(*_: Any) -> None:
     os._exit(0)
 
 
+def _orphaned(*_: Any) -> None:
+    """Do so when the parent's thread that started this process has ended: the rest of it may need a moment more."""
+    if _runner is not None:
+        select.select([_runner], [], [], 2)
+    _end()
+
+
 def _gone() -> bool:
     """Tell whether the runner has ended."""
     if _runner is None:
@@ -484,7 +491,8 @@ def main() -> None:
     for number in (signal.SIGINT, signal.SIGHUP):  # Ctrl-C and a closed terminal are the runner's to handle
         signal.signal(number, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, _end)
-    prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+    signal.signal(signal.SIGUSR1, _orphaned)
+    prctl(PR_SET_PDEATHSIG, signal.SIGUSR1)
     try:
         _runner = os.pidfd_open(int(sys.argv[sys.argv.index("--runner") + 1]))
     except ProcessLookupError:
