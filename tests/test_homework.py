@@ -5,13 +5,11 @@ from __future__ import annotations
 import ast
 import re
 from collections import Counter
-from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
 
 import nbformat
 import pytest
-from threadpoolctl import threadpool_limits
 
 from course_utils.homework.question import load_tasks
 from course_utils.runner.source import make_notebook, pages, read_source, solution_lines
@@ -30,16 +28,6 @@ SHARED = {  # codes that `Evidence` gives to every homework are shown once, by a
         r'(?:Mistake|fail)\(\s*"([\w-]+)"', (ROOT / f"course_utils/homework/{module}.py").read_text(encoding="utf8")
     )
 }
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _one_thread() -> Iterator[None]:
-    """Compute in one thread, as a learner's kernel under `course grade` does: the tests keep every core busy already.
-
-    The data are small. On two cores, two pytest processes with two BLAS threads each take twice as long.
-    """
-    with threadpool_limits(1):  # limits the libraries that are loaded, and the checks have loaded all of them
-        yield
 
 
 def submissions(number: str):

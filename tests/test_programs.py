@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from datetime import datetime
 from pathlib import Path
 
 import nbformat
@@ -133,6 +134,14 @@ print(*seen.values())
     environment = {**os.environ, "PYTHONHASHSEED": "7"}
     asked = subprocess.run([sys.executable, "-c", show], capture_output=True, text=True, env=environment).stdout
     assert outputs[4].outputs[0].text.strip() == asked.strip()
+
+
+def test_a_kernel_with_a_resource_tracker_ends_at_once(tmp_path):
+    """The tracker of multiprocessing ignores SIGTERM, which ipykernel sends until the runner's patience ends."""
+    cells = ("from multiprocessing import resource_tracker; resource_tracker.ensure_running()",)
+    nb = executed(notebook(tmp_path / "tracked.ipynb", *cells), tmp_path / "out")
+    ends = [datetime.fromisoformat(part.metadata.papermill.end_time) for part in (nb.cells[0], nb)]
+    assert (ends[1] - ends[0]).total_seconds() < 1.5, "jupyter_client waits for 2.5 s"
 
 
 def test_a_program_that_is_left_running_is_ended_and_named(tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shutil
 import tempfile
@@ -20,6 +21,8 @@ from .provisioner import SOCKET
 SOCKET_PATH_LIMIT = 103
 #: Bytes that a folder in memory must have left (a container often has 64 MB in all).
 MEMORY_NEEDED = 4 << 30
+#: Seconds to wait for a kernel's sockets; a kernel of another kind may open them in another order, and is asked then.
+KERNEL_LISTENS = 3
 #: What a kernel's socket needs behind the temporary folder: the server's folder, the kernel's, and a short name.
 _SOCKET_PATH_REST = len("/mlck-12345678/k12345678/k-5")
 
@@ -117,6 +120,14 @@ class SocketKernelManager(AsyncKernelManager):
                     os.chmod(folder, 0o711)
             kw["env"] = {**(kw.get("env") or os.environ), "TMPDIR": temporary}
         return await super()._async_pre_start_kernel(**kw)
+
+    async def _async_post_start_kernel(self, **kw: Any) -> None:
+        """Return when the kernel listens: ZeroMQ tries a path that is not there yet again after a tenth of a second."""
+        last = Path(f"{self.ip}-{self.hb_port}")  # ipykernel opens the heartbeat's socket last
+        end = time.monotonic() + KERNEL_LISTENS
+        while self.transport == "ipc" and not last.exists() and time.monotonic() < end and await self.is_alive():
+            await asyncio.sleep(0.002)
+        await super()._async_post_start_kernel(**kw)
 
     async def _async_finish_shutdown(
         self, waittime: float | None = None, pollinterval: float = 0.01, restart: bool = False

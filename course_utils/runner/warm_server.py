@@ -12,6 +12,7 @@ from the outer one: the libraries are imported once for all of them. Run as
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import ctypes
 import gc
@@ -274,7 +275,34 @@ def _kernel() -> None:
 
     app = IPKernelApp.instance(parent_handle=os.getppid())
     app.initialize(sys.argv[1:])
+    _end_tracker_before(app.kernel)
     app.start()
+
+
+def _end_tracker_before(kernel: Any) -> None:
+    """Let the resource tracker of ``multiprocessing`` end before a kernel ends its children.
+
+    ipykernel 7.4 sends SIGTERM to each child until it is gone, for seconds. The tracker, which Dask's workers bring
+    along, ignores that signal; it ends when its pipe is closed, as it is at the end of any other process.
+    """
+    at_shutdown = kernel._at_shutdown
+
+    async def close_its_pipe() -> None:
+        module = sys.modules.get("multiprocessing.resource_tracker")
+        tracker = module._resource_tracker if module else None  # type: ignore[attr-defined]
+        if tracker and tracker._fd is not None:
+            os.close(tracker._fd)
+            pid, tracker._fd, tracker._pid = tracker._pid, None, None
+            for _ in range(50):  # workers that still run hold the pipe too
+                try:
+                    if os.waitpid(pid, os.WNOHANG)[0]:
+                        break
+                except ChildProcessError:
+                    break
+                await asyncio.sleep(0.01)
+        await at_shutdown()
+
+    kernel._at_shutdown = close_its_pipe
 
 
 def _command() -> None:
