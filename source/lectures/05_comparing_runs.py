@@ -197,7 +197,7 @@ plots.show(plots.describe(fig, f"Contour plot of valid_auc over trees and depth.
 # ## Inside one run: the history of a metric
 #
 # A metric logged with `step` is a curve. The runs table, and every search, knows one of its values: that of the
-# **highest step** (lecture 04), which need not be the best. A curve with all its points known goes in one `log_batch`.
+# **highest step** (lecture 04), which need not be the best.
 
 # %%
 mlflow.set_experiment("compare-boosting")

@@ -263,8 +263,7 @@ print(f"Best child: {winner.info.run_name}, mean {workflow.SCORINGS[scoring]} {w
 #
 # ## The same, on other data
 #
-# `run_workflow` does all of this in one call and leaves a folder of files, whole or not at all. `small=True` searches
-# 4 settings instead of 16: enough for a first look. From a terminal:
+# `run_workflow` does all of this in one call and leaves a folder of files. `small=True` tries 4 settings. In a terminal:
 #
 # ```
 # course workflow --data breast_cancer
