@@ -53,7 +53,9 @@ def main() -> None:
         timed(clone, "make", "setup")
         rows = [row("a fresh clone", clone), row("once more", clone)]
         text = (clone / LECTURE).read_text(encoding="utf8")
-        (clone / LECTURE).write_text(text.replace("\nimport mlflow\n", "\nimport mlflow  # edited\n", 1), encoding="utf8")
+        (clone / LECTURE).write_text(
+            text.replace("\nimport mlflow\n", "\nimport mlflow  # edited\n", 1), encoding="utf8"
+        )
         build, _ = timed(clone, ".venv/bin/course", "build")
         rows.append(row("after an edit of lecture 03", clone))
     page = f"""# How long `make test` takes

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from importlib.resources import files
@@ -42,6 +43,10 @@ def run_tests(root: Path, words: list[str], workers: int) -> int:
     environment = {**os.environ, "PYTHONPATH": str(root)}
     if sys.platform == "win32":  # its exec returns to the shell at once
         return subprocess.run(command, cwd=root, env=environment).returncode
+    if (
+        signal.getsignal(signal.SIGINT) == signal.SIG_IGN
+    ):  # behind `&` or nohup: some tests send Ctrl-C to what they start
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
     os.chdir(root)
     sys.stdout.flush()
     os.execve(sys.executable, command, environment)

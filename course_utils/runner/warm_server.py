@@ -74,6 +74,8 @@ SERVER, COMMAND = "course_utils.runner.warm_server", "course_utils.cli"
 #: A new interpreter would do otherwise where one of these differs from what this process was started with.
 READ_ON_IMPORT = ("PYTHON", "OPENBLAS", "OMP_", "MKL_", "NPY_", "LD_", "MPL", "LC_", "LANG", "HOME", "XDG_")
 
+#: Signals that end the server and all below it.
+ENDING = (signal.SIGTERM, signal.SIGUSR1)
 #: ``PYTHONHASHSEED`` that Dask gives to its workers, so that all hash alike. The forks of one server do so anyway.
 SAME_HASHES = "6640"
 
@@ -489,8 +491,12 @@ class Server:
                 connection.sendall(json.dumps({"pid": None}).encode() + b"\n")
             connection.close()
             return
+        signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)  # the child must not do what they ask of the server
         pid = os.fork()
         if pid == 0:
+            for number in ENDING:
+                signal.signal(number, signal.SIG_DFL)
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDING)
             signal.set_wakeup_fd(-1)
             for other in (self.listener, connection, *self.kernels.values()):
                 other.close()
@@ -499,6 +505,7 @@ class Server:
             os.close(self.wakeup)
             os.close(self._wake)
             self.become(request, descriptors)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDING)
         for descriptor in descriptors:
             os.close(descriptor)
         self.kernels[pid] = connection
