@@ -43,9 +43,8 @@ def run_tests(root: Path, words: list[str], workers: int) -> int:
     environment = {**os.environ, "PYTHONPATH": str(root)}
     if sys.platform == "win32":  # its exec returns to the shell at once
         return subprocess.run(command, cwd=root, env=environment).returncode
-    if (
-        signal.getsignal(signal.SIGINT) == signal.SIG_IGN
-    ):  # behind `&` or nohup: some tests send Ctrl-C to what they start
+    # Behind `&` or nohup it is ignored, and some tests send Ctrl-C to what they start.
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
     os.chdir(root)
     sys.stdout.flush()

@@ -40,13 +40,10 @@ class Recorder:
 
     def prepare(self) -> None:
         """Load what `finish` needs, while the server of warm kernels loads its libraries; write nothing."""
-        from mlflow import MlflowClient  # noqa: F401
-
         from .. import store
-        from . import provenance  # noqa: F401
 
         if store.database_path(self.uri) is not None:
-            import mlflow.store.model_registry.sqlalchemy_store
+            import mlflow.store.model_registry.sqlalchemy_store  # noqa: F401
             import mlflow.store.tracking.sqlalchemy_store  # noqa: F401
 
     def finish(self, outcomes: Iterable[Outcome], own: dict[str, dict[str, Any]]) -> str:
