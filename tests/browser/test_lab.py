@@ -48,10 +48,12 @@ def lab(tmp_path_factory: pytest.TempPathFactory, store_template: Path) -> Itera
 
 @pytest.fixture(scope="module")
 def front(lab: driver.Lab, browser: Browser) -> Iterator[driver.LabPage]:
-    """JupyterLab in one tab of a browser for all tests of this file, with lecture 03 in front."""
+    """JupyterLab in one tab of a browser for all tests of this file, with lecture 03 and its table of contents."""
     with browser.new_context(viewport={"width": 1400, "height": 900}) as context:
         opened = driver.LabPage(context.new_page())
         opened.open(lab.page(LECTURE, "tests"))
+        # Here, since the menu's Open from Path, with which the tests go on, brings the file browser back to the front.
+        expect(opened.page.locator("#table-of-contents")).to_be_visible()
         yield opened
 
 
@@ -63,7 +65,6 @@ def errors(front: driver.LabPage) -> list[str]:
 
 def test_looking_at_a_lecture_leaves_it_unchanged_and_writing_does_not(front):
     front.show(LECTURE)
-    expect(front.page.locator("#table-of-contents")).to_be_visible()
     front.wait_for_kernel()
     changed = front.page.locator(".lm-TabBar-tab.jp-mod-dirty")
     expect(changed).to_have_count(0)
