@@ -28,7 +28,7 @@ def timed(folder: Path, *words: str) -> tuple[float, str]:
     done = subprocess.run(words, cwd=folder, stdin=subprocess.DEVNULL, capture_output=True, text=True)
     seconds = time.perf_counter() - start
     if done.returncode:
-        sys.exit(f"{' '.join(words)} failed:\n{done.stdout[-5000:]}{done.stderr[-5000:]}")
+        sys.exit(f"{' '.join(words)} failed:\n{done.stdout}{done.stderr}")
     print(f"  {seconds:.0f} s", *done.stdout.strip().splitlines()[-1:])
     return seconds, done.stdout
 

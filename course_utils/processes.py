@@ -1,10 +1,21 @@
-"""Servers that the course starts as processes of their own: what they inherit from a notebook, and how they end."""
+"""Servers that the course starts as processes of their own: their port, what they inherit, when they answer, their end."""
 
 from __future__ import annotations
 
+import http.client
 import os
+import random
+import socket
 import subprocess
+import urllib.request
 from typing import Any
+
+from .errors import CourseError
+
+HOST = "127.0.0.1"
+#: Ports that no system hands out by itself: Linux begins at 32768, the others at 49152. `course lab` and the UI have
+#: lower ones.
+_PORTS = range(20_000, 32_768)
 
 #: What a client was told about its own server; a server must not take it for itself.
 _FROM_CLIENT = (
@@ -20,6 +31,41 @@ def tracking_server_environment(**settings: str) -> dict[str, str]:
         "MLFLOW_DISABLE_TELEMETRY": "true",
         **settings,
     }
+
+
+def unused_port() -> int:
+    """Return a port of this machine that nobody uses, for a server that will open it by its number in a moment.
+
+    The system's own choice (port 0) would not do: what it has chosen once, it may give to another program, such as a
+    kernel with its five ports, before the server is there.
+
+    Raises
+    ------
+    CourseError
+        When none of a hundred ports is free.
+    """
+    for port in random.SystemRandom().sample(
+        _PORTS, min(100, len(_PORTS))
+    ):  # the notebook's own random numbers stay as they are
+        with socket.socket() as probe:
+            try:
+                probe.bind((HOST, port))
+            except OSError:
+                continue
+            return port
+    raise CourseError(
+        f"None of a hundred ports from {_PORTS.start} to {_PORTS.stop - 1} is free on this machine. Close some servers."
+    )
+
+
+def answers(url: str, timeout: float = 5.0) -> bool:
+    """Tell whether a server of this machine answers a GET request within so many seconds; no proxy is asked."""
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        with opener.open(url, timeout=timeout):
+            return True
+    except (OSError, http.client.HTTPException):  # nobody is there yet, or something that does not speak HTTP
+        return False
 
 
 def end_by_closing_input(process: subprocess.Popen[Any], seconds: float) -> None:

@@ -10,7 +10,6 @@ import sys
 import tempfile
 import threading
 import time
-import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,7 +19,7 @@ import mlflow
 
 from . import remote, store
 from .errors import CourseError
-from .processes import end_by_closing_input, tracking_server_environment
+from .processes import HOST, answers, end_by_closing_input, tracking_server_environment, unused_port
 
 
 @contextmanager
@@ -75,12 +74,10 @@ def _answering(process: subprocess.Popen[str], timeout: float, log: IO[bytes]) -
     assert process.stdout is not None
     reason = "it ended at once"
     if port := process.stdout.readline().strip():
-        address = f"http://127.0.0.1:{port}"
-        try:
-            with urllib.request.urlopen(f"{address}/health", timeout=timeout):
-                return address
-        except OSError as error:
-            reason = str(error)
+        address = f"http://{HOST}:{port}"
+        if answers(f"{address}/health", timeout):
+            return address
+        reason = "its port is open, no answer came"
     _stop(process)
     log.seek(0)
     said = log.read().decode(errors="replace").strip()[-1500:] or "nothing"
@@ -102,7 +99,7 @@ def _serve() -> None:
 
     The socket listens before the slow imports, so that the first request waits for its answer and nobody has to poll.
     """
-    with socket.create_server(("127.0.0.1", 0)) as listener:
+    with socket.create_server((HOST, 0)) as listener:
         print(listener.getsockname()[1], flush=True)
 
         import uvicorn
@@ -126,7 +123,7 @@ def _listener() -> socket.socket:
     """
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
-        listener.bind(("127.0.0.1", 0))
+        listener.bind((HOST, 0))
         listener.listen()
     except OSError:
         listener.close()
@@ -150,7 +147,7 @@ def app_server(app: Any) -> Iterator[str]:
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
         thread.start()
         try:
-            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+            yield f"http://{HOST}:{listener.getsockname()[1]}"
         finally:
             server.should_exit = True
             thread.join(10)
@@ -191,17 +188,16 @@ class ModelServer:
     """
 
     def __init__(self, model_uri: str) -> None:
-        with _listener() as probe:
-            self._port = probe.getsockname()[1]
+        self._port = unused_port()
         words = ["models", "serve", "-m", model_uri, "--env-manager", "local", "--port", str(self._port)]
-        self.address = f"http://127.0.0.1:{self._port}"
+        self.address = f"http://{HOST}:{self._port}"
         self.command = " ".join(["mlflow", *words[:-1], "5002"])
         environment = {**os.environ, "MLFLOW_TRACKING_URI": mlflow.get_tracking_uri()}
         # The command starts `uvicorn` by its bare name, which a kernel started by full path does not find.
         environment["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
         self._log, self._said = tempfile.TemporaryFile(), "nothing"
         self._process = subprocess.Popen(
-            [sys.executable, "-c", _KEEPER, sys.executable, "-m", "mlflow", *words, "--host", "127.0.0.1"],
+            [sys.executable, "-c", _KEEPER, sys.executable, "-m", "mlflow", *words, "--host", HOST],
             env=environment,
             stdin=subprocess.PIPE,
             stdout=self._log,
@@ -218,14 +214,11 @@ class ModelServer:
         CourseError
             When it ends or does not answer in time; the message ends with what it said.
         """
-        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # never ask a proxy for 127.0.0.1
         end = time.monotonic() + timeout
         while self._process.poll() is None and time.monotonic() < end:
-            try:
-                with opener.open(f"{self.address}/ping", timeout=5):
-                    return self.address
-            except OSError:
-                time.sleep(0.2)
+            if answers(f"{self.address}/ping"):
+                return self.address
+            time.sleep(0.2)
         ended = self._process.poll() is not None
         self.stop()
         raise CourseError(
@@ -244,7 +237,7 @@ class ModelServer:
         end = time.monotonic() + 5
         while time.monotonic() < end:  # the command ends before the uvicorn that it started
             try:
-                socket.create_connection(("127.0.0.1", self._port), timeout=1).close()
+                socket.create_connection((HOST, self._port), timeout=1).close()
             except OSError:
                 return
             time.sleep(0.05)

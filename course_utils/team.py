@@ -7,14 +7,12 @@ import os
 import secrets
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
 import threading
 import time
-import urllib.request
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -22,12 +20,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .errors import CourseError
-from .processes import end_by_closing_input, tracking_server_environment
+from .processes import HOST, answers, end_by_closing_input, tracking_server_environment, unused_port
 
 if TYPE_CHECKING:
     import pandas as pd
 
-_HOST = "127.0.0.1"
 _POSIX = os.name == "posix"
 #: PostgreSQL refuses to run as root; root lends it to this user, who owns nothing.
 _UNPRIVILEGED = "nobody"
@@ -56,7 +53,7 @@ class Postgres:
     def uri(self, database: str = "mlflow") -> str:
         """Return the address that SQLAlchemy wants; it holds the password, so do not print it."""
         # The driver is named: SQLAlchemy 2.1 takes psycopg (3) when it is not, and the course has psycopg2.
-        return f"postgresql+psycopg2://{self.user}:{self.password}@{_HOST}:{self.port}/{database}"
+        return f"postgresql+psycopg2://{self.user}:{self.password}@{HOST}:{self.port}/{database}"
 
     def run(self, program: str, *arguments: str | Path) -> str:
         """Run one of PostgreSQL's programs against this server and return what it printed.
@@ -66,7 +63,7 @@ class Postgres:
         CourseError
             When the program does not exist or fails; the message holds what it said.
         """
-        command = [self.programs / program, "-h", _HOST, "-p", str(self.port), "-U", self.user, *arguments]
+        command = [self.programs / program, "-h", HOST, "-p", str(self.port), "-U", self.user, *arguments]
         environment = {**os.environ, "PGPASSWORD": self.password}
         try:
             done = subprocess.run(command, env=environment, capture_output=True, text=True)
@@ -75,6 +72,14 @@ class Postgres:
         if done.returncode:
             raise CourseError(f"{program} failed: {done.stderr.strip() or done.stdout.strip()}")
         return done.stdout
+
+    def answers(self) -> bool:
+        """Tell whether the server takes a query."""
+        try:
+            self.run("psql", "-d", "postgres", "-c", "select 1")
+        except CourseError:
+            return False
+        return True
 
     def create(self, database: str) -> str:
         """Create an empty database and return its `uri`."""
@@ -120,11 +125,11 @@ def postgres(folder: str | Path | None = None) -> Iterator[Postgres]:
     """
     with _folder(folder) as home:
         user = _UNPRIVILEGED if _POSIX and os.geteuid() == 0 else ""
-        programs, data, port = _reachable(find_postgres(), home, user), home / "postgres", _free_port()
+        programs, data, port = _reachable(find_postgres(), home, user), home / "postgres", unused_port()
         password = _password(home / "postgres.password")
         if not (data / "PG_VERSION").exists():
             _initdb(programs, data, home, user)
-        settings = [f"listen_addresses={_HOST}", "unix_socket_directories="]
+        settings = [f"listen_addresses={HOST}", "unix_socket_directories="]
         if folder is None:  # nothing outlives the block, so nothing needs to survive a power cut
             settings += ["fsync=off", "full_page_writes=off", "synchronous_commit=off"]
         # PostgreSQL's own words: SIGINT is the fast shutdown, which saves everything, SIGQUIT the immediate one.
@@ -133,7 +138,7 @@ def postgres(folder: str | Path | None = None) -> Iterator[Postgres]:
         log = home / "postgres.log"
         with _running(command, log, cwd=data, user=user, stop=stop) as process:
             server = Postgres(programs, port, "mlflow", password)
-            _until(lambda: server.run("psql", "-d", "postgres", "-c", "select 1"), process, log, "PostgreSQL", 60)
+            _until(server.answers, process, log, "PostgreSQL", 60)
             yield server
 
 
@@ -242,12 +247,9 @@ class Server:
         CourseError
             When it ends or does not answer in time; the message ends with what it said.
         """
-
-        def ask() -> None:
-            with urllib.request.urlopen(f"{self.address}/health", timeout=timeout):
-                pass
-
-        _until(ask, self._process, self.log, "The tracking server", timeout)
+        _until(
+            lambda: answers(f"{self.address}/health", timeout), self._process, self.log, "The tracking server", timeout
+        )
         return self.address
 
 
@@ -285,10 +287,10 @@ def mlflow_server(
         A free one when not given.
     """
     with _folder(folder) as home:
-        port = port or _free_port()
+        port = port or unused_port()
         (home / "artifacts").mkdir(exist_ok=True)
         command = ["mlflow", "server", "--artifacts-destination", "./artifacts", "--workers", "1"]
-        command += ["--host", _HOST, "--port", str(port)]
+        command += ["--host", HOST, "--port", str(port)]
         environment = tracking_server_environment(MLFLOW_BACKEND_STORE_URI=backend_uri)
         if admin_password:
             command += ["--app-name", "basic-auth"]
@@ -308,7 +310,7 @@ def mlflow_server(
         command += options
         log = home / "mlflow.log"
         with _running([sys.executable, "-m", *command], log, cwd=home, environment=environment) as process:
-            yield Server(f"http://{_HOST}:{port}", " ".join(command), log, process)
+            yield Server(f"http://{HOST}:{port}", " ".join(command), log, process)
 
 
 @contextmanager
@@ -348,11 +350,6 @@ def _folder(folder: str | Path | None) -> Iterator[Path]:
         shutil.rmtree(path, ignore_errors=True)
 
 
-def _free_port() -> int:
-    with socket.create_server((_HOST, 0)) as probe:
-        return int(probe.getsockname()[1])
-
-
 @contextmanager
 def _running(
     command: Sequence[str | Path],
@@ -380,12 +377,11 @@ def _running(
         end_by_closing_input(supervisor, 30)
 
 
-def _until(ask: Any, process: subprocess.Popen[bytes], log: Path, name: str, timeout: float) -> None:
-    """Call `ask` until it raises nothing; raise `CourseError` when the process ends or the time is over."""
+def _until(ready: Callable[[], bool], process: subprocess.Popen[bytes], log: Path, name: str, timeout: float) -> None:
+    """Wait until `ready` is true; raise `CourseError` when the process ends or the time is over."""
     end = time.monotonic() + timeout
     while process.poll() is None and time.monotonic() < end:
-        with contextlib.suppress(OSError, CourseError):
-            ask()
+        if ready():
             return
         time.sleep(0.05)
     why = "ended at once" if process.poll() is not None else f"did not answer within {timeout:g} s"

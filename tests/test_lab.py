@@ -17,16 +17,12 @@ from pathlib import Path
 import psutil
 import pytest
 
+from course_utils.processes import unused_port
 from course_utils.runner import lab
 
 ROOT = Path(__file__).resolve().parents[1]
 #: A stand-in for JupyterLab: starts the tile as jupyter-server-proxy does, and waits.
 STARTER = "import subprocess, sys; print(subprocess.Popen(sys.argv[1:]).pid, flush=True); sys.stdin.read()"
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return probe.getsockname()[1]
 
 
 def until(true: Callable[[], bool], what: str, seconds: float = 180) -> None:
@@ -47,7 +43,7 @@ class Tile:
     """A tile, the process that started it, and its address."""
 
     def __init__(self, **settings: str) -> None:
-        port = free_port()
+        port = unused_port()
         words = [part.format(port=port, base_url="/") for part in lab.tile()["command"]]
         self.address = f"http://127.0.0.1:{port}"
         self.starter = subprocess.Popen(

@@ -7,7 +7,6 @@ import importlib.util
 import json
 import os
 import shutil
-import socket
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Iterator
@@ -28,7 +27,7 @@ from course_utils import remote, serving, store, team, workflow
 from course_utils.cli import app
 from course_utils.errors import CourseError
 from course_utils.homework import Homework
-from course_utils.processes import tracking_server_environment
+from course_utils.processes import tracking_server_environment, unused_port
 from course_utils.runner import batch, door, lab, serve, server, server_backup
 
 
@@ -47,11 +46,6 @@ class Class:
         return requests.post(url, json=body, auth=(user, password), headers=headers, timeout=60)
 
 
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return int(probe.getsockname()[1])
-
-
 @pytest.fixture(scope="module")
 def place() -> Iterator[Path]:
     """A folder that root's PostgreSQL, working as another user, may pass through: pytest's own are closed to it."""
@@ -68,7 +62,7 @@ def room(place) -> Iterator[Class]:
     except CourseError as error:
         pytest.skip(f"no PostgreSQL here: {error}")
     folder = place / "server"
-    settings = server.prepare(folder, port=free_port())
+    settings = server.prepare(folder, port=unused_port())
     with server.serve(folder, settings, lambda text: None) as (state, password):
         yield Class(folder, state, password or "", server.add_users(folder, ["anna", "ben"]))
 
@@ -292,7 +286,7 @@ def test_a_batch_that_ran_on_a_server_names_it_instead_of_a_missing_store(tmp_pa
     [(True, "unset MLFLOW_TRACKING_URI", "server leave"), (False, "course server leave", "MLFLOW_TRACKING_URI")],
 )
 def test_the_way_back_to_the_own_store_is_the_one_that_works(variable, said, unsaid, tmp_path, monkeypatch):
-    uri = f"http://127.0.0.1:{free_port()}"
+    uri = f"http://127.0.0.1:{unused_port()}"
     monkeypatch.setattr(store, "_ENVIRONMENT_URI", uri if variable else None)
     monkeypatch.setenv("COURSE_HOME", str(tmp_path))
     with pytest.raises(CourseError) as told:
@@ -322,9 +316,9 @@ def test_a_taken_port_and_a_strange_host_are_told(room, tmp_path):
     with pytest.raises(CourseError, match=rf"cannot listen on 127.0.0.1, port {port}.*--port"):
         server.prepare(tmp_path / "other", port=port)
     with pytest.raises(CourseError, match="cannot listen on 192.0.2.1"):
-        server.prepare(tmp_path / "other", host="192.0.2.1", port=free_port())
+        server.prepare(tmp_path / "other", host="192.0.2.1", port=unused_port())
     with pytest.raises(CourseError, match="would switch the check off"):
-        server.prepare(tmp_path / "other", port=free_port(), allowed_hosts=["*"])
+        server.prepare(tmp_path / "other", port=unused_port(), allowed_hosts=["*"])
     with pytest.raises(CourseError, match="another database than the one"):
         server.prepare(room.folder, database="sqlite")
 
@@ -457,7 +451,7 @@ def test_a_folder_without_a_server_is_told(tmp_path):
 @pytest.mark.parametrize("uri", ["oracle://x/y", "not a uri", "postgresql://nobody:x@127.0.0.1:1/none"])
 def test_a_database_that_cannot_be_used_is_told(uri, tmp_path):
     with pytest.raises(CourseError, match="none that the server can use|cannot be used") as told:
-        settings = server.prepare(tmp_path, database=uri, port=free_port())
+        settings = server.prepare(tmp_path, database=uri, port=unused_port())
         with server.serve(tmp_path, settings, lambda text: None):
             pass
     assert "nobody:x@" not in str(told.value)
@@ -466,7 +460,7 @@ def test_a_database_that_cannot_be_used_is_told(uri, tmp_path):
 
 def test_an_older_database_is_upgraded_after_a_backup(tmp_path, store_template):
     shutil.copyfile(store_template, tmp_path / "mlflow.db")
-    server.Settings(database="sqlite", port=free_port()).write(tmp_path)
+    server.Settings(database="sqlite", port=unused_port()).write(tmp_path)
     age(tmp_path / "mlflow.db", down=True)
     with pytest.raises(CourseError, match="older MLflow.*course server upgrade --folder"):
         with server.serve(tmp_path, server.Settings.read(tmp_path), lambda text: None):

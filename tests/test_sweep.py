@@ -13,7 +13,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from urllib.request import urlopen
 
 import nbformat
 import numpy as np
@@ -23,6 +22,7 @@ from mlflow import MlflowClient
 
 from course_utils import cli_workflow, store, workflow
 from course_utils.errors import CourseError
+from course_utils.processes import answers, unused_port
 from course_utils.runner import batch, pool, provenance, sweep, sweep_plan, sweep_record, sweep_report, warm_server
 from course_utils.runner.execute import Outcome
 from course_utils.runner.serve import ui_server
@@ -317,20 +317,13 @@ def server(tmp_path_factory, store_template) -> Iterator[str]:
     """A tracking server with a store of its own."""
     folder = tmp_path_factory.mktemp("server")
     (folder / "mlflow.db").write_bytes(store_template.read_bytes())
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = unused_port()
     command, environment = ui_server(f"sqlite:///{folder / 'mlflow.db'}", port)
     with (folder / "log.txt").open("w") as log:
         process = subprocess.Popen(command, env=environment, cwd=folder, stdout=log, stderr=log, start_new_session=True)
 
-    def answers() -> bool:
-        with contextlib.suppress(OSError), urlopen(f"http://127.0.0.1:{port}/health", timeout=5):
-            return True
-        return False
-
     try:
-        wait_for("the tracking server", answers)
+        wait_for("the tracking server", lambda: answers(f"http://127.0.0.1:{port}/health"))
         yield f"http://127.0.0.1:{port}"
     finally:
         os.killpg(process.pid, signal.SIGKILL)

