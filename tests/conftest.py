@@ -21,6 +21,25 @@ ROOT = Path(__file__).resolve().parents[1]
 _COUNTER = itertools.count()
 
 
+_TEMPORARY = pytest.StashKey[tempfile.TemporaryDirectory]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Keep all temporary files of a session in one folder: MLflow forgets some in processes that are ended hard."""
+    if hasattr(config, "workerinput"):
+        return
+    os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", tempfile.gettempdir())  # what pytest keeps for a look stays there
+    config.stash[_TEMPORARY] = folder = tempfile.TemporaryDirectory(prefix="mlflow-tests-", ignore_cleanup_errors=True)
+    os.chmod(folder.name, 0o711)  # root's PostgreSQL works as another user, who must be able to pass
+    os.environ["TMPDIR"], tempfile.tempdir = folder.name, None
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Remove it."""
+    if folder := config.stash.get(_TEMPORARY, None):
+        folder.cleanup()
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add ``--all-answers``."""
     parser.addoption("--all-answers", action="store_true", help="judge every homework answer, recorded ones too")

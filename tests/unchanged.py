@@ -1,9 +1,9 @@
-"""Leave out an end-to-end test that passed here with every file that it depends on as it is now.
+"""Leave out an end-to-end test that has passed, here or on main, with every file that it depends on as it is now.
 
 Starting servers, clusters, browsers and batches, and judging a thousand homework answers, takes minutes; who edits one
-lecture needs none of it again. The record lies in ``.course/passed.json``: a fresh clone has none, so continuous
-integration repeats everything. Unit tests and the comparison of every notebook are never left out. A plugin of
-`course test`; ``--everything`` leaves out nothing.
+lecture needs none of it again. What passed here lies in ``.course/passed.json``. The origin's main branch holds only what
+the gate has passed, and the gate repeats everything (``--everything``). Unit tests and the comparison of every notebook
+are never left out. A plugin of `course test`.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import subprocess
 import sys
 from functools import cache
 from pathlib import Path
@@ -44,30 +45,60 @@ INPUTS = "inputs"
 
 
 @cache
-def digest(file: str) -> str:
-    """Return a digest of the files that the tests of this test file depend on, and of Python's version."""
+def files(file: str) -> tuple[Path, ...]:
+    """Return the files that the tests of this test file depend on."""
     patterns = ("course_utils/**/*", "tests/*.py", "tests/browser/*.py", "requirements.lock", "pyproject.toml")
     found = {path for pattern in (*patterns, *END_TO_END[file]) for path in ROOT.glob(pattern)}
-    total = hashlib.sha256(sys.version.encode())
-    for path in sorted(found):
+
+    def counts(path: Path) -> bool:
         name = path.relative_to(ROOT).as_posix()
         another_test = path.name.startswith("test_") and name != file
-        if path.is_file() and not another_test and "__pycache__" not in name and "_build/" not in name:
-            total.update(name.encode() + b"\0" + path.read_bytes() + b"\0")
+        return path.is_file() and not another_test and "__pycache__" not in name and "_build/" not in name
+
+    return tuple(sorted(filter(counts, found)))
+
+
+@cache
+def digest(file: str) -> str:
+    """Return a digest of these files, and of Python's version."""
+    total = hashlib.sha256(sys.version.encode())
+    for path in files(file):
+        total.update(path.relative_to(ROOT).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
     return total.hexdigest()
 
 
-def _inputs(item: pytest.Item) -> str:
-    """Return the digest of what a test depends on; empty for one that is never left out."""
+@cache
+def differs_from_main() -> frozenset[Path] | None:
+    """Return the files that are not as on the origin's main branch, where the gate has passed; None if unknown.
+
+    Without an origin, as in a new repository or an archive, nothing is known; nor is it after a file was removed.
+    """
+
+    def git(*words: str) -> str:
+        return subprocess.run(["git", *words], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+
+    try:
+        base = git("merge-base", "HEAD", "origin/HEAD").strip()
+        names = git("diff", "--name-only", "--no-renames", "-z", base)
+        names += git("ls-files", "--others", "--exclude-standard", "-z")
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    found = frozenset(ROOT / name for name in names.split("\0") if name)
+    return found if all(path.exists() for path in found) else None
+
+
+def _depends_on(item: pytest.Item) -> tuple[str, tuple[Path, ...]]:
+    """Return digest and files of what a test depends on; nothing for one that is never left out."""
     file = item.nodeid.partition("::")[0]
     if file == "tests/test_homework.py" and "number" in getattr(getattr(item, "callspec", None), "params", {}):
-        return judged.digest(item.callspec.params["number"])
-    return digest(file) if file in END_TO_END else ""
+        number = item.callspec.params["number"]
+        return judged.digest(number), judged.files(number)
+    return (digest(file), files(file)) if file in END_TO_END else ("", ())
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add ``--everything``."""
-    parser.addoption("--everything", action="store_true", help="repeat end-to-end tests whose files are unchanged, too")
+    parser.addoption("--everything", action="store_true", help="run end-to-end tests whose files are unchanged, too")
 
 
 def _read() -> dict[str, str]:
@@ -80,14 +111,18 @@ def _read() -> dict[str, str]:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave out what passed with the same inputs, and let the others' reports carry theirs."""
     everything = config.option.everything or any("::" in str(word) for word in config.args)
-    passed = {} if everything else _read()
-    left_out = []
-    for item in list(items):
-        if inputs := _inputs(item):
+    all_answers = config.getoption("all_answers", False)
+    passed, differs = ({}, None) if everything else (_read(), differs_from_main())
+    left_out, stay = [], []
+    for item in items:
+        inputs, read = _depends_on(item)
+        if all_answers and "test_homework" in item.nodeid:
+            inputs = ""
+        if inputs:
             item.user_properties.append((INPUTS, inputs))
-            if passed.get(item.nodeid) == inputs:
-                left_out.append(item)
-                items.remove(item)
+        as_on_main = differs is not None and differs.isdisjoint(read)
+        (left_out if inputs and (as_on_main or passed.get(item.nodeid) == inputs) else stay).append(item)
+    items[:] = stay
     config.hook.pytest_deselected(items=left_out)
     if hasattr(config, "workeroutput"):
         config.workeroutput["left_out"] = len(left_out)
@@ -131,8 +166,8 @@ class _Record:
         """Say what was left out."""
         if left_out := self.config.stash.get(_LEFT_OUT, 0):
             terminalreporter.write_line(
-                f"{left_out} end-to-end tests passed here before with the same files and were left out; "
-                "make test ARGS=--everything repeats them"
+                f"{left_out} end-to-end tests were left out: they have passed with the same files, here or on main; "
+                "make test ARGS=--everything runs them"
             )
 
 

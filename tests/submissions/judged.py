@@ -36,19 +36,24 @@ def _shared() -> tuple[Path, ...]:
 
 
 @cache
-def digest(number: str) -> str:
-    """Return a digest of all files that the verdicts of a homework depend on, and of Python's version."""
+def files(number: str) -> tuple[Path, ...]:
+    """Return all files that the verdicts of a homework depend on."""
     own = {number}
     for name in (f"course_utils/homework/checks/hw{number}.py", f"tests/submissions/hw{number}.py"):
         own |= set(re.findall(r"\bhw(\d\d)\b", (ROOT / name).read_text(encoding="utf8")))
-    files = list(_shared())
+    found = list(_shared())
     for other in sorted(own):
-        files += sorted((ROOT / "source/homework").glob(f"{other}_*.py"))
-        files += [ROOT / f"course_utils/homework/checks/hw{other}.py", ROOT / f"tests/submissions/hw{other}.py"]
+        found += sorted((ROOT / "source/homework").glob(f"{other}_*.py"))
+        found += [ROOT / f"course_utils/homework/checks/hw{other}.py", ROOT / f"tests/submissions/hw{other}.py"]
+    return tuple(path for path in found if path.exists())
+
+
+@cache
+def digest(number: str) -> str:
+    """Return a digest of these files, and of Python's version."""
     total = hashlib.sha256(f"{sys.version_info[:2]}".encode())
-    for path in files:
-        if path.exists():
-            total.update(path.relative_to(ROOT).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
+    for path in files(number):
+        total.update(path.relative_to(ROOT).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
     return total.hexdigest()
 
 
