@@ -237,5 +237,5 @@ def test_ci_runs_the_test_command_of_the_readme():
     script = read(".ci/run")
     workflow = yaml.safe_load(read(".github/workflows/test.yml"))
     steps = [step.get("run", "") for job in workflow["jobs"].values() for step in job["steps"]]
-    assert script.rstrip().endswith("\nmake test")
+    assert script.rstrip().endswith("\nexport CI=true\nmake test"), "with CI no end-to-end test is left out"
     assert any("make test" in step for step in steps)

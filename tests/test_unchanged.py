@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -20,6 +22,12 @@ def git(folder: Path, *words: str) -> None:
     subprocess.run(["git", *words], cwd=folder, check=True, capture_output=True, env=os.environ | person)
 
 
+def forget() -> None:
+    """Let the files be looked at again."""
+    for function in (unchanged.files, unchanged.digest, unchanged.differs_from_main):
+        function.cache_clear()
+
+
 @pytest.fixture
 def clone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A fresh clone of a course with one module, one lecture and one end-to-end test."""
@@ -32,17 +40,28 @@ def clone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     git(origin, "commit", "-m", "one")
     git(tmp_path, "clone", str(origin), str(here))
     monkeypatch.setattr(unchanged, "ROOT", here)
-    for function in (unchanged.files, unchanged.differs_from_main):
-        function.cache_clear()
+    monkeypatch.setattr(unchanged, "RECORD", here / ".course/passed.json")
+    monkeypatch.delenv("CI", raising=False)
+    forget()
     yield here
-    for function in (unchanged.files, unchanged.differs_from_main):
-        function.cache_clear()
+    forget()
 
 
 def runs() -> bool:
-    """Tell whether the end-to-end test would run."""
-    differs = unchanged.differs_from_main()
-    return differs is None or not differs.isdisjoint(unchanged.files(FILE))
+    """Tell whether pytest would run the end-to-end test."""
+    item = SimpleNamespace(nodeid=f"{FILE}::test_one", user_properties=[])
+    unit_test = SimpleNamespace(nodeid="tests/test_data.py::test_two", user_properties=[])
+    config = SimpleNamespace(
+        option=SimpleNamespace(everything=False),
+        args=[],
+        getoption=lambda *_: False,
+        hook=SimpleNamespace(pytest_deselected=lambda items: None),
+        stash={},
+    )
+    items = [unit_test, item]
+    unchanged.pytest_collection_modifyitems(config, items)
+    assert unit_test in items
+    return item in items
 
 
 def test_a_fresh_clone_of_main_leaves_end_to_end_tests_out(clone):
@@ -63,6 +82,23 @@ def test_a_change_to_what_a_test_depends_on_runs_it_committed_or_not(clone, name
     assert runs()
 
 
+def test_continuous_integration_leaves_out_nothing(clone, monkeypatch):
+    assert not runs()
+    monkeypatch.setenv("CI", "true")
+    assert runs()
+
+
+def test_what_passed_here_is_left_out_until_a_file_changes(clone):
+    git(clone, "remote", "remove", "origin")
+    assert runs()
+    unchanged.RECORD.parent.mkdir()
+    unchanged.RECORD.write_text(json.dumps({f"{FILE}::test_one": unchanged.digest(FILE)}))
+    assert not runs()
+    (clone / "course_utils/store.py").write_text("changed")
+    forget()
+    assert runs()
+
+
 def test_a_change_to_another_lecture_does_not(clone):
     (clone / "notebooks/03_basics.ipynb").write_text("changed")
     assert unchanged.differs_from_main() == {clone / "notebooks/03_basics.ipynb"}
@@ -72,7 +108,7 @@ def test_a_change_to_another_lecture_does_not(clone):
 def test_after_a_removal_or_without_an_origin_nothing_is_left_out(clone):
     (clone / "course_utils/store.py").unlink()
     assert runs()
-    unchanged.differs_from_main.cache_clear()
+    forget()
     git(clone, "checkout", ".")
     git(clone, "remote", "remove", "origin")
     assert runs()

@@ -2,8 +2,8 @@
 
 Starting servers, clusters, browsers and batches, and judging a thousand homework answers, takes minutes; who edits one
 lecture needs none of it again. What passed here lies in ``.course/passed.json``. The origin's main branch holds only what
-the gate has passed, and the gate repeats everything (``--everything``). Unit tests and the comparison of every notebook
-are never left out. A plugin of `course test`.
+the gate has passed, and the gate (``CI`` is set) runs everything, as ``--everything`` does. Unit tests and the comparison
+of every notebook are never left out. A plugin of `course test`.
 """
 
 from __future__ import annotations
@@ -110,7 +110,9 @@ def _read() -> dict[str, str]:
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave out what passed with the same inputs, and let the others' reports carry theirs."""
-    everything = config.option.everything or any("::" in str(word) for word in config.args)
+    everything = (
+        config.option.everything or bool(os.environ.get("CI")) or any("::" in str(word) for word in config.args)
+    )
     all_answers = config.getoption("all_answers", False)
     passed, differs = ({}, None) if everything else (_read(), differs_from_main())
     left_out, stay = [], []
