@@ -20,7 +20,7 @@ import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output, new_raw_cell
 
 from course_utils import cli
-from course_utils.runner import console, execute, kernels, pool, provisioner
+from course_utils.runner import console, execute, kernels, pool, provisioner, timed_client
 from course_utils.runner.provisioner import SOCKET
 
 from .command import COURSE, ROOT, course
@@ -220,6 +220,20 @@ def test_what_a_notebook_leaves_running_is_ended_and_named(batch):
     _, rows, _, _ = batch
     assert "sleep 987" in rows["process"]["note"]
     assert not [p for p in psutil.process_iter(["cmdline"]) if p.info["cmdline"] == ["sleep", "987"]]
+
+
+def test_a_program_is_found_from_its_first_moment_on(monkeypatch):
+    real, seen = psutil.Process.cmdline, []
+
+    def cmdline(process: psutil.Process) -> list[str]:  # on Linux, `Popen` may return before there is one
+        seen.append(process.pid)
+        return real(process) if seen.count(process.pid) > 2 else []
+
+    monkeypatch.setattr(psutil.Process, "cmdline", cmdline)
+    with subprocess.Popen(["sleep", "60"], start_new_session=True, env={}) as program:
+        found = timed_client.running_below(os.getpid())
+        program.kill()
+    assert program.pid in {process.pid for process in found}
 
 
 def test_endless_output_is_cut(batch):

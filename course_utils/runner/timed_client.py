@@ -13,6 +13,22 @@ from traitlets import Any as AnyTrait
 from traitlets import Float, Int, default
 
 
+def running_below(kernel: int) -> list[psutil.Process]:
+    """Return the processes that cells have left running below a kernel, given by its pid."""
+    found = []
+    with contextlib.suppress(psutil.Error):
+        for child in psutil.Process(kernel).children(recursive=True):
+            with contextlib.suppress(psutil.Error):
+                end = time.monotonic() + 1
+                # Linux tells `Popen` that a program has started a moment before the program has its command line.
+                while not (words := " ".join(child.cmdline())) and time.monotonic() < end:
+                    time.sleep(0.005)
+                # Pools of joblib and multiprocessing keep their helpers until the interpreter ends.
+                if words and not any(w in words for w in ("multiprocessing", "loky", "warm_server")):
+                    found.append(child)
+    return found
+
+
 class TimedNotebookClient(PapermillNotebookClient):
     """Execute the cells of a papermill notebook under two limits: seconds per cell, and a deadline for all.
 
@@ -90,19 +106,8 @@ class TimedNotebookClient(PapermillNotebookClient):
                 self.on_cell(index, total)
             if not self._execute_one(cell, index) or self._asked_to_exit:
                 break
-        self._find_children()
-
-    def _find_children(self) -> None:
-        """Remember the processes that cells have left running."""
-        if self.kernel_pid is None:
-            return
-        with contextlib.suppress(psutil.Error):
-            for child in psutil.Process(self.kernel_pid).children(recursive=True):
-                with contextlib.suppress(psutil.Error):
-                    words = " ".join(child.cmdline())
-                    # Pools of joblib and multiprocessing keep their helpers until the interpreter ends.
-                    if words and not any(w in words for w in ("multiprocessing", "loky", "warm_server")):
-                        self.left_running.append(child)
+        if self.kernel_pid is not None:
+            self.left_running += running_below(self.kernel_pid)
 
     def _execute_one(self, cell: Any, index: int) -> bool:
         """Execute one cell with papermill's bookkeeping; False when it raised."""
