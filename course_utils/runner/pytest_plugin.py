@@ -26,7 +26,7 @@ def _notebook(item: pytest.Item) -> Path | None:
 
 
 class _Together(LoadScopeScheduling):
-    """Share out whole notebooks, and one homework's tests or one test file at a time, the longest first.
+    """Share out whole notebooks, and one homework's tests or one test file at a time: unknown ones, then the longest.
 
     xdist 3.8's own ``loadgroup`` does nothing under pytest 9.2, and its other ways split a notebook's cells over two
     kernels or leave all homework to one process.
@@ -42,7 +42,7 @@ class _Together(LoadScopeScheduling):
         return f"{file} {number[1]}" if number and file.endswith("test_homework.py") else file
 
     def _assign_work_unit(self, node: object) -> None:
-        longest = max(self.workqueue, key=lambda scope: self.times.get(scope, 5.0))
+        longest = max(self.workqueue, key=lambda scope: self.times.get(scope, float("inf")))
         self.workqueue.move_to_end(longest, last=False)
         super()._assign_work_unit(node)
 
