@@ -26,21 +26,27 @@ ROOT = Path(__file__).resolve().parents[1]
 
 
 def run(words: list[str], folder: Path) -> float:
-    """Run the notebooks into the folder and return the seconds it took."""
+    """Run the notebooks into the folder and return the seconds it took; some outputs name the folder of their batch."""
     start = time.perf_counter()
-    command = [sys.executable, "-m", "course_utils.cli", "run", *words, "-o", str(folder)]
+    batch = folder.with_name("batch")
+    command = [sys.executable, "-m", "course_utils.cli", "run", *words, "-o", str(batch)]
     environment = {name: value for name, value in os.environ.items() if name != "MLFLOW_TRACKING_URI"}
     done = subprocess.run(command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL)
     if done.returncode:
-        sys.exit(f"course run ended with exit code {done.returncode}: mend that first ({folder / 'index.html'})")
-    return time.perf_counter() - start
+        sys.exit(f"course run ended with exit code {done.returncode}: mend that first ({batch / 'index.html'})")
+    seconds = time.perf_counter() - start
+    batch.rename(folder)
+    return seconds
 
 
 def stored(cell: nbformat.NotebookNode) -> list[dict]:
-    """Return a cell's outputs as they are compared; pictures of measured seconds are left out."""
+    """Return a cell's outputs as they are compared; pictures of measured seconds, and their words, are left out."""
     outputs = [dict(output) for output in normalize(cell.get("outputs", []))]
     if MEASURED in cell.metadata.get("tags", []):
-        outputs = [{**o, "data": {k: v for k, v in o.get("data", {}).items() if k not in PICTURES}} for o in outputs]
+        outputs = [
+            {**o, "data": {k: v for k, v in o.get("data", {}).items() if k not in PICTURES}, "metadata": {}}
+            for o in outputs
+        ]
     return outputs
 
 
