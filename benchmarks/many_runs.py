@@ -30,6 +30,7 @@ import requests
 from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
 from course_utils import store
+from course_utils.processes import answers
 from course_utils.runner.serve import free_port, ui_server
 
 API_MADE = 100
@@ -137,12 +138,8 @@ def first_page(uri: str, browser: bool) -> dict[str, float]:
     process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     found = {}
     try:
-        while process.poll() is None:
-            try:
-                requests.get(f"{address}/health", timeout=5)
-                break
-            except requests.RequestException:
-                time.sleep(0.1)
+        while process.poll() is None and not answers(f"{address}/health"):
+            time.sleep(0.1)
         found["UI: server ready"] = time.perf_counter() - begin
         with requests.Session() as session:
 

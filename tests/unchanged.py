@@ -118,12 +118,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     left_out, stay = [], []
     for item in items:
         inputs, read = _depends_on(item)
-        if all_answers and "test_homework" in item.nodeid:
-            inputs = ""
         if inputs:
             item.user_properties.append((INPUTS, inputs))
         as_on_main = differs is not None and differs.isdisjoint(read)
-        (left_out if inputs and (as_on_main or passed.get(item.nodeid) == inputs) else stay).append(item)
+        asked_for = all_answers and "test_homework" in item.nodeid
+        known = inputs and not asked_for and (as_on_main or passed.get(item.nodeid) == inputs)
+        (left_out if known else stay).append(item)
     items[:] = stay
     config.hook.pytest_deselected(items=left_out)
     if hasattr(config, "workeroutput"):
