@@ -53,7 +53,7 @@ audit: $(STAMP) ## ask PyPI's advisory database about every locked package (need
 
 lock: $(STAMP) ## compile requirements.lock and environment.yml again (ARGS=--upgrade: newest releases)
 	@$(BIN)/uv pip compile pyproject.toml --all-extras --quiet $(ARGS) --output-file requirements.lock
-	@$(BIN)/python -m course_utils.runner.environment
+	@$(BIN)/python -m course_runner.environment
 
 clean: ## remove caches, outputs/ and runs/; keep .venv, your MLflow store and your progress
 	@rm -rf outputs runs site/_build build .pytest_cache .ruff_cache .hypothesis *.egg-info

@@ -18,7 +18,7 @@ import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-LECTURE = "source/lectures/03_mlflow_basics.py"
+LECTURE = "source/mlflow_basics/lecture.py"
 
 
 def timed(folder: Path, *words: str, gate: bool = False) -> tuple[float, str]:

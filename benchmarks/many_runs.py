@@ -29,9 +29,9 @@ import mlflow
 import requests
 from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
+from course_runner.lab.ui import free_port, ui_server
 from course_utils import store
-from course_utils.processes import answers
-from course_utils.runner.serve import free_port, ui_server
+from course_utils._plumbing.processes import answers
 
 API_MADE = 100
 FAMILY = 10  # a parent and nine candidates
@@ -220,7 +220,7 @@ def measure(runs: int, copied: bool, browser: bool) -> dict[str, float]:
 
 def main() -> None:
     """Measure each size and print the table."""
-    from course_utils.noise import quiet
+    from course_utils._plumbing.noise import quiet
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sizes", type=int, nargs="+", default=[1_000, 10_000, 100_000])

@@ -29,7 +29,7 @@ PAGE = ROOT / "benchmarks/run_vs_peers.md"
 SIX = ("03", "04", "05", "06", "08", "09")
 PYTHON = sys.executable
 SCRIPTS = Path(PYTHON).parent
-SANITIZE = ROOT / "course_utils/runner/sanitize.cfg"
+SANITIZE = ROOT / "course_runner/compare/sanitize.cfg"
 PARTS = ("six", "series", "growth", "kernel", "record")
 
 API = """
@@ -52,8 +52,8 @@ if __name__ == "__main__":
 FLOOR = """
 import os, sys
 from pathlib import Path
-from course_utils.runner import warm, warm_server
-from course_utils.runner.pool import load_times
+from course_runner.kernels import warm, warm_server
+from course_runner.batch.pool import load_times
 os.environ.update(warm.KERNEL_SETTINGS)
 os.environ["COURSE_STORE_TEMPLATE"] = str(warm.template(Path(sys.argv[2]).parents[1]))
 warm_server.preload()
@@ -89,9 +89,9 @@ import json, os, statistics, sys, tempfile, time
 from pathlib import Path
 from nbclient import NotebookClient
 import nbformat
-from course_utils.runner import warm
-from course_utils.runner.execute import Job, kernel_environment
-from course_utils.runner.kernels import SocketKernelManager
+from course_runner.kernels import warm
+from course_runner.batch.execute import Job, kernel_environment
+from course_runner.kernels.sockets import SocketKernelManager
 imports = ("import mlflow, mlflow.sklearn, pandas, sklearn.ensemble, matplotlib.pyplot, seaborn\\n"
            "from course_utils import data, store\\n")
 found = {"first": [], "mlflow": [], "pss": [], "own": []}
@@ -122,8 +122,8 @@ def programs(paths: list[str], out: Path, nbmake: Path | None) -> dict[str, list
     pytest = [PYTHON, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
     nbval = [*pytest, "--nbval", "--nbval-current-env", f"--nbval-sanitize-with={SANITIZE}"]
     found = {
-        "course run": [[PYTHON, "-m", "course_utils.cli", "run", *paths, "-o", str(out / "batch"), "-j", "2"]],
-        "course test": [[PYTHON, "-m", "course_utils.cli", "test", "-j", "2", *paths, "-q"]],
+        "course run": [[PYTHON, "-m", "course_runner.cli", "run", *paths, "-o", str(out / "batch"), "-j", "2"]],
+        "course test": [[PYTHON, "-m", "course_runner.cli", "test", "-j", "2", *paths, "-q"]],
         "papermill, API": [[PYTHON, "-c", API, str(out), *paths]],
         "papermill, command": [
             [str(SCRIPTS / "papermill"), p, str(out / Path(p).name), "--cwd", str(out), "--no-progress-bar"]
@@ -216,7 +216,7 @@ def growth() -> str:
                 nb = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell)])
                 paths.append(str(out / f"n{i:02d}.ipynb"))
                 Path(paths[-1]).write_text(nbformat.writes(nb))
-            command = [PYTHON, "-m", "course_utils.cli", "run", *paths, "-o", str(out / "batch"), "-j", "2", *words]
+            command = [PYTHON, "-m", "course_runner.cli", "run", *paths, "-o", str(out / "batch"), "-j", "2", *words]
             took, good = once([command], out)
             row.append(f"{took:.1f}{'' if good else ' failed'}")
             shutil.rmtree(out, ignore_errors=True)
@@ -251,9 +251,9 @@ def kernel(rounds: int) -> str:
 
 def record() -> str:
     """Return the seconds that a batch's own record in MLflow takes for 1 and 32 notebooks."""
+    from course_runner.batch.execute import Outcome
+    from course_runner.batch.record import Recorder
     from course_utils import store
-    from course_utils.runner.execute import Outcome
-    from course_utils.runner.record import Recorder
 
     lines = ["| notebooks | record s |", "|---|---|"]
     files = notebooks(everything=True)

@@ -25,7 +25,7 @@ from pathlib import Path
 import nbformat
 
 ROOT = Path(__file__).resolve().parents[1]
-COURSE = [sys.executable, "-m", "course_utils.cli"]
+COURSE = [sys.executable, "-m", "course_runner.cli"]
 WORK = """import os, time, json
 def note(word):
     with open(log, "a") as file:

@@ -57,7 +57,7 @@ def once(words: list[str]) -> dict:
     before = shared()
     environment = {**os.environ, "TMPDIR": str(folder / "tmp"), "JUPYTER_RUNTIME_DIR": str(folder / "runtime")}
     environment.pop("MLFLOW_TRACKING_URI", None)
-    command = [sys.executable, "-m", "course_utils.cli", "run", *words, "-o", str(folder / "out"), "--json"]
+    command = [sys.executable, "-m", "course_runner.cli", "run", *words, "-o", str(folder / "out"), "--json"]
     start = time.perf_counter()
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
     seconds = time.perf_counter() - start

@@ -4,7 +4,7 @@
     python benchmarks/warm_is_cold.py 03 04 --write   # two lectures; the table goes into benchmarks/warm_is_cold.md too
 
 Outputs are compared as they are stored, byte for byte, pictures too: run ids, times and temporary folders are masked by
-course_utils/runner/sanitize.cfg, the file that the build and nbval use. Exit code 1 when any output differs.
+course_runner/compare/sanitize.cfg, the file that the build and nbval use. Exit code 1 when any output differs.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from pathlib import Path
 
 import nbformat
 
-from course_utils.runner.outputs import MEASURED, PICTURES, normalize
+from course_runner.build.outputs import MEASURED, PICTURES, normalize
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -29,7 +29,7 @@ def run(words: list[str], folder: Path) -> float:
     """Run the notebooks into the folder and return the seconds it took; some outputs name the folder of their batch."""
     start = time.perf_counter()
     batch = folder.with_name("batch")
-    command = [sys.executable, "-m", "course_utils.cli", "run", *words, "-o", str(batch)]
+    command = [sys.executable, "-m", "course_runner.cli", "run", *words, "-o", str(batch)]
     environment = {name: value for name, value in os.environ.items() if name != "MLFLOW_TRACKING_URI"}
     done = subprocess.run(command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL)
     if done.returncode:

@@ -222,7 +222,7 @@ def main() -> None:
     """Measure, print the table, and exit with 1 when anything is missing."""
     import tempfile
 
-    from course_utils.noise import quiet
+    from course_utils._plumbing.noise import quiet
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--small", action="store_true", help="a twentieth of the runs")

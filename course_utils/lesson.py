@@ -8,8 +8,8 @@ import textwrap
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib.resources import files
 
+from ._plumbing import steps
 from .errors import CourseError
 
 #: jupyterquiz colours with at least 4.5:1 contrast (WCAG AA) against the text on them.
@@ -22,23 +22,23 @@ _COLORS = {
 }
 
 
-def questions(lecture: str, kind: str = "quiz") -> list[dict]:
+def questions(step: str, kind: str = "quiz") -> list[dict]:
     """Return the questions of a lecture, in jupyterquiz's format.
 
     Parameters
     ----------
-    lecture
-        Two digits, for example ``"03"``.
+    step
+        Name of the lecture's step, for example ``"mlflow_basics"``.
     kind
         ``"recall"`` (one question on an earlier lecture, at the start) or ``"quiz"`` (at the end).
     """
-    file = files("course_utils") / "quizzes" / f"{lecture}.json"
+    file = steps.find(step).folder / "quiz.json"
     if not file.is_file():
-        raise CourseError(f"There is no quiz for lecture {lecture!r}: {file.name} is missing in course_utils/quizzes.")
-    return json.loads(file.read_text(encoding="utf8"))[kind]
+        raise CourseError(f"There is no quiz for lecture {step!r}: {file} is missing.")
+    return json.loads(steps.fill(file.read_text(encoding="utf8")))[kind]
 
 
-def quiz(lecture: str, kind: str = "quiz") -> None:
+def quiz(step: str, kind: str = "quiz") -> None:
     """Show the questions of a lecture; each answer, right or wrong, gives its own feedback when it is clicked.
 
     The page element gets an id derived from lecture and kind instead of a random one, so that a notebook that runs
@@ -47,9 +47,9 @@ def quiz(lecture: str, kind: str = "quiz") -> None:
     import jupyterquiz
 
     state = random.getstate()
-    random.seed(f"{lecture}-{kind}")
+    random.seed(f"{step}-{kind}")
     try:
-        jupyterquiz.display_quiz(questions(lecture, kind), colors=_COLORS, shuffle_answers=False)
+        jupyterquiz.display_quiz(questions(step, kind), colors=_COLORS, shuffle_answers=False)
     finally:
         random.setstate(state)
 

@@ -17,9 +17,17 @@ from typing import IO, Any
 
 import mlflow
 
-from . import remote, store
+from course_utils import store
+from course_utils._plumbing import class_server
+from course_utils._plumbing.processes import (
+    HOST,
+    answers,
+    end_by_closing_input,
+    tracking_server_environment,
+    unused_port,
+)
+
 from .errors import CourseError
-from .processes import HOST, answers, end_by_closing_input, tracking_server_environment, unused_port
 
 
 @contextmanager
@@ -43,7 +51,7 @@ def tracking_server(uri: str | None = None, timeout: float = 120.0) -> Iterator[
         When the store is on a server already, or the new one does not answer in time; the message ends with what it said.
     """
     uri = uri or store.default_uri()
-    if remote.is_remote(uri):
+    if class_server.is_remote(uri):
         raise CourseError(f"{uri} is a server already. Ask it, or name a store: store.connect(own=True) returns yours.")
     store.create(uri)
     environment = tracking_server_environment(

@@ -16,9 +16,10 @@ import mlflow
 import pandas as pd
 from filelock import FileLock, Timeout
 
-from . import remote
+from course_utils._plumbing import class_server
+from course_utils._plumbing.noise import quiet
+
 from .errors import CourseError
-from .noise import quiet
 
 if TYPE_CHECKING:
     from mlflow.models.model import ModelInfo
@@ -55,7 +56,7 @@ def default_uri() -> str:
     """
     if _ENVIRONMENT_URI:
         return _ENVIRONMENT_URI
-    server = remote.joined(home())
+    server = class_server.joined(home())
     return server.url if server else own_uri()
 
 
@@ -127,9 +128,9 @@ def check(uri: str) -> bool:
             _check_schema(database)
             _refresh_statistics(database)
         return there
-    if remote.is_remote(uri):
-        remote.sign_in(uri, home())
-        remote.check(uri, advice=f"For runs in your own store: {leaving(uri)}.")
+    if class_server.is_remote(uri):
+        class_server.sign_in(uri, home())
+        class_server.check(uri, advice=f"For runs in your own store: {leaving(uri)}.")
     return True
 
 
@@ -289,11 +290,11 @@ def connect(uri: str | None = None, *, own: bool = False) -> str:
         When the store cannot be created or read, is of another MLflow, or its server does not let us in.
     """
     uri = uri or default_uri()
-    if own and remote.is_remote(uri):
+    if own and class_server.is_remote(uri):
         print(f"This notebook uses a store of your own, {home() / 'mlflow.db'}, not the server {uri}.")
         uri = own_uri()
     quiet()
-    remote.sign_in(uri, home())
+    class_server.sign_in(uri, home())
     if os.environ.get("COURSE_STORE_SYNC") == "off":  # the runner's notebooks can be run again
         do_not_wait_for_the_disk()
     create(uri)
@@ -347,7 +348,7 @@ def ui_command(port: int = UI_PORT) -> str:
     a browser opens.
     """
     uri = mlflow.get_tracking_uri()
-    if remote.is_remote(uri):
+    if class_server.is_remote(uri):
         return f"python -m webbrowser {uri}"
     database = database_path(uri)
     if database is not None and database.is_relative_to(home()):

@@ -19,8 +19,15 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from course_utils._plumbing.processes import (
+    HOST,
+    answers,
+    end_by_closing_input,
+    tracking_server_environment,
+    unused_port,
+)
+
 from .errors import CourseError
-from .processes import HOST, answers, end_by_closing_input, tracking_server_environment, unused_port
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -70,7 +70,7 @@ def lab_pictures(browser: Browser, folder: Path) -> None:
         task, check = front.code_cell("YOUR CODE HERE").first, front.code_cell("hw.check(1)")
         for rows, name in (("train", "homework_wrong"), ("test", "homework_right")):
             front.write(task, ANSWER.format(rows=rows))
-            task = front.code_cell('set_experiment("hw03-forest")')
+            task = front.code_cell('set_experiment("hw-mlflow-basics-forest")')
             front.run(task)
             front.run(check)
             keep(page, name)

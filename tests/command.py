@@ -14,10 +14,10 @@ import tempfile
 from functools import cache
 from pathlib import Path
 
-from course_utils.runner import provisioner, warm
+from course_runner.kernels import provisioner, warm
 
 ROOT = Path(__file__).resolve().parents[1]
-COURSE = [sys.executable, "-m", "course_utils.cli"]
+COURSE = [sys.executable, "-m", "course_runner.cli"]
 
 
 def course(*words: object, cwd: Path = ROOT, env: dict[str, str] | None = None) -> subprocess.CompletedProcess:
@@ -53,7 +53,7 @@ def _server() -> str:
         return ""
     folder = tempfile.TemporaryDirectory(prefix="mlct-")
     path = f"{folder.name}/warm"
-    server = warm._start(path, {}, ["--also", "course_utils.runner.batch"], None)
+    server = warm._start(path, {}, ["--also", "course_runner.batch.batch"], None)
     if not isinstance(server, provisioner.ForkedProcess) or warm._answer(server).get("problem"):
         path = ""
     atexit.register(folder.cleanup)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from course_utils.runner.warm import ONE_THREAD
+from course_runner.kernels.warm import ONE_THREAD
 
 # Before NumPy is loaded, and before pytest's workers start: the tests keep every core busy already, and threads that
 # wait for each other make the homework's answers take half as long again.
@@ -41,21 +41,48 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add ``--all-answers``."""
-    parser.addoption("--all-answers", action="store_true", help="judge every homework answer, recorded ones too")
+    """Add ``--all``."""
+    parser.addoption("--all", action="store_true", help="course: run the long tests, too (make test-all)")
+
+
+_LEFT_OUT = pytest.StashKey[dict[str, int]]()
+#: Programs that some tests need, with what cannot be tested without them.
+PROGRAMS = {"chromium": "what a browser shows", "bwrap": "grading without network and files"}
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out the answers whose verdicts are recorded for the files as they are."""
-    if config.option.all_answers:
+    """Leave the long tests to ``--all``, or to somebody who names one; count them by file."""
+    config.stash[_LEFT_OUT] = counts = {}
+    if config.option.all or any("::" in str(word) for word in config.args):
         return
-    from .submissions.judged import is_judged
+    long = [item for item in items if item.get_closest_marker("long")]
+    for item in long:
+        file = item.nodeid.partition("::")[0]
+        counts[file] = counts.get(file, 0) + 1
+    config.hook.pytest_deselected(items=long)
+    left = set(map(id, long))
+    items[:] = [item for item in items if id(item) not in left]
+    if hasattr(config, "workeroutput"):
+        config.workeroutput["left_out"] = counts
 
-    recorded = [i for i in items if i.get_closest_marker("recorded") and is_judged(i.callspec.params["number"])]
-    if recorded:
-        config.hook.pytest_deselected(items=recorded)
-        left = set(map(id, recorded))
-        items[:] = [item for item in items if id(item) not in left]
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: object) -> None:
+    """Take over what a worker counted."""
+    node.config.stash[_LEFT_OUT] = getattr(node, "workeroutput", {}).get("left_out", {})
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Say what was not run, by name, and why."""
+    if counts := config.stash.get(_LEFT_OUT, {}):
+        terminalreporter.section("not run", sep="-")
+        for file, count in sorted(counts.items()):
+            terminalreporter.write_line(f"{file}: {count} long tests; `make test-all` runs them")
+    for name, what in PROGRAMS.items():
+        if shutil.which(name) is None:
+            terminalreporter.write_line(
+                f"{name} is not installed: {what} was not tested; the skips above name the tests"
+            )
 
 
 @pytest.fixture(scope="session")

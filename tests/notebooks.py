@@ -17,8 +17,8 @@ import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_notebook
 
-from course_utils import cli
-from course_utils.runner import pool
+from course_runner.batch import pool
+from course_runner.cli import app as cli
 
 ROOT = Path(__file__).resolve().parents[1]
 

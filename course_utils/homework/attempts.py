@@ -8,7 +8,9 @@ import time
 from dataclasses import dataclass
 
 from .. import store
-from ..noise import quiet
+from .._plumbing import steps
+from .._plumbing.noise import quiet
+from ..errors import CourseError
 
 EXPERIMENT = "homework-attempts"
 
@@ -64,6 +66,14 @@ class TaskProgress:
     state: str = "not started"
 
 
+def _today(homework: str) -> str:
+    """Return the name of a homework; attempts of the first edition are kept under its number."""
+    try:
+        return steps.find(homework).name
+    except CourseError:
+        return homework
+
+
 def summary() -> dict[str, dict[int, TaskProgress]]:
     """Return homework → task → progress, over all attempts; empty when nothing was tried or kept."""
     result: dict[str, dict[int, TaskProgress]] = {}
@@ -77,7 +87,7 @@ def summary() -> dict[str, dict[int, TaskProgress]]:
             page = client.search_runs([experiment], max_results=1000, page_token=token)
             for run in page:
                 tags, metrics = run.data.tags, run.data.metrics
-                task = result.setdefault(tags["homework"], {}).setdefault(int(tags["task"]), TaskProgress())
+                task = result.setdefault(_today(tags["homework"]), {}).setdefault(int(tags["task"]), TaskProgress())
                 if tags["mistake"] == "not-started":
                     continue
                 task.attempts += 1
@@ -99,13 +109,15 @@ def progress_table() -> str:
 
     lines = []
     total = reached = 0.0
-    for homework, tasks in sorted(summary().items()):
-        known = load_tasks(homework)
+    order = {step.name: step.number for step in steps.steps()}
+    seen_ones = summary()
+    for homework in sorted(seen_ones.keys() & order.keys(), key=order.get):
+        tasks, known = seen_ones[homework], load_tasks(homework)
         for n, task in enumerate(known, 1):
             seen = tasks.get(n, TaskProgress())
             total, reached = total + task.points, reached + seen.points
             lines.append(
-                f"{homework}  {n}  {task.title[:44]:44}  {seen.points:g} of {task.points:g}  "
+                f"{order[homework]}  {n}  {task.title[:44]:44}  {seen.points:g} of {task.points:g}  "
                 f"{seen.attempts:3d} attempts  {seen.hints} hints  {seen.state}"
             )
     if not lines:

@@ -6,7 +6,6 @@ import contextlib
 import difflib
 import math
 import os
-import re
 from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
@@ -16,6 +15,7 @@ from mlflow.entities import Metric, Run, ViewType
 from mlflow.exceptions import MlflowException
 
 from .. import store
+from .._plumbing import steps
 from ..errors import CourseError
 from .mistake import Mistake, NotStarted
 
@@ -35,15 +35,16 @@ def listing(names: Iterable[str], most: int = 8) -> str:
 def nearest(name: str, names: Iterable[str]) -> str | None:
     """Return the name that differs only in case, separators or a few letters, or None.
 
-    A name with another homework's number (``hw07-grid`` beside ``hw11-grid``) is that homework's, and no misspelling.
+    A name of another homework (``hw-nested-runs-grid`` beside ``hw-full-workflow-grid``) is that homework's, and no misspelling.
     """
 
     def plain(text: str) -> str:
         return "".join(c for c in text.lower() if c.isalnum())
 
+    slugs = sorted((f"hw-{step.slug}" for step in steps.steps()), key=len, reverse=True)
+
     def homework(text: str) -> str | None:
-        found = re.match(r"hw(\d\d)\b", text)
-        return found[1] if found else None
+        return next((slug for slug in slugs if text.startswith(slug)), None)
 
     names = [n for n in names if None in (homework(n), homework(name)) or homework(n) == homework(name)]
     for other in names:

@@ -37,7 +37,7 @@ def attempts_uri(home: Path | None = None, fill: bool = True) -> str:
     """Return the tracking URI of the attempts to analyse.
 
     The learner's own progress store when it holds a mistake in another homework, else a practice store in
-    ``outputs/hw15``, filled with invented attempts; the learner's own progress is not touched.
+    ``outputs/hw-batch-and-scale``, filled with invented attempts; the learner's own progress is not touched.
 
     Parameters
     ----------
@@ -50,7 +50,7 @@ def attempts_uri(home: Path | None = None, fill: bool = True) -> str:
     own = attempts.uri() if here == store.home() else f"sqlite:///{here / '.course_progress.db'}"
     if any(r.data.tags["mistake"] != "ok" for r in counted(own)):
         return own
-    practice = here / "outputs" / "hw15" / "practice.db"
+    practice = here / "outputs" / "hw-batch-and-scale" / "practice.db"
     address = f"sqlite:///{practice}"
     if fill and not practice.is_file():
         _invent(address)

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import html
+import importlib.util
 import re
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from importlib import import_module
-from pathlib import Path
 from typing import Any
 
 import mlflow
 
-from .. import remote, store
+from course_utils import store
+from course_utils._plumbing import class_server, steps
+
 from ..errors import CourseError
 from . import attempts
 from .evidence import Evidence
@@ -119,24 +121,33 @@ def run_check(number: int, task: Task, evidence: Evidence) -> Result:
     return result
 
 
-def load_tasks(number: str) -> tuple[Task, ...]:
-    """Return the tasks of a homework.
+def load_tasks(step: str) -> tuple[Task, ...]:
+    """Return the tasks of a homework, from the ``checks.py`` of its step.
+
+    Parameters
+    ----------
+    step
+        The step's name, for example ``"mlflow_basics"``; two digits mean a number of the first edition.
 
     Raises
     ------
     CourseError
         When there is no such homework.
     """
-    if not re.fullmatch(r"\d\d", number):
-        raise CourseError(f"A homework is named by two digits, like its file: '03'; I got {number!r}.")
-    name = f"course_utils.homework.checks.hw{number}"
-    try:
-        return import_module(name).TASKS
-    except ModuleNotFoundError as error:
-        if error.name != name:
+    found = steps.find(step)
+    name, file = f"course_checks.{found.name}", found.folder / "checks.py"
+    if name not in sys.modules:
+        if not file.is_file():
+            raise CourseError(f"The checks of homework {found.name!r} are not here: {file} is missing.")
+        spec = importlib.util.spec_from_file_location(name, file)
+        module = importlib.util.module_from_spec(spec)
+        sys.modules[name] = module  # before it runs: dataclasses look their module up
+        try:
+            spec.loader.exec_module(module)
+        except BaseException:
+            del sys.modules[name]
             raise
-        last = max(path.stem[2:] for path in Path(__file__).with_name("checks").glob("hw*.py"))
-        raise CourseError(f"There is no homework {number!r}; they are numbered from '00' to '{last}'.") from None
+    return sys.modules[name].TASKS
 
 
 class Homework:
@@ -146,20 +157,20 @@ class Homework:
 
     Parameters
     ----------
-    number
-        Two digits, for example ``"03"``.
+    step
+        The step's name, for example ``"mlflow_basics"``; two digits, as notebooks of the first edition have them, work too.
     """
 
-    def __init__(self, number: str) -> None:
-        self.number, self.tasks = number, load_tasks(number)
+    def __init__(self, step: str) -> None:
+        self.step, self.tasks = steps.find(step).name, load_tasks(step)
         self._hints = dict.fromkeys(range(1, len(self.tasks) + 1), 0)
         self._opened = time.time()
-        if remote.is_remote(mlflow.get_tracking_uri()):
+        if class_server.is_remote(mlflow.get_tracking_uri()):
             store.connect(own=True)
 
     def _task(self, n: int) -> Task:
         if n not in self._hints:
-            raise CourseError(f"Homework {self.number} has the tasks 1 to {len(self.tasks)}, not {n!r}.")
+            raise CourseError(f"Homework {self.step} has the tasks 1 to {len(self.tasks)}, not {n!r}.")
         return self.tasks[n - 1]
 
     def check(self, n: int) -> Result:
@@ -173,7 +184,7 @@ class Homework:
                 result.more = f"The run `{run.info.run_name}` is still open in this notebook: `mlflow.end_run()`. "
             if self._hints[n] < len(task.hints):
                 result.more += f"Stuck? `hw.hint({n})`"
-        attempts.record(self.number, n, result.code, result.points, self._hints[n], result.seconds)
+        attempts.record(self.step, n, result.code, result.points, self._hints[n], result.seconds)
         return result
 
     def hint(self, n: int) -> Any:
@@ -189,14 +200,14 @@ class Homework:
         from IPython.display import Markdown
 
         self._task(n)
-        return Markdown(f"**One solution of task {n}**\n\n```python\n{solution_code(self.number, n)}\n```")
+        return Markdown(f"**One solution of task {n}**\n\n```python\n{solution_code(self.step, n)}\n```")
 
     def progress(self) -> Any:
         """Return a table of the tasks: points, attempts, hints and state, from the progress store."""
         import pandas as pd
 
         rows = []
-        done = attempts.summary().get(self.number, {})
+        done = attempts.summary().get(self.step, {})
         for n, task in enumerate(self.tasks, 1):
             seen = done.get(n)
             rows.append(
@@ -212,7 +223,7 @@ class Homework:
         return pd.DataFrame(rows).set_index("task")
 
 
-def solution_code(number: str, n: int) -> str:
+def solution_code(step: str, n: int) -> str:
     """Return the code of task `n` from the solution notebook's cells tagged ``task-n``.
 
     Raises
@@ -222,13 +233,12 @@ def solution_code(number: str, n: int) -> str:
     """
     import nbformat
 
-    package = Path(__file__).resolve().parents[2]
-    for root in dict.fromkeys((store.home(), package)):
-        for path in sorted((root / "solutions").glob(f"{number}_*.ipynb")):
+    for root in dict.fromkeys((store.home(), steps.ROOT)):
+        for path in sorted((root / "solutions").glob(f"*_{step}.ipynb")):
             nb = nbformat.read(path, as_version=4)
             cells = [c.source for c in nb.cells if f"task-{n}" in c.metadata.get("tags", [])]
             if cells:
                 return "\n\n".join(cells)
     raise CourseError(
-        f"The solution of homework {number}, task {n}, is not here: solutions/{number}_*.ipynb is missing."
+        f"The solution of homework {step}, task {n}, is not here: no notebook in solutions/ is called …_{step}.ipynb."
     )

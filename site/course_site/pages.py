@@ -13,8 +13,8 @@ from pathlib import Path
 
 from myst_parser.slugs import github_slugify
 
+from course_runner.build import contents
 from course_utils.errors import CourseError
-from course_utils.runner import contents
 
 #: What a topic of source/topics.csv starts with when it tells how MLflow changed.
 CHANGE = re.compile(r"(Changed|Moved|Removed|Renamed|New|Deprecated): (.+)")
@@ -70,11 +70,9 @@ def _toctree(caption: str, entries: list[str], **options: str) -> str:
 def navigation(root: Path) -> str:
     """Return what stands in the side bar: lectures by part, homework, reference."""
     parts: dict[str, list[str]] = {}
-    part = ""
     homework = []
     for item in contents.entries(root):
-        part = contents.PARTS.get(item.number, part)
-        parts.setdefault(part, []).append(f"{item.number} {item.title} <notebooks/{item.name}>")
+        parts.setdefault(item.step.part, []).append(f"{item.number} {item.title} <notebooks/{item.name}>")
         title = _title(root / "exercises" / f"{item.name}.ipynb").partition(": ")[2]
         homework.append(f"{item.number} {title[:1].upper()}{title[1:]} <exercises/{item.name}>")
     blocks = [_toctree(caption, entries) for caption, entries in parts.items()]
@@ -101,7 +99,7 @@ def topics(root: Path) -> str:
 
 def changes(root: Path) -> str:
     """Return the old-to-new table: the topics that tell how MLflow changed, each with the lecture that runs it."""
-    names = {item.number: item for item in contents.entries(root)}
+    names = {item.step.name: item for item in contents.entries(root)}
     lines = [
         "# From older MLflow to today's",
         "",
@@ -183,7 +181,7 @@ def state(root: Path) -> str:
     rows, sums = [], [0] * 6
     for item in entries:
         lecture, exercise = (_cells(root / kind / f"{item.name}.ipynb") for kind in ("notebooks", "exercises"))
-        quizzes = json.loads((root / "course_utils/quizzes" / f"{item.number}.json").read_text(encoding="utf8"))
+        quizzes = json.loads((item.step.folder / "quiz.json").read_text(encoding="utf8"))
         outputs = [output for cell in lecture for output in cell.get("outputs", [])]
         tags = {tag for cell in exercise for tag in cell["metadata"].get("tags", []) if tag.startswith("task-")}
         counts = [
@@ -240,7 +238,7 @@ def rooms(root: Path) -> list[str]:
                 found |= {alias.name for alias in node.names}
             elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("course_utils."):
                 found.add(node.module.split(".")[1])
-    return sorted(found - {"runner"})  # the runner is upstairs: one lecture shows one line of it
+    return sorted(name for name in found if not name.startswith("_"))
 
 
 def api_index(root: Path) -> str:

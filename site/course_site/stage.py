@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from course_utils.runner import contents
+from course_runner.build import contents
 
 from . import pages
 

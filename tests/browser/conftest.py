@@ -16,6 +16,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if here in item.path.parents:
             item.add_marker(pytest.mark.browser)
+            item.add_marker(pytest.mark.long)
             if driver.chromium() is None:
                 item.add_marker(pytest.mark.skip(reason="Chromium is not installed"))
 

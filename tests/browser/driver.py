@@ -23,7 +23,7 @@ from pathlib import Path
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, FrameLocator, Locator, Page, Playwright
 
-from course_utils.processes import unused_port
+from course_utils._plumbing.processes import unused_port
 
 ROOT = Path(__file__).resolve().parents[2]
 #: Milliseconds that anything may take on a machine that does ten other things.
@@ -136,7 +136,7 @@ def lab(folder: Path, words: tuple[str, ...] = (), settings: dict[str, str] | No
         "IPYTHONDIR": str(folder / "ipython"),
         **(settings or {}),
     }
-    command = [sys.executable, "-m", "course_utils.cli", "lab", "--no-browser", "--port", str(unused_port()), *words]
+    command = [sys.executable, "-m", "course_runner.cli", "lab", "--no-browser", "--port", str(unused_port()), *words]
     place = checkout(folder / "course")
     with said.open("wb") as log:
         process = subprocess.Popen(command, cwd=place, env=environment, stdout=log, stderr=log)

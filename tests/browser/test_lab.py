@@ -16,7 +16,7 @@ LECTURE, HOMEWORK = "notebooks/03_mlflow_basics.ipynb", "exercises/03_mlflow_bas
 SOLUTION = "solutions/03_mlflow_basics.ipynb"
 #: Task 1 of homework 03, with the rows on which the score is taken left open.
 ANSWER = """\
-mlflow.set_experiment("hw03-forest")
+mlflow.set_experiment("hw-mlflow-basics-forest")
 with mlflow.start_run(run_name="forest"):
     forest = RandomForestClassifier(n_estimators=60, max_depth=4, random_state=0)
     forest.fit(split.X_train, split.y_train)
@@ -116,7 +116,7 @@ def test_a_homework_runs_whole_as_shipped_then_says_what_is_wrong_and_then_passe
     answers = {}
     for rows in ("train", "test"):
         front.write(task, ANSWER.format(rows=rows))
-        task = front.code_cell('set_experiment("hw03-forest")')
+        task = front.code_cell('set_experiment("hw-mlflow-basics-forest")')
         front.run(task)
         front.run(check)
         answers[rows] = check.get_by_role("status").inner_text()

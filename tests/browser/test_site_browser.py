@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
-from ..built_site import built
+from tests.built_site import built
+
 from . import driver
 from .driver import PATIENCE
 
@@ -126,7 +127,7 @@ def test_a_solution_unfolds_by_keyboard(reader: Page, address: str) -> None:
     reader.locator("summary", has=label).focus()
     reader.keyboard.press("Enter")
     expect(solution).to_be_visible()
-    expect(solution).to_contain_text('mlflow.set_experiment("hw03-forest")')
+    expect(solution).to_contain_text('mlflow.set_experiment("hw-mlflow-basics-forest")')
 
 
 def test_links_lead_through_the_course(reader: Page, address: str) -> None:

@@ -1,35 +1,29 @@
 """The kill table: what each task's check has been tried with.
 
-``python -m tests.submissions.table`` writes README.md, judges all answers of the homeworks that have changed, and
-records that they have been judged.
+``python -m tests.submissions.table`` writes README.md.
 """
 
 from __future__ import annotations
 
-import subprocess
-import sys
-from importlib import import_module
 from pathlib import Path
 
+from course_utils._plumbing import steps
 from course_utils.homework.question import load_tasks
 
-from . import judged
-from .tools import mutants, solution
+from .tools import answers, mutants, solution
 
 FILE = Path(__file__).with_name("README.md")
 HEAD = """# What the checks have been tried with
 
-Written by `python -m tests.submissions.table`, which judges every answer counted here; a test fails when this page is old.
-The verdicts depend on files only, so `make test` judges the mutants and the second seed again for a homework when any of
-its files has changed since (`judged.json`), and our solution and all right and wrong answers under one seed always.
-`make test ARGS=--all-answers` judges everything; the weekly run does.
+Written by `python -m tests.submissions.table`; a test fails when this page is old. `make test` judges our solutions and all
+right and wrong answers under one data seed; `make test-all` adds a second seed and the mutants.
 
 - **right**: answers in another style than ours; each passes, under both data seeds.
 - **wrong**: answers with a typical mistake; each is rejected *for its own reason*, under both data seeds.
 - **mutants**: our solution with one change (a constant, a dropped statement, a swapped name, a dropped keyword); each is
   rejected, except those that are right answers too. These are listed below with the reason.
 
-To add one: `RIGHT`, `WRONG` and `EQUIVALENT` in `hwNN.py`; the text fills the gap of the task, `swap(old, new, …)` is our
+To add one: `RIGHT`, `WRONG` and `EQUIVALENT` in the step's `answers.py`; the text fills the gap of the task, `swap(old, new, …)` is our
 solution with something replaced, `append(lines)` our solution with something added.
 
 | homework | task | right | wrong | mistakes told apart | mutants | rejected | equivalent |
@@ -37,14 +31,14 @@ solution with something replaced, `append(lines)` our solution with something ad
 """
 
 
-def text(numbers: list[str]) -> str:
+def text(names: list[str]) -> str:
     """Return the page."""
     rows, reasons = [], []
     totals = [0] * 5
-    for number in numbers:
-        module = import_module(f"tests.submissions.hw{number}")
-        for task in range(1, len(load_tasks(number)) + 1):
-            changed = [what for what, _ in mutants(solution(number, task), getattr(module, "SWAPS", None))]
+    for step in names:
+        module = answers(step)
+        for task in range(1, len(load_tasks(step)) + 1):
+            changed = [what for what, _ in mutants(solution(step, task), getattr(module, "SWAPS", None))]
             listed = getattr(module, "EQUIVALENT", {}).get(task, {})
             same = [(what, why) for what in changed for start, why in listed.items() if what.startswith(start)]
             wrong = module.WRONG[task]
@@ -52,28 +46,17 @@ def text(numbers: list[str]) -> str:
             totals = [a + b for a, b in zip(totals, counts, strict=True)]
             codes = len({code for code, _ in wrong})
             rows.append(
-                f"| {number} | {task} | {counts[0]} | {counts[1]} | {codes} | {' | '.join(map(str, counts[2:]))} |"
+                f"| {step} | {task} | {counts[0]} | {counts[1]} | {codes} | {' | '.join(map(str, counts[2:]))} |"
             )
-            reasons += [f"- {number}, task {task}, `{what.replace('`', '')}`: {why}" for what, why in same]
+            reasons += [f"- {step}, task {task}, `{what.replace('`', '')}`: {why}" for what, why in same]
     rows.append(f"| all | | {totals[0]} | {totals[1]} | | {' | '.join(map(str, totals[2:]))} |")
     return HEAD + "\n".join(rows) + "\n\n## Mutants that are right answers\n\n" + "\n".join(reasons) + "\n"
 
 
-def numbers() -> list[str]:
-    """Return the homeworks that there are."""
-    return sorted(p.stem[2:] for p in FILE.parent.glob("hw*.py"))
-
-
-def main() -> int:
-    """Write the page, judge what has changed, and return pytest's exit code."""
-    FILE.write_text(text(numbers()), encoding="utf8")
-    words = [sys.executable, "-m", "course_utils.cli", "test", "-q", "tests/test_homework.py", *sys.argv[1:]]
-    code = subprocess.run(words, cwd=judged.ROOT).returncode
-    if code == 0:
-        judged.record(numbers())
-        print(f"{judged.RECORD.relative_to(judged.ROOT)} says that all answers have been judged; commit it.")
-    return code
+def main() -> None:
+    """Write the page."""
+    FILE.write_text(text([step.name for step in steps.steps()]), encoding="utf8")
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

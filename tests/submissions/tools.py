@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import contextlib
+import importlib.util
 import io
 import os
 import re
@@ -11,12 +12,12 @@ import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
+from types import ModuleType
 
+from course_runner.build.source import read_source
+from course_utils._plumbing import steps
 from course_utils.homework.question import Result, load_tasks, run_check
-from course_utils.runner.source import read_source
 
-ROOT = Path(__file__).resolve().parents[2]
 _BLOCK = re.compile(r"^([ \t]*)### BEGIN SOLUTION[ \t]*\n(.*?)^[ \t]*### END SOLUTION[ \t]*$", re.S | re.M)
 _CHECK = re.compile(r"^\s*hw\.(check|hint|solution|progress)\(", re.M)
 
@@ -50,11 +51,10 @@ class append:
 
 
 @cache
-def _cells(number: str) -> tuple[tuple[str, tuple[str, ...], int], ...]:
+def _cells(step: str) -> tuple[tuple[str, tuple[str, ...], int], ...]:
     """Return text, tags and section of each code cell; section 0 is set-up, n is task n (the stretch comes last)."""
-    (path,) = (ROOT / "source/homework").glob(f"{number}_*.py")
     found, section = [], 0
-    for cell in read_source(path).cells:
+    for cell in read_source(steps.find(step).folder / "homework.py").cells:
         if cell.cell_type == "code":
             found.append((cell.source, tuple(cell.metadata.get("tags", [])), section))
         else:
@@ -62,26 +62,26 @@ def _cells(number: str) -> tuple[tuple[str, tuple[str, ...], int], ...]:
     return tuple(found)
 
 
-def solution(number: str, task: int) -> str:
+def solution(step: str, task: int) -> str:
     """Return the text between the markers of a task (its blocks joined)."""
     texts = [
         textwrap.dedent(m[2])
-        for source, tags, _ in _cells(number)
+        for source, tags, _ in _cells(step)
         if f"task-{task}" in tags
         for m in _BLOCK.finditer(source)
     ]
-    assert texts, f"homework {number} has no solution block in a cell tagged task-{task}"
-    assert len(texts) == 1, f"homework {number} task {task}: keep the solution in one block"
+    assert texts, f"homework {step} has no solution block in a cell tagged task-{task}"
+    assert len(texts) == 1, f"homework {step} task {task}: keep the solution in one block"
     return texts[0]
 
 
-def script(number: str, task: int, answer: str) -> list[str]:
+def script(step: str, task: int, answer: str) -> list[str]:
     """Return the cells to run for one task: set-up, the task's given cells, and its own with the gap filled.
 
     A task that needed another task's cells would fail here: tasks are independent.
     """
     cells = []
-    for source, tags, section in _cells(number):
+    for source, tags, section in _cells(step):
         if _CHECK.search(source) or section not in (0, task):
             continue
         tasks = [t for t in tags if t.startswith("task-")]
@@ -92,12 +92,12 @@ def script(number: str, task: int, answer: str) -> list[str]:
     return cells
 
 
-def answer_text(number: str, task: int, answer: str | swap | append) -> str:
+def answer_text(step: str, task: int, answer: str | swap | append) -> str:
     """Return the text of an answer."""
-    return answer if isinstance(answer, str) else answer.apply(solution(number, task))
+    return answer if isinstance(answer, str) else answer.apply(solution(step, task))
 
 
-def attempt(number: str, task: int, answer: str | swap | append) -> Result:
+def attempt(step: str, task: int, answer: str | swap | append) -> Result:
     """Run an answer as a learner would (errors shown, the rest goes on), then check the task."""
     import mlflow
 
@@ -106,17 +106,26 @@ def attempt(number: str, task: int, answer: str | swap | append) -> Result:
 
     namespace: dict = {"__name__": "__main__"}
     here = os.getcwd()
-    for cell in script(number, task, answer_text(number, task, answer)):
+    for cell in script(step, task, answer_text(step, task, answer)):
         with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
             with contextlib.suppress(Exception):
                 exec(compile(cell, "<submission>", "exec"), namespace)
     os.chdir(here)
     store.connect()
     try:
-        return run_check(task, load_tasks(number)[task - 1], Evidence())
+        return run_check(task, load_tasks(step)[task - 1], Evidence())
     finally:
         while mlflow.active_run():
             mlflow.end_run()
+
+
+@cache
+def answers(step: str) -> ModuleType:
+    """Return the right and wrong answers to a homework: ``answers.py`` of its step, as a module."""
+    spec = importlib.util.spec_from_file_location(f"answers_{step}", steps.find(step).folder / "answers.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 # ---- mutants ----------------------------------------------------------------------------------------------------------

@@ -1,0 +1,354 @@
+"""Run the series as a papermill batch: one store, one report, each notebook's failure kept to itself."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import json
+import os
+import shutil
+import sys
+import uuid
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import IO, Any
+
+from course_runner.batch import pool, record, report
+from course_runner.batch.execute import (
+    CELL_TIMEOUT,
+    MEMORY_LIMIT,
+    NOTEBOOK_TIMEOUT,
+    BadNotebook,
+    BadParameter,
+    Job,
+    Outcome,
+    convert_parameters,
+    literal,
+    parameter_defaults,
+    read_notebook,
+)
+from course_runner.build.build import TIMES
+from course_utils._plumbing import class_server
+from course_utils.errors import CourseError
+
+PLAN = "batch.json"
+
+
+@dataclass
+class Batch:
+    """What a batch runs and where it leaves it.
+
+    Attributes
+    ----------
+    folder
+        Home of the batch: executed notebooks, store, outputs, report.
+    notebooks
+        Label (``notebooks/03_mlflow_basics.ipynb``) → file.
+    parameters
+        Values for every notebook that has a parameter of that name.
+    memory_limit
+        Bytes that one kernel may use.
+    key
+        By which its runs are known among those of other people on a server.
+    """
+
+    folder: Path
+    notebooks: dict[str, Path]
+    parameters: dict[str, Any] = field(default_factory=dict)
+    cell_timeout: int = CELL_TIMEOUT
+    notebook_timeout: int = NOTEBOOK_TIMEOUT
+    memory_limit: int = MEMORY_LIMIT
+    key: str = field(default_factory=lambda: f"batch-{uuid.uuid4().hex[:12]}")
+
+    @property
+    def uri(self) -> str:
+        """Tracking URI of the batch's store."""
+        return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{self.folder / 'mlflow.db'}"
+
+    @property
+    def server(self) -> str:
+        """Address of the tracking server that has its runs, without a password; empty when they are in a database."""
+        return class_server.without_password(self.uri) if class_server.is_remote(self.uri) else ""
+
+    def ui(self, shown: Path | None = None) -> str:
+        """Return how a person sees its runs: a command, or an address to open; `shown` stands for the folder."""
+        own = self.uri.endswith(f"{self.folder}/mlflow.db")
+        return self.server or (f"course ui --home {shown or self.folder}" if own else "course ui")
+
+    def output(self, label: str) -> Path:
+        """Return where an executed notebook goes."""
+        return self.folder / label
+
+    def save(self) -> None:
+        """Write the plan, from which ``--resume`` goes on."""
+        plan = {
+            "notebooks": {label: str(path) for label, path in self.notebooks.items()},
+            "parameters": self.parameters,
+            "cell_timeout": self.cell_timeout,
+            "notebook_timeout": self.notebook_timeout,
+            "memory_limit": self.memory_limit,
+            "key": self.key,
+            "server": self.server,
+        }
+        write_file(
+            self.folder / PLAN,
+            json.dumps(plan, indent=1, default=literal),
+            "Nothing was run. Name a folder that you may write to: -o",
+        )
+
+
+def write_file(path: Path, text: str, advice: str) -> None:
+    """Write a file whole or not at all.
+
+    Raises
+    ------
+    CourseError
+        When it cannot be written; it ends with `advice`.
+    """
+    aside = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        aside.write_text(text, encoding="utf8")
+        os.replace(aside, path)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            aside.unlink(missing_ok=True)
+        raise CourseError(f"{path} cannot be written: {error.strerror or error}. {advice}") from error
+
+
+def new_folder(root: Path) -> Path:
+    """Return a folder for a new batch, named by the time."""
+    name = datetime.now().strftime("%Y-%m-%d_%H%M%S")
+    taken = (root / "runs" / f"{name}{f'-{n}' if n else ''}" for n in itertools.count())
+    return next(folder for folder in taken if not folder.exists())
+
+
+def latest_folder(root: Path, plan: str = PLAN, what: str = "batch", command: str = "course run") -> Path:
+    """Return the newest folder of a batch, or of another work that keeps its `plan` in a folder of ``runs/``.
+
+    Raises
+    ------
+    CourseError
+        When there is none; it names `what` was looked for and the `command` that starts one.
+    """
+    found = sorted(p.parent for p in (root / "runs").glob(f"*/{plan}"))
+    if not found:
+        raise CourseError(f"There is no {what} to resume: runs/ holds none. Start one with `{command}`.")
+    return found[-1]
+
+
+def load(folder: Path) -> Batch:
+    """Read the plan of an earlier batch.
+
+    Raises
+    ------
+    CourseError
+        When the folder holds none.
+    """
+    try:
+        plan = json.loads((folder / PLAN).read_text(encoding="utf8"))
+        return Batch(
+            folder,
+            {label: Path(path) for label, path in plan["notebooks"].items()},
+            plan["parameters"],
+            plan["cell_timeout"],
+            plan["notebook_timeout"],
+            plan["memory_limit"],
+            plan["key"],
+        )
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise no_resume(folder, error) from error
+
+
+def no_resume(
+    folder: Path, error: Exception, plan: str = PLAN, what: str = "batch", command: str = "course run"
+) -> CourseError:
+    """Return the message for a plan that cannot be read, of a batch or of other work in a folder of ``runs/``."""
+    if isinstance(error, KeyError):
+        return CourseError(
+            f"{folder / plan} has no {error}: another version of the course made this {what}, so this one cannot go on "
+            f"with it. What has run is still in {folder}. Start a new {what} with `{command}`."
+        )
+    return CourseError(f"{folder} holds no {what} that can be resumed ({plan}: {error}).")
+
+
+def check_parameters(batch: Batch) -> dict[str, dict[str, Any]]:
+    """Return each notebook's own parameters, before anything runs.
+
+    A value goes to every chosen notebook that has a parameter of that name.
+
+    Raises
+    ------
+    BadParameter
+        When no chosen notebook has it, or a value does not fit.
+    """
+    own: dict[str, dict[str, Any]] = {}
+    known: dict[str, set[str]] = {}
+    for label, path in batch.notebooks.items():
+        try:
+            nb = read_notebook(path)
+        except BadNotebook:
+            continue  # reported as a row of its own
+        defaults = parameter_defaults(nb)
+        known[label] = set(defaults)
+        mine = {k: v for k, v in batch.parameters.items() if k in defaults}
+        own[label] = convert_parameters(nb, mine, label)
+    for name, value in batch.parameters.items():
+        if not name.isidentifier():
+            raise BadParameter(f"{name!r} is not a Python name, so it cannot be a parameter.")
+        if not any(name in names for names in known.values()):
+            from difflib import get_close_matches
+
+            everything = sorted(set().union(*known.values()))
+            near = get_close_matches(name, everything, n=1)
+            hint = f" Did you mean {near[0]!r}?" if near else ""
+            listing = ", ".join(everything) or "none"
+            raise BadParameter(
+                f"No chosen notebook has a parameter {name!r} (given {value!r}); they have: {listing}.{hint}"
+            )
+    return own
+
+
+class Unreported(CourseError):
+    """The notebooks have run, but report or record could not be written; ``outcomes`` says how they went."""
+
+    def __init__(self, message: str, outcomes: list[Outcome]) -> None:
+        super().__init__(message)
+        self.outcomes = outcomes
+
+
+def lock(path: Path, command: str = "course run") -> IO[bytes]:
+    """Keep other runners out of the folder of a file until the returned file is closed.
+
+    Raises
+    ------
+    CourseError
+        When another runner is at work there; it names the `command`.
+    """
+    file = path.open("rb")
+    if sys.platform != "win32":
+        import fcntl
+
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            file.close()
+            raise CourseError(
+                f"Another `{command}` is at work in {path.parent}. Wait for it, or stop it, then go on with --resume."
+            ) from None
+    return file
+
+
+def to_run(batch: Batch, resume: bool) -> list[str]:
+    """Return the labels of the notebooks that are to run; with `resume`, those whose output is not whole."""
+    return [label for label in batch.notebooks if not (resume and _whole(batch.output(label)))]
+
+
+def expected_seconds(batch: Batch, root: Path, resume: bool) -> dict[str, float | None]:
+    """Return the seconds that each notebook that is to run took last time; None where they are not known."""
+    times = pool.load_times(root / TIMES)
+    return {label: times.get(label) for label in to_run(batch, resume)}
+
+
+def _whole(path: Path) -> bool:
+    """Tell whether a notebook was executed to its end; an output is moved into place whole, but may be damaged since."""
+    try:
+        cells = [cell for cell in read_notebook(path).cells if cell.cell_type == "code" and cell.source.strip()]
+    except BadNotebook:
+        return False
+    return all(cell.get("execution_count") is not None for cell in cells)
+
+
+def run(
+    batch: Batch,
+    root: Path,
+    *,
+    workers: int,
+    resume: bool = False,
+    cold: bool = False,
+    on_progress: pool.OnProgress | None = None,
+) -> list[Outcome]:
+    """Run the notebooks of a batch that are not whole yet, and leave report and record.
+
+    Returns
+    -------
+    list of Outcome
+        One per notebook of the batch, in its order; those that were whole before have the status ``ok`` and 0 seconds.
+    """
+    from course_runner.batch.provenance import context
+    from course_utils import store
+
+    parameters = check_parameters(batch)
+    store.check(batch.uri)
+    if not resume and batch.folder.exists() and any(batch.folder.iterdir()):
+        raise CourseError(
+            f"{batch.folder} is not empty. A batch starts in an empty folder, so that nothing old looks like its result. "
+            "Name another with -o, or go on with --resume."
+        )
+    if not resume:
+        batch.save()
+    locked = lock(batch.folder / PLAN)
+    done = set(batch.notebooks) - set(to_run(batch, resume))
+    recorder = record.Recorder(batch.uri, batch.folder, batch.parameters, batch.key, root)
+    jobs = [
+        Job(
+            label,
+            path,
+            batch.output(label),
+            batch.folder,
+            batch.folder / "work" / Path(label).with_suffix(""),
+            parameters.get(label, {}),
+            {"MLFLOW_TRACKING_URI": batch.uri, **context(f"{batch.key} {label}")},
+            batch.cell_timeout,
+            batch.notebook_timeout,
+            batch.memory_limit,
+        )
+        for label, path in batch.notebooks.items()
+        if label not in done
+    ]
+    recorder.prepare()
+    jobs = pool.longest_first(jobs, pool.load_times(root / TIMES))
+    outcomes = {
+        o.name: o for o, _ in pool.run_jobs(jobs, workers, on_progress, root=root, cold=cold, store_uri=batch.uri)
+    }
+    pool.save_times(root / TIMES, [o for o in outcomes.values() if not o.name.startswith("other/")])
+    everything = [
+        outcomes.get(label) or Outcome(label, seconds=0.0, output=str(batch.output(label))) for label in batch.notebooks
+    ]
+    tidy(batch.folder)
+    whole = f"{sum(o.ok for o in everything)} of {len(everything)} notebooks are whole"
+    try:
+        advice = f"When there is space, go on: course run --resume -o {batch.folder}"
+        write_file(batch.folder / "report.json", json.dumps([o.as_dict() for o in everything], indent=1), advice)
+        write_file(batch.folder / "index.html", report.render(batch, everything, parameters), advice)
+    except CourseError as error:
+        raise Unreported(f"{whole}, but {error}", everything) from error
+    try:
+        recorder.finish([outcomes[j.name] for j in jobs if j.name in outcomes], parameters)
+    except Exception as error:  # whatever the store says, what has run is told
+        raise Unreported(
+            f"{whole}, and the report is in {batch.folder / 'index.html'}, but the "
+            f"store did not take the record of the batch: {str(error).strip().splitlines()[0][:500]} When it works again "
+            f"(a server that runs, a disk with space): course run --resume -o {batch.folder}",
+            everything,
+        ) from error
+    finally:
+        locked.close()
+    return everything
+
+
+def tidy(folder: Path) -> None:
+    """Remove what only the running batch needed: scratch folders without files, partial notebooks that became whole."""
+    work = folder / "work"
+    if work.is_dir() and not any(p.is_file() for p in work.rglob("*")):
+        shutil.rmtree(work, ignore_errors=True)
+    for partial in folder.glob("*/partial"):
+        if not any(partial.iterdir()):
+            partial.rmdir()
+
+
+def failed(outcomes: Iterable[Outcome]) -> list[Outcome]:
+    """Return the outcomes that are not ``ok``."""
+    return [o for o in outcomes if not o.ok]

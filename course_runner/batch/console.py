@@ -1,0 +1,226 @@
+"""What the runner shows: a bar on a terminal, plain lines elsewhere, JSON for machines, tables at the end."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+import time
+from collections.abc import Mapping
+from statistics import mean
+from types import TracebackType
+from typing import Any
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+from rich.text import Text
+
+from course_runner.batch.execute import Outcome
+from course_runner.batch.pool import Progress as WorkerState
+
+
+class Forecast:
+    """How long the rest takes, from the seconds that each notebook took last time.
+
+    Parameters
+    ----------
+    expected
+        Label of each notebook that is to run → its seconds last time; None where they are not known.
+    workers
+        How many run at once.
+    """
+
+    def __init__(self, expected: Mapping[str, float | None], workers: int) -> None:
+        self.expected, self.workers = dict(expected), max(1, workers)
+        self.began: dict[str, float] = {}
+        self.took: dict[str, float] = {}
+
+    def see(self, workers: list[WorkerState], outcome: Outcome | None) -> None:
+        """Take note of what runs and of what has just ended."""
+        for worker in workers:
+            self.began.setdefault(worker.name, time.monotonic())
+        if outcome is not None and outcome.name in self.expected:
+            self.took[outcome.name] = outcome.seconds
+
+    def left(self) -> float | None:
+        """Return the seconds until the last notebook ends; None while nothing is known.
+
+        A machine that is slower or busier than last time shows in the notebooks that have ended; the rest is expected
+        to be slower by as much. One that was never run counts as the mean of the known ones.
+        """
+        known = [seconds for seconds in self.expected.values() if seconds is not None]
+        if not known and not self.took:
+            return None
+        usual = mean(known) if known else mean(self.took.values())
+        # The first ones to end say little: a notebook per worker counts as if it had taken what was expected.
+        doubt = usual * self.workers
+        before = sum(self.expected[name] or usual for name in self.took)
+        factor = (sum(self.took.values()) + doubt) / (before + doubt) if before + doubt else 1.0
+        now = time.monotonic()
+        running, waiting = [], []
+        for name, seconds in self.expected.items():
+            if name in self.took:
+                continue
+            whole = factor * (usual if seconds is None else seconds)
+            if name in self.began:
+                running.append(max(0.0, self.began[name] + whole - now))
+            else:
+                waiting.append(whole)
+        free = sorted([*running, *[0.0] * (self.workers - len(running))])
+        for seconds in sorted(waiting, reverse=True):  # each goes to the worker that is free first
+            free[0] += seconds
+            free.sort()
+        return free[-1]
+
+
+def time_left(seconds: float | None) -> str:
+    """Return ``about 0:07 left``; an empty string when nothing is known."""
+    if seconds is None:
+        return ""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    clock = f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
+    return f"about {clock} left" if seconds >= 1 else "nearly done"
+
+
+def _short(label: str) -> str:
+    """Return ``solutions/03`` for ``solutions/03_mlflow_basics.ipynb``; other names without their ending."""
+    label = label.removesuffix(".ipynb")
+    return re.sub(r"^(\w+/\d\d)_.*", r"\1", label)
+
+
+class Ticker:
+    """A progress bar with the cell each worker is at; one plain line per notebook when nobody watches a terminal.
+
+    Parameters
+    ----------
+    total
+        How many notebooks run.
+    verb
+        What happens to them, for example ``Running``.
+    expected
+        See `Forecast`; the time left is shown when it is given.
+    workers
+        How many run at once.
+    """
+
+    def __init__(
+        self, total: int, verb: str, expected: Mapping[str, float | None] | None = None, workers: int = 1
+    ) -> None:
+        self.console = Console(stderr=True)
+        self.total, self.verb, self.done = total, verb, 0
+        self.forecast = Forecast(expected or {}, workers)
+        self._last = 0.0
+        # No refresh thread: the worker processes are forked from this one.
+        self._bar = Progress(
+            TextColumn(verb),
+            BarColumn(bar_width=24),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TextColumn("{task.description}", markup=False),
+            auto_refresh=False,
+        )
+        self._task = self._bar.add_task("", total=total)
+        self._workers = Text("loading the libraries", no_wrap=True, overflow="ellipsis")
+        self._live = Live(Group(self._bar, self._workers), console=self.console, auto_refresh=False, transient=True)
+
+    def __enter__(self) -> Ticker:
+        if self.total and self.console.is_terminal:
+            self._live.start(refresh=True)
+        return self
+
+    def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if self.total and self.console.is_terminal:
+            self._live.stop()
+
+    def __call__(self, workers: list[WorkerState], outcome: Outcome | None) -> None:
+        """Show the workers' states, and a notebook that has just ended."""
+        self.forecast.see(workers, outcome)
+        left = time_left(self.forecast.left())
+        if outcome is not None:
+            self.done += 1
+            line = f"[{self.done}/{self.total}] {outcome.name} {outcome.status} {outcome.seconds:.1f} s"
+            if left and self.done < self.total:
+                line += f", {left}"
+            if not self.console.is_terminal:
+                self.console.print(line, highlight=False, markup=False, soft_wrap=True)
+        if self.console.is_terminal and (outcome is not None or time.monotonic() - self._last > 0.2):
+            self._last = time.monotonic()
+            self._bar.update(self._task, completed=self.done, description=left)
+            texts = [f"{_short(w.name)} {f'cell {w.cell}/{w.total}' if w.cell else 'starting'}" for w in workers]
+            self._workers.plain = "  ".join(texts)
+            self._live.refresh()
+
+
+class JsonLines:
+    """One JSON object a line on stdout: ``batch``, then ``start``, ``cell`` and ``outcome`` of each notebook, ``end``."""
+
+    def __init__(self, total: int) -> None:
+        self.total, self.done = total, 0
+        self._at: dict[str, WorkerState] = {}
+
+    def __enter__(self) -> JsonLines:
+        return self
+
+    def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        pass
+
+    @staticmethod
+    def write(event: str, **values: Any) -> None:
+        """Write one line."""
+        print(json.dumps({"event": event, **values}), flush=True)
+
+    def __call__(self, workers: list[WorkerState], outcome: Outcome | None) -> None:
+        """Write what has changed."""
+        for worker in workers:
+            if worker.name not in self._at:
+                self.write("start", name=worker.name)
+            if worker.cell and self._at.get(worker.name) != worker:
+                self.write("cell", name=worker.name, cell=worker.cell, cells=worker.total)
+            self._at[worker.name] = worker
+        if outcome is not None:
+            self.outcome(outcome)
+
+    def outcome(self, outcome: Outcome) -> None:
+        """Write how one notebook went."""
+        self.done += 1
+        self.write("outcome", **outcome.as_dict(), done=self.done, notebooks=self.total)
+
+
+def failures_table(outcomes: list[Outcome]) -> None:
+    """Print what failed: notebook, status, cell, error, and where the partial output is."""
+    failed = [o for o in outcomes if not o.ok]
+    if not failed:
+        return
+    table = Table(title=f"{len(failed)} failed", show_lines=True)
+    for column in ("notebook", "status", "cell", "error", "output so far"):
+        table.add_column(column, overflow="fold")
+    for o in failed:
+        table.add_row(*map(_plain, (o.name, o.status, str(o.cell or ""), o.error, o.output)))
+    _console(sys.stderr).print(table)
+
+
+def outcome_table(outcomes: list[Outcome]) -> None:
+    """Print one row per notebook and a sum; a note says what a notebook left behind."""
+    table = Table(title=f"{sum(o.ok for o in outcomes)} of {len(outcomes)} notebooks whole")
+    notes = any(o.note for o in outcomes)
+    for column in ("notebook", "status", "seconds", *(["note"] if notes else [])):
+        table.add_column(column, justify="right" if column == "seconds" else "left", overflow="fold")
+    for o in outcomes:
+        seconds = f"{o.seconds:.1f}" if o.seconds or not o.ok else "whole before"
+        table.add_row(_plain(o.name), o.status, seconds, *([_plain(o.note)] if notes else []))
+    _console(sys.stdout).print(table)
+
+
+def _plain(text: str) -> str:
+    """Return a notebook's text without markup of Rich, and without control characters, which a terminal would obey."""
+    from rich.markup import escape
+
+    return escape("".join(c if c.isprintable() else " " for c in text))
+
+
+def _console(stream: Any) -> Console:
+    """Return a console that does not cut tables to 80 columns when nobody looks."""
+    return Console(file=stream, width=None if stream.isatty() else 160)

@@ -1,0 +1,1 @@
+"""From reviewed text to built notebooks, and what makes one stale."""

@@ -1,0 +1,212 @@
+"""Build notebooks from their sources: only what changed, the same bytes from the same text."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import nbformat
+from nbformat import NotebookNode
+
+from course_runner.batch import pool
+from course_runner.batch.execute import BadNotebook, Job, Outcome, read_notebook
+from course_runner.build import outputs
+from course_runner.build.source import Page, make_notebook, pages
+from course_runner.kernels.sockets import scratch_parent
+from course_utils.errors import CourseError
+
+#: Prefix of every scratch folder; the masks know it.
+SCRATCH = "mlflow-course-"
+TIMES = Path(".course") / "times.json"
+
+
+@dataclass
+class Stale:
+    """A notebook that is not what its source builds, and why.
+
+    ``outputs_from`` is the notebook on disk when its code is the same and its outputs are the build's own.
+    """
+
+    page: Page
+    reason: str
+    nb: NotebookNode
+    outputs_from: NotebookNode | None = None
+
+    @property
+    def needs_run(self) -> bool:
+        """Whether the code must be executed; a change of text alone keeps the outputs."""
+        return self.page.executed and self.outputs_from is None
+
+
+def _code(nb: NotebookNode) -> list[tuple]:
+    return [(c.id, c.cell_type, c.source, tuple(c.metadata.get("tags", []))) for c in nb.cells]
+
+
+def _same_code(nb: NotebookNode, old: NotebookNode) -> bool:
+    """Tell whether two notebooks have the same code cells in the same order."""
+    code, before = (
+        [(c.source, tuple(c.metadata.get("tags", []))) for c in book.cells if c.cell_type == "code"]
+        for book in (nb, old)
+    )
+    return code == before
+
+
+def _untouched(nb: NotebookNode) -> bool:
+    """Tell whether the outputs are those that the build wrote."""
+    return nb.metadata.get("course", {}).get("outputs") == outputs.fingerprint(nb)
+
+
+def _with_outputs(nb: NotebookNode, old: NotebookNode) -> NotebookNode:
+    """Return `nb` with the outputs of the same code in `old`."""
+    result = nbformat.from_dict(nb)
+    cells = [[c for c in book.cells if c.cell_type == "code"] for book in (result, old)]
+    for cell, before in zip(*cells, strict=True):
+        cell.outputs, cell.execution_count = before.outputs, before.execution_count
+    return result
+
+
+def stored(page: Page) -> NotebookNode | None:
+    """Return the notebook on disk, or None when it is missing or unreadable."""
+    try:
+        return read_notebook(page.path)
+    except BadNotebook:
+        return None
+
+
+def find_stale(chosen: list[Page], all_pages: list[Page], force: bool = False) -> list[Stale]:
+    """Return the pages whose notebook is not what the source says, without executing anything."""
+    stale = []
+    for page in chosen:
+        nb, old = make_notebook(page, all_pages), stored(page)
+        reason = ""
+        if not page.path.exists():
+            reason = "is missing"
+        elif old is None:
+            reason = "is not a readable notebook"
+        elif _code(nb) != _code(old):
+            reason = f"differs from {page.source.relative_to(page.root)}"
+        elif page.executed and not _untouched(old):
+            reason = "has outputs that the build did not write"
+        elif force:
+            reason = "is built again"
+        elif render(page, old if page.executed else nb) != page.path.read_text(encoding="utf8"):
+            reason = "is not written as the build writes it"
+        if reason:
+            keep = not force and old is not None and page.executed and _same_code(nb, old) and _untouched(old)
+            stale.append(Stale(page, reason, nb, old if keep else None))
+    return stale
+
+
+def render(page: Page, nb: NotebookNode) -> str:
+    """Return the text of the notebook file."""
+    nb = nbformat.from_dict(nb)
+    if page.executed:
+        nb.metadata["course"] = {"outputs": outputs.fingerprint(nb)}
+    return nbformat.writes(nb, indent=1) + "\n"
+
+
+def clean(nb: NotebookNode, plain: NotebookNode, old: NotebookNode | None) -> NotebookNode:
+    """Return the executed notebook as it is stored: our metadata, masked outputs, counts from 1."""
+    before = {cell.id: cell for cell in old.cells} if old is not None else {}
+    executed = {cell.id: cell for cell in nb.cells}
+    result = nbformat.from_dict(plain)
+    count = 0
+    for cell in result.cells:
+        if cell.cell_type != "code":
+            continue
+        cell.outputs = outputs.normalize(executed[cell.id].outputs)
+        if cell.source.strip():
+            count += 1
+            cell.execution_count = count
+        for output in cell.outputs:
+            if "execution_count" in output:
+                output.execution_count = cell.execution_count
+        outputs.keep_measured(cell, before.get(cell.id))
+    return result
+
+
+def make_job(page: Page, folder: Path, nb: NotebookNode | None = None) -> Job:
+    """Return a job for a page in a home of its own below `folder`: an empty store, nothing from other notebooks."""
+    home = Path(tempfile.mkdtemp(prefix=SCRATCH, dir=folder))
+    source = page.path
+    if nb is not None:
+        source = home / "source.ipynb"
+        source.write_text(nbformat.writes(nb), encoding="utf8")
+    cwd = home / page.kind
+    return Job(page.label, source, home / "executed.ipynb", home, cwd)
+
+
+def build(
+    root: Path,
+    chosen: list[Page],
+    *,
+    workers: int,
+    force: bool = False,
+    cold: bool = False,
+    on_progress: pool.OnProgress | None = None,
+) -> tuple[list[Page], list[Outcome]]:
+    """Build what is stale among the chosen pages.
+
+    Returns
+    -------
+    list of Page
+        What was written.
+    list of Outcome
+        The notebooks that did not execute, or whose outputs a learner must not see; their files are left as they were.
+    """
+    everything = pages(root)
+    stale = find_stale(chosen, everything, force)
+    written: list[Page] = []
+    for item in stale:
+        if not item.needs_run:
+            _write(item.page, _with_outputs(item.nb, item.outputs_from) if item.outputs_from else item.nb)
+            written.append(item.page)
+    to_run = {item.page.label: item for item in stale if item.needs_run}
+    failures: list[Outcome] = []
+    if to_run:
+        folder = Path(tempfile.mkdtemp(prefix=f"{SCRATCH}build-", dir=scratch_parent()))
+        try:
+            jobs = [make_job(item.page, folder, item.nb) for item in to_run.values()]
+            jobs = pool.longest_first(jobs, pool.load_times(root / TIMES))
+            results = pool.run_jobs(jobs, workers, on_progress, root=root, cold=cold, scratch=folder)
+            for outcome, nb in results:
+                item = to_run[outcome.name]
+                if outcome.ok:
+                    final = clean(nb, item.nb, stored(item.page))
+                    if problems := outputs.objections(final):
+                        outcome.status, outcome.error = "failed", "; ".join(problems)
+                    else:
+                        _write(item.page, final)
+                        written.append(item.page)
+                if not outcome.ok:
+                    outcome.output = _keep_partial(root, item.page, outcome)
+                    failures.append(outcome)
+            pool.save_times(root / TIMES, [outcome for outcome, _ in results])
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+    return written, failures
+
+
+def _write(page: Page, nb: NotebookNode) -> None:
+    aside = page.path.with_name(f".{page.path.name}.{os.getpid()}")
+    try:
+        page.path.parent.mkdir(exist_ok=True)
+        aside.write_text(render(page, nb), encoding="utf8")
+        os.replace(aside, page.path)
+    except OSError as error:
+        aside.unlink(missing_ok=True)
+        raise CourseError(f"{page.label} cannot be written: {error}. The old file is untouched.") from error
+
+
+def _keep_partial(root: Path, page: Page, outcome: Outcome) -> str:
+    """Keep what a failed notebook printed where the author can open it."""
+    source = Path(outcome.output) if outcome.output else None
+    if source is None or not source.is_file():
+        return ""
+    target = root / ".course" / "failed" / page.kind / page.path.name
+    target.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(source, target)
+    return str(target.relative_to(root))

@@ -1,0 +1,242 @@
+"""From reviewed text to notebooks that are not executed yet: lecture, homework solution and exercise."""
+
+from __future__ import annotations
+
+import re
+import textwrap
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Literal
+
+import jupytext
+import nbformat
+from nbformat import NotebookNode
+
+from course_runner.build.contents import fill as fill_contents
+from course_utils._plumbing.steps import Step, fill, fill_markdown, steps
+from course_utils.errors import CourseError
+
+Kind = Literal["notebooks", "solutions", "exercises"]
+KINDS: tuple[Kind, ...] = ("notebooks", "solutions", "exercises")
+
+BEGIN, END = "### BEGIN SOLUTION", "### END SOLUTION"
+_BLOCK = re.compile(rf"^([ \t]*){BEGIN}[ \t]*\n.*?^[ \t]*{END}[ \t]*$", re.S | re.M)
+_MARKER = re.compile(r"^[ \t]*#+\s*(BEGIN|END)\b.*$", re.M | re.I)
+_MARKER_LINE = re.compile(rf"^[ \t]*({BEGIN}|{END})[ \t]*\n?", re.M)
+LINKS = "<!-- links -->"
+METADATA = {
+    "kernelspec": {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"},
+    "language_info": {"file_extension": ".py", "mimetype": "text/x-python", "name": "python"},
+}
+
+
+@dataclass(frozen=True)
+class Page:
+    """One notebook of the series: what it is called, where its text is, where it is written."""
+
+    root: Path
+    kind: Kind
+    step: Step
+
+    @property
+    def name(self) -> str:
+        """File name without the ending, for example ``"03_mlflow_basics"``."""
+        return self.step.stem
+
+    @property
+    def number(self) -> str:
+        """Two digits that lecture and homework share."""
+        return self.step.number
+
+    @property
+    def source(self) -> Path:
+        """The text that people edit."""
+        return self.step.folder / ("lecture.py" if self.kind == "notebooks" else "homework.py")
+
+    @property
+    def path(self) -> Path:
+        """The notebook that the build writes."""
+        return self.root / self.kind / f"{self.name}.ipynb"
+
+    @property
+    def label(self) -> str:
+        """Path relative to the root, as it is shown to people."""
+        return f"{self.kind}/{self.name}.ipynb"
+
+    @property
+    def executed(self) -> bool:
+        """Whether outputs are stored."""
+        return self.kind != "exercises"
+
+
+def pages(root: Path) -> list[Page]:
+    """Return every page of the series: lectures, then solutions, then exercises, each in order."""
+    every = steps(root)
+    for step in every:
+        for name in ("lecture.py", "homework.py"):
+            if not (step.folder / name).is_file():
+                raise CourseError(
+                    f"source/course.toml lists the step {step.name!r}, and source/{step.name}/{name} is missing. "
+                    "Write it (`course new` makes a whole folder), or take the step out of the list."
+                )
+    return [Page(root, kind, step) for kind in KINDS for step in every]
+
+
+def select(all_pages: list[Page], wanted: list[str]) -> list[Page]:
+    """Return the pages that `wanted` names: numbers (3, 03), names, kinds, or paths; all when it is empty.
+
+    Raises
+    ------
+    CourseError
+        When an entry names nothing.
+    """
+    if not wanted:
+        return all_pages
+    chosen: list[Page] = []
+    for entry in wanted:
+        text = entry.removesuffix("/")
+        stem = Path(text).name.removesuffix(".ipynb").removesuffix(".py")
+        folder = Path(text).parent.name
+        hits = [
+            page
+            for page in all_pages
+            if text == page.kind
+            or (stem in (page.name, page.step.name) and folder in ("", ".", page.kind))
+            or (folder == page.step.name and stem == page.source.stem)
+            or (stem.isdigit() and len(stem) < 3 and stem.zfill(2) == page.number and folder in ("", page.kind))
+        ]
+        if not hits:
+            known = ", ".join(dict.fromkeys(page.step.name for page in all_pages))
+            raise CourseError(f"No notebook of the course is called {entry!r}. Give a number or a name: {known}.")
+        chosen += [page for page in hits if page not in chosen]
+    return chosen
+
+
+def read_source(path: Path) -> NotebookNode:
+    """Read a py:percent text as a notebook.
+
+    Raises
+    ------
+    CourseError
+        When the text cannot be read.
+    """
+    try:
+        text = path.read_text(encoding="utf8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise CourseError(f"{path} cannot be read as UTF-8 text: {error}.") from error
+    return jupytext.reads(text, fmt="py:percent")
+
+
+def title(cells: list[NotebookNode]) -> str:
+    """Return the text of the first level-one heading, or an empty string."""
+    for cell in cells:
+        if cell.cell_type == "markdown" and (found := re.search(r"^# (.+)$", cell.source, re.M)):
+            return found[1].strip()
+    return ""
+
+
+@cache
+def _page_title(path: Path, _mtime: float) -> str:
+    """Return a source's H1 without parsing the whole notebook."""
+    found = re.search(r"^# # (.+)$", path.read_text(encoding="utf8"), re.M)
+    return found[1].strip() if found else path.stem
+
+
+def page_title(page: Page) -> str:
+    """Return the title of a page from its source."""
+    return _page_title(page.source, page.source.stat().st_mtime)
+
+
+def link_bar(page: Page, all_pages: list[Page]) -> str:
+    """Return the line of links under the title: previous, homework or lecture, MLflow UI, contents, next.
+
+    The link to the MLflow UI leads to lecture 00, which says how to open it; in JupyterLab its title makes it open the UI
+    itself (``runner/jupyter``).
+    """
+
+    def link(text: str, target: Page, title: str = "") -> str:
+        here = "" if target.kind == page.kind else f"../{target.kind}/"
+        return f"[{text}]({here}{target.name}.ipynb{title})"
+
+    by = {(p.kind, p.name): p for p in all_pages}
+    lectures = [p for p in all_pages if p.kind == "notebooks"]
+    ui = link("MLflow UI", lectures[0], ' "Open the MLflow UI"')
+    links = []
+    if page.kind == "notebooks":
+        place = lectures.index(page)
+        if place > 0:
+            links.append(link(f"← {page_title(lectures[place - 1])}", lectures[place - 1]))
+        if exercise := by.get(("exercises", page.name)):
+            links.append(link("Homework", exercise))
+        links.append(ui)
+        if place > 0:
+            links.append(link("Contents", lectures[0]))
+        if place + 1 < len(lectures):
+            links.append(link(f"{page_title(lectures[place + 1])} →", lectures[place + 1]))
+    else:
+        if lecture := by.get(("notebooks", page.name)):
+            links.append(link(f"Lecture {page.number}", lecture))
+        other = by[("solutions" if page.kind == "exercises" else "exercises", page.name)]
+        links.append(link("Solution" if page.kind == "exercises" else "Exercise", other))
+        links += [ui, link("Contents", lectures[0])]
+    return " · ".join(links)
+
+
+def check_markers(cell: NotebookNode, where: str) -> None:
+    """Raise when the solution markers of a cell are misspelled or not in pairs."""
+    expected = BEGIN
+    for found in _MARKER.finditer(cell.source):
+        line = found[0].strip()
+        if line not in (BEGIN, END):
+            raise CourseError(f"{where}: {line!r} is not a marker; write {BEGIN!r} or {END!r}.")
+        if line != expected:
+            raise CourseError(f"{where}: {line!r} where {expected!r} should come. Put the markers in pairs.")
+        expected = END if expected == BEGIN else BEGIN
+    if expected == END:
+        raise CourseError(f"{where}: {BEGIN!r} without {END!r}. The solution would reach the learner; close it.")
+
+
+def blank(source: str) -> str:
+    """Replace each solution block by a line that says where to write."""
+    return _BLOCK.sub(lambda m: f"{m[1]}# YOUR CODE HERE\n{m[1]}pass", source)
+
+
+def solution_lines(source: str) -> list[str]:
+    """Return the lines inside the solution blocks of a cell, without indentation, comments and blank lines."""
+    lines = [line.strip() for block in _BLOCK.finditer(source) for line in block[0].splitlines()[1:-1]]
+    return [line for line in lines if line and not line.startswith("#")]
+
+
+def make_notebook(page: Page, all_pages: list[Page]) -> NotebookNode:
+    """Return the notebook of a page as its source says, without outputs; the same text gives the same notebook.
+
+    Raises
+    ------
+    CourseError
+        When the text cannot be read or its solution markers are not in pairs.
+    """
+    parsed = read_source(page.source)
+    nb = nbformat.v4.new_notebook(metadata=METADATA)
+    for index, cell in enumerate(parsed.cells):
+        where = f"{page.source.relative_to(page.root)} cell {index + 1}"
+        tags = list(cell.metadata.get("tags", []))
+        source = textwrap.dedent(cell.source) if cell.cell_type == "markdown" else cell.source
+        if cell.cell_type == "code" and page.kind != "notebooks":
+            check_markers(cell, where)
+            source = blank(source) if page.kind == "exercises" else _MARKER_LINE.sub("", source)
+        if page.kind == "exercises" and "solution" in tags:
+            continue
+        source = fill_contents(source.replace(LINKS, link_bar(page, all_pages)), page.root, "").rstrip()
+        if cell.cell_type == "markdown":
+            source = fill_markdown(source, page.root, "" if page.kind == "notebooks" else "../notebooks/")
+        else:
+            source = fill(source, page.root)
+        if cell.cell_type == "markdown" and page.kind == "solutions" and index == 0:
+            source = re.sub(r"^# (.+)$", r"# \1 (solution)", source, count=1, flags=re.M)
+        new = nbformat.v4.new_markdown_cell if cell.cell_type == "markdown" else nbformat.v4.new_code_cell
+        node = new(source=source, id=f"{page.step.slug}-{index:02d}")
+        if tags:
+            node.metadata["tags"] = tags
+        nb.cells.append(node)
+    return nb

@@ -1,0 +1,1 @@
+"""A tracking server for a class or a team. Can be deleted with its verb."""

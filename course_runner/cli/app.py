@@ -1,0 +1,339 @@
+"""The ``course`` command: one thin function per verb."""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from course_runner.cli.common import Cold, Jobs, Notebooks, find_notebooks, find_root, read_parameters, workers
+from course_runner.cli.server import server_app
+from course_runner.cli.sweep import sweep_command, verify_command
+from course_runner.cli.workflow import workflow_command
+from course_utils.errors import CourseError
+
+app = typer.Typer(
+    name="course",
+    help="Build, run and prove the MLflow course. `course VERB --help` shows an example for each verb.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+)
+
+
+@app.callback()
+def course() -> None:
+    """Build, run and prove the MLflow course."""
+
+
+@app.command()
+def build(
+    notebooks: Notebooks = None,
+    check: Annotated[
+        bool, typer.Option("--check", help="Execute nothing; name what is stale and exit with 1.")
+    ] = False,
+    force: Annotated[bool, typer.Option("--force", help="Build again what is up to date, too.")] = False,
+    jobs: Jobs = None,
+    cold: Cold = False,
+) -> None:
+    """Build notebooks, solutions and exercises from [bold]source/[/bold].
+
+    Example: [cyan]course build 03[/cyan] executes lecture 03 and its homework when their text has changed.
+    """
+    from course_runner.batch.console import Ticker, failures_table
+    from course_runner.build import build as builder
+    from course_runner.build import contents
+    from course_runner.build.source import pages, select
+
+    root = find_root()
+    everything = pages(root)
+    chosen = select(everything, notebooks or [])
+    if check:
+        stale = builder.find_stale(chosen, everything)
+        lines = [f"{item.page.label} {item.reason}" for item in stale]
+        lines += [f"{path.relative_to(root)} is not what the lectures say" for path in contents.stale_pages(root)]
+        for line in lines:
+            typer.echo(line)
+        if lines:
+            typer.echo(f"{len(lines)} stale, of {len(chosen)} notebooks. Run `course build` and commit the result.")
+            raise typer.Exit(1)
+        typer.echo(f"{len(chosen)} notebooks are what their sources build.")
+        return
+    stale = builder.find_stale(chosen, everything, force)
+    with Ticker(sum(item.needs_run for item in stale), "Building") as ticker:
+        written, failed = builder.build(root, chosen, workers=workers(jobs), force=force, cold=cold, on_progress=ticker)
+    for page in written:
+        typer.echo(f"built {page.label}")
+    for path in contents.write_pages(root):
+        typer.echo(f"wrote {path.relative_to(root)}")
+    failures_table(failed)
+    typer.echo(f"{len(written)} built, {len(failed)} failed, {len(chosen) - len(written) - len(failed)} up to date.")
+    if failed:
+        raise typer.Exit(1)
+
+
+@app.command()
+def run(
+    context: typer.Context,
+    notebooks: Notebooks = None,
+    parameter: Annotated[
+        list[str] | None,
+        typer.Option(
+            "-p", "--parameter", metavar="NAME VALUE", help="Value of a papermill parameter; repeat for more."
+        ),
+    ] = None,
+    jobs: Jobs = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Folder of the batch (default: runs/TIME).")
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the newest batch, or that of --output.")] = False,
+    cell_timeout: Annotated[int, typer.Option(min=1, help="Seconds that one cell may take.")] = 120,
+    timeout: Annotated[int, typer.Option(min=1, help="Seconds that one notebook may take.")] = 600,
+    memory: Annotated[float, typer.Option(min=1, metavar="GB", help="Memory that one kernel may use (Linux).")] = 8,
+    as_json: Annotated[bool, typer.Option("--json", help="For machines: one JSON object a line on stdout.")] = False,
+    cold: Cold = False,
+) -> None:
+    """Run lectures and solutions as one papermill batch, several at once, with a report.
+
+    Example: [cyan]course run 03 11 -p n_rows 500 -j 2[/cyan]
+
+    A failing notebook does not stop the others. Ctrl-C lets the running ones stop, keeps what is whole and says how to go
+    on; a second Ctrl-C stops at once. Exit code: 0 all whole, 1 some failed, 2 a mistake in the call or no place to
+    write, 130 stopped.
+
+    With --json, each line of stdout has an [bold]event[/bold]: [bold]batch[/bold] (folder, notebooks, workers), then per
+    notebook [bold]start[/bold] (name), [bold]cell[/bold] (name, cell, cells) and [bold]outcome[/bold] (name, status,
+    seconds, cell, error, output, note), at last [bold]end[/bold] (ok, failed, interrupted, report, problem).
+    """
+    from course_runner.kernels.warm import soon_warm
+
+    root = find_root()
+    context.with_resource(soon_warm(root, cold))  # before our own imports, which take as long
+    from course_runner.batch import batch as batches
+    from course_runner.batch.console import JsonLines, Ticker, failures_table, outcome_table
+
+    parameters = read_parameters(parameter or [])
+    if resume:
+        folder = output.absolute() if output else batches.latest_folder(root)
+        if notebooks or parameters:
+            raise CourseError("--resume takes notebooks and parameters from the batch itself; leave them out.")
+        job = batches.load(folder)
+    else:
+        folder = output.absolute() if output else batches.new_folder(root)
+        chosen = find_notebooks(root, notebooks or [])
+        job = batches.Batch(folder, chosen, parameters, cell_timeout, timeout, memory_limit=int(memory * 2**30))
+    expected = batches.expected_seconds(job, root, resume)
+    lines = JsonLines(len(expected)) if as_json else None
+    problem = ""
+    with lines or Ticker(len(expected), "Running", expected, workers(jobs)) as shown_progress:
+        if lines:
+            lines.write("batch", folder=str(folder), notebooks=len(expected), workers=workers(jobs))
+        try:
+            outcomes = batches.run(
+                job, root, workers=workers(jobs), resume=resume, cold=cold, on_progress=shown_progress
+            )
+        except batches.Unreported as error:
+            outcomes, problem = error.outcomes, str(error)
+    failed = batches.failed(outcomes)
+    interrupted = [o for o in failed if o.status == "interrupted"]
+    if lines:
+        for outcome in interrupted:
+            if outcome.error == "not started":
+                lines.outcome(outcome)
+        counts = {"ok": len(outcomes) - len(failed), "failed": len(failed) - len(interrupted)}
+        report = folder / "index.html"
+        lines.write("end", **counts, interrupted=len(interrupted), report=str(report), problem=problem)
+    else:
+        outcome_table(outcomes)
+        failures_table(failed)
+        shown = folder.relative_to(Path.cwd()) if folder.is_relative_to(Path.cwd()) else folder
+        if not problem:
+            typer.echo(f"report: {shown / 'index.html'}")
+            typer.echo(f"its runs in the UI: {job.ui(shown)}")
+    if problem:
+        raise CourseError(problem)
+    if interrupted:
+        typer.echo(f"Stopped. Go on with: course run --resume -o {folder}", err=True)
+        raise typer.Exit(130)
+    if failed:
+        raise typer.Exit(1)
+
+
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def test(
+    context: typer.Context,
+    jobs: Jobs = None,
+) -> None:
+    """Run every test and compare every notebook's outputs with a fresh run; further words go to pytest.
+
+    Example: [cyan]course test notebooks/03_mlflow_basics.ipynb[/cyan] compares one lecture.
+    """
+    from course_runner.compare.proof import run_tests
+
+    raise typer.Exit(run_tests(find_root(), context.args, workers(jobs)))
+
+
+@app.command()
+def ui(
+    home: Annotated[Path | None, typer.Option(help="Folder of another store, for example that of a batch.")] = None,
+    port: Annotated[int, typer.Option(min=1, max=65535, help="First port to try.")] = 5001,
+) -> None:
+    """Open the MLflow UI on the course store, on this machine only; Ctrl-C stops it.
+
+    Example: [cyan]course ui --home runs/2026-11-21_101500[/cyan]
+    """
+    from course_runner.lab.ui import serve_ui
+
+    raise typer.Exit(serve_ui(home, port))
+
+
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def lab(
+    context: typer.Context,
+    port: Annotated[int, typer.Option(min=1, max=65535, help="First port to try.")] = 8888,
+) -> None:
+    """Open JupyterLab on lecture 00, with the MLflow UI in its launcher; further words go to JupyterLab.
+
+    Example: [cyan]course lab --no-browser[/cyan]
+    """
+    from course_runner.lab.lab import serve_lab
+
+    raise typer.Exit(serve_lab(find_root(), context.args, port))
+
+
+@app.command()
+def doctor() -> None:
+    """Check this machine, one line per thing: Python, packages, kernel, store, ports, notebooks.
+
+    Example: [cyan]course doctor[/cyan]
+    """
+    from course_runner.doctor import examine
+
+    findings = examine(find_root())
+    for finding in findings:
+        typer.echo(f"{'OK  ' if finding.ok else 'FAIL'} {finding.what}: {finding.detail}")
+    if not all(finding.ok for finding in findings):
+        raise typer.Exit(1)
+
+
+@app.command()
+def grade(
+    submissions: Annotated[Path, typer.Argument(help="Folder with the notebooks (or stores) that learners handed in.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="CSV to write.")] = Path("grades.csv"),
+    homework: Annotated[str | None, typer.Option(help="Number, when file names do not begin with it.")] = None,
+    store_only: Annotated[
+        bool, typer.Option("--store-only", help="Read submitted mlflow.db files; run nobody's code.")
+    ] = False,
+    seed: Annotated[
+        int | None, typer.Option(help="Data seed (default: 4242; with --store-only 0, the learners').")
+    ] = None,
+    jobs: Jobs = None,
+    timeout: Annotated[int, typer.Option(min=1, help="Seconds that one submission may take.")] = 120,
+    cell_timeout: Annotated[int, typer.Option(min=1, help="Seconds that one cell may take.")] = 30,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Grade again what an earlier call has graded.")] = False,
+) -> None:
+    """Grade a folder of submissions, each in a limited process under another data seed.
+
+    Example: [cyan]course grade handed-in/ -o grades.csv[/cyan]
+    """
+    from course_runner.batch.console import Ticker
+    from course_runner.batch.execute import Outcome
+    from course_runner.grade import grading, sandbox
+    from course_runner.kernels.warm import template
+
+    found = grading.find(submissions, homework, store_only)
+    limits = sandbox.Limits(wall=timeout, cpu=timeout)
+    if not store_only:
+        typer.echo(sandbox.describe(sandbox.bubblewrap()), err=True)
+    with _store_template(template(find_root())), Ticker(len(found), "Grading") as ticker:
+
+        def tell(row: grading.Grade) -> None:
+            ticker([], Outcome(row.submission, f"{row.points:g} of {row.of:g} ({row.status})", row.seconds))
+
+        chosen = seed if seed is not None else (0 if store_only else 4242)
+        try:
+            grades = grading.grade(
+                found,
+                output,
+                seed=chosen,
+                workers=workers(jobs),
+                limits=limits,
+                cell_timeout=cell_timeout,
+                fresh=fresh,
+                on_row=tell,
+            )
+        except KeyboardInterrupt:
+            typer.echo("Stopped. Give the same command again to go on; what is graded is kept.", err=True)
+            raise typer.Exit(130) from None
+    written = [output, *grading.write_mistakes(output, grades)]
+    typer.echo(f"{len(grades)} submissions graded, data seed {chosen}: {', '.join(map(str, written))}")
+
+
+@contextlib.contextmanager
+def _store_template(path: Path) -> Iterator[None]:
+    """Make the empty store that each submission gets a copy of."""
+    import os
+
+    from course_utils import store
+
+    if not path.exists():
+        path.parent.mkdir(exist_ok=True)
+        store.create(f"sqlite:///{path}")
+    os.environ["COURSE_STORE_TEMPLATE"] = str(path)
+    try:
+        yield
+    finally:
+        os.environ.pop("COURSE_STORE_TEMPLATE", None)
+
+
+@app.command()
+def progress() -> None:
+    """Show your homework: attempts, hints and points of each task you have tried.
+
+    Example: [cyan]course progress[/cyan]
+    """
+    from course_utils.homework.attempts import progress_table
+
+    typer.echo(progress_table())
+
+
+app.command("workflow")(workflow_command)
+app.command("sweep")(sweep_command)
+app.command("verify")(verify_command)
+app.add_typer(server_app, name="server")
+
+
+def _joinread_parameters(words: list[str]) -> list[str]:
+    """Turn ``-p NAME VALUE`` into ``-p NAME=VALUE``."""
+    joined, rest = [], list(words)
+    while rest:
+        word = rest.pop(0)
+        joined.append(word)
+        if word in ("-p", "--parameter") and len(rest) >= 2 and "=" not in rest[0]:
+            joined.append(f"{rest.pop(0)}={rest.pop(0)}")
+    return joined
+
+
+def main() -> None:
+    """Run the command; a user's mistake is one message on stderr and exit code 2."""
+    words = sys.argv[1:]
+    try:
+        app(args=_joinread_parameters(words) if words[:1] in (["run"], ["sweep"]) else words)
+    except CourseError as error:
+        typer.echo(f"Error: {error}", err=True)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        typer.echo("Stopped.", err=True)
+        sys.exit(130)
+    finally:
+        gc.freeze()  # or Python would look through all modules as it ends: half a second once MLflow is among them
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,323 @@
+"""The verbs ``course sweep`` (one notebook, many settings) and ``course verify`` (the same numbers again)."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from course_utils.errors import CourseError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from course_runner.sweep.plan import Point, Sweep
+    from course_runner.sweep.record import Report
+    from course_runner.verify import Verdict
+
+#: Rows of the table on the terminal; all of them are in the file.
+SHOWN = 20
+#: Numeric columns of the table on the terminal.
+WIDE = 4
+#: Rows of the table of `course verify`.
+MOST = 60
+
+
+def sweep_command(
+    notebook: Annotated[
+        str | None, typer.Argument(help="Number of a lecture (11), a name, or the path of any notebook.")
+    ] = None,
+    grid: Annotated[
+        list[str] | None,
+        typer.Option("--grid", "-g", metavar="NAME=V1,V2,…", help="Values of one parameter; repeat for more."),
+    ] = None,
+    parameter: Annotated[
+        list[str] | None,
+        typer.Option("-p", "--parameter", metavar="NAME VALUE", help="A parameter with one value for all points."),
+    ] = None,
+    draw: Annotated[
+        int | None, typer.Option("--random", min=1, help="Run only so many points of the grid, drawn at random.")
+    ] = None,
+    seed: Annotated[int, typer.Option("--seed", help="Seed of --random: the same seed draws the same points.")] = 0,
+    metric: Annotated[
+        str | None,
+        typer.Option("--metric", help="Metric that ranks the points: one that the notebook logs, or prints as JSON."),
+    ] = None,
+    minimize: Annotated[bool, typer.Option("--minimize", help="The lowest value of the metric is best.")] = False,
+    scheduler: Annotated[
+        str | None,
+        typer.Option("--scheduler", metavar="ADDRESS", help="Run on the workers of this Dask scheduler instead."),
+    ] = None,
+    jobs: Annotated[
+        int | None, typer.Option("--jobs", "-j", min=1, show_default="one per core", help="Points at once.")
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Folder of the sweep (default: runs/TIME).")
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Run what is missing or failed in the newest sweep, or that of --output.")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Run more than 1,000 points.")] = False,
+    cell_timeout: Annotated[int, typer.Option(min=1, help="Seconds that one cell may take.")] = 120,
+    timeout: Annotated[int, typer.Option(min=1, help="Seconds that one point may take.")] = 600,
+    cold: Annotated[bool, typer.Option("--cold", help="Start each kernel as an ordinary process (slower).")] = False,
+) -> None:
+    """Run a notebook for every setting of a grid, here or on a Dask cluster, and rank the settings.
+
+    Example: [cyan]course sweep 11 --grid model=logistic_regression,random_forest --grid n_rows=500,1000 -p folds 3
+    --metric test_roc_auc[/cyan]
+
+    All points are child runs of one parent in the experiment course-sweeps. A point that is whole never runs twice:
+    after a stop, [cyan]course sweep --resume[/cyan] goes on, and with another --metric it ranks again.
+
+    On a cluster: [cyan]dask scheduler --host 127.0.0.1[/cyan], on each machine [cyan]dask worker ADDRESS[/cyan], then
+    [cyan]--scheduler ADDRESS[/cyan]. Whoever reaches a scheduler can run code on its workers; keep it in a network
+    that you trust.
+    """
+    from course_runner.batch import batch
+    from course_runner.batch.console import Ticker
+    from course_runner.cli.common import find_root, workers
+    from course_runner.sweep import plan as sweep_plan
+    from course_runner.sweep import record as sweep_record
+    from course_runner.sweep import sweep as sweeps
+
+    root = find_root()
+    if scheduler and (jobs or cold):
+        raise CourseError(
+            "-j and --cold are about this machine; on a cluster the workers decide. Start more of them: dask worker ADDRESS"
+        )
+    if resume and (notebook or grid or parameter or draw):
+        raise CourseError("--resume takes the notebook and its points from the sweep itself; leave them out.")
+    with contextlib.ExitStack() as stack:
+        ready = _prepare(root, notebook, grid or [], parameter or [], draw, seed, yes) if not resume else None
+        client = stack.enter_context(_cluster(scheduler)) if scheduler else None
+        if ready is None:
+            sweep = sweep_plan.load(output.absolute() if output else sweep_plan.latest_folder(root))
+            _note_change(root, sweep)
+        else:
+            folder = output.absolute() if output else batch.new_folder(root)
+            sweep = sweep_plan.start(folder, *ready, cell_timeout, timeout)
+        done = {key for key, result in sweep_record.journal(sweep.folder).items() if result.outcome.ok}
+        left = sum(point.key not in done for point in sweep.points)
+        if resume:
+            typer.echo(f"{len(sweep.points) - left} of {len(sweep.points)} points are whole; {left} to run.", err=True)
+        stack.enter_context(_stoppable())
+        ticker = stack.enter_context(Ticker(left, "Sweeping"))
+        report = sweeps.run(sweep, root, workers=workers(jobs), client=client, cold=cold, on_progress=ticker)
+    _show(report, metric, minimize)
+
+
+def _prepare(
+    root: Path, notebook: str | None, grid: list[str], parameter: list[str], draw: int | None, seed: int, yes: bool
+) -> tuple[Path, str, list[Point], list[str]]:
+    """Check everything that was asked for before there is a folder; return what `sweep_plan.start` takes after it."""
+    from course_runner.batch.execute import read_notebook
+    from course_runner.cli.common import read_parameters
+    from course_runner.sweep import plan as sweep_plan
+
+    if notebook is None:
+        raise CourseError("Which notebook? For example: course sweep 11 --grid seed=1,2,3 --metric test_roc_auc")
+    title, path = _find(root, notebook)
+    values = sweep_plan.parse_grid(grid)
+    points = sweep_plan.plan(read_notebook(path), title, values, read_parameters(parameter), draw, seed, yes)
+    return path, title, points, list(values)
+
+
+def _cluster(address: str) -> AbstractContextManager[Any]:
+    from course_runner.sweep import cluster
+
+    return cluster.connect(address)
+
+
+@contextlib.contextmanager
+def _stoppable() -> Iterator[None]:
+    """Let SIGTERM stop a sweep as Ctrl-C does."""
+
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _find(root: Path, notebook: str) -> tuple[str, Path]:
+    """Return the name to show and the file of one notebook; a number means the lecture, not its homework."""
+    from course_runner.cli.common import find_notebooks
+
+    found = find_notebooks(root, [notebook])
+    lectures = {label: path for label, path in found.items() if label.startswith("notebooks/")}
+    found = lectures or found
+    if len(found) != 1:
+        names = ", ".join(list(found)[:3])
+        raise CourseError(f"{notebook!r} names {len(found)} notebooks ({names} …); a sweep runs one. Name one of them.")
+    label, path = next(iter(found.items()))
+    if label.startswith("other/"):
+        label = str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
+    return label, path
+
+
+def _note_change(root: Path, sweep: Sweep) -> None:
+    """Say when the notebook is no longer what the sweep runs."""
+    import nbformat
+
+    from course_runner.batch import provenance
+    from course_runner.batch.execute import read_notebook
+
+    try:
+        _, path = _find(root, sweep.title)
+        now = provenance.notebook_hash(read_notebook(path))
+    except CourseError:
+        return  # it has moved; the sweep has a copy
+    if now != provenance.notebook_hash(nbformat.reads(sweep.notebook, as_version=4)):
+        typer.echo(
+            f"{sweep.title} has changed since this sweep began; the rest runs the text of then, so that all points "
+            "compare. To sweep the new text, start again in another folder.",
+            err=True,
+        )
+
+
+def _show(report: Report, metric: str | None, minimize: bool) -> None:
+    """Print table, failures, figure and the best point's command; exit with 0 only when every point is whole."""
+    from course_runner.batch.console import failures_table
+    from course_runner.batch.execute import BadParameter
+    from course_runner.sweep import report as sweep_report
+    from course_runner.sweep.record import EXPERIMENT
+
+    folder = report.sweep.folder
+    trouble = ""
+    try:
+        chosen = sweep_report.choose_metric(report.whole, metric)
+    except BadParameter as error:
+        chosen, trouble = None, str(error)
+    table = sweep_report.frame(report, chosen, minimize)
+    figure = sweep_report.draw(report, table, chosen, minimize) if chosen else None
+    sweep_report.keep(report, table, chosen, minimize)
+    _table(report, table, chosen)
+    failures_table([r.outcome for r in report.results if r.outcome.status != "interrupted"])
+    where = folder.relative_to(Path.cwd()) if folder.is_relative_to(Path.cwd()) else folder
+    typer.echo(f"all points: {where / sweep_report.TABLE}")
+    if figure:
+        typer.echo(f"figure: {where / figure[0].name}\n  {figure[1]}")
+    home = f"course ui --home {where}" if report.sweep.uri.endswith(f"{folder}/mlflow.db") else report.sweep.uri
+    typer.echo(f"its runs in the UI, experiment {EXPERIMENT}: {home}")
+    again = f"course sweep --resume -o {where}"
+    if chosen and report.whole:
+        best = report.sweep.points[[p.name for p in report.sweep.points].index(table["point"][0])]
+        value = table[sweep_report.metric_column(report, chosen)][0]
+        typer.echo(f"best {chosen}, {value:.6g}: {sweep_report.command(report.sweep.title, best.parameters)}")
+    elif trouble:
+        typer.echo(f"Error: {trouble} Rank without running again: {again} --metric NAME", err=True)
+    elif report.whole:
+        names = sorted({name for r in report.whole for name in r.metrics()})
+        if names:
+            typer.echo(f"Not ranked. The points have {', '.join(names)}. Rank by one: {again} --metric {names[0]}")
+        else:
+            typer.echo("Not ranked: the notebook logs no metric, and its last cell prints no JSON object with one.")
+    if report.stopped:
+        typer.echo(f"{report.stopped[:1].upper()}{report.stopped[1:]}. Go on with: {again}", err=True)
+        raise typer.Exit(130 if report.interrupted else 1)
+    if trouble or len(report.whole) < len(report.results):
+        raise typer.Exit(1)
+
+
+def _table(report: Report, table: pd.DataFrame, metric: str | None) -> None:
+    """Print the first rows of the table, with as many metrics as fit."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from course_runner.sweep.report import metric_column
+
+    ok = len(report.whole)
+    shown = Table(title=f"{ok} of {len(report.results)} points whole", title_justify="left")
+    column = metric_column(report, metric)
+    first = ["point", *report.sweep.points[0].parameters, "seconds", "status", "error"]
+    others = [c for c in table if c not in first and c != column]
+    columns = [*report.sweep.swept, *([column] if column else []), *others[: WIDE - bool(column)], "seconds", "status"]
+    for name in columns:
+        number = table[name].dtype.kind in "if"
+        shown.add_column(name, justify="right" if number else "left", overflow="fold")
+    for _, row in table.head(SHOWN).iterrows():
+        shown.add_row(*(_cell(row[name], name) for name in columns))
+    Console().print(shown, markup=False, highlight=False)
+    if len(table) > SHOWN:
+        typer.echo(f"… and {len(table) - SHOWN} more points")
+
+
+def _cell(value: Any, name: str) -> str:
+    if isinstance(value, float):
+        return "" if value != value else f"{value:.1f}" if name == "seconds" else f"{value:.5g}"
+    return str(value)
+
+
+def verify_command(
+    run_id: Annotated[str, typer.Argument(metavar="RUN_ID", help="A run's id, or models:/NAME/VERSION.")],
+    home: Annotated[Path | None, typer.Option(help="Folder of another store: that of a batch or a sweep.")] = None,
+    tolerance: Annotated[
+        float, typer.Option(help="Largest relative difference that counts as the same; 0: every bit.")
+    ] = 0.0,
+    ignore: Annotated[
+        str | None, typer.Option(metavar="PATTERN", help="Metrics not to compare; those of time and memory never are.")
+    ] = None,
+    cold: Annotated[bool, typer.Option("--cold", help="Start an ordinary kernel (slower).")] = False,
+) -> None:
+    """Execute a recorded run once more, in a fresh process and a scratch store, and compare every metric.
+
+    Example: [cyan]course verify 4f0c… --home runs/2026-11-21_101500[/cyan]
+
+    Takes a notebook's run in a batch, a point of a sweep, a run of course workflow, or a run that such a notebook
+    logged. Exits with 0 when every metric is the same, with 1 when one differs, with 2 when the run cannot be verified.
+    """
+    from course_runner.batch.console import Ticker
+    from course_runner.cli.common import find_root
+    from course_runner.verify import verify
+    from course_utils import store
+
+    if home is not None and not (home / "mlflow.db").is_file():
+        raise CourseError(f"{home} holds no store: there is no mlflow.db. Batches and sweeps are in runs/.")
+    uri = f"sqlite:///{home.absolute() / 'mlflow.db'}" if home else store.default_uri()
+    with Ticker(1, "Verifying") as ticker:
+        verdict = verify(run_id, uri, find_root(), tolerance=tolerance, ignore=ignore, cold=cold, on_progress=ticker)
+    _show_verdict(verdict)
+
+
+def _show_verdict(verdict: Verdict) -> None:
+    """Print the metrics, and where the difference may come from; exit with 1 when there is one."""
+    from rich.console import Console
+    from rich.table import Table
+
+    typer.echo(verdict.what)
+    if verdict.rows:
+        table = Table()
+        for name in ("run", "metric", "recorded", "again", ""):
+            table.add_column(name, justify="right" if name in ("recorded", "again") else "left", overflow="fold")
+        for row in verdict.rows[:MOST]:
+            values = ("missing" if v is None else repr(v) for v in (row.recorded, row.again))
+            table.add_row(row.run, row.metric, *values, "same" if row.same else "different")
+        Console().print(table, markup=False, highlight=False)
+        if len(verdict.rows) > MOST:
+            typer.echo(f"… and {len(verdict.rows) - MOST} more")
+    if verdict.skipped:
+        typer.echo(f"not compared (time and memory, or --ignore): {', '.join(verdict.skipped)}")
+    differ = sum(not row.same for row in verdict.rows)
+    if verdict.same:
+        count = len(verdict.rows)
+        typer.echo(f"Same: {count} metrics, all equal." if count > 1 else "Same: the one metric is equal.")
+        for reason in verdict.reasons:
+            typer.echo(f"  although {reason}")
+        return
+    typer.echo(
+        f"Different: {verdict.error}" if verdict.error else f"Different: {differ} of {len(verdict.rows)} metrics."
+    )
+    for reason in verdict.reasons:
+        typer.echo(f"  possible reason: {reason}")
+    if not verdict.reasons:
+        typer.echo("  Code, packages and data are those of then. Look for a draw without a seed (lecture 15).")
+    raise typer.Exit(1)

@@ -1,0 +1,174 @@
+"""The verb ``course workflow``: the eight steps of lecture 11 without Jupyter."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from course_runner.workflow import OnStep, WorkflowConfig, WorkflowResult
+
+
+def workflow_command(
+    data: Annotated[
+        str, typer.Option("--data", help="synthetic, churn, breast_cancer, or a .csv or .parquet file of your own.")
+    ] = "synthetic",
+    target: Annotated[
+        str | None, typer.Option("--target", help="Column to predict; a file needs it.", show_default=False)
+    ] = None,
+    model: Annotated[
+        str, typer.Option("--model", help="logistic_regression or random_forest.")
+    ] = "logistic_regression",
+    scoring: Annotated[str, typer.Option("--scoring", help="Score that the search maximises.")] = "roc_auc",
+    polynomial: Annotated[
+        bool, typer.Option("--polynomial", help="Add squares and products of the numeric columns.")
+    ] = False,
+    fast: Annotated[
+        bool, typer.Option("--fast", help="At most 1,000 rows, 3 folds and 4 settings: a few seconds.")
+    ] = False,
+    seed: Annotated[int, typer.Option("--seed", help="The same seed gives the same numbers.")] = 42,
+    output: Annotated[
+        Path | None, typer.Option("--output", help="Folder for the files.", show_default="outputs/workflow")
+    ] = None,
+    scheduler: Annotated[
+        str | None,
+        typer.Option(
+            "--scheduler", metavar="ADDRESS", help="Send the fits of the search to the workers of this Dask scheduler."
+        ),
+    ] = None,
+) -> None:
+    """Run the eight-step workflow: from a table to a registered, calibrated model.
+
+    Example: [cyan]course workflow --data customers.csv --target churned[/cyan] leaves figures, tables and the model
+    in outputs/workflow, and every setting it tried in the MLflow store.
+    """
+    from course_runner.workflow import WorkflowConfig, run_workflow
+    from course_utils import store
+
+    size = {"n_rows": 1000, "folds": 3, "small": True} if fast else {}
+    config = WorkflowConfig(
+        data=data,
+        target=target,
+        model=model,
+        scoring=scoring,
+        polynomial=polynomial,
+        seed=seed,
+        output=output,
+        **size,
+    )
+    config.check()
+    with _searching(scheduler) as searching:
+        store.connect()
+        with _Bar() as on_step:
+            result = run_workflow(config, on_step, searching)
+    _record_origin(result, config)
+    _report(result)
+
+
+@contextlib.contextmanager
+def _searching(scheduler: str | None) -> Iterator[Callable[[], AbstractContextManager[Any]]]:
+    """Give the context of the search's fits: this process, or the cluster at an address."""
+    if scheduler is None:
+        yield contextlib.nullcontext
+        return
+    import joblib
+
+    from course_runner.sweep import cluster
+
+    with cluster.connect(scheduler):
+        yield lambda: joblib.parallel_config(backend="dask")
+
+
+def _record_origin(result: WorkflowResult, config: WorkflowConfig) -> None:
+    """Add to the run what `course verify` needs to execute it again."""
+    from mlflow import MlflowClient
+
+    from course_runner.batch import provenance
+    from course_runner.verify import VERB_TAG
+
+    root = Path(__file__).resolve().parents[2]
+    tags = {**provenance.tags(root), VERB_TAG: "workflow"}
+    if Path(config.data).is_file():
+        tags |= {
+            "course.data_file": str(Path(config.data).resolve()),
+            **provenance.file_tags({"data": str(config.data)}),
+        }
+    client = MlflowClient()
+    for name, value in tags.items():
+        client.set_tag(result.run_id, name, value)
+    client.log_dict(result.run_id, provenance.environment(), provenance.ENVIRONMENT)
+
+
+class _Bar:
+    """A progress bar over the steps on stderr; one plain line per step when nobody watches a terminal."""
+
+    def __init__(self) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+        from course_runner.workflow import STEPS
+
+        self.console = Console(stderr=True)
+        self.total = len(STEPS)
+        self.bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            console=self.console,
+            transient=True,
+            disable=not self.console.is_terminal,
+        )
+        self.task = self.bar.add_task("", total=self.total)
+
+    def __enter__(self) -> OnStep:
+        self.bar.start()
+        return self.show
+
+    def __exit__(self, *_: object) -> None:
+        self.bar.stop()
+
+    def show(self, number: int, title: str, seconds: float | None) -> None:
+        """Show a step that begins, and one that has ended with its seconds."""
+        if seconds is None:
+            self.bar.update(self.task, description=title)
+            return
+        self.bar.update(self.task, completed=number)
+        self.console.print(f"[{number}/{self.total}] {title}: {seconds:.1f} s", highlight=False, markup=False)
+
+
+def _report(result: WorkflowResult) -> None:
+    """Print what was found, where the files are, and the command that shows the runs."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from course_utils import store
+
+    table = Table(title=f"{result.run_name}: {result.model_name}, version {result.model_version}", title_justify="left")
+    table.add_column("result")
+    table.add_column("value", overflow="fold")
+    settings = ", ".join(f"{k} {v:g}" if isinstance(v, float) else f"{k} {v}" for k, v in result.best_params.items())
+    briers = ", ".join(f"{name} {row['brier']:.4f}" for name, row in result.calibration.iterrows())
+    rows = {
+        "best setting": settings,
+        "its score over the folds": f"{result.cv_score:.3f}",
+        "Brier score, out of fold": briers,
+        "threshold, out of fold": f"{result.threshold:.3f}",
+        "test ROC-AUC": f"{result.scores['roc_auc']:.3f}",
+        "test PR-AUC": f"{result.scores['pr_auc']:.3f}",
+        "test F1 at the threshold": f"{result.scores['f1']:.3f}",
+        "seconds": f"{sum(result.seconds.values()):.1f} s",
+    }
+    for name, value in rows.items():
+        table.add_row(name, value)
+    console = Console()
+    console.print(table, markup=False, highlight=False)
+    typer.echo(f"Files in {result.folder}:")
+    for file in result.files:
+        typer.echo(f"  {file.name}{'/' if file.is_dir() else ''}")
+    typer.echo(f"See all runs: {store.ui_command()}")

@@ -1,0 +1,1 @@
+"""Compare every stored output with a fresh run, through nbval."""

@@ -1,0 +1,50 @@
+"""``course test``: one pytest run over the tests and, through nbval, over every stored output."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from importlib.resources import files
+from pathlib import Path
+
+from course_runner.build.source import pages
+
+
+def run_tests(root: Path, words: list[str], workers: int) -> int:
+    """Run pytest in place of this process, so that what ends the command ends the tests; return its exit code on Windows.
+
+    Parameters
+    ----------
+    root
+        The checkout.
+    words
+        Paths and options for pytest; the whole proof when no path is among them.
+    workers
+        Processes.
+    """
+    paths = [w for w in words if not w.startswith("-") and (root / w.split("::")[0]).exists()]
+    notebooks = [str(page.path.relative_to(root)) for page in pages(root) if page.executed and page.path.exists()]
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-p",
+        "course_runner.compare.pytest_plugin",
+        "--nbval",
+        "--nbval-current-env",
+        f"--nbval-sanitize-with={files('course_runner.compare') / 'sanitize.cfg'}",
+        *(["-n", str(workers), "--dist", "loadscope"] if workers > 1 else []),
+        *words,
+        *([] if paths else ["tests", *notebooks]),
+    ]
+    environment = {**os.environ, "PYTHONPATH": str(root)}
+    if sys.platform == "win32":  # its exec returns to the shell at once
+        return subprocess.run(command, cwd=root, env=environment).returncode
+    # Behind `&` or nohup it is ignored, and some tests send Ctrl-C to what they start.
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+    os.chdir(root)
+    sys.stdout.flush()
+    os.execve(sys.executable, command, environment)

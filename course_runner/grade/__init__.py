@@ -1,0 +1,1 @@
+"""Grade what learners handed in, each in a limited process."""

@@ -1,0 +1,117 @@
+"""The two steps of grading that run in a process of their own: execute a stranger's notebook, read a stranger's store.
+
+``python -I -m course_runner.grade.submission run FOLDER CELL_TIMEOUT LIMITS`` executes ``FOLDER/submission.ipynb``;
+``… check HOME NUMBER LIMITS`` judges the store in HOME. Each prints one JSON line. Neither loads a model.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+#: Characters of output that are kept per cell, so that endless printing does not fill the memory.
+OUTPUT_LIMIT = 100_000
+
+
+def run(folder: Path, cell_timeout: int) -> dict[str, Any]:
+    """Execute ``submission.ipynb`` in `folder`, errors and all; its outputs decide nothing.
+
+    Returns
+    -------
+    dict
+        ``status``: ``ok``, ``kernel died``, ``timeout`` (cells after it still ran) or what went wrong, and ``errors``,
+        the number of cells that raised.
+    """
+    import nbformat
+    from nbclient import NotebookClient
+    from nbclient.exceptions import DeadKernelError
+
+    class Client(NotebookClient):
+        """nbclient that notes interrupted cells and cuts long outputs."""
+
+        timeouts = 0
+        _seen: dict[int, int] = {}
+
+        async def _async_handle_timeout(self, timeout: int, cell: Any = None) -> Any:
+            self.timeouts += 1
+            return await super()._async_handle_timeout(timeout, cell)
+
+        def output(self, outs: list, msg: dict, display_id: str, cell_index: int) -> Any:
+            content = msg["content"]
+            size = len(content.get("text", "")) + sum(len(str(v)) for v in content.get("data", {}).values())
+            self._seen[cell_index] = self._seen.get(cell_index, 0) + size
+            return super().output(outs, msg, display_id, cell_index) if self._seen[cell_index] < OUTPUT_LIMIT else None
+
+    try:
+        nb = nbformat.read(folder / "submission.ipynb", as_version=4)
+    except Exception as error:  # nbformat raises half a dozen types
+        return {"status": f"not a notebook ({type(error).__name__})", "errors": 0}
+    nb.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    client = Client(
+        nb,
+        timeout=cell_timeout,
+        interrupt_on_timeout=True,
+        allow_errors=True,
+        kernel_name="python3",
+        resources={"metadata": {"path": str(folder)}},
+    )
+    devnull = open(os.devnull, "w")  # noqa: SIM115  (the kernel keeps it for its life)
+    status = "ok"
+    try:
+        client.execute(stdout=devnull, stderr=devnull)
+    except DeadKernelError:
+        status = "kernel died"
+    except Exception as error:
+        status = f"{type(error).__name__}"
+    if status == "ok" and client.timeouts:
+        status = "timeout"
+    errors = sum(
+        any(o.output_type == "error" for o in cell.get("outputs", [])) for cell in nb.cells if cell.cell_type == "code"
+    )
+    return {"status": status, "errors": errors}
+
+
+def check(home: Path, number: str) -> list[dict[str, Any]] | str:
+    """Judge every task of a homework by the store and the files in `home`; a word on the store when nobody can read it."""
+    from course_utils._plumbing.noise import quiet
+    from course_utils.homework.evidence import Evidence
+    from course_utils.homework.question import load_tasks, run_check
+
+    quiet()
+    try:
+        evidence = Evidence(f"sqlite:///{home / 'mlflow.db'}", home, confined=True)
+        evidence.client.search_experiments()
+    except Exception as error:  # a stranger's file: anything may be wrong with it
+        return type(error).__name__
+    rows = []
+    for n, task in enumerate(load_tasks(number), 1):
+        result = run_check(n, task, evidence)
+        rows.append({"task": n, "points": result.points, "of": task.points, "code": result.code})
+    return rows
+
+
+def main(step: list[str]) -> None:
+    """Do one step, print its result as one JSON line, and end the process."""
+    verb, folder, argument = step[0], Path(step[1]), step[2]
+    answer = run(folder, int(argument)) if verb == "run" else check(folder, argument)
+    # The line goes to the grader through a descriptor that nothing else has written to.
+    print(json.dumps(answer), flush=True)
+    os._exit(0)  # what a notebook left in this process does not run at exit
+
+
+def limit(limits: dict[str, int]) -> None:
+    """Limit this process and all that it starts; where the system knows no limits, as on Windows, do nothing."""
+    with contextlib.suppress(ImportError):
+        import resource
+
+        for name, most in limits.items():
+            resource.setrlimit(getattr(resource, name), (most, most))
+
+
+if __name__ == "__main__":
+    limit(json.loads(sys.argv[4]))
+    main(sys.argv[1:4])

@@ -1,0 +1,1 @@
+"""JupyterLab and the MLflow UI, as the course shows them."""

@@ -1,0 +1,138 @@
+"""Programs that a learner looks at: how one is started and stopped, and the MLflow UI, on this machine only."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+from course_runner.kernels.warm_server import PR_SET_PDEATHSIG
+from course_utils.errors import CourseError
+
+
+def free_port(first: int, tries: int = 50) -> int:
+    """Return the first free port on the loopback interface from `first` on.
+
+    Raises
+    ------
+    CourseError
+        When none of `tries` ports is free.
+    """
+    for port in range(first, min(first + tries, 65536)):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
+    raise CourseError(
+        f"No free port from {first} to {first + tries - 1} on this machine. Close a server, or give --port."
+    )
+
+
+def _end_with_starter() -> Callable[[], object] | None:
+    """Return what a new process calls so that Linux ends it with the one that started it; None on other systems.
+
+    The library is loaded here, not after the fork, where another thread's lock might never be released.
+    """
+    if sys.platform != "linux":
+        return None
+    return partial(ctypes.CDLL(None).prctl, PR_SET_PDEATHSIG, int(signal.SIGTERM), 0, 0, 0)
+
+
+def run_server(command: list[str], environment: dict[str, str], cwd: Path) -> int:
+    """Run a server in the foreground; Ctrl-C stops it and everything that it started.
+
+    On Linux the server also stops when this process is killed.
+    """
+    process = subprocess.Popen(
+        command,
+        env=environment,
+        cwd=cwd,
+        start_new_session=os.name == "posix",
+        preexec_fn=_end_with_starter(),
+    )
+
+    def stop(*_: object) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGTERM) if os.name == "posix" else process.terminate()
+
+    previous = signal.signal(signal.SIGTERM, stop)
+    try:
+        return process.wait()
+    except KeyboardInterrupt:
+        stop()
+        try:
+            process.wait(10)
+        except subprocess.TimeoutExpired:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL) if os.name == "posix" else process.kill()
+            process.wait()
+        return 0
+    finally:
+        signal.signal(signal.SIGTERM, previous)
+
+
+def ui_server(uri: str, port: int) -> tuple[list[str], dict[str, str]]:
+    """Return command and environment of an MLflow server on a store, for this machine only.
+
+    One worker and no job runner: MLflow's default starts 13 processes with 2 GB for the same pages.
+    """
+    from course_utils import store
+
+    command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", uri]
+    if root := store.artifact_root(uri):
+        command += ["--default-artifact-root", root]
+    command += ["--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
+    environment = {**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
+    environment.pop("MLFLOW_TRACKING_URI", None)
+    return command, environment
+
+
+def _server_of_batch(folder: Path) -> str:
+    """Return the server that a batch sent its runs to, or nothing."""
+    try:
+        return str(json.loads((folder / "batch.json").read_text(encoding="utf8")).get("server", ""))
+    except (OSError, ValueError, AttributeError):
+        return ""
+
+
+def serve_ui(home: Path | None, port: int) -> int:
+    """Serve the MLflow UI until it is stopped, and return its exit code.
+
+    Raises
+    ------
+    CourseError
+        When `home` holds no store, the store's schema is of another MLflow, or no port is free.
+    """
+    from course_utils import store
+    from course_utils._plumbing import class_server
+
+    if home is not None:
+        if not (home / "mlflow.db").is_file():
+            if server := _server_of_batch(home):
+                print(f"The runs of this batch are on a server: open {server} and sign in.")
+                return 0
+            raise CourseError(f"{home} holds no store: there is no mlflow.db. Batches are in runs/.")
+        uri = f"sqlite:///{home.absolute() / 'mlflow.db'}"
+    else:
+        uri = store.default_uri()
+    store.create(uri)
+    if class_server.is_remote(uri):
+        print(f"Your runs are on a server: open {uri} and sign in (your own store again: {store.leaving(uri)}).")
+        return 0
+    chosen = free_port(port)
+    if chosen != port:
+        print(f"Port {port} is taken by another program, so the UI is on {chosen}.")
+    print(f"MLflow UI on {uri}\nopen http://127.0.0.1:{chosen}  (Ctrl-C stops it)", flush=True)
+    command, environment = ui_server(uri, chosen)
+    return run_server(command, environment, store.home())

@@ -1,0 +1,794 @@
+"""The eight steps of lecture 11 as eight functions, and the whole: from a table to a registered, calibrated model."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import mlflow
+import numpy as np
+import pandas as pd
+import sklearn
+from matplotlib.figure import Figure
+from mlflow.entities import Metric, Param, RunTag
+from sklearn.base import clone
+from sklearn.calibration import CalibratedClassifierCV
+from sklearn.compose import ColumnTransformer
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.impute import SimpleImputer
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV, learning_curve, train_test_split, validation_curve
+from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import OneHotEncoder, PolynomialFeatures, StandardScaler
+from threadpoolctl import threadpool_limits
+
+from course_utils import data, evaluation, plots, store
+from course_utils.errors import CourseError
+
+#: Titles of the eight steps and of what follows them, as a progress bar shows them.
+STEPS = (
+    "Load, check and split the data",
+    "Build the pipeline",
+    "Search the settings",
+    "Calibrate the probabilities",
+    "Evaluate on the test set",
+    "Draw the learning curve",
+    "Draw the validation curve",
+    "Compare runtimes",
+)
+#: Scores that the search can maximise, with the name on an axis.
+SCORINGS = {
+    "roc_auc": "ROC-AUC",
+    "average_precision": "average precision",
+    "f1": "F1",
+    "accuracy": "accuracy",
+    "balanced_accuracy": "balanced accuracy",
+    "neg_brier_score": "negative Brier score",
+    "neg_log_loss": "negative log loss",
+}
+MODELS = ("logistic_regression", "random_forest")
+CALIBRATIONS = ("sigmoid", "isotonic")
+#: What the workflow leaves in its folder.
+FILES = (
+    "test_evaluation.png",
+    "calibration.png",
+    "learning_curve.png",
+    "validation_curve.png",
+    "runtime_comparison.png",
+    "runtime_comparison.csv",
+    "cv_results.csv",
+    "model",
+)
+#: Called with (number of the step, its title, None when it begins or the seconds it took when it ends).
+OnStep = Callable[[int, str, float | None], None]
+
+
+@dataclass(frozen=True)
+class WorkflowConfig:
+    """What may be changed about the workflow; the defaults are lecture 11.
+
+    Attributes
+    ----------
+    data
+        ``"synthetic"`` (20 features, 5 % missing values, 5 % label noise), ``"churn"``, ``"breast_cancer"``, or the
+        path of a CSV or Parquet file.
+    target
+        Column to predict; needed for a file.
+    model
+        ``"logistic_regression"`` or ``"random_forest"``.
+    polynomial
+        Add squares and products of the numeric columns.
+    scoring
+        One of `SCORINGS`; what the search maximises.
+    n_rows
+        Rows to draw; of a file or a bundled set at most so many are used. None: 5,000 drawn, all of a file.
+    folds
+        Folds of every cross-validation.
+    small
+        Search 4 settings instead of 16, with fewer points on both curves.
+    calibration
+        Method of the registered model: ``"sigmoid"`` or ``"isotonic"``.
+    seed
+        Of draw, split, folds and forest: the same configuration gives the same numbers.
+    experiment
+        MLflow experiment that the runs go to.
+    output
+        Folder for the files; ``outputs/workflow`` in the course's home when None. It is replaced as a whole.
+    """
+
+    data: str | Path = "synthetic"
+    target: str | None = None
+    model: str = "logistic_regression"
+    polynomial: bool = False
+    scoring: str = "roc_auc"
+    n_rows: int | None = None
+    folds: int = 5
+    small: bool = False
+    calibration: str = "sigmoid"
+    seed: int = 42
+    experiment: str = "full-workflow"
+    output: Path | None = None
+
+    def params(self) -> dict[str, Any]:
+        """Return what determines the numbers, for ``mlflow.log_params``: all but where runs and files go."""
+        return {k: v for k, v in asdict(self).items() if k not in ("experiment", "output")}
+
+    def check(self) -> None:
+        """Raise a `CourseError` for the first value that cannot work."""
+        for name, known in (("model", MODELS), ("scoring", tuple(SCORINGS)), ("calibration", CALIBRATIONS)):
+            if getattr(self, name) not in known:
+                raise CourseError(
+                    f"{name} is {getattr(self, name)!r}, which this workflow does not know. "
+                    f"Choose one of {', '.join(known)}."
+                )
+        for name, least in (("folds", 2), ("n_rows", 20), ("seed", 0)):
+            value = getattr(self, name)
+            if value is None and name == "n_rows":
+                continue
+            if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < least:
+                raise CourseError(f"{name} is {value!r}; it must be a whole number from {least} on.")
+
+
+@dataclass
+class WorkflowResult:
+    """What the workflow found; all of it is in the MLflow run, too.
+
+    Attributes
+    ----------
+    run_id, run_name, experiment
+        The parent run.
+    best_params
+        Setting that the search chose, without prefixes.
+    cv_score
+        Its mean score over the folds.
+    candidates
+        All settings, the best first.
+    calibration
+        Out-of-fold Brier score and calibration error of the three variants.
+    threshold
+        Where class 1 begins; chosen on out-of-fold rows.
+    scores
+        Of the registered model on the test set, see `evaluation.scores`.
+    reading
+        `reading_table` of the learning curve.
+    sweet_spot
+        Value of the validation curve's parameter with the best mean validation score.
+    runtime
+        `compare_runtimes`.
+    model_name, model_version, model_uri
+        Where the model is: in the registry and as a logged model.
+    folder, files
+        Folder with the files, and their paths.
+    seconds
+        Of each step.
+    """
+
+    run_id: str
+    run_name: str
+    experiment: str
+    best_params: dict[str, Any]
+    cv_score: float
+    candidates: pd.DataFrame
+    calibration: pd.DataFrame
+    threshold: float
+    scores: dict[str, float]
+    reading: pd.DataFrame
+    sweet_spot: float
+    runtime: pd.DataFrame
+    model_name: str
+    model_version: int
+    model_uri: str
+    folder: Path
+    files: list[Path]
+    seconds: dict[str, float] = field(default_factory=dict)
+
+
+# ------------------------------------------------------------------------------------------------- 1: the data
+
+
+def load(config: WorkflowConfig) -> data.Split:
+    """Step 1: load, check and split, 80 % to train on and 20 % to test, with the same share of each class.
+
+    Raises
+    ------
+    CourseError
+        As in `WorkflowConfig.check` and `data.load_and_split_data`, and when a class has too few rows for the folds.
+    """
+    config.check()
+    split = data.load_and_split_data(
+        config.data, config.target, n_rows=config.n_rows or 5000, test_size=0.2, seed=config.seed
+    )
+    if config.n_rows:
+        split = _at_most(split, config.n_rows, config.seed)
+    counts = split.y_train.value_counts()
+    smallest, rows = split.classes[counts.index[-1]], int(counts.iloc[-1])
+    # Calibration splits again inside each training fold, so one fold less must still hold a row for every fold.
+    if rows - -(-rows // config.folds) < config.folds:
+        raise CourseError(
+            f"The class {smallest!r} of {split.y_train.name!r} in {split.name} has {rows} training rows, too few for "
+            f"{config.folds} folds inside {config.folds} folds. Use fewer folds or collect more rows of this class."
+        )
+    return split
+
+
+def _at_most(split: data.Split, n_rows: int, seed: int) -> data.Split:
+    """Return a stratified sample of a split that has more than `n_rows` rows; its digest is that of the sample."""
+    total = len(split.X_train) + len(split.X_test)
+    if total <= n_rows:
+        return split
+    parts: list[Any] = []
+    for X, y in ((split.X_train, split.y_train), (split.X_test, split.y_test)):
+        keep = max(2, round(n_rows * len(X) / total))
+        try:
+            X, _, y, _ = train_test_split(X, y, train_size=keep, stratify=y, random_state=seed)
+        except ValueError as error:
+            raise CourseError(f"{split.name} cannot be cut down to {n_rows} rows: {error} Use more rows.") from error
+        parts += [X, y]
+    X_train, y_train, X_test, y_test = parts
+    rows = pd.concat([X_train.assign(_label=y_train), X_test.assign(_label=y_test)])
+    return data.Split(X_train, X_test, y_train, y_test, split.name, split.classes, data.digest(rows))
+
+
+def log_data(split: data.Split) -> None:
+    """Log both parts as data sets of the active run, each with a digest of all of its rows."""
+    for part, X, y in (("train", split.X_train, split.y_train), ("test", split.X_test, split.y_test)):
+        table = X.assign(**{str(y.name): y.astype(float)})
+        logged = mlflow.data.from_pandas(
+            table, targets=str(y.name), name=f"{split.name}-{part}", digest=data.digest(table)
+        )
+        mlflow.log_input(logged, context=part)
+
+
+# --------------------------------------------------------------------------------------------- 2: the pipeline
+
+
+def build_pipeline(
+    X: pd.DataFrame, model: str = "logistic_regression", polynomial: bool = False, seed: int = 42
+) -> Pipeline:
+    """Step 2: a pipeline with the steps ``prepare`` and ``model``, not fitted.
+
+    Numbers: median imputer, scaler. Text: most frequent value, one column per category (rare and unknown ones share
+    a column, or have none). All of it is fitted inside each fold, so nothing leaks from the rows that judge.
+
+    Parameters
+    ----------
+    X
+        Features whose columns and types decide, shape (n_rows, n_features).
+    model, polynomial, seed
+        As in `WorkflowConfig`.
+    """
+    numeric = X.select_dtypes("number").columns.tolist()
+    text = [c for c in X.columns if c not in numeric]
+    # A fold may hold no value of a sparse column; it must still have the same width as the others.
+    steps: list[tuple[str, Any]] = [("impute", SimpleImputer(strategy="median", keep_empty_features=True))]
+    if polynomial:
+        # Scaled before, so that squares do not drown the rest, and after, so that the solver converges.
+        steps += [("center", StandardScaler()), ("polynomial", PolynomialFeatures(2, include_bias=False))]
+    steps.append(("scale", StandardScaler()))
+    categories = OneHotEncoder(handle_unknown="infrequent_if_exist", max_categories=20, sparse_output=False)
+    encode = [("impute", SimpleImputer(strategy="most_frequent", keep_empty_features=True)), ("encode", categories)]
+    branches = [("numeric", Pipeline(steps), numeric), ("text", Pipeline(encode), text)]
+    estimators = {
+        # Far more iterations than scaled data needs: a search must not stop short at weak regularisation.
+        "logistic_regression": LogisticRegression(max_iter=5000),
+        "random_forest": RandomForestClassifier(n_estimators=30, random_state=seed),
+    }
+    return Pipeline([("prepare", ColumnTransformer([b for b in branches if b[2]])), ("model", estimators[model])])
+
+
+# ----------------------------------------------------------------------------------------------- 3: the search
+
+
+def param_grid(model: str = "logistic_regression", small: bool = False) -> dict[str, list[Any]]:
+    """Return the settings to search: 16 combinations, or 4 when `small`."""
+    if model == "random_forest":
+        if small:
+            return {"model__max_depth": [4, 16], "model__min_samples_leaf": [2, 8]}
+        return {
+            "model__max_depth": [2, 4, 8, 16],
+            "model__min_samples_leaf": [2, 8],
+            "model__class_weight": [None, "balanced"],
+        }
+    strengths = np.logspace(-2, 1, 4) if small else np.logspace(-4, 3, 8)
+    grid: dict[str, list[Any]] = {"model__C": strengths.tolist()}
+    if not small:
+        grid["model__class_weight"] = [None, "balanced"]
+    return grid
+
+
+def search(pipeline: Pipeline, split: data.Split, config: WorkflowConfig) -> GridSearchCV:
+    """Step 3: search the grid with cross-validation on the training rows, refit the best on all of them."""
+    return GridSearchCV(
+        pipeline,
+        param_grid(config.model, config.small),
+        scoring=config.scoring,
+        cv=evaluation.folds_of(config.folds, config.seed),
+    ).fit(split.X_train, split.y_train)
+
+
+def candidates(fitted: GridSearchCV) -> pd.DataFrame:
+    """Return the settings of a search with ``cv_score``, ``cv_std``, ``cv_rank`` and ``fit_seconds``, best first."""
+    results = fitted.cv_results_
+    # As text: pandas takes None for a missing value, and drops it from an index.
+    settings = [{k.split("__")[-1]: "None" if v is None else v for k, v in p.items()} for p in results["params"]]
+    table = pd.DataFrame(settings)
+    table["cv_score"] = results["mean_test_score"]
+    table["cv_std"] = results["std_test_score"]
+    table["cv_rank"] = results["rank_test_score"]
+    table["fit_seconds"] = results["mean_fit_time"]
+    return table.sort_values("cv_rank", kind="stable").reset_index(drop=True)
+
+
+def log_candidates(fitted: GridSearchCV, parent_run_id: str) -> list[str]:
+    """Log each setting of a search as a child run and return the run ids.
+
+    One request makes a child, one fills it, one ends it; logging values one by one costs several times as much.
+    """
+    client = mlflow.MlflowClient()
+    experiment_id = client.get_run(parent_run_id).info.experiment_id
+    measured = ["cv_score", "cv_std", "cv_rank", "fit_seconds"]
+    run_ids = []
+    for _, row in candidates(fitted).iterrows():
+        setting = row.drop(measured)
+        name = ", ".join(f"{k}={_short(v)}" for k, v in setting.items())
+        run = client.create_run(experiment_id, run_name=name, tags={"mlflow.parentRunId": parent_run_id})
+        run_id = run.info.run_id
+        now = int(time.time() * 1000)
+        status = "FAILED"
+        try:
+            client.log_batch(
+                run_id,
+                metrics=[Metric(k, float(row[k]), now, 0) for k in measured],
+                params=[Param(k, str(v)) for k, v in setting.items()],
+                tags=[RunTag("step", "search")],
+            )
+            status = "FINISHED"
+        finally:
+            client.set_terminated(run_id, status)
+        run_ids.append(run_id)
+    return run_ids
+
+
+def _short(value: Any) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+# ------------------------------------------------------------------------------------------ 4 and 5: the model
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Three variants of one estimator, judged on rows that they have not seen.
+
+    Attributes
+    ----------
+    models
+        ``uncalibrated``, ``sigmoid`` and ``isotonic``: not fitted.
+    probabilities
+        Out-of-fold probabilities of class 1 of each, shape (n_train,).
+    table
+        ``brier`` and ``calibration_error`` of each, 0 is best.
+    """
+
+    models: dict[str, Any]
+    probabilities: dict[str, np.ndarray]
+    table: pd.DataFrame
+
+
+def calibrate(estimator: Any, split: data.Split, folds: int = 5, seed: int = 42) -> Calibration:
+    """Step 4: compare an estimator with two calibrated versions of it, on out-of-fold rows of the training part."""
+    models = {"uncalibrated": clone(estimator)}
+    models |= {m: CalibratedClassifierCV(clone(estimator), method=m, cv=folds) for m in CALIBRATIONS}
+    found = {n: evaluation.out_of_fold(m, split.X_train, split.y_train, folds, seed) for n, m in models.items()}
+    rows = {
+        name: {
+            "brier": evaluation.scores(split.y_train, p)["brier"],
+            "calibration_error": evaluation.calibration_error(split.y_train, p),
+        }
+        for name, p in found.items()
+    }
+    return Calibration(models, found, pd.DataFrame.from_dict(rows, orient="index"))
+
+
+def evaluate(model: Any, split: data.Split, threshold: float) -> tuple[dict[str, float], Figure]:
+    """Step 5: scores and the four-panel figure of a fitted model on the test set, at a threshold chosen elsewhere."""
+    probability = model.predict_proba(split.X_test)[:, 1]
+    figure = plots.evaluation_panels(split.y_test, probability, threshold, classes=split.classes)
+    return evaluation.scores(split.y_test, probability, threshold), figure
+
+
+# ---------------------------------------------------------------------------------------- 6 and 7: two curves
+
+
+@dataclass(frozen=True)
+class Curve:
+    """Scores over training rows or over one hyperparameter.
+
+    Attributes
+    ----------
+    name
+        What varies: ``"rows"`` or a hyperparameter.
+    values
+        Its values, shape (n_values,).
+    train, validation
+        Scores of shape (n_values, n_folds); higher is better.
+    """
+
+    name: str
+    values: np.ndarray
+    train: np.ndarray
+    validation: np.ndarray
+
+    @property
+    def best(self) -> float:
+        """Value with the best mean validation score, the first of several."""
+        return float(self.values[self.validation.mean(axis=1).argmax()])
+
+    def table(self) -> pd.DataFrame:
+        """Return mean scores, their spread over the folds, and the gap between training and validation."""
+        train, validation = self.train.mean(axis=1), self.validation.mean(axis=1)
+        return pd.DataFrame(
+            {
+                self.name: self.values,
+                "train": train,
+                "validation": validation,
+                "validation_std": self.validation.std(axis=1),
+                "gap": train - validation,
+            }
+        )
+
+
+def learning_sizes(y: pd.Series, folds: int = 5, seed: int = 42, n_sizes: int = 6) -> np.ndarray:
+    """Return numbers of training rows, from a tenth to all, each with both classes in every fold.
+
+    ``sklearn.model_selection.learning_curve`` takes the *first* rows of each training fold; where a class is rare,
+    few rows hold one class only, and the fit fails.
+    """
+    labels = y.to_numpy()
+    firsts, totals = [], []
+    for train, _ in evaluation.folds_of(folds, seed).split(labels, labels):
+        totals.append(len(train))
+        firsts.append(max(int(np.argmax(labels[train] == c)) for c in (0, 1)) + 1)
+    total = min(totals)
+    return np.unique(np.linspace(max(total // 10, *firsts, 2), total, n_sizes).astype(int))
+
+
+def learn(
+    estimator: Any, split: data.Split, scoring: str = "roc_auc", folds: int = 5, seed: int = 42, n_sizes: int = 6
+) -> Curve:
+    """Step 6: scores over the number of training rows."""
+    sizes, train, validation = learning_curve(
+        estimator,
+        split.X_train,
+        split.y_train,
+        train_sizes=learning_sizes(split.y_train, folds, seed, n_sizes),
+        scoring=scoring,
+        cv=evaluation.folds_of(folds, seed),
+    )
+    return Curve("rows", sizes, train, validation)
+
+
+def reading_table(curve: Curve, wide: float = 0.05, rising: float = 0.005) -> pd.DataFrame:
+    """Return how to read a learning curve, with an arrow at the row that describes this one.
+
+    Parameters
+    ----------
+    curve
+        From `learn`.
+    wide
+        The gap between training and validation score at the last size counts as wide from here on.
+    rising
+        The validation score still rises when it gains at least so much over the last third of the sizes.
+    """
+    scores = curve.table()
+    gap = scores["gap"].iloc[-1]
+    gain = scores["validation"].iloc[-1] - scores["validation"].iloc[-1 - max(1, len(scores) // 3)]
+    rows = [
+        ("wide", "rises", "it learns the training rows by heart", "more rows; stronger regularisation"),
+        ("wide", "is flat", "it is too flexible for these features", "stronger regularisation; fewer features"),
+        ("narrow", "rises", "it still learns", "more rows"),
+        ("narrow", "is flat", "it has learned what it can", "new features; a more flexible model"),
+    ]
+    here = ("wide" if gap >= wide else "narrow", "rises" if gain >= rising else "is flat")
+    table = pd.DataFrame(rows, columns=["gap", "validation score", "the model", "what helps"])
+    table.insert(0, "here", ["→" if row[:2] == here else "" for row in rows])
+    return table
+
+
+def varied(model: str = "logistic_regression", small: bool = False) -> tuple[str, np.ndarray]:
+    """Return the hyperparameter of the validation curve and its values: finer, or wider, than those of the search."""
+    if model == "random_forest":
+        return "model__max_depth", np.array([1, 2, 4, 8, 16, 32])
+    return "model__C", np.logspace(-4, 3, 8 if small else 15)
+
+
+def vary(estimator: Any, split: data.Split, config: WorkflowConfig) -> Curve:
+    """Step 7: scores over the strength of regularisation (``C``) or the depth of the trees (``max_depth``)."""
+    name, values = varied(config.model, config.small)
+    train, validation = validation_curve(
+        estimator,
+        split.X_train,
+        split.y_train,
+        param_name=name,
+        param_range=values,
+        scoring=config.scoring,
+        cv=evaluation.folds_of(config.folds, config.seed),
+    )
+    return Curve(name.split("__")[1], values, train, validation)
+
+
+# ------------------------------------------------------------------------------------------------ 8: the clock
+
+
+def hardware() -> str:
+    """Return one line on the machine and libraries that seconds were measured with."""
+    return (
+        f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}, "
+        f"scikit-learn {sklearn.__version__}"
+    )
+
+
+def compare_runtimes(models: Mapping[str, Any], split: data.Split, repeats: int = 3) -> pd.DataFrame:
+    """Step 8: median seconds to fit and predict, and test ROC-AUC, of each model; see `evaluation.time_model`.
+
+    Returns
+    -------
+    DataFrame, shape (n_models, 4)
+        ``fit_seconds``, ``predict_seconds``, ``per_sample_ms``, ``roc_auc``, indexed by model.
+    """
+    rows = {}
+    for name, model in models.items():
+        timing = evaluation.time_model(model, split.X_train, split.y_train, split.X_test, repeats)
+        rows[name] = {
+            "fit_seconds": timing.fit_seconds,
+            "predict_seconds": timing.predict_seconds,
+            "per_sample_ms": timing.per_sample_ms,
+            "roc_auc": evaluation.scores(split.y_test, timing.probability)["roc_auc"],
+        }
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("model")
+
+
+# ----------------------------------------------------------------------------------------- after the eight steps
+
+
+def register(model_uri: str, name: str, run_id: str, X: pd.DataFrame) -> int:
+    """Register a logged model and return its version, after proof that it predicts the same from run and registry.
+
+    Parameters
+    ----------
+    model_uri
+        ``models:/m-…`` of the logged model.
+    name
+        Name in the registry.
+    run_id
+        Run that logged the model under the name ``model``.
+    X
+        Rows to compare predictions on, shape (n_rows, n_features).
+
+    Raises
+    ------
+    CourseError
+        When the two loaded models disagree.
+    """
+    client = mlflow.MlflowClient()
+    if not client.search_registered_models(filter_string=f"name = '{name}'"):
+        client.create_registered_model(name)
+    model_id = model_uri.removeprefix("models:/")  # a server asks for it
+    version = int(client.create_model_version(name, model_uri, run_id, model_id=model_id).version)
+    by_run = mlflow.sklearn.load_model(f"runs:/{run_id}/model").predict_proba(X)
+    by_registry = mlflow.sklearn.load_model(f"models:/{name}/{version}").predict_proba(X)
+    if not np.array_equal(by_run, by_registry):
+        raise CourseError(
+            f"Version {version} of {name!r} predicts other values than run {run_id}: the registry holds another model. "
+            "Look at the source of this version in the UI, and delete the version."
+        )
+    return version
+
+
+@contextmanager
+def whole_folder(target: Path) -> Iterator[Path]:
+    """Give an empty folder beside `target`; it takes the place of `target` when the block ends well, else it goes.
+
+    Raises
+    ------
+    CourseError
+        When the folder cannot be written, or `target` holds files that the workflow did not make.
+    """
+    target = target.expanduser().absolute()
+    if target.exists() and not target.is_dir():
+        raise CourseError(f"{target} is a file; the workflow leaves a folder. Name another output.")
+    if foreign := sorted(p.name for p in target.iterdir() if p.name not in FILES) if target.is_dir() else []:
+        raise CourseError(
+            f"The folder {target} holds {foreign[0]!r}, which is not of the workflow, and would be replaced with "
+            "all the rest. Name a new or empty folder as output."
+        )
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        aside = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
+    except OSError as error:
+        raise CourseError(
+            f"The folder {target} cannot be made: {error}. Name an output folder that you may write to."
+        ) from error
+    old = aside.with_name(f"{aside.name}.old")
+    try:
+        aside.chmod(0o755)  # mkdtemp makes it private
+        yield aside
+        if target.is_dir():
+            os.replace(target, old)
+        os.replace(aside, target)
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+        shutil.rmtree(old, ignore_errors=True)
+
+
+def _experiment_id(name: str) -> str:
+    """Return the id of an experiment, made when it is new; the notebook's own experiment stays as it is."""
+    found = mlflow.get_experiment_by_name(name)
+    if found is None:
+        return mlflow.create_experiment(name)
+    if found.lifecycle_stage != "active":
+        raise CourseError(
+            f"The experiment {name!r} is in the trash, so no run can go there. Restore it in the UI, or name another."
+        )
+    return found.experiment_id
+
+
+def run_workflow(
+    config: WorkflowConfig | None = None,
+    on_step: OnStep | None = None,
+    searching: Callable[[], AbstractContextManager[Any]] = nullcontext,
+) -> WorkflowResult:
+    """Run the eight steps, register the model, and leave the files in the output folder.
+
+    Runs go to the store that MLflow points at; call `store.connect` first. Everything hangs below one parent run.
+    When a step fails, the run ends as FAILED and the output folder stays as it was.
+
+    Parameters
+    ----------
+    config
+        What to do; lecture 11 when not given.
+    on_step
+        Called when a step begins and when it ends.
+    searching
+        Returns a context for the fits of the search, for example ``lambda: joblib.parallel_config("dask")``.
+
+    Raises
+    ------
+    CourseError
+        For bad input: see `load` and `whole_folder`; or when a run is open already.
+    """
+    config = config or WorkflowConfig()
+    if open_run := mlflow.active_run():
+        raise CourseError(
+            f"The run {open_run.info.run_name!r} is still open, and the workflow needs a run of its own. "
+            "End it first: mlflow.end_run()."
+        )
+    seconds: dict[str, float] = {}
+
+    @contextmanager
+    def step(number: int) -> Iterator[None]:
+        title, start = STEPS[number - 1], time.perf_counter()
+        if on_step:
+            on_step(number, title, None)
+        yield
+        seconds[title] = time.perf_counter() - start
+        if on_step:
+            on_step(number, title, seconds[title])
+
+    # Bad input is told before there is a run or a folder.
+    with step(1):
+        split = load(config)
+    run_name = f"{split.name}-{config.model}"
+    registered_name = f"calibrated_{config.model}"
+    label = SCORINGS[config.scoring]
+    target = config.output or store.home() / "outputs" / "workflow"
+    with (
+        # Matrices this small gain nothing from a second BLAS thread; on two cores they take twice as long.
+        threadpool_limits(1),
+        whole_folder(target) as folder,
+        mlflow.start_run(experiment_id=_experiment_id(config.experiment), run_name=run_name) as run,
+    ):
+        run_id = run.info.run_id
+        mlflow.log_params(config.params())
+        mlflow.set_tag("data_digest", split.digest)
+        log_data(split)
+
+        with step(2):
+            pipeline = build_pipeline(split.X_train, config.model, config.polynomial, config.seed)
+            mlflow.log_text(str(pipeline), "pipeline.txt")
+
+        with step(3), searching():
+            found = search(pipeline, split, config)
+            table = candidates(found)
+            log_candidates(found, run_id)
+            pd.DataFrame(found.cv_results_).to_csv(folder / "cv_results.csv", index=False)
+            best_params = {k.split("__")[-1]: v for k, v in found.best_params_.items()}
+            mlflow.log_params({f"best_{k}": v for k, v in best_params.items()})
+            mlflow.log_metric("cv_score", found.best_score_)
+            estimator = found.best_estimator_
+
+        with step(4):
+            calibration = calibrate(estimator, split, config.folds, config.seed)
+            for name, row in calibration.table.iterrows():
+                mlflow.log_metrics({f"oof_brier_{name}": row["brier"], f"oof_error_{name}": row["calibration_error"]})
+            plots.save(
+                plots.calibration_comparison(split.y_train, calibration.probabilities), folder / "calibration.png"
+            )
+            model = calibration.models[config.calibration].fit(split.X_train, split.y_train)
+
+        with step(5):
+            threshold, oof_f1 = evaluation.best_f1_threshold(
+                split.y_train, calibration.probabilities[config.calibration]
+            )
+            scores, figure = evaluate(model, split, threshold)
+            mlflow.log_metrics({"threshold": threshold, "oof_f1": oof_f1})
+            mlflow.log_metrics({f"test_{k}": v for k, v in scores.items()})
+            plots.save(figure, folder / "test_evaluation.png")
+
+        with step(6):
+            sizes = learn(estimator, split, config.scoring, config.folds, config.seed, 4 if config.small else 6)
+            mlflow.log_table(sizes.table(), "learning_curve.json")
+            figure = plots.learning_curve(sizes.values, sizes.train, sizes.validation, scoring=label)
+            plots.save(figure, folder / "learning_curve.png")
+
+        with step(7):
+            curve = vary(estimator, split, config)
+            mlflow.log_table(curve.table(), "validation_curve.json")
+            mlflow.log_metric("sweet_spot", curve.best)
+            figure = plots.validation_curve(
+                curve.values,
+                curve.train,
+                curve.validation,
+                name=curve.name,
+                scoring=label,
+                chosen=best_params[curve.name],
+            )
+            plots.save(figure, folder / "validation_curve.png")
+
+        with step(8):
+            rivals = {
+                name: estimator if name == config.model else build_pipeline(split.X_train, name, seed=config.seed)
+                for name in MODELS
+            }
+            runtime = compare_runtimes(rivals, split)
+            runtime.assign(hardware=hardware()).to_csv(folder / "runtime_comparison.csv")
+            mlflow.set_tag("hardware", hardware())
+            for name, row in runtime.iterrows():
+                mlflow.log_metrics({f"{name}_{k}": v for k, v in row.items()})
+            plots.save(plots.runtime_comparison(runtime), folder / "runtime_comparison.png")
+
+        logged = store.log_model(model, "model", split.X_train)
+        version = register(logged.model_uri, registered_name, run_id, split.X_test)
+        mlflow.artifacts.download_artifacts(logged.model_uri, dst_path=str(folder / "model"))
+        for name in FILES:
+            if (folder / name).is_file():
+                mlflow.log_artifact(str(folder / name))
+    folder = target.expanduser().absolute()
+    return WorkflowResult(
+        run_id=run_id,
+        run_name=run_name,
+        experiment=config.experiment,
+        best_params=best_params,
+        cv_score=float(found.best_score_),
+        candidates=table,
+        calibration=calibration.table,
+        threshold=threshold,
+        scores=scores,
+        reading=reading_table(sizes),
+        sweet_spot=curve.best,
+        runtime=runtime,
+        model_name=registered_name,
+        model_version=version,
+        model_uri=logged.model_uri,
+        folder=folder,
+        files=[folder / name for name in FILES],
+        seconds=seconds,
+    )

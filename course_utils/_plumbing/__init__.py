@@ -1,0 +1,1 @@
+"""What no lecture shows and no learner calls."""

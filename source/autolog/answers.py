@@ -1,0 +1,178 @@
+"""Right and wrong answers to homework 06."""
+
+from tests.submissions.tools import append, swap
+
+_FIT = "tree = DecisionTreeRegressor(max_depth=4, random_state=0).fit(X_train, y_train)"
+_SCORE = 'root_mean_squared_error(y_test, tree.predict(X_test))'
+
+RIGHT = {
+    1: [
+        # the run without `with`; an earlier failed try
+        """
+        mlflow.sklearn.autolog(log_models=False, silent=True)
+        try:
+            with mlflow.start_run(run_name="tree"):
+                DecisionTreeRegressor(max_depth="four").fit(X_train, y_train)
+        except Exception as error:
+            print(error)
+        mlflow.start_run(run_name="tree")
+        model = DecisionTreeRegressor(max_depth=4, random_state=0)
+        model.fit(X_train, y_train)
+        mlflow.log_metrics({"test_rmse": root_mean_squared_error(y_test, model.predict(X_test))})
+        mlflow.end_run()
+        """,
+        # the score added later, by id
+        """
+        mlflow.sklearn.autolog(**quick, log_datasets=False)
+        with mlflow.start_run(run_name="tree") as run:
+            model = DecisionTreeRegressor(max_depth=4, random_state=0).fit(X_train, y_train)
+        rmse = root_mean_squared_error(y_test, model.predict(X_test))
+        mlflow.log_metric("test_rmse", rmse, run_id=run.info.run_id)
+        """,
+    ],
+    2: [
+        # a limit that is large enough
+        """
+        mlflow.sklearn.autolog(log_models=False, max_tuning_runs=len(depths))
+        grid = GridSearchCV(DecisionTreeRegressor(random_state=0), {"max_depth": depths[::-1]}, scoring=scoring, cv=3)
+        with mlflow.start_run(run_name="search"):
+            grid.fit(X_train, y_train)
+        """,
+        # first with the default, then again
+        """
+        for limit in (5, None):
+            mlflow.sklearn.autolog(**quick, max_tuning_runs=limit)
+            with mlflow.start_run(run_name="search", tags={"limit": str(limit)}):
+                GridSearchCV(
+                    DecisionTreeRegressor(random_state=0), {"max_depth": depths}, scoring=scoring, cv=3
+                ).fit(X_train, y_train)
+        """,
+    ],
+    3: [
+        # the cross-validation inside the run, switched off there
+        """
+        with mlflow.start_run(run_name="tree"):
+            mlflow.sklearn.autolog(disable=True)
+            mlflow.log_metric("cv_rmse", cv_rmse(model, X_train, y_train))
+            mlflow.sklearn.autolog(log_models=False)
+            model.fit(X_train, y_train)
+        """,
+        # strays at the first try, clean at the second
+        """
+        for disable in (False, True):
+            mlflow.sklearn.autolog(**quick, disable=disable)
+            value = cv_rmse(DecisionTreeRegressor(max_depth=4, random_state=0), X_train, y_train)
+            mlflow.sklearn.autolog(**quick)
+            with mlflow.start_run(run_name="tree"):
+                model.fit(X_train, y_train)
+                mlflow.log_metrics({"cv_rmse": value})
+        """,
+    ],
+    4: [
+        # by a metric function, together with others
+        """
+        import sklearn.metrics
+        with mlflow.start_run(run_name="scored"):
+            tree = DecisionTreeRegressor(max_depth=4, random_state=0).fit(X_train, y_train)
+            predicted = tree.predict(X_test)
+            sklearn.metrics.mean_absolute_error(y_test, predicted)
+            sklearn.metrics.r2_score(y_test, predicted)
+        """,
+        # after the run has ended, under other names
+        """
+        rows, labels = X_test.copy(), y_test
+        with mlflow.start_run(run_name="scored"):
+            tree = DecisionTreeRegressor(max_depth=4, random_state=0).fit(X_train, y_train)
+        print(tree.score(rows, labels))
+        """,
+    ],
+}
+
+WRONG = {
+    1: [
+        ("not-started", ""),
+        ("run-name", swap('"tree"', '"Tree 4"')),
+        ("wrong-experiment", swap("with mlflow.start_run", 'mlflow.set_experiment("trees")\nwith mlflow.start_run')),
+        ("not-autologged", swap("mlflow.sklearn.autolog(log_models=False)", "pass")),
+        ("not-autologged", swap(f"    {_FIT}\n", "", "with mlflow", f"{_FIT}\nwith mlflow")),
+        ("model-logged", swap("log_models=False", "silent=True")),
+        ("two-fits-one-run", append("    DecisionTreeRegressor(max_depth=9).fit(X_train, y_train)")),
+        ("param-value", swap("max_depth=4", "max_depth=5")),
+        ("metric-missing", swap('mlflow.log_metric("test_rmse", rmse)', "pass")),
+        ("metric-as-param", swap('mlflow.log_metric("test_rmse", rmse)', 'mlflow.log_param("test_rmse", rmse)')),
+        ("training-not-test", swap(_SCORE, "root_mean_squared_error(y_train, tree.predict(X_train))")),
+        ("mse-not-rmse", swap("    mlflow.log_metric", "    rmse = rmse**2\n    mlflow.log_metric")),
+        ("mae-not-rmse", swap(_SCORE, "abs(y_test - tree.predict(X_test)).mean()")),
+        ("r2-not-rmse", swap(_SCORE, "tree.score(X_test, y_test)")),
+        ("sign", swap('"test_rmse", rmse', '"test_rmse", -rmse')),
+        ("run-open", swap('with mlflow.start_run(run_name="tree"):', 'mlflow.start_run(run_name="tree")\nif True:')),
+    ],
+    2: [
+        ("not-started", ""),
+        ("not-autologged", swap("mlflow.sklearn.autolog(**quick, max_tuning_runs=None)", "pass")),
+        ("children-omitted", swap(", max_tuning_runs=None", "")),
+        ("children-missing", swap("max_tuning_runs=None", "max_tuning_runs=0")),
+        ("r2-not-rmse", swap("scoring=scoring, ", "")),
+        ("value-wrong", swap("cv=3", "cv=4")),
+        ("run-name", swap('run_name="search"', 'run_name="grid"')),
+        (
+            "artifact-missing",
+            """
+            mlflow.sklearn.autolog(**quick)
+            with mlflow.start_run(run_name="search"):
+                DecisionTreeRegressor(max_depth=5, random_state=0).fit(X_train, y_train)
+            """,
+        ),
+        (
+            "param-value",
+            append('mlflow.sklearn.autolog(disable=True)\nmlflow.MlflowClient().delete_run(mlflow.last_active_run().info.run_id)\n'
+                   'with mlflow.start_run(run_name="search"):\n'
+                   '    mlflow.set_tag("estimator_class", "GridSearchCV")\n'
+                   '    mlflow.log_metrics({"training_score": 1.0, "best_cv_score": float(search.best_score_)})\n'
+                   '    mlflow.log_param("best_max_depth", 99)\n'
+                   '    mlflow.log_text("", "cv_results.csv")'),
+        ),
+    ],
+    3: [
+        ("not-started", ""),
+        ("stray-runs", swap("mlflow.sklearn.autolog(**quick, disable=True)", "pass")),
+        ("not-autologged", swap("mlflow.sklearn.autolog(**quick, disable=False)", "pass")),
+        (
+            "two-fits-one-run",
+            """
+            with mlflow.start_run(run_name="tree"):
+                mlflow.log_metric("cv_rmse", cv_rmse(model, X_train, y_train))
+                model.fit(X_train, y_train)
+            """,
+        ),
+        ("metric-missing", swap('mlflow.log_metric("cv_rmse", score)', "pass")),
+        ("metric-as-tag", swap('mlflow.log_metric("cv_rmse", score)', 'mlflow.set_tag("cv_rmse", score)')),
+        ("training-not-test", swap('"cv_rmse", score', '"cv_rmse", root_mean_squared_error(y_train, model.predict(X_train))')),
+        (
+            "last-fold",
+            swap(
+                "score = cv_rmse(model, X_train, y_train)",
+                "for a, b in KFold(3).split(X_train):\n"
+                "    guess = model.fit(X_train.iloc[a], y_train.iloc[a]).predict(X_train.iloc[b])\n"
+                "    score = root_mean_squared_error(y_train.iloc[b], guess)",
+            ),
+        ),
+        ("rounded", swap('"cv_rmse", score', '"cv_rmse", round(score, 2)')),
+        ("value-wrong", swap("    model.fit(X_train, y_train)", "    model.fit(X_test, y_test)")),
+        ("param-value", swap("score =", "model = DecisionTreeRegressor(max_depth=3)\nscore =")),
+    ],
+    4: [
+        ("not-started", ""),
+        ("artifact-missing", swap("scored.score(X_test, y_test)", "pass")),
+        ("artifact-missing", swap("scored.score(X_test, y_test)", 'mlflow.log_metric("score_X_test", 0.3)')),
+        ("training-not-test", swap("scored.score(X_test, y_test)", "scored.score(X_train, y_train)")),
+        ("value-wrong", swap("scored.score(X_test, y_test)", "scored.score(X_test, y_test[::-1])")),
+        ("not-autologged", swap("with mlflow", "mlflow.sklearn.autolog(disable=True)\nwith mlflow")),
+        ("param-value", swap("max_depth=4", "max_depth=7")),
+    ],
+}
+
+#: Mutants that are right answers, with the reason. The key is the start of the description.
+EQUIVALENT = {
+    3: {"line 4: dropped disable=": "autologging is on unless disable=True is given"},
+}

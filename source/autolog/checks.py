@@ -1,0 +1,260 @@
+"""Homework 06: an automatic run with a score of one's own, a search, a clean cross-validation, a logged score."""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from typing import Any
+
+from mlflow.entities import Run
+from sklearn.metrics import mean_absolute_error, mean_squared_error, r2_score, root_mean_squared_error
+from sklearn.model_selection import GridSearchCV, KFold, train_test_split
+from sklearn.tree import DecisionTreeRegressor
+
+from course_utils import data
+from course_utils.homework.evidence import Evidence, close
+from course_utils.homework.mistake import Mistake
+from course_utils.homework.question import Task
+
+_DEPTHS = (2, 3, 4, 5, 6, 8)
+
+
+@cache
+def _rows(seed: int) -> list[Any]:
+    """Return the split of the homework: training and test features, training and test labels."""
+    patients = data.bundled("diabetes")
+    return train_test_split(patients.drop(columns="target"), patients["target"], test_size=0.25, random_state=seed)
+
+
+@cache
+def _tree(seed: int) -> dict[str, float]:
+    """Return all scores of the tree of tasks 1, 3 and 4: right ones and plausible wrong ones."""
+    X_train, X_test, y_train, y_test = _rows(seed)
+    folds = []
+    for fit, valid in KFold(3).split(X_train):
+        model = DecisionTreeRegressor(max_depth=4, random_state=0).fit(X_train.iloc[fit], y_train.iloc[fit])
+        folds.append(root_mean_squared_error(y_train.iloc[valid], model.predict(X_train.iloc[valid])))
+    tree = DecisionTreeRegressor(max_depth=4, random_state=0).fit(X_train, y_train)
+    guess = tree.predict(X_test)
+    return {
+        "test_rmse": root_mean_squared_error(y_test, guess),
+        "train_rmse": root_mean_squared_error(y_train, tree.predict(X_train)),
+        "test_mse": mean_squared_error(y_test, guess),
+        "test_mae": mean_absolute_error(y_test, guess),
+        "test_r2": r2_score(y_test, guess),
+        "train_r2": tree.score(X_train, y_train),
+        "cv_rmse": sum(folds) / 3,
+        "last_fold": folds[-1],
+    }
+
+
+@cache
+def _search(seed: int, scoring: str) -> tuple[float, int]:
+    """Return the best cross-validated score and depth of task 2."""
+    X_train, _, y_train, _ = _rows(seed)
+    model = DecisionTreeRegressor(random_state=0)
+    search = GridSearchCV(model, {"max_depth": list(_DEPTHS)}, scoring=scoring, cv=3).fit(X_train, y_train)
+    return float(search.best_score_), int(search.best_params_["max_depth"])
+
+
+def _automatic(evidence: Evidence, run: Run) -> None:
+    """Tell when a run was not filled by exactly one autologged fit, or holds a model."""
+    if "estimator_class" not in run.data.tags or "training_score" not in run.data.metrics:
+        raise Mistake(
+            "not-autologged",
+            f"The run `{run.info.run_name}` holds nothing that autologging writes. It must be on *before* `fit`, and "
+            "`fit` must happen inside the run. Where `mlflow.sklearn.autolog` was called, `mlflow.autolog` changes "
+            "nothing.",
+        )
+    if len(evidence.history(run, "training_score")) > 1:
+        raise Mistake(
+            "two-fits-one-run",
+            f"More than one model was fitted inside `{run.info.run_name}`. Its parameters come from the first and its "
+            "metrics from the last, so the run describes a model that never was. One run, one fit.",
+        )
+    if run.outputs and run.outputs.model_outputs:
+        raise Mistake(
+            "model-logged",
+            f"The run `{run.info.run_name}` logged its model too, which took most of the time. Leave models out while "
+            "you explore; log the one that you keep.",
+        )
+
+
+def _same_tree(evidence: Evidence, run: Run) -> None:
+    """Tell when the tree of a run is not the one that the task describes."""
+    for name, wanted in (("max_depth", "4"), ("random_state", "0")):
+        if (got := evidence.param(run, name)) != wanted:
+            raise Mistake(
+                "param-value",
+                f"`{name}` is {got}; the task asks for another value. Autologging wrote down what you really used.",
+            )
+
+
+def both(evidence: Evidence) -> None:
+    """Task 1: an autologged fit and a score on test rows."""
+    run = evidence.latest_run("hw-autolog-auto", "tree", others=("hw-autolog-clean",))
+    _automatic(evidence, run)
+    _same_tree(evidence, run)
+    found = _tree(data.course_seed())
+    evidence.judge_number(
+        "test_rmse",
+        evidence.metric(run, "test_rmse"),
+        found["test_rmse"],
+        {
+            "training-not-test": (
+                found["train_rmse"],
+                "That is the value on the *training* rows, which autologging has logged already. Add what it cannot "
+                "know.",
+            ),
+            "mse-not-rmse": (
+                found["test_mse"],
+                "That is the *mean squared* error, in squared units. Take the square root.",
+            ),
+            "mae-not-rmse": (found["test_mae"], "That is the mean absolute error, which weighs large errors less."),
+            "r2-not-rmse": (found["test_r2"], "That is R², which `score` of a regressor returns, not an error."),
+        },
+    )
+
+
+def search(evidence: Evidence) -> None:
+    """Task 2: a search whose candidates are all child runs."""
+    run = evidence.latest_run("hw-autolog-search", "search")
+    _automatic(evidence, run)
+    evidence.artifact(run, "cv_results.csv")
+    right, depth = _search(data.course_seed(), "neg_root_mean_squared_error")
+    r2, _ = _search(data.course_seed(), "r2")
+    evidence.judge_number(
+        "best_cv_score",
+        evidence.metric(run, "best_cv_score"),
+        right,
+        {
+            "r2-not-rmse": (r2, "That is R², which a search uses when `scoring` is not given."),
+        },
+    )
+    if evidence.number_param(run, "best_max_depth") != depth:
+        raise Mistake("param-value", "The search chose another depth than the six candidates allow. Use `depths`.")
+    children = evidence.children(run)
+    if not children:
+        raise Mistake(
+            "children-missing",
+            "The search has no child runs, so nobody sees what the losers scored. Which option says how many candidates get one?",
+        )
+    tried = {child.data.params.get("max_depth") for child in children}
+    if missing := sorted({str(d) for d in _DEPTHS} - tried, key=int):
+        raise Mistake(
+            "children-omitted",
+            f"{len(tried)} of 6 candidates have a child run; depth {missing[0]} has none. By default only the best few "
+            "are kept: change `max_tuning_runs`.",
+        )
+    if {child.data.params.get("random_state") for child in children} != {"0"}:
+        raise Mistake("param-value", "The trees of the search have another `random_state` than the task asks for.")
+
+
+def clean(evidence: Evidence) -> None:
+    """Task 3: a cross-validation that leaves one run."""
+    run = evidence.latest_run("hw-autolog-clean", "tree", others=("hw-autolog-auto",))
+    _automatic(evidence, run)
+    _same_tree(evidence, run)
+    runs = evidence.runs("hw-autolog-clean")
+    trees = [r for r in runs if r.info.run_name == "tree"]
+    # Strays of earlier attempts do not count: those are older than the attempt before this one.
+    since = trees[1].info.start_time if len(trees) > 1 else 0
+    strays = [r for r in runs if r.info.run_name != "tree" and r.info.start_time > since]
+    if strays:
+        raise Mistake(
+            "stray-runs",
+            f"Beside `tree` there are {len(strays)} more runs, such as `{strays[0].info.run_name}`: outside a run, "
+            "every `fit` opens one of its own. Switch autologging off for the cross-validation, and run the cell "
+            "again.",
+        )
+    found = _tree(data.course_seed())
+    evidence.judge_number(
+        "cv_rmse",
+        evidence.metric(run, "cv_rmse"),
+        found["cv_rmse"],
+        {
+            "training-not-test": (
+                found["train_rmse"],
+                "That is the value on the training rows of the final fit. `cv_rmse` is what the function returns.",
+            ),
+            "last-fold": (
+                found["last_fold"],
+                "That is the last fold alone. The function returns the mean of all three.",
+            ),
+        },
+    )
+    rmse = evidence.metric(run, "training_root_mean_squared_error")
+    evidence.judge_number("training_root_mean_squared_error", rmse, found["train_rmse"], {})
+
+
+def scored(evidence: Evidence) -> None:
+    """Stretch: a post-training metric."""
+    run = evidence.latest_run("hw-autolog-scored", "scored")
+    _automatic(evidence, run)
+    _same_tree(evidence, run)
+    calls = json.loads(evidence.artifact(run, "metric_info.json").read_text(encoding="utf8"))
+    values = [run.data.metrics[name] for name in calls if name in run.data.metrics]
+    found = _tree(data.course_seed())
+    if any(close(value, found["test_r2"]) for value in values):
+        return
+    evidence.judge_number(
+        "The score",
+        values[0] if values else float("nan"),
+        found["test_r2"],
+        {
+            "training-not-test": (
+                found["train_r2"],
+                "That is R² on the *training* rows, which the tree has seen. Score the test rows.",
+            ),
+        },
+    )
+
+
+TASKS = (
+    Task(
+        "the best of both",
+        2,
+        both,
+        (
+            "What must be switched on before `fit`, and which option keeps the model out?",
+            "`mlflow.sklearn.autolog(…)` once, then a `with` block with `fit` and one `log_metric`. "
+            "`root_mean_squared_error` takes the true numbers and `tree.predict(X_test)`.",
+            '`mlflow.sklearn.autolog(log_models=False)`, and `mlflow.log_metric("test_rmse", rmse)` inside the run.',
+        ),
+        "All settings by themselves, and the one number that matters by you.",
+    ),
+    Task(
+        "a search with all its children",
+        2,
+        search,
+        (
+            "How many child runs did the lecture's search have at first, and what changed that?",
+            "`max_tuning_runs` says how many of the best candidates get a run. `None` means all.",
+            "`mlflow.sklearn.autolog(**quick, max_tuning_runs=None)`, then the search's `fit` inside the run.",
+        ),
+        "Every candidate is a run that can be found, compared and plotted.",
+    ),
+    Task(
+        "cross-validation without strays",
+        2,
+        clean,
+        (
+            "Which of the two steps shall be logged automatically, and which shall not?",
+            "Switch autologging off, call `cv_rmse`, switch it on again; then one run with one `fit` and one "
+            "`log_metric`.",
+            "`mlflow.sklearn.autolog(**quick, disable=True)` before the call, `mlflow.sklearn.autolog(**quick)` "
+            "after it.",
+        ),
+        "One run that says it all, and nothing beside it.",
+    ),
+    Task(
+        "a score that logs itself",
+        0,
+        scored,
+        (
+            "Which call in the lecture's round 2 made a metric whose name ended in `X_test`?",
+            "Call `score(X_test, y_test)` of the fitted tree; its run may be open, or ended already.",
+        ),
+        "The metric's name tells which rows it comes from, and `metric_info.json` which call.",
+    ),
+)

@@ -1,0 +1,335 @@
+"""Homework 05: five runs with a winner, a report of the best three, a rescued run, the peak of a curve."""
+
+from __future__ import annotations
+
+from functools import cache
+
+from mlflow.entities import Run, ViewType
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.metrics import accuracy_score, roc_auc_score
+from sklearn.model_selection import train_test_split
+
+from course_utils import data
+from course_utils.homework.evidence import Evidence, close, listing
+from course_utils.homework.mistake import Mistake, NotStarted
+from course_utils.homework.question import Task
+
+_TREES = (10, 20, 30, 40, 50)
+
+
+@cache
+def _references(seed: int, trees: int) -> dict[str, float]:
+    """Return the right validation ROC-AUC of one forest of task 1 and the plausible wrong ones."""
+    split = data.churn_split(800, seed, numeric=True)
+    X_fit, X_valid, y_fit, y_valid = train_test_split(split.X_train, split.y_train, test_size=0.3, random_state=0)
+    forest = RandomForestClassifier(n_estimators=trees, max_depth=4, random_state=0).fit(X_fit, y_fit)
+    return {
+        "right": roc_auc_score(y_valid, forest.predict_proba(X_valid)[:, 1]),
+        "train": roc_auc_score(y_fit, forest.predict_proba(X_fit)[:, 1]),
+        "test": roc_auc_score(split.y_test, forest.predict_proba(split.X_test)[:, 1]),
+        "labels": roc_auc_score(y_valid, forest.predict(X_valid)),
+        "accuracy": accuracy_score(y_valid, forest.predict(X_valid)),
+    }
+
+
+def _five(evidence: Evidence) -> list[Run]:
+    """Return the newest run of each number of trees, judged."""
+    runs = []
+    for trees in _TREES:
+        run = evidence.latest_run("hw-comparing-runs-trees", f"trees-{trees}")
+        logged = evidence.number_param(run, "n_estimators")
+        if logged != trees:
+            raise Mistake(
+                "param-value",
+                f"The run `trees-{trees}` has `n_estimators` {logged:g}. Name and parameter must tell the same story: "
+                "a comparison reads the parameter.",
+            )
+        found = _references(data.course_seed(), trees)
+        evidence.judge_number(
+            f"valid_auc of trees-{trees}",
+            evidence.metric(run, "valid_auc"),
+            found["right"],
+            {
+                "train-not-valid": (
+                    found["train"],
+                    "That is the value on the rows that the forest was fitted on, where every forest looks good. "
+                    "Use the validation rows.",
+                ),
+                "test-not-valid": (
+                    found["test"],
+                    "That is the value on the *test* rows. Whoever chooses by the test rows has none left for an "
+                    "honest number; choose by the validation rows.",
+                ),
+                "labels-not-probabilities": (
+                    found["labels"],
+                    "That is ROC-AUC of the predicted labels. It ranks customers, so it needs probabilities.",
+                ),
+                "accuracy-not-auc": (
+                    found["accuracy"],
+                    "That is the accuracy at one threshold. ROC-AUC judges the order of all rows: give it the probabilities.",
+                ),
+            },
+        )
+        runs.append(run)
+    return runs
+
+
+def winner(evidence: Evidence) -> None:
+    """Task 1: five comparable runs, the best of them tagged."""
+    five = _five(evidence)
+    values = [evidence.metric(run, "valid_auc") for run in five]
+    best = [run for run, value in zip(five, values, strict=True) if close(value, max(values))]
+    worst = [run for run, value in zip(five, values, strict=True) if close(value, min(values))]
+    tagged = [run for run in five if run.data.tags.get("winner")]
+    if not tagged:
+        # Running the cell again makes equal runs: a tag on an older twin of the winner is right too.
+        names = {run.info.run_name for run in best}
+        tagged = [
+            run
+            for run in evidence.runs("hw-comparing-runs-trees", "tags.winner LIKE '%'")
+            if run.info.run_name in names and close(run.data.metrics.get("valid_auc", 0.0), max(values))
+        ][:1]
+        best = best if not tagged else tagged
+    if not tagged:
+        evidence.tag(best[0], "winner")
+    if len(tagged) > 1:
+        raise Mistake(
+            "two-winners",
+            f"The tag `winner` is on {listing(run.info.run_name for run in tagged)}. Whoever looks for the winner "
+            "finds more than one; set it on the best run only.",
+        )
+    if tagged[0].info.run_id in {run.info.run_id for run in worst}:
+        raise Mistake(
+            "wrong-direction",
+            f"`{tagged[0].info.run_name}` has the *lowest* `valid_auc` of the five. An order is ascending unless you "
+            "write `DESC`.",
+        )
+    if tagged[0].info.run_id not in {run.info.run_id for run in best}:
+        raise Mistake(
+            "not-the-best",
+            f"`{tagged[0].info.run_name}` is tagged, but another of your five runs has a higher `valid_auc`. Let the "
+            "store sort them, and take its first row.",
+        )
+    if tagged[0].data.tags["winner"] != "yes":
+        raise Mistake(
+            "tag-value",
+            f"The tag `winner` is `{tagged[0].data.tags['winner'][:40]}`; the task asks for `yes`. Filters compare "
+            "tags letter by letter.",
+        )
+
+
+def report(evidence: Evidence) -> None:
+    """Task 2: the three best finished runs with at least 100 trees, as a file."""
+    runs = evidence.runs("hw-comparing-runs-history")
+    if not runs:
+        raise NotStarted("The experiment `hw-comparing-runs-history` has no runs yet: run the given cell first.")
+    table = evidence.table("hw-comparing-runs", "top3.csv", ("run_name", "n_estimators", "valid_auc"))
+    by_name = {run.info.run_name: run for run in runs}
+    names = table["run_name"].astype(str).tolist()
+    if unknown := [name for name in names if name not in by_name]:
+        raise Mistake(
+            "unknown-run", f"`top3.csv` names `{unknown[0][:40]}`, which is no run of `hw-comparing-runs-history`."
+        )
+    if failed := [name for name in names if by_name[name].info.status != "FINISHED"]:
+        raise Mistake(
+            "failed-run-wins",
+            f"`{failed[0]}` ended {by_name[failed[0]].info.status}, so its number may come from half a run. Ask for "
+            "`attributes.status = 'FINISHED'`.",
+        )
+    if small := [name for name in names if float(by_name[name].data.params["n_estimators"]) < 100]:
+        raise Mistake(
+            "text-not-number",
+            f"`{small[0]}` has {by_name[small[0]].data.params['n_estimators']} trees; the report is about at least "
+            "100. Parameters are text, and as text 80 comes after 100: make numbers of them before you compare.",
+        )
+    right = sorted(
+        (r for r in runs if r.info.status == "FINISHED" and float(r.data.params["n_estimators"]) >= 100),
+        key=lambda r: -r.data.metrics["valid_auc"],
+    )
+    order = [run.info.run_name for run in right]
+    if len(names) != 3:
+        raise Mistake("row-count", f"`top3.csv` has {len(names)} rows; the report wants the best three.")
+    if names != order[:3]:
+        if names in (order[:3][::-1], order[::-1][:3]):
+            raise Mistake(
+                "wrong-direction",
+                "The rows begin with the lowest `valid_auc`. An order is ascending unless you write `DESC`.",
+            )
+        if sorted(names) == sorted(order[:3]):
+            raise Mistake("row-order", "The three runs are right, but not in the order of `valid_auc`, highest first.")
+        raise Mistake(
+            "wrong-runs",
+            f"The rows are {', '.join(names)}, but that is not the top of the runs that finished with 100 trees *or "
+            "more*. Filter first, sort, then take three.",
+        )
+    for name, trees, value in zip(names, table["n_estimators"], table["valid_auc"], strict=True):
+        run = by_name[name]
+        if str(trees) not in (run.data.params["n_estimators"], f"{run.data.params['n_estimators']}.0"):
+            raise Mistake("row-mixed", f"`{name}` has another number of trees than the file says. Keep rows whole.")
+        try:
+            number = float(value)
+        except ValueError:
+            raise Mistake("row-mixed", f"The `valid_auc` of `{name}` is not a number: `{str(value)[:40]}`.") from None
+        evidence.judge_number(f"valid_auc of {name}", number, run.data.metrics["valid_auc"], {})
+
+
+def rescue(evidence: Evidence) -> None:
+    """Task 3: a run out of the trash, and a new run with its settings."""
+    number = evidence.experiment_id("hw-comparing-runs-rescue")
+    everything = evidence.client.search_runs([number], run_view_type=ViewType.ALL)
+    originals = [run for run in everything if run.info.run_name == "monday"]
+    if len(everything) <= 2 and any(run.info.lifecycle_stage == "deleted" for run in originals):
+        raise NotStarted("The run `monday` is still in the trash, and there is no new run.")
+    monday = evidence.latest_run("hw-comparing-runs-rescue", "monday")
+    tuesday = evidence.latest_run("hw-comparing-runs-rescue", "tuesday")
+    again = evidence.latest_run("hw-comparing-runs-rescue", "monday-again")
+    names = ("max_depth", "min_samples_leaf", "random_state")
+    settings = {name: evidence.number_param(again, name) for name in names}
+
+    def same(other: Run) -> bool:
+        return settings == {name: float(other.data.params[name]) for name in names}
+
+    if same(tuesday):
+        raise Mistake(
+            "wrong-source",
+            "`monday-again` has the parameters of `tuesday`. Read them from the run that you want back.",
+        )
+    if not same(monday):
+        other = next(name for name in names if settings[name] != float(monday.data.params[name]))
+        raise Mistake(
+            "param-value",
+            f"`{other}` of `monday-again` is not Monday's. A model comes back only with *all* its settings, read "
+            "from the run and not from memory.",
+        )
+    source = evidence.tag(again, "restored_from")
+    if source == tuesday.info.run_id:
+        raise Mistake("wrong-source", "`restored_from` is the id of `tuesday`; the settings are Monday's.")
+    if source == "monday":
+        raise Mistake(
+            "name-not-id",
+            "`restored_from` is the run's name. Two runs may share a name, and a name can change; the run **id** "
+            "cannot.",
+        )
+    if source != monday.info.run_id:
+        raise Mistake(
+            "tag-value", f"`restored_from` is `{source[:40]}`, which is not the id of the run `monday` in the store."
+        )
+    evidence.judge_number(
+        "valid_auc", evidence.metric(again, "valid_auc"), evidence.metric(monday, "valid_auc"), _rescue_mistakes(monday)
+    )
+
+
+def _rescue_mistakes(monday: Run) -> dict[str, tuple[float, str]]:
+    """Return the plausible wrong values of task 3."""
+    from sklearn.tree import DecisionTreeClassifier
+
+    split = data.churn_split(800, data.course_seed(), numeric=True)
+    X_fit, _, y_fit, _ = train_test_split(split.X_train, split.y_train, test_size=0.3, random_state=0)
+    settings = {name: int(float(text)) for name, text in monday.data.params.items()}
+    tree = DecisionTreeClassifier(**settings).fit(X_fit, y_fit)
+    return {
+        "train-not-valid": (
+            roc_auc_score(y_fit, tree.predict_proba(X_fit)[:, 1]),
+            "That is the value on the rows that the tree was fitted on. Monday's number comes from the validation "
+            "rows.",
+        ),
+        "test-not-valid": (
+            roc_auc_score(split.y_test, tree.predict_proba(split.X_test)[:, 1]),
+            "That is the value on the *test* rows. Monday's number comes from the validation rows.",
+        ),
+    }
+
+
+def peak(evidence: Evidence) -> None:
+    """Stretch: the highest point of a metric's history."""
+    run = evidence.latest_run("hw-comparing-runs-curve", "curve")
+    if not {"best_valid_auc", "best_step"} & set(run.data.metrics) and set(run.data.metrics) == {"valid_auc"}:
+        if not run.data.params and not [t for t in run.data.tags if not t.startswith("mlflow.")]:
+            raise NotStarted("The run `curve` has only `valid_auc` yet.")
+    points = evidence.history(run, "valid_auc")
+    best = max(points, key=lambda point: point.value)
+    evidence.judge_number(
+        "best_valid_auc",
+        evidence.metric(run, "best_valid_auc"),
+        best.value,
+        {
+            "last-not-best": (
+                points[-1].value,
+                "That is the *last* value, which a runs table shows. The curve is in `get_metric_history`.",
+            ),
+            "wrong-direction": (
+                min(p.value for p in points),
+                "That is the lowest point; ROC-AUC is better when higher.",
+            ),
+        },
+    )
+    evidence.judge_number(
+        "best_step",
+        evidence.metric(run, "best_step"),
+        best.step,
+        {
+            "index-not-step": (
+                points.index(best),
+                "That is the place in the list, counted from 0. Each point knows the `step` that it was logged with.",
+            ),
+            "last-not-best": (
+                points[-1].step,
+                "That is the step of the last point, not of the highest one. Find the point first, then take its step.",
+            ),
+        },
+    )
+
+
+TASKS = (
+    Task(
+        "five runs and a winner",
+        2,
+        winner,
+        (
+            "Which part of the five runs is the same each time? What changes, and where must the change be written "
+            "down?",
+            "A loop makes the runs, with an f-string for the name. Then `search_runs` with an order gives a table "
+            "whose first row is the best; its `run_id` is what `client.set_tag` wants.",
+            '`best = mlflow.search_runs(order_by=["metrics.valid_auc DESC"]).iloc[0]`, then '
+            '`client.set_tag(best["run_id"], "winner", "yes")`',
+        ),
+        "Five runs that can be compared, and a winner that anyone can find by its tag.",
+    ),
+    Task(
+        "the top three as a report",
+        2,
+        report,
+        (
+            "Which of the three conditions can the store answer, and which can it not?",
+            "Status and order go into the query. The number of trees is text in the store: turn the column into "
+            "numbers in pandas, then keep the rows.",
+            '`runs = store.runs("hw-comparing-runs-history", "attributes.status = \'FINISHED\'", '
+            'order_by=["metrics.valid_auc DESC"])`, then `runs["n_estimators"].astype(int) >= 100` and `head(3)`.',
+        ),
+        "Filtered by status, compared as numbers, sorted by the metric: Tom can trust the file.",
+    ),
+    Task(
+        "bring Monday's model back",
+        2,
+        rescue,
+        (
+            "A search skips the trash. Which argument makes it look there?",
+            "`run_view_type=ViewType.DELETED_ONLY` finds the run, `client.restore_run(run_id)` brings it back. Its "
+            "`data.params` are text: make whole numbers of them.",
+            "`settings = {name: int(text) for name, text in monday.data.params.items()}`, then "
+            "`DecisionTreeClassifier(**settings)`.",
+        ),
+        "The run is back, and so is its model, to the last digit.",
+    ),
+    Task(
+        "the peak of a curve",
+        0,
+        peak,
+        (
+            "Which call of the lecture gave all points of a metric?",
+            "`client.get_metric_history(run_id, name)` returns points with `value` and `step`. "
+            "`client.log_metric(run_id, name, value)` writes to a run that has ended.",
+        ),
+        "Now the runs table can sort by the peak.",
+    ),
+)

@@ -1,0 +1,214 @@
+"""Right and wrong answers to homework 11."""
+
+from tests.submissions.tools import append, solution, swap
+
+RIGHT = {
+    1: [
+        """
+        client = mlflow.MlflowClient()
+        with mlflow.start_run(run_name="grid") as parent:
+            mlflow.log_params({"best_C": str(search.best_params_["logisticregression__C"]), "cv": 3})
+            mlflow.log_metrics({"best_cv_auc": search.best_score_, "candidates": 4})
+            folder = store.outputs("hw-full-workflow")
+            results.to_csv(folder / "cv_results.csv")
+            mlflow.log_artifact(str(folder / "cv_results.csv"))
+        for p, score in zip(search.cv_results_["params"], search.cv_results_["mean_test_score"]):
+            with mlflow.start_run(parent_run_id=parent.info.run_id, run_name="candidate"):
+                mlflow.log_params({"C": p["logisticregression__C"]})
+                mlflow.log_metric("cv_auc", score)
+        """,
+        """
+        c = mlflow.MlflowClient()
+        e = c.get_experiment_by_name("hw-full-workflow-grid").experiment_id
+        parent = c.create_run(e, run_name="grid").info.run_id
+        c.log_param(parent, "best_C", search.best_params_["logisticregression__C"])
+        c.log_metric(parent, "best_cv_auc", results.mean_test_score.max())
+        c.log_text(parent, results.to_csv(), "cv_results.csv")
+        for i in range(4):
+            child = c.create_run(e, tags={"mlflow.parentRunId": parent}).info.run_id
+            c.log_param(child, "C", results.params[i]["logisticregression__C"])
+            c.log_metric(child, "cv_auc", results.mean_test_score[i])
+            c.set_terminated(child)
+        c.set_terminated(parent)
+        """,
+    ],
+    2: [
+        # between two neighbouring probabilities every threshold makes the same calls
+        """
+        p = evaluation.out_of_fold(model, X, y, folds=5, seed=0)
+        threshold = evaluation.best_f1_threshold(y, p)[0]
+        threshold = (threshold + max(p[p < threshold])) / 2
+        called = model.fit(X, y).predict_proba(X_test)[:, 1] >= threshold
+        with mlflow.start_run(run_name="threshold"):
+            mlflow.log_metrics({"threshold": threshold, "test_f1": f1_score(y_test, called)})
+        """,
+        """
+        from sklearn.model_selection import cross_val_predict
+        p = cross_val_predict(model, X, y, cv=evaluation.folds_of(5, 0), method="predict_proba")[:, 1]
+        t, f1 = evaluation.best_f1_threshold(y, p)
+        model.fit(X, y)
+        with mlflow.start_run(run_name="threshold"):
+            mlflow.log_metrics({"threshold": t, "oof_f1": f1, "test_f1": f1_score(y_test, (model.predict_proba(X_test)[:, 1] >= t).astype(int))})
+        """,
+        """
+        t = evaluation.best_f1_threshold(y, evaluation.out_of_fold(model, X, y, 5, 0))[0]
+        probability = model.fit(X, y).predict_proba(X_test)[:, 1]
+        with mlflow.start_run(run_name="threshold"):
+            mlflow.log_metric("threshold", t)
+            mlflow.log_metric("test_f1", evaluation.scores(y_test, probability, t)["f1"])
+        """,
+    ],
+    3: [
+        """
+        found = []
+        for m in ("isotonic", "sigmoid"):
+            c = CalibratedClassifierCV(RandomForestClassifier(15, random_state=0), method=m, cv=3)
+            p = evaluation.out_of_fold(c, X, y, 3, 0)
+            found.append((float(((p - y) ** 2).mean()), m))
+        oof, m = sorted(found)[0]
+        p = CalibratedClassifierCV(forest, method=m, cv=3).fit(X, y).predict_proba(X_test)
+        with mlflow.start_run(run_name="calibrated"):
+            mlflow.log_params({"method": m, "cv": 3})
+            mlflow.log_metrics({"test_brier": ((p[:, 1] - y_test) ** 2).mean(), "oof_brier": oof})
+        """,
+        """
+        with mlflow.start_run(run_name="candidates"):
+            tried = pd.Series(dtype=float)
+            for m in ("sigmoid", "isotonic"):
+                c = CalibratedClassifierCV(forest, cv=3, method=m)
+                with mlflow.start_run(run_name=m, nested=True):
+                    tried[m] = evaluation.scores(y, evaluation.out_of_fold(c, X, y, folds=3, seed=0))["brier"]
+                    mlflow.log_metric("oof_brier", tried[m])
+        c = CalibratedClassifierCV(forest, method=tried.idxmin(), cv=3)
+        c.fit(X, y)
+        mlflow.start_run(run_name="calibrated")
+        mlflow.log_param("method", c.method)
+        mlflow.log_metric("oof_brier", tried.min())
+        mlflow.log_metric("test_brier", evaluation.scores(y_test, c.predict_proba(X_test)[:, 1])["brier"])
+        mlflow.end_run()
+        """,
+    ],
+    4: [
+        """
+        folds = cross_val_score(model, X, y, cv=5, scoring="roc_auc")
+        with mlflow.start_run(run_name="tuesday", description="five folds"):
+            mlflow.log_params({"folds": len(folds), "scoring": "roc_auc"})
+            mlflow.log_metrics({"cv_auc": sum(folds) / 5, "spread": folds.std()})
+        """,
+        """
+        from sklearn.model_selection import cross_validate
+        c = mlflow.MlflowClient()
+        r = c.create_run(c.get_experiment_by_name("hw-full-workflow-rerun").experiment_id, run_name="tuesday").info.run_id
+        c.log_param(r, "folds", 5)
+        c.log_metric(r, "cv_auc", cross_validate(model, X, y, scoring="roc_auc")["test_score"].mean())
+        c.set_terminated(r)
+        """,
+    ],
+    5: [
+        """
+        import time
+        lines = ["model,fit_seconds,roc_auc"]
+        for m in (RandomForestClassifier(15, random_state=0), LogisticRegression()):
+            start = time.perf_counter(); m.fit(X, y); took = time.perf_counter() - start
+            auc = evaluation.scores(y_test, m.predict_proba(X_test)[:, 1])["roc_auc"]
+            lines.append(f"{type(m).__name__},{took!r},{float(auc)!r}")
+        (store.outputs("hw-full-workflow") / "runtime.csv").write_text("\\n".join(lines))
+        """,
+        swap('"roc_auc": auc}', '"roc_auc": auc, "extra": 1}'),
+    ],
+}
+
+_TRAIN = "evaluation.best_f1_threshold(y, evaluation.out_of_fold(model, X, y, folds=5, seed=0))"
+WRONG = {
+    1: [
+        ("not-started", ""),
+        ("run-name", swap('run_name="grid"', 'run_name="search"')),
+        ("param-missing", swap('mlflow.log_param("best_C", search.best_params_["logisticregression__C"])', "pass")),
+        ("not-the-best", swap('search.best_params_["logisticregression__C"]', "results.param_logisticregression__C[results.mean_test_score.argmin()]")),
+        ("mean-of-all", swap('"best_cv_auc", search.best_score_', '"best_cv_auc", results.mean_test_score.mean()')),
+        ("value-wrong", swap('"best_cv_auc", search.best_score_', '"best_cv_auc", 0.7123')),
+        ("children-missing", swap("for _, row in results.iterrows():", "for _, row in results.head(0).iterrows():")),
+        ("candidates-missing", swap("results.iterrows()", "results.head(3).iterrows()")),
+        ("child-value", swap('"cv_auc", row.mean_test_score', '"cv_auc", search.best_score_')),
+        ("metric-missing", swap('mlflow.log_metric("cv_auc", row.mean_test_score)', "pass")),
+        ("artifact-missing", swap('mlflow.log_text(results.to_csv(index=False), "cv_results.csv")', "pass")),
+        ("artifact-name", swap('"cv_results.csv"', '"results.csv"')),
+        ("results-incomplete", swap("results.to_csv", "results.head(2).to_csv")),
+        ("results-column", swap("results.to_csv(index=False)", '""')),
+        ("results-column", swap("results.to_csv(index=False)", "'\\n'.join('abcde')")),
+        ("run-open", append('mlflow.start_run(run_name="grid")')),
+    ],
+    2: [
+        ("not-started", ""),
+        ("threshold-on-test", swap(_TRAIN, "evaluation.best_f1_threshold(y_test, model.fit(X, y).predict_proba(X_test)[:, 1])")),
+        ("threshold-on-train", swap(_TRAIN, "evaluation.best_f1_threshold(y, model.fit(X, y).predict_proba(X)[:, 1])")),
+        ("threshold-default", swap(_TRAIN, "(0.5, 0)")),
+        ("f1-at-half", swap("predict_proba(X_test)[:, 1] >= threshold", "predict(X_test)")),
+        ("metric-as-param", swap('log_metric("threshold"', 'log_param("threshold"')),
+        ("metric-missing", swap('mlflow.log_metric("test_f1", f1_score(y_test, predicted))', "pass")),
+        ("value-wrong", swap("f1_score(y_test, predicted)", "0.4321")),
+        ("value-wrong", swap("threshold, _ = " + _TRAIN, "threshold = 0.9")),
+    ],
+    3: [
+        ("not-started", ""),
+        ("not-the-lower", swap("min(oof", "max(oof")),
+        ("chosen-on-test", swap("brier_score_loss(y, evaluation.out_of_fold(models[m], X, y, folds=3, seed=0))", "brier_score_loss(y_test, models[m].fit(X, y).predict_proba(X_test)[:, 1])")),
+        ("chosen-on-train", swap("brier_score_loss(y, evaluation.out_of_fold(models[m], X, y, folds=3, seed=0))", "brier_score_loss(y, models[m].fit(X, y).predict_proba(X)[:, 1])")),
+        ("calibrated-on-train", "from sklearn.frozen import FrozenEstimator\n" + solution("11", 3).replace(
+            "calibrated = models[best].fit(X, y)",
+            "calibrated = CalibratedClassifierCV(FrozenEstimator(forest.fit(X, y)), method=best).fit(X, y)",
+        )),
+        ("not-calibrated", swap("calibrated = models[best]", "calibrated = forest")),
+        ("method-mixed", swap("calibrated = models[best]", "calibrated = models[max(oof, key=oof.get)]")),
+        ("method-other", swap('"method", best', '"method", "platt"')),
+        ("metric-missing", swap('mlflow.log_metric("oof_brier", oof[best])', "pass")),
+        ("train-not-test", swap("brier_score_loss(y_test, calibrated.predict_proba(X_test)", "brier_score_loss(y, calibrated.predict_proba(X)")),
+        ("oof-not-test", swap("brier_score_loss(y_test, calibrated.predict_proba(X_test)[:, 1])", "oof[best]")),
+        ("auc-not-brier", swap("brier_score_loss(y_test, calibrated.predict_proba(X_test)[:, 1])", 'evaluation.scores(y_test, calibrated.predict_proba(X_test)[:, 1])["roc_auc"]')),
+        ("rounded", swap("brier_score_loss(y_test, calibrated.predict_proba(X_test)[:, 1])", "round(brier_score_loss(y_test, calibrated.predict_proba(X_test)[:, 1]), 3)")),
+    ],
+    4: [
+        ("not-started", ""),
+        ("param-changed", """
+old = mlflow.search_runs(experiment_names=["hw-full-workflow-rerun"]).run_id[0]
+with mlflow.start_run(run_id=old):
+    mlflow.log_param("folds", 5)
+"""),
+        ("run-name", swap('run_name="tuesday"', 'run_name="Tue"')),
+        ("param-value", swap('"folds", 5', '"folds", 3')),
+        ("folds-not-changed", swap("cv=5", "cv=3")),
+        ("value-wrong", swap(', scoring="roc_auc"', "")),
+        ("metric-missing", swap('mlflow.log_metric("cv_auc", cross_val_score(model, X, y, cv=5, scoring="roc_auc").mean())', "pass")),
+        ("metric-overwritten", append("""
+old = mlflow.search_runs(filter_string="run_name = 'monday'").run_id[0]
+mlflow.log_metric("cv_auc", 0.75, run_id=old)
+""")),
+    ],
+    5: [
+        ("not-started", ""),
+        ("rows-repeated", swap("pd.DataFrame(rows)", "pd.DataFrame(rows + rows)")),
+        ("value-wrong", swap('"roc_auc": auc', '"roc_auc": f"{auc:.3f} AUC"')),
+        ("file-name", swap('"runtime.csv"', '"runtimes.csv"')),
+        ("column-missing", swap('"fit_seconds": cost', '"seconds": cost')),
+        ("models-other", swap("type(estimator).__name__", '"model"')),
+        ("seconds-wrong", swap("cost.fit_seconds", "0")),
+        ("labels-not-probabilities", swap('evaluation.scores(y_test, estimator.fit(X, y).predict_proba(X_test)[:, 1])["roc_auc"]', '__import__("sklearn.metrics").metrics.roc_auc_score(y_test, estimator.fit(X, y).predict(X_test))')),
+        ("file-broken", append('(store.outputs("hw-full-workflow") / "runtime.csv").write_text("")')),
+    ],
+}
+
+SWAPS = {"X": "X_test", "y": "y_test"}
+EQUIVALENT = {
+    1: {
+        "line 4: dropped index=": "the index is one more column of the file",
+        "line 4: False": "the index is one more column of the file",
+        "line 6: dropped run_name=": "a child is known by its parameter",
+    },
+    2: {"line 1: dropped folds=": "five folds are the default"},
+    3: {"line 3: dropped key=": "by chance: the first name in the alphabet is the better method under one seed of two"},
+    4: {"line 3: dropped cv=": "five folds are scikit-learn's default"},
+    5: {
+        "line 6: dropped index=": "the index is one more column of the file",
+        "line 6: False": "the index is one more column of the file",
+    },
+}

@@ -1,0 +1,416 @@
+"""Homework 11: a grid as a family of runs, a threshold, a calibration, a rerun, a runtime table."""
+
+from __future__ import annotations
+
+from functools import cache
+
+import numpy as np
+import pandas as pd
+from sklearn.calibration import CalibratedClassifierCV
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.frozen import FrozenEstimator
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import brier_score_loss, f1_score, roc_auc_score
+from sklearn.model_selection import GridSearchCV, cross_val_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from course_utils import data, evaluation
+from course_utils.homework.evidence import Evidence, close
+from course_utils.homework.mistake import Mistake, NotStarted
+from course_utils.homework.question import Task
+
+_CANDIDATES = (0.001, 0.01, 0.1, 1.0)
+
+
+def _model() -> object:
+    return make_pipeline(StandardScaler(), LogisticRegression())
+
+
+@cache
+def _split(seed: int) -> data.Split:
+    return data.churn_split(400, seed, numeric=True)
+
+
+@cache
+def _grid(seed: int) -> tuple[dict[float, float], float]:
+    """Return C → mean score, and the best C."""
+    s = _split(seed)
+    grid = {"logisticregression__C": list(_CANDIDATES)}
+    search = GridSearchCV(_model(), grid, cv=3, scoring="roc_auc").fit(s.X_train, s.y_train)
+    scores = dict(zip(_CANDIDATES, search.cv_results_["mean_test_score"], strict=True))
+    return scores, search.best_params_["logisticregression__C"]
+
+
+def grid_family(evidence: Evidence) -> None:
+    """Task 1: a parent with the best candidate and all results, a child per candidate."""
+    parent = evidence.latest_run("hw-full-workflow-grid", "grid")
+    scores, best = _grid(data.course_seed())
+    if not close(evidence.number_param(parent, "best_C"), best):
+        raise Mistake(
+            "not-the-best",
+            f"`best_C` is {parent.data.params['best_C']}, and another candidate has the higher mean score. The search knows "
+            "its best setting: ask it, instead of reading it off the table.",
+        )
+    evidence.judge_number(
+        "best_cv_auc",
+        evidence.metric(parent, "best_cv_auc"),
+        scores[best],
+        {
+            "mean-of-all": (
+                sum(scores.values()) / len(scores),
+                "That is the mean over all candidates. The parent tells what the best one reached: ask the search for it.",
+            )
+        },
+    )
+    children = evidence.children(parent)
+    if not children:
+        raise Mistake(
+            "children-missing",
+            "The run `grid` has no child runs, so nobody can see what the other candidates scored. Start each candidate's run "
+            "inside the parent's block, with `nested=True`.",
+        )
+    seen = {}
+    for child in children:
+        evidence.finished(child)
+        seen.setdefault(evidence.number_param(child, "C"), evidence.metric(child, "cv_auc"))
+    if missing := [c for c in _CANDIDATES if not any(close(c, other) for other in seen)]:
+        raise Mistake(
+            "candidates-missing",
+            f"{len(missing)} of {len(_CANDIDATES)} candidates have no child run. A search is comparable only when "
+            "all that was tried is kept, the losers too.",
+        )
+    for c, value in scores.items():
+        got = next(v for other, v in seen.items() if close(c, other))
+        if not close(got, value):
+            raise Mistake(
+                "child-value",
+                f"The child with C = {c:g} says `cv_auc` {got:.4g}, which is not this candidate's mean score. Take parameter "
+                "and score from the same row of the results.",
+            )
+    file = evidence.artifact(parent, "cv_results.csv")
+    try:
+        table = pd.read_csv(file)
+    except Exception:  # pandas' parser raises several unrelated types
+        table = pd.DataFrame()
+    rows = len(table)
+    if "mean_test_score" not in table.columns:
+        raise Mistake(
+            "results-column",
+            "`cv_results.csv` has no column `mean_test_score` that can be read. Who asks next month needs the whole table "
+            "of the search: write all of `results`, with its header.",
+        )
+    if rows != len(_CANDIDATES):
+        raise Mistake(
+            "results-incomplete",
+            f"`cv_results.csv` has {rows} rows that can be read; the search tried {len(_CANDIDATES)} candidates.",
+        )
+
+
+@cache
+def _probabilities(seed: int) -> dict[str, np.ndarray]:
+    """Return probabilities of class 1: out of fold, and of the fitted model on training and test rows."""
+    s = _split(seed)
+    fitted = _model().fit(s.X_train, s.y_train)
+    return {
+        "folds": evaluation.out_of_fold(_model(), s.X_train, s.y_train, folds=5, seed=0),
+        "train": fitted.predict_proba(s.X_train)[:, 1],
+        "test": fitted.predict_proba(s.X_test)[:, 1],
+    }
+
+
+def _same_calls(seed: int, threshold: float) -> bool:
+    """Tell whether a threshold has the best F1: between two neighbouring probabilities all make the same calls."""
+    y, folds = _split(seed).y_train, _probabilities(seed)["folds"]
+    return close(f1_score(y, folds >= threshold), evaluation.best_f1_threshold(y, folds)[1])
+
+
+def _test_f1(seed: int, threshold: float) -> float:
+    """Return the F1 on the test rows at a threshold."""
+    return float(f1_score(_split(seed).y_test, _probabilities(seed)["test"] >= threshold))
+
+
+@cache
+def _thresholds(seed: int) -> dict[str, tuple[float, float]]:
+    """Return way of choosing → (threshold, test F1 at it)."""
+    s, p = _split(seed), _probabilities(seed)
+    test, train, folds = p["test"], p["train"], p["folds"]
+    chosen = {
+        "right": evaluation.best_f1_threshold(s.y_train, folds)[0],
+        "test": evaluation.best_f1_threshold(s.y_test, test)[0],
+        "train": evaluation.best_f1_threshold(s.y_train, train)[0],
+        "half": 0.5,
+    }
+    return {way: (t, f1_score(s.y_test, test >= t)) for way, t in chosen.items()}
+
+
+def threshold(evidence: Evidence) -> None:
+    """Task 2: a threshold from out-of-fold probabilities, and the test F1 at it."""
+    run = evidence.latest_run("hw-full-workflow-threshold", "threshold")
+    ways = _thresholds(data.course_seed())
+    got = evidence.metric(run, "threshold")
+    if not _same_calls(data.course_seed(), got):
+        evidence.judge_number(
+            "threshold",
+            got,
+            ways["right"][0],
+            {
+                "threshold-on-test": (
+                    ways["test"][0],
+                    "That is the best threshold *for the test rows*. Chosen there, F1 looks better than it will ever be: "
+                    "choose it on out-of-fold probabilities of the training rows.",
+                ),
+                "threshold-on-train": (
+                    ways["train"][0],
+                    "That comes from training rows that the model has seen, where it is too sure of itself. Use `out_of_fold`.",
+                ),
+                "threshold-default": (0.5, "That is the threshold of `predict`, which nobody has chosen for F1."),
+            },
+        )
+    evidence.judge_number(
+        "test_f1",
+        evidence.metric(run, "test_f1"),
+        _test_f1(data.course_seed(), got),
+        {
+            "f1-at-half": (
+                ways["half"][1],
+                "That is F1 at 0.5, as `predict` gives it. Compare the probabilities with yours.",
+            )
+        },
+    )
+
+
+_METHODS = ("sigmoid", "isotonic")
+
+
+@cache
+def _briers(seed: int) -> dict[str, dict[str, float]]:
+    """Return method → Brier scores: out of fold, on training and test rows, and those of the usual mistakes."""
+    s = _split(seed)
+    plain = RandomForestClassifier(15, random_state=0).fit(s.X_train, s.y_train)
+    found = {}
+    for method in _METHODS:
+        model = CalibratedClassifierCV(RandomForestClassifier(15, random_state=0), method=method, cv=3)
+        folds = evaluation.out_of_fold(model, s.X_train, s.y_train, folds=3, seed=0)
+        test = model.fit(s.X_train, s.y_train).predict_proba(s.X_test)[:, 1]
+        known = CalibratedClassifierCV(FrozenEstimator(plain), method=method).fit(s.X_train, s.y_train)
+        found[method] = {
+            "folds": brier_score_loss(s.y_train, folds),
+            "train": brier_score_loss(s.y_train, model.predict_proba(s.X_train)[:, 1]),
+            "test": brier_score_loss(s.y_test, test),
+            "known": brier_score_loss(s.y_test, known.predict_proba(s.X_test)[:, 1]),
+            "plain": brier_score_loss(s.y_test, plain.predict_proba(s.X_test)[:, 1]),
+            "auc": roc_auc_score(s.y_test, test),
+        }
+    return found
+
+
+def calibration(evidence: Evidence) -> None:
+    """Task 3: a calibration chosen by its out-of-fold Brier score, and judged on the test rows."""
+    run = evidence.latest_run("hw-full-workflow-calibration", "calibrated")
+    method = evidence.param(run, "method")
+    if method not in _METHODS:
+        raise Mistake(
+            "method-other",
+            f"`method` is `{method[:40]}`; the task names two others. Log the word that scikit-learn knows the "
+            "method by, so that anybody can use it again.",
+        )
+    briers = _briers(data.course_seed())
+    b = briers[method]
+    right = min(_METHODS, key=lambda m: briers[m]["folds"])
+    decided = evidence.metric(run, "oof_brier")
+    if method != right and close(decided, b["folds"]):
+        raise Mistake(
+            "not-the-lower",
+            "`oof_brier` belongs to your method, but the other method does better. The Brier score is an error: "
+            "compute it for both, and take the lower one.",
+        )
+    evidence.judge_number(
+        "oof_brier",
+        decided,
+        b["folds"],
+        {
+            "chosen-on-test": (
+                b["test"],
+                "That is the score on the test rows. Who chooses there has no rows left that can judge the choice: compare "
+                "the methods on out-of-fold probabilities of the training rows.",
+            ),
+            "chosen-on-train": (
+                b["train"],
+                "That is the score on rows that the model was fitted on, where every method looks good. Use `out_of_fold`.",
+            ),
+        },
+    )
+    evidence.judge_number(
+        "test_brier",
+        evidence.metric(run, "test_brier"),
+        b["test"],
+        {
+            "calibrated-on-train": (
+                b["known"],
+                "The correction was learned from rows that trained the forest, where it is always right. Let "
+                "`CalibratedClassifierCV` split: give it the unfitted forest and `cv`.",
+            ),
+            "not-calibrated": (
+                b["plain"],
+                "That is the forest without calibration. Fit the calibrated model, and take its probabilities.",
+            ),
+            "method-mixed": (
+                next(other["test"] for name, other in briers.items() if name != method),
+                f"That is the other method's score; the run says `{method}`. Log parameter and score of the same model.",
+            ),
+            "train-not-test": (b["train"], "That is the score on the training rows. Judge on the test rows."),
+            "oof-not-test": (
+                b["folds"],
+                "That is the number that chose the method. Judge the choice on the test rows.",
+            ),
+            "auc-not-brier": (b["auc"], "That is ROC-AUC, which calibration hardly moves. Take the Brier score."),
+        },
+    )
+
+
+@cache
+def _folds(seed: int) -> dict[int, float]:
+    s = _split(seed)
+    return {k: cross_val_score(_model(), s.X_train, s.y_train, cv=k, scoring="roc_auc").mean() for k in (3, 5)}
+
+
+def rerun(evidence: Evidence) -> None:
+    """Task 4: another setting in a run of its own, the old run untouched."""
+    runs = evidence.runs("hw-full-workflow-rerun")
+    if not runs:
+        raise NotStarted("The experiment `hw-full-workflow-rerun` has no run yet: run the given cell first.")
+    monday = [r for r in runs if r.info.run_name == "monday"]
+    if any(r.info.status != "FINISHED" or r.data.params.get("folds") != "3" for r in monday):
+        raise Mistake(
+            "param-changed",
+            "The run `monday` was opened again to log another setting. A parameter says what made a result, so MLflow refuses "
+            "to change it, and the block that failed marked the run. Set its status back "
+            "(`MlflowClient().set_terminated(run_id)`), and log the new setting in a run of its own.",
+        )
+    right = _folds(data.course_seed())
+    if any(not close(r.data.metrics.get("cv_auc", -1.0), right[3]) for r in monday):
+        raise Mistake(
+            "metric-overwritten",
+            "`cv_auc` of `monday` is no longer the mean of its three folds. MLflow protects a parameter, not a metric: the "
+            "last value logged is shown, and now the run has a score that its parameters do not explain. Log what it had "
+            "before, and put the new score into a run of its own.",
+        )
+    if {r.info.run_name for r in runs} == {"monday"}:
+        raise NotStarted("There is only `monday` so far.")
+    run = evidence.latest_run("hw-full-workflow-rerun", "tuesday")
+    folds = evidence.number_param(run, "folds")
+    if folds != 5:
+        raise Mistake("param-value", f"`folds` is {folds:g}; Tuesday's run uses another number of folds.")
+    evidence.judge_number(
+        "cv_auc",
+        evidence.metric(run, "cv_auc"),
+        right[5],
+        {
+            "folds-not-changed": (
+                right[3],
+                "That is the mean of three folds: the parameter changed, the computation did not.",
+            )
+        },
+    )
+
+
+def runtime(evidence: Evidence) -> None:
+    """Stretch: fit times and scores of two models as a table."""
+    table = evidence.table("hw-full-workflow", "runtime.csv", ["model", "fit_seconds", "roc_auc"])
+    names = {"LogisticRegression", "RandomForestClassifier"}
+    if set(table["model"].astype(str)) != names:
+        raise Mistake(
+            "models-other", f"The table is about {sorted(set(table['model'].astype(str)))}; the task names two classes."
+        )
+    if len(table) != len(names):
+        raise Mistake(
+            "rows-repeated",
+            f"The table has {len(table)} rows for {len(names)} models. A reader cannot tell which measurement counts: "
+            "write the file anew, one row per model.",
+        )
+    seconds = pd.to_numeric(table["fit_seconds"], errors="coerce")
+    if seconds.isna().any() or (seconds <= 0).any() or (seconds > 60).any():
+        raise Mistake(
+            "seconds-wrong",
+            "`fit_seconds` holds values that no measurement gives, so costs cannot be compared. Write seconds, as numbers.",
+        )
+    s = _split(data.course_seed())
+    for name, model in {
+        "LogisticRegression": LogisticRegression(),
+        "RandomForestClassifier": RandomForestClassifier(15, random_state=0),
+    }.items():
+        fitted = model.fit(s.X_train, s.y_train)
+        right = roc_auc_score(s.y_test, fitted.predict_proba(s.X_test)[:, 1])
+        got = float(pd.to_numeric(table.set_index("model")["roc_auc"], errors="coerce")[name])
+        evidence.judge_number(
+            f"roc_auc of {name}",
+            got,
+            right,
+            {
+                "labels-not-probabilities": (
+                    roc_auc_score(s.y_test, fitted.predict(s.X_test)),
+                    "That is ROC-AUC of the predicted labels; it ranks, so it needs probabilities.",
+                )
+            },
+        )
+
+
+TASKS = (
+    Task(
+        "a grid as a family",
+        2,
+        grid_family,
+        (
+            "Which object knows the best setting, its score, and all the others?",
+            "`search.best_params_`, `search.best_score_` and `results` (one row a candidate). Children start inside the "
+            "parent's block with `nested=True`.",
+            "`for _, row in results.iterrows(): with mlflow.start_run(run_name=…, nested=True): …`",
+        ),
+        "One parent, every candidate below it, and the whole table as a file.",
+    ),
+    Task(
+        "a threshold that has not seen the test",
+        2,
+        threshold,
+        (
+            "Which rows may help to choose, and which may only judge?",
+            "`evaluation.best_f1_threshold(y, probabilities)` with out-of-fold probabilities of the *training* rows.",
+            "`predicted = model.fit(X, y).predict_proba(X_test)[:, 1] >= threshold`",
+        ),
+        "The test rows judged a threshold that they did not choose.",
+    ),
+    Task(
+        "choose a calibration without the test",
+        2,
+        calibration,
+        (
+            "Who may teach the correction, and who may choose between two: rows that the forest knows, or rows it has not seen?",
+            "Give the *unfitted* forest to `CalibratedClassifierCV`, once per method, and each of the two to "
+            "`evaluation.out_of_fold`. Which of the two Brier scores is better, the higher or the lower?",
+            "Twice, with `model = CalibratedClassifierCV(forest, method=…, cv=3)`: "
+            "`brier_score_loss(y, evaluation.out_of_fold(model, X, y, folds=3, seed=0))`.",
+        ),
+        "Rows that no forest had seen taught the correction and chose it, so the test rows could judge.",
+    ),
+    Task(
+        "another setting, another run",
+        2,
+        rerun,
+        (
+            "Can a parameter of a finished run change? What would a reader of the old number think?",
+            '`with mlflow.start_run(run_name="tuesday"):` and `cross_val_score(model, X, y, cv=5, scoring="roc_auc").mean()`.',
+        ),
+        "Two settings, two runs, both true.",
+    ),
+    Task(
+        "what does a forest cost?",
+        0,
+        runtime,
+        (
+            "`time_model` returns an object: which field holds the seconds of `fit`?",
+            "One dict a model with `model`, `fit_seconds`, `roc_auc`; then `pd.DataFrame(rows).to_csv(…, index=False)`.",
+        ),
+        "Cost and gain side by side: now it is a decision.",
+    ),
+)

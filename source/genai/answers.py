@@ -1,0 +1,211 @@
+"""Right and wrong answers to homework 14."""
+
+from tests.submissions.tools import append, swap
+
+RIGHT = {
+    1: [
+        # by the client, an alias moved on the way
+        """
+        client = mlflow.MlflowClient()
+        old = client.register_prompt("hw-genai-summary", "Summarise: {{ message }}", commit_message="as the team writes it")
+        new = client.register_prompt("hw-genai-summary", "{{message}} in {{limit}} words", commit_message="with a limit now")
+        client.set_prompt_alias("hw-genai-summary", "production", new.version)
+        client.set_prompt_alias("hw-genai-summary", "candidate", new.version)
+        client.set_prompt_alias("hw-genai-summary", "production", old.version)
+        """,
+        # a second pass: versions 3 and 4
+        """
+        for text in ("one", "two", "Summarise: {{ message }}", "Short, {{ limit }}: {{ message }}"):
+            made = mlflow.genai.register_prompt(name="hw-genai-summary", template=text, commit_message=f"it is {text}")
+        mlflow.genai.set_prompt_alias("hw-genai-summary", alias="production", version=made.version - 1)
+        mlflow.genai.set_prompt_alias("hw-genai-summary", alias="candidate", version=made.version)
+        """,
+    ],
+    2: [
+        # with blocks
+        """
+        def answer(question):
+            with mlflow.start_span("answer", span_type="CHAIN") as span:
+                span.set_inputs({"question": question})
+                with mlflow.start_span("find", span_type="RETRIEVER") as inner:
+                    page = find(question)
+                    inner.set_outputs(page)
+                with mlflow.start_span("reply", span_type="LLM") as inner:
+                    text = reply(page, question)
+                    inner.set_outputs(text)
+                span.set_outputs(text)
+            return text
+
+        answer("When does the shop close?")
+        """,
+        # names given by hand, a failed attempt before
+        """
+        @mlflow.trace(name="answer", span_type="CHAIN")
+        def pipeline(question):
+            page = mlflow.trace(find, name="find", span_type="RETRIEVER")(question)
+            return mlflow.trace(reply, name="reply", span_type="LLM")(page, question=question)
+
+        try:
+            pipeline("When does the moon close?")
+        except Exception as error:
+            print(error)
+        print(pipeline(question="When does the shop close?"))
+        """,
+    ],
+    3: [
+        # answers made first, a class of its own for the verdict
+        """
+        from mlflow.entities import Feedback
+
+        @scorer(name="right")
+        def topic_named(outputs, expectations):
+            return Feedback(value=expectations["topic"] in (outputs or ""), rationale="looked for the word")
+
+        table = [{**row, "outputs": sort_mail(**row["inputs"]) or ""} for row in rows]
+        with mlflow.start_run(run_name="sort-mail"):
+            mlflow.genai.evaluate(data=table, scorers=[topic_named])
+        """,
+        # as a data frame, with more scorers, the run opened without with
+        """
+        import pandas as pd
+
+        @scorer
+        def right(inputs, outputs, expectations):
+            return bool(outputs) and outputs.rstrip(".").split()[-1] == expectations["topic"]
+
+        @scorer
+        def long(outputs):
+            return len(outputs or "") > 20
+
+        mlflow.start_run(run_name="sort-mail")
+        mlflow.genai.evaluate(pd.DataFrame(rows), scorers=[long, right], predict_fn=lambda message: sort_mail(message))
+        mlflow.end_run()
+        """,
+    ],
+    4: [
+        # judged twice, the newer one counts; reasons for the false ones only
+        """
+        import time
+        for trace in asked:
+            mlflow.log_feedback(trace_id=trace.info.trace_id, name="correct", value=True,
+                                source=AssessmentSource(source_type="HUMAN", source_id="me"))
+        time.sleep(0.002)
+        for trace in asked:
+            if "never" in trace.data.spans[0].outputs:
+                mlflow.log_feedback(trace_id=trace.info.trace_id, name="correct", value=False, rationale="it does close",
+                                    source=AssessmentSource(source_type="HUMAN", source_id="me"))
+        """,
+        # by assessment objects, and one more kind of feedback
+        """
+        from mlflow.entities import Feedback
+        for t in mlflow.search_traces(return_type="list"):
+            good = t.data.spans[0].outputs in HOURS.values()
+            note = Feedback(name="correct", value=good, source=AssessmentSource("HUMAN", "tom"), rationale="I read it twice")
+            mlflow.log_assessment(t.info.trace_id, note)
+            mlflow.log_feedback(trace_id=t.info.trace_id, name="friendly", value=3)
+        """,
+    ],
+    5: [
+        """
+        c = mlflow.MlflowClient()
+        (e,) = c.search_experiments(filter_string="name = 'hw-genai-choose'")
+        good = [r for r in c.search_runs([e.experiment_id]) if r.data.metrics["correct"] >= 0.8]
+        c.set_tag(min(good, key=lambda r: r.data.metrics["cents"]).info.run_id, "choice", "production")
+        """,
+        """
+        table = mlflow.search_runs(experiment_names=["hw-genai-choose"])
+        table = table[table["metrics.correct"] >= 0.8].sort_values("metrics.cents")
+        with mlflow.start_run(run_id=table.iloc[0].run_id):
+            mlflow.set_tags({"choice": "production", "by": "me"})
+        """,
+    ],
+}
+
+WRONG = {
+    1: [
+        ("not-started", ""),
+        ("prompt-name", swap('"hw-genai-summary"', '"hw14_summary"')),
+        ("alias-missing", swap('mlflow.genai.set_prompt_alias("hw-genai-summary", "candidate", second.version)', "pass")),
+        ("alias-case", swap('"production"', '"Production"')),
+        ("alias-same", swap("first.version", "second.version")),
+        ("alias-swapped", swap('"production", first', '"production", second', '"candidate", second', '"candidate", first')),
+        ("template-braces", swap("{{ message }}", "{message}", "{{ limit }}", "{limit}")),
+        ("prompt-gaps", swap("{{ limit }}", "{{ n_words }}")),
+        ("prompt-gaps", swap("{{ limit }}", "ten")),
+        ("message-missing", swap(', commit_message="The first wording."', "")),
+        ("message-missing", swap("A limit, for small screens.", "limit")),
+        ("prompt-text", swap("Summarise: {{", "Please sum up: {{")),
+    ],
+    2: [
+        ("not-started", "answer = None"),
+        ("span-missing", swap("traced_find = mlflow.trace(find, span_type=\"RETRIEVER\")", "traced_find = find")),
+        (
+            "span-outside",
+            """
+            page = mlflow.trace(find, span_type="RETRIEVER")("When does the shop close?")
+
+            @mlflow.trace(span_type="CHAIN")
+            def answer(question):
+                return mlflow.trace(reply, span_type="LLM")(page, question)
+
+            answer("When does the shop close?")
+            """,
+        ),
+        ("span-type", swap('"RETRIEVER"', '"TOOL"')),
+        ("span-type", swap('@mlflow.trace(span_type="CHAIN")', "@mlflow.trace")),
+        ("trace-failed", swap("When does the shop close?", "When does the moon close?")),
+        ("trace-question", swap("When does the shop close?", "When does the chat close?")),
+        ("trace-outputs", swap("    return traced_reply", "    traced_reply")),
+        ("trace-outputs", swap("traced_find(question), question", "traced_find(question), ''")),
+    ],
+    3: [
+        ("not-started", ""),
+        ("run-name", swap("sort-mail", "mail")),
+        ("wrong-experiment", swap("with mlflow.start", 'mlflow.set_experiment("mail")\nwith mlflow.start')),
+        ("metric-missing", swap("def right(", "def topic_in_answer(", "[right]", "[topic_in_answer]")),
+        ("rows-missing", swap("data=rows", "data=rows[:3]")),
+        ("rows-missing", 'with mlflow.start_run(run_name="sort-mail"):\n    mlflow.log_metric("right/mean", 0.6)'),
+        ("rows-unscored", swap("outputs is not None and ", "")),
+        ("exact-match", swap('outputs is not None and expectations["topic"] in outputs', 'outputs == expectations["topic"]')),
+        ("unsure-is-right", swap("is not None and", "is None or")),
+        ("always-right", swap('outputs is not None and expectations["topic"] in outputs', "True")),
+        ("always-wrong", swap("outputs is not None and expectations", "not outputs or expectations", "] in", "] not in")),
+    ],
+    4: [
+        ("not-started", ""),
+        ("feedback-name", swap('name="correct"', 'name="right"')),
+        ("feedback-missing", swap("for trace in asked:", "for trace in asked[:3]:")),
+        ("feedback-source", swap("HUMAN", "CODE")),
+        ("rubber-stamp", swap("value=fine", "value=True")),
+        ("feedback-inverted", swap("value=fine", "value=not fine")),
+        ("feedback-wrong", swap("value=fine", "value=False")),
+        ("rationale-missing", swap("The page says otherwise.", "Wrong.")),
+        ("rationale-missing", swap(", rationale=why", "")),
+    ],
+    5: [
+        ("not-started", ""),
+        ("tag-value", swap('"production"', '"yes"')),
+        ("tag-name", swap('"choice"', '"Choice"')),
+        ("tag-missing", swap('"choice"', '"winner"')),
+        ("tag-as-param", swap("set_tag", "log_param")),
+        ("choice-many", append('mlflow.MlflowClient().set_tag(found["run_id"][1], "choice", "production")')),
+        ("choice-too-weak", swap("metrics.correct >= 0.8", "metrics.correct >= 0.1")),
+        ("choice-not-cheapest", swap("metrics.cents ASC", "metrics.correct DESC")),
+    ],
+}
+
+#: Mutants that are right answers, with the reason. The key is the start of the description.
+EQUIVALENT = {
+    1: {
+        "line 1: 'The first wording.'": "any message of three words is right",
+        "line 3: 'Summarise in": "any wording with both gaps is right",
+        "line 3: 'A limit": "any message of three words is right",
+    },
+    4: {
+        "line 1: dropped source_id=": "MLflow fills in the user",
+        "line 1: 'care-team'": "any person may judge",
+        "line 5: 'As the page": "any reason of three words is right",
+        "line 5: 'The page": "any reason of three words is right",
+    },
+    5: {"line 2: dropped experiment_names=": "the given cell has made that experiment the active one"},
+}

@@ -1,0 +1,358 @@
+"""Homework 14: a prompt in two versions, a trace, an evaluation, feedback on traces, the choice of a model."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+from mlflow.entities import Trace
+from mlflow.exceptions import MlflowException
+
+from course_utils import data
+from course_utils.homework.evidence import Evidence, listing, nearest
+from course_utils.homework.mistake import Mistake, NotStarted
+from course_utils.homework.question import Task
+
+_PLACES = ("shop", "chat", "line")
+_N_ROWS = 5
+_MIN_CORRECT = 0.8
+
+
+def _hours() -> dict[str, str]:
+    """Return the help pages that the notebook draws from the seed."""
+    drawn = random.Random(f"hours {data.course_seed()}").sample(range(16, 23), 3)
+    return {place: f"The {place} closes at {hour}." for place, hour in zip(_PLACES, drawn, strict=True)}
+
+
+def _traces(evidence: Evidence, experiment: str) -> list[Trace]:
+    """Return the traces of an experiment, newest first."""
+    return list(
+        evidence.client.search_traces(
+            locations=[evidence.experiment_id(experiment)], order_by=["timestamp_ms DESC"], max_results=100
+        )
+    )
+
+
+# ---- task 1 ---------------------------------------------------------------------------------------------------------
+
+
+def _prompt_version(evidence: Evidence, name: str, alias: str) -> Any:
+    """Return the prompt version that an alias points at."""
+    if evidence.client.get_prompt(name) is None:
+        names = [p.name for p in evidence.client.search_prompts()]
+        if near := nearest(name, names):
+            raise Mistake(
+                "prompt-name",
+                f"There is a prompt `{near}`; the task asks for `{name}`. An application loads it by its exact name.",
+            )
+        raise NotStarted(f"No prompt is registered as `{name}` yet.")
+    try:
+        return evidence.client.get_prompt_version_by_alias(name, alias)
+    except MlflowException:
+        versions = evidence.client.search_prompt_versions(name)
+        aliases = {a for v in versions for a in evidence.client.get_prompt_version(name, v.version).aliases}
+    if near := nearest(alias, aliases):
+        raise Mistake(
+            "alias-case",
+            f"`{name}` has the alias `{near}`; the task asks for `{alias}`. Aliases are compared letter by letter.",
+        )
+    raise Mistake(
+        "alias-missing",
+        f"`{name}` has no alias `{alias}` (it has {listing(aliases) or 'none'}). A version without an alias is used "
+        "by nobody: set it.",
+    )
+
+
+def _judge_prompt(version: Any, gaps: set[str]) -> None:
+    """Compare the gaps and the message of a prompt version with what the task wants."""
+    if version.variables != gaps:
+        if all(f"{{{gap}}}" in version.template for gap in gaps) and not version.variables:
+            raise Mistake(
+                "template-braces",
+                f"Version {version.version} has no gap: its text has single braces. `format` leaves them as they are, "
+                "so the model never sees what should stand there. Write two braces on each side.",
+            )
+        raise Mistake(
+            "prompt-gaps",
+            f"Version {version.version} has the gaps {listing(version.variables) or 'none'}; the task asks for "
+            f"{listing(gaps)}. An application fills gaps by name.",
+        )
+    if len((version.commit_message or "").split()) < 3:
+        raise Mistake(
+            "message-missing",
+            f"Version {version.version} has no commit message of three words. In a month nobody knows why it was "
+            "made: pass `commit_message=`.",
+        )
+
+
+def prompt_versions(evidence: Evidence) -> None:
+    """Task 1: two versions of a prompt, two aliases."""
+    live = _prompt_version(evidence, "hw-genai-summary", "production")
+    draft = _prompt_version(evidence, "hw-genai-summary", "candidate")
+    if live.version == draft.version:
+        raise Mistake(
+            "alias-same",
+            f"Both aliases point at version {live.version}. Then customers already get what nobody has tested: keep "
+            "`production` on the first wording.",
+        )
+    if live.version > draft.version:
+        raise Mistake(
+            "alias-swapped",
+            f"`production` is version {live.version}, newer than `candidate`, version {draft.version}. The untested "
+            "wording is live: which of the two should customers get?",
+        )
+    _judge_prompt(live, {"message"})
+    _judge_prompt(draft, {"message", "limit"})
+    if live.template.strip() != "Summarise: {{ message }}":
+        raise Mistake("prompt-text", f"The first wording is `{live.template[:80]}`; the task gives another text.")
+
+
+# ---- task 2 ---------------------------------------------------------------------------------------------------------
+
+
+def traced_pipeline(evidence: Evidence) -> None:
+    """Task 2: a chain with a search and a model inside."""
+    found = _traces(evidence, "hw-genai-trace")
+    if not found:
+        raise NotStarted("The experiment `hw-genai-trace` has no trace yet.")
+    trace = found[0]
+    spans = trace.data.spans
+    names = {span.name: span for span in spans}
+    if str(trace.info.state.value) != "OK":
+        raise Mistake(
+            "trace-failed",
+            f"The newest trace ended {trace.info.state.value}: the code inside raised an error. Its spans show where.",
+        )
+    for name, kind in {"answer": "CHAIN", "find": "RETRIEVER", "reply": "LLM"}.items():
+        if name not in names:
+            if any(name in {s.name for s in other.data.spans} for other in found):
+                raise Mistake(
+                    "span-outside",
+                    f"`{name}` has a trace of its own instead of a span in the newest one (it has {listing(names)}). "
+                    "Steps of one request belong in one trace: call it *inside* `answer`.",
+                )
+            raise Mistake(
+                "span-missing",
+                f"The newest trace has the spans {listing(names)}, not `{name}`. A step without a span cannot be "
+                "looked at later.",
+            )
+        if names[name].span_type != kind:
+            raise Mistake(
+                "span-type",
+                f"The span `{name}` has the type `{names[name].span_type}`, not `{kind}`. The UI and the scorers find "
+                "searches and model calls by their type: pass `span_type=`.",
+            )
+    question, expected = "When does the shop close?", f"You asked: When does the shop close? {_hours()['shop']}"
+    root = names["answer"]
+    if (root.inputs or {}).get("question") != question:
+        raise Mistake("trace-question", f"The newest trace has the inputs `{root.inputs}`; ask the task's question.")
+    if root.outputs != expected or names["reply"].outputs != expected or names["find"].outputs != _hours()["shop"]:
+        raise Mistake(
+            "trace-outputs",
+            "The outputs of the spans are not what `find` and `reply` give for this question. A trace is of use only "
+            "when it holds what the steps returned: return the reply from `answer`.",
+        )
+
+
+# ---- task 3 ---------------------------------------------------------------------------------------------------------
+
+
+def evaluation(evidence: Evidence) -> None:
+    """Task 3: five rows, one scorer, every row scored."""
+    run = evidence.latest_run("hw-genai-evaluate", "sort-mail")
+    mean = evidence.metric(run, "right/mean")
+    judged = evidence.client.search_traces(
+        locations=[run.info.experiment_id], run_id=run.info.run_id, include_spans=False, max_results=100
+    )
+    notes = [[a for a in t.info.assessments if a.name == "right"] for t in judged]
+    if len(judged) < _N_ROWS:
+        raise Mistake(
+            "rows-missing",
+            f"The run holds {len(judged)} judged answers; the table has {_N_ROWS} rows. A score on a part of the "
+            "table, or a typed one, says little: evaluate on all rows, inside the run.",
+        )
+    scored = [note[-1].feedback.value for note in notes if note and note[-1].feedback.value is not None]
+    if len(scored) < _N_ROWS:
+        raise Mistake(
+            "rows-unscored",
+            f"{_N_ROWS - len(scored)} of {_N_ROWS} rows have no score: there the scorer failed, and the mean leaves "
+            "them out, so it looks better than it is. What does `sort_mail` return when it is unsure? Let the "
+            "scorer say False.",
+        )
+    evidence.judge_number(
+        "right/mean",
+        mean,
+        3 / 5,
+        {
+            "exact-match": (
+                0.0,
+                "No answer is right? The answers are sentences, and the expected topic is one word: look for the "
+                "word *in* the sentence.",
+            ),
+            "unsure-is-right": (4 / 5, "An answer of None counts as right. Being unsure is not being right."),
+            "always-right": (
+                1.0,
+                "Every answer counts as right, even the one about the weather, so the score cannot tell two models "
+                "apart. Compare with what was expected.",
+            ),
+            "always-wrong": (2 / 5, "Right and wrong are exchanged: True means that the topic *is* in the answer."),
+        },
+    )
+
+
+# ---- task 4 ---------------------------------------------------------------------------------------------------------
+
+
+def feedback(evidence: Evidence) -> None:
+    """Task 4: a person's judgement on each of five answers."""
+    traces = _traces(evidence, "hw-genai-feedback")
+    if not traces:
+        raise NotStarted("The experiment `hw-genai-feedback` has no trace yet: run the given cell first.")
+    given = {t.info.trace_id: [a for a in t.info.assessments if a.feedback is not None] for t in traces}
+    names = {a.name for notes in given.values() for a in notes}
+    if not names:
+        raise NotStarted("No trace has feedback yet.")
+    if "correct" not in names:
+        raise Mistake(
+            "feedback-name",
+            f"The feedback is called {listing(names)}; the task asks for `correct`. Only feedback of one name can be "
+            "counted and compared.",
+        )
+    newest, without = {}, 0
+    for trace in traces:
+        notes = [a for a in given[trace.info.trace_id] if a.name == "correct"]
+        if not notes:
+            without += 1
+            continue
+        newest[trace.info.trace_id] = max(notes, key=lambda a: a.create_time_ms)
+    if without:
+        raise Mistake(
+            "feedback-missing",
+            f"{without} of {len(traces)} traces have no feedback `correct`. A share of right answers needs all.",
+        )
+    if any(note.source.source_type != "HUMAN" for note in newest.values()):
+        raise Mistake(
+            "feedback-source",
+            "Some feedback does not come from a `HUMAN` source. A reader must see whether a person or a program "
+            'judged: pass `source=AssessmentSource(source_type="HUMAN", source_id=…)`.',
+        )
+    truth = {t.info.trace_id: _right(t) for t in traces}
+    said = {key: note.feedback.value is True for key, note in newest.items()}
+    if said != truth:
+        if all(said.values()):
+            raise Mistake(
+                "rubber-stamp",
+                "Every answer is judged True, but some are not what `HOURS` says. Read each answer against its page.",
+            )
+        if all(said[key] != truth[key] for key in truth):
+            raise Mistake("feedback-inverted", "Every judgement is the wrong way round: True means a right answer.")
+        wrong = sum(said[key] != truth[key] for key in truth)
+        raise Mistake("feedback-wrong", f"{wrong} of {len(truth)} judgements do not agree with `HOURS`.")
+    if any(not truth[key] and len((note.rationale or "").split()) < 3 for key, note in newest.items()):
+        raise Mistake(
+            "rationale-missing",
+            "A False without a reason of three words or more helps nobody to mend the assistant: pass `rationale=`.",
+        )
+
+
+def _right(trace: Trace) -> bool:
+    root = trace.data.spans[0]
+    return root.outputs == _hours().get((root.inputs or {}).get("place"))
+
+
+# ---- stretch --------------------------------------------------------------------------------------------------------
+
+
+def choice(evidence: Evidence) -> None:
+    """Stretch: the cheapest run that is right often enough has the tag."""
+    runs = evidence.runs("hw-genai-choose")
+    if not runs:
+        raise NotStarted("The experiment `hw-genai-choose` has no run yet: run the given cell first.")
+    good = [r for r in runs if r.data.metrics.get("correct", 0.0) >= _MIN_CORRECT]
+    right = min(good, key=lambda r: r.data.metrics["cents"])
+    chosen = [r for r in runs if r.data.tags.get("choice") == "production"]
+    if not chosen:
+        touched = [r for r in runs if set(r.data.tags) - {t for t in r.data.tags if t.startswith("mlflow.")}]
+        touched += [r for r in runs if r.data.params]
+        if not touched:
+            raise NotStarted("No run has a tag of yours yet.")
+        value = evidence.tag(touched[0], "choice")
+        raise Mistake("tag-value", f"The tag `choice` is `{value}`; the task asks for `production`.")
+    if len(chosen) > 1:
+        names = listing(r.info.run_name for r in chosen)
+        raise Mistake("choice-many", f"{names} are chosen. One of them can go live: remove the tag from the others.")
+    picked = chosen[0]
+    if picked.data.metrics["correct"] < _MIN_CORRECT:
+        raise Mistake(
+            "choice-too-weak",
+            f"`{picked.info.run_name}` is cheap, but right in {picked.data.metrics['correct']:.0%} of the questions. "
+            "The rule asks for more; look at the price only among those that pass.",
+        )
+    if picked.info.run_id != right.info.run_id:
+        raise Mistake(
+            "choice-not-cheapest",
+            f"`{picked.info.run_name}` is right often enough, but another candidate that passes costs less. The rule "
+            "was fixed before the numbers: follow it.",
+        )
+
+
+TASKS = (
+    Task(
+        "a prompt in two versions",
+        2,
+        prompt_versions,
+        (
+            "Round 1 of the lecture registers the same name twice. What tells MLflow where the gaps are?",
+            "A gap has two braces on each side. `register_prompt` returns an object whose `version` goes to "
+            "`set_prompt_alias`.",
+            '`first = mlflow.genai.register_prompt("hw-genai-summary", …, commit_message=…)`, then '
+            '`mlflow.genai.set_prompt_alias("hw-genai-summary", "production", first.version)`.',
+        ),
+        "Two wordings are kept, and customers get the tested one.",
+    ),
+    Task(
+        "trace a pipeline",
+        2,
+        traced_pipeline,
+        (
+            "Which of the three functions calls the other two? Its span is the outer one.",
+            "A decorated function makes a span when it is called; a call inside it makes a span inside. You can "
+            "decorate a function that exists: `traced = mlflow.trace(find, span_type=…)`.",
+            '`@mlflow.trace(span_type="CHAIN")` above `def answer(question):`, and inside it the two traced functions.',
+        ),
+        "One request, one trace, and each step can be looked at.",
+    ),
+    Task(
+        "evaluate on a table",
+        2,
+        evaluation,
+        (
+            "What does `sort_mail` return for each of the five messages? Call it and look.",
+            'A scorer takes `outputs` and `expectations`. `"a" in None` raises an error, and a failed row is no False.',
+            '`return outputs is not None and expectations["topic"] in outputs`, then `mlflow.genai.evaluate(data=rows, '
+            "predict_fn=sort_mail, scorers=[right])` inside `with mlflow.start_run(...)`.",
+        ),
+        "Every row counts, also the one without an answer.",
+    ),
+    Task(
+        "judge answers as a person",
+        2,
+        feedback,
+        (
+            "Where does a trace keep what was asked and what was answered?",
+            '`trace.data.spans[0]` has `inputs` and `outputs`. Compare the outputs with `HOURS[span.inputs["place"]]`.',
+            '`mlflow.log_feedback(trace_id=trace.info.trace_id, name="correct", value=…, rationale=…, source=…)`',
+        ),
+        "The judgement stands where the answer is, with its author and its reason.",
+    ),
+    Task(
+        "choose the base model",
+        0,
+        choice,
+        (
+            "Which comes first in the rule: the price or the share of right answers?",
+            "Filter with `metrics.correct >= 0.8`, order by `metrics.cents ASC`, take the first run, and `set_tag`.",
+        ),
+        "A rule, written down before the numbers, chose the model.",
+    ),
+)

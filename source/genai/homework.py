@@ -1,0 +1,195 @@
+# %% [markdown]
+# # Homework 14: prompts, traces, evaluation, judgement
+#
+# **30 minutes · 4 tasks and a stretch · 8 points.** Run every cell as often as you like: a check reads what is newest.
+# Below each task stands `hw.check(n)`; when you are stuck, add a cell with `hw.hint(n)`.
+#
+# <!-- links -->
+
+# %%
+import random
+
+import mlflow
+from mlflow.entities import AssessmentSource
+from mlflow.genai.scorers import scorer
+
+from course_utils import data, store
+from course_utils.homework import Homework
+
+store.connect()
+hw = Homework("genai")
+
+
+def draw(what):
+    return random.Random(f"{what} {data.course_seed()}")
+
+
+PLACES = ("shop", "chat", "line")
+hours = draw("hours").sample(range(16, 23), 3)
+HOURS = {place: f"The {place} closes at {hour}." for place, hour in zip(PLACES, hours, strict=True)}
+print("Open the UI, from the course folder:", store.ui_command(), sep="\n")
+
+# %% [markdown]
+# ## Task 1: a prompt in two versions (2 points)
+#
+# Register the prompt `hw-genai-summary` twice, each time with a `commit_message` of three words or more:
+#
+# 1. `Summarise:` and, after a space, a gap for the `message`;
+# 2. any wording with **two** gaps, `message` and `limit` (the number of words).
+#
+# Nobody has tested the second yet: the alias `production` stays on the first, the alias `candidate` goes to the second.
+
+# %% tags=["task-1"]
+### BEGIN SOLUTION
+first = mlflow.genai.register_prompt("hw-genai-summary", "Summarise: {{ message }}", commit_message="The first wording.")
+second = mlflow.genai.register_prompt(
+    "hw-genai-summary", "Summarise in {{ limit }} words: {{ message }}", commit_message="A limit, for small screens."
+)
+mlflow.genai.set_prompt_alias("hw-genai-summary", "production", first.version)
+mlflow.genai.set_prompt_alias("hw-genai-summary", "candidate", second.version)
+### END SOLUTION
+
+# %%
+hw.check(1)
+
+# %% [markdown]
+# ## Task 2: trace a pipeline (2 points)
+#
+# The cell gives you a search and a stub of a model, both without a trace. In the experiment `hw-genai-trace`, write a
+# function `answer(question)` that calls `find`, then `reply`, and returns the reply. Call it with
+# `When does the shop close?`. Its trace must hold three spans: `answer` of type `CHAIN`, and inside it `find` of type
+# `RETRIEVER` and `reply` of type `LLM`.
+
+# %%
+def find(question):
+    return next(page for place, page in HOURS.items() if place in question)
+
+
+def reply(page, question):
+    return f"You asked: {question} {page}"
+
+
+# %% tags=["task-2"]
+mlflow.set_experiment("hw-genai-trace")
+### BEGIN SOLUTION
+traced_find = mlflow.trace(find, span_type="RETRIEVER")
+traced_reply = mlflow.trace(reply, span_type="LLM")
+
+
+@mlflow.trace(span_type="CHAIN")
+def answer(question):
+    return traced_reply(traced_find(question), question)
+
+
+answer("When does the shop close?")
+### END SOLUTION
+
+# %%
+hw.check(2)
+
+# %% [markdown]
+# ## Task 3: evaluate on a table (2 points)
+#
+# `sort_mail` stands in for a model that names the topic of a message in a sentence, and returns None when it is unsure.
+# Write a scorer called `right`: True when the expected topic is in the answer, else False. In the experiment
+# `hw-genai-evaluate`, run `mlflow.genai.evaluate` on `rows` inside a run called `sort-mail`. Every row must be scored.
+
+# %%
+TOPICS = ["invoice", "contract", "internet", "moving", "phone"]
+wrong, unsure = draw("topics").sample(TOPICS, 2)
+rows = [{"inputs": {"message": f"A word about my {topic}"}, "expectations": {"topic": topic}} for topic in TOPICS]
+
+
+@mlflow.trace
+def sort_mail(message):
+    topic = message.split()[-1]
+    return None if topic == unsure else f"The topic is {'weather' if topic == wrong else topic}."
+
+
+# %% tags=["task-3"]
+mlflow.set_experiment("hw-genai-evaluate")
+### BEGIN SOLUTION
+@scorer
+def right(outputs, expectations):
+    return outputs is not None and expectations["topic"] in outputs
+
+
+with mlflow.start_run(run_name="sort-mail"):
+    mlflow.genai.evaluate(data=rows, predict_fn=sort_mail, scorers=[right])
+### END SOLUTION
+
+# %%
+hw.check(3)
+
+# %% [markdown]
+# ## Task 4: judge answers as a person (2 points)
+#
+# The cell answers five requests in the experiment `hw-genai-feedback`; some answers are not what `HOURS` says. Give
+# **each** trace in `asked` the feedback `correct`, True or False, from a `HUMAN` source, and say why (three words or
+# more) where it is False. The UI can do it too: open a trace and add an assessment.
+
+# %%
+mlflow.set_experiment("hw-genai-feedback")
+misled = draw("feedback").sample(range(5), 2)
+
+
+@mlflow.trace
+def closing_time(place, request):
+    return f"The {place} never closes." if request in misled else HOURS[place]
+
+
+if not mlflow.search_traces(return_type="list"):
+    for request in range(5):
+        closing_time(PLACES[request % 3], request)
+asked = sorted(mlflow.search_traces(return_type="list"), key=lambda t: t.data.spans[0].inputs["request"])
+for trace in asked:
+    print(trace.data.spans[0].inputs["place"], "→", trace.data.spans[0].outputs)
+
+# %% tags=["task-4"]
+### BEGIN SOLUTION
+person = AssessmentSource(source_type="HUMAN", source_id="care-team")
+for trace in asked:
+    span = trace.data.spans[0]
+    fine = span.outputs == HOURS[span.inputs["place"]]
+    why = "As the page says." if fine else "The page says otherwise."
+    mlflow.log_feedback(trace_id=trace.info.trace_id, name="correct", value=fine, rationale=why, source=person)
+### END SOLUTION
+
+# %%
+hw.check(4)
+
+# %% [markdown]
+# ## Stretch: choose the base model (no points)
+#
+# The cell logs five candidates in the experiment `hw-genai-choose`. The rule: the *cheapest* candidate whose `correct` is
+# at least 0.8. Set the tag `choice` to `production` on that run, and on no other.
+
+# %%
+mlflow.set_experiment("hw-genai-choose")
+scores = {"correct": (0.55, 0.8, 0.85, 0.9, 0.75), "cents": (40, 95, 90, 300, 60)}
+if mlflow.search_runs().empty:
+    for model, correct, cents in zip(draw("models").sample("abcde", 5), *scores.values(), strict=True):
+        with mlflow.start_run(run_name=f"model-{model}"):
+            mlflow.log_metrics({"correct": correct, "cents": cents})
+
+# %% tags=["task-5"]
+### BEGIN SOLUTION
+found = mlflow.search_runs(
+    experiment_names=["hw-genai-choose"], filter_string="metrics.correct >= 0.8", order_by=["metrics.cents ASC"]
+)
+mlflow.MlflowClient().set_tag(found["run_id"][0], "choice", "production")
+### END SOLUTION
+
+# %%
+hw.check(5)
+
+# %% [markdown]
+# ## Where you are
+
+# %%
+hw.progress()
+
+# %% [markdown] tags=["solution"]
+# **Why it works.** A prompt version cannot change, an alias can, so testing and switching are separate acts. Spans nest
+# by themselves because the inner calls run while the outer one is open. The scorer answers False for None: a scorer
+# that fails would drop the row and flatter the mean. Feedback stays on the trace, with its author.

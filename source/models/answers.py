@@ -1,0 +1,241 @@
+"""Right and wrong answers to homework 08."""
+
+from tests.submissions.tools import append, swap
+
+_REQUIRED = "pip_requirements=mlflow.sklearn.get_default_pip_requirements(include_skops=True)"
+_CALLER_CODE = '''
+code = """
+import mlflow
+
+class Any(mlflow.pyfunc.PythonModel):
+    def load_context(self, context):
+        self.pipeline = mlflow.pyfunc.load_model(context.artifacts["pipeline"])
+        self.cut = context.model_config.get("threshold")
+
+    def predict(self, context, model_input, params=None):
+        table = model_input.copy()
+        table["contract"] = [c.strip().lower() for c in table["contract"]]
+        answer = table[[]].copy()
+        answer["probability"] = self.pipeline.predict(table)[:, 1]
+        answer["call"] = (answer["probability"] >= self.cut).astype(float)
+        return answer
+
+mlflow.models.set_model(Any())
+"""
+path = folder / "caller.py"
+path.write_text(code)
+'''
+_PICKLED = """
+class Caller(mlflow.pyfunc.PythonModel):
+    def predict(self, context, model_input, params=None):
+        return model_input
+with mlflow.start_run(run_name="caller"):
+    mlflow.pyfunc.log_model(name="caller", python_model=Caller(), pip_requirements=["pandas"])
+"""
+
+RIGHT = {
+    1: [
+        # the course's helper does the rest
+        """
+        with mlflow.start_run(run_name="by-hand"):
+            store.log_model(forest, "churn_forest", table.astype("float64"), pyfunc_predict_fn="predict_proba")
+        """,
+        # signature made apart, requirements typed, an earlier wrong model in the same run
+        """
+        import sklearn
+        floats = table.astype(float)
+        signature = mlflow.models.infer_signature(floats, forest.predict_proba(floats))
+        with mlflow.start_run(run_name="by-hand"):
+            mlflow.sklearn.log_model(LogisticRegression(), name="draft", pip_requirements=["skops"])
+            mlflow.sklearn.log_model(
+                forest, name="churn_forest", signature=signature, input_example=floats.iloc[[5]],
+                skops_trusted_types=["numpy.dtype", "sklearn.tree._tree.Tree"], pyfunc_predict_fn="predict_proba",
+                pip_requirements=[f"scikit-learn=={sklearn.__version__}", f"skops=={skops.__version__}"],
+            )
+        """,
+    ],
+    2: [
+        # pyfunc inside, another way to clean, probability and decision as floats
+        _CALLER_CODE
+        + """
+with mlflow.start_run(run_name="caller"):
+    made = mlflow.pyfunc.log_model(
+        name="caller", python_model=str(path), artifacts={"pipeline": pipeline_uri}, model_config={"threshold": 0.4},
+        signature=mlflow.models.infer_signature(messy), input_example=messy.head(1),
+        pip_requirements=mlflow.sklearn.get_default_pip_requirements(include_skops=True),
+    )
+mlflow.pyfunc.load_model(made.model_uri).predict(messy).to_csv(folder / "calls.csv")
+""",
+        # twice: the newer run counts
+        _CALLER_CODE
+        + """
+for cut in (0.1, 0.4):
+    with mlflow.start_run(run_name="caller") as r:
+        mlflow.pyfunc.log_model(
+            name="caller", python_model=path, artifacts={"pipeline": pipeline_uri}, model_config={"threshold": cut},
+            input_example=messy.head(2), pip_requirements=["skops==0.16.0", "scikit-learn==1.9.1", "pandas==3.1.1"],
+        )
+    ours = mlflow.pyfunc.load_model(f"runs:/{r.info.run_id}/caller").predict(messy)
+    ours.round(4).to_csv(folder / "calls.csv", index=False)
+""",
+    ],
+    3: [
+        # by the client
+        """
+        five = split.X_test[:5]
+        mlflow.models.predict(model_uri=pipeline_uri, input_data=five, output_path=proof, env_manager="local")
+        client = mlflow.MlflowClient()
+        made = client.create_run(mlflow.get_experiment_by_name("hw-models-check").experiment_id, run_name="check")
+        client.log_artifact(made.info.run_id, str(proof))
+        client.set_tag(made.info.run_id, "checked_model", pipeline_uri)
+        client.set_terminated(made.info.run_id)
+        """,
+        # inside the run, with more tags than asked, from a file
+        """
+        split.X_test.head(5).to_csv(folder / "five.csv", index=False)
+        with mlflow.start_run(run_name="check", tags={"checked_model": pipeline_uri, "by": "me"}):
+            mlflow.models.predict(pipeline_uri, input_path=str(folder / "five.csv"), content_type="csv",
+                                  output_path=str(proof), env_manager="local")
+            mlflow.log_artifacts(folder)
+        """,
+    ],
+    4: [
+        # the file read as YAML
+        """
+        import yaml
+        found = []
+        for path in inbox.glob("*/MLmodel"):
+            flavor = yaml.safe_load(path.read_text())["flavors"]["sklearn"]
+            types = flavor["skops_trusted_types"] if flavor["serialization_format"] == "skops" else None
+            found.append((path.parent.name, flavor["serialization_format"], 0 if types is None else len(types)))
+        pd.DataFrame(found, columns=["model", "format", "trusted"]).to_csv(folder / "inbox.csv")
+        """,
+        # with the class of MLflow, as text
+        """
+        from mlflow.models import Model
+        lines = ["trusted,model,format"]
+        for sender in ("carla", "ben", "anna"):
+            f = Model.load(str(inbox / sender)).flavors["sklearn"]
+            lines.append(f"{len(f['skops_trusted_types'] or ())},{sender},{f['serialization_format']}")
+        (folder / "inbox.csv").write_text("\\n".join(lines))
+        """,
+    ],
+}
+
+WRONG = {
+    1: [
+        ("not-started", ""),
+        ("model-missing", 'with mlflow.start_run(run_name="by-hand"):\n    mlflow.log_param("trees", 10)'),
+        ("model-name", swap('"churn_forest"', '"forest"')),
+        (
+            "model-files",
+            append(
+                "import shutil\nmade = mlflow.last_logged_model()\n"
+                "shutil.rmtree(mlflow.artifacts.download_artifacts(f'models:/{made.model_id}'))"
+            ),
+        ),
+        (
+            "pickle-format",
+            swap("skops_trusted_types=types", 'serialization_format="cloudpickle"'),
+        ),
+        ("no-signature", swap("input_example=table.head(3).astype(float),", "")),
+        ("integer-column", swap(".astype(float)", "")),
+        (
+            "signature-columns",
+            swap('name="churn_forest"', 'name="churn_forest", signature=mlflow.models.infer_signature(split.X_train)'),
+        ),
+        (
+            "no-example",
+            swap(
+                "input_example=table.head(3).astype(float)",
+                "signature=mlflow.models.infer_signature(table.astype(float))",
+            ),
+        ),
+        ("example-long", swap("head(3)", "head(500)")),
+        ("labels-not-probabilities", swap('pyfunc_predict_fn="predict_proba",', "")),
+        ("requirements-open", swap(_REQUIRED, 'pip_requirements=["scikit-learn", "skops==0.16.0"]')),
+        ("requirements-missing", swap("include_skops=True", "include_skops=False")),
+        ("requirements-missing", swap(_REQUIRED, "pip_requirements=[]")),
+        (
+            "requirements-guessed",
+            swap(_REQUIRED, 'pip_requirements=["scikit-learn==1.9.1", "skops==0.16.0", "pytest==9.2.0"]'),
+        ),
+    ],
+    2: [
+        ("not-started", ""),
+        ("model-name", swap('name="caller",', 'name="model",')),
+        ("object-pickled", _PICKLED),
+        (
+            "not-from-code",
+            'with mlflow.start_run(run_name="caller"):\n    store.log_model(pipeline, "caller", split.X_train)',
+        ),
+        (
+            "pipeline-outside",
+            swap(
+                'artifacts={"pipeline": pipeline_uri},',
+                "",
+                'load_model(context.artifacts["pipeline"])',
+                'load_model(context.model_config["address"])',
+                '{"threshold": 0.4}',
+                '{"threshold": 0.4, "address": pipeline_uri}',
+            ),
+        ),
+        (
+            "threshold-outside",
+            swap('model_config={"threshold": 0.4},', "", 'context.model_config["threshold"]', "0.4"),
+        ),
+        ("threshold-value", swap("0.4", "0.5")),
+        ("no-signature", swap("input_example=messy.head(3),", "", "model_input: DataFrame", "model_input")),
+        ("requirements-open", swap(_REQUIRED, 'pip_requirements=["scikit-learn", "skops"]')),
+        ("file-name", swap('"calls.csv"', '"Calls.CSV"')),
+        ("file-broken", append('(folder / "calls.csv").write_bytes(b"\\xff\\xfe\\x00")')),
+        ("column-missing", swap('"call": probability >=', '"decision": probability >=')),
+        ("not-cleaned", swap('.str.strip().str.lower()', "")),
+        ("not-cleaned", swap(".str.strip()", "")),
+        ("wrong-class", swap("(clean)[:, 1]", "(clean)[:, 0]")),
+        ("row-count", swap("predict(messy)", "predict(messy.head(5))")),
+        ("probability-wrong", swap("predict(messy)", "predict(messy.sort_values('tenure_months'))")),
+        ("threshold-default", swap(">= self.threshold", ">= 0.5")),
+        ("call-wrong", swap("probability >= self.threshold", "probability < self.threshold")),
+    ],
+    3: [
+        ("not-started", ""),
+        ("run-name", swap('run_name="check"', 'run_name="proof"')),
+        ("artifact-missing", swap("mlflow.log_artifact(proof)", "pass")),
+        ("artifact-name", swap("log_artifact(proof)", 'log_artifact(proof, "check")')),
+        (
+            "artifact-outside",
+            swap(
+                "    mlflow.log_artifact(proof)",
+                "    import pathlib\n    root = pathlib.Path(mlflow.get_artifact_uri().removeprefix('file://'))\n"
+                "    root.mkdir(parents=True, exist_ok=True)\n    (root / 'answers.json').symlink_to(proof)",
+            ),
+        ),
+        ("tag-missing", swap('mlflow.set_tag("checked_model", pipeline_uri)', "pass")),
+        ("tag-as-param", swap("set_tag(", "log_param(")),
+        ("tag-name", swap('"checked_model"', '"checked-model"')),
+        ("other-model", swap('"checked_model", pipeline_uri', '"checked_model", "pipeline"')),
+        (
+            "answers-format",
+            swap(
+                "mlflow.models.predict(pipeline_uri,",
+                "answer = pipeline.predict(",
+                ', env_manager="local", output_path=str(proof))',
+                ")\nproof.write_text(str(answer))",
+            ),
+        ),
+        ("other-rows", swap("split.X_test.head(5)", "split.X_test.tail(5)")),
+        ("other-rows", swap("split.X_test.head(5)", "split.X_test.head(5).assign(contract='MONTHLY')")),
+        ("other-rows", swap("split.X_test.head(5)", "split.X_test")),
+    ],
+    4: [
+        ("not-started", ""),
+        ("inbox-rows", swap("sorted(inbox.iterdir())", "sorted(inbox.iterdir())[:2]")),
+        ("format-wrong", swap('flavor["serialization_format"]', '"skops"')),
+        ("trusted-wrong", swap("len(flavor.get(\"skops_trusted_types\") or [])", "1")),
+        ("column-missing", swap('"trusted":', '"types":')),
+    ],
+}
+
+#: Mutants that are right answers, with the reason. The key is the start of the description.
+EQUIVALENT = {}

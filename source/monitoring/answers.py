@@ -1,0 +1,192 @@
+"""Right and wrong answers to homework 12."""
+
+from tests.submissions.tools import append, swap
+
+RIGHT = {
+    1: [
+        # more columns than asked, the week as a tag too
+        """
+        mlflow.set_experiment("hw-monitoring-service")
+        p = model.predict_proba(week_1)
+        with mlflow.start_run(run_name="week-01", tags={"region": "north"}):
+            mlflow.log_table(week_1.assign(stay=p[:, 0], probability=p[:, 1], version=1), "predictions.json")
+            mlflow.log_params({"week": "01", "rows": len(week_1)})
+        """,
+        # by the client, as a dict of lists, after a failed attempt
+        """
+        c = mlflow.MlflowClient()
+        e = mlflow.set_experiment("hw-monitoring-service").experiment_id
+        c.set_terminated(c.create_run(e, run_name="week-01").info.run_id, "FAILED")
+        r = c.create_run(e, run_name="week-01").info.run_id
+        c.log_param(r, "week", 1)
+        columns = {name: week_1[name].tolist() for name in features}
+        c.log_table(r, {"probability": model.predict_proba(week_1)[:, 1].tolist(), **columns}, "predictions.json")
+        c.set_terminated(r)
+        """,
+    ],
+    2: [
+        # the table of all features, then one run a week
+        """
+        mlflow.set_experiment("hw-monitoring-drift")
+        table = monitoring.by_window(spring.X_train, prices, features=["monthly_charges"])
+        for (_, week), row in table.iterrows():
+            with mlflow.start_run(run_name="week-" + str(week).zfill(2), tags={"alert": "yes" if row["psi"] > 0.25 else "no"}):
+                mlflow.log_metric("psi", row["psi"])
+                mlflow.log_metric("ks", row["distance"])
+        """,
+        # scipy for the test, backwards in time
+        """
+        from scipy.stats import ks_2samp
+        c = mlflow.MlflowClient()
+        e = c.create_experiment("hw-monitoring-drift")
+        for week in range(8, 0, -1):
+            now = prices[prices.week == week]["monthly_charges"]
+            r = c.create_run(e, run_name=f"week-0{week}", tags={"alert": "no"}).info.run_id
+            c.log_metric(r, "psi", monitoring.psi(then, now))
+            c.log_metric(r, "ks", ks_2samp(now, then).statistic)
+            if monitoring.psi(then, now) > 0.25:
+                c.set_tag(r, "alert", "yes")
+            c.set_terminated(r)
+        """,
+    ],
+    3: [
+        # the rule by hand
+        """
+        mlflow.set_experiment("hw-monitoring-scores")
+        known = rules[rules.week <= 6]
+        by_week = {w: roc_auc_score(r.churned, model.predict_proba(r[features])[:, 1]) for w, r in known.groupby("week")}
+        low = [value < limit for value in by_week.values()]
+        with mlflow.start_run(run_name="week-8"):
+            for w, value in by_week.items():
+                mlflow.log_metrics({"roc_auc": value, "other": 1.0}, step=int(w))
+            mlflow.set_tag("alert_week", min(n + 2 for n in range(1, 6) if low[n] and low[n - 1]) - 1)
+        """,
+        # by the client, newest week first, one week logged twice
+        """
+        c = mlflow.MlflowClient()
+        e = c.create_experiment("hw-monitoring-scores")
+        r = c.create_run(e, run_name="week-8", tags={"alert_week": "4"}).info.run_id
+        for week in (6, 5, 4, 3, 2, 1, 1):
+            rows = rules.query("week == @week")
+            c.log_metric(r, "roc_auc", roc_auc_score(rows["churned"], model.predict_proba(rows[features]).T[1]), step=week)
+        c.set_terminated(r)
+        """,
+    ],
+    4: [
+        # registered when logged
+        """
+        new = new_model().fit(recent[features], recent["churned"])
+        made = store.log_model(new, "m", recent[features], registered_model_name="hw-monitoring-churn")
+        mlflow.set_experiment("hw-monitoring-gate")
+        print(registry.promote("hw-monitoring-churn", made.registered_model_version, held_out[features], held_out.churned, by="me", why="alert", margin=0))
+        """,
+        # a bad version first, refused; then the good one
+        """
+        bad = new_model().fit(spring.X_train, 1 - spring.y_train)
+        mlflow.register_model(store.log_model(bad, "bad", spring.X_train).model_uri, "hw-monitoring-churn")
+        good = new_model().fit(recent[features], recent.churned)
+        mlflow.register_model(store.log_model(good, "good", spring.X_train).model_uri, "hw-monitoring-churn")
+        mlflow.set_experiment("hw-monitoring-gate")
+        for version in "23":
+            registry.promote("hw-monitoring-churn", version, held_out[features], held_out.churned, by="me", why="alert")
+        """,
+    ],
+    5: [
+        # scipy
+        """
+        import pandas as pd
+        from scipy.stats import chi2_contingency
+        mlflow.set_experiment("hw-monitoring-category")
+        counts = pd.concat([first.value_counts(), last.value_counts()], axis=1).fillna(0)
+        found = chi2_contingency(counts)
+        with mlflow.start_run(run_name="internet"):
+            mlflow.log_metric("cramers_v", (found.statistic / counts.to_numpy().sum()) ** 0.5)
+            mlflow.log_metric("p", found.pvalue)
+        """,
+        # from the table of one window
+        """
+        mlflow.set_experiment("hw-monitoring-category")
+        row = monitoring.drift(first.to_frame(), last.to_frame()).loc["internet"]
+        with mlflow.start_run(run_name="internet"):
+            mlflow.log_metrics({"cramers_v": row["distance"], "p": row["p"], "psi": row["psi"]})
+        """,
+    ],
+}
+
+_ELSEWHERE = """
+import os
+file = mlflow.last_active_run().info.artifact_uri.removeprefix("file://") + "/predictions.json"
+os.replace(file, "elsewhere.json")
+os.symlink(os.path.abspath("elsewhere.json"), file)
+"""
+
+WRONG = {
+    1: [
+        ("not-started", ""),
+        ("param-missing", swap('mlflow.log_param("week", 1)', "pass")),
+        ("param-value", swap('"week", 1', '"week", 2')),
+        ("artifact-missing", swap('mlflow.log_table(scored, "predictions.json")', "pass")),
+        ("artifact-name", swap('"predictions.json"', '"prediction.json"')),
+        ("artifact-outside", append(_ELSEWHERE)),
+        ("table-broken", swap('mlflow.log_table(scored, "predictions.json")', 'mlflow.log_dict({"n": 1}, "predictions.json")')),
+        ("column-missing", swap("probability=", "p=")),
+        ("inputs-missing", swap("mlflow.log_table(scored,", 'mlflow.log_table(scored[["probability"]],')),
+        ("wrong-week", swap("week_1.assign", "week_1.head(100).assign", "predict_proba(week_1)", "predict_proba(week_1.head(100))")),
+        ("labels-not-probabilities", swap("model.predict_proba(week_1)[:, 1]", "model.predict(week_1)")),
+        ("wrong-class", swap("[:, 1]", "[:, 0]")),
+        ("value-wrong", swap("[:, 1]", "[:, 1].round(2)")),
+    ],
+    2: [
+        ("not-started", ""),
+        ("reference-swapped", swap("monitoring.psi(then, now)", "monitoring.psi(now, then)")),
+        ("previous-week", swap('now = rows["monthly_charges"]', 'now = rows["monthly_charges"]\n    then = prices.query("week == @week - 1")["monthly_charges"] if week > 1 else then')),
+        ("p-not-distance", swap("[0]", "[1]")),
+        ("decision-wrong", swap("psi > 0.25", "psi > 0.01")),
+        ("decision-word", swap('"yes"', '"ALERT"')),
+        ("tag-missing", swap('mlflow.set_tag("alert", "yes" if psi > 0.25 else "no")', "pass")),
+        ("metric-missing", swap(', "ks": monitoring.ks(then, now)[0]', "")),
+        ("run-name", swap("{week:02d}", "{week}")),
+        ("value-wrong", swap("monitoring.psi(then, now)", "monitoring.psi(then, now, bins=5)")),
+    ],
+    3: [
+        ("not-started", ""),
+        ("label-not-there", swap("<= today - label_delay", "<= today")),
+        ("weeks-missing", swap("<= today - label_delay", "<= 4")),
+        ("step-missing", swap(", step=week", "")),
+        ("accuracy-not-auc", swap('roc_auc_score(rows["churned"], model.predict_proba(rows[features])[:, 1])', 'model.score(rows[features], rows["churned"])')),
+        ("labels-not-probabilities", swap("model.predict_proba(rows[features])[:, 1]", "model.predict(rows[features])")),
+        ("alert-week", swap(", above=False", "")),
+        ("alert-week", swap('"alert_week", monitoring', '"alert_week", "yes, in %s" % monitoring')),
+        ("one-week-alone", swap("above=False", "above=False, in_a_row=1")),
+        ("tag-as-param", swap("mlflow.set_tag(", "mlflow.log_param(")),
+    ],
+    4: [
+        ("not-started", ""),
+        ("gate-missing", swap('registry.promote("hw-monitoring-churn", version, held_out[features], held_out["churned"], by="Mira", why=why)', "None")),
+        ("gate-missing", swap('registry.promote("hw-monitoring-churn", version, held_out[features], held_out["churned"], by="Mira", why=why)', 'mlflow.MlflowClient().set_registered_model_alias("hw-monitoring-churn", "champion", version)')),
+        ("wrong-experiment", swap('mlflow.set_experiment("hw-monitoring-gate")\n', "")),
+        ("stale-holdout", swap('held_out[features], held_out["churned"]', "spring.X_test, spring.y_test")),
+        ("train-not-test", swap('held_out[features], held_out["churned"]', 'recent[features], recent["churned"]')),
+        ("trained-on-held-out", swap('fit(recent[features], recent["churned"])', 'fit(rules.query("3 <= week <= 6")[features], rules.query("3 <= week <= 6")["churned"])')),
+        ("not-retrained", swap('new_model().fit(recent[features], recent["churned"])', "model")),
+        ("gate-lowered", swap("why=why", "why=why, margin=-0.5")),
+        ("alias-not-moved", append('mlflow.MlflowClient().set_registered_model_alias("hw-monitoring-churn", "champion", 1)')),
+        ("registered-name", append('mlflow.MlflowClient().rename_registered_model("hw-monitoring-churn", "hw12_churn")')),
+    ],
+    5: [
+        ("not-started", ""),
+        ("statistic-not-v", swap('"cramers_v": cramers_v', '"cramers_v": cramers_v**2 * 600')),
+        ("p-not-distance", swap('"cramers_v": cramers_v', '"cramers_v": p')),
+        ("metric-missing", swap(', "p": p', "")),
+        ("value-wrong", swap('"cramers_v": cramers_v', '"cramers_v": 0.5')),
+    ],
+}
+
+#: Mutants that are right answers, with the reason. The key is the start of the description.
+EQUIVALENT: dict[int, dict[str, str]] = {
+    4: {
+        "line 2: 'retrained'": "a logged model may have any name",
+        "line 6: 'two weeks": "any reason is right",
+        "line 7: 'Mira'": "anybody may sign",
+    },
+}

@@ -1,0 +1,379 @@
+"""Homework 12: predictions with inputs, drift by week, delayed labels, a retrained model through the gate."""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from mlflow.entities import Run
+from sklearn.compose import make_column_transformer
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import roc_auc_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
+
+from course_utils import data, monitoring
+from course_utils.homework.evidence import Evidence, listing
+from course_utils.homework.mistake import Mistake, NotStarted
+from course_utils.homework.question import Task
+
+#: Weeks of `rules` whose labels are known in week 8.
+_KNOWN = range(1, 7)
+
+
+class _Given:
+    """What the given cells of the notebook make, recomputed for a seed."""
+
+    def __init__(self, seed: int) -> None:
+        self.spring = data.churn_split(1200, seed)
+        self.features = list(self.spring.X_train)
+        self.model = self.fit(self.spring.X_train.assign(churned=self.spring.y_train))
+        self.prices = data.churn_stream(8, 300, drift_week=4 + seed % 2, kind="data", seed=seed + 7)
+        self.rules = data.churn_stream(8, 500, drift_week=3, kind="concept", seed=seed + 7)
+
+    def fit(self, rows: pd.DataFrame) -> Any:
+        """Return the pipeline fitted on rows with a label."""
+        encode = make_column_transformer(
+            (OneHotEncoder(), ["contract", "internet", "payment"]), remainder=StandardScaler()
+        )
+        model = make_pipeline(encode, LogisticRegression(max_iter=300))
+        return model.fit(rows[self.features], rows["churned"])
+
+    def auc(self, model: Any, rows: pd.DataFrame) -> float:
+        """Return the ROC-AUC of a model on rows with a label."""
+        return float(roc_auc_score(rows["churned"], model.predict_proba(rows[self.features])[:, 1]))
+
+
+@cache
+def _given(seed: int) -> _Given:
+    return _Given(seed)
+
+
+def log_predictions(evidence: Evidence) -> None:
+    """Task 1: one run with a table of inputs and probabilities."""
+    run = evidence.latest_run("hw-monitoring-service", "week-01")
+    if evidence.number_param(run, "week") != 1:
+        raise Mistake(
+            "param-value", "The parameter `week` is not the week of these rows. A run must say what it scored."
+        )
+    file = evidence.artifact(run, "predictions.json")
+    try:
+        content = json.loads(file.read_text(encoding="utf8"))
+        table = pd.DataFrame(content["data"], columns=content["columns"])
+    except (ValueError, KeyError, TypeError):
+        raise Mistake(
+            "table-broken", "`predictions.json` is not a table of MLflow, so nobody can load it again: use `log_table`."
+        ) from None
+    _judge_table(table)
+
+
+def _judge_table(table: pd.DataFrame) -> None:
+    """Tell what the logged table lacks, or whose probabilities it holds."""
+    given = _given(data.course_seed())
+    rows = given.prices.query("week == 1")[given.features]
+    if "probability" not in table:
+        raise Mistake(
+            "column-missing",
+            f"The table has no column `probability`; it has {listing(table.columns)}. Add the answers.",
+        )
+    if missing := [name for name in given.features if name not in table]:
+        raise Mistake(
+            "inputs-missing",
+            f"The table lacks the inputs {listing(missing)}. A probability alone cannot be judged: without inputs "
+            "there is no drift to measure and no way to score the same customers with another model.",
+        )
+    if len(table) != len(rows) or not np.allclose(table["data_gb"].astype(float), rows["data_gb"]):
+        raise Mistake(
+            "wrong-week",
+            f"The table has {len(table)} rows, and they are not the customers of week 1 of `prices` in their order. "
+            "Score `week_1`, all of it.",
+        )
+    got, p = pd.to_numeric(table["probability"], errors="coerce").to_numpy(), given.model.predict_proba(rows)
+    if np.allclose(got, p[:, 1], atol=1e-6):
+        return
+    if np.isin(got, (0, 1)).all():
+        raise Mistake(
+            "labels-not-probabilities",
+            "`probability` holds only 0 and 1: predicted labels. Tom calls the riskiest first, so log `predict_proba`.",
+        )
+    if np.allclose(got, p[:, 0], atol=1e-6):
+        raise Mistake(
+            "wrong-class",
+            "`probability` is the probability to *stay*. Column 1 of `predict_proba` is the class 1, churn.",
+        )
+    raise Mistake(
+        "value-wrong", "`probability` is not what `model` answers for these rows. Were rows, order or model changed?"
+    )
+
+
+def drift(evidence: Evidence) -> None:
+    """Task 2: PSI and KS distance of one feature in eight weeks, and the alert."""
+    given = _given(data.course_seed())
+    then = given.spring.X_train["monthly_charges"]
+    weeks = {week: rows["monthly_charges"] for week, rows in given.prices.groupby("week")}
+    for week, now in weeks.items():
+        run = evidence.latest_run("hw-monitoring-drift", f"week-{week:02d}")
+        before = weeks.get(week - 1, now)
+        right = monitoring.psi(then, now)
+        evidence.judge_number(
+            "psi",
+            evidence.metric(run, "psi"),
+            right,
+            {
+                "reference-swapped": (
+                    monitoring.psi(now, then),
+                    "That is the PSI with the week as the reference. The bins belong to spring, or every week is "
+                    "measured with another ruler: the reference comes first.",
+                ),
+                "previous-week": (
+                    monitoring.psi(before, now),
+                    "That compares with the week before. A change then shows once and looks normal a week later; "
+                    "compare with what the model was trained on.",
+                ),
+            },
+        )
+        distance, p = monitoring.ks(then, now)
+        wrong = "That is the p-value. It says how surprising the gap is, not how large: log the distance."
+        evidence.judge_number("ks", evidence.metric(run, "ks"), distance, {"p-not-distance": (p, wrong)})
+        _judge_word(evidence, run, "alert", right > 0.25, "the PSI of this run and the limit")
+
+
+def _judge_word(evidence: Evidence, run: Run, tag: str, right: bool, against: str) -> None:
+    """Compare a yes/no tag with what follows from the logged numbers."""
+    word = evidence.tag(run, tag)
+    if word not in ("yes", "no"):
+        raise Mistake("decision-word", f"`{tag}` is `{word[:40]}`. It is searched by its words: use `yes` or `no`.")
+    if (word == "yes") != right:
+        raise Mistake(
+            "decision-wrong",
+            f"`{tag}` of the run `{run.info.run_name}` is `{word}`, but {against} say otherwise. Decide by the rule, "
+            "in code.",
+        )
+
+
+def scores(evidence: Evidence) -> None:
+    """Task 3: a score for every week with labels, and the decision."""
+    given = _given(data.course_seed())
+    run = evidence.latest_run("hw-monitoring-scores", "week-8")
+    points = {point.step: point.value for point in evidence.history(run, "roc_auc")}
+    if set(points) <= {0}:
+        raise Mistake(
+            "step-missing",
+            "All points of `roc_auc` have step 0, so they cannot be told apart: pass `step=` with the week.",
+        )
+    if early := sorted(week for week in points if week > max(_KNOWN)):
+        raise Mistake(
+            "label-not-there",
+            f"`roc_auc` has a point for week {early[0]}, but today is week 8 and labels come two weeks late: nobody "
+            "knows yet who left. Such a score is made of data from the future.",
+        )
+    if missing := [week for week in _KNOWN if week not in points]:
+        raise Mistake(
+            "weeks-missing",
+            f"Week {missing[0]} has no point, although its labels are known today. Log every known week.",
+        )
+    weeks = {week: rows for week, rows in given.rules.groupby("week") if week in _KNOWN}
+    right = pd.Series({week: given.auc(given.model, rows) for week, rows in weeks.items()})
+    for week, rows in weeks.items():
+        labels = given.model.predict(rows[given.features])
+        evidence.judge_number(
+            "roc_auc",
+            points[week],
+            right[week],
+            {
+                "accuracy-not-auc": (
+                    float((labels == rows["churned"]).mean()),
+                    "That is the accuracy. When few customers leave, it stays high even if the model ranks like a "
+                    "coin.",
+                ),
+                "labels-not-probabilities": (
+                    float(roc_auc_score(rows["churned"], labels)),
+                    "That is ROC-AUC of the predicted labels. It ranks customers: use `predict_proba`.",
+                ),
+            },
+        )
+    test = given.spring.X_test.assign(churned=given.spring.y_test)
+    alert = monitoring.first_alert(right, given.auc(given.model, test) - 0.1, above=False)
+    _judge_alert(evidence.tag(run, "alert_week"), alert)
+
+
+def _judge_alert(text: str, alert: object) -> None:
+    """Compare the logged week of the alert with that of the rule."""
+    if text == str(alert):
+        return
+    try:
+        week = float(text)
+    except ValueError:
+        raise Mistake(
+            "alert-week",
+            f"`alert_week` is `{text[:40]}`. Somebody will look that week up: write its number, nothing else.",
+        ) from None
+    if alert is not None and week == alert:
+        return
+    if alert is not None and week == alert - 1:
+        raise Mistake(
+            "one-week-alone",
+            f"In week {week:g} the score is low for the first time. One week alone may be chance: the rule fires "
+            "with the second in a row.",
+        )
+    raise Mistake(
+        "alert-week",
+        f"`alert_week` is {week:g}, but the scores of the known weeks do not cross the limit there. Low scores alarm, "
+        "not high ones, and two in a row are needed.",
+    )
+
+
+def retrain(evidence: Evidence) -> None:
+    """Task 4: a model trained on the new world, judged on held-out rows of the new world."""
+    given = _given(data.course_seed())
+    newest = evidence.versions("hw-monitoring-churn")[0]
+    if int(newest.version) == 1:
+        raise NotStarted("`hw-monitoring-churn` has only the version of the given lines yet.")
+    try:
+        run = evidence.latest_run("hw-monitoring-gate", f"gate-v{newest.version}")
+    except NotStarted:
+        run = None
+    if run is None or run.info.start_time < newest.creation_timestamp:
+        raise Mistake(
+            "gate-missing",
+            f"Version {newest.version} is registered, but no gate has judged it: there is no run "
+            f"`gate-v{newest.version}` of it in `hw-monitoring-gate`. An alias that is moved by hand has no record, and "
+            "nothing protects the service.",
+        )
+    _judge_gate(evidence, run, given)
+    serving = evidence.alias("hw-monitoring-churn", "champion").version
+    if evidence.tag(run, "decision") == "promoted" and int(serving) != int(newest.version):
+        raise Mistake(
+            "alias-not-moved",
+            f"The gate promoted version {newest.version}, but `@champion` is version {serving}: it was moved "
+            "afterwards. Only the gate moves the alias.",
+        )
+
+
+def _judge_gate(evidence: Evidence, run: Run, given: _Given) -> None:
+    """Compare the scores of the contest with those of the right model on the right rows."""
+    recent, held_out = given.rules.query("3 <= week <= 4"), given.rules.query("5 <= week <= 6")
+    test = given.spring.X_test.assign(churned=given.spring.y_test)
+    new, greedy = given.fit(recent), given.fit(pd.concat([recent, held_out]))
+    old_auc = given.auc(given.model, held_out)
+    evidence.judge_number(
+        "auc",
+        evidence.metric(run, "auc"),
+        given.auc(new, held_out),
+        {
+            "stale-holdout": (
+                given.auc(new, test),
+                "That is the new model on spring's test rows: a world that is gone, where the old model wins. Give "
+                "the gate `held_out`.",
+            ),
+            "train-not-test": (
+                given.auc(new, recent),
+                "That is the new model on the rows it was trained on, where memory wins. Give the gate `held_out`.",
+            ),
+            "trained-on-held-out": (
+                given.auc(greedy, held_out),
+                "The new model was trained on `held_out` too, so these rows cannot judge it any more. Fit on "
+                "`recent` only.",
+            ),
+            "not-retrained": (
+                old_auc,
+                "That is the score of the spring model: it was registered a second time. Fit a `new_model()` on "
+                "`recent`.",
+            ),
+        },
+    )
+    if evidence.metric(run, "to_beat") < old_auc - 1e-6:
+        raise Mistake(
+            "gate-lowered",
+            "The value to beat is below the score of the champion on the same rows, so the gate lets worse models "
+            "through. Keep the margin at zero or above.",
+        )
+
+
+def category(evidence: Evidence) -> None:
+    """Stretch: chi-square of one categorical feature."""
+    given = _given(data.course_seed())
+    run = evidence.latest_run("hw-monitoring-category", "internet")
+    first, last = (given.prices.query("week == @week")["internet"] for week in (1, 8))
+    distance, p = monitoring.chi_square(first, last)
+    statistic = distance**2 * (len(first) + len(last))
+    evidence.judge_number(
+        "cramers_v",
+        evidence.metric(run, "cramers_v"),
+        distance,
+        {
+            "statistic-not-v": (
+                statistic,
+                "That is the chi-square statistic, which grows with the number of rows. V is `sqrt(chi2 / n)`, 0 to 1.",
+            ),
+            "p-not-distance": (
+                p,
+                "That is the p-value: with many rows it is small for a change that matters to nobody. Log the size "
+                "of the change.",
+            ),
+        },
+    )
+    evidence.judge_number("p", evidence.metric(run, "p"), p, {})
+
+
+TASKS = (
+    Task(
+        "log predictions with their inputs",
+        2,
+        log_predictions,
+        (
+            "What would you need next month to find out whether these answers were good?",
+            "`week_1.assign(probability=…)` puts the answers beside the inputs; column 1 of `predict_proba` is churn.",
+            '`mlflow.log_table(scored, "predictions.json")` inside the run.',
+        ),
+        "Inputs and answers together: every later question can be asked of this table.",
+    ),
+    Task(
+        "drift by week",
+        2,
+        drift,
+        (
+            "Which rows are the ruler, and which are measured? Which of the two values that `ks` returns is a size?",
+            "`monitoring.psi(then, now)`: the reference first. `monitoring.ks(then, now)` returns distance and p.",
+            '`for week, rows in prices.groupby("week"):` with a run `f"week-{week:02d}"` inside.',
+        ),
+        "The price rise shows in its first week, and before it nothing alarms.",
+    ),
+    Task(
+        "delayed labels, and an alert",
+        2,
+        scores,
+        (
+            "Today is week 8 and labels are two weeks late: what is the newest week that you may score?",
+            "`mlflow.log_metric(name, value, step=week)`; collect the values by week and ask "
+            "`monitoring.first_alert`: low values alarm.",
+            "`monitoring.first_alert(pd.Series(scores), limit, above=False)`",
+        ),
+        "You used no label from the future, and a rule, not a feeling, decided.",
+    ),
+    Task(
+        "retrain, and through the gate",
+        3,
+        retrain,
+        (
+            "On which rows should two models compete that will serve next week?",
+            "Fit, `store.log_model(…).model_uri`, `mlflow.register_model(…).version`, then `registry.promote`.",
+            '`registry.promote("hw-monitoring-churn", version, held_out[features], held_out["churned"], by="…", why="…")` after '
+            '`mlflow.set_experiment("hw-monitoring-gate")`',
+        ),
+        "Drift simulated, noticed, answered, and the answer was proven on rows of the new world.",
+    ),
+    Task(
+        "a category",
+        0,
+        category,
+        (
+            "Which helper compares counts of categories, and what are the two values that it returns?",
+            "`cramers_v, p = monitoring.chi_square(first, last)`, then `log_metrics`.",
+        ),
+        "A category drifts as well as a number, and V tells how far.",
+    ),
+)

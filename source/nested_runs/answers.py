@@ -1,0 +1,280 @@
+"""Right and wrong answers to homework 07."""
+
+from tests.submissions.tools import append, swap
+
+RIGHT = {
+    1: [
+        # by the client, children made after the parent is closed
+        """
+        c = mlflow.MlflowClient()
+        e = c.create_experiment("hw-nested-runs-depth")
+        p = c.create_run(e, run_name="depth").info.run_id
+        found = []
+        for n in (16, 6, 2):
+            r = c.create_run(e, tags={"mlflow.parentRunId": p}, run_name="x").info.run_id
+            f = RandomForestClassifier(15, max_depth=n, random_state=0).fit(split.X_train, split.y_train)
+            c.log_param(r, "max_depth", n)
+            c.log_metric(r, "test_auc", test_auc(f))
+            c.set_terminated(r)
+            found.append((test_auc(f), n))
+        c.log_metric(p, "best_auc", max(found)[0])
+        c.log_param(p, "best_max_depth", max(found)[1])
+        c.set_terminated(p)
+        """,
+        # a first try without children, then more candidates than asked for, promoted by query
+        """
+        mlflow.set_experiment("hw-nested-runs-depth")
+        with mlflow.start_run(run_name="depth"):
+            pass
+        with mlflow.start_run(run_name="depth") as p:
+            for n in (2, 6, 16):
+                with mlflow.start_run(nested=True):
+                    f = RandomForestClassifier(15, max_depth=n, random_state=0).fit(split.X_train, split.y_train)
+                    mlflow.log_params({"n_estimators": 15, "max_depth": n})
+                    mlflow.log_metrics({"test_auc": test_auc(f), "train_accuracy": f.score(split.X_train, split.y_train)})
+        best = mlflow.search_runs(
+            filter_string=f"tags.mlflow.parentRunId = '{p.info.run_id}'", order_by=["metrics.test_auc DESC"]
+        ).iloc[0]
+        with mlflow.start_run(run_id=p.info.run_id):
+            mlflow.log_param("best_max_depth", best["params.max_depth"])
+            mlflow.log_metric("best_auc", best["metrics.test_auc"])
+        """,
+    ],
+    2: [
+        # names for the children, by index
+        """
+        mlflow.set_experiment("hw-nested-runs-grid")
+        with mlflow.start_run(run_name="grid") as parent:
+            for i, settings in enumerate(search.cv_results_["params"]):
+                with mlflow.start_run(run_name=f"candidate {i}", parent_run_id=parent.info.run_id, nested=True):
+                    for name, value in settings.items():
+                        mlflow.log_param(name, value)
+                    mlflow.log_metric("cv_auc", search.cv_results_["mean_test_score"][i])
+                    mlflow.log_metric("std", search.cv_results_["std_test_score"][i])
+        """,
+        # through a table and the client
+        """
+        import pandas as pd
+
+        c = mlflow.MlflowClient()
+        e = mlflow.set_experiment("hw-nested-runs-grid").experiment_id
+        p = c.create_run(e, run_name="grid")
+        for row in pd.DataFrame(search.cv_results_).itertuples():
+            r = c.create_run(e, tags={"mlflow.parentRunId": p.info.run_id}).info.run_id
+            c.log_param(r, "max_depth", row.param_max_depth)
+            c.log_param(r, "min_samples_leaf", row.param_min_samples_leaf)
+            c.log_metric(r, "cv_auc", row.mean_test_score)
+            c.set_terminated(r)
+        c.set_terminated(p.info.run_id)
+        """,
+    ],
+    3: [
+        # in pandas, opening the run again
+        """
+        t = mlflow.search_runs(experiment_names=["hw-nested-runs-family"])
+        t = t[(t["tags.mlflow.parentRunId"] == parent_id) & (t.status == "FINISHED")]
+        with mlflow.start_run(run_id=t.sort_values("metrics.cv_auc").run_id.iloc[-1]):
+            mlflow.set_tag("winner", "yes")
+        """,
+        # with Python's max, on run objects
+        """
+        c = mlflow.MlflowClient()
+        e = c.get_experiment_by_name("hw-nested-runs-family").experiment_id
+        kids = c.search_runs([e], f'tags."mlflow.parentRunId" = "{parent_id}"')
+        best = max((k for k in kids if k.info.status == "FINISHED"), key=lambda k: k.data.metrics["cv_auc"])
+        c.set_tag(best.info.run_id, "winner", "yes")
+        """,
+    ],
+    4: [
+        # by the client
+        """
+        c = mlflow.MlflowClient()
+        e = mlflow.set_experiment("hw-nested-runs-threads").experiment_id
+        p = c.create_run(e, run_name="parallel").info.run_id
+
+        def work(item):
+            name, depth = item
+            r = c.create_run(e, run_name=name, tags={"mlflow.parentRunId": p}).info.run_id
+            m = DecisionTreeClassifier(max_depth=depth, random_state=0).fit(split.X_train, split.y_train)
+            c.log_param(r, "max_depth", depth)
+            c.log_metric(r, "test_auc", test_auc(m))
+            c.set_terminated(r)
+
+        with ThreadPoolExecutor() as pool:
+            for done in [pool.submit(work, item) for item in depths.items()]:
+                done.result()
+        c.set_terminated(p)
+        """,
+        # trained in threads, logged by the main thread
+        """
+        def fit(depth):
+            return DecisionTreeClassifier(max_depth=depth, random_state=0).fit(split.X_train, split.y_train)
+
+        with ThreadPoolExecutor(2) as pool:
+            models = dict(zip(depths, pool.map(fit, depths.values())))
+        with mlflow.start_run(run_name="parallel"):
+            for name, model in models.items():
+                with mlflow.start_run(run_name=name, nested=True):
+                    mlflow.log_param("max_depth", model.max_depth)
+                    mlflow.log_metric("test_auc", test_auc(model))
+        """,
+    ],
+    5: [
+        # logged after the study, by a callback
+        """
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
+        e = mlflow.set_experiment("hw-nested-runs-optuna")
+        c = mlflow.MlflowClient()
+
+        def value(trial):
+            tree = DecisionTreeClassifier(
+                max_depth=trial.suggest_int("max_depth", 1, 12), min_samples_leaf=trial.suggest_int("min_samples_leaf", 1, 100), random_state=0
+            )
+            done = []
+            for i, s in enumerate(cross_val_score(tree, split.X_train, split.y_train, scoring="roc_auc", cv=4)):
+                done.append(s)
+                trial.report(sum(done) / len(done), i)
+                if trial.should_prune():
+                    raise optuna.TrialPruned()
+            return sum(done) / len(done)
+
+        with mlflow.start_run(run_name="study") as parent:
+            def keep(study, trial):
+                r = c.create_run(e.experiment_id, tags={"mlflow.parentRunId": parent.info.run_id}).info.run_id
+                for k, v in trial.params.items():
+                    c.log_param(r, k, v)
+                c.log_metric(r, "cv_auc", trial.value if trial.value is not None else trial.intermediate_values[trial.last_step])
+                c.set_terminated(r, "FINISHED" if trial.state.name == "COMPLETE" else "KILLED")
+
+            s = optuna.create_study(direction="maximize", sampler=optuna.samplers.TPESampler(seed=1), pruner=optuna.pruners.MedianPruner(2))
+            s.optimize(value, n_trials=15, callbacks=[keep])
+            mlflow.log_metric("best_auc", s.best_value)
+        """,
+        # another sampler, best by query
+        swap("RandomSampler(seed=0)", "TPESampler(seed=3)", "(objective, 12)", "(objective, 16)"),
+    ],
+}
+
+WRONG = {
+    1: [
+        ("not-started", ""),
+        ("experiment-name", swap("hw-nested-runs-depth", "hw-nested-runs-dept")),
+        ("run-name", swap('run_name="depth"', 'run_name="forest search"')),
+        ("childless", 'mlflow.set_experiment("hw-nested-runs-depth")\nwith mlflow.start_run(run_name="depth"):\n    mlflow.log_metric("best_auc", 0.7)'),
+        (
+            "no-children",
+            """
+            mlflow.set_experiment("hw-nested-runs-depth")
+            with mlflow.start_run(run_name="depth"):
+                pass
+            for n in (2, 6, 16):
+                with mlflow.start_run(run_name=f"{n}-deep"):
+                    mlflow.log_param("max_depth", n)
+            """,
+        ),
+        ("run-failed", swap("nested=True", "")),
+        ("child-missing", swap("(2, 6, 16)", "(2, 6)")),
+        ("child-missing", swap("(2, 6, 16)", "(2, 6, 20)")),
+        ("param-missing", swap('mlflow.log_param("max_depth", depth)', "pass")),
+        ("param-as-tag", swap('mlflow.log_param("max_depth", depth)', 'mlflow.set_tag("max_depth", depth)')),
+        ("param-value", swap('mlflow.log_param("max_depth", depth)', 'mlflow.log_param("max_depth", "many")')),
+        ("train-not-test", swap("test_auc(forest.fit(split.X_train, split.y_train))", "roc_auc_score(split.y_train, forest.fit(split.X_train, split.y_train).predict_proba(split.X_train)[:, 1])")),
+        ("accuracy-not-auc", swap("test_auc(forest.fit(split.X_train, split.y_train))", "forest.fit(split.X_train, split.y_train).score(split.X_test, split.y_test)")),
+        ("metric-name", swap('log_metric("test_auc"', 'log_metric("Test AUC"')),
+        ("parent-as-best", swap('"best_auc", scores[best]', '"test_auc", scores[best]')),
+        ("metric-missing", swap('mlflow.log_metric("best_auc", scores[best])', "pass")),
+        ("worst-as-best", swap("max(scores", "min(scores")),
+        ("rounded", swap('"best_auc", scores[best]', '"best_auc", round(scores[best], 3)')),
+        ("wrong-settings", swap('"best_max_depth", best', '"best_max_depth", min(scores, key=scores.get)')),
+        ("value-wrong", swap('"best_auc", scores[best]', '"best_auc", 0.7531')),
+    ],
+    2: [
+        ("not-started", ""),
+        ("childless", 'mlflow.set_experiment("hw-nested-runs-grid")\nwith mlflow.start_run(run_name="grid"):\n    mlflow.log_params(search.best_params_)'),
+        ("wrong-experiment", swap("hw-nested-runs-grid", "grids")),
+        ("run-open", swap('with mlflow.start_run(run_name="grid"):', 'mlflow.start_run(run_name="grid")\nif True:')),
+        ("child-missing", swap("            mlflow.log_params(settings)\n            mlflow.log_metric(\"cv_auc\", score)\n", "            mlflow.log_params(settings)\n            mlflow.log_metric(\"cv_auc\", score)\n        break\n")),
+        ("child-missing", swap("mlflow.log_params(settings)", "mlflow.log_params(search.best_params_)")),
+        ("param-missing", swap("mlflow.log_params(settings)", "pass")),
+        ("param-missing", swap("mlflow.log_params(settings)", 'mlflow.log_param("settings", settings)')),
+        ("spread-not-mean", swap('"mean_test_score"', '"std_test_score"')),
+        ("one-fold", swap('"mean_test_score"', '"split0_test_score"')),
+        ("rank-not-score", swap('"mean_test_score"', '"rank_test_score"')),
+        ("one-score-for-all", swap('"cv_auc", score', '"cv_auc", search.best_score_')),
+        ("metric-as-param", swap('mlflow.log_metric("cv_auc", score)', 'mlflow.log_param("cv_auc", score)')),
+    ],
+    3: [
+        ("not-started", ""),
+        ("parent-as-best", 'mlflow.MlflowClient().set_tag(parent_id, "winner", "yes")'),
+        ("stray-as-best", swap("filter_string=f\"tags.mlflow.parentRunId = '{parent_id}' AND attributes.status = 'FINISHED'\",", "")),
+        ("killed-as-best", swap(" AND attributes.status = 'FINISHED'", "")),
+        ("not-best", swap("cv_auc DESC", "cv_auc")),
+        ("many-winners", swap('mlflow.MlflowClient().set_tag(children.run_id[0], "winner", "yes")', 'for r in children.run_id:\n    mlflow.MlflowClient().set_tag(r, "winner", "yes")')),
+        ("tag-value", swap('"yes"', '"0.76"')),
+        ("tag-name", swap('"winner"', '"Winner"')),
+        ("tag-missing", swap('"winner"', '"champion"')),
+        ("tag-as-param", swap('set_tag(children.run_id[0], "winner"', 'log_param(children.run_id[0], "winner"')),
+        ("not-started", append('make_family()')),
+    ],
+    4: [
+        ("not-started", ""),
+        ("no-children", swap(", parent_run_id=parallel.info.run_id", "")),
+        (
+            "childless",
+            """
+            with mlflow.start_run(run_name="parallel") as parallel, ThreadPoolExecutor(3) as pool:
+                def train(name):
+                    tree = DecisionTreeClassifier(max_depth=depths[name], random_state=0)
+                    tree.fit(split.X_train, split.y_train)
+                    mlflow.log_metric("test_auc", test_auc(tree), run_id=parallel.info.run_id)
+                list(pool.map(train, depths))
+            """,
+        ),
+        ("child-missing", swap("run_name=name, ", "")),
+        ("child-missing", swap("list(pool.map(train, depths))", 'list(pool.map(train, ["shallow", "deep"]))')),
+        ("param-value", swap('log_param("max_depth", depths[name])', 'log_param("max_depth", len(depths))')),
+        ("train-not-test", swap("test_auc(tree))", "roc_auc_score(split.y_train, tree.predict_proba(split.X_train)[:, 1]))")),
+        ("accuracy-not-auc", swap("test_auc(tree))", "tree.score(split.X_test, split.y_test))")),
+        ("run-failed", swap('mlflow.log_metric("test_auc", test_auc(tree))', 'mlflow.log_metric("test_auc", test_auc(tre))')),
+        ("value-wrong", swap("max_depth=depths[name], random", "max_depth=4, random")),
+    ],
+    5: [
+        ("not-started", ""),
+        ("out-of-range", swap('"max_depth", 1, 12', '"max_depth", 1, 60')),
+        ("accuracy-not-auc", swap(', scoring="roc_auc"', "")),
+        ("not-a-mean", swap("total / step", "total")),
+        ("few-trials", swap("(objective, 12)", "(objective, 6)")),
+        ("nothing-pruned", swap("pruners.MedianPruner(n_startup_trials=3)", "pruners.NopPruner()")),
+        ("nothing-pruned", swap('mlflow.end_run("KILLED")', "mlflow.end_run()")),
+        ("run-failed", swap('mlflow.end_run("KILLED")', "pass")),
+        ("all-pruned", swap("    return total / step", "        mlflow.end_run('KILLED')\n    return total / step")),
+        ("param-missing", swap("mlflow.log_params(trial.params)", "pass")),
+        ("killed-as-best", swap('"best_auc", study.best_value', '"best_auc", max(v for t in study.trials if t.state.name == "PRUNED" for v in [t.intermediate_values[t.last_step]])')),
+        ("value-wrong", swap('"best_auc", study.best_value', '"best_auc", 0.5')),
+    ],
+}
+
+#: Mutants that are right answers, with the reason. The key is the start of the description.
+EQUIVALENT = {
+    2: {
+        "line 4: dropped strict=": "both lists have the same length",
+        "line 4: True →": "both lists have the same length",
+    },
+    3: {"line 2: dropped experiment_names=": "the given cell has made that experiment the active one"},
+    4: {
+        "line 4: dropped nested=": "the parent's id is enough in a thread where no run is open",
+        "line 4: True →": "the parent's id is enough in a thread where no run is open",
+        "line 5: dropped random_state=": "by chance: without ties a tree draws nothing, and with ties it may draw the same",
+        "line 5: 0 →": "by chance: without ties a tree draws nothing, and with ties it may draw the same",
+        "line 10: 3 →": "any number of threads will do",
+    },
+    5: {
+        "line 1: dropped optuna.logging": "only what is printed changes",
+        "line 7: 1 →": "a narrower range is still inside the range",
+        "line 8: 1 →": "a narrower range is still inside the range",
+        "line 9: ": "the seed of the tree is free",
+        "line 26: ": "sampler and its seed are free",
+        "line 27: ": "the pruner's settings are free",
+        "line 30: 12 →": "more trials are welcome",
+    },
+}

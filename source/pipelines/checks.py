@@ -1,0 +1,446 @@
+"""Homework 02: a polynomial pipeline, cross-validated RMSE, a saved and reloaded model, a tracked regression."""
+
+from __future__ import annotations
+
+import bz2
+import json
+import lzma
+import zipfile
+import zlib
+from functools import cache
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import skops.io
+from sklearn.ensemble import RandomForestRegressor
+from sklearn.impute import SimpleImputer
+from sklearn.linear_model import LinearRegression, Ridge
+from sklearn.metrics import mean_absolute_error, mean_squared_error
+from sklearn.model_selection import KFold, cross_val_score, cross_validate, train_test_split
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import PolynomialFeatures, StandardScaler
+
+from course_utils import data
+from course_utils.homework.evidence import Evidence, close, listing
+from course_utils.homework.mistake import Mistake, NotStarted
+from course_utils.homework.question import Task
+
+#: How joblib's compressed files begin, and what unpacks them; zlib's decompressor knows gzip too.
+_PACKED = ((b"\x78", lambda: zlib.decompressobj()), (b"\x1f\x8b", lambda: zlib.decompressobj(47)))
+_PACKED += ((b"BZh", bz2.BZ2Decompressor), (b"\xfd7zXZ", lzma.LZMADecompressor), (b"\x5d\x00", lzma.LZMADecompressor))
+_MOST_BYTES = 20_000_000
+
+
+@cache
+def _rows(seed: int) -> tuple[Any, ...]:
+    """Return the split of the homework and the training rows with gaps."""
+    diabetes = data.bundled("diabetes")
+    X, y = diabetes[["bmi", "bp", "s5"]] * 100 + 10, diabetes["target"]
+    X_train, X_test, y_train, y_test = train_test_split(X, y, random_state=seed)
+    X_gaps = X_train.mask(np.random.default_rng(seed).random(X_train.shape) < (0.1, 0, 0))
+    return X_train, X_test, y_train, y_test, X_gaps
+
+
+def _numbers(table: pd.DataFrame, column: str, file: str) -> np.ndarray:
+    """Return a column as numbers, or tell that it holds something else."""
+    values = pd.to_numeric(table[column], errors="coerce").to_numpy(dtype=float)
+    if not np.isfinite(values).all():
+        raise Mistake("not-a-number", f"The column `{column}` of `{file}` holds something that is not a number.")
+    return values
+
+
+# ---- task 1 ----------------------------------------------------------------------------------------------------------
+
+
+@cache
+def _coefficients(seed: int) -> dict[str, dict[str, float]]:
+    """Return feature → coefficient of the right pipeline and of the plausible wrong ones."""
+    X_train, X_test, y_train, y_test, _ = _rows(seed)
+    powers, scaler = PolynomialFeatures(2, include_bias=False), StandardScaler()
+    models = {
+        "right": (make_pipeline(scaler, powers, LinearRegression()), X_train, y_train),
+        "not-scaled": (make_pipeline(powers, LinearRegression()), X_train, y_train),
+        "scaled-last": (make_pipeline(powers, scaler, LinearRegression()), X_train, y_train),
+        "fitted-on-test": (make_pipeline(scaler, powers, LinearRegression()), X_test, y_test),
+    }
+    found = {}
+    for code, (model, X, y) in models.items():
+        model.fit(X, y)
+        found[code] = dict(zip(model[:-1].get_feature_names_out(), model[-1].coef_, strict=True))
+    return found
+
+
+def coefficients(evidence: Evidence) -> None:
+    """Task 1: coefficients of scaler, polynomial and line."""
+    table = evidence.table("hw-pipelines", "coefficients.csv", ("feature", "coefficient"))
+    values = _numbers(table, "coefficient", "coefficients.csv")
+    got = {name: v for name, v in zip(table["feature"].map(str), values, strict=True) if name != "1"}
+    reference = _coefficients(data.course_seed())
+    right = reference["right"]
+    if set(got) != set(right):
+        if len(got) == len(right):
+            raise Mistake(
+                "feature-names",
+                f"The features are called {listing(got, 4)}. Nobody can tell which measurement `x0` is: take the "
+                "names from the fitted preparation, `pipeline[:-1].get_feature_names_out()`.",
+            )
+        raise Mistake(
+            "wrong-degree",
+            f"There are {len(got)} features: {listing(got, 12)}. Degree 2 of three columns gives the columns "
+            "themselves, their squares and the products of two.",
+        )
+    if all(close(got[name], right[name]) for name in right):
+        return
+    told = {
+        "not-scaled": "These are the coefficients of *unscaled* columns. Without the scaler a coefficient depends on "
+        "the unit of its column, so they cannot be compared with each other.",
+        "scaled-last": "The polynomial came first and the scaler after it. The order of the steps is part of the "
+        "model: the task asks for the scaler first.",
+        "fitted-on-test": "These come from the *test* rows. A model that has learned from them cannot be judged by "
+        "them.",
+    }
+    for code, message in told.items():
+        if all(close(got[name], reference[code][name]) for name in right):
+            raise Mistake(code, message)
+    raise Mistake(
+        "value-wrong",
+        "The names are right, the coefficients are not those of the pipeline of the task, fitted on the training rows. "
+        "Look at each step, at the rows, and at rounding.",
+    )
+
+
+# ---- task 2 ----------------------------------------------------------------------------------------------------------
+
+
+@cache
+def _degree(seed: int, degree: int) -> dict[str, float]:
+    """Return the right cross-validated RMSE of a degree and the plausible wrong numbers."""
+    X_train, X_test, y_train, y_test, X_gaps = _rows(seed)
+    folds = KFold(5, shuffle=True, random_state=seed)
+    steps = (StandardScaler(), PolynomialFeatures(degree), LinearRegression())
+    model = make_pipeline(SimpleImputer(), *steps)
+
+    def rmse(model: Any, X: Any, cv: Any) -> float:
+        return -cross_val_score(model, X, y_train, cv=cv, scoring="neg_root_mean_squared_error").mean()
+
+    scorers = ("neg_root_mean_squared_error", "neg_mean_squared_error", "neg_mean_absolute_error", "r2")
+    scores = cross_validate(model, X_gaps, y_train, cv=folds, scoring=scorers, return_train_score=True)
+    mean = {name: abs(scores[f"test_{name}"].mean()) for name in scorers}
+    fitted = model.fit(X_gaps, y_train)
+    return {
+        "right": mean["neg_root_mean_squared_error"],
+        "squared": mean["neg_mean_squared_error"],
+        "root_of_mean": mean["neg_mean_squared_error"] ** 0.5,
+        "absolute": mean["neg_mean_absolute_error"],
+        "r2": scores["test_r2"].mean(),
+        "train": -scores["train_neg_root_mean_squared_error"].mean(),
+        "leaked": rmse(make_pipeline(*steps), SimpleImputer().fit_transform(X_gaps), folds),
+        "other_folds": rmse(model, X_gaps, 5),
+        "no_gaps": rmse(model, X_train, folds),
+        "median": rmse(make_pipeline(SimpleImputer(strategy="median"), *steps), X_gaps, folds),
+        "one_split": mean_squared_error(y_test, fitted.predict(X_test)) ** 0.5,
+    }
+
+
+def degrees(evidence: Evidence) -> None:
+    """Task 2: cross-validated RMSE of degree 1, 2 and 3."""
+    table = evidence.table("hw-pipelines", "degrees.csv", ("degree", "cv_rmse"))
+    found = _numbers(table, "degree", "degrees.csv")
+    values = _numbers(table, "cv_rmse", "degrees.csv")
+    if sorted(found) != [1, 2, 3]:
+        raise Mistake(
+            "wrong-degree",
+            f"`degrees.csv` has the degrees {listing(f'{d:g}' for d in found)}; the task compares 1, 2 and 3, one "
+            "row each.",
+        )
+    for degree, value in zip(found, values, strict=True):
+        reference = _degree(data.course_seed(), int(degree))
+        evidence.judge_number(
+            f"cv_rmse of degree {degree:g}",
+            value,
+            reference["right"],
+            {
+                "squared-not-root": (
+                    reference["squared"],
+                    "That is the mean *squared* error, in points². Use the scorer that takes the root.",
+                ),
+                "root-of-mean": (
+                    reference["root_of_mean"],
+                    "That is the root of the mean MSE. The task asks for the mean over the folds of the RMSE: first "
+                    "the root in each fold, then the mean. Both are in use, so say which one you report.",
+                ),
+                "other-metric": (reference["absolute"], "That is the mean *absolute* error, not the RMSE."),
+                "score-not-error": (
+                    reference["r2"],
+                    "That is R², scikit-learn's default score for a regression. Name the metric in `scoring=`.",
+                ),
+                "train-not-test": (
+                    reference["train"],
+                    "That is the error on the rows that the model was fitted on. Each fold judges rows it has not "
+                    "seen.",
+                ),
+                "leaked-rows": (
+                    reference["leaked"],
+                    "The gaps were filled *before* the folds were made, so the imputer has seen the rows that judge. "
+                    "Make it a step of the pipeline.",
+                ),
+                "other-folds": (
+                    reference["other_folds"],
+                    "Those are other folds: `cv=5` does not shuffle. Models are compared on the same folds: "
+                    "`cv=folds`.",
+                ),
+                "other-rows": (
+                    reference["no_gaps"],
+                    "That comes from the rows without gaps. The task asks for `X_gaps`.",
+                ),
+                "other-imputer": (reference["median"], "The gaps were filled with medians. The task asks for means."),
+                "one-split": (
+                    reference["one_split"],
+                    "That is one number from the test rows. The choice of a degree is made by folds of the training "
+                    "rows; the test rows wait until it is made.",
+                ),
+            },
+            " points",
+        )
+
+
+# ---- task 3 ----------------------------------------------------------------------------------------------------------
+
+
+@cache
+def _predictions(seed: int) -> dict[str, np.ndarray]:
+    """Return what `ridge` predicts on test and training rows."""
+    X_train, X_test, y_train, _, _ = _rows(seed)
+    ridge = make_pipeline(StandardScaler(), PolynomialFeatures(2), Ridge(10.0)).fit(X_train, y_train)
+    return {"test": ridge.predict(X_test), "train": ridge.predict(X_train)}
+
+
+def _content(raw: bytes) -> bytes:
+    """Return the unpacked start of a joblib file; nothing in it is executed."""
+    for head, make in _PACKED:
+        if raw.startswith(head):
+            try:
+                return make().decompress(raw, _MOST_BYTES)
+            except (zlib.error, lzma.LZMAError, OSError):
+                return raw
+    return raw
+
+
+def saved(evidence: Evidence) -> None:
+    """Task 3: a joblib file with the whole pipeline, and equal predictions before and after."""
+    path = evidence.file("hw-pipelines", "model.joblib")
+    with path.open("rb") as file:
+        content = _content(file.read(_MOST_BYTES))
+    if b"schema.json" in content and zipfile.is_zipfile(path):
+        raise Mistake("other-format", "`model.joblib` is a skops file. The task asks for joblib; skops is the stretch.")
+    if b"Ridge" not in content and b"StandardScaler" not in content:
+        raise Mistake(
+            "model-not-in-file",
+            "I find neither a scaler nor a ridge in `model.joblib`. Save the pipeline itself, with `joblib.dump`.",
+        )
+    if b"StandardScaler" not in content or b"PolynomialFeatures" not in content or b"Ridge" not in content:
+        raise Mistake(
+            "steps-not-saved",
+            "`model.joblib` holds a part of the pipeline only. Who loads it would have to repeat the other steps by "
+            "hand, with the same numbers: save the whole pipeline.",
+        )
+    if b"coef_" not in content or b"scale_" not in content:
+        raise Mistake(
+            "saved-unfitted",
+            "The pipeline in `model.joblib` is not fitted: it holds no coefficients. Save the one that has been "
+            "fitted.",
+        )
+    _proof(evidence)
+
+
+def _proof(evidence: Evidence) -> None:
+    """Compare the predictions in proof.csv with each other and with the reference."""
+    try:
+        table = evidence.table("hw-pipelines", "proof.csv", ("before", "after"))
+    except NotStarted:
+        raise Mistake("no-proof", "The model is saved, but there is no `outputs/hw-pipelines/proof.csv` yet.") from None
+    before, after = (_numbers(table, column, "proof.csv") for column in ("before", "after"))
+    reference = _predictions(data.course_seed())
+    for rows, message in (
+        ("train", "These are predictions for the *training* rows; the task asks for the test rows."),
+        ("test", ""),
+    ):
+        if len(before) == len(reference[rows]) and np.allclose(before, reference[rows], rtol=1e-6):
+            if message:
+                raise Mistake("train-not-test", message)
+            break
+    else:
+        raise Mistake(
+            "other-predictions",
+            f"`before` has {len(before)} rows that are not the predictions of `ridge` for the "
+            f"{len(reference['test'])} test rows, in their order. Was another model or another table used?",
+        )
+    if not np.allclose(before, after, rtol=1e-9, atol=0):
+        raise Mistake(
+            "not-equal",
+            "`before` and `after` differ, so what you loaded is not what you saved. Was the file written before the "
+            "last fit, or is `after` rounded?",
+        )
+
+
+# ---- task 4 ----------------------------------------------------------------------------------------------------------
+
+
+@cache
+def _ridge(seed: int, alpha: float) -> dict[str, float]:
+    """Return the right errors of a ridge with this alpha, and the plausible wrong ones."""
+    X_train, X_test, y_train, y_test, _ = _rows(seed)
+    model = make_pipeline(StandardScaler(), Ridge(alpha)).fit(X_train, y_train)
+    bare = Ridge(alpha).fit(X_train, y_train)
+    found = {}
+    for name, (X, y, m) in {
+        "test": (X_test, y_test, model),
+        "train": (X_train, y_train, model),
+        "unscaled": (X_test, y_test, bare),
+    }.items():
+        predicted = m.predict(X)
+        found[f"{name}_mse"] = mean_squared_error(y, predicted)
+        found[f"{name}_rmse"] = found[f"{name}_mse"] ** 0.5
+        found[f"{name}_mae"] = mean_absolute_error(y, predicted)
+    return found
+
+
+def tracked(evidence: Evidence) -> None:
+    """Task 4: one run with alpha, test RMSE and test MAE."""
+    run = evidence.latest_run("hw-pipelines-tracking", "ridge")
+    alpha = evidence.number_param(run, "alpha")
+    if not 0 < alpha < 1e9:
+        raise Mistake("param-value", f"`alpha` is {alpha:g}. Choose a number above 0: 0 would be an ordinary line.")
+    reference = _ridge(data.course_seed(), alpha)
+    for name in ("rmse", "mae"):
+        wrong = {
+            "train-not-test": (
+                reference[f"train_{name}"],
+                "That is the error on the *training* rows, which the model has seen. Use the test rows.",
+            ),
+            "squared-not-root": (
+                reference["test_mse"],
+                "That is the mean *squared* error, in points². Take the root.",
+            ),
+            "metrics-swapped": (
+                reference["test_mae" if name == "rmse" else "test_rmse"],
+                "That is the value of the other metric. RMSE and MAE answer different questions.",
+            ),
+            "not-scaled": (
+                reference[f"unscaled_{name}"],
+                "That comes from a ridge without the scaler. Its brake treats all columns alike, so they need one "
+                "scale.",
+            ),
+        }
+        evidence.judge_number(
+            f"test_{name}", evidence.metric(run, f"test_{name}"), reference[f"test_{name}"], wrong, " points"
+        )
+
+
+# ---- stretch ---------------------------------------------------------------------------------------------------------
+
+
+@cache
+def _untrusted() -> list[str]:
+    """Return the types that a small forest's skops file asks about, whatever it was trained on."""
+    model = make_pipeline(StandardScaler(), RandomForestRegressor(1, max_depth=1, random_state=0))
+    model.fit(pd.DataFrame({"a": [0.0, 1.0, 2.0]}), [0.0, 1.0, 2.0])
+    return sorted(skops.io.get_untrusted_types(data=skops.io.dumps(model)))
+
+
+def asked(evidence: Evidence) -> None:
+    """Stretch: a skops file and the list of types that it asks to trust."""
+    path = evidence.file("hw-pipelines", "forest.skops")
+    if not zipfile.is_zipfile(path):
+        raise Mistake(
+            "other-format",
+            "`forest.skops` is not a skops file; the ending alone does not make one. Use `skops.io.dump`.",
+        )
+    try:
+        with zipfile.ZipFile(path) as archive:
+            if archive.getinfo("schema.json").file_size > _MOST_BYTES:
+                raise KeyError("schema.json")
+            schema = archive.read("schema.json").decode("utf8")
+    except (KeyError, OSError, UnicodeDecodeError, zipfile.BadZipFile):
+        raise Mistake("file-broken", "`forest.skops` has no readable `schema.json`. Write it again.") from None
+    if "RandomForestRegressor" not in schema or "StandardScaler" not in schema:
+        raise Mistake("steps-not-saved", "`forest.skops` does not hold the whole pipeline `forest`: scaler and forest.")
+    try:
+        found = json.loads(evidence.file("hw-pipelines", "untrusted.json").read_text(encoding="utf8"))
+    except NotStarted:
+        raise Mistake(
+            "list-missing", "The model is saved, but there is no `outputs/hw-pipelines/untrusted.json` yet."
+        ) from None
+    except ValueError:
+        raise Mistake("file-broken", "`untrusted.json` is not JSON. Write the list with `json.dumps`.") from None
+    if not isinstance(found, list) or sorted(map(str, found)) != _untrusted():
+        raise Mistake(
+            "wrong-types",
+            "`untrusted.json` is not the list of types that this file asks about. skops can tell you the list, given "
+            "the file, without loading the model.",
+        )
+
+
+TASKS = (
+    Task(
+        "scaler, polynomial, line",
+        2,
+        coefficients,
+        (
+            "Which three objects does the task name, and what does `make_pipeline` do with them in order?",
+            "`pipeline[:-1]` is the preparation, and knows the names of its columns; `pipeline[-1]` is the line, and "
+            "has `coef_`.",
+            '`pd.DataFrame({"feature": pipeline[:-1].get_feature_names_out(), "coefficient": '
+            "pipeline[-1].coef_})`, then `to_csv(..., index=False)`.",
+        ),
+        "Scaled first, so the coefficients can be compared with each other.",
+    ),
+    Task(
+        "which degree?",
+        2,
+        degrees,
+        (
+            "What must happen to the gaps inside each fold, and which object makes sure of it?",
+            "Four steps in the pipeline, the imputer first. `cross_val_score` takes the pipeline, not prepared "
+            "columns.",
+            '`-cross_val_score(model, X_gaps, y_train, cv=folds, scoring="neg_root_mean_squared_error").mean()` '
+            "for each degree.",
+        ),
+        "Same folds, no leak, the error in the study's own points: now the degrees can be compared.",
+    ),
+    Task(
+        "save, reload, prove",
+        2,
+        saved,
+        (
+            "How would you convince Aisha that the file is the model, without showing her a single byte?",
+            "Both models get the same rows. Equal answers are the proof.",
+            '`joblib.dump(ridge, folder / "model.joblib")`, `joblib.load(...)`, then a table with the columns '
+            "`before` and `after`.",
+        ),
+        "What was loaded answers like what was saved.",
+    ),
+    Task(
+        "track a small regression",
+        2,
+        tracked,
+        (
+            "Which of the three numbers is a choice, and which two are results?",
+            "`log_param` for the choice, `log_metric` for each result, inside `with "
+            'mlflow.start_run(run_name="ridge"):`.',
+            '`mlflow.log_metric("test_rmse", root_mean_squared_error(y_test, predicted))`',
+        ),
+        "A number, and the choice that made it, in one place.",
+    ),
+    Task(
+        "a file that asks first",
+        0,
+        asked,
+        (
+            "Which function of `skops.io` reads what is in a file without building it?",
+            "`skops.io.get_untrusted_types(file=...)` returns a list; `json.dumps` writes it.",
+        ),
+        "You know what you are asked to trust before you load it.",
+    ),
+)

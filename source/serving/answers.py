@@ -1,0 +1,237 @@
+"""Right and wrong answers to homework 10."""
+
+from tests.submissions.tools import append, swap
+
+_GRAB = "uri = 'models:/hw-serving-churn@champion'\nmodel = mlflow.pyfunc.load_model(uri)\n"
+
+RIGHT = {
+    1: [
+        # written by hand, more than three calls of pandas
+        """
+        columns, rows = list(three.columns), three.values.tolist()
+        with open(folder / "split.json", "w") as file:
+            json.dump({"dataframe_split": {"columns": columns, "data": rows}}, file, indent=2)
+        with open(folder / "inputs.json", "w") as file:
+            json.dump({"inputs": {name: three[name].tolist() for name in columns[::-1]}}, file)
+        lines = [",".join(columns)] + [",".join(map(str, row)) for row in rows]
+        (folder / "rows.csv").write_text("\\n".join(lines))
+        """,
+        # through pandas' own JSON, another column order in the CSV
+        """
+        split_text = three.to_json(orient="split", index=False)
+        (folder / "split.json").write_text('{"dataframe_split": ' + split_text + "}")
+        body = {"inputs": json.loads(three.reset_index(drop=True).to_json(orient="columns"))}
+        body["inputs"] = {name: list(column.values()) for name, column in body["inputs"].items()}
+        (folder / "inputs.json").write_text(json.dumps(body))
+        three[sorted(three.columns)].to_csv(folder / "rows.csv", index=None)
+        """,
+    ],
+    2: [
+        # another order of rows, version as a number, the flavor of scikit-learn
+        """
+        number = int(client.get_registered_model("hw-serving-churn").aliases["champion"])
+        model = mlflow.sklearn.load_model(f"models:/hw-serving-churn/{number}")
+        tonight.sort_index(inplace=True)
+        out = pd.DataFrame({"probability": model.predict_proba(tonight).T[1], "version": number})
+        out.index = tonight.index
+        out.rename_axis("customer_id").reset_index().to_parquet(folder / "scores.parquet", compression=None)
+        """,
+        # the batch in pieces
+        _GRAB
+        + """
+v = client.get_model_version_by_alias("hw-serving-churn", "champion")
+pieces = []
+for begin in range(0, len(tonight), 200):
+    piece = tonight.iloc[begin : begin + 200]
+    pieces.append(pd.DataFrame({"customer_id": piece.index, "probability": model.predict(piece)[:, 1]}))
+pd.concat(pieces).assign(version=str(v.version), scored="tonight").to_parquet(folder / "scores.parquet")
+""",
+    ],
+    3: [
+        # an async function that checks by hand, with a health address
+        _GRAB
+        + """
+from fastapi import HTTPException, Request
+
+service = FastAPI()
+
+@service.get("/health")
+def health():
+    return "ok"
+
+@service.post("/score")
+async def score(request: Request):
+    body = await request.json()
+    if set(body) != set(split.X_test.columns) or body["tenure_months"] < 0:
+        raise HTTPException(400, "not a customer")
+    answer = model.predict(pd.DataFrame([body]))[0]
+    return {"probability": float(answer[1]), "version": 2}
+
+probe(service)
+""",
+        # a class with a validator, a router, probed twice
+        _GRAB
+        + """
+from fastapi import APIRouter
+from pydantic import create_model
+
+fields = {name: (float, ...) for name in split.X_test.columns}
+fields["tenure_months"] = (float, Field(gt=-0.001, description="months"))
+Row = create_model("Row", **fields)
+router = APIRouter()
+
+@router.post("/score")
+def answer(row: Row):
+    return {"probability": model.predict(pd.DataFrame([dict(row)]))[:, 1].tolist()[0]}
+
+one = FastAPI()
+probe(one)
+one.include_router(router)
+probe(one)
+""",
+    ],
+    4: [
+        # by the client, with statistics
+        _GRAB
+        + """
+import statistics
+row, taken = split.X_test.iloc[:1], []
+while len(taken) < 50:
+    begin = time.perf_counter_ns()
+    model.predict(row)
+    taken.append((time.perf_counter_ns() - begin) / 1e6)
+cuts = statistics.quantiles(taken, n=100, method="inclusive")
+with mlflow.start_run(run_name="python-call") as run:
+    mlflow.log_dict(taken, "times.json")
+    for p in (50, 95, 99):
+        client.log_metric(run.info.run_id, f"p{p}_ms", cuts[p - 1])
+    mlflow.log_params({"n_requests": 50, "what": "one row"})
+""",
+        # an array of seconds, turned into milliseconds
+        _GRAB
+        + """
+first = split.X_test.head(1)
+clock = np.zeros(50)
+for i in range(50):
+    t = time.perf_counter()
+    model.predict(first)
+    clock[i] = time.perf_counter() - t
+clock *= 1000
+with mlflow.start_run(run_name="python-call"):
+    mlflow.log_param("n_requests", 50)
+    for name, q in {"p50_ms": 0.5, "p95_ms": 0.95, "p99_ms": 0.99}.items():
+        mlflow.log_metric(name, np.quantile(clock, q))
+    mlflow.log_text(json.dumps(list(clock)), "times.json")
+""",
+    ],
+}
+
+_ARTIFACT = 'mlflow.log_dict(times, "times.json")'
+WRONG = {
+    1: [
+        ("not-started", ""),
+        ("file-name", swap('"split.json"', '"Split.json"')),
+        ("not-json", swap("json.dumps(by_split)", "str(by_split)")),
+        ("form-missing", swap('{"dataframe_split": three.to_dict("split")}', 'three.to_dict("split")')),
+        ("form-missing", swap('"dataframe_split"', '"data"')),
+        ("form-wrong", swap('{"inputs": three.to_dict("list")}', '{"instances": three.to_dict("records")}')),
+        ("split-shape", swap('three.to_dict("split")', 'three.to_dict("records")')),
+        ("inputs-shape", swap('three.to_dict("list")', "three.to_dict()")),
+        ("inputs-shape", swap('three.to_dict("list")', 'three.to_dict("records")')),
+        ("row-count", swap("three.to_dict(\"split\")", 'split.X_test.to_dict("split")')),
+        (
+            "row-count",
+            swap('{"inputs": three.to_dict("list")}', '{"inputs": {**three.to_dict("list"), "senior": [0.0]}}'),
+        ),
+        ("column-missing", swap('three.to_dict("list")', 'three.drop(columns="senior").to_dict("list")')),
+        ("extra-column", swap(", index=False", "")),
+        ("other-rows", swap('three.to_dict("list")', 'split.X_train.head(3).to_dict("list")')),
+        ("file-broken", append('(folder / "rows.csv").write_bytes(b"\\xff\\xfe\\x00")')),
+    ],
+    2: [
+        ("not-started", ""),
+        ("file-name", swap("scores.parquet", "Scores.parquet")),
+        ("not-parquet", swap("to_parquet(", "to_csv(")),
+        ("column-missing", swap(".assign(version=version)", "")),
+        ("wrong-class", swap("[:, 1]", "[:, 0]")),
+        ("stale-version", swap('load_model("models:/hw-serving-churn@champion")', 'load_model("models:/hw-serving-churn/3")')),
+        ("rows-shuffled", swap("tonight.index", "range(500)")),
+        ("customer-ids", swap("tonight.index", 'tonight.index.map("C{}".format)')),
+        ("customer-ids", append('scores.head(9).assign(version=version).to_parquet(folder / "scores.parquet")')),
+        ("probability-wrong", swap("champion.predict(tonight)[:, 1]", "champion.predict(tonight)[:, 1].round(1)")),
+        ("version-wrong", swap("version=version", "version=3")),
+        ("alias-missing", append('client.delete_registered_model_alias("hw-serving-churn", "champion")')),
+        (
+            "alias-case",
+            append(
+                'client.delete_registered_model_alias("hw-serving-churn", "champion")\n'
+                'client.set_registered_model_alias("hw-serving-churn", "Champion", 2)'
+            ),
+        ),
+        ("registered-name", append('client.rename_registered_model("hw-serving-churn", "HW10 churn")')),
+    ],
+    3: [
+        ("not-started", ""),
+        ("not-started", swap("probe(app)", "pass")),
+        (
+            "not-probed",
+            'mlflow.set_experiment("hw-serving-service")\nwith mlflow.start_run(run_name="probe"):\n'
+            '    mlflow.log_dict({"probability": 0.2}, "answers.json")',
+        ),
+        (
+            "artifact-missing",
+            'mlflow.set_experiment("hw-serving-service")\nwith mlflow.start_run(run_name="probe"):\n    pass',
+        ),
+        ("no-address", swap('"/score"', '"/predict"')),
+        ("wrong-method", swap("@app.post", "@app.put")),
+        ("good-refused", swap("    paperless: float", "    paperless: float\n    contract: str")),
+        ("good-refused", swap("customer.model_dump()", "customer.to_dict()")),
+        ("zero-refused", swap("ge=0", "ge=1")),
+        ("bad-accepted", swap(" = Field(ge=0)", "")),
+        ("bad-accepted", swap("    data_gb: float\n", "    data_gb: float = 0.0\n")),
+        (
+            "server-error",
+            swap(
+                "class Customer(BaseModel):\n    tenure_months: float = Field(ge=0)\n    monthly_charges: float\n"
+                "    support_calls: float\n    data_gb: float\n    senior: float\n    paperless: float\n",
+                "",
+                "customer: Customer",
+                "customer: dict",
+                "customer.model_dump()",
+                'customer | {"tenure_months": {True: customer["tenure_months"]}[customer["tenure_months"] >= 0]}',
+            ),
+        ),
+        ("answer-shape", swap('{"probability": float(answer[0, 1])}', "float(answer[0, 1])")),
+        ("wrong-class", swap("answer[0, 1]", "answer[0, 0]")),
+        ("rounded", swap("float(answer[0, 1])", "round(float(answer[0, 1]), 2)")),
+        ("stale-version", swap("hw-serving-churn@champion", "hw-serving-churn/3")),
+        ("value-wrong", swap("float(answer[0, 1])", "0.123456")),
+    ],
+    4: [
+        ("not-started", ""),
+        ("metric-name", swap('"p99_ms": p99', '"max": p99')),
+        ("param-missing", swap('mlflow.log_param("n_requests", len(times))', "pass")),
+        ("artifact-missing", swap(_ARTIFACT, "pass")),
+        ("times-shape", swap(_ARTIFACT, 'mlflow.log_dict({"times": times}, "times.json")')),
+        ("times-count", swap("range(50)", "range(5)")),
+        ("unit", swap("1000 * (time.perf_counter() - start)", "time.perf_counter() - start")),
+        (
+            "not-single-times",
+            swap("times = []", "times = []\nstart = time.perf_counter()", "    start = time.perf_counter()\n", ""),
+        ),
+        ("percentile-wrong", swap('"p99_ms": p99', '"p99_ms": 3 * p50')),
+        (
+            "percentile-wrong",
+            swap("p50, p95, p99 = np.percentile(times, [50, 95, 99])", "p50 = p95 = p99 = np.mean(times)"),
+        ),
+    ],
+}
+
+#: Mutants that are right answers, with the reason. The key is the start of the description.
+EQUIVALENT = {
+    4: {
+        "line 5: .X_test": "any one customer takes as long as any other",
+        "line 6: 1000 →": "times that are twice as long are those of a slower machine",
+        "line 5: 1 →": "three rows take as long as one; the store cannot tell them apart",
+    },
+}

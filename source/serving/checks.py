@@ -1,0 +1,330 @@
+"""Homework 10: bodies for a model server, a batch as Parquet, a service with rules, latency."""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from course_utils import data
+from course_utils.homework.evidence import Evidence, close, listing
+from course_utils.homework.mistake import Mistake
+from course_utils.homework.question import Task
+
+_NAME, _C = "hw-serving-churn", (0.001, 1.0, 0.01)
+_FORMS = ("dataframe_split", "dataframe_records", "inputs", "instances")
+
+
+@cache
+def _probabilities(seed: int) -> list[dict[str, np.ndarray]]:
+    """Return for each registered version the probabilities of tonight's customers and of the test rows."""
+    split = data.churn_split(800, seed, numeric=True)
+    tonight = data.churn(500, seed + 1).drop(columns="churned").select_dtypes("number")
+    found = []
+    for C in _C:
+        model = make_pipeline(StandardScaler(), LogisticRegression(C=C)).fit(split.X_train, split.y_train)
+        found.append(
+            {"tonight": model.predict_proba(tonight)[:, 1], "test": model.predict_proba(split.X_test.head(1))[:, 1]}
+        )
+    return found
+
+
+def _champion(evidence: Evidence) -> int:
+    """Return the number of the champion's version."""
+    return int(evidence.alias(_NAME, "champion").version)
+
+
+def _json(path: Path) -> Any:
+    """Return the content of a JSON file of the learner."""
+    try:
+        return json.loads(path.read_text(encoding="utf8"))
+    except ValueError as error:
+        raise Mistake(
+            "not-json",
+            f"`{path.name}` is not JSON ({str(error)[:60]}), so a server answers 400 before it looks inside. `str` of "
+            "a dictionary is Python; `json.dumps` writes JSON.",
+        ) from None
+
+
+def _judge_table(name: str, got: pd.DataFrame) -> None:
+    """Compare a table that a body stands for with the first three test rows."""
+    right = data.churn_split(800, data.course_seed(), numeric=True).X_test.head(3)
+    if extra := set(got.columns.astype(str)) - set(right.columns):
+        raise Mistake(
+            "extra-column",
+            f"`{name}` sends {listing(extra)}, which the model does not know. The index of the table is no feature.",
+        )
+    if missing := set(right.columns) - set(got.columns):
+        raise Mistake("column-missing", f"`{name}` lacks {listing(missing)}, so the server answers 400.")
+    if len(got) != len(right):
+        raise Mistake("row-count", f"`{name}` has {len(got)} rows; the task asks for three.")
+    values = got[list(right.columns)].apply(pd.to_numeric, errors="coerce").to_numpy()
+    if not np.allclose(values, right.to_numpy()):
+        raise Mistake("other-rows", f"`{name}` holds other customers, or their values in another order, than `three`.")
+
+
+def _form(name: str, body: Any, wanted: str) -> Any:
+    """Return what a body says under its form, when it is the wanted one."""
+    if isinstance(body, dict) and set(body) == {wanted}:
+        return body[wanted]
+    if isinstance(body, dict) and set(body) & set(_FORMS):
+        raise Mistake("form-wrong", f"`{name}` has the form {listing(body)}; the task asks for `{wanted}`.")
+    raise Mistake(
+        "form-missing",
+        f"`{name}` does not name its form: a body is a dictionary with one key, here `{wanted}`. Without it a server "
+        "since MLflow 2 answers 400.",
+    )
+
+
+def bodies(evidence: Evidence) -> None:
+    """Task 1: the same table in three forms."""
+    split_json = _form("split.json", _json(evidence.file("hw-serving", "split.json")), "dataframe_split")
+    try:
+        by_split = pd.DataFrame(split_json["data"], columns=split_json["columns"])
+    except (TypeError, KeyError, ValueError):
+        raise Mistake(
+            "split-shape",
+            "Under `dataframe_split` the server wants `columns` (the names, once) and `data` (a list of rows). pandas "
+            'writes that: `to_dict("split")`.',
+        ) from None
+    _judge_table("split.json", by_split)
+    inputs = _form("inputs.json", _json(evidence.file("hw-serving", "inputs.json")), "inputs")
+    if not isinstance(inputs, dict) or not all(isinstance(values, list) for values in inputs.values()):
+        raise Mistake(
+            "inputs-shape",
+            "Under `inputs` the task wants one list a *column*, not one dictionary a row or a dictionary of indices. "
+            'pandas writes that: `to_dict("list")`.',
+        )
+    try:
+        by_column = pd.DataFrame(inputs)
+    except ValueError:
+        raise Mistake(
+            "row-count",
+            "The lists in `inputs.json` have different lengths, so they are not rows of one table. Write them from "
+            "the DataFrame.",
+        ) from None
+    _judge_table("inputs.json", by_column)
+    _judge_table("rows.csv", evidence.table("hw-serving", "rows.csv", ()))
+
+
+def batch(evidence: Evidence) -> None:
+    """Task 2: the scores of tonight, with the version that made them."""
+    champion = _champion(evidence)
+    path = evidence.file("hw-serving", "scores.parquet")
+    try:
+        found = pd.read_parquet(path)
+    except Exception as error:  # pyarrow raises several unrelated types
+        raise Mistake(
+            "not-parquet", f"`scores.parquet` cannot be read as Parquet: {str(error)[:80]}. Write it with `to_parquet`."
+        ) from None
+    for column in ("customer_id", "probability", "version"):
+        if column not in found.columns:
+            raise Mistake(
+                "column-missing", f"`scores.parquet` has no column `{column}`; it has {listing(found.columns)}."
+            )
+    references = _probabilities(data.course_seed())
+    right = references[champion - 1]["tonight"]
+    ids = pd.to_numeric(found["customer_id"], errors="coerce")
+    if sorted(ids) != list(range(len(right))):
+        raise Mistake(
+            "customer-ids",
+            f"`customer_id` does not name each of the {len(right)} customers of `tonight` once. Tom calls by this id.",
+        )
+    got = pd.to_numeric(found["probability"], errors="coerce").to_numpy()
+    expected = ids.astype(int).to_numpy()
+    _judge_scores(got, expected, references, champion)
+    versions = set(found["version"].astype(str))
+    if versions != {str(champion)}:
+        raise Mistake(
+            "version-wrong",
+            f"`version` is {listing(versions)}, but the alias points at another one. The file must say who made it: "
+            "`get_model_version_by_alias`.",
+        )
+
+
+def _judge_scores(got: np.ndarray, ids: np.ndarray, references: list[dict[str, np.ndarray]], champion: int) -> None:
+    """Compare scores with those of the champion, and with those of plausible mistakes."""
+    right = references[champion - 1]["tonight"]
+
+    def same(values: np.ndarray) -> bool:
+        return bool(np.allclose(got, values, atol=1e-6))
+
+    if same(right[ids]):
+        return
+    if same(1 - right[ids]):
+        raise Mistake(
+            "wrong-class", "That is the probability to *stay*. Column 1 of `predict_proba` is the class 1, churn."
+        )
+    for number, reference in enumerate(references, 1):
+        if same(reference["tonight"][ids]):
+            raise Mistake(
+                "stale-version",
+                f"These are the scores of version {number}, which is not the champion. Address the model by its alias.",
+            )
+    if np.allclose(np.sort(got), np.sort(right), atol=1e-6):
+        raise Mistake(
+            "rows-shuffled",
+            "The scores are right, but they stand beside the wrong customers. `tonight` is not sorted: the id of a "
+            "row is its index, not its position.",
+        )
+    raise Mistake(
+        "probability-wrong",
+        "The probabilities are not those of the champion for `tonight`. Load the model by its alias, and give it "
+        "the rows as they are.",
+    )
+
+
+def service(evidence: Evidence) -> None:
+    """Task 3: what a service answered to three requests."""
+    champion = _champion(evidence)
+    run = evidence.latest_run("hw-serving-service", "probe")
+    answers = _json(evidence.artifact(run, "answers.json"))
+    try:
+        status = {name: int(answers[name]["status"]) for name in ("good", "new", "negative", "incomplete")}
+        text = str(answers["good"]["text"])
+    except (KeyError, TypeError, ValueError):
+        raise Mistake(
+            "not-probed", "`answers.json` does not look as `probe` writes it. Call `probe(app)` with your application."
+        ) from None
+    if status["good"] == 404:
+        raise Mistake("no-address", "`POST /score` is answered with 404: the application has no such address.")
+    if status["good"] == 405:
+        raise Mistake(
+            "wrong-method", "`/score` exists, but not for POST (405). A customer comes in the body of a POST."
+        )
+    if status["good"] != 200:
+        raise Mistake(
+            "good-refused",
+            f"The good request is answered with {status['good']}. 422 means that your class asks for something else "
+            "than the six columns; 500 that your function raised an error.",
+        )
+    if status["new"] != 200:
+        raise Mistake(
+            "zero-refused",
+            f"A customer who came today, with 0 months, is answered with {status['new']}. The task refuses "
+            "*negative* months only.",
+        )
+    for name, what in {"negative": "a negative `tenure_months`", "incomplete": "a customer without `data_gb`"}.items():
+        if status[name] == 200:
+            raise Mistake(
+                "bad-accepted",
+                f"The service answers {what} with 200. A wrong answer looks like a right one: refuse what cannot be.",
+            )
+        if status[name] >= 500:
+            raise Mistake(
+                "server-error",
+                f"The service answers {what} with {status[name]}, as if it were broken. It is the client's mistake, so "
+                "4xx: let the class of the request say what is allowed.",
+            )
+    try:
+        got = float(json.loads(text)["probability"])
+    except (ValueError, KeyError, TypeError):
+        raise Mistake(
+            "answer-shape", f"The answer is `{text[:60]}`; the task asks for a dictionary with `probability`, a number."
+        ) from None
+    references = _probabilities(data.course_seed())
+    wrong = {
+        "wrong-class": (
+            1 - references[champion - 1]["test"][0],
+            "That is the probability to *stay*, so Tom would call the wrong customers. Column 1 is the class 1, churn.",
+        )
+    }
+    for number, reference in enumerate(references, 1):
+        if number != champion:
+            message = f"That is the answer of version {number}, not of the champion. Load the alias."
+            wrong.setdefault(f"stale-version-{number}", (reference["test"][0], message))
+    for code, (value, message) in wrong.items():
+        if close(got, value) and code != "wrong-class":
+            raise Mistake("stale-version", f"`probability` is {got:.4g}. {message}")
+    Evidence.judge_number(
+        "probability", got, references[champion - 1]["test"][0], {"wrong-class": wrong["wrong-class"]}
+    )
+
+
+def latency(evidence: Evidence) -> None:
+    """Stretch: percentiles that follow from the kept times."""
+    run = evidence.latest_run("hw-serving-latency", "python-call")
+    count = evidence.number_param(run, "n_requests")
+    metrics = {name: evidence.metric(run, name) for name in ("p50_ms", "p95_ms", "p99_ms")}
+    times = _json(evidence.artifact(run, "times.json"))
+    if not isinstance(times, list) or not all(isinstance(t, int | float) for t in times):
+        raise Mistake(
+            "times-shape",
+            "`times.json` is not a list of numbers, so no percentile can be taken from it. Write one number per call.",
+        )
+    if len(times) != 50 or count != len(times):
+        raise Mistake(
+            "times-count", f"There are {len(times)} times and `n_requests` is {count:g}. The task asks for 50 calls."
+        )
+    if max(times) < 0.2:
+        raise Mistake(
+            "unit",
+            f"The longest time is {max(times):.2g}. A call of the model takes milliseconds; these look like seconds.",
+        )
+    if min(times) <= 0 or np.all(np.diff(times) > 0):
+        raise Mistake(
+            "not-single-times",
+            "The times are not those of single calls: they grow from call to call. Start the clock anew for each.",
+        )
+    for name, value in metrics.items():
+        right = float(np.percentile(times, int(name[1:3])))
+        if not close(value, right) and not abs(value - right) < 0.05 * right:
+            mean = " It is their mean, which hides the slow ones." if close(value, float(np.mean(times))) else ""
+            raise Mistake("percentile-wrong", f"`{name}` does not follow from the times that you kept.{mean}")
+
+
+TASKS = (
+    Task(
+        "one table, three bodies",
+        2,
+        bodies,
+        (
+            "What is the one key of each body, and what stands under it: rows or columns?",
+            '`to_dict("split")` and `to_dict("list")` give the two shapes; `json.dumps` makes text of them. A CSV '
+            "for a model has no index.",
+            '`(folder / "split.json").write_text(json.dumps({"dataframe_split": three.to_dict("split")}))`',
+        ),
+        "A server makes the same table of all three.",
+    ),
+    Task(
+        "a nightly batch",
+        2,
+        batch,
+        (
+            "Which address stays the same when Aisha promotes another version?",
+            "`models:/hw-serving-churn@champion` loads it; `client.get_model_version_by_alias` says which version it is. "
+            "Column 1 of the prediction is churn.",
+            '`pd.DataFrame({"customer_id": tonight.index, "probability": champion.predict(tonight)[:, 1]})`',
+        ),
+        "Every score stands beside its customer and its version.",
+    ),
+    Task(
+        "a service with rules",
+        2,
+        service,
+        (
+            "Which line of the lecture's service decides what a customer must look like?",
+            "A `BaseModel` with one `float` a column; `Field(ge=0)` allows zero and more. The function takes it as "
+            "its argument.",
+            '`@app.post("/score")` above `def score(customer: Customer):`, then `probe(app)`.',
+        ),
+        "Wrong requests never reach the model.",
+    ),
+    Task(
+        "how long one answer takes",
+        0,
+        latency,
+        (
+            "Where does the clock start, and where does it stop: inside or outside the loop?",
+            "`time.perf_counter()` gives seconds; `np.percentile(times, [50, 95, 99])` gives all three.",
+        ),
+        "You know what one in a hundred users feels.",
+    ),
+)

@@ -1,0 +1,186 @@
+# %% [markdown]
+# # Homework 10: answers from an alias
+#
+# **25 minutes · 3 tasks and a stretch · 6 points.** Run every cell as often as you like: a check reads your *latest*
+# run. Below each task stands `hw.check(n)`; when you are stuck, add a cell with `hw.hint(n)`.
+#
+# <!-- links -->
+
+# %%
+import json
+import time
+
+import httpx
+import mlflow
+import numpy as np
+import pandas as pd
+from fastapi import FastAPI
+from pydantic import BaseModel, Field
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from course_utils import data, registry, serving, store
+from course_utils.homework import Homework
+
+store.connect()
+hw = Homework("serving")
+folder = store.outputs("hw-serving")
+split = data.churn_split(800, data.course_seed(), numeric=True)
+print("Open the UI, from the course folder:", store.ui_command(), sep="\n")
+
+# %% [markdown]
+# The next cell registers three versions of `hw-serving-churn`. The alias `champion` points at the one that Aisha chose.
+
+# %%
+client = mlflow.MlflowClient()
+mlflow.set_experiment("hw-serving-given")
+registry.fresh("hw-serving-churn")
+for C in (0.001, 1.0, 0.01):
+    model = make_pipeline(StandardScaler(), LogisticRegression(C=C)).fit(split.X_train, split.y_train)
+    with mlflow.start_run(run_name=f"C={C}"):
+        names = {"pyfunc_predict_fn": "predict_proba", "registered_model_name": "hw-serving-churn"}
+        store.log_model(model, "churn", split.X_train, **names)
+client.set_registered_model_alias("hw-serving-churn", "champion", 2)
+print("aliases:", dict(client.get_registered_model("hw-serving-churn").aliases))
+
+# %% [markdown]
+# ## Task 1: one table, three bodies (2 points)
+#
+# Write the first three rows of `split.X_test` as three requests to `/invocations` of `mlflow models serve`, each into a
+# file in `folder`, ready to be sent:
+#
+# - `split.json` in the form `dataframe_split`,
+# - `inputs.json` in the form `inputs`,
+# - `rows.csv` as CSV.
+
+# %% tags=["task-1"]
+three = split.X_test.head(3)
+### BEGIN SOLUTION
+by_split = {"dataframe_split": three.to_dict("split")}
+by_column = {"inputs": three.to_dict("list")}
+(folder / "split.json").write_text(json.dumps(by_split))
+(folder / "inputs.json").write_text(json.dumps(by_column))
+three.to_csv(folder / "rows.csv", index=False)
+### END SOLUTION
+
+# %%
+hw.check(1)
+
+# %% [markdown]
+# ## Task 2: a nightly batch (2 points)
+#
+# Load the champion by its **alias** and score all customers in `tonight`. Write `scores.parquet` into `folder`, one row
+# a customer, with the columns `customer_id` (the index of `tonight`), `probability` (of churn) and `version` (of the
+# model that answered; ask the registry, do not type it).
+
+# %%
+tonight = data.churn(500, data.course_seed() + 1).drop(columns="churned").select_dtypes("number")
+tonight = tonight.sample(frac=1, random_state=0)  # Jonas' table comes in no order
+tonight.head(2)
+
+# %% tags=["task-2"]
+### BEGIN SOLUTION
+champion = mlflow.pyfunc.load_model("models:/hw-serving-churn@champion")
+version = client.get_model_version_by_alias("hw-serving-churn", "champion").version
+scores = pd.DataFrame({"customer_id": tonight.index, "probability": champion.predict(tonight)[:, 1]})
+scores.assign(version=version).to_parquet(folder / "scores.parquet")
+### END SOLUTION
+
+# %%
+hw.check(2)
+
+# %% [markdown]
+# ## Task 3: a service with rules (2 points)
+#
+# Write a FastAPI application with the address `POST /score`. It takes one customer as JSON (the six columns of
+# `split.X_test`, all numbers) and answers `{"probability": …}` with the champion's probability of churn. It refuses a
+# negative `tenure_months`, and a customer with a column missing. Then call `probe(app)` with your application: it sends
+# four requests and keeps the answers in the experiment `hw-serving-service`.
+
+
+# %%
+def probe(app):
+    """Send four requests to the application and keep the answers as an artifact of the run `probe`."""
+    good = split.X_test.iloc[0].to_dict()
+    bodies = {
+        "good": good,
+        "new": {**good, "tenure_months": 0.0},
+        "negative": {**good, "tenure_months": -1.0},
+        "incomplete": {name: value for name, value in good.items() if name != "data_gb"},
+    }
+    answers = {}
+    with serving.app_server(app) as address:
+        for name, body in bodies.items():
+            answer = httpx.post(f"{address}/score", json=body, trust_env=False)  # never ask a proxy for 127.0.0.1
+            answers[name] = {"status": answer.status_code, "text": answer.text}
+    mlflow.set_experiment("hw-serving-service")
+    with mlflow.start_run(run_name="probe"):
+        mlflow.log_dict(answers, "answers.json")
+
+
+# %% tags=["task-3"]
+### BEGIN SOLUTION
+app = FastAPI()
+served = mlflow.pyfunc.load_model("models:/hw-serving-churn@champion")
+
+
+class Customer(BaseModel):
+    tenure_months: float = Field(ge=0)
+    monthly_charges: float
+    support_calls: float
+    data_gb: float
+    senior: float
+    paperless: float
+
+
+@app.post("/score")
+def score(customer: Customer):
+    answer = served.predict(pd.DataFrame([customer.model_dump()]))
+    return {"probability": float(answer[0, 1])}
+
+
+probe(app)
+### END SOLUTION
+
+# %%
+hw.check(3)
+
+# %% [markdown]
+# ## Stretch: how long does one answer take? (no points)
+#
+# Ask the champion for the *first row* of `split.X_test` 50 times and measure each call. In the experiment
+# `hw-serving-latency`, make a run called `python-call` with the parameter `n_requests` and the metrics `p50_ms`, `p95_ms` and
+# `p99_ms`, in milliseconds. Log the 50 times too, as `times.json`, a list of milliseconds (`mlflow.log_dict` takes a
+# list), so that others can recompute.
+
+# %% tags=["task-4"]
+mlflow.set_experiment("hw-serving-latency")
+### BEGIN SOLUTION
+called = mlflow.pyfunc.load_model("models:/hw-serving-churn@champion")
+times = []
+for _ in range(50):
+    start = time.perf_counter()
+    called.predict(split.X_test.head(1))
+    times.append(1000 * (time.perf_counter() - start))
+
+p50, p95, p99 = np.percentile(times, [50, 95, 99])
+with mlflow.start_run(run_name="python-call"):
+    mlflow.log_param("n_requests", len(times))
+    mlflow.log_metrics({"p50_ms": p50, "p95_ms": p95, "p99_ms": p99})
+    mlflow.log_dict(times, "times.json")
+### END SOLUTION
+
+# %%
+hw.check(4)
+
+# %% [markdown]
+# ## Where you are
+
+# %%
+hw.progress()
+
+# %% [markdown] tags=["solution"]
+# **Why it works.** Whatever scores asks for `models:/hw-serving-churn@champion`, and nothing knows a run id. The three bodies of
+# task 1 differ in form only: the server makes the same table of each. The batch writes down the version, since the
+# alias will move on; the service refuses what a signature cannot know, a negative number of months.

@@ -1,0 +1,230 @@
+"""`course grade`: honest work gets its points under another seed, hostile work gets a row and harms nothing."""
+
+from __future__ import annotations
+
+import csv
+import shutil
+import socket
+import sys
+import threading
+from pathlib import Path
+
+import nbformat
+import psutil
+import pytest
+
+from course_runner.cli import app as cli
+from course_runner.grade import grading, sandbox
+from course_utils.homework.question import load_tasks
+from tests.submissions.tools import answer_text, script, swap
+
+from .test_runner import course
+
+ROOT = Path(__file__).resolve().parents[2]
+ISOLATED = sandbox.bubblewrap() is not None
+
+
+def hand_in(path: Path, *cells: str) -> Path:
+    nb = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(nbformat.writes(nb), encoding="utf8")
+    return path
+
+
+def answer(task: int, text) -> list[str]:
+    return script("03", task, answer_text("03", task, text))
+
+
+SETUP = answer(1, "pass")[0]
+GOOD = answer(1, swap("60", "60"))[1]
+
+
+def in_process(monkeypatch, *words) -> int:
+    """Run the command here, without a second import of everything, and return its exit code."""
+    monkeypatch.setattr(sys, "argv", ["course", *map(str, words)])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    return ended.value.code or 0
+
+
+class Listener:
+    """A server on this machine that counts who calls."""
+
+    def __init__(self) -> None:
+        self.socket = socket.create_server(("127.0.0.1", 0))
+        self.port, self.calls = self.socket.getsockname()[1], 0
+        threading.Thread(target=self._listen, daemon=True).start()
+
+    def _listen(self) -> None:
+        while True:
+            try:
+                connection, _ = self.socket.accept()
+            except OSError:
+                return
+            self.calls += 1
+            connection.close()
+
+
+@pytest.fixture(scope="module")
+def graded(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("handed-in")
+    outside = tmp_path_factory.mktemp("outside")
+    (outside / "secret.txt").write_text("exam questions")
+    listener = Listener()
+    # Metadata gone, cells in one notebook under a name of the learner's, check cells deleted.
+    hand_in(folder / "anna" / "my final version (2).ipynb", SETUP, GOOD, GOOD)
+    # The right number for everybody's own seed, typed in.
+    typed = (
+        "import mlflow\nmlflow.set_experiment('hw-mlflow-basics-forest')\nwith mlflow.start_run(run_name='forest'):\n"
+        "    mlflow.log_param('n_estimators', 60)\n    mlflow.log_metric('test_auc', 0.7654321)"
+    )
+    hand_in(folder / "ben.ipynb", SETUP, typed)
+    hand_in(
+        folder / "hostile.ipynb",
+        SETUP,
+        # forge what the runner and the checker might read, shadow the course's package
+        "import json, os, pathlib\n"
+        "pathlib.Path('run.json').write_text(json.dumps({'status': 'ok', 'points': 6}))\n"
+        "os.makedirs('course_utils', exist_ok=True); pathlib.Path('course_utils/__init__.py').write_text('1/0')\n"
+        "pathlib.Path('sitecustomize.py').write_text('import os; os._exit(0)')",
+        f"import pathlib; pathlib.Path({str(outside / 'written.txt')!r}).write_text('was here')",
+        f"import shutil; shutil.copy({str(outside / 'secret.txt')!r}, 'outputs')",
+        f"import socket; socket.create_connection(('127.0.0.1', {listener.port}), 2)",
+        f"import subprocess; subprocess.Popen(['sleep', '765.{listener.port}'], start_new_session=True)",
+        "for _ in range(200): print('x' * 1_000_000)",
+        "while True: pass",
+        # and cheat: every client answers what the check wants to hear
+        "import mlflow\nfrom course_utils.homework import Homework, question\n"
+        "question.run_check = lambda *a, **k: question.Result(1, 'ok', '', 2)\n"
+        "mlflow.MlflowClient.search_runs = lambda *a, **k: 1/0\nmlflow.get_run = lambda *a: 1/0",
+    )
+    # Even root is nobody inside, or it could mount a read-only folder writable again.
+    powerless = (
+        "int(open('/proc/self/status').read().split('CapPrm:')[1].split()[0], 16) == 0 or __import__('os')._exit(1)"
+    )
+    hand_in(folder / "exit.ipynb", powerless if ISOLATED else "", SETUP, GOOD, "import os; os._exit(0)")
+    (folder / "link.ipynb").symlink_to(outside / "secret.txt")
+    (folder / "broken.ipynb").write_text("{not a notebook")
+    target = tmp_path_factory.mktemp("grades") / "grades.csv"
+    done = course("grade", folder, "-o", target, "--homework", "03", "--cell-timeout", "20")
+    assert done.returncode == 0, done.stderr
+    with target.open() as file:
+        rows = {row["submission"]: row for row in csv.DictReader(file)}
+    return rows, outside, listener, target, done, folder
+
+
+def test_honest_work_in_a_renamed_and_doubled_notebook_gets_its_points(graded):
+    row = graded[0]["anna/my final version (2)"]
+    assert (row["task1"], row["task1_code"], row["status"]) == ("2", "ok", "ok")
+    assert row["task2_code"] == "not-started" and row["points"] == "2"
+
+
+def test_a_number_typed_in_fails_under_another_seed(graded):
+    assert graded[0]["ben"]["task1_code"] == "value-wrong"
+
+
+def test_hostile_work_gets_a_row_and_no_points(graded):
+    row = graded[0]["hostile"]
+    assert row["points"] == "0" and row["task1_code"] == "not-started" and row["status"] == "timeout"
+
+
+@pytest.mark.skipif(not ISOLATED, reason="needs bubblewrap; without it `course grade` says that files are not isolated")
+def test_hostile_work_writes_reads_and_calls_nothing_outside(graded):
+    _, outside, listener, *_ = graded
+    assert not (outside / "written.txt").exists() and listener.calls == 0
+
+
+def test_nothing_that_a_submission_started_goes_on(graded):
+    commands = {" ".join(process.info["cmdline"] or ()) for process in psutil.process_iter(["cmdline"])}
+    assert f"sleep 765.{graded[2].port}" not in commands
+
+
+def test_work_before_a_dead_kernel_counts(graded):
+    row = graded[0]["exit"]
+    assert (row["task1_code"], row["status"]) == ("ok", "kernel died")
+
+
+def test_what_is_no_notebook_is_a_row_too(graded):
+    assert "not a notebook" in graded[0]["broken"]["status"] and graded[0]["broken"]["points"] == "0"
+
+
+def test_a_link_is_not_followed(graded):
+    row = graded[0]["link"]
+    assert row["status"] == "a link or a device, not a file" and row["task1_code"] == "not-graded"
+
+
+def test_the_isolation_is_stated_and_mistakes_are_counted(graded):
+    _, _, _, target, done, _ = graded
+    assert "Isolation: " in done.stderr and ("bubblewrap." in done.stderr) == ISOLATED
+    with target.with_name("grades_mistakes.csv").open() as file:
+        counts = {(r["task"], r["mistake"]): int(r["learners"]) for r in csv.DictReader(file)}
+    assert counts["1", "value-wrong"] == 1 and counts["4", "not-started"] == 5
+    assert target.with_name("grades_mistakes.png").stat().st_size > 5000
+
+
+def test_a_second_call_runs_nobody_again(graded):
+    rows, _, _, target, first, folder = graded
+    assert "[6/6]" in first.stderr and "6 submissions graded" in first.stdout
+    run_again: list[grading.Grade] = []
+    grading.grade(grading.find(folder, "03", False), target, seed=4242, workers=1, on_row=run_again.append)
+    assert [row.submission for row in run_again] == ["link"]  # what could not be read is looked at again
+    with target.open() as file:
+        assert {row["submission"]: row for row in csv.DictReader(file)} == rows
+
+
+def test_store_only_reads_stores_and_runs_no_code(course_home, tmp_path, monkeypatch):
+    from tests.submissions.tools import attempt, solution
+
+    assert attempt("03", 1, solution("03", 1)).passed
+    place = tmp_path / "carla"
+    place.mkdir()
+    shutil.copy(course_home / "mlflow.db", place)
+    hand_in(place / "03_mine.ipynb", f"import pathlib; pathlib.Path({str(tmp_path / 'ran')!r}).touch()")
+    assert in_process(monkeypatch, "grade", tmp_path, "--store-only", "-o", tmp_path / "grades.csv") == 0
+    with (tmp_path / "grades.csv").open() as file:
+        (row,) = csv.DictReader(file)
+    assert (row["submission"], row["task1_code"], row["status"]) == ("carla", "ok", "store only")
+    assert not (tmp_path / "ran").exists()
+
+
+@pytest.mark.parametrize(
+    ("prepare", "message"),
+    [
+        (lambda p: None, "holds no .ipynb file"),
+        (lambda p: p.rmdir() or p.touch(), "is a file. Give the folder"),
+        (lambda p: hand_in(p / "anna.ipynb", "1"), "Which homework is 'anna'?"),
+        (lambda p: hand_in(p / "77_anna.ipynb", "1"), "There is no homework '77'"),
+    ],
+)
+def test_a_folder_that_cannot_be_graded_is_one_message(tmp_path, prepare, message, monkeypatch, capsys):
+    folder = tmp_path / "handed-in"
+    folder.mkdir()
+    prepare(folder)
+    code = in_process(monkeypatch, "grade", folder, "-o", tmp_path / "grades.csv")
+    assert code == 2 and message in capsys.readouterr().err
+
+
+def test_a_name_that_a_spreadsheet_would_run_is_quoted():
+    row = grading.Grade("=cmd()", "03", 0, 6, "ok", 1.0, "").row()
+    assert row["submission"] == "'=cmd()"
+
+
+def test_links_and_pipes_are_not_copied(tmp_path):
+    import os
+
+    source = tmp_path / "from"
+    (source / "sub").mkdir(parents=True)
+    (source / "sub" / "real.txt").write_text("x")
+    (source / "link").symlink_to("/etc")
+    (source / "sub" / "passwd").symlink_to("/etc/passwd")
+    os.mkfifo(source / "pipe")
+    assert sandbox.copy_regular(source, tmp_path / "to")
+    assert [p.name for p in (tmp_path / "to").rglob("*") if not p.is_dir()] == ["real.txt"]
+    (source / "big").write_bytes(b"0" * 2000)
+    assert not sandbox.copy_regular(source, tmp_path / "to2", most=1000)
+
+
+def test_models_are_never_loaded():
+    source = "\n".join(p.read_text() for p in (ROOT / "course_utils/homework").rglob("*.py"))
+    assert not [word for word in ("load_model(", "pickle.load(", "sio.load(") if word in source]
+    assert len(load_tasks("03")) == 4 and sys.version_info[:2] == (3, 11)

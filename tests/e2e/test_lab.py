@@ -1,0 +1,169 @@
+"""The MLflow tile without a browser: what it serves, and that it ends with JupyterLab; Binder and the dev container."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from course_runner.lab import lab
+from course_utils._plumbing.processes import unused_port
+
+ROOT = Path(__file__).resolve().parents[2]
+#: A stand-in for JupyterLab: starts the tile as jupyter-server-proxy does, and waits.
+STARTER = "import subprocess, sys; print(subprocess.Popen(sys.argv[1:]).pid, flush=True); sys.stdin.read()"
+
+
+def until(true: Callable[[], bool], what: str, seconds: float = 180) -> None:
+    end = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < end, f"{what}: not within {seconds} s"
+        time.sleep(0.05)
+
+
+def alive(pid: int) -> bool:
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+class Tile:
+    """A tile, the process that started it, and its address."""
+
+    def __init__(self, **settings: str) -> None:
+        port = unused_port()
+        words = [part.format(port=port, base_url="/") for part in lab.tile()["command"]]
+        self.address = f"http://127.0.0.1:{port}"
+        self.starter = subprocess.Popen(
+            [sys.executable, "-c", STARTER, *words],
+            env=os.environ | settings,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+        )
+        self.pid = int(self.starter.stdout.readline())
+
+    def get(self, path: str = "/") -> str:
+        try:
+            with urllib.request.urlopen(self.address + path, timeout=60) as answer:
+                return answer.read().decode()
+        except OSError:
+            return ""
+
+    def end(self) -> None:
+        self.starter.kill()
+        self.starter.wait()
+        self.starter.stdin.close()
+        self.starter.stdout.close()
+
+
+@pytest.fixture
+def tile(tmp_path: Path, store_template: Path) -> Iterator[Callable[..., Tile]]:
+    started: list[Tile] = []
+
+    def start(**settings: str) -> Tile:
+        started.append(Tile(COURSE_HOME=str(tmp_path), COURSE_STORE_TEMPLATE=str(store_template), **settings))
+        return started[-1]
+
+    yield start
+    for one in started:
+        one.end()
+        until(lambda pid=one.pid: not alive(pid), "the tile's end")
+
+
+def test_the_tile_says_that_it_starts_then_shows_the_ui_and_dies_with_a_killed_jupyterlab(tile):
+    one = tile()
+    until(lambda: "The MLflow UI is starting" in one.get(), "the first page")
+    until(lambda: "<title>MLflow</title>" in one.get(), "the UI")
+    assert one.get("/health") == "OK"
+    os.kill(one.starter.pid, signal.SIGKILL)
+    until(lambda: one.get("/health") == "", "the end of the server")
+
+
+def test_a_store_on_a_server_is_named_without_its_password(tile):
+    one = tile(MLFLOW_TRACKING_URI="http://mira:secret@tracking.example.org:5000")
+    until(lambda: "kept elsewhere" in one.get(), "the page")
+    page = one.get()
+    assert 'href="http://tracking.example.org:5000"' in page and "secret" not in page
+
+
+def test_a_file_that_is_no_store_is_named_instead_of_a_blank_page(tile, tmp_path):
+    (tmp_path / "mlflow.db").write_text("not a database")
+    one = tile()
+    until(lambda: "cannot start" in one.get(), "the page")
+    assert "is not a SQLite database" in one.get()
+
+
+def test_a_public_jupyterlab_may_change_runs_and_a_private_one_allows_nobody_else(monkeypatch):
+    for name in ("JUPYTERHUB_PUBLIC_URL", "BINDER_LAUNCH_HOST", "CODESPACE_NAME", "MLFLOW_SERVER_CORS_ALLOWED_ORIGINS"):
+        monkeypatch.delenv(name, raising=False)
+    assert lab.public_origins() == ""
+    monkeypatch.setenv("JUPYTERHUB_PUBLIC_URL", "https://hub.example.org/user/mira/")
+    assert lab.public_origins() == "https://hub.example.org"
+
+
+def test_a_taken_port_is_said_and_the_next_one_taken(monkeypatch, capsys, tmp_path):
+    (tmp_path / "notebooks").mkdir()
+    (tmp_path / "notebooks" / "00_start_here.ipynb").write_text("{}")
+    started: list[list[str]] = []
+    monkeypatch.setattr(lab, "trust", lambda root: None)
+    monkeypatch.setattr("course_runner.lab.ui.run_server", lambda command, *_: started.append(command) or 0)
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        assert lab.serve_lab(tmp_path, ["--no-browser"], port) == 0
+    said = capsys.readouterr().out
+    chosen = int(re.search(r"JupyterLab is on (\d+)", said)[1])
+    assert f"Port {port} is taken" in said and chosen > port
+    assert f"--ServerApp.port={chosen}" in started[0] and started[0][-1] == "--no-browser"
+
+
+def test_binder_starts_jupyterlab_with_the_same_settings_as_course_lab():
+    words = [
+        str(ROOT / ".binder" / "start"),
+        sys.executable,
+        "-c",
+        "import json, os; print(json.dumps(dict(os.environ)))",
+    ]
+    bare = {k: v for k, v in os.environ.items() if not k.startswith("JUPYTER")}
+    seen = json.loads(subprocess.run(words, env=bare, check=True, capture_output=True, text=True).stdout)
+    for name in ("JUPYTER_CONFIG_PATH", "JUPYTER_PATH"):
+        assert Path(seen[name]) == Path(lab.lab_environment()[name].split(os.pathsep)[0])
+        assert any(Path(seen[name]).rglob("*.json"))
+
+
+def test_binder_and_the_dev_container_install_the_lock():
+    assert "--require-hashes -r requirements.lock" in (ROOT / ".binder" / "postBuild").read_text()
+    container = json.loads((ROOT / ".devcontainer" / "devcontainer.json").read_text())
+    assert container["postCreateCommand"] == "make setup" and ":3.11" in container["image"]
+    assert "python=3.11" in (ROOT / ".binder" / "environment.yml").read_text()
+
+
+def test_readme_names_one_address_of_the_repository():
+    text = (ROOT / "README.md").read_text(encoding="utf8")
+    slugs = re.findall(r"(?:mybinder\.org/v2/gh|codespaces\.new|github\.com)/([\w.-]+/[\w.-]+)", text)
+    assert len(slugs) >= 2 and len(set(slugs)) == 1, slugs
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux ends a process with the one that started it")
+def test_a_server_ends_when_the_command_that_started_it_is_killed():
+    server = "import os, time; print(os.getpid(), flush=True); time.sleep(600)"
+    starter = (
+        "import os, pathlib, sys; from course_runner.lab.ui import run_server; "
+        "run_server([sys.executable, '-c', sys.argv[1]], dict(os.environ), pathlib.Path.cwd())"
+    )
+    with subprocess.Popen([sys.executable, "-c", starter, server], stdout=subprocess.PIPE, text=True) as command:
+        pid = int(command.stdout.readline())
+        assert alive(pid)
+        command.kill()
+    until(lambda: not alive(pid), "the end of the server")

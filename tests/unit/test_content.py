@@ -1,0 +1,241 @@
+"""Every notebook has the shape that source/README.md promises, and its stored outputs show nothing to trip over."""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+import statistics
+from pathlib import Path
+
+import pytest
+
+from course_runner.build import build, contents, outputs
+from course_runner.build.source import BEGIN, END, make_notebook, pages, read_source
+from course_utils.homework.question import load_tasks
+from course_utils.lesson import questions
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGES = pages(ROOT)
+LECTURES = [p for p in PAGES if p.kind == "notebooks"]
+HOMEWORK = [p for p in PAGES if p.kind != "notebooks"]
+EXECUTED = [p for p in PAGES if p.executed]
+#: Cells whose output is not compared: at most one in twenty, each with its reason in the cell before or in a comment.
+IGNORED = {"nbval-ignore-output", "nbval-skip"}
+WEASEL = re.compile(r"\b(simply|just|easy|easily|obviously|of course)\b", re.I)
+HOST = re.compile(r"p[y]pi\.org|python[h]osted|regist[r]y\.npmjs|deb\.deb[i]an")
+
+
+def each(chosen):
+    return pytest.mark.parametrize("page", chosen, ids=lambda p: p.label)
+
+
+def markdown(nb):
+    return [cell.source for cell in nb.cells if cell.cell_type == "markdown"]
+
+
+def code(nb):
+    return [cell for cell in nb.cells if cell.cell_type == "code"]
+
+
+def prose(nb):
+    """Words that a reader reads: no code blocks, no link targets, no table rules."""
+    text = "\n".join(markdown(nb))
+    text = re.sub(r"```.*?```|<!-- contents:begin -->.*?<!-- contents:end -->", "", text, flags=re.S)
+    return re.sub(r"\]\([^)]*\)|<[^>]+>|[|#*`-]", " ", text)
+
+
+@each(PAGES)
+def test_a_notebook_is_what_its_source_builds(page):
+    stale = build.find_stale([page], PAGES)
+    assert not stale, f"{page.label} {stale[0].reason}; run `course build {page.number}`"
+
+
+@each(PAGES)
+def test_there_is_one_title_and_headings_do_not_skip_a_level(page):
+    text = "\n".join(markdown(make_notebook(page, PAGES)))
+    text = re.sub(r"```.*?```", "", text, flags=re.S)
+    levels = [len(mark) for mark in re.findall(r"^(#{1,6}) ", text, re.M)]
+    assert levels.count(1) == 1 and levels[0] == 1, "one H1, at the top"
+    assert all(b <= a + 1 for a, b in zip(levels, levels[1:], strict=False)), f"heading levels {levels}"
+
+
+@each(PAGES)
+def test_the_link_bar_leads_to_notebooks_that_exist(page):
+    first = make_notebook(page, PAGES).cells[0].source
+    assert "<!-- links -->" not in first and "<!-- links -->" in read_source(page.source).cells[0].source
+    everything = "\n".join(markdown(make_notebook(page, PAGES)))
+    for target in re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", everything):
+        if not re.match(r"https?:|mailto:", target):
+            assert (page.path.parent / target).resolve().exists(), f"dead link {target}"
+
+
+@each(LECTURES)
+def test_a_lecture_has_the_shape(page):
+    nb = make_notebook(page, PAGES)
+    head = nb.cells[0].source
+    verbs = re.findall(r"^- (?:.*?)\*\*(\w[\w -]*)\*\*", head, re.M)
+    assert "We will build" in head and "Afterwards you can" in head and 2 <= len(verbs) <= 5, head
+    assert re.search(r"\*\*You need:\*\*", head)
+    assert re.search(r"\*\*Time:\*\* \d+ min to read · \d+ min to do", head)
+    headings = re.findall(r"^## (.+)$", "\n".join(markdown(nb)), re.M)
+    for wanted in ("Setup", "Look at the UI", "Your turn", "Pitfalls", "Quiz", "Key points", "Next steps"):
+        assert any(h.startswith(wanted) for h in headings), f"no section “{wanted}” among {headings}"
+    text = "\n".join(markdown(nb))
+    assert text.count("**Predict") >= 2, "predictions before runs"
+    assert "You should see" in text
+    pitfalls = text.split("## Pitfalls", 1)[1]
+    assert len(set(re.findall(r"\*\*`([a-z]+(?:-[a-z]+)*)`", pitfalls))) >= 3, "three pitfalls with their codes"
+
+
+@each(LECTURES)
+def test_a_lecture_keeps_to_the_band(page):
+    nb = make_notebook(page, PAGES)
+    lengths = [len(cell.source.splitlines()) for cell in code(nb)]
+    words = len(re.findall(r"\b\w[\w'’-]*", prose(nb)))
+    assert 25 <= len(nb.cells) <= 40, f"{len(nb.cells)} cells"
+    assert 800 <= words <= 1200, f"{words} words"
+    assert max(lengths) <= 20 and sum(n <= 13 for n in lengths) >= 0.9 * len(lengths), sorted(lengths)
+    assert statistics.median(lengths) <= 5, sorted(lengths)
+
+
+@each(HOMEWORK)
+def test_a_homework_has_the_shape(page):
+    nb = make_notebook(page, PAGES)
+    text = "\n".join(markdown(nb))
+    assert len(nb.cells) < 30
+    points = re.findall(r"^## (?:Task \d|Stretch).*\((\d+|no) points?\)", text, re.M)
+    tasks = load_tasks(page.step.name)
+    assert [0 if p == "no" else int(p) for p in points] == [t.points for t in tasks], "points as in the checks"
+    total = sum(t.points for t in tasks)
+    assert re.search(rf"\d+ minutes · {len(tasks) - 1} tasks? and a stretch · {total} points", nb.cells[0].source)
+    source = "\n".join(cell.source for cell in code(nb))
+    for n in range(1, len(tasks) + 1):
+        assert f"hw.check({n})" in source, f"task {n} is not checked"
+    assert "hw.progress()" in source
+    assert BEGIN not in source and END not in source
+
+
+@each([p for p in HOMEWORK if p.kind == "exercises"])
+def test_an_exercise_has_a_gap_per_task_and_no_outputs(page):
+    nb = build.stored(page)
+    gaps = [cell for cell in code(nb) if "# YOUR CODE HERE" in cell.source]
+    assert len(gaps) >= len(load_tasks(page.step.name))
+    assert not any(cell.outputs or cell.execution_count for cell in code(nb))
+
+
+@each(PAGES)
+def test_prose_is_kind_and_names_no_host_or_run_id(page):
+    text = "\n".join(cell.source for cell in make_notebook(page, PAGES).cells)
+    plain = re.sub(r"```.*?```|`[^`]*`", "", "\n".join(markdown(make_notebook(page, PAGES))), flags=re.S)
+    assert not (found := WEASEL.search(plain)), f"“{found[0]}” tells a stuck reader that it is their fault"
+    assert not HOST.search(text)
+    assert not re.search(r"\b[0-9a-f]{32}\b", text), "a typed run id is somebody else's run"
+    assert not re.search(r"!\[\]\(", text), "a picture without alt text"
+
+
+@each(EXECUTED)
+def test_stored_outputs_show_nothing_to_trip_over(page):
+    nb = build.stored(page)
+    assert not outputs.objections(nb)
+    for cell in code(nb):
+        for output in cell.outputs:
+            for mimetype in outputs.PICTURES:
+                if mimetype in output.get("data", {}):
+                    alt = output.metadata.get(mimetype, {}).get("alt", "")
+                    assert len(alt) > 20, "a picture without alt text: show it with plots.show"
+
+
+@each(LECTURES)
+def test_a_lecture_shows_a_picture(page):
+    shown = [key for cell in code(build.stored(page)) for o in cell.outputs for key in o.get("data", {})]
+    assert any(key in outputs.PICTURES for key in shown)
+
+
+def test_at_most_one_code_cell_in_twenty_is_not_compared():
+    cells = [(page, cell) for page in EXECUTED for cell in code(make_notebook(page, PAGES))]
+    ignored = [(p, c) for p, c in cells if IGNORED & set(c.metadata.get("tags", []))]
+    assert len(ignored) <= 0.05 * len(cells)
+    for page, cell in ignored:
+        assert re.search(r"# not compared: \w+", cell.source), f"{page.label}: say why the output is not compared"
+
+
+@each([p for p in EXECUTED])
+def test_code_that_is_shown_is_valid_and_uses_what_it_imports(page):
+    source = "\n".join(cell.source for cell in code(make_notebook(page, PAGES)))
+    tree = ast.parse(source)
+    imported = {
+        (alias.asname or alias.name).split(".")[0]
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Import | ast.ImportFrom)
+        for alias in node.names
+    }
+    used = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+    assert not imported - used, f"imported and not used: {sorted(imported - used)}"
+
+
+@pytest.mark.parametrize("lecture", [p.step.name for p in LECTURES])
+def test_a_quiz_has_one_right_answer_and_feedback_on_each(lecture):
+    recall, quiz = questions(lecture, "recall"), questions(lecture, "quiz")
+    assert len(recall) == 1 and 3 <= len(quiz) <= 4
+    for question in recall + quiz:
+        assert question["type"] == "multiple_choice" and len(question["question"]) > 15
+        answers = question["answers"]
+        assert len(answers) >= 3 and sum(a["correct"] is True for a in answers) == 1
+        texts = [a["answer"] for a in answers]
+        assert len(set(texts)) == len(texts)
+        for answer in answers:
+            assert set(answer) <= {"answer", "code", "correct", "feedback"}
+            assert len(answer["feedback"]) >= 20, f"feedback for {answer['answer']!r}"
+        feedback = [a["feedback"] for a in answers]
+        assert len(set(feedback)) == len(feedback), "each answer has its own feedback"
+
+
+@pytest.mark.parametrize("lecture", [p.step.name for p in LECTURES])
+def test_the_right_answers_of_a_quiz_do_not_stand_at_one_place(lecture):
+    asked = [*questions(lecture, "recall"), *questions(lecture, "quiz")]
+    places = {[answer["correct"] for answer in question["answers"]].index(True) for question in asked}
+    assert len(places) > 1
+
+
+def test_every_lecture_has_a_homework_of_its_name():
+    assert {p.name for p in HOMEWORK} == {p.name for p in LECTURES}
+
+
+def test_notebook_folders_hold_nothing_else():
+    for kind in ("notebooks", "solutions", "exercises"):
+        have = {p.stem for p in (ROOT / kind).glob("*.ipynb")}
+        assert have == {p.name for p in PAGES if p.kind == kind}, kind
+
+
+def test_the_mistake_codes_of_pitfalls_are_codes_of_checks():
+    checks = [*(ROOT / "course_utils/homework").rglob("*.py"), *(ROOT / "source").glob("*/checks.py")]
+    known = set(re.findall(r'"([a-z]+(?:-[a-z]+)+)"', "\n".join(p.read_text(encoding="utf8") for p in checks)))
+    for page in LECTURES:
+        text = "\n".join(markdown(make_notebook(page, PAGES)))
+        codes = set(re.findall(r"\*\*`([a-z]+(?:-[a-z]+)*)`", text.split("## Pitfalls", 1)[-1]))
+        assert codes <= known, f"{page.label}: {sorted(codes - known)} is in no check"
+
+
+def test_quizzes_are_readable_json():
+    for path in (ROOT / "source").glob("*/quiz.json"):
+        assert set(json.loads(path.read_text(encoding="utf8"))) == {"recall", "quiz"}, path
+
+
+def test_contents_and_topics_are_what_the_lectures_say():
+    assert not contents.stale_pages(ROOT), "run `course build` and commit README.md and notebooks/README.md"
+
+
+def test_every_topic_stands_in_its_lecture_and_its_task_exists():
+    found = contents.topics(ROOT)
+    texts = {p.step.name: p.source.read_text(encoding="utf8") for p in LECTURES}
+    wrapped = {name: re.sub(r"\s*\n# ", " ", text) for name, text in texts.items()}
+    for topic in found:
+        assert topic.evidence in texts[topic.lecture] or topic.evidence in wrapped[topic.lecture], topic
+        assert not topic.task or 1 <= int(topic.task) <= len(load_tasks(topic.lecture)), topic
+    practised = {(t.lecture, int(t.task)) for t in found if t.task}
+    for page in LECTURES:
+        points = [n for n, task in enumerate(load_tasks(page.step.name), 1) if task.points]
+        assert {n for lecture, n in practised if lecture == page.step.name} >= set(points), (
+            f"{page.name}: a task without topic"
+        )

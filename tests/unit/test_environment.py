@@ -1,0 +1,241 @@
+"""One statement of the environment: pyproject.toml, lock, environment.yml, Makefile and README agree."""
+
+import os
+import re
+import shutil
+import subprocess
+import tomllib
+from importlib import metadata
+from pathlib import Path
+
+import pytest
+import yaml
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+import course_utils
+from course_runner import environment
+from course_utils.errors import CourseError
+
+ROOT = Path(__file__).resolve().parents[2]
+LOCK = ROOT / "requirements.lock"
+HOST = re.compile(r"https?://|file:|--(extra-)?index-url|--find-links|--trusted-host|^-[if] ", re.MULTILINE)
+
+
+def read(name):
+    return (ROOT / name).read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def locked():
+    return environment.read_lock(LOCK)
+
+
+@pytest.fixture(scope="module")
+def pyproject():
+    return tomllib.loads(read("pyproject.toml"))
+
+
+@pytest.fixture(scope="module")
+def conda():
+    return yaml.safe_load(read("environment.yml"))
+
+
+@pytest.fixture(scope="module")
+def direct(pyproject):
+    project = pyproject["project"]
+    groups = [project["dependencies"], *project["optional-dependencies"].values()]
+    return [Requirement(line) for group in groups for line in group]
+
+
+@pytest.fixture
+def lock_of(tmp_path):
+    def write(text):
+        path = tmp_path / "requirements.lock"
+        path.write_text(text, encoding="utf-8")
+        return path
+
+    return write
+
+
+# -- the files agree -------------------------------------------------------------------------------
+
+
+def test_environment_yml_has_the_pins_of_the_lock(locked, conda):
+    pip_lines = next(item["pip"] for item in conda["dependencies"] if isinstance(item, dict))
+    assert pip_lines[-1] == "-e ."
+    assert pip_lines[:-1] == [package.pin for package in locked]
+
+
+def test_environment_yml_is_what_the_lock_makes(locked):
+    assert read("environment.yml") == environment.render_environment_yml(locked)
+
+
+def test_environment_yml_names_the_python_of_pyproject(conda, pyproject):
+    assert conda["name"] == "mlflow-course"
+    assert f"python={environment.PYTHON}" in conda["dependencies"]
+    assert pyproject["project"]["requires-python"].startswith(f">={environment.PYTHON},")
+
+
+def test_every_lock_entry_is_pinned_once_with_hashes(locked):
+    names = [package.name for package in locked]
+    assert len(names) == len(set(names))
+    assert [package.name for package in locked if not package.hashes] == []
+    assert all(value.startswith("sha256:") for package in locked for value in package.hashes)
+
+
+def test_every_direct_dependency_is_locked_at_a_version_it_allows(direct, locked):
+    versions = {package.name: package.version for package in locked}
+    for requirement in direct:
+        name = canonicalize_name(requirement.name)
+        assert name in versions, f"{requirement} is not in requirements.lock: run `make lock`"
+        assert requirement.specifier.contains(versions[name]), f"{requirement} does not allow {versions[name]}"
+
+
+def test_every_direct_dependency_says_what_it_is_for(direct):
+    text = read("pyproject.toml")
+    lists = text[text.index("dependencies = [") : text.index("[project.scripts]")]
+    lines = [line for line in lists.splitlines() if line.startswith('    "')]
+    assert len(lines) == len(direct)
+    assert [line for line in lines if not re.search(r'",  # \S', line)] == []
+
+
+def test_mlflow_is_the_version_that_the_lectures_teach(locked):
+    assert {package.version for package in locked if package.name.startswith("mlflow")} == {"3.17.2"}
+
+
+def test_course_utils_is_built_by_a_locked_backend(pyproject, locked):
+    pins = {package.pin for package in locked}
+    assert set(pyproject["build-system"]["requires"]) <= pins
+
+
+def test_package_version_is_stated_alike(pyproject):
+    assert course_utils.__version__ == pyproject["project"]["version"] == metadata.version("course-utils")
+
+
+@pytest.mark.parametrize("name", ["requirements.lock", "environment.yml", ".ci/run", ".github/workflows/test.yml"])
+def test_no_file_names_a_package_host(name):
+    assert HOST.search(read(name)) is None
+
+
+# -- reading the lock ------------------------------------------------------------------------------
+
+
+def test_markers_decide_what_belongs_to_this_platform(lock_of):
+    path = lock_of(
+        "# made by hand\n"
+        "here==1.0 ; python_version >= '3' \\\n    --hash=sha256:aa \\\n    --hash=sha256:bb\n    # via x\n"
+        "Else_Where==2.0 ; python_version < '3' --hash=sha256:cc\n"
+    )
+    here, elsewhere = environment.read_lock(path)
+    assert here.hashes == ("sha256:aa", "sha256:bb")
+    assert here.pin == "here==1.0 ; python_version >= '3'"
+    assert elsewhere.name == "else-where"
+    assert [mismatch.name for mismatch in environment.compare_with_lock(path)] == ["here"]
+
+
+def test_compare_with_lock_names_missing_and_different_packages(lock_of):
+    pytest_version = metadata.version("pytest")
+    path = lock_of(f"pytest=={pytest_version}\npackaging==0.1\nno-such-package==1.0\n")
+    different, missing = environment.compare_with_lock(path)
+    assert str(missing) == "no-such-package is not installed, requirements.lock pins 1.0"
+    installed = metadata.version("packaging")
+    assert str(different) == f"packaging {installed} is installed, requirements.lock pins 0.1"
+
+
+def test_versions_are_compared_as_versions(lock_of):
+    version = metadata.version("pytest")
+    assert environment.compare_with_lock(lock_of(f"pytest=={version}.0\n")) == []
+
+
+@pytest.mark.parametrize("entry", ["pandas>=2", "pandas==2.*", "pandas", "<<<<<<< HEAD", "pandas==1,==2"])
+def test_a_line_that_is_no_pin_is_named(lock_of, entry):
+    with pytest.raises(CourseError, match=r"not of the form name==version: make the file again") as caught:
+        environment.read_lock(lock_of(f"pytest==1.0\n{entry}\n"))
+    assert repr(entry) in str(caught.value)
+
+
+def test_a_missing_lock_is_one_sentence(tmp_path):
+    with pytest.raises(CourseError, match=r"Cannot read the lock file gone\.lock \(No such file"):
+        environment.compare_with_lock(tmp_path / "gone.lock")
+
+
+def test_writing_environment_yml_goes_beside_the_lock(lock_of, capsys):
+    path = lock_of("a==1\nb==2 ; sys_platform == 'win32'\n")
+    assert environment.main(["--lock", str(path)]) == 0
+    assert capsys.readouterr().out == "environment.yml: 2 pins from requirements.lock\n"
+    written = yaml.safe_load(path.with_name("environment.yml").read_text(encoding="utf-8"))
+    assert written["dependencies"][-1]["pip"] == ["a==1", "b==2 ; sys_platform == 'win32'", "-e ."]
+
+
+def test_writing_environment_yml_from_no_lock_fails_without_a_traceback(tmp_path, capsys):
+    with pytest.raises(SystemExit) as caught:
+        environment.main(["--lock", str(tmp_path / "gone.lock")])
+    assert caught.value.code == 1
+    assert capsys.readouterr().err.startswith("Cannot read the lock file gone.lock")
+
+
+# -- make and the README ---------------------------------------------------------------------------
+
+TARGET = re.compile(r"^([a-z-]+):.*?## (.+)$", re.MULTILINE)
+WANTED = {"setup", "run", "test", "build", "lab", "ui", "workflow", "site", "lint", "lock", "clean"}
+
+
+@pytest.fixture(scope="module")
+def targets():
+    return dict(TARGET.findall(read("Makefile")))
+
+
+def make(*arguments):
+    # An outer `make test` hands its own flags down; these tests are about the Makefile alone.
+    environ = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
+    return subprocess.run(["make", *arguments], cwd=ROOT, env=environ, capture_output=True, text=True)
+
+
+needs_make = pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed: a conda user")
+
+
+@needs_make
+@pytest.mark.parametrize("arguments", [(), ("help",)])
+def test_make_help_lists_every_target(targets, arguments):
+    result = make(*arguments)
+    assert result.returncode == 0, result.stderr
+    listed = dict(re.findall(r"^  make (\S+) +(.+)$", result.stdout, re.MULTILINE))
+    assert listed == targets
+    assert WANTED <= set(listed)
+
+
+def test_every_target_except_help_and_clean_sets_up_first():
+    text = read("Makefile")
+    needs = dict(re.findall(r"^([a-z-]+):(.*?)##", text, re.MULTILINE))
+    assert {name for name in WANTED - {"clean"} if "$(STAMP)" not in needs[name]} == set()
+
+
+@needs_make
+def test_another_python_is_refused_in_one_line(tmp_path):
+    other = tmp_path / "python3.12"
+    other.write_text("#!/bin/sh\necho Python 3.12\n", encoding="utf-8")
+    other.chmod(0o755)
+    result = make("check-python", f"PYTHON={other}")
+    assert result.returncode != 0
+    first, *rest = result.stderr.splitlines()
+    assert first == (
+        f"The course needs Python 3.11, and {other} is Python 3.12: "
+        "install 3.11, or name it: make setup PYTHON=/path/to/python3.11"
+    )
+    assert all(line.startswith("make: ***") for line in rest)
+
+
+def test_commands_of_the_readme_exist(targets):
+    readme = read("README.md")
+    named = set(re.findall(r"(?:^|`)make ([a-z-]+)", readme, re.MULTILINE))
+    assert {"run", "test", "lab"} <= named
+    assert named <= set(targets)
+
+
+def test_ci_runs_the_test_command_of_the_readme():
+    script = read(".ci/run")
+    workflow = yaml.safe_load(read(".github/workflows/test.yml"))
+    steps = [step.get("run", "") for job in workflow["jobs"].values() for step in job["steps"]]
+    assert script.rstrip().endswith("\nexport CI=true\nmake test"), "with CI no end-to-end test is left out"
+    assert any("make test" in step for step in steps)
