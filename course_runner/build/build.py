@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import nbformat
@@ -14,6 +14,7 @@ from nbformat import NotebookNode
 from course_runner.batch import pool
 from course_runner.batch.execute import BadNotebook, Job, Outcome, read_notebook
 from course_runner.build import outputs
+from course_runner.build.origin import changed, origin
 from course_runner.build.source import Page, make_notebook, pages
 from course_runner.kernels.sockets import scratch_parent
 from course_utils.errors import CourseError
@@ -27,13 +28,15 @@ TIMES = Path(".course") / "times.json"
 class Stale:
     """A notebook that is not what its source builds, and why.
 
-    ``outputs_from`` is the notebook on disk when its code is the same and its outputs are the build's own.
+    ``outputs_from`` is the notebook on disk when its code is the same and its outputs are the build's own; ``origin`` is
+    what the outputs depend on as it was when this was found, so that an edit during the build is not taken for built.
     """
 
     page: Page
     reason: str
     nb: NotebookNode
     outputs_from: NotebookNode | None = None
+    origin: dict[str, str] = field(default_factory=dict)
 
     @property
     def needs_run(self) -> bool:
@@ -59,6 +62,11 @@ def _untouched(nb: NotebookNode) -> bool:
     return nb.metadata.get("course", {}).get("outputs") == outputs.fingerprint(nb)
 
 
+def built_from(nb: NotebookNode) -> dict[str, str]:
+    """Return the origin that the build stored in a notebook; empty when it stored none."""
+    return dict(nb.metadata.get("course", {}).get("built_from", {}))
+
+
 def _with_outputs(nb: NotebookNode, old: NotebookNode) -> NotebookNode:
     """Return `nb` with the outputs of the same code in `old`."""
     result = nbformat.from_dict(nb)
@@ -81,6 +89,7 @@ def find_stale(chosen: list[Page], all_pages: list[Page], force: bool = False) -
     stale = []
     for page in chosen:
         nb, old = make_notebook(page, all_pages), stored(page)
+        now = origin(page, nb) if page.executed else {}
         reason = ""
         if not page.path.exists():
             reason = "is missing"
@@ -90,21 +99,30 @@ def find_stale(chosen: list[Page], all_pages: list[Page], force: bool = False) -
             reason = f"differs from {page.source.relative_to(page.root)}"
         elif page.executed and not _untouched(old):
             reason = "has outputs that the build did not write"
+        elif page.executed and (what := changed(built_from(old), now)):
+            reason = f"was built before {what} changed"
         elif force:
             reason = "is built again"
-        elif render(page, old if page.executed else nb) != page.path.read_text(encoding="utf8"):
+        elif render(page, old if page.executed else nb, now) != page.path.read_text(encoding="utf8"):
             reason = "is not written as the build writes it"
         if reason:
-            keep = not force and old is not None and page.executed and _same_code(nb, old) and _untouched(old)
-            stale.append(Stale(page, reason, nb, old if keep else None))
+            keep = (
+                not force
+                and old is not None
+                and page.executed
+                and _same_code(nb, old)
+                and _untouched(old)
+                and built_from(old) == now
+            )
+            stale.append(Stale(page, reason, nb, old if keep else None, now))
     return stale
 
 
-def render(page: Page, nb: NotebookNode) -> str:
-    """Return the text of the notebook file."""
+def render(page: Page, nb: NotebookNode, built_from: dict[str, str]) -> str:
+    """Return the text of the notebook file; `built_from` is what its outputs were made from."""
     nb = nbformat.from_dict(nb)
     if page.executed:
-        nb.metadata["course"] = {"outputs": outputs.fingerprint(nb)}
+        nb.metadata["course"] = {"built_from": built_from, "outputs": outputs.fingerprint(nb)}
     return nbformat.writes(nb, indent=1) + "\n"
 
 
@@ -162,7 +180,7 @@ def build(
     written: list[Page] = []
     for item in stale:
         if not item.needs_run:
-            _write(item.page, _with_outputs(item.nb, item.outputs_from) if item.outputs_from else item.nb)
+            _write(item, _with_outputs(item.nb, item.outputs_from) if item.outputs_from else item.nb)
             written.append(item.page)
     to_run = {item.page.label: item for item in stale if item.needs_run}
     failures: list[Outcome] = []
@@ -179,7 +197,7 @@ def build(
                     if problems := outputs.objections(final):
                         outcome.status, outcome.error = "failed", "; ".join(problems)
                     else:
-                        _write(item.page, final)
+                        _write(item, final)
                         written.append(item.page)
                 if not outcome.ok:
                     outcome.output = _keep_partial(root, item.page, outcome)
@@ -190,11 +208,12 @@ def build(
     return written, failures
 
 
-def _write(page: Page, nb: NotebookNode) -> None:
+def _write(item: Stale, nb: NotebookNode) -> None:
+    page = item.page
     aside = page.path.with_name(f".{page.path.name}.{os.getpid()}")
     try:
         page.path.parent.mkdir(exist_ok=True)
-        aside.write_text(render(page, nb), encoding="utf8")
+        aside.write_text(render(page, nb, item.origin), encoding="utf8")
         os.replace(aside, page.path)
     except OSError as error:
         aside.unlink(missing_ok=True)
