@@ -32,17 +32,17 @@ lesson.quiz("mlflow_basics", "recall")
 # %% [markdown]
 # ## The problem
 #
-# Mira predicts which customers of Nordtel are about to leave. On Monday her slide said "ROC-AUC 0.77", and on Thursday
-# the team asks for exactly that model. She has eleven notebooks, a spreadsheet with nine rows, and no idea which
-# combination of settings, data and code gave the number. She can train a model again, of course, but she cannot show
-# that it is *the* model.
+# Mira, data scientist at the telecom company Nordtel, predicts which customers are about to leave. On Monday her
+# slide said "ROC-AUC 0.77", and on Thursday the team asks for exactly that model. She has eleven notebooks, a
+# spreadsheet with nine rows, and no idea which combination of settings, data and code gave the number. She can train
+# a model again, of course, but she cannot show that it is *the* model.
 #
 # What Mira lacks is not skill but a record that is written at the moment when the work is done. MLflow keeps such a
 # record, and it needs only two words:
 #
-# - A **run** is one execution of your training code, together with everything worth keeping about it: the settings you
-#   chose (**parameters**), the numbers that came out (**metrics**), and files such as a picture (**artifacts**). A trained
-#   model is kept with the run as well.
+# - A **run** is one execution of your training code, together with everything worth keeping about it: the settings
+#   you chose (**parameters**), the numbers that came out (**metrics**), and files such as a picture (**artifacts**).
+#   A trained model is kept with the run as well.
 # - An **experiment** is a named group of runs that answer the same question, so that comparing them makes sense.
 #
 # ## What is where
@@ -69,14 +69,14 @@ title = "Your code writes to two places, and the UI reads both"
 plots.show(plots.diagram(boxes, arrows, title=title))
 
 # %% [markdown]
-# Your code sends small facts (names, numbers, times) to the **backend store**. Here that is a database in a single file.
-# It sends large things (models, pictures) to the **artifact store**, which here is a folder. The UI is a separate program
-# that reads both. It shows exactly the store you start it on, and nothing else: if the UI is empty although your code
-# ran, the two were pointed at different places.
+# Your code sends small facts (names, numbers, times) to the **backend store**. Here that is a database in a single
+# file. It sends large things (models, pictures) to the **artifact store**, which here is a folder. The UI is a
+# separate program that reads both. It shows exactly the store you start it on, and nothing else: if the UI is empty
+# although your code ran, the two were pointed at different places.
 #
-# The address of the backend store is called the **tracking URI**. If you set nothing, MLflow uses a file `mlflow.db` and a
-# folder `mlruns`, both *in the folder in which Python was started*. Two notebooks in two folders then do not see each
-# other's runs. That is why the first thing we do is to say where we want them.
+# The address of the backend store is called the **tracking URI**. If you set nothing, MLflow uses a file `mlflow.db`
+# and a folder `mlruns`, both *in the folder in which Python was started*. Two notebooks in two folders then do not
+# see each other's runs. That is why the first thing we do is to say where we want them.
 #
 # ## Setup
 #
@@ -111,9 +111,9 @@ print(f"{len(split.X_test)} for the test at the end")
 # All attempts are compared on the validation rows. The test rows stay closed until the choice has been made, because a
 # score that helped to choose a model is too good to be believed afterwards.
 #
-# The next line is the whole configuration: `sqlite:///`, followed by the path of a file. MLflow makes the file when it is
-# not there yet. Later lectures write `store.connect()` in its place, which is this line, plus a folder for the files and a
-# check that the database can be used.
+# The next line is the whole configuration: `sqlite:///`, followed by the path of a file. MLflow makes the file when
+# it is not there yet. Later lectures write `store.connect()` in its place, which is this line, plus a folder for the
+# files and a check that the database can be used.
 
 # %%
 home = store.home()  # the folder of this course on your disk
@@ -128,13 +128,14 @@ print("runs go to the file", mlflow.get_tracking_uri().rsplit("/", 1)[1])
 # mlflow ui --backend-store-uri sqlite:///mlflow.db --port 5001
 # ```
 #
-# `mlflow ui` is a shorter name for `mlflow server`. In JupyterLab, the tile *MLflow* of the launcher opens the same page.
+# `mlflow ui` is a shorter name for `mlflow server`. In JupyterLab, the tile *MLflow* of the launcher opens the same
+# page.
 #
 # ## Round 1: one experiment, one run
 #
 # An experiment needs a name, and when you make one you may say where its files shall go. You cannot change that place
-# later, so say it now. `set_experiment` then makes the experiment the current one: every run of this notebook goes there
-# until you choose another.
+# later, so say it now. `set_experiment` then makes the experiment the current one: every run of this notebook goes
+# there until you choose another.
 
 # %%
 name = "churn-forest"
@@ -146,15 +147,17 @@ print("experiment:", experiment.name)
 print("its files go to the folder", experiment.artifact_location.rsplit("/", 1)[1])
 
 # %% [markdown]
-# Had we called `set_experiment("churn-forest")` alone, MLflow would have made the experiment, and put its files into the
-# folder `mlruns` beside this notebook. That works, too, as long as nobody moves the notebook.
+# Had we called `set_experiment("churn-forest")` alone, MLflow would have made the experiment as well, with its files
+# in the folder `mlruns` beside this notebook. The store remembers the full path of that folder, so the files get lost
+# from view when somebody moves it.
 #
-# Now the run itself. Everything inside the `with` block belongs to it: the run begins at the top and ends at the bottom.
+# Now the run itself. Everything inside the `with` block belongs to it: the run begins at the top and ends at the
+# bottom.
 #
-# Look at what is recorded: not only the number of trees, but *every* setting that the result depends on. The setting that
-# you leave out is the one that somebody will ask for. Keep the settings in a dictionary, use that dictionary to build the
-# model, and record the same dictionary: then the record cannot disagree with the code. The last two parameters say
-# which customers were used.
+# Look at what is recorded: not only the number of trees, but *every* setting that the result depends on. The setting
+# that you leave out is the one that somebody will ask for. Keep the settings in a dictionary, use that dictionary to
+# build the model, and record the same dictionary: then the record cannot disagree with the code. The last two
+# parameters say which customers were used.
 
 # %%
 settings = {"n_estimators": 100, "max_depth": 3, "random_state": seed}
@@ -170,9 +173,9 @@ with mlflow.start_run(run_name="first-try") as run:
 print(f"{run.info.run_name}: ROC-AUC {auc:.3f} on the validation rows")
 
 # %% [markdown]
-# **Predict.** The block has ended. What will the store say about this run: RUNNING, FINISHED or FAILED? Write your answer
-# into the next cell before you go on. It takes five seconds, and an answer that you have written down stays with you
-# even when it was wrong.
+# **Predict.** The block has ended. What will the store say about this run: RUNNING, FINISHED or FAILED? Write your
+# answer into the next cell before you go on. It takes five seconds, and an answer that you have written down stays
+# with you even when it was wrong.
 
 # %%
 prediction = "?"  # RUNNING, FINISHED or FAILED
@@ -202,11 +205,11 @@ assert mlflow.active_run() is None
 #
 # ## Round 2: keep the model, too
 #
-# With settings and score you could train the model again, and hope that it comes out the same. It is better to keep the
-# model itself. `mlflow.sklearn.log_model` does that, and it first asks for something that may surprise you. A stored model
-# is loaded later, perhaps by somebody else, and loading must not run code that nobody has looked at. So the format in
-# which MLflow stores it, **skops**, loads only types that it knows to be harmless, and wants to hear from you that the
-# others are to be trusted. Here we ask which others there are:
+# With settings and score you could train the model again, and hope that it comes out the same. It is better to keep
+# the model itself. `mlflow.sklearn.log_model` does that, and it first asks for something that may surprise you. A
+# stored model is loaded later, perhaps by somebody else, and loading must not run code that nobody has looked at. So
+# the format in which MLflow stores it, **skops**, loads only types that it knows to be harmless, and wants to hear
+# from you that the others are to be trusted. Here we ask which others there are:
 
 # %%
 import skops.io
@@ -219,10 +222,11 @@ print(found)
 # We expected that, so we write it down as our list. A name that you do not know would be a reason to stop;
 # [Portable models]({step:portable_models}) shows what an attacker would put there.
 #
-# Now three forests, each recorded with its model; the second has the settings of `first-try` once more. The comparison with our list stands inside the loop, so a model with
-# anything else in it is not stored. `pip_requirements` names the packages, with their versions, that the model needs in
-# order to be loaded. Without it MLflow finds them out by itself, which takes several seconds for every model.
-# `input_example` keeps three rows, from which MLflow knows the names and types of the columns.
+# Now three forests, each recorded with its model; the second has the settings of `first-try` once more. The
+# comparison with our list stands inside the loop, so a model with anything else in it is not stored.
+# `pip_requirements` names the packages, with their versions, that the model needs in order to be loaded. Without it
+# MLflow finds them out by itself, which takes several seconds for every model. `input_example` keeps three rows, from
+# which MLflow knows the names and types of the columns.
 
 # %%
 trusted = ["sklearn.tree._tree.Tree"]
@@ -254,8 +258,8 @@ assert found == trusted
 # This is Mira's question. `search_runs` asks the store and returns a table with one row for each run. The filter keeps
 # the forests that were recorded with these customers; `first-try` is left out, because it has no model.
 #
-# **Predict.** Three depths were tried: 1, 3 and 8. A tree of depth 1 asks each customer a single question. Which depth will
-# be last in the table?
+# **Predict.** Three depths were tried: 1, 3 and 8. A tree of depth 1 asks each customer a single question. Which
+# depth will be last in the table?
 
 # %%
 prediction = 0  # 1, 3 or 8
@@ -282,13 +286,14 @@ assert scores["3"] == auc  # the same settings, the same score as first-try
 # The table is an ordinary pandas DataFrame, best run first, and the names of its columns say where a value comes from:
 # `params.`, `metrics.` or `tags.` (the name of a run is kept as a tag).
 #
-# With 2,000 customers and the seed 0, 1 or 2 you should see depth 1 at the bottom: one question a tree is too little to tell
-# customers apart. With other customers the order can change, because the three scores are close to each other. Depth
-# 3 has, to the last digit, the score of `first-try`: same settings, same rows, same result.
+# With 2,000 customers and the seed 0, 1 or 2 you should see depth 1 at the bottom: one question a tree is too little
+# to tell customers apart. With other customers the order can change, because the three scores are close to each
+# other. Depth 3 has, to the last digit, the score of `first-try`: same settings, same rows, same result.
 #
 # Now the second half of the question. We take the first row, and from here on we use only what the store knows, none
-# of the notebook's own models. The run tells the id of its model, and `models:/` followed by that id is the model's address.
-# To see whether the record is complete, we also train a forest again from the recorded settings, and compare the two.
+# of the notebook's own models. The run tells the id of its model, and `models:/` followed by that id is the model's
+# address. To see whether the record is complete, we also train a forest again from the recorded settings, and compare
+# the two.
 
 # %%
 best = mlflow.get_run(runs.iloc[0].run_id)
@@ -314,8 +319,8 @@ assert roc_auc_score(y_valid, loaded.predict_proba(X_valid)[:, 1]) == best.data.
 # You should see `True`. This answers the question in the title: the run says which attempt it was, its settings are
 # enough to repeat it, and its model is enough to go on working without repeating anything.
 #
-# The choice has been made, so the test rows may be opened, once. The result belongs into the record of the run, and a run
-# that has ended can still receive a metric, if you name the run by its id:
+# The choice has been made, so the test rows may be opened, once. The result belongs into the record of the run, and a
+# run that has ended can still receive a metric, if you name the run by its id:
 
 # %%
 test_auc = roc_auc_score(split.y_test, loaded.predict_proba(split.X_test)[:, 1])
@@ -327,13 +332,14 @@ assert mlflow.get_run(best.info.run_id).data.metrics["test_auc"] == test_auc
 assert (n_rows, seed) != (2000, 0) or round(test_auc, 2) == 0.77
 
 # %% [markdown]
-# With 2,000 customers and seed 0, this is the 0.77 of Mira's slide, and now it has a run, settings and a model behind it.
-# That the test gave a higher number than the validation rows is luck of the draw: both have only some hundred customers.
+# With 2,000 customers and seed 0, this is the 0.77 of Mira's slide, and now it has a run, settings and a model behind
+# it. That the test gave a higher number than the validation rows is luck of the draw: both have only some hundred
+# customers.
 #
 # ## Round 4: a second experiment
 #
-# Is a neural network worth its trouble? That is another question, so it gets an experiment of its own. Our list of trusted
-# types changes as well: a network contains no tree, but the optimizer that trained it.
+# Is a neural network worth its trouble? That is another question, so it gets an experiment of its own. Our list of
+# trusted types changes as well: a network contains no tree, but the optimizer that trained it.
 
 # %%
 from sklearn.neural_network import MLPClassifier
@@ -365,10 +371,10 @@ with mlflow.start_run(run_name="network-8-units"):
     )
 
 # %% [markdown]
-# An experiment is a drawer, not a wall. To compare across two of them, you name both in the search. That is fair
-# here because both measured the same metric on the same validation rows, and the filter makes sure of it. In the UI, one
-# experiment is open at a time, so if you expect to compare two kinds of model every day, put them into one experiment and
-# tell them apart by a parameter.
+# An experiment is a drawer, not a wall. To compare across two of them, you name both in the search. That is fair here
+# because both measured the same metric on the same validation rows, and the filter makes sure of it. In the UI, one
+# experiment is open at a time, so if you expect to compare two kinds of model every day, put them into one experiment
+# and tell them apart by a parameter.
 
 # %%
 both = mlflow.search_runs(
@@ -389,11 +395,11 @@ plots.show(plots.bars(auc_by_run, title=title, xlabel=label, baseline=0.5))
 #
 # ## When the code fails
 #
-# We go back to the forests, this time **by the id** of the experiment. A name can be changed by anybody who can open the
-# UI; the id stays.
+# We go back to the forests, this time **by the id** of the experiment. A name can be changed by anybody who can open
+# the UI; the id stays.
 #
-# Training fails now and then: a column is missing, or the memory runs out. **Predict.** What does MLflow do with a run whose
-# code raises an error half-way: does it keep the run, throw it away, or leave it open?
+# Training fails now and then: a column is missing, or the memory runs out. **Predict.** What does MLflow do with a
+# run whose code raises an error half-way: does it keep the run, throw it away, or leave it open?
 
 # %%
 prediction = "?"  # kept, thrown away or left open
@@ -418,16 +424,36 @@ assert crashed.info.experiment_id == experiment.experiment_id
 
 # %% [markdown]
 # You should see FAILED. MLflow kept what was logged before the error and nothing after it, and it did not swallow the
-# error: without `try`, your notebook would have stopped there. A failed run is worth keeping, because it tells your team
-# which road has been tried.
+# error: without `try`, your notebook would have stopped there. A failed run is worth keeping, because it tells your
+# team which road has been tried.
 #
 # ## Look at the UI
 #
-# UI
+# Open the UI as told under *Setup*, or reload it. When a panel *MLflow Assistant* opens at the right, close it with its
+# cross: it takes the room that the table needs. Then choose *Model training* at the top left, and click through the six
+# parts once.
+#
+# 1. **Experiments.** Click *Experiments* on the left, then `churn-forest`. To come back to the list later, click
+#    *Experiments* above the title, or the arrow beside the experiment's name.
+# 2. **Runs table.** One row is one run; a red cross in *Created* is a run that failed. Click *Sort: Created* and
+#    choose `valid_auc`: the best run is now on top. Its column has been added at the far right. To see it without
+#    scrolling, open *Columns* and untick *Dataset* and *Source*; tick `max_depth` there as well.
+# 3. **Search.** Type `metrics.valid_auc > 0.72` into the field above the table and press Enter. It is the filter of
+#    `search_runs`. To see all runs again, click the cross in the field; this also puts the sorting back.
+# 4. **Plots.** Tick the boxes of two forests and click *Compare*. The first plot has one line for each run, across its
+#    settings and its score. Then use the browser's back button.
+# 5. **Run details.** Click the name `forest-depth-3`. You find its metrics and parameters, and under *About this run*
+#    its status and its run id.
+# 6. **Models and artifacts.** On the same page, under *Logged models*, click `forest`, then *Artifacts*. These files
+#    are the model. Click `MLmodel`, and find the list of trusted types in it. The arrow at the top right downloads
+#    the file.
+#
+# ![The runs table, sorted by valid_auc, after step 2](../site/_static/mlflow_basics_runs.png)
 #
 # ## Your turn
 #
-# One more forest, with depth 12. Replace the three dots by **one line** that records all its settings; then run both cells.
+# One more forest, with depth 12. Replace the three dots by **one line** that records all its settings; then run both
+# cells.
 #
 # <details><summary>One solution</summary>
 #
@@ -460,9 +486,9 @@ lesson.turn(not missing, hint)
 #
 # Each of them has a code, and the checks of the homework use the same codes.
 #
-# **`run-open`: something was logged outside a `with` block.** Many texts say that this raises an error, or that the value is
-# ignored. Neither is true. MLflow opens a run with a made-up name, writes the value into it, and leaves it open. The
-# trouble appears later, at the next `start_run`:
+# **`run-open`: something was logged outside a `with` block.** Many texts say that this raises an error, or that the
+# value is ignored. Neither is true. MLflow opens a run with a made-up name, writes the value into it, and leaves it
+# open. The trouble appears later, at the next `start_run`:
 
 # %%
 mlflow.log_metric("valid_auc", 0.5)  # no run is open here
@@ -473,8 +499,8 @@ except Exception as error:
     print("MLflow:", str(error).split(". ")[1])
 
 # %% [markdown]
-# To repair it, end the run. This one holds nothing of value, so it goes into the trash, from where the UI could restore it.
-# To prevent it, log only inside `with mlflow.start_run():`.
+# To repair it, end the run. This one holds nothing of value, so it goes into the trash, from where the UI could
+# restore it. To prevent it, log only inside `with mlflow.start_run():`.
 
 # %%
 stray = mlflow.active_run().info.run_id
@@ -486,8 +512,9 @@ print("a run is open now:", mlflow.active_run() is not None)
 assert mlflow.active_run() is None
 
 # %% [markdown]
-# **`param-missing`: a setting was left out.** Here are two forests of which only the number of trees was recorded, as people
-# do when they change "just one thing for a moment". In the store they look like twins, with two different scores:
+# **`param-missing`: a setting was left out.** Here are two forests of which only the number of trees was recorded, as
+# people do when they change "just one thing for a moment". In the store they look like twins, with two different
+# scores:
 
 # %%
 for depth in (1, 8):
@@ -503,18 +530,18 @@ for depth in (1, 8):
 assert mlflow.get_run(half.info.run_id).data.params == {"n_estimators": "100"}
 
 # %% [markdown]
-# Two numbers, one description: nobody can say which depth gave which. As long as the model is at hand, it can be asked. A
-# parameter can be added to a run afterwards, but it can never be changed. The lasting repair is the habit of Round 1, one
-# dictionary for model and record.
+# Two numbers, one description: nobody can say which depth gave which. Here the second forest is still in this
+# notebook, so it can be asked. A parameter can be added to a run afterwards, but it can never be changed. The lasting
+# repair is the habit of Round 1, one dictionary for model and record.
 
 # %%
 mlflow.MlflowClient().log_param(half.info.run_id, "max_depth", forest.max_depth)
 print(mlflow.get_run(half.info.run_id).data.params)
 
 # %% [markdown]
-# **`other-store`: the UI shows nothing.** Nothing is lost; you look at another store, usually because the UI or a notebook
-# was started in another folder and nobody set the tracking URI. We make such a store beside ours, and ask both for the
-# same experiment:
+# **`other-store`: the UI shows nothing.** Nothing is lost; you look at another store, usually because the UI or a
+# notebook was started in another folder and nobody set the tracking URI. We make such a store beside ours, and ask
+# both for the same experiment:
 
 # %%
 other = store.outputs("mlflow_basics") / "elsewhere.db"
@@ -536,9 +563,9 @@ assert not clients["elsewhere"].get_experiment_by_name("churn-forest")
 #
 # ## If you have an old folder `./mlruns`
 #
-# Before it had databases, MLflow kept runs in a folder `mlruns` of small text files, and many tutorials still do. Since version
-# 3.13 it refuses to work with such a folder. The next cell makes one as an older MLflow would have left it, with one run
-# and one file, and opens it:
+# Before it had databases, MLflow kept runs in a folder `mlruns` of small text files, and many tutorials still do.
+# Since version 3.13 it refuses to work with such a folder. The next cell makes one as an older MLflow would have left
+# it, with one run and one file, and opens it:
 
 # %%
 import os
@@ -565,10 +592,10 @@ except mlflow.MlflowException as error:
 # mlflow migrate-filestore --source . --target sqlite:///mlflow.db
 # ```
 #
-# Two things must be known, or you will be stuck afterwards. The command copies the facts, **not the files**: the database
-# says where each file lies, and that is still inside `mlruns`, so leave this folder where it is. But as long as it is there,
-# an MLflow that was told nothing chooses it again, and refuses again. So name the database yourself from now on,
-# with `set_tracking_uri` or behind `--backend-store-uri`.
+# Two things must be known, or you will be stuck afterwards. The command copies the facts, **not the files**: the
+# database says where each file lies, and that is still inside `mlruns`, so leave this folder where it is. But as long
+# as it is there, an MLflow that was told nothing chooses it again, and refuses again. So name the database yourself
+# from now on, with `set_tracking_uri` or behind `--backend-store-uri`.
 
 # %%
 import subprocess
@@ -600,8 +627,9 @@ else:
 # %% [markdown]
 # ## In your own project
 #
-# The same work without any help from this course, on real data that comes with scikit-learn. Copy it into a file `train.py`
-# in an empty folder and run `python train.py`. The first time, MLflow also reports that it makes its tables.
+# The same work without any help from this course, on real data that comes with scikit-learn. Copy it into a file
+# `train.py` in an empty folder and run `python train.py`. The first time, MLflow also reports that it makes its
+# tables.
 
 # %% tags=["own-project"]
 """Three forests, recorded so that the best can be had back: python train.py"""
@@ -653,11 +681,11 @@ lesson.quiz("mlflow_basics")
 # %% [markdown]
 # ## Key points
 #
-# - **Where is what?** Experiments, runs, settings and results are in the backend store, whose address is the tracking URI;
-#   models and other files are in the artifact store. Set the address yourself: the default depends on the folder in
-#   which Python was started.
-# - **What makes an attempt repeatable?** One dictionary that builds the model *and* is recorded, the rows that were used,
-#   and the model itself, stored after its list of types has been read.
+# - **Where is what?** Experiments, runs, settings and results are in the backend store, whose address is the tracking
+#   URI; models and other files are in the artifact store. Set the address yourself: the default depends on the folder
+#   in which Python was started.
+# - **What makes an attempt repeatable?** One dictionary that builds the model *and* is recorded, the rows that were
+#   used, and the model itself, stored after its list of types has been read.
 # - **How do you get it back?** `search_runs` finds the run, the run names its model, and `models:/` with the model's id
 #   loads it. In the UI, the same way leads from the table of runs to *Logged models*.
 # - **What if the code fails?** The `with` block ends the run as FAILED and keeps what was logged. A run that was opened
@@ -669,4 +697,5 @@ lesson.quiz("mlflow_basics")
 #   notebook with three mistakes.
 # - Next lecture: [Logging]({step:logging}), everything else that a run can hold.
 # - Official page: [MLflow Tracking](https://mlflow.org/docs/latest/ml/tracking/).
-# - Optional depth: change `n_rows` to 1000, or `seed` to 3, in the parameters cell, and run all again. Does the same run win?
+# - Optional depth: change `n_rows` to 1000, or `seed` to 3, in the parameters cell, and run all again. Does the same
+#   run win?
