@@ -96,10 +96,12 @@ from course_utils import data, store
 from course_utils.noise import quiet
 
 quiet()  # keeps MLflow's progress lines off this page
+
+# %%
 split = data.churn_split(n_rows, seed, numeric=True)
 X_train, X_valid, y_train, y_valid = train_test_split(
     split.X_train,
-    split.y_train.astype(float),
+    split.y_train.astype(float),  # MLflow warns of whole numbers: no room for gaps
     test_size=0.3,
     stratify=split.y_train,
     random_state=seed,
@@ -122,7 +124,7 @@ print("runs go to the file", mlflow.get_tracking_uri().rsplit("/", 1)[1])
 
 # %% [markdown]
 # To see the UI on this store, open a terminal **in the course folder**, type the next line, and leave it running. After
-# some seconds, open <http://127.0.0.1:5001> in your browser.
+# up to a minute, open <http://127.0.0.1:5001> in your browser.
 #
 # ```
 # mlflow ui --backend-store-uri sqlite:///mlflow.db --port 5001
@@ -579,7 +581,6 @@ old_run = client.create_run(client.create_experiment("thesis"), run_name="ch-3")
 client.log_text(old_run.info.run_id, "0.71 on Friday", "notes.txt")
 client.set_terminated(old_run.info.run_id)
 del os.environ["MLFLOW_ALLOW_FILE_STORE"]
-
 try:
     mlflow.MlflowClient(str(old / "mlruns")).search_experiments()
 except mlflow.MlflowException as error:
