@@ -166,7 +166,9 @@ def slide(evidence: Evidence) -> None:
     runs = evidence.runs("hw-basics-slide")
     week = {name: next((r for r in reversed(runs) if r.info.run_name == name), None) for name in _WEEK}
     if not all(week.values()):
-        raise NotStarted("The experiment `hw-basics-slide` does not hold the week's five runs: run the given cell first.")
+        raise NotStarted(
+            "The experiment `hw-basics-slide` does not hold the week's five runs: run the given cell first."
+        )
     finished = sorted((week[name] for name in _WEEK[:4]), key=lambda r: r.data.metrics["valid_auc"])
     right = finished[2]
     if "flagged" not in {**right.data.metrics, **right.data.params, **right.data.tags}:

@@ -186,7 +186,8 @@ prediction = "?"  # RUNNING, FINISHED or FAILED
 stored = mlflow.get_run(run.info.run_id)
 print("status:    ", stored.info.status)
 print("parameters:", stored.data.params)
-print("metrics:   ", stored.data.metrics)
+rounded = {key: round(value, 3) for key, value in stored.data.metrics.items()}
+print("metrics:   ", rounded)
 
 # %% tags=["claims"]
 CHANGES = [{"n_rows": 1000}, {"seed": 3}]
