@@ -830,3 +830,78 @@ def heat_map(
         f"{stacked.max():.{digits}f}, is at {row}, {column}.{above}"
     )
     return _finish(fig, ax, title, xlabel, ylabel, words)
+
+
+@_styled
+def diagram(
+    boxes: Mapping[str, tuple[float, float, str]],
+    arrows: Sequence[tuple[str, str, str]],
+    *,
+    title: str,
+    width: float = 7.5,
+    height: float = 3.2,
+) -> Figure:
+    """Return boxes joined by arrows, for things that stand in a relation.
+
+    Parameters
+    ----------
+    boxes
+        Key → (x, y, text) of the middle of a box, in units of one line's height and two to three letters' width;
+        the first line of the text is its name and stands out.
+    arrows
+        (from, to, label) by the keys of the boxes.
+    title
+        What the picture says.
+    width, height
+        Inches.
+    """
+    fig, ax = new_figure(width=width, height=height)
+    ax.set_axis_off()
+    drawn = {}
+    for key, (x, y, text) in boxes.items():
+        name, _, rest = text.partition("\n")
+        label = f"$\\bf{{{name.replace(' ', chr(92) + ' ')}}}$" + (f"\n{rest}" if rest else "")
+        drawn[key] = ax.text(
+            x,
+            y,
+            label,
+            ha="center",
+            va="center",
+            linespacing=1.35,
+            bbox={"boxstyle": "round,pad=0.6", "facecolor": "#eef4fa", "edgecolor": BLUE, "linewidth": 1.5},
+        )
+    for start, end, label in arrows:
+        (x0, y0, _), (x1, y1, _) = boxes[start], boxes[end]
+        ax.annotate(
+            "",
+            (x1, y1),
+            (x0, y0),
+            arrowprops={
+                "arrowstyle": "-|>",
+                "color": _GREY,
+                "linewidth": 1.5,
+                "mutation_scale": 16,
+                "patchA": drawn[start].get_bbox_patch(),
+                "patchB": drawn[end].get_bbox_patch(),
+                "shrinkA": 2,
+                "shrinkB": 3,
+            },
+        )
+        ax.text(
+            (x0 + x1) / 2,
+            (y0 + y1) / 2,
+            label,
+            ha="center",
+            va="center",
+            color=_GREY,
+            fontsize=9,
+            bbox={"facecolor": "white", "edgecolor": "none", "pad": 1.5},
+        )
+    xs, ys = [b[0] for b in boxes.values()], [b[1] for b in boxes.values()]
+    ax.set_xlim(min(xs) - 1.2, max(xs) + 1.2)
+    ax.set_ylim(min(ys) - 0.8, max(ys) + 0.8)
+    names = {key: text.partition("\n")[0] for key, (_, _, text) in boxes.items()}
+    ax.set_title(_wrap(title, width))
+    parts = [" ".join(text.replace("\n", ": ", 1).split()) for _, _, text in boxes.values()]
+    ways = [f"{names[a]} to {names[b]}{f' ({chr(32).join(label.split())})' if label else ''}" for a, b, label in arrows]
+    return describe(fig, f"{title}. Boxes: {'; '.join(parts)}. Arrows: {'; '.join(ways)}.")

@@ -1,89 +1,269 @@
-"""Homework 03: a run, tidying in the UI, a downloaded model, a run that fails."""
+"""Homework of MLflow basics: a run to repeat, the model behind a slide, a cell to mend, tidying in the UI, a crash."""
 
 from __future__ import annotations
 
+import json
+import zipfile
 from functools import cache
+from typing import Any
 
-from sklearn.ensemble import RandomForestClassifier
+from mlflow.entities import Run
+from sklearn.base import ClassifierMixin
+from sklearn.ensemble import GradientBoostingClassifier, RandomForestClassifier
 from sklearn.metrics import accuracy_score, roc_auc_score
+from sklearn.model_selection import train_test_split
+from sklearn.neighbors import KNeighborsClassifier
 
 from course_utils import data
-from course_utils.homework.evidence import Evidence, close
+from course_utils.homework.evidence import Evidence, close, listing
 from course_utils.homework.mistake import Mistake, NotStarted
 from course_utils.homework.question import Task
 
+#: The runs that the given cell of task 2 makes; the last one failed.
+_WEEK = ("final", "new", "final-2", "really-final", "final-final")
+
 
 @cache
-def _reference(seed: int) -> dict[str, float]:
-    """Return the right test ROC-AUC of task 1 and the plausible wrong ones."""
-    split = data.churn_split(1200, seed, numeric=True)
-    forest = RandomForestClassifier(n_estimators=60, max_depth=4, random_state=0).fit(split.X_train, split.y_train)
+def _rows(seed: int) -> tuple[Any, Any, Any, Any]:
+    """Return training and validation rows as the homework's set-up cell makes them."""
+    X = data.bundled("breast_cancer")
+    y = (X.pop("target") == 0).astype(float)
+    return tuple(train_test_split(X, y, test_size=0.3, stratify=y, random_state=seed))
+
+
+def _scores(model: ClassifierMixin) -> dict[str, float]:
+    """Return the right validation ROC-AUC of an unfitted model, and the plausible wrong ones."""
+    X_train, X_valid, y_train, y_valid = _rows(data.course_seed())
+    model.fit(X_train, y_train)
+    p = model.predict_proba(X_valid)
     return {
-        "right": roc_auc_score(split.y_test, forest.predict_proba(split.X_test)[:, 1]),
-        "train": roc_auc_score(split.y_train, forest.predict_proba(split.X_train)[:, 1]),
-        "labels": roc_auc_score(split.y_test, forest.predict(split.X_test)),
-        "accuracy": accuracy_score(split.y_test, forest.predict(split.X_test)),
-        "other_class": roc_auc_score(split.y_test, forest.predict_proba(split.X_test)[:, 0]),
+        "right": roc_auc_score(y_valid, p[:, 1]),
+        "train": roc_auc_score(y_train, model.predict_proba(X_train)[:, 1]),
+        "labels": roc_auc_score(y_valid, model.predict(X_valid)),
+        "accuracy": accuracy_score(y_valid, model.predict(X_valid)),
+        "other_class": roc_auc_score(y_valid, p[:, 0]),
     }
 
 
-def _nothing_but(evidence: Evidence, other: str, wanted: str) -> None:
-    """Tell that a task is not started when the experiment, which tasks 1 and 4 share, holds the other task's run only."""
-    if {r.info.run_name for r in evidence.runs("hw-mlflow-basics-forest")} == {other}:
-        raise NotStarted(f"The experiment `hw-mlflow-basics-forest` has no run `{wanted}` yet.")
-
-
-def one_run(evidence: Evidence) -> None:
-    """Task 1: parameter and test ROC-AUC of one forest."""
-    if evidence.client.get_experiment_by_name("hw-mlflow-basics-forest"):
-        _nothing_but(evidence, "crash", "forest")
-    run = evidence.latest_run("hw-mlflow-basics-forest", "forest")
-    trees = evidence.number_param(run, "n_estimators")
-    if trees != 60:
-        raise Mistake(
-            "param-value",
-            f"`n_estimators` is {trees:g}; the task asks for another number of trees. A parameter must say what the "
-            "model really used.",
-        )
-    auc, reference = evidence.metric(run, "test_auc"), _reference(data.course_seed())
+def _judge_auc(evidence: Evidence, run: Run, model: ClassifierMixin, **more: tuple[float, str]) -> None:
+    """Compare ``valid_auc`` of a run with that of a model; `more` are further wrong answers."""
+    reference = _scores(model)
     evidence.judge_number(
-        "test_auc",
-        auc,
+        "valid_auc",
+        evidence.metric(run, "valid_auc"),
         reference["right"],
         {
-            "train-not-test": (
+            "train-not-valid": (
                 reference["train"],
-                "That is the value on the *training* rows, which the model has seen. Use the test rows.",
+                "That is the value on the *training* rows, which the model has seen. Use the validation rows.",
             ),
             "labels-not-probabilities": (
                 reference["labels"],
-                "That is ROC-AUC of the predicted labels. It ranks customers, so it needs probabilities: `predict_proba`.",
+                "That is ROC-AUC of the predicted labels. It ranks rows, so it needs probabilities, not labels.",
             ),
             "accuracy-not-auc": (
                 reference["accuracy"],
-                "That is the accuracy at one threshold. ROC-AUC judges the order of all rows: give it the probabilities.",
+                "That is the accuracy at one threshold. ROC-AUC judges the order of all rows.",
             ),
             "wrong-class": (
                 reference["other_class"],
-                "That ranks by the probability to *stay*. Column 1 of `predict_proba` is the class 1, churn.",
+                "That ranks by the probability of being *benign*. Class 1 is malignant; look at the columns of "
+                "`predict_proba`.",
+            ),
+            **{code.replace("_", "-"): answer for code, answer in more.items()},
+        },
+    )
+
+
+def _setting(evidence: Evidence, run: Run, name: str, low: float, high: float, whole: bool = True) -> float:
+    """Return a recorded setting as a number in its range."""
+    value = evidence.number_param(run, name)
+    if not low <= value <= high or (whole and value != int(value)):
+        kind = "a whole number" if whole else "a number"
+        raise Mistake(
+            "param-value",
+            f"`{name}` is {value:g}; it should be {kind} from {low:g} to {high:g}. With another value nobody can train "
+            "this model again: choose one in the range, and run the cell again.",
+        )
+    return int(value) if whole else value
+
+
+def repeatable(evidence: Evidence) -> None:
+    """Task 1: settings, result and model of one run; the settings lead to the result."""
+    run = evidence.latest_run("hw-basics-tumours", "boosting")
+    if run.data.params.get("random_state") == "None":
+        raise Mistake(
+            "seed-missing",
+            "`random_state` is recorded as `None`, so each training may end in another model and the number cannot be "
+            "repeated. Choose a whole number, use it in the model, and record it.",
+        )
+    settings = {
+        "n_estimators": _setting(evidence, run, "n_estimators", 1, 200),
+        "max_depth": _setting(evidence, run, "max_depth", 1, 32),
+        "learning_rate": _setting(evidence, run, "learning_rate", 1e-6, 10, whole=False),
+        "random_state": _setting(evidence, run, "random_state", 0, 2**32 - 1),
+    }
+    defaults = _scores(GradientBoostingClassifier(random_state=settings["random_state"]))["right"]
+    _judge_auc(
+        evidence,
+        run,
+        GradientBoostingClassifier(**settings),
+        settings_not_used=(
+            defaults,
+            "That is the value of a model with scikit-learn's default settings, while your record names others. Build the "
+            "model from the dictionary that you record.",
+        ),
+    )
+    model = evidence.models(run)[-1]
+    if model.name != "boosting":
+        raise Mistake(
+            "model-name",
+            f"The model is called `{model.name}`; the task asks for `boosting`. Whoever loads it asks for it by name.",
+        )
+    _stored_safely(evidence, model, settings)
+
+
+def _stored_safely(evidence: Evidence, model: Any, settings: dict[str, float]) -> None:
+    """Look at format, class and settings of the stored model without loading it."""
+    flavor = evidence.mlmodel(model)["flavors"].get("sklearn", {})
+    if flavor.get("serialization_format") != "skops":
+        raise Mistake(
+            "pickle-format",
+            f"The model is stored as `{flavor.get('serialization_format', 'something else')}`, a format that can run any "
+            "code when it is loaded. Leave the format to `log_model`, and tell it which types you trust.",
+        )
+    file = evidence.local(model.artifact_location) / flavor.get("pickled_model", "model.skops")
+    try:
+        with zipfile.ZipFile(file) as archive:
+            schema = json.loads(archive.read("schema.json"))
+    except (OSError, KeyError, ValueError, zipfile.BadZipFile):
+        raise Mistake(
+            "model-files",
+            "The file of the model cannot be read where the store says that it is. Was it moved? Log the model again.",
+        ) from None
+    if schema.get("__class__") != "GradientBoostingClassifier":
+        raise Mistake(
+            "other-model",
+            f"The stored model is a `{schema.get('__class__')}`, not a `GradientBoostingClassifier`, so it is not what the "
+            "run describes. Log the model that was scored.",
+        )
+    stored = schema.get("content", {}).get("content", {})
+    for name, value in settings.items():
+        try:
+            kept = float(json.loads(stored[name]["content"]))
+        except (KeyError, TypeError, ValueError):
+            continue  # a number of another type is kept in another form; the score has been compared already
+        if not close(kept, value):
+            raise Mistake(
+                "other-model",
+                f"The stored model has `{name}` = {kept:g}, the record says {value:g}. Whoever loads it gets another model "
+                "than the one that was scored. Log the model of this run.",
+            )
+
+
+def slide(evidence: Evidence) -> None:
+    """Task 2: the right run found, its model loaded and used, the result recorded there."""
+    runs = evidence.runs("hw-basics-slide")
+    week = {name: next((r for r in reversed(runs) if r.info.run_name == name), None) for name in _WEEK}
+    if not all(week.values()):
+        raise NotStarted(
+            "The experiment `hw-basics-slide` does not hold the week's five runs: run the given cell first."
+        )
+    finished = sorted((week[name] for name in _WEEK[:4]), key=lambda r: r.data.metrics["valid_auc"])
+    right = finished[2]
+    if "flagged" not in {**right.data.metrics, **right.data.params, **right.data.tags}:
+        _flagged_elsewhere(runs, week)
+        raise NotStarted("No run of `hw-basics-slide` has a metric `flagged` yet.")
+    X_train, X_valid, y_train, y_valid = _rows(data.course_seed())
+    settings = {name: int(value) for name, value in right.data.params.items() if name != "flagged"}
+    forest = RandomForestClassifier(**settings).fit(X_train, y_train)
+    p = forest.predict_proba(X_valid)[:, 1]
+    count = float((p > 0.5).sum())
+    evidence.judge_number(
+        "flagged",
+        evidence.metric(right, "flagged"),
+        count,
+        {
+            "train-not-valid": (
+                float((forest.predict_proba(X_train)[:, 1] > 0.5).sum()),
+                "That is the count over the *training* rows. The task asks for the validation rows.",
+            ),
+            "share-not-count": (count / len(p), "That is a share of the rows. The task asks how *many* there are."),
+            "wrong-class": (
+                float((p < 0.5).sum()),
+                "These are the rows with a high probability of being *benign*. Class 1 is malignant.",
+            ),
+            "labels-not-model": (
+                float(y_valid.sum()),
+                "So many rows *are* malignant. The task asks what the *model* says about them: load it and predict.",
             ),
         },
     )
 
 
+def _flagged_elsewhere(runs: list[Run], week: dict[str, Any]) -> None:
+    """Name the run that has the count instead of the right one."""
+    for run in runs:
+        if "flagged" not in {**run.data.metrics, **run.data.params, **run.data.tags}:
+            continue
+        name = run.info.run_name
+        if run.info.run_id == week["final-final"].info.run_id:
+            raise Mistake(
+                "run-failed",
+                f"`flagged` is in the run `{name}`. It has the number of the slide, but it ended FAILED and kept no model, "
+                "so nothing can be loaded from it. Is there a second run with this number?",
+            )
+        if run.info.run_id in {r.info.run_id for r in week.values()}:
+            raise Mistake(
+                "wrong-run",
+                f"`flagged` is in the run `{name}`, whose `valid_auc` is {run.data.metrics['valid_auc']:.4f}. Compare it with "
+                "the number on the slide, and look for the run that has that one.",
+            )
+        raise Mistake(
+            "new-run",
+            f"`flagged` is in a run of its own, `{name}`. Whoever looks at the slide's run does not find it there. Record it "
+            "in the run that it belongs to, by that run's id.",
+        )
+
+
+def neighbors(evidence: Evidence) -> None:
+    """Task 3: two finished runs, each with its own model's score as a metric."""
+    for k in (5, 15):
+        run = evidence.latest_run("hw-basics-neighbors", f"neighbors-{k}")
+        recorded = evidence.number_param(run, "n_neighbors")
+        if recorded != k:
+            raise Mistake(
+                "param-value",
+                f"The run `neighbors-{k}` says `n_neighbors` = {recorded:g}. Name and parameter of a run should tell the same "
+                "story: record what the model used.",
+            )
+        other = _scores(KNeighborsClassifier(n_neighbors=20 - k))["right"]
+        _judge_auc(
+            evidence,
+            run,
+            KNeighborsClassifier(n_neighbors=k),
+            settings_not_used=(
+                other,
+                f"That is the value of a model with {20 - k} neighbours, while the run says {k}. Look at the line that builds "
+                "the model.",
+            ),
+        )
+
+
 def tidy(evidence: Evidence) -> None:
-    """Task 2: a run renamed, with a description."""
-    runs = evidence.runs("hw-mlflow-basics-tidy")
+    """Task 4: a run renamed, with a description."""
+    runs = evidence.runs("hw-basics-tidy")
     if not runs:
-        raise NotStarted("The experiment `hw-mlflow-basics-tidy` has no run yet: run the given cell first.")
+        raise NotStarted("The experiment `hw-basics-tidy` has no run yet: run the given cell first.")
     if [r.info.run_name for r in runs] == ["draft"] and not runs[0].data.tags.get("mlflow.note.content"):
         raise NotStarted("The run is still called `draft`, and has no description.")
-    run = evidence.latest_run("hw-mlflow-basics-tidy", "baseline")
-    if not close(run.data.metrics.get("test_auc", -1.0), 0.5):
+    run = evidence.latest_run("hw-basics-tidy", "baseline")
+    if not close(run.data.metrics.get("valid_auc", -1.0), 0.5) or len(runs) > 1:
         raise Mistake(
             "copied-not-renamed",
-            "`baseline` is not the run that the given cell made. Renaming keeps the run and all it holds: rename the "
-            "draft instead of making a new run.",
+            f"The experiment holds {listing(r.info.run_name for r in runs)}, and the newest `baseline` is not the run that "
+            "the given cell made, or not alone. Renaming keeps the run and all it holds: delete what you added and "
+            "rename the draft.",
         )
     note = run.data.tags.get("mlflow.note.content", "")
     if not note.strip():
@@ -94,61 +274,67 @@ def tidy(evidence: Evidence) -> None:
         )
     if len(note.split()) < 3:
         raise Mistake(
-            "note-short", f"The description is `{note.strip()[:40]}`. Say in three words or more what the run is."
-        )
-
-
-def download(evidence: Evidence) -> None:
-    """Task 3: a logged model, and its files downloaded."""
-    run = evidence.latest_run("hw-mlflow-basics-network", "network")
-    model = evidence.models(run)[-1]
-    if model.name != "churn_network":
-        raise Mistake(
-            "model-name",
-            f"The model is called `{model.name}`; the task asks for `churn_network`. Whoever looks for it looks by name.",
-        )
-    here = evidence.home / "outputs" / "hw-mlflow-basics" / "downloaded"
-    found = sorted(here.rglob("MLmodel")) if here.is_dir() else []
-    if not found:
-        raise Mistake(
-            "not-downloaded",
-            "The model is in the store, but `outputs/hw-mlflow-basics/downloaded` holds no `MLmodel`. Download the *model's* URI, "
-            "`models:/m-…`: models are no longer among the files of the run.",
-        )
-    if not any(model.model_id in file.read_text(encoding="utf8", errors="replace") for file in found):
-        raise Mistake(
-            "stale-download",
-            "The downloaded files belong to another model than the newest one in the store. Download it again.",
+            "note-short",
+            f"The description is `{note.strip()[:40]}`, too short to help a reader. Say in three words or more what the "
+            "run is.",
         )
 
 
 def crash(evidence: Evidence) -> None:
     """Stretch: a failed run that is kept."""
-    if evidence.client.get_experiment_by_name("hw-mlflow-basics-forest"):
-        _nothing_but(evidence, "forest", "crash")
-    run = evidence.latest_run("hw-mlflow-basics-forest", "crash", finished=False)
+    run = evidence.latest_run("hw-basics-crash", "crash", finished=False)
     if run.info.status == "RUNNING":
         evidence.finished(run)
     if run.info.status != "FAILED":
         raise Mistake(
             "did-not-fail",
-            f"The run `crash` ended {run.info.status}. The error must happen *inside* the `with` block.",
+            f"The run `crash` ended {run.info.status}: the error came after the block, or was caught inside it. Let it "
+            "leave the `with` block, and catch it outside.",
         )
     evidence.param(run, "n_estimators")
 
 
 TASKS = (
     Task(
-        "log one run",
+        "a run that can be repeated",
         2,
-        one_run,
+        repeatable,
         (
-            "What does the lecture's first round do, line by line? Which line chooses the experiment?",
-            "A *choice* is a parameter, a *result* is a metric. ROC-AUC needs the probability of class 1 on the test rows.",
-            '`mlflow.set_experiment("hw-mlflow-basics-forest")`, then `with mlflow.start_run(run_name="forest"):` with `log_param` '
-            "and `log_metric` inside.",
+            "Which parts of the lecture's Round 1 and Round 2 do you need? What would a stranger need to train your model "
+            "again?",
+            "Put the four settings into one dictionary. Build the model from it (`**settings`) and record it "
+            "(`log_params`). `log_model` wants the list that `skops.io.get_untrusted_types` shows you.",
+            "`types = skops.io.get_untrusted_types(data=skops.io.dumps(model))`, then "
+            '`mlflow.sklearn.log_model(model, name="boosting", skops_trusted_types=types, …)`, all inside '
+            '`with mlflow.start_run(run_name="boosting"):`.',
         ),
-        "One run, one choice, one result, on rows the model has not seen.",
+        "From your record alone we trained a model and got your number.",
+    ),
+    Task(
+        "the model behind the slide",
+        2,
+        slide,
+        (
+            "What does `search_runs` return, and which column holds the number? Do all of its rows have a model?",
+            "Keep the runs whose status is FINISHED, then the one whose `metrics.valid_auc` rounds to the number on the slide. "
+            "Its model's id is in `mlflow.get_run(…).outputs`.",
+            '`mlflow.sklearn.load_model(f"models:/{model_id}")`, then '
+            '`mlflow.log_metric("flagged", …, run_id=…)` with the id of the run that you found.',
+        ),
+        "You found the run, had its model back, and left the result where the next person looks for it.",
+    ),
+    Task(
+        "three mistakes in a colleague's cell",
+        2,
+        neighbors,
+        (
+            "Three lines are wrong. What does the error message say about the first? Which line never uses `k`? Which of the "
+            "two recorded things is a result?",
+            "A `with` block ends each run. The model must be built with `k`. Text cannot be sorted, a metric can.",
+            "`with mlflow.start_run(run_name=…):`, `KNeighborsClassifier(n_neighbors=k)`, `mlflow.log_metric(…)`; and name "
+            "the experiment before the loop.",
+        ),
+        "Two runs, both closed, both true, and ready to be compared.",
     ),
     Task(
         "tidy up in the UI",
@@ -162,24 +348,13 @@ TASKS = (
         "The run kept its id and its metric; only its tags changed.",
     ),
     Task(
-        "download a model",
-        2,
-        download,
-        (
-            "`store.log_model` returns an object. Which of its fields is an address?",
-            "`info.model_uri` looks like `models:/m-…`. That is what `download_artifacts` wants as `artifact_uri`.",
-            "`mlflow.artifacts.download_artifacts(artifact_uri=info.model_uri, dst_path=str(target))`",
-        ),
-        "The files on your disk are the model in the store.",
-    ),
-    Task(
         "a run that fails, and stays",
         0,
         crash,
         (
             "Which line must come first, so that it is kept: the log call or the error?",
-            'Raise inside the `with mlflow.start_run(run_name="crash"):` block, after `log_param`.',
+            "The error has to leave the `with` block, so `try:` stands outside of it.",
         ),
-        "A failed run is evidence too.",
+        "A failed run is evidence, too.",
     ),
 )

@@ -134,3 +134,11 @@ def test_save_names_the_file_that_cannot_be_written(tmp_path):
 def test_what_cannot_be_drawn_is_told_in_one_message(draw, message):
     with pytest.raises(CourseError, match=message):
         draw()
+
+
+def test_a_diagram_says_in_words_what_its_boxes_and_arrows_say():
+    boxes = {"code": (1.0, 1.0, "your notebook\nimport mlflow"), "store": (5.0, 1.0, "backend store")}
+    fig = plots.diagram(boxes, [("code", "store", "tracking\nURI")], title="Code writes to a store")
+    words = plots.alt_text(fig)
+    assert "your notebook: import mlflow" in words
+    assert "your notebook to backend store (tracking URI)" in words
