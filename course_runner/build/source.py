@@ -229,7 +229,7 @@ def make_notebook(page: Page, all_pages: list[Page]) -> NotebookNode:
             continue
         source = fill_contents(source.replace(LINKS, link_bar(page, all_pages)), page.root, "").rstrip()
         if cell.cell_type == "markdown":
-            source = fill_markdown(source, page.root, "" if page.kind == "notebooks" else "../notebooks/")
+            source = fill_markdown(source, page.root, page.kind)
         else:
             source = fill(source, page.root)
         if cell.cell_type == "markdown" and page.kind == "solutions" and index == 0:

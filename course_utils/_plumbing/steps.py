@@ -13,6 +13,7 @@ from ..errors import CourseError
 #: The checkout that this package belongs to: sources, quizzes and checks lie beside it.
 ROOT = Path(__file__).resolve().parents[2]
 _REFERENCE = re.compile(r"\{step:(\w+)\}")
+_TARGET = re.compile(r"\]\(\{(step|homework):(\w+)\}")
 
 
 @dataclass(frozen=True)
@@ -133,8 +134,11 @@ def fill(text: str, root: Path = ROOT) -> str:
     return _REFERENCE.sub(lambda m: "{0.number} {0.title}".format(find(m[1], root)), text) if "{step:" in text else text
 
 
-def fill_markdown(text: str, root: Path = ROOT, prefix: str = "") -> str:
-    """Return Markdown with ``{step:NAME}`` replaced: as the target of a link by the file, elsewhere by a link.
+def fill_markdown(text: str, root: Path = ROOT, folder: str = "notebooks") -> str:
+    """Return Markdown with the names of steps replaced.
+
+    As the target of a link, ``{step:NAME}`` is the lecture's file and ``{homework:NAME}`` the exercise's; elsewhere
+    ``{step:NAME}`` becomes a link with number and title.
 
     Parameters
     ----------
@@ -142,17 +146,21 @@ def fill_markdown(text: str, root: Path = ROOT, prefix: str = "") -> str:
         Markdown.
     root
         The checkout.
-    prefix
-        Path from where the text is shown to the folder of the lectures, for example ``"../notebooks/"``.
+    folder
+        The folder in which the text is shown.
     """
-    if "{step:" not in text:
+    if "{step:" not in text and "{homework:" not in text:
         return text
-    target = re.compile(r"\]\(\{step:(\w+)\}")
-    text = target.sub(lambda m: f"]({prefix}{find(m[1], root).stem}.ipynb", text)
+
+    def file(kind: str, name: str) -> str:
+        other = "notebooks" if kind == "step" else "exercises"
+        return f"{'' if other == folder else f'../{other}/'}{find(name, root).stem}.ipynb"
+
+    text = _TARGET.sub(lambda m: f"]({file(m[1], m[2])}", text)
     text = re.sub(r"\[[^\][]*\{step:[^\][]*\](?=\()", lambda m: fill(m[0], root), text)  # no link inside a link
 
     def link(match: re.Match[str]) -> str:
         step = find(match[1], root)
-        return f"[{step.number} {step.title}]({prefix}{step.stem}.ipynb)"
+        return f"[{step.number} {step.title}]({file('step', step.name)})"
 
     return _REFERENCE.sub(link, text)

@@ -93,9 +93,8 @@ from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import train_test_split
 
 from course_utils import data, store
-from course_utils._plumbing.noise import quiet
 
-quiet()  # keeps MLflow's progress lines off this page
+store.quiet()  # keeps MLflow's progress lines off this page
 
 # %%
 split = data.churn_split(n_rows, seed, numeric=True)
