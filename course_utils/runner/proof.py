@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-from importlib.resources import files
 from pathlib import Path
 
 from .source import pages
@@ -35,7 +34,7 @@ def run_tests(root: Path, words: list[str], workers: int) -> int:
         *(["-p", "tests.unchanged"] if (root / "tests/unchanged.py").exists() else []),
         "--nbval",
         "--nbval-current-env",
-        f"--nbval-sanitize-with={files('course_utils.runner') / 'sanitize.cfg'}",
+        f"--nbval-sanitize-with={root / 'sanitize.cfg'}",
         *(["-n", str(workers), "--dist", "loadscope"] if workers > 1 else []),
         *words,
         *([] if paths else ["tests", *notebooks]),
