@@ -314,8 +314,8 @@ def test_without_uv_its_locked_wheel_is_installed_by_hash(tmp_path):
     installs_nothing = program(
         tmp_path / "python",
         'case "$*" in',
-        f"*venv*) mkdir -p {tmp_path}/.venv ;;",
-        f'*install*) echo "$*" >> {tmp_path}/calls ;;',
+        f"'-m venv '*) mkdir -p {tmp_path}/.venv ;;",
+        f"'-m pip --python '*) echo \"$*\" >> {tmp_path}/calls ;;",
         "esac",
     )
     result = make("setup", "UV=", f"PYTHON={installs_nothing}", f"VENV={tmp_path}/.venv")
