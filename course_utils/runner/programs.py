@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import builtins
 import io
+import linecache
 import os
 import runpy
 import signal
@@ -118,6 +119,8 @@ def _execute(words: list[str], main: types.ModuleType) -> None:
     elif words[0] == "-c":
         sys.argv = ["-c", *words[2:]]
         sys.path.insert(0, "")
+        if sys.version_info >= (3, 13):  # whose tracebacks show the lines of `-c`
+            linecache.cache["<string>"] = (len(words[1]), None, [f"{line}\n" for line in words[1].splitlines()], "<string>")
         exec(compile(words[1], "<string>", "exec"), main.__dict__)
     else:
         sys.argv = words
