@@ -120,7 +120,12 @@ def _execute(words: list[str], main: types.ModuleType) -> None:
         sys.argv = ["-c", *words[2:]]
         sys.path.insert(0, "")
         if sys.version_info >= (3, 13):  # whose tracebacks show the lines of `-c`
-            linecache.cache["<string>"] = (len(words[1]), None, [f"{line}\n" for line in words[1].splitlines()], "<string>")
+            linecache.cache["<string>"] = (
+                len(words[1]),
+                None,
+                [f"{line}\n" for line in words[1].splitlines()],
+                "<string>",
+            )
         exec(compile(words[1], "<string>", "exec"), main.__dict__)
     else:
         sys.argv = words
