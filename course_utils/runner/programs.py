@@ -105,7 +105,9 @@ def run(words: list[str]) -> int:
             trace = trace.tb_next
         sys.excepthook(type(error), error.with_traceback(trace), trace)
         if isinstance(error, KeyboardInterrupt):
-            for stream in filter(None, (sys.stdout, sys.stderr)):  # the hook of Python 3.13 leaves its words in the buffer
+            for stream in filter(
+                None, (sys.stdout, sys.stderr)
+            ):  # the hook of Python 3.13 leaves its words in the buffer
                 stream.flush()
             signal.signal(signal.SIGINT, signal.SIG_DFL)
             os.kill(os.getpid(), signal.SIGINT)
