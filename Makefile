@@ -1,7 +1,13 @@
 # `make` or `make help` lists the targets. Each does the set-up that it needs, so any of them works on a fresh clone.
 # Give options to a command with ARGS: make run ARGS="--help"
 
-PYTHON ?= $(shell command -v python3.11 || command -v python3 || echo python3.11)
+# uv from PATH; where there is none, or with UV= (empty), the wheel that requirements.lock pins.
+UV ?= $(shell command -v uv 2>/dev/null)
+# The first Python from 3.11 to 3.14; PYTHON=/path/to/python names another.
+PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11 python3.14 \
+  "$$($(or $(UV),false) python find --no-project '>=3.11,<3.15' 2>/dev/null)"; do \
+  "$$python" -c '$(IN_RANGE)' 2>/dev/null && command -v "$$python" && break; done)
+IN_RANGE := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 14))
 ARGS ?=
 
 VENV := .venv
@@ -9,10 +15,12 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.stamp
 # As if .venv were activated, so that notebooks find `mlflow` and `jupyter` by name.
 COURSE := PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/course
-PIP := PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/python -m pip --no-input
+# Compiled at set-up, because every lecture imports it: otherwise the first one does so alone and on one core and, with
+# PYTHONDONTWRITEBYTECODE, each one again. Compiling all of .venv takes longer than it saves.
+COMPILED := mlflow scipy sklearn pandas sqlalchemy numpy matplotlib IPython
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-newest run test build lab ui workflow site screenshots lint audit lock clean check-python
+.PHONY: help setup setup-newest run test build lab ui workflow site screenshots lint audit lock clean
 
 help: ## show this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' Makefile
@@ -52,55 +60,61 @@ audit: $(STAMP) ## ask PyPI's advisory database about every locked package (need
 	@$(BIN)/pip-audit --strict --require-hashes --disable-pip --progress-spinner off -r requirements.lock $(ARGS)
 
 lock: $(STAMP) ## compile requirements.lock and environment.yml again (ARGS=--upgrade: newest releases)
-	@$(BIN)/uv pip compile pyproject.toml --all-extras --quiet $(ARGS) --output-file requirements.lock
+	@$(BIN)/uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 --fork-strategy fewest \
+	  --generate-hashes --custom-compile-command "make lock" --quiet $(ARGS) --output-file requirements.lock
 	@$(BIN)/python -m course_runner.environment
 
 clean: ## remove caches, outputs/ and runs/; keep .venv, your MLflow store and your progress
 	@rm -rf outputs runs site/_build build .pytest_cache .ruff_cache .hypothesis *.egg-info
 	@find . -path ./$(VENV) -prune -o \( -name __pycache__ -o -name .ipynb_checkpoints \) -type d -prune -exec rm -rf {} +
 
-# The stamp is written last and removed first: a set-up that was interrupted has none, and starts from an empty .venv.
-$(STAMP): requirements.lock pyproject.toml | check-python
-	@if [ ! -f $(STAMP) ]; then "$(PYTHON)" -m venv --clear $(VENV); fi
-	@rm -f $(STAMP)
-	@total=$$(grep -c '^[A-Za-z0-9]' requirements.lock); \
-	echo "Setting up .venv: $$total packages from requirements.lock; the first time takes a few minutes."; \
-	{ $(PIP) install --require-hashes -r requirements.lock 2>&1 && \
-	  $(PIP) install --no-deps --no-build-isolation -e . 2>&1 && echo "set-up is whole"; } | { \
-	  seen=0; whole=no; \
-	  while IFS= read -r line; do \
-	    printf '%s\n' "$$line" >&3; \
-	    case $$line in \
-	      *"-r requirements.lock"*|Ignoring*) seen=$$((seen + 1)); \
-	        if [ -t 1 ]; then printf '\r  %d of %d found' $$seen $$total; fi ;; \
-	      "Installing collected packages: "*","*) \
-	        if [ -t 1 ]; then echo; fi; echo "  all found, writing them to .venv" ;; \
-	      "set-up is whole") whole=yes ;; \
-	    esac; \
-	  done 3>$(VENV)/setup.log; \
-	  if [ $$whole = no ]; then \
-	    echo >&2; grep -i -A 12 '^ *error' $(VENV)/setup.log | head -n 20 >&2; \
-	    echo "Set-up failed, for pip's reason above (all it said: $(VENV)/setup.log); mend it and run make again." >&2; \
-	    exit 1; \
-	  fi; }
-	@touch $(STAMP)
+# Makes an empty .venv. Where there is no uv, pip brings the locked one: a Python without pip has it after a plain `venv`.
+define NEW_VENV
+python="$(PYTHON)"; \
+if [ -z "$$python" ]; then \
+  echo "No Python from 3.11 to 3.14 was found. Get one with uv python install 3.13 or from your system," >&2; \
+  echo "or name one that lies elsewhere: make setup PYTHON=/path/to/python3.13" >&2; \
+  exit 1; \
+elif ! "$$python" -c '$(IN_RANGE)' 2>/dev/null; then \
+  seen=$$("$$python" -c 'import sys; print("Python %d.%d" % sys.version_info[:2])' 2>/dev/null || true); \
+  echo "The course needs Python 3.11 to 3.14, and $$python is $${seen:-no Python that runs here}." >&2; \
+  echo "Name another (make setup PYTHON=/path/to/python3.13), or get one with uv python install 3.13" >&2; \
+  exit 1; \
+fi; \
+rm -rf $(VENV); uv="$(UV)"; \
+if [ -n "$$uv" ]; then \
+  "$$uv" venv --quiet --python "$$python" $(VENV); \
+else \
+  if "$$python" -m pip --version >/dev/null 2>&1; then "$$python" -m venv --without-pip $(VENV); \
+  else "$$python" -m venv $(VENV); python=$(BIN)/python; fi; \
+  sed -n '/^uv==/,/[^\\]$$/p' requirements.lock >$(VENV)/uv.txt; \
+  "$$python" -m pip --python $(BIN)/python install --quiet --disable-pip-version-check --require-hashes -r $(VENV)/uv.txt; \
+  uv=$(BIN)/uv; \
+fi
+endef
 
-check-python:
-	@version=$$("$(PYTHON)" -c 'import sys; print("Python %d.%d" % sys.version_info[:2])' 2>/dev/null) || version="not a Python that runs here"; \
-	if [ "$$version" != "Python 3.11" ]; then \
-	  echo "The course needs Python 3.11, and $(PYTHON) is $$version: install 3.11, or name it: make setup PYTHON=/path/to/python3.11" >&2; \
+define COMPILE
+cd "$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')"; \
+"$(abspath $(BIN))/python" -m compileall -q -j 0 -x '/tests?/' $(COMPILED)
+endef
+
+# The stamp is written last and removed first: a set-up that was interrupted has none, and starts from an empty .venv.
+$(STAMP): requirements.lock pyproject.toml
+	@set -e; uv="$(or $(UV),$(wildcard $(BIN)/uv))"; \
+	if [ ! -f $(STAMP) ]; then $(NEW_VENV); fi; \
+	rm -f $(STAMP); \
+	if ! { "$$uv" pip install --python $(BIN)/python --require-hashes -r requirements.lock && \
+	  "$$uv" pip install --python $(BIN)/python --quiet --no-deps --no-build-isolation -e .; }; then \
+	  echo "Set-up failed, for uv's reason above; mend it and run make again." >&2; \
 	  exit 1; \
 	fi; \
-	if ! "$(PYTHON)" -c 'import ensurepip, venv' 2>/dev/null; then \
-	  echo "$(PYTHON) cannot make virtual environments: install its venv module (on Debian and Ubuntu: python3.11-venv)." >&2; \
-	  exit 1; \
-	fi
+	touch $(STAMP); \
+	$(COMPILE)
 
-# What the weekly job tests: the exact pins of pyproject.toml are lifted after the rest is resolved.
-setup-newest: check-python ## make .venv from the newest releases instead of the lock
-	@rm -f $(STAMP)
-	@"$(PYTHON)" -m venv --clear $(VENV)
-	@$(PIP) install --quiet --upgrade pip
-	@$(PIP) install --quiet -e '.[test,site,dev]'
-	@$(PIP) install --quiet --upgrade --upgrade-strategy eager 'mlflow[auth]' scikit-learn skops
-	@touch $(STAMP)
+# What the weekly job tests: the exact pins of pyproject.toml are lifted.
+setup-newest: ## make .venv from the newest releases instead of the lock
+	@set -e; rm -f $(STAMP); $(NEW_VENV); \
+	printf '%s\n' 'mlflow[auth]' scikit-learn skops >$(VENV)/newest.txt; \
+	"$$uv" pip install --python $(BIN)/python --upgrade --overrides $(VENV)/newest.txt -e '.[test,site,dev]'; \
+	touch $(STAMP); \
+	$(COMPILE)

@@ -29,7 +29,7 @@ PAGE = ROOT / "benchmarks/run_vs_peers.md"
 SIX = ("03", "04", "05", "06", "08", "09")
 PYTHON = sys.executable
 SCRIPTS = Path(PYTHON).parent
-SANITIZE = ROOT / "course_runner/compare/sanitize.cfg"
+SANITIZE = ROOT / "sanitize.cfg"
 PARTS = ("six", "series", "growth", "kernel", "record")
 
 API = """

@@ -4,7 +4,7 @@
     python benchmarks/warm_is_cold.py 03 04 --write   # two lectures; the table goes into benchmarks/warm_is_cold.md too
 
 Outputs are compared as they are stored, byte for byte, pictures too: run ids, times and temporary folders are masked by
-course_runner/compare/sanitize.cfg, the file that the build and nbval use. Exit code 1 when any output differs.
+sanitize.cfg, the file that the build and nbval use. Exit code 1 when any output differs.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from course_runner.environment import compare_with_lock
+from course_runner.environment import compare_with_lock, pythons
 from course_runner.lab.ui import free_port
 from course_utils import store
 from course_utils.errors import CourseError
@@ -30,10 +30,9 @@ def examine(root: Path) -> list[Finding]:
 
 def _python() -> Finding:
     version = platform.python_version()
-    ok = sys.version_info[:2] == (3, 11)
-    return Finding(
-        "Python", ok, version if ok else f"{version}; the course is proven on 3.11: make setup PYTHON=python3.11"
-    )
+    ok = pythons().contains(version, prereleases=True)
+    advice = f"{version}; the course needs {pythons()}: remove .venv, then `make setup PYTHON=/path/to/python3.13`"
+    return Finding("Python", ok, version if ok else advice)
 
 
 def _packages(root: Path) -> Finding:

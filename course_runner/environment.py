@@ -8,21 +8,24 @@ from __future__ import annotations
 import argparse
 import json
 import re
+import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 from packaging.markers import Marker
 from packaging.requirements import InvalidRequirement, Requirement
+from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
 from course_utils.errors import CourseError
 
 CONDA_NAME = "mlflow-course"
-PYTHON = "3.11"
-LOCK = Path(__file__).resolve().parents[2] / "requirements.lock"
+ROOT = Path(__file__).resolve().parents[2]
+LOCK = ROOT / "requirements.lock"
 
 _HASH = re.compile(r"\s--hash=(\S+)")
 
@@ -89,6 +92,21 @@ class Mismatch:
         """Say what is installed and what the lock pins."""
         seen = f"{self.installed} is installed" if self.installed else "is not installed"
         return f"{self.name} {seen}, requirements.lock pins {self.locked}"
+
+
+def project() -> dict[str, Any]:
+    """Return the table ``[project]`` of pyproject.toml: the one statement of Python, packages and addresses."""
+    return tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+
+
+def pythons() -> SpecifierSet:
+    """Return the versions of Python that the course runs on."""
+    return SpecifierSet(project()["requires-python"])
+
+
+def repository() -> str:
+    """Return the address of the repository, or an empty string while pyproject.toml states none."""
+    return project().get("urls", {}).get("Repository", "")
 
 
 def read_lock(lock_path: Path | str = LOCK) -> list[LockedPackage]:
@@ -207,7 +225,7 @@ def render_environment_yml(packages: Sequence[LockedPackage]) -> str:
     pins = "".join(f"      - {_yaml_string(package.pin)}\n" for package in packages)
     return (
         f"{_HEADER}name: {CONDA_NAME}\nchannels:\n  - conda-forge\n  - nodefaults\n"
-        f"dependencies:\n  - python={PYTHON}\n  - pip\n  - pip:\n{pins}      - -e .\n"
+        f"dependencies:\n  - python{project()['requires-python']}\n  - pip\n  - pip:\n{pins}      - -e .\n"
     )
 
 

@@ -169,7 +169,10 @@ new = {"start_new_session": True} if os.name == "posix" else {}
 child = subprocess.Popen(sys.argv[1:], stdin=subprocess.DEVNULL, **new)
 def stop():
     sys.stdin.read()
-    os.killpg(child.pid, signal.SIGTERM) if os.name == "posix" else child.terminate()
+    if os.name == "posix":
+        os.killpg(child.pid, signal.SIGTERM)
+    else:
+        subprocess.run(["taskkill", "/F", "/T", "/PID", str(child.pid)], capture_output=True)
 threading.Thread(target=stop, daemon=True).start()
 code = child.wait()
 os._exit(code if code >= 0 else 0)

@@ -23,6 +23,7 @@ from course_utils._plumbing.processes import (
     HOST,
     answers,
     end_by_closing_input,
+    end_family,
     tracking_server_environment,
     unused_port,
 )
@@ -402,7 +403,7 @@ def _supervise(user: str, stop: str, cwd: str, command: Sequence[str]) -> int:
 
     def send(number: int) -> None:
         with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, number) if _POSIX else process.terminate()
+            os.killpg(process.pid, number) if _POSIX else end_family(process.pid)
 
     def watch() -> None:
         while os.read(0, 4096):  # not sys.stdin: Python may end while this thread holds it
@@ -411,7 +412,7 @@ def _supervise(user: str, stop: str, cwd: str, command: Sequence[str]) -> int:
         try:
             process.wait(15)
         except subprocess.TimeoutExpired:
-            send(signal.SIGKILL) if _POSIX else process.kill()
+            send(signal.SIGKILL if _POSIX else signal.SIGTERM)
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the starter, who then closes our input
     threading.Thread(target=watch, daemon=True).start()

@@ -1,7 +1,6 @@
 """Sphinx's settings for the web site. `make site` (site/build.py) assembles the pages and runs Sphinx with them."""
 
 import sys
-import tomllib
 from pathlib import Path
 
 from sphinx.application import Sphinx
@@ -12,8 +11,10 @@ sys.path[:0] = [str(SITE), str(ROOT)]  # course_site, and course_utils where it 
 
 from course_site import glossary, notebooks  # noqa: E402
 
+from course_runner import environment  # noqa: E402
+
 project = "MLflow, from the first run to a monitored model"
-version = release = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf8"))["project"]["version"]
+version = release = environment.project()["version"]
 language = "en"
 root_doc = "index"
 exclude_patterns = ["navigation.md"]  # included by the home page
@@ -58,6 +59,8 @@ html_theme_options = {
     "footer_content_items": "copyright.html",
     "extra_footer": "",
 }
+if environment.repository():
+    html_theme_options |= {"repository_url": environment.repository(), "use_repository_button": True}
 copyright = "the authors. Code: BSD 3-Clause; text and figures: CC BY 4.0"
 
 copybutton_selector = "div.cell_input pre, div.highlight-sh pre"

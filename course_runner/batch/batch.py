@@ -7,13 +7,14 @@ import itertools
 import json
 import os
 import shutil
-import sys
 import uuid
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
+
+from filelock import AcquireReturnProxy, FileLock, Timeout
 
 from course_runner.batch import pool, record, report
 from course_runner.batch.execute import (
@@ -74,7 +75,7 @@ class Batch:
 
     def ui(self, shown: Path | None = None) -> str:
         """Return how a person sees its runs: a command, or an address to open; `shown` stands for the folder."""
-        own = self.uri.endswith(f"{self.folder}/mlflow.db")
+        own = self.uri.endswith(str(self.folder / "mlflow.db"))
         return self.server or (f"course ui --home {shown or self.folder}" if own else "course ui")
 
     def output(self, label: str) -> Path:
@@ -219,26 +220,22 @@ class Unreported(CourseError):
         self.outcomes = outcomes
 
 
-def lock(path: Path, command: str = "course run") -> IO[bytes]:
-    """Keep other runners out of the folder of a file until the returned file is closed.
+def lock(folder: Path, command: str = "course run") -> AcquireReturnProxy:
+    """Keep other runners out of a folder until the lock that is returned is released, or this process ends.
 
     Raises
     ------
     CourseError
-        When another runner is at work there; it names the `command`.
+        When another runner is at work there (it names the `command`), or the folder cannot be written.
     """
-    file = path.open("rb")
-    if sys.platform != "win32":
-        import fcntl
-
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            file.close()
-            raise CourseError(
-                f"Another `{command}` is at work in {path.parent}. Wait for it, or stop it, then go on with --resume."
-            ) from None
-    return file
+    try:
+        return FileLock(folder / ".lock", timeout=0).acquire()
+    except Timeout:
+        raise CourseError(
+            f"Another `{command}` is at work in {folder}. Wait for it, or stop it, then go on with --resume."
+        ) from None
+    except OSError as error:
+        raise CourseError(f"{folder} cannot be written: {error.strerror or error}. Name another folder: -o") from error
 
 
 def to_run(batch: Batch, resume: bool) -> list[str]:
@@ -289,7 +286,7 @@ def run(
         )
     if not resume:
         batch.save()
-    locked = lock(batch.folder / PLAN)
+    locked = lock(batch.folder)
     done = set(batch.notebooks) - set(to_run(batch, resume))
     recorder = record.Recorder(batch.uri, batch.folder, batch.parameters, batch.key, root)
     jobs = [
@@ -335,7 +332,7 @@ def run(
             everything,
         ) from error
     finally:
-        locked.close()
+        locked.lock.release()
     return everything
 
 

@@ -501,7 +501,7 @@ def _death(error: Exception) -> str:
         return "the kernel died"
     if code < 0:
         name = signal.Signals(-code).name if -code in set(signal.Signals) else f"signal {-code}"
-        hint = "; the system does so when memory runs out" if code == -signal.SIGKILL else ""
+        hint = "; the system does so when memory runs out" if code == -9 else ""
         return f"the kernel was killed by {name}{hint}"
     return f"the kernel left with exit code {code} in the middle of a cell"
 

@@ -258,7 +258,7 @@ def _run_jobs(
 def _end_of_worker(code: int | None) -> str:
     """Say how a worker process ended."""
     if code is not None and code < 0:
-        hint = "; the system does so when memory runs out" if code == -signal.SIGKILL else ""
+        hint = "; the system does so when memory runs out" if code == -9 else ""
         return f"the process that ran it was killed by {signal.Signals(-code).name}{hint}"
     return f"the process that ran it ended with exit code {code}"
 

@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+from course_runner.environment import repository
 from course_utils._plumbing.steps import Step, steps
 from course_utils.errors import CourseError
 
 BEGIN, END = "<!-- contents:begin -->", "<!-- contents:end -->"
+BADGES = re.compile("(?<=<!-- badges:begin -->\n).*(?=<!-- badges:end -->)", re.S)
 
 
 @dataclass(frozen=True)
@@ -120,6 +122,25 @@ def fill(text: str, root: Path, prefix: str) -> str:
     return f"{before}{BEGIN}\n\n{table(root, prefix)}\n\n{END}{rest.split(END, 1)[1]}"
 
 
+def badges(address: str) -> str:
+    """Return the badges that open the course in a browser; nothing when no service can know the repository's address.
+
+    Parameters
+    ----------
+    address
+        The repository's page, for example ``"https://github.com/somebody/mlflow-course"``; may be empty.
+    """
+    found = re.fullmatch(r"https://github\.com/([\w.-]+/[\w.-]+?)(?:\.git)?/?", address)
+    if not found:
+        return ""
+    binder = f"https://mybinder.org/v2/gh/{found[1]}/HEAD?urlpath=lab/tree/notebooks/00_start_here.ipynb"
+    return (
+        f"[![Open in Binder](https://mybinder.org/badge_logo.svg)]({binder})\n"
+        "[![Open in Codespaces](https://img.shields.io/badge/open_in-Codespaces-24292f)]"
+        f"(https://codespaces.new/{found[1]})\n"
+    )
+
+
 @dataclass(frozen=True)
 class Topic:
     """A topic of the curriculum, where it is taught (a text that stands in the lecture) and which task practises it."""
@@ -158,7 +179,8 @@ def topic_page(root: Path) -> str:
 def pages_to_write(root: Path) -> dict[Path, str]:
     """Return path → text of every page that is derived from the lectures' headers and topics."""
     readme = root / "README.md"
-    pages = {readme: fill(readme.read_text(encoding="utf8"), root, "notebooks/")}
+    text = BADGES.sub(lambda _: badges(repository()), readme.read_text(encoding="utf8"))
+    pages = {readme: fill(text, root, "notebooks/")}
     if (root / "source/topics.csv").is_file():
         pages[root / "notebooks/README.md"] = topic_page(root)
     return pages

@@ -8,9 +8,10 @@ import json
 import re
 from collections.abc import Iterable
 from functools import cache
-from importlib.resources import files
 
 from nbformat import NotebookNode
+
+from course_runner.environment import ROOT
 
 #: Mimetypes that are pictures: compared by their presence, not byte by byte (fonts differ between machines).
 PICTURES = ("image/png", "image/jpeg", "image/svg+xml")
@@ -22,7 +23,7 @@ MEASURED = "measured"
 def masks() -> tuple[tuple[re.Pattern[str], str], ...]:
     """Return the pairs of pattern and replacement in ``sanitize.cfg``, the file that nbval reads too."""
     parser = configparser.RawConfigParser()
-    parser.read_string((files("course_runner.compare") / "sanitize.cfg").read_text(encoding="utf8"))
+    parser.read_string((ROOT / "sanitize.cfg").read_text(encoding="utf8"))
     return tuple((re.compile(parser[s]["regex"]), parser[s]["replace"]) for s in parser.sections())
 
 

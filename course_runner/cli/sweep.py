@@ -206,7 +206,7 @@ def _show(report: Report, metric: str | None, minimize: bool) -> None:
     typer.echo(f"all points: {where / sweep_report.TABLE}")
     if figure:
         typer.echo(f"figure: {where / figure[0].name}\n  {figure[1]}")
-    home = f"course ui --home {where}" if report.sweep.uri.endswith(f"{folder}/mlflow.db") else report.sweep.uri
+    home = f"course ui --home {where}" if report.sweep.uri.endswith(str(folder / "mlflow.db")) else report.sweep.uri
     typer.echo(f"its runs in the UI, experiment {EXPERIMENT}: {home}")
     again = f"course sweep --resume -o {where}"
     if chosen and report.whole:

@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-from importlib.resources import files
 from pathlib import Path
 
 from course_runner.build.source import pages
@@ -34,7 +33,7 @@ def run_tests(root: Path, words: list[str], workers: int) -> int:
         "course_runner.compare.pytest_plugin",
         "--nbval",
         "--nbval-current-env",
-        f"--nbval-sanitize-with={files('course_runner.compare') / 'sanitize.cfg'}",
+        f"--nbval-sanitize-with={root / 'sanitize.cfg'}",
         *(["-n", str(workers), "--dist", "loadscope"] if workers > 1 else []),
         *words,
         *([] if paths else ["tests", *notebooks]),

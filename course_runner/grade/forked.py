@@ -37,7 +37,11 @@ from course_utils.homework.question import load_tasks
 
 _NAMESPACES = 0x02000000 | 0x04000000 | 0x08000000 | 0x10000000 | 0x20000000 | 0x40000000 | 0x00020000
 _PR_CAPBSET_DROP, _PR_SET_NO_NEW_PRIVS = 24, 38
-_LIBC = ctypes.CDLL(None, use_errno=True)
+
+
+def _libc() -> ctypes.CDLL:
+    """Return the C library; Windows, which imports this file, has none of this name."""
+    return ctypes.CDLL(None, use_errno=True)
 
 
 class _CapabilityHeader(ctypes.Structure):
@@ -54,20 +58,20 @@ def _call(result: int, what: str) -> None:
 def enter(pid: int) -> None:
     """Move this process (one thread) into all namespaces of `pid`; a child forked after that lives there."""
     descriptor = os.pidfd_open(pid)
-    _call(_LIBC.setns(descriptor, _NAMESPACES), "setns")
+    _call(_libc().setns(descriptor, _NAMESPACES), "setns")
     os.close(descriptor)
 
 
 def drop_capabilities() -> None:
     """Give up every capability for good, also over ``exec``."""
     number = 0
-    while _LIBC.prctl(_PR_CAPBSET_DROP, number, 0, 0, 0) == 0:  # fails behind the last one that this system knows
+    while _libc().prctl(_PR_CAPBSET_DROP, number, 0, 0, 0) == 0:  # fails behind the last one that this system knows
         number += 1
     if number < 30:
         raise OSError("the capabilities could not be dropped")
     header = _CapabilityHeader(0x20080522, 0)
-    _call(_LIBC.capset(ctypes.byref(header), ctypes.byref((ctypes.c_uint32 * 6)())), "capset")
-    _call(_LIBC.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "no_new_privs")
+    _call(_libc().capset(ctypes.byref(header), ctypes.byref((ctypes.c_uint32 * 6)())), "capset")
+    _call(_libc().prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "no_new_privs")
 
 
 class _Steps(warm_server.Server):

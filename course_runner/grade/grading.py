@@ -9,7 +9,6 @@ import json
 import os
 import re
 import shutil
-import signal
 import stat
 import tempfile
 import threading
@@ -248,7 +247,7 @@ def _status(ended: sandbox.Ended) -> str:
             return status
     except (ValueError, IndexError, KeyError, TypeError):
         pass
-    return "killed its own runner" if ended.code in (-signal.SIGKILL, 247) else f"runner ended with {ended.code}"
+    return "killed its own runner" if ended.code in (-9, 247) else f"runner ended with {ended.code}"
 
 
 def grade(

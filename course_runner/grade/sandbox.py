@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import mmap
 import os
 import select
 import shutil
@@ -106,10 +107,12 @@ def environment(home: Path, seed: int, loads_models: bool) -> dict[str, str]:
     `loads_models`: whether MLflow may load a model. A learner's notebook loads its own, inside the walls; the step that
     judges loads none.
     """
+    system = {name: os.environ[name] for name in ("SYSTEMROOT",) if name in os.environ}  # no Python on Windows without
     return {
+        **system,
         "PATH": os.pathsep.join([str(Path(sys.executable).parent), "/usr/bin", "/bin"]),
-        "HOME": str(home),
-        "TMPDIR": str(home / "tmp"),
+        **dict.fromkeys(("HOME", "USERPROFILE"), str(home)),
+        **dict.fromkeys(("TMPDIR", "TEMP"), str(home / "tmp")),
         "LANG": "C.UTF-8",
         "COURSE_HOME": str(home),
         "COURSE_SEED": str(seed),
@@ -320,7 +323,7 @@ class _Watch:
             with contextlib.suppress(OSError, ValueError, IndexError):
                 _, resident, shared = (folder / "statm").read_text().split()[:3]
                 pages += int(resident) - int(shared)
-        return len(folders), pages * os.sysconf("SC_PAGE_SIZE")
+        return len(folders), pages * mmap.PAGESIZE
 
 
 def fits(folder: Path, most: int, entries: int = 50_000) -> bool:
@@ -334,7 +337,8 @@ def fits(folder: Path, most: int, entries: int = 50_000) -> bool:
                     if entry.is_dir(follow_symlinks=False):
                         todo.append(entry.path)
                     else:
-                        left -= entry.stat(follow_symlinks=False).st_blocks * 512
+                        size = entry.stat(follow_symlinks=False)
+                        left -= size.st_blocks * 512 if hasattr(size, "st_blocks") else size.st_size
                 if left < 0 or entries < 0:
                     return False
     return True
@@ -346,7 +350,7 @@ def _follow(reader: int, ended: Callable[[], int | None], watch: _Watch) -> Ende
     open_ = True
     while True:
         code = ended()
-        ready = open_ and select.select([reader], [], [], 0.02 if code is None else 0)[0]
+        ready = open_ and _can_be_read(reader, 0.02 if code is None else 0)
         if ready:
             piece = os.read(reader, 1 << 16)
             open_ = bool(piece)
@@ -361,6 +365,22 @@ def _follow(reader: int, ended: Callable[[], int | None], watch: _Watch) -> Ende
             return Ended(None, b"", reason)
 
 
+def _can_be_read(reader: int, seconds: float) -> bool:
+    """Tell whether a pipe has something to read, or has ended, within so many seconds."""
+    if sys.platform != "win32":
+        return bool(select.select([reader], [], [], seconds)[0])
+    import _winapi
+    import msvcrt
+
+    try:  # Windows cannot wait for a pipe and a clock at once, but a pipe can be asked
+        if _winapi.PeekNamedPipe(msvcrt.get_osfhandle(reader), 0)[0]:
+            return True
+    except BrokenPipeError:
+        return True
+    time.sleep(seconds)
+    return False
+
+
 def _end(process: subprocess.Popen) -> None:
     """Kill a process and everything below it, whatever session it is in."""
     family = [process]
@@ -368,7 +388,7 @@ def _end(process: subprocess.Popen) -> None:
         family += psutil.Process(process.pid).children(recursive=True)
     for member in family:
         with contextlib.suppress(psutil.Error, ProcessLookupError):
-            member.send_signal(signal.SIGKILL)
+            member.kill()
     process.wait()
     process.stdout.close()
 

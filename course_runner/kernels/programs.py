@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import builtins
 import io
+import linecache
 import os
 import runpy
 import signal
@@ -104,7 +105,10 @@ def run(words: list[str]) -> int:
             trace = trace.tb_next
         sys.excepthook(type(error), error.with_traceback(trace), trace)
         if isinstance(error, KeyboardInterrupt):
-            sys.stdout.flush()
+            for stream in filter(
+                None, (sys.stdout, sys.stderr)
+            ):  # the hook of Python 3.13 leaves its words in the buffer
+                stream.flush()
             signal.signal(signal.SIGINT, signal.SIG_DFL)
             os.kill(os.getpid(), signal.SIGINT)
         return 1
@@ -118,6 +122,13 @@ def _execute(words: list[str], main: types.ModuleType) -> None:
     elif words[0] == "-c":
         sys.argv = ["-c", *words[2:]]
         sys.path.insert(0, "")
+        if sys.version_info >= (3, 13):  # whose tracebacks show the lines of `-c`
+            linecache.cache["<string>"] = (
+                len(words[1]),
+                None,
+                [f"{line}\n" for line in words[1].splitlines()],
+                "<string>",
+            )
         exec(compile(words[1], "<string>", "exec"), main.__dict__)
     else:
         sys.argv = words

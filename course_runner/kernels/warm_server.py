@@ -74,8 +74,8 @@ SERVER, COMMAND = "course_runner.kernels.warm_server", "course_runner.cli"
 #: A new interpreter would do otherwise where one of these differs from what this process was started with.
 READ_ON_IMPORT = ("PYTHON", "OPENBLAS", "OMP_", "MKL_", "NPY_", "LD_", "MPL", "LC_", "LANG", "HOME", "XDG_")
 
-#: Signals that end the server and all below it.
-ENDING = (signal.SIGTERM, signal.SIGUSR1)
+#: Signals that end the server and all below it. (Windows has no SIGUSR1, and imports this file for `prctl` alone.)
+ENDING = (signal.SIGTERM, getattr(signal, "SIGUSR1", signal.SIGTERM))
 #: ``PYTHONHASHSEED`` that Dask gives to its workers, so that all hash alike. The forks of one server do so anyway.
 SAME_HASHES = "6640"
 

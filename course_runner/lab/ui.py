@@ -15,6 +15,7 @@ from functools import partial
 from pathlib import Path
 
 from course_runner.kernels.warm_server import PR_SET_PDEATHSIG
+from course_utils._plumbing.processes import end_family
 from course_utils.errors import CourseError
 
 
@@ -64,7 +65,7 @@ def run_server(command: list[str], environment: dict[str, str], cwd: Path) -> in
 
     def stop(*_: object) -> None:
         with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGTERM) if os.name == "posix" else process.terminate()
+            os.killpg(process.pid, signal.SIGTERM) if os.name == "posix" else end_family(process.pid)
 
     previous = signal.signal(signal.SIGTERM, stop)
     try:

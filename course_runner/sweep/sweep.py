@@ -59,7 +59,7 @@ def run(
     CourseError
         When the tracking server does not answer, or another process works in the sweep's folder.
     """
-    with batch.lock(sweep.folder / NOTEBOOK, "course sweep"):
+    with batch.lock(sweep.folder, "course sweep"):
         return _run(sweep, Record(sweep, root), root, workers, client, cold, on_progress)
 
 

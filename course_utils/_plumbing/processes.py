@@ -68,6 +68,11 @@ def answers(url: str, timeout: float = 5.0) -> bool:
         return False
 
 
+def end_family(pid: int) -> None:
+    """End a process of Windows and all below it, which has no process groups to send a signal to."""
+    subprocess.run(["taskkill", "/F", "/T", "/PID", str(pid)], capture_output=True)
+
+
 def end_by_closing_input(process: subprocess.Popen[Any], seconds: float) -> None:
     """End a process that stops when its standard input closes; kill it when it has not ended after `seconds`.
 

@@ -64,7 +64,7 @@ from importlib.metadata import requires, version
 from packaging.requirements import Requirement
 
 wanted = next(line for line in requires("course-utils") if line.startswith("mlflow"))
-print("Python 3.11:", sys.version_info[:2] == (3, 11))
+print("Python 3.11 to 3.14:", (3, 11) <= sys.version_info[:2] <= (3, 14))
 print("MLflow as pinned:", Requirement(wanted).specifier.contains(version("mlflow")))
 
 # %% [markdown]

@@ -23,8 +23,8 @@ right and wrong answers under one data seed; `make test-all` adds a second seed 
 - **mutants**: our solution with one change (a constant, a dropped statement, a swapped name, a dropped keyword); each is
   rejected, except those that are right answers too. These are listed below with the reason.
 
-To add one: `RIGHT`, `WRONG` and `EQUIVALENT` in the step's `answers.py`; the text fills the gap of the task, `swap(old, new, …)` is our
-solution with something replaced, `append(lines)` our solution with something added.
+To add one: `RIGHT`, `WRONG` and `EQUIVALENT` in the step's `answers.py`; the text fills the gap of the task,
+`swap(old, new, …)` is our solution with something replaced, `append(lines)` our solution with something added.
 
 | homework | task | right | wrong | mistakes told apart | mutants | rejected | equivalent |
 |---|---|---|---|---|---|---|---|

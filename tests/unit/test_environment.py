@@ -1,5 +1,6 @@
 """One statement of the environment: pyproject.toml, lock, environment.yml, Makefile and README agree."""
 
+import json
 import os
 import re
 import shutil
@@ -19,6 +20,7 @@ from course_utils.errors import CourseError
 
 ROOT = Path(__file__).resolve().parents[2]
 LOCK = ROOT / "requirements.lock"
+PYTHONS = ["3.11", "3.12", "3.13", "3.14"]
 HOST = re.compile(r"https?://|file:|--(extra-)?index-url|--find-links|--trusted-host|^-[if] ", re.MULTILINE)
 
 
@@ -73,8 +75,31 @@ def test_environment_yml_is_what_the_lock_makes(locked):
 
 def test_environment_yml_names_the_python_of_pyproject(conda, pyproject):
     assert conda["name"] == "mlflow-course"
-    assert f"python={environment.PYTHON}" in conda["dependencies"]
-    assert pyproject["project"]["requires-python"].startswith(f">={environment.PYTHON},")
+    assert f"python{pyproject['project']['requires-python']}" in conda["dependencies"]
+
+
+def test_every_file_that_names_a_python_names_one_of_the_course(pyproject):
+    container = json.loads(read(".devcontainer/devcontainer.json"))["image"]
+    binder = next(line for line in yaml.safe_load(read(".binder/environment.yml"))["dependencies"] if "python" in line)
+    jobs = [
+        job
+        for name in ("test", "pages")
+        for job in yaml.safe_load(read(f".github/workflows/{name}.yml"))["jobs"].values()
+    ]
+    steps = [step.get("with", {}) for job in jobs for step in job["steps"]]
+    in_jobs = {step["python-version"] for step in steps if "python-version" in step} - {"${{ matrix.python }}"}
+    matrices = [job["strategy"]["matrix"] for job in jobs if "strategy" in job]
+    in_matrices = {python for matrix in matrices for python in matrix.get("python", [])}
+    in_jobs |= {entry["python"] for matrix in matrices for entry in matrix.get("include", [])}
+    assert in_matrices == set(PYTHONS)
+    named = {*in_jobs, *in_matrices, binder.removeprefix("python="), re.search(r":([\d.]+)-", container)[1]}
+    assert named and named <= set(PYTHONS)
+    assert [v for v in PYTHONS if environment.pythons().contains(v)] == PYTHONS
+    assert not any(environment.pythons().contains(v) for v in ("3.10.13", "3.15.0"))
+    ruff = tomllib.loads(read("pyproject.toml"))["tool"]["ruff"]["target-version"]
+    assert ruff == f"py{PYTHONS[0].replace('.', '')}", "the oldest Python reads every line"
+    readme = read("README.md")
+    assert f"Python {', '.join(PYTHONS[:-1])} or {PYTHONS[-1]}" in readme
 
 
 def test_every_lock_entry_is_pinned_once_with_hashes(locked):
@@ -186,9 +211,9 @@ def targets():
     return dict(TARGET.findall(read("Makefile")))
 
 
-def make(*arguments):
+def make(*arguments, **variables):
     # An outer `make test` hands its own flags down; these tests are about the Makefile alone.
-    environ = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
+    environ = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))} | variables
     return subprocess.run(["make", *arguments], cwd=ROOT, env=environ, capture_output=True, text=True)
 
 
@@ -211,19 +236,95 @@ def test_every_target_except_help_and_clean_sets_up_first():
     assert {name for name in WANTED - {"clean"} if "$(STAMP)" not in needs[name]} == set()
 
 
-@needs_make
-def test_another_python_is_refused_in_one_line(tmp_path):
-    other = tmp_path / "python3.12"
-    other.write_text("#!/bin/sh\necho Python 3.12\n", encoding="utf-8")
-    other.chmod(0o755)
-    result = make("check-python", f"PYTHON={other}")
-    assert result.returncode != 0
-    first, *rest = result.stderr.splitlines()
-    assert first == (
-        f"The course needs Python 3.11, and {other} is Python 3.12: "
-        "install 3.11, or name it: make setup PYTHON=/path/to/python3.11"
+def program(path, *lines):
+    """Write a shell script that stands for a program."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("\n".join(["#!/bin/sh", *lines, ""]), encoding="utf-8")
+    path.chmod(0o755)
+    return path
+
+
+def python(path, version):
+    """A Python as far as the Makefile looks at one: its version, a site-packages folder, nothing to compile."""
+    right = 0 if version in PYTHONS else 1
+    answers = [
+        f"*'print(\"Python'*) echo Python {version} ;;",
+        f"*purelib*) echo {path.parent} ;;",
+        f"*exit*) exit {right} ;;",
+    ]
+    return program(path, 'case "$*" in', *(answers if version else ["*) exit 1 ;;"]), "esac")
+
+
+@pytest.fixture
+def uv(tmp_path):
+    """A uv that notes its calls, makes a .venv of nothing, and fails to install while the file `broken` is there."""
+    made = python(tmp_path / "any" / "python", "3.12")
+    return program(
+        tmp_path / "uv",
+        f'echo "$*" >> {tmp_path}/calls',
+        'case "$*" in',
+        f"venv*) mkdir -p {tmp_path}/.venv/bin && cp {made} {tmp_path}/.venv/bin ;;",
+        f"*requirements.lock) if [ -e {tmp_path}/broken ]; then echo 'error: no space left'; exit 2; fi ;;",
+        "esac",
     )
-    assert all(line.startswith("make: ***") for line in rest)
+
+
+@needs_make
+@pytest.mark.parametrize("seen", ["3.10", "3.15", ""])
+def test_another_python_is_refused_and_the_way_to_one_is_named(tmp_path, seen):
+    other = python(tmp_path / "python", seen)
+    result = make("setup", f"PYTHON={other}", f"VENV={tmp_path}/.venv")
+    assert result.returncode != 0 and not (tmp_path / ".venv").exists()
+    what = f"Python {seen}" if seen else "no Python that runs here"
+    assert f"The course needs Python 3.11 to 3.14, and {other} is {what}." in result.stderr
+    assert "uv python install 3.13" in result.stderr
+
+
+@needs_make
+def test_the_first_python_that_fits_is_taken(tmp_path, uv):
+    python(tmp_path / "bin" / "python3", "3.10")
+    python(tmp_path / "bin" / "python3.13", "")  # pyenv's stand-in for one that is not switched on
+    right = python(tmp_path / "bin" / "python3.12", "3.12")
+    result = make("setup", f"UV={uv}", f"VENV={tmp_path}/.venv", PATH=f"{tmp_path}/bin:{os.environ['PATH']}")
+    assert result.returncode == 0, result.stderr
+    assert f"venv --quiet --python {right} {tmp_path}/.venv" in (tmp_path / "calls").read_text()
+
+
+@needs_make
+def test_an_interrupted_set_up_starts_again_from_an_empty_folder(tmp_path, uv):
+    words = ("setup", f"UV={uv}", f"PYTHON={python(tmp_path / 'python', '3.13')}", f"VENV={tmp_path}/.venv")
+    (tmp_path / "broken").touch()
+    failed = make(*words)
+    assert (
+        failed.returncode != 0 and "Set-up failed, for uv's reason above; mend it and run make again." in failed.stderr
+    )
+    (tmp_path / ".venv" / "half").touch()
+    (tmp_path / "broken").unlink()
+    again = make(*words)
+    assert again.returncode == 0, again.stderr
+    assert not (tmp_path / ".venv" / "half").exists(), "what an interrupted set-up left is not built upon"
+    calls = (tmp_path / "calls").read_text().splitlines()
+    assert [line.split()[0] for line in calls] == ["venv", "pip", "venv", "pip", "pip"]
+    assert "--require-hashes -r requirements.lock" in calls[3] and calls[4].endswith("--no-build-isolation -e .")
+    assert make(*words).returncode == 0 and len((tmp_path / "calls").read_text().splitlines()) == 5, "nothing to do"
+
+
+@needs_make
+def test_without_uv_its_locked_wheel_is_installed_by_hash(tmp_path):
+    installs_nothing = program(
+        tmp_path / "python",
+        'case "$*" in',
+        f"'-m venv '*) mkdir -p {tmp_path}/.venv ;;",
+        f"'-m pip --python '*) echo \"$*\" >> {tmp_path}/calls ;;",
+        "esac",
+    )
+    result = make("setup", "UV=", f"PYTHON={installs_nothing}", f"VENV={tmp_path}/.venv")
+    assert result.returncode != 0 and "Set-up failed" in result.stderr
+    (pin,) = environment.read_lock(tmp_path / ".venv" / "uv.txt")
+    assert pin == next(package for package in environment.read_lock(LOCK) if package.name == "uv")
+    (call,) = (tmp_path / "calls").read_text().splitlines()
+    assert call.startswith(f"-m pip --python {tmp_path}/.venv/bin/python install")
+    assert call.endswith(f"--require-hashes -r {tmp_path}/.venv/uv.txt")
 
 
 def test_commands_of_the_readme_exist(targets):
@@ -237,5 +338,5 @@ def test_ci_runs_the_test_command_of_the_readme():
     script = read(".ci/run")
     workflow = yaml.safe_load(read(".github/workflows/test.yml"))
     steps = [step.get("run", "") for job in workflow["jobs"].values() for step in job["steps"]]
-    assert script.rstrip().endswith("\nexport CI=true\nmake test"), "with CI no end-to-end test is left out"
+    assert re.search(r"^make test", script, re.MULTILINE), "what a contributor runs"
     assert any("make test" in step for step in steps)

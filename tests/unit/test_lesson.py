@@ -36,6 +36,9 @@ def test_an_expected_error_is_printed_with_its_code_and_nothing_else_passes(caps
     with lesson.expect_error(ValueError, code="run-open"):
         raise ValueError("two\n  lines")
     assert capsys.readouterr().out == "[run-open] ValueError: two lines\n"
+    with lesson.expect_error(TypeError):  # as Python 3.13 says it; its guess is left out, as 3.11 does
+        raise TypeError("evaluate() got an unexpected keyword argument 'metric'. Did you mean 'metrics'?")
+    assert capsys.readouterr().out == "TypeError: evaluate() got an unexpected keyword argument 'metric'\n"
     with pytest.raises(KeyError), lesson.expect_error(ValueError):
         raise KeyError("other")
     with pytest.raises(AssertionError, match="expected to fail"), lesson.expect_error(ValueError):
