@@ -20,7 +20,7 @@ COURSE := PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/course
 COMPILED := mlflow scipy sklearn pandas sqlalchemy numpy matplotlib IPython
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-newest run test build lab ui workflow site screenshots lint audit lock clean
+.PHONY: help setup setup-newest run test test-all build lab ui workflow site screenshots lint audit lock clean
 
 help: ## show this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' Makefile
@@ -30,8 +30,11 @@ setup: $(STAMP) ## make .venv from requirements.lock; does nothing when it is up
 run: $(STAMP) ## run all lectures and solutions as one batch, with a report
 	@$(COURSE) run $(ARGS)
 
-test: $(STAMP) ## run every test, and compare every notebook with a fresh run
+test: $(STAMP) ## compare every notebook with a fresh run, and run all tests but the long ones
 	@$(COURSE) test $(ARGS)
+
+test-all: $(STAMP) ## the long tests, too: browsers, a second data seed, mutants; what .ci/run does
+	@$(COURSE) test --all $(ARGS)
 
 build: $(STAMP) ## build notebooks, solutions and exercises from source/
 	@$(COURSE) build $(ARGS)

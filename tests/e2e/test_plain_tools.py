@@ -61,20 +61,20 @@ def cells(lecture: Path) -> list[nbformat.NotebookNode]:
     return nbformat.read(lecture, as_version=4).cells
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("lecture", LECTURES, ids=lambda path: path.stem[:2])
 def test_papermill_runs_a_lecture_with_fewer_rows(tree: Path, lecture: Path) -> None:
     papermill(tree, lecture)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_jupyter_execute_runs_every_lecture(tree: Path) -> None:
     run(tree, "jupyter", "execute", *(f"notebooks/{path.name}" for path in LECTURES), "--output=../{notebook_name}_out")
     for lecture in LECTURES:
         ran_whole(tree / f"{lecture.stem}_out.ipynb")
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_nbval_finds_the_stored_outputs_of_every_lecture(tree: Path) -> None:
     said = run(
         tree, "pytest", "-p", "no:cacheprovider", "--nbval", "--nbval-sanitize-with", "sanitize.cfg", "notebooks/"
@@ -82,7 +82,7 @@ def test_nbval_finds_the_stored_outputs_of_every_lecture(tree: Path) -> None:
     assert int(re.search(r"(\d+) passed", said)[1]) > 250
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_lecture_runs_with_nothing_of_ours_at_all(tree: Path) -> None:
     name = f"notebooks/{PLAIN.name}"
     papermill(tree, PLAIN, plain=True)
