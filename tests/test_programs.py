@@ -14,7 +14,7 @@ from nbformat import NotebookNode
 
 from course_utils.runner import programs
 
-from .command import course
+from .command import ROOT, course
 from .notebooks import notebook
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="forking a loaded process is safe on Linux only")
@@ -95,6 +95,15 @@ def test_a_program_below_a_warm_kernel_is_the_same_as_below_an_ordinary_one(tmp_
     cold = executed(path, tmp_path / "out", "--cold")
     for cell, one, other in zip(CELLS, warm.cells, cold.cells, strict=True):
         assert one.outputs == other.outputs, cell
+
+
+def test_what_children_and_c_libraries_print_is_shown_by_a_warm_kernel_too(tmp_path):
+    path = ROOT / "tests/cases/child_output/child_output.ipynb"
+    warm, cold = (executed(path, tmp_path / folder, *words).cells for folder, *words in (("a",), ("b", "--cold")))
+    shown = [[output.get("text", "") for output in cell.outputs] for cell in warm]
+    assert shown[:3] == [["from a child\n", ""], ["from the shell\n", ""], ["from a spawned process\n"]]
+    assert "ZeroDivisionError" in shown[3][0]
+    assert [cell.outputs for cell in warm] == [cell.outputs for cell in cold]
 
 
 def test_a_program_below_a_warm_kernel_has_its_libraries_already(tmp_path):

@@ -66,12 +66,28 @@ def inherit(wanted: dict[str, Any]) -> None:
         signal.signal(number, signal.SIG_IGN)
 
 
-def _stream(number: int, mode: str, errors: str, line_buffering: bool = False) -> TextIO | None:
+def open_streams() -> None:
+    """Open standard input, output and error on descriptors 0, 1 and 2, as a new interpreter does.
+
+    ipykernel watches the descriptors that ``sys.stdout`` and ``sys.stderr`` have: on copies of them, it would miss what
+    child processes and C libraries write to 1 and 2.
+    """
+    errors = sys.__stdin__.errors or "strict"  # type: ignore[union-attr]
+    sys.stdin, sys.stdout, sys.stderr = (  # type: ignore[assignment]
+        _stream(0, "r", "<stdin>", errors),
+        _stream(1, "w", "<stdout>", errors),
+        _stream(2, "w", "<stderr>", "backslashreplace", True),
+    )
+    sys.__stdin__, sys.__stdout__, sys.__stderr__ = sys.stdin, sys.stdout, sys.stderr  # type: ignore[misc]
+
+
+def _stream(number: int, mode: str, name: str, errors: str, line_buffering: bool = False) -> TextIO | None:
     """Return standard input, output or error as a new interpreter opens it; None when it is closed."""
     try:
         file = open(number, mode, encoding=sys.__stdin__.encoding, errors=errors, closefd=False)  # type: ignore[union-attr]
     except OSError:
         return None
+    file.buffer.raw.name = name  # type: ignore[attr-defined]
     if isinstance(file, io.TextIOWrapper) and mode == "w":
         through = bool(os.environ.get("PYTHONUNBUFFERED"))
         file.reconfigure(line_buffering=not through and (line_buffering or file.isatty()), write_through=through)
@@ -80,13 +96,7 @@ def _stream(number: int, mode: str, errors: str, line_buffering: bool = False) -
 
 def run(words: list[str]) -> int:
     """Run ``-m MODULE …``, ``-c CODE …`` or ``SCRIPT …`` as the main program, and return the exit code."""
-    errors = sys.__stdin__.errors or "strict"  # type: ignore[union-attr]
-    sys.stdin, sys.stdout, sys.stderr = (  # type: ignore[assignment]
-        _stream(0, "r", errors),
-        _stream(1, "w", errors),
-        _stream(2, "w", "backslashreplace", True),
-    )
-    sys.__stdin__, sys.__stdout__, sys.__stderr__ = sys.stdin, sys.stdout, sys.stderr  # type: ignore[misc]
+    open_streams()
     sys.orig_argv = [sys.executable, *words]
     main = sys.modules["__main__"] = types.ModuleType("__main__")
     main.__dict__["__builtins__"] = builtins

@@ -187,11 +187,9 @@ def _fresh_modules() -> None:
 
 
 def _fresh_libraries(module: str, arguments: list[str]) -> None:
-    """Do so, and give the child the streams and words of ``python -m module``."""
+    """Reset library state, then set the standard streams and argv of ``python -m module``."""
     _fresh_modules()
-    sys.stdout = os.fdopen(os.dup(1), "w", buffering=1)
-    sys.stderr = os.fdopen(os.dup(2), "w", buffering=1)
-    sys.__stdout__, sys.__stderr__ = sys.stdout, sys.stderr  # type: ignore[misc]
+    programs.open_streams()
     sys.argv = [f"{module}.py", *arguments]
 
 
