@@ -274,6 +274,7 @@ def _convert(value: Any, default: Any, key: str) -> Any:
 def kernel_environment(job: Job) -> dict[str, str]:
     """Return the environment of the job's kernel: ours, the job's own, and one home for everything it writes."""
     environment = {**os.environ, **KERNEL_SETTINGS, "COURSE_HOME": str(job.home), MARK: job.mark, **job.environment}
+    environment.pop("PYTEST_CURRENT_TEST", None)  # with it, ipykernel 7.4 leaves out what child processes print
     if "MLFLOW_TRACKING_URI" not in job.environment:
         environment.pop("MLFLOW_TRACKING_URI", None)
     return environment
