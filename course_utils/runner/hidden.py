@@ -19,7 +19,7 @@ import builtins  # noqa: E402
 import importlib._bootstrap as bootstrap  # noqa: E402
 import os  # noqa: E402
 import warnings  # noqa: E402
-from importlib.machinery import ModuleSpec  # noqa: E402
+from importlib.machinery import ModuleSpec, PathFinder  # noqa: E402
 
 TYPE_CHECKING = False  # `typing` loads a dozen modules, which nobody has recorded yet
 if TYPE_CHECKING:
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from typing import Any
 
 _MISSING = object()
+#: `importlib_metadata` takes this method away, for itself to be the only one that finds distributions.
+_FIND_DISTRIBUTIONS = vars(PathFinder)["find_distributions"]
 _STREAMS = ("stdin", "stdout", "stderr", "__stdin__", "__stdout__", "__stderr__")
 
 
@@ -85,7 +87,7 @@ class Libraries:
         self.hidden: dict[str, Any] = {}
         self._records: dict[str, _Record] = {}
         self._bound: set[str] = set()
-        self._streams: dict[str, dict[str, str]] = {}
+        self._held: dict[str, dict[str, str]] = {}
         self._stack: list[_Record] = []
         self._undo: Callable[[], None] | None = None
         self._path: list[str] = []
@@ -243,13 +245,17 @@ class Libraries:
         for variable in set(os.environ) - set(environment):
             del os.environ[variable]
         sys.meta_path[:] = finders
+        PathFinder.find_distributions = _FIND_DISTRIBUTIONS
         self._path, self._errors = list(sys.path), sys.stderr
         self._hide_loggers()
-        ours = {id(getattr(sys, name)): name.strip("_") for name in _STREAMS}
+        # What modules keep of the process that imports them: its standard streams and its folder.
+        streams, here = {id(getattr(sys, name)): name.strip("_") for name in _STREAMS}, os.getcwd()
         for name, module in self.hidden.items():
-            held = {k: ours[id(v)] for k, v in getattr(module, "__dict__", {}).items() if id(v) in ours}
+            names = getattr(module, "__dict__", {})
+            held = {key: streams[id(value)] for key, value in names.items() if id(value) in streams}
+            held |= {key: "folder" for key, value in names.items() if type(value) is str and value == here}
             if held:
-                self._streams[name] = held
+                self._held[name] = held
 
     def _hide_loggers(self) -> None:
         """Give the loggers that libraries set up the state of new ones; each library's own comes back with it."""
@@ -363,8 +369,10 @@ class Libraries:
         sys.meta_path += [finder for finder in record.finders if finder not in sys.meta_path]
         for function, arguments, named in record.exits if self._undo is None else ():
             atexit.register(function, *arguments, **named)
-        for key, stream in self._streams.get(name, {}).items():
-            vars(module)[key] = getattr(sys, stream)
+        for key, kept in self._held.get(name, {}).items():
+            vars(module)[key] = os.getcwd() if kept == "folder" else getattr(sys, kept)
+        if name == "importlib_metadata" and "find_distributions" in vars(PathFinder):  # it does so when it is imported
+            del PathFinder.find_distributions
         for logger, method, value in record.loggers:
             if method == "propagate":
                 logger.propagate = value

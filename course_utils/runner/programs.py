@@ -13,6 +13,7 @@ import signal
 import sys
 import types
 from collections.abc import MutableMapping, Sequence
+from importlib.machinery import BuiltinImporter
 from typing import Any, TextIO
 
 #: Folder on the ``PYTHONPATH`` of warm kernels.
@@ -99,7 +100,7 @@ def run(words: list[str]) -> int:
     open_streams()
     sys.orig_argv = [sys.executable, *words]
     main = sys.modules["__main__"] = types.ModuleType("__main__")
-    main.__dict__["__builtins__"] = builtins
+    main.__dict__.update(__builtins__=builtins, __loader__=BuiltinImporter)
     try:
         _execute(words, main)
         return 0

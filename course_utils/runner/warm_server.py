@@ -341,17 +341,17 @@ def _leave(code: int) -> None:
     import atexit
     import threading
 
+    kernelapp = sys.modules.get("ipykernel.kernelapp")
+    app = kernelapp.IPKernelApp.instance() if kernelapp and kernelapp.IPKernelApp.initialized() else None
     try:
-        kernelapp = sys.modules.get("ipykernel.kernelapp")
-        if kernelapp and kernelapp.IPKernelApp.initialized():
-            app = kernelapp.IPKernelApp.instance()
-            # ipykernel 7.4: close() can stall for 10 s in a race for the last flush.
+        if app:  # ipykernel 7.4: close() can stall for 10 s in a race for the last flush
             atexit.unregister(app.close)
+        threading._shutdown()  # type: ignore[attr-defined]
+        atexit._run_exitfuncs()
+        if app:
             with contextlib.suppress(Exception):
                 app.cleanup_connection_file()
             app.reset_io()
-        threading._shutdown()  # type: ignore[attr-defined]
-        atexit._run_exitfuncs()
         sys.stdout.flush()
         sys.stderr.flush()
     finally:
