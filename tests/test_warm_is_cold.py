@@ -20,7 +20,10 @@ from course_utils.runner.warm import KERNEL_SETTINGS, warm_kernels
 from .command import ROOT
 from .kinds_of_code import DIFFERS, FILES, KINDS
 
-pytestmark = [pytest.mark.skipif(sys.platform != "linux", reason="warm kernels are forked, on Linux only")]
+pytestmark = [
+    pytest.mark.skipif(sys.platform != "linux", reason="warm kernels are forked, on Linux only"),
+    pytest.mark.slow,
+]
 
 #: What differs from run to run: addresses, process numbers, the kernel's folder, measured times.
 MASKS = (
@@ -37,7 +40,7 @@ MASKS = (
 #: ordinary kernel does not wait for that either, so a late line is shown by the next cell or lost.
 WAIT = """
 def _wait(*_, fcntl=__import__("fcntl"), sys=__import__("sys"), time=__import__("time")):
-    for stream in (sys.stdout, sys.stderr):
+    for stream in (s for s in (sys.stdout, sys.stderr) if hasattr(s, "_fid")):  # not under %%capture
         while any(fcntl.ioctl(stream._fid, 0x541B, bytes(4))):  # FIONREAD: bytes that nobody has read yet
             time.sleep(0.001)
     time.sleep(0.01)

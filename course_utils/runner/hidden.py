@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 _MISSING = object()
 #: `importlib_metadata` takes this method away, for itself to be the only one that finds distributions.
-_FIND_DISTRIBUTIONS = vars(PathFinder)["find_distributions"]
+_FIND_DISTRIBUTIONS = vars(PathFinder).get("find_distributions")
 _STREAMS = ("stdin", "stdout", "stderr", "__stdin__", "__stdout__", "__stderr__")
 
 

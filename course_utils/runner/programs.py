@@ -85,14 +85,17 @@ def open_streams() -> None:
 def _stream(number: int, mode: str, name: str, errors: str, line_buffering: bool = False) -> TextIO | None:
     """Return standard input, output or error as a new interpreter opens it; None when it is closed."""
     try:
-        file = open(number, mode, encoding=sys.__stdin__.encoding, errors=errors, closefd=False)  # type: ignore[union-attr]
+        raw = io.FileIO(number, mode, closefd=False)
     except OSError:
         return None
-    file.buffer.raw.name = name  # type: ignore[attr-defined]
-    if isinstance(file, io.TextIOWrapper) and mode == "w":
-        through = bool(os.environ.get("PYTHONUNBUFFERED"))
-        file.reconfigure(line_buffering=not through and (line_buffering or file.isatty()), write_through=through)
-    return file  # type: ignore[return-value]
+    raw.name = name
+    through = bool(os.environ.get("PYTHONUNBUFFERED"))
+    buffer = io.BufferedReader(raw) if mode == "r" else raw if through else io.BufferedWriter(raw)
+    lines = not through and (line_buffering or raw.isatty())
+    encoding = sys.__stdin__.encoding  # type: ignore[union-attr]
+    file = io.TextIOWrapper(buffer, encoding, errors, line_buffering=lines, write_through=through)  # type: ignore[type-var]
+    file.mode = mode  # type: ignore[misc]
+    return file
 
 
 def run(words: list[str]) -> int:
