@@ -8,6 +8,7 @@ import json
 import logging
 import math
 import os
+import sys
 import time
 import uuid
 import warnings
@@ -387,7 +388,8 @@ def _run(
                     client.km.remove_folder()
                 holder["own limit"] = client.own_limit
                 left = end_leftovers(job.mark, client.kernel_pid, client.left_running)
-                if not left and getattr(client.km, "had_to_be_ended", False):
+                ended_well = sys.exc_info()[0] is None
+                if not left and ended_well and getattr(client.started, "had_to_be_ended", False):
                     left = ["its kernel, in which a thread or an exit function was still at work"]
                 skipped = [str(n) for n, cell in enumerate(nb_man.nb.cells, 1) if has_tag(cell, SKIP_TAG)]
                 notes = [
@@ -516,7 +518,8 @@ def _diagnose(error: Exception, nb: NotebookNode | None, outcome: Outcome, job: 
         outcome.status = "bad notebook"
         outcome.error = f"it wants the kernel {error.name!r}, which is not installed; there is {known}"
         outcome.output = ""
-        job.partial.unlink(missing_ok=True)
+        for file in (job.partial, job.kernel_log):
+            file.unlink(missing_ok=True)
     else:
         outcome.status, outcome.error = "failed", text[:500]
 

@@ -52,6 +52,7 @@ class TimedNotebookClient(PapermillNotebookClient):
     note = ""
     #: Bytes of address space to which a cell that failed has limited the kernel itself; 0 when it has not.
     own_limit = 0
+    started: Any = None
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -61,6 +62,7 @@ class TimedNotebookClient(PapermillNotebookClient):
         """Start the kernel, remember its process and limit its address space."""
         super().start_new_kernel(**kwargs)
         self.kernel_pid = getattr(self.km.provisioner, "pid", None)
+        self.started = self.km  # nbclient forgets it with the kernel's end
         if self.memory_limit and self.kernel_pid and hasattr(psutil.Process, "rlimit"):
             with contextlib.suppress(psutil.Error, ValueError):
                 psutil.Process(self.kernel_pid).rlimit(psutil.RLIMIT_AS, (self.memory_limit, self.memory_limit))
