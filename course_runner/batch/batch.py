@@ -21,11 +21,13 @@ from course_runner.batch.execute import (
     CELL_TIMEOUT,
     MEMORY_LIMIT,
     NOTEBOOK_TIMEOUT,
+    SKIP_TAG,
     BadNotebook,
     BadParameter,
     Job,
     Outcome,
     convert_parameters,
+    has_tag,
     literal,
     parameter_defaults,
     read_notebook,
@@ -190,9 +192,9 @@ def check_parameters(batch: Batch) -> dict[str, dict[str, Any]]:
     for label, path in batch.notebooks.items():
         try:
             nb = read_notebook(path)
+            defaults = parameter_defaults(nb)
         except BadNotebook:
             continue  # reported as a row of its own
-        defaults = parameter_defaults(nb)
         known[label] = set(defaults)
         mine = {k: v for k, v in batch.parameters.items() if k in defaults}
         own[label] = convert_parameters(nb, mine, label)
@@ -255,7 +257,7 @@ def _whole(path: Path) -> bool:
         cells = [cell for cell in read_notebook(path).cells if cell.cell_type == "code" and cell.source.strip()]
     except BadNotebook:
         return False
-    return all(cell.get("execution_count") is not None for cell in cells)
+    return all(cell.get("execution_count") is not None or has_tag(cell, SKIP_TAG) for cell in cells)
 
 
 def run(

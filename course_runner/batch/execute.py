@@ -8,9 +8,11 @@ import json
 import logging
 import math
 import os
+import sys
 import time
 import uuid
-from collections.abc import Callable, Sequence
+import warnings
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -32,6 +34,10 @@ MEMORY_LIMIT = 8 << 30
 OUTPUT_LIMIT = 1_000_000
 KERNEL = "python3"
 PARAMETERS_TAG = "parameters"
+#: Tags of cells whose exception is expected, and that are not run: nbclient's own words, which nbval shares or is told.
+RAISES_TAG, SKIP_TAG = "raises-exception", "skip-execution"
+#: What Python raises for text that it cannot read: NUL characters, unhashable keys, too many brackets, …
+_UNREADABLE = (ValueError, TypeError, SyntaxError, MemoryError, RecursionError)
 #: Called with (index of the cell, number of cells) when a cell starts.
 OnCell = Callable[[int, int], None]
 
@@ -143,26 +149,47 @@ def read_notebook(path: Path) -> NotebookNode:
     if not isinstance(raw, dict) or "nbformat" not in raw:
         raise BadNotebook(f"{path.name} is JSON, but not a notebook: it has no 'nbformat'.")
     try:
-        nb = nbformat.reads(text, as_version=4)
-        nbformat.validate(nb)
+        with warnings.catch_warnings(action="ignore"):  # two cells with one id: nbformat gives one of them another
+            nb = nbformat.reads(text, as_version=4)
+            nbformat.validate(nb)
     except Exception as error:  # nbformat raises half a dozen types for a broken structure
         reason = str(error).splitlines()[0]
         raise BadNotebook(f"{path.name} is not a valid notebook: {reason}.") from error
     return nb
 
 
+def has_tag(cell: NotebookNode, tag: str) -> bool:
+    """Tell whether a cell has a tag."""
+    return tag in cell.metadata.get("tags", [])
+
+
 def parameter_defaults(nb: NotebookNode) -> dict[str, Any]:
-    """Return the assignments in the cell tagged ``parameters``; a default that is no literal is returned as None."""
-    for cell in nb.cells:
-        if cell.cell_type == "code" and PARAMETERS_TAG in cell.metadata.get("tags", []):
+    """Return the assignments in the cell tagged ``parameters``; a default that is no literal is returned as None.
+
+    Raises
+    ------
+    BadNotebook
+        When that cell is not Python with IPython's magics.
+    """
+    from IPython.core.inputtransformer2 import TransformerManager
+
+    for number, cell in enumerate(nb.cells, 1):
+        if cell.cell_type == "code" and has_tag(cell, PARAMETERS_TAG):
+            source = cell.source.lstrip()
+            if source.startswith("%%"):  # what a cell magic (%%time) gets is Python too
+                source = source.partition("\n")[2]
+            try:
+                body = ast.parse(TransformerManager().transform_cell(source)).body
+            except _UNREADABLE as error:
+                raise BadNotebook(f"Cell {number}, tagged 'parameters', is not Python: {error}.") from None
             defaults = {}
-            for node in ast.parse(cell.source).body:
+            for node in body:
                 targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
                 for target in targets:
                     if isinstance(target, ast.Name) and getattr(node, "value", None) is not None:
                         try:
                             defaults[target.id] = ast.literal_eval(node.value)
-                        except ValueError:
+                        except _UNREADABLE:
                             defaults[target.id] = None
             return defaults
     return {}
@@ -248,7 +275,7 @@ def _convert(value: Any, default: Any, key: str) -> Any:
         text = {"true": "True", "false": "False", "null": "None"}.get(value.lower(), value)
         try:
             value = float(text) if wanted is float else ast.literal_eval(text)
-        except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
+        except _UNREADABLE:
             if default is None:
                 return value
             raise BadParameter(f"{key}={value!r} is text; the default is {default!r} ({wanted.__name__}).") from None
@@ -274,6 +301,7 @@ def _convert(value: Any, default: Any, key: str) -> Any:
 def kernel_environment(job: Job) -> dict[str, str]:
     """Return the environment of the job's kernel: ours, the job's own, and one home for everything it writes."""
     environment = {**os.environ, **KERNEL_SETTINGS, "COURSE_HOME": str(job.home), MARK: job.mark, **job.environment}
+    environment.pop("PYTEST_CURRENT_TEST", None)  # with it, ipykernel 7.4 leaves out what child processes print
     if "MLFLOW_TRACKING_URI" not in job.environment:
         environment.pop("MLFLOW_TRACKING_URI", None)
     return environment
@@ -352,11 +380,24 @@ def _run(
                 with job.kernel_log.open("w") as log:
                     return client.execute(env=kernel_environment(job), stdout=log, stderr=log)
             finally:
+                for cell in nb_man.nb.cells:  # papermill 2.7 takes an error for a failure whatever the cell's tags say
+                    if has_tag(cell, RAISES_TAG):
+                        expected.append((cell, cell.outputs))
+                        cell.outputs = [output for output in cell.outputs if output.output_type != "error"]
                 if isinstance(client.km, SocketKernelManager):  # only when the kernel did not even start
                     client.km.remove_folder()
+                holder["own limit"] = client.own_limit
                 left = end_leftovers(job.mark, client.kernel_pid, client.left_running)
-                ended = f"ended what it left running: {', '.join(left)}" if left else ""
-                outcome.note = "; ".join(filter(None, (client.note, ended)))
+                ended_well = sys.exc_info()[0] is None
+                if not left and ended_well and getattr(client.started, "had_to_be_ended", False):
+                    left = ["its kernel, in which a thread or an exit function was still at work"]
+                skipped = [str(n) for n, cell in enumerate(nb_man.nb.cells, 1) if has_tag(cell, SKIP_TAG)]
+                notes = [
+                    client.note,
+                    f"did not run, as its tag says: cell {', '.join(skipped)}" if skipped else "",
+                    f"ended what it left running: {', '.join(left)}" if left else "",
+                ]
+                outcome.note = "; ".join(filter(None, notes))
 
     class Translator(PythonTranslator):
         """Writes every parameter as Python text."""
@@ -365,7 +406,7 @@ def _run(
         def translate(cls, val):
             return str(val) if isinstance(val, _Code) else literal(val)
 
-    holder = {"nb": nb}
+    holder, expected = {"nb": nb}, []
     papermill_translators.register("python", Translator)
     engine = f"course-{job.mark}"  # a Dask worker executes notebooks in several threads, and the registry is global
     papermill_engines.register(engine, Engine)
@@ -382,21 +423,24 @@ def _run(
             language="python",
             progress_bar=False,
         )
-    except Exception:
+    except Exception as error:
+        error.own_limit = holder.get("own limit")  # type: ignore[attr-defined]
         nb.cells, nb.metadata = holder["nb"].cells, holder["nb"].metadata
         raise
     finally:
         papermill_engines._engines.pop(engine, None)
+        for cell, outputs in expected:
+            cell.outputs = outputs
 
 
-def end_leftovers(mark: str, kernel_pid: int | None = None, seen: Sequence[psutil.Process] = ()) -> list[str]:
+def end_leftovers(mark: str, kernel_pid: int | None = None, seen: dict[psutil.Process, str] | None = None) -> list[str]:
     """Kill every process that the kernel started and left running, and return their command lines.
 
-    They are those that were `seen` below it, or are known by the mark in their environment or, when only forked, by the
-    kernel's session.
+    They are those that were `seen` below it (the kernel itself may have ended them since), or are known by the mark in
+    their environment or, when only forked, by the kernel's session.
     """
-    left = []
-    known = {process.pid for process in seen if process.is_running()}  # a pid may have been used again
+    left = dict.fromkeys(seen.values()) if seen else {}
+    known = {process.pid for process in seen or () if process.is_running()}  # a pid may have been used again
     for process in psutil.process_iter(["pid", "cmdline"]):
         try:
             pid = process.info["pid"]
@@ -406,21 +450,20 @@ def end_leftovers(mark: str, kernel_pid: int | None = None, seen: Sequence[psuti
             if mine and pid not in (os.getpid(), kernel_pid):
                 command = " ".join(process.info["cmdline"] or [str(pid)])
                 process.kill()
-                left.append("a forked copy of the kernel" if "warm_server" in command else command[:80])
+                left["a forked copy of the kernel" if "warm_server" in command else command] = None
         except (psutil.Error, OSError):
             continue
-    return left
+    return [command[:80] for command in left]
 
 
 def _judge(nb: NotebookNode, outcome: Outcome) -> None:
     """Find out whether the notebook stopped quietly (``sys.exit(0)``, ``quit()``): then it is not whole."""
     last_run = 1
     for index, cell in enumerate(nb.cells):
-        if cell.cell_type != "code" or not cell.source.strip():
+        if cell.cell_type != "code" or not cell.source.strip() or has_tag(cell, SKIP_TAG):
             continue
-        if cell.get("execution_count") is None or any(o.output_type == "error" for o in cell.outputs):
-            outcome.status = "failed"
-            outcome.cell = last_run if cell.get("execution_count") is None else index + 1
+        if cell.get("execution_count") is None:
+            outcome.status, outcome.cell = "failed", last_run
             outcome.error = "the cell ended the session (exit or quit); the cells after it did not run"
             return
         last_run = index + 1
@@ -449,6 +492,8 @@ def _diagnose(error: Exception, nb: NotebookNode | None, outcome: Outcome, job: 
             outcome.error = "the cell asks for input(), and nobody is there to type in a batch; use a parameter"
         elif error.ename == "MemoryError":
             limit = f"a kernel may use {job.memory_limit / 2**30:g} GB, --memory changes that"
+            if own := getattr(error, "own_limit", 0):
+                limit = f"the notebook has set itself a limit of {own / 2**30:.3g} GB"
             outcome.error = f"{outcome.error.rstrip(': ')} ({limit})"
         # papermill puts markers in front of the failed cell; count without them.
         outcome.cell = error.cell_index + 1
@@ -472,6 +517,9 @@ def _diagnose(error: Exception, nb: NotebookNode | None, outcome: Outcome, job: 
         known = ", ".join(sorted(KernelSpecManager().find_kernel_specs()))
         outcome.status = "bad notebook"
         outcome.error = f"it wants the kernel {error.name!r}, which is not installed; there is {known}"
+        outcome.output = ""
+        for file in (job.partial, job.kernel_log):
+            file.unlink(missing_ok=True)
     else:
         outcome.status, outcome.error = "failed", text[:500]
 

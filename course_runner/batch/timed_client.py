@@ -13,9 +13,9 @@ from traitlets import Any as AnyTrait
 from traitlets import Float, Int, default
 
 
-def running_below(kernel: int) -> list[psutil.Process]:
-    """Return the processes that cells have left running below a kernel, given by its pid."""
-    found = []
+def running_below(kernel: int) -> dict[psutil.Process, str]:
+    """Return the processes that cells have left running below a kernel, given by its pid, with their command lines."""
+    found = {}
     with contextlib.suppress(psutil.Error):
         for child in psutil.Process(kernel).children(recursive=True):
             with contextlib.suppress(psutil.Error):
@@ -25,7 +25,7 @@ def running_below(kernel: int) -> list[psutil.Process]:
                     time.sleep(0.005)
                 # Pools of joblib and multiprocessing keep their helpers until the interpreter ends.
                 if words and not any(w in words for w in ("multiprocessing", "loky", "warm_server")):
-                    found.append(child)
+                    found[child] = words
     return found
 
 
@@ -50,15 +50,19 @@ class TimedNotebookClient(PapermillNotebookClient):
     output_limit = Int(0)
     kernel_pid: int | None = None
     note = ""
+    #: Bytes of address space to which a cell that failed has limited the kernel itself; 0 when it has not.
+    own_limit = 0
+    started: Any = None
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.left_running: list[psutil.Process] = []
+        self.left_running: dict[psutil.Process, str] = {}
 
     def start_new_kernel(self, **kwargs: Any) -> None:
         """Start the kernel, remember its process and limit its address space."""
         super().start_new_kernel(**kwargs)
         self.kernel_pid = getattr(self.km.provisioner, "pid", None)
+        self.started = self.km  # nbclient forgets it with the kernel's end
         if self.memory_limit and self.kernel_pid and hasattr(psutil.Process, "rlimit"):
             with contextlib.suppress(psutil.Error, ValueError):
                 psutil.Process(self.kernel_pid).rlimit(psutil.RLIMIT_AS, (self.memory_limit, self.memory_limit))
@@ -107,7 +111,7 @@ class TimedNotebookClient(PapermillNotebookClient):
             if not self._execute_one(cell, index) or self._asked_to_exit:
                 break
         if self.kernel_pid is not None:
-            self.left_running += running_below(self.kernel_pid)
+            self.left_running |= running_below(self.kernel_pid)
 
     def _execute_one(self, cell: Any, index: int) -> bool:
         """Execute one cell with papermill's bookkeeping; False when it raised."""
@@ -117,6 +121,9 @@ class TimedNotebookClient(PapermillNotebookClient):
             self.nb_man.cell_start(cell, index)
             self.execute_cell(cell, index)
         except CellExecutionError as error:
+            with contextlib.suppress(psutil.Error, AttributeError):  # rlimit is Linux's
+                limit = psutil.Process(self.kernel_pid).rlimit(psutil.RLIMIT_AS)[0]
+                self.own_limit = limit if 0 < limit < self.memory_limit else 0
             self.nb_man.cell_exception(self.nb.cells[index], cell_index=index, exception=error)
             return False
         except (DeadKernelError, CellTimeoutError) as error:

@@ -9,11 +9,12 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from xdist.scheduler import LoadScopeScheduling
 
-from course_runner.batch.execute import Outcome
+from course_runner.batch.execute import SKIP_TAG, Outcome
 from course_runner.batch.pool import load_times, save_times
 from course_runner.build.build import SCRATCH, TIMES
 from course_runner.kernels.sockets import scratch_parent
@@ -80,6 +81,7 @@ _stack = contextlib.ExitStack()
 
 def pytest_configure(config: pytest.Config) -> None:
     """In the main process only: measure, and start the server of warm kernels, which workers reach by environment."""
+    _teach_nbval()
     if hasattr(config, "workerinput"):
         return
     config.pluginmanager.register(_Times(config), "course-times")
@@ -141,6 +143,66 @@ def _set(settings: dict[str, str | None]) -> None:
 
 
 _homes = _Homes()
+
+
+class _Displays:
+    """What displays that are updated or cleared do to the outputs of a cell, as nbclient stores it."""
+
+    def __init__(self) -> None:
+        self.places: dict[str, list[tuple[list, int]]] = {}  # display id → list of outputs and index in it
+        self.clear = False
+
+    def take(self, message: dict[str, Any], outputs: list) -> bool:
+        """Do what a message asks for; False when it is an output, or nothing that concerns displays."""
+        kind, content = message["msg_type"], message["content"]
+        if kind == "clear_output":
+            self.clear = content["wait"]
+            if not self.clear:
+                self._empty(outputs)
+            return True
+        name = content.get("transient", {}).get("display_id")
+        if kind == "update_display_data":
+            for found, index in self.places.get(name, ()):
+                found[index].update(data=content["data"], metadata=content["metadata"])
+            return True
+        if kind in ("stream", "display_data", "execute_result", "error"):
+            if self.clear:
+                self.clear = False
+                self._empty(outputs)
+            if name:
+                self.places.setdefault(name, []).append((outputs, len(outputs)))
+        return False
+
+    def _empty(self, outputs: list) -> None:
+        outputs.clear()
+        for places in self.places.values():
+            places[:] = [place for place in places if place[0] is not outputs]
+
+
+def _teach_nbval() -> None:
+    """Let nbval 0.11 compare what a run stores: updated displays, what children print, no cell that its tag skips."""
+    from nbval import plugin
+
+    setup, get_message = plugin.IPyNbFile.setup, plugin.IPyNbFile.get_kernel_message
+    test = plugin.IPyNbCell.runtest
+
+    def set_up(file: Any) -> None:
+        os.environ.pop("PYTEST_CURRENT_TEST", None)  # with it, ipykernel 7.4 leaves out what child processes print
+        file.displays = _Displays()
+        setup(file)
+
+    def get_kernel_message(file: Any, timeout: float | None = None, stream: str = "iopub") -> dict[str, Any]:
+        while file.displays.take(message := get_message(file, timeout, stream), file.cell.test_outputs):
+            pass
+        return message
+
+    def run_test(cell: Any) -> None:
+        cell.parent.cell = cell
+        test(cell)
+
+    plugin.IPyNbFile.setup, plugin.IPyNbFile.get_kernel_message = set_up, get_kernel_message
+    plugin.IPyNbCell.runtest = run_test
+    plugin.metadata_tags[SKIP_TAG] = "skip"
 
 
 @pytest.hookimpl(hookwrapper=True, tryfirst=True)

@@ -14,6 +14,7 @@ import signal
 import sys
 import types
 from collections.abc import MutableMapping, Sequence
+from importlib.machinery import BuiltinImporter
 from typing import Any, TextIO
 
 #: Folder on the ``PYTHONPATH`` of warm kernels.
@@ -67,30 +68,43 @@ def inherit(wanted: dict[str, Any]) -> None:
         signal.signal(number, signal.SIG_IGN)
 
 
-def _stream(number: int, mode: str, errors: str, line_buffering: bool = False) -> TextIO | None:
+def open_streams() -> None:
+    """Open standard input, output and error on descriptors 0, 1 and 2, as a new interpreter does.
+
+    ipykernel watches the descriptors that ``sys.stdout`` and ``sys.stderr`` have: on copies of them, it would miss what
+    child processes and C libraries write to 1 and 2.
+    """
+    errors = sys.__stdin__.errors or "strict"  # type: ignore[union-attr]
+    sys.stdin, sys.stdout, sys.stderr = (  # type: ignore[assignment]
+        _stream(0, "r", "<stdin>", errors),
+        _stream(1, "w", "<stdout>", errors),
+        _stream(2, "w", "<stderr>", "backslashreplace", True),
+    )
+    sys.__stdin__, sys.__stdout__, sys.__stderr__ = sys.stdin, sys.stdout, sys.stderr  # type: ignore[misc]
+
+
+def _stream(number: int, mode: str, name: str, errors: str, line_buffering: bool = False) -> TextIO | None:
     """Return standard input, output or error as a new interpreter opens it; None when it is closed."""
     try:
-        file = open(number, mode, encoding=sys.__stdin__.encoding, errors=errors, closefd=False)  # type: ignore[union-attr]
+        raw = io.FileIO(number, mode, closefd=False)
     except OSError:
         return None
-    if isinstance(file, io.TextIOWrapper) and mode == "w":
-        through = bool(os.environ.get("PYTHONUNBUFFERED"))
-        file.reconfigure(line_buffering=not through and (line_buffering or file.isatty()), write_through=through)
-    return file  # type: ignore[return-value]
+    raw.name = name
+    through = bool(os.environ.get("PYTHONUNBUFFERED"))
+    buffer = io.BufferedReader(raw) if mode == "r" else raw if through else io.BufferedWriter(raw)
+    lines = not through and (line_buffering or raw.isatty())
+    encoding = sys.__stdin__.encoding  # type: ignore[union-attr]
+    file = io.TextIOWrapper(buffer, encoding, errors, line_buffering=lines, write_through=through)  # type: ignore[type-var]
+    file.mode = mode  # type: ignore[misc]
+    return file
 
 
 def run(words: list[str]) -> int:
     """Run ``-m MODULE …``, ``-c CODE …`` or ``SCRIPT …`` as the main program, and return the exit code."""
-    errors = sys.__stdin__.errors or "strict"  # type: ignore[union-attr]
-    sys.stdin, sys.stdout, sys.stderr = (  # type: ignore[assignment]
-        _stream(0, "r", errors),
-        _stream(1, "w", errors),
-        _stream(2, "w", "backslashreplace", True),
-    )
-    sys.__stdin__, sys.__stdout__, sys.__stderr__ = sys.stdin, sys.stdout, sys.stderr  # type: ignore[misc]
+    open_streams()
     sys.orig_argv = [sys.executable, *words]
     main = sys.modules["__main__"] = types.ModuleType("__main__")
-    main.__dict__["__builtins__"] = builtins
+    main.__dict__.update(__builtins__=builtins, __loader__=BuiltinImporter)
     try:
         _execute(words, main)
         return 0

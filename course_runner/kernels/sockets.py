@@ -96,6 +96,8 @@ class SocketKernelManager(AsyncKernelManager):
 
     client_class = DottedObjectName(f"{__name__}.PromptClient")
     client_factory = Type(PromptClient, klass=AsyncKernelClient)
+    #: Whether the kernel was asked to end and did not.
+    had_to_be_ended = False
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -134,6 +136,11 @@ class SocketKernelManager(AsyncKernelManager):
     ) -> None:
         """Look for the kernel's end ten times as often as jupyter_client does."""
         await super()._async_finish_shutdown(waittime, pollinterval, restart)
+
+    async def _async_send_kernel_sigterm(self, restart: bool = False) -> None:
+        """Note that the kernel has not ended by itself."""
+        self.had_to_be_ended = True
+        await super()._async_send_kernel_sigterm(restart)
 
     async def cleanup_resources(self, restart: bool = False) -> None:
         """Remove the sockets with the kernel."""

@@ -10,7 +10,15 @@ from the outer one: the libraries are imported once for all of them. Run as
 ``python -m course_runner.kernels.warm_server SOCKET --runner PID [--guard] [--remove FOLDER] [--also MODULE …]``. Linux only.
 """
 
+# ruff: noqa: E402  (what is imported from here on is recorded)
 from __future__ import annotations
+
+from course_runner.kernels.hidden import Libraries
+
+#: The libraries that this process has imported for its forks.
+LIBRARIES = Libraries()
+if __name__ == "__main__":
+    LIBRARIES.record()
 
 import asyncio
 import contextlib
@@ -28,6 +36,7 @@ import sys
 import time
 import warnings
 from collections.abc import Callable, Sequence
+from importlib.machinery import PathFinder
 from typing import Any
 
 from course_runner.kernels import programs
@@ -172,27 +181,25 @@ def _fresh_state(request: dict[str, Any], descriptors: list[int]) -> None:
 
 def _fresh_modules() -> None:
     """Give the preloaded libraries of a forked child what a process that has just started would have."""
-    import random
-    import tempfile
-
-    import numpy
-
-    from course_utils import store
-
+    random, tempfile, numpy, store = map(LIBRARIES.peek, ("random", "tempfile", "numpy.random", "course_utils.store"))
     tempfile.tempdir = None  # TMPDIR may be another
     os.environ.pop("_MLFLOW_TELEMETRY_SESSION_ID", None)  # as MLflow's import does where its telemetry is off
     store._ENVIRONMENT_URI = os.environ.get("MLFLOW_TRACKING_URI")  # read on import, for the runner and not for us
     random.seed()
-    numpy.random.seed(None)
+    numpy.seed(None)
 
 
 def _fresh_libraries(module: str, arguments: list[str]) -> None:
-    """Do so, and give the child the streams and words of ``python -m module``."""
+    """Reset library state, then set the standard streams and argv of ``python -m module``."""
     _fresh_modules()
-    sys.stdout = os.fdopen(os.dup(1), "w", buffering=1)
-    sys.stderr = os.fdopen(os.dup(2), "w", buffering=1)
-    sys.__stdout__, sys.__stderr__ = sys.stdout, sys.stderr  # type: ignore[misc]
-    sys.argv = [f"{module}.py", *arguments]
+    programs.open_streams()
+    sys.argv = [_origin(module), *arguments]
+
+
+def _origin(module: str) -> str:
+    """Return the path of a module's file, which ``python -m`` shows as the first word of ``sys.argv``."""
+    spec = PathFinder.find_spec(module)
+    return spec.origin if spec and spec.origin else f"{module}.py"
 
 
 def _become(request: dict[str, Any], descriptors: list[int], warm: bool) -> None:
@@ -208,15 +215,17 @@ def _become(request: dict[str, Any], descriptors: list[int], warm: bool) -> None
         command = request["command"]
         module = _module(command)
         program = "program" in request
-        if not program and (not warm or module not in (LAUNCHER, SERVER, COMMAND)):
+        if not program and (
+            not warm or module not in (LAUNCHER, SERVER, COMMAND) or module == LAUNCHER and LIBRARIES.shadowed(["."])
+        ):
             os.environ["JPY_PARENT_PID"] = str(parent)  # the kernel ends itself when this process is gone
             _execute(command)
-        for name, value in _set_by_imports.items():
-            os.environ.setdefault(name, value)
         if program:
             _fresh_modules()
             code = programs.run(command[1:])
         else:
+            sys.orig_argv = command
+            os.environ["JPY_PARENT_PID"] = str(parent)
             _fresh_libraries(module, command[command.index(module) + 1 :])
             {LAUNCHER: _kernel, SERVER: main, COMMAND: _command}[module]()
             code = 0
@@ -257,7 +266,7 @@ def _stands_for(request: dict[str, Any], connection: socket.socket) -> bool:
         return seen
 
     program = request.get("program")
-    here, there = os.path.join(request["cwd"], "course_utils"), sys.modules["course_utils"].__path__[0]
+    here, there = os.path.join(request["cwd"], "course_utils"), LIBRARIES.peek("course_utils").__path__[0]
     peer = struct.unpack("3i", connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))[0]
     try:
         return (
@@ -331,18 +340,17 @@ def _leave(code: int) -> None:
     import atexit
     import threading
 
-    from ipykernel.kernelapp import IPKernelApp
-
+    kernelapp = sys.modules.get("ipykernel.kernelapp")
+    app = kernelapp.IPKernelApp.instance() if kernelapp and kernelapp.IPKernelApp.initialized() else None
     try:
-        if IPKernelApp.initialized():
-            app = IPKernelApp.instance()
-            # ipykernel 7.4: close() can stall for 10 s in a race for the last flush.
+        if app:  # ipykernel 7.4: close() can stall for 10 s in a race for the last flush
             atexit.unregister(app.close)
+        threading._shutdown()  # type: ignore[attr-defined]
+        atexit._run_exitfuncs()
+        if app:
             with contextlib.suppress(Exception):
                 app.cleanup_connection_file()
             app.reset_io()
-        threading._shutdown()  # type: ignore[attr-defined]
-        atexit._run_exitfuncs()
         sys.stdout.flush()
         sys.stderr.flush()
     finally:
@@ -408,8 +416,6 @@ def _gone() -> bool:
     return bool(select.select([_runner], [], [], 0)[0])
 
 
-#: Variables that libraries set while they are imported (scikit-learn: KMP_…).
-_set_by_imports: dict[str, str] = {}
 #: What this process was started with.
 _environment = dict(os.environ)
 #: The process that this one works for, as a pidfd when it is not the parent, and what it cannot remove when it is killed.
@@ -533,7 +539,7 @@ def main() -> None:
         os._exit(1)
     if new and not guard and sys.path[0] in ("", os.getcwd()):
         del sys.path[0]  # from "-m"; an entry of PYTHONPATH stays, as in a new kernel
-    start, before = time.perf_counter(), dict(os.environ)
+    start = time.perf_counter()
     problem = ""
     if not guard:
         try:
@@ -544,8 +550,9 @@ def main() -> None:
                 problem = f"a library has started {threads() - 1} threads while it was imported"
         except Exception as error:
             problem = f"{type(error).__name__}: {error}"
-    _set_by_imports.update({name: value for name, value in os.environ.items() if name not in before})
     _template()
+    if not guard:
+        LIBRARIES.hide()
     gc.enable()
     gc.collect()
     gc.freeze()

@@ -83,7 +83,22 @@ FAULTS: dict[str, tuple] = {
     "keyboard_interrupt": ("print('before')", "raise KeyboardInterrupt", "print('never')"),
     "broken": (new_markdown_cell("# Text"), "print('shown'); raise ValueError('here')", "print('never')"),
     "line_magic_error": ("%no_such_magic",),
-    "raises_exception_tag": (new_code_cell("1 / 0", metadata={"tags": ["raises-exception"]}),),
+    "raises_exception_tag": (new_code_cell("1 / 0", metadata={"tags": ["raises-exception"]}), "print('after')"),
+    "raises_later": (new_code_cell("1 / 0", metadata={"tags": ["raises-exception"]}), "int('x')"),
+    "skip_tag": (new_code_cell("1 / 0", metadata={"tags": ["skip-execution"]}), "print('after')"),
+    "quit_before_text": ("exit()", new_markdown_cell("The end."), ""),
+    "sysexit_at_the_end": ("print('done')", "import sys; sys.exit()"),
+    "waiting_child": ("import subprocess; child = subprocess.Popen(['sleep', '986'])",),
+    "own_limit": (
+        "import resource; resource.setrlimit(resource.RLIMIT_AS, (3 << 30, 3 << 30))",
+        "block = bytearray(7 << 29)",
+    ),
+    "magic_parameters": (new_code_cell("%matplotlib inline\nhinted = 3", metadata={"tags": ["parameters"]}),),
+    "timed_parameters": (new_code_cell("%%time\nhinted = 3", metadata={"tags": ["parameters"]}), "hinted"),
+    "odd_default": (new_code_cell("odd = {[1]: 2}", metadata={"tags": ["parameters"]}),),
+    "broken_parameters": (new_code_cell("n = \nx = 2", metadata={"tags": ["parameters"]}),),
+    "nul_parameters": (new_code_cell("n = '\x00'", metadata={"tags": ["parameters"]}),),
+    "deep_parameters": (new_code_cell("n = " + "(" * 300 + ")" * 300, metadata={"tags": ["parameters"]}),),
     "magics": ("%%bash\necho from bash", "!echo from a shell", "%time 1 + 1"),
     "no_cells": (),
     "text_only": (new_markdown_cell("# Only text"), new_raw_cell("raw")),
@@ -119,7 +134,12 @@ FAILS = {
     "keyboard_interrupt": ("failed", "KeyboardInterrupt"),
     "broken": ("failed", "ValueError: here"),
     "line_magic_error": ("failed", "no_such_magic"),
-    "raises_exception_tag": ("failed", "ZeroDivisionError"),
+    "raises_later": ("failed", "ValueError: invalid literal"),
+    "odd_default": ("failed", "TypeError: unhashable"),
+    "broken_parameters": ("failed", "SyntaxError"),
+    "nul_parameters": ("failed", "null bytes"),
+    "deep_parameters": ("failed", "nested parentheses"),
+    "own_limit": ("failed", "the notebook has set itself a limit of 3 GB"),
     "loop": ("timeout", "longer than 5 s"),
     "stubborn": ("timeout", "longer than 5 s"),
     "input": ("failed", "input()"),
@@ -133,7 +153,7 @@ FAILS = {
     "list": ("bad notebook", "not a notebook"),
 }
 if not LINUX:  # the limit, and who starts the kernel, are Linux's
-    FAULTS.pop("memory"), FAILS.pop("memory"), FAILS.pop("nostart")
+    FAULTS.pop("memory"), FAILS.pop("memory"), FAILS.pop("nostart"), FAULTS.pop("own_limit"), FAILS.pop("own_limit")
 
 
 @pytest.fixture(scope="module")
@@ -221,6 +241,36 @@ def test_what_a_notebook_leaves_running_is_ended_and_named(batch):
     _, rows, _, _ = batch
     assert "sleep 987" in rows["process"]["note"]
     assert not [p for p in psutil.process_iter(["cmdline"]) if p.info["cmdline"] == ["sleep", "987"]]
+
+
+def test_what_the_kernel_itself_ends_is_named_too_and_so_is_a_kernel_that_does_not_end(batch):
+    _, rows, _, _ = batch
+    assert "ended what it left running: sleep 986" in rows["waiting_child"]["note"]
+    for name in ("thread", "lingers"):
+        assert "a thread or an exit function was still at work" in rows[name]["note"]
+    assert [name for name in rows if "at work" in rows[name]["note"]] == ["thread", "lingers"]
+
+
+def test_tags_mean_what_they_mean_to_nbclient_and_nbval(batch):
+    folder, rows, _, _ = batch
+    raised, after = nbformat.read(folder / "other/raises_exception_tag.ipynb", 4).cells
+    assert raised.outputs[0].ename == "ZeroDivisionError" and after.outputs[0].text == "after\n"
+    assert rows["raises_later"]["cell"] == 2
+    assert rows["skip_tag"]["note"] == "did not run, as its tag says: cell 1"
+    assert not nbformat.read(folder / "other/skip_tag.ipynb", 4).cells[0].outputs
+
+
+def test_a_row_names_no_output_that_does_not_exist(batch):
+    _, rows, _, _ = batch
+    assert not [row for row in rows.values() if row["output"] and not Path(row["output"]).exists()]
+    assert not list((batch[0] / "other/partial").glob("otherkernel*"))
+
+
+@pytest.mark.parametrize("name", ["clear", "update"])
+def test_a_run_of_a_display_that_updates_gives_what_course_test_accepts(batch, name):
+    here = ROOT / f"tests/cases/display_that_updates/{name}.ipynb"
+    done = course("test", here, "-q", "-p", "no:cacheprovider", env={**os.environ, "PYTEST_ADDOPTS": ""})
+    assert done.returncode == 0, done.stdout
 
 
 def test_a_program_is_found_from_its_first_moment_on(monkeypatch):
@@ -673,14 +723,29 @@ COMPARED = {
     "masked": (f"print('run {'1' * 32} took 3.5 s')", [text(f"run {'2' * 32} took 4 s\n")], "", "passed"),
     "stream in pieces": ("print('a', flush=True)\nprint('b')", [text("a\n"), text("b\n")], "", "passed"),
     "other stream": ("import sys\nprint('a', file=sys.stderr)", [text("a\n")], "", "failed"),
-    # nbval 0.11 executes without history, where a semicolon hides nothing, and takes no notice of an update.
+    # nbval 0.11 executes without history, where a semicolon hides nothing.
     "semicolon": ("1 + 1;", [], "", "failed"),
     "updated display": (
         "h = display(1, display_id=True)\nh.update(2)",
         [new_output("display_data", {"text/plain": "2"})],
         "",
+        "passed",
+    ),
+    "display that is not updated": (
+        "h = display(1, display_id=True)",
+        [new_output("display_data", {"text/plain": "2"})],
+        "",
         "failed",
     ),
+    "cleared": (
+        "from IPython.display import clear_output, update_display\nprint(1); clear_output(); display(2, display_id='x'); print(3)\n"
+        "clear_output(wait=True); update_display(5, display_id='x'); print(4)",
+        [text("4\n")],
+        "",
+        "passed",
+    ),
+    "child": ("import subprocess; subprocess.run(['echo', 'x']).returncode", [text("x\n"), result("0")], "", "passed"),
+    "skipped by nbclient's tag": ("1 / 0", [], "skip-execution", "skipped"),
     "magic": ("%%bash\necho hi", [text("hi\n")], "", "passed"),
     "last": ("print('still here')", [text("still here\n")], "", "passed"),
 }
