@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from .errors import CourseError
+from .places import command, sqlite_uri
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -204,9 +205,10 @@ def _show(report: Report, metric: str | None, minimize: bool) -> None:
     typer.echo(f"all points: {where / sweep_report.TABLE}")
     if figure:
         typer.echo(f"figure: {where / figure[0].name}\n  {figure[1]}")
-    home = f"course ui --home {where}" if report.sweep.uri.endswith(f"{folder}/mlflow.db") else report.sweep.uri
+    own = report.sweep.uri.endswith(f"{folder}/mlflow.db")
+    home = command("course", "ui", "--home", where) if own else report.sweep.uri
     typer.echo(f"its runs in the UI, experiment {EXPERIMENT}: {home}")
-    again = f"course sweep --resume -o {where}"
+    again = command("course", "sweep", "--resume", "-o", where)
     if chosen and report.whole:
         best = report.sweep.points[[p.name for p in report.sweep.points].index(table["point"][0])]
         value = table[sweep_report.metric_column(report, chosen)][0]
@@ -216,7 +218,9 @@ def _show(report: Report, metric: str | None, minimize: bool) -> None:
     elif report.whole:
         names = sorted({name for r in report.whole for name in r.metrics()})
         if names:
-            typer.echo(f"Not ranked. The points have {', '.join(names)}. Rank by one: {again} --metric {names[0]}")
+            typer.echo(
+                f"Not ranked. The points have {', '.join(names)}. Rank by one: {again} {command('--metric', names[0])}"
+            )
         else:
             typer.echo("Not ranked: the notebook logs no metric, and its last cell prints no JSON object with one.")
     if report.stopped:
@@ -280,7 +284,7 @@ def verify_command(
 
     if home is not None and not (home / "mlflow.db").is_file():
         raise CourseError(f"{home} holds no store: there is no mlflow.db. Batches and sweeps are in runs/.")
-    uri = f"sqlite:///{home.absolute() / 'mlflow.db'}" if home else store.default_uri()
+    uri = sqlite_uri(home.absolute() / "mlflow.db") if home else store.default_uri()
     with Ticker(1, "Verifying") as ticker:
         verdict = verify(run_id, uri, _root(), tolerance=tolerance, ignore=ignore, cold=cold, on_progress=ticker)
     _show_verdict(verdict)

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .errors import CourseError
+from .places import sqlite_uri
 from .processes import HOST, answers, end_by_closing_input, tracking_server_environment, unused_port
 
 if TYPE_CHECKING:
@@ -295,7 +296,7 @@ def mlflow_server(
         if admin_password:
             command += ["--app-name", "basic-auth"]
             settings = home / "auth.ini"
-            users = auth_uri or f"sqlite:///{home / 'users.db'}"
+            users = auth_uri or sqlite_uri(home / "users.db")
             lines = ["[mlflow]", "default_permission = READ", f"database_uri = {users}", "admin_username = admin"]
             lines += [f"authorization_function = {authenticate}"]
             # MLflow 3.17 hashes the password anew for every request, 0.2 s of work each; remember it for a minute.

@@ -9,13 +9,14 @@ from dataclasses import dataclass
 
 from .. import store
 from ..noise import quiet
+from ..places import sqlite_uri
 
 EXPERIMENT = "homework-attempts"
 
 
 def uri() -> str:
     """Return the tracking URI of the progress store: ``COURSE_PROGRESS_URI``, or ``.course_progress.db`` at home."""
-    return os.environ.get("COURSE_PROGRESS_URI") or f"sqlite:///{store.home() / '.course_progress.db'}"
+    return os.environ.get("COURSE_PROGRESS_URI") or sqlite_uri(store.home() / ".course_progress.db")
 
 
 def _client() -> tuple[object, str]:

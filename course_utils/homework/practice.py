@@ -11,6 +11,7 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 
 from .. import data, store
+from ..places import sqlite_uri
 from . import attempts
 
 #: Homework whose attempts do not count: it is still under way while its own task is solved.
@@ -47,11 +48,11 @@ def attempts_uri(home: Path | None = None, fill: bool = True) -> str:
         Make the practice store when it is missing.
     """
     here = home or store.home()
-    own = attempts.uri() if here == store.home() else f"sqlite:///{here / '.course_progress.db'}"
+    own = attempts.uri() if here == store.home() else sqlite_uri(here / ".course_progress.db")
     if any(r.data.tags["mistake"] != "ok" for r in counted(own)):
         return own
     practice = here / "outputs" / "hw15" / "practice.db"
-    address = f"sqlite:///{practice}"
+    address = sqlite_uri(practice)
     if fill and not practice.is_file():
         _invent(address)
     return address

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 import psutil
 
 from .. import store
+from ..places import sqlite_uri
 
 if TYPE_CHECKING:
     from .forked import Forks
@@ -401,4 +402,4 @@ def copy_regular(source: Path, target: Path, most: int = 500 << 20) -> bool:
 
 def prepare(home: Path) -> None:
     """Make the store of a submission before its code runs, as `store.connect` would."""
-    store.create(f"sqlite:///{home / 'mlflow.db'}")
+    store.create(sqlite_uri(home / "mlflow.db"))

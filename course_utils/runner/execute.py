@@ -374,7 +374,7 @@ def _run(
     job.partial.write_text(nbformat.writes(nb), encoding="utf8")
     try:
         return papermill.execute_notebook(
-            str(job.partial),
+            str(job.partial).replace("{", "{{").replace("}", "}}"),  # papermill fills in parameters there
             None,
             parameters={name: _storable(value) for name, value in parameters.items()},
             engine_name=engine,

@@ -15,6 +15,7 @@ from functools import partial
 from pathlib import Path
 
 from ..errors import CourseError
+from ..places import sqlite_uri
 from .warm_server import PR_SET_PDEATHSIG
 
 
@@ -122,7 +123,7 @@ def serve_ui(home: Path | None, port: int) -> int:
                 print(f"The runs of this batch are on a server: open {server} and sign in.")
                 return 0
             raise CourseError(f"{home} holds no store: there is no mlflow.db. Batches are in runs/.")
-        uri = f"sqlite:///{home.absolute() / 'mlflow.db'}"
+        uri = sqlite_uri(home.absolute() / "mlflow.db")
     else:
         uri = store.default_uri()
     store.create(uri)

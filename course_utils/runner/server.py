@@ -27,6 +27,7 @@ from filelock import FileLock, Timeout
 from .. import store, team
 from ..errors import CourseError
 from ..noise import quiet
+from ..places import sqlite_uri
 
 if TYPE_CHECKING:
     from mlflow.server.auth.sqlalchemy_store import SqlAlchemyStore
@@ -229,7 +230,7 @@ def opened(folder: Path, settings: Settings) -> Iterator[Database]:
             f"{RESERVE / 1e6:.0f}: free them, then give the command again. All logged runs are kept."
         )
     if settings.database == "sqlite":
-        yield Database(f"sqlite:///{folder / 'mlflow.db'}")
+        yield Database(sqlite_uri(folder / "mlflow.db"))
     elif settings.database == "postgresql":
         _passable(folder)
         with team.postgres(folder) as postgres:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import CourseError
+from ..places import sqlite_uri
 from . import batch, pool, provenance
 from .execute import Job, Outcome
 from .sweep_plan import GO_ON, NOTEBOOK, Point, Sweep
@@ -132,7 +133,7 @@ def _here(
     jobs = []
     for name, point in points.items():
         home = sweep.folder / "points" / name
-        uri = sweep.server or f"sqlite:///{home / 'mlflow.db'}"
+        uri = sweep.server or sqlite_uri(home / "mlflow.db")
         if not sweep.server:
             (home / "mlflow.db").unlink(missing_ok=True)  # of an attempt that did not end
             give_store(home / "mlflow.db", sweep.notebook, template(root))
@@ -186,7 +187,7 @@ def _ready_template(root: Path) -> None:
     path = template(root)
     if not path.exists():
         path.parent.mkdir(exist_ok=True)
-        store.create(f"sqlite:///{path}")
+        store.create(sqlite_uri(path))
 
 
 def _prune(folder: Path) -> None:

@@ -20,6 +20,7 @@ from typing import Any
 
 import nbformat
 
+from ..places import sqlite_uri
 from . import provenance
 from .execute import Job, Outcome, execute
 from .warm import warm_kernels
@@ -155,7 +156,7 @@ def run_point(task: dict[str, Any]) -> dict[str, Any]:
                 home,
                 home / "work",
                 task["parameters"],
-                point_environment(task["uri"] or f"sqlite:///{database}", f"{task['job']}/{attempt}"),
+                point_environment(task["uri"] or sqlite_uri(database), f"{task['job']}/{attempt}"),
                 task["cell_timeout"],
                 task["notebook_timeout"],
                 mark=attempt,

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import nbformat
 
 from ..errors import CourseError
+from ..places import sqlite_uri
 from . import provenance, record, sweep_record
 
 if TYPE_CHECKING:
@@ -243,7 +244,7 @@ def _notebook_again(
         home = Path(scratch) / "home"
         source = Path(scratch) / "notebook.ipynb"
         source.write_text(text, encoding="utf8")
-        uri = f"sqlite:///{home / 'mlflow.db'}"
+        uri = sqlite_uri(home / "mlflow.db")
         environment = point_environment(uri, "verify") | ({"COURSE_SEED": seed} if seed else {})
         name = Path(run.data.tags["course.notebook"]).name
         job = Job(name, source, Path(scratch) / name, home, home / "work", parameters, environment)
@@ -287,7 +288,7 @@ def _workflow_again(run: Any) -> tuple[list[dict[str, Any]], str]:
             raise CannotVerify(f"The data of this run was {file}, which is not there any more. Put it back.")
         config["data"] = file
     with tempfile.TemporaryDirectory(prefix="course-verify-", ignore_cleanup_errors=True) as scratch:
-        environment = {**os.environ, "COURSE_HOME": scratch, "MLFLOW_TRACKING_URI": f"sqlite:///{scratch}/mlflow.db"}
+        environment = {**os.environ, "COURSE_HOME": scratch, "MLFLOW_TRACKING_URI": sqlite_uri(f"{scratch}/mlflow.db")}
         command = [sys.executable, "-m", "course_utils.runner.verify", json.dumps(config)]
         done = subprocess.run(command, env=environment, capture_output=True, text=True)
         if done.returncode:
