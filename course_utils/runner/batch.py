@@ -24,7 +24,6 @@ from .execute import (
     CELL_TIMEOUT,
     MEMORY_LIMIT,
     NOTEBOOK_TIMEOUT,
-    BadNotebook,
     BadParameter,
     Job,
     Outcome,

@@ -270,6 +270,7 @@ def _workflow_rows(client: Any, run: Any) -> list[dict[str, Any]]:
 
 def _workflow_again(run: Any) -> tuple[list[dict[str, Any]], str]:
     """Run the workflow of `run` in a process and a store of its own."""
+    from ..tables import Wishes
     from ..workflow import WorkflowConfig
 
     params, config = run.data.params, {}
@@ -281,6 +282,10 @@ def _workflow_again(run: Any) -> tuple[list[dict[str, Any]], str]:
         text = params[name]
         default = {f.name: f.default for f in fields(WorkflowConfig)}[name]
         config[name] = text if isinstance(default, str) else provenance.unliteral(text)
+    for field_ in fields(Wishes):  # what was said about a file, if anything
+        if field_.name in params:
+            text = params[field_.name]
+            config[field_.name] = text if field_.name == "positive" else provenance.unliteral(text)
     # pandas and JSON know no None for a text; MLflow wrote the word.
     config |= {name: None for name in ("target", "n_rows") if params[name] == "None"}
     if file := run.data.tags.get("course.data_file"):
