@@ -7,6 +7,7 @@ import errno
 import gc
 import os
 import sys
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
@@ -165,7 +166,7 @@ def run(
         chosen = _notebooks(root, notebooks or [])
         folder = output.absolute() if output else batches.new_folder(root)
         job = batches.Batch(folder, chosen, parameters)
-        context.call_on_close(lambda: _remove_when_empty(folder))
+        context.call_on_close(lambda: remove_when_empty(folder))
     job.cell_timeout, job.notebook_timeout = cell_timeout or job.cell_timeout, timeout or job.notebook_timeout
     job.memory_limit = int(memory * 2**30) if memory else job.memory_limit
     expected = batches.expected_seconds(job, root, resume)
@@ -203,7 +204,7 @@ def run(
         raise typer.Exit(1)
 
 
-def _remove_when_empty(folder: Path) -> None:
+def remove_when_empty(folder: Path) -> None:
     """Remove the folder of a batch that was refused before it left anything."""
     with contextlib.suppress(OSError):
         folder.rmdir()
@@ -413,6 +414,7 @@ def main() -> None:
     """Run the command; a user's mistake is one message on stderr and exit code 2."""
     _open_streams()
     _left_by_the_shell.update(forget_stale())
+    warnings.filterwarnings("ignore", module="nbformat")  # cells with the same id get others when they are read
     words = sys.argv[1:]
     try:
         try:

@@ -64,8 +64,12 @@ def sweep_command(
         bool, typer.Option("--resume", help="Run what is missing or failed in the newest sweep, or that of --output.")
     ] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Run more than 1,000 points.")] = False,
-    cell_timeout: Annotated[int, typer.Option(min=1, help="Seconds that one cell may take.")] = 120,
-    timeout: Annotated[int, typer.Option(min=1, help="Seconds that one point may take.")] = 600,
+    cell_timeout: Annotated[
+        int | None, typer.Option(min=1, show_default="120", help="Seconds that one cell may take.")
+    ] = None,
+    timeout: Annotated[
+        int | None, typer.Option(min=1, show_default="600", help="Seconds that one point may take.")
+    ] = None,
     cold: Annotated[bool, typer.Option("--cold", help="Start each kernel as an ordinary process (slower).")] = False,
 ) -> None:
     """Run a notebook for every setting of a grid, here or on a Dask cluster, and rank the settings.
@@ -80,10 +84,11 @@ def sweep_command(
     [cyan]--scheduler ADDRESS[/cyan]. Whoever reaches a scheduler can run code on its workers; keep it in a network
     that you trust.
     """
-    from .cli import _jobs, _root
+    from .cli import _jobs, _root, remove_when_empty
     from .runner import batch, sweep_plan, sweep_record
     from .runner import sweep as sweeps
     from .runner.console import Ticker
+    from .runner.execute import CELL_TIMEOUT, NOTEBOOK_TIMEOUT
 
     root = _root()
     if scheduler and (jobs or cold):
@@ -98,9 +103,14 @@ def sweep_command(
         if ready is None:
             sweep = sweep_plan.load(output.absolute() if output else sweep_plan.latest_folder(root))
             _note_change(root, sweep)
+            if cell_timeout or timeout:
+                sweep.cell_timeout = cell_timeout or sweep.cell_timeout
+                sweep.notebook_timeout = timeout or sweep.notebook_timeout
+                sweep.save()
         else:
             folder = output.absolute() if output else batch.new_folder(root)
-            sweep = sweep_plan.start(folder, *ready, cell_timeout, timeout)
+            stack.callback(remove_when_empty, folder)
+            sweep = sweep_plan.start(folder, *ready, cell_timeout or CELL_TIMEOUT, timeout or NOTEBOOK_TIMEOUT)
         done = {key for key, result in sweep_record.journal(sweep.folder).items() if result.outcome.ok}
         left = sum(point.key not in done for point in sweep.points)
         if resume:
@@ -212,6 +222,9 @@ def _show(report: Report, metric: str | None, minimize: bool) -> None:
     if chosen and report.whole:
         best = report.sweep.points[[p.name for p in report.sweep.points].index(table["point"][0])]
         value = table[sweep_report.metric_column(report, chosen)][0]
+        lost = table["point"][table["error"].str.endswith(sweep_report.DIVERGED) & (table["status"] == "ok")].tolist()
+        if lost:
+            typer.echo(f"not ranked, {chosen} {sweep_report.DIVERGED}: {', '.join(lost)}")
         typer.echo(f"best {chosen}, {value:.6g}: {sweep_report.command(report.sweep.title, best.parameters)}")
     elif trouble:
         typer.echo(f"Error: {trouble} Rank without running again: {again} --metric NAME", err=True)

@@ -93,6 +93,12 @@ def one_line(text: object) -> str:
     return "".join(c if c.isprintable() else " " for c in str(text))
 
 
+def no_formula(text: str) -> str:
+    """Return a text for a cell of a table that a spreadsheet may open: it must not be taken for a formula."""
+    text = one_line(text)
+    return f"'{text}" if text.lstrip()[:1] in tuple("=+-@|%＝＋－＠") else text
+
+
 def stale_variables() -> dict[str, str]:
     """Return what the shell has set of `STALE`; warnings matter only when they have become errors."""
     found = {name: os.environ[name] for name in STALE if os.environ.get(name)}

@@ -138,7 +138,7 @@ def read_notebook(path: Path) -> NotebookNode:
         )
     try:
         raw = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise BadNotebook(f"{path.name} is not JSON ({error}), so it is not a notebook. Restore it.") from error
     if not isinstance(raw, dict) or "nbformat" not in raw:
         raise BadNotebook(f"{path.name} is JSON, but not a notebook: it has no 'nbformat'.")
@@ -146,7 +146,7 @@ def read_notebook(path: Path) -> NotebookNode:
         nb = nbformat.reads(text, as_version=4)
         nbformat.validate(nb)
     except Exception as error:  # nbformat raises half a dozen types for a broken structure
-        reason = str(error).splitlines()[0]
+        reason = (str(error) or type(error).__name__).splitlines()[0]
         raise BadNotebook(f"{path.name} is not a valid notebook: {reason}.") from error
     return nb
 
