@@ -13,7 +13,7 @@ from nbformat import NotebookNode
 
 from ..errors import CourseError
 from . import outputs, pool
-from .execute import BadNotebook, Job, Outcome, read_notebook
+from .execute import Job, Outcome, read_notebook
 from .kernels import scratch_parent
 from .source import Page, make_notebook, pages
 
@@ -70,9 +70,11 @@ def _with_outputs(nb: NotebookNode, old: NotebookNode) -> NotebookNode:
 def stored(page: Page) -> NotebookNode | None:
     """Return the notebook on disk, or None when it is missing or unreadable."""
     try:
-        return read_notebook(page.path)
-    except BadNotebook:
+        nb = read_notebook(page.path)
+        _code(nb), _untouched(nb)  # a valid file may still have no cell ids, or metadata of another shape
+    except Exception:  # whatever the file holds, it is not what the build wrote
         return None
+    return nb
 
 
 def find_stale(chosen: list[Page], all_pages: list[Page], force: bool = False) -> list[Stale]:

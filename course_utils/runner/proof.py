@@ -35,6 +35,7 @@ def run_tests(root: Path, words: list[str], workers: int) -> int:
         *(["-p", "tests.unchanged"] if (root / "tests/unchanged.py").exists() else []),
         "--nbval",
         "--nbval-current-env",
+        "--continue-on-collection-errors",  # one unreadable notebook must not keep the others from being compared
         f"--nbval-sanitize-with={files('course_utils.runner') / 'sanitize.cfg'}",
         *(["-n", str(workers), "--dist", "loadscope"] if workers > 1 else []),
         *words,
