@@ -464,6 +464,10 @@ def _numbers(numbers: pd.Series, column: str) -> tuple[str, str, pd.Series | Non
     """Tell a measurement from a number that only names its row."""
     known = numbers.dropna()
     whole = bool((known % 1 == 0).all())
+    if whole and known.between(19_000_101, 21_001_231).all():
+        dates = pd.to_datetime(known.astype(int).astype(str), format="%Y%m%d", errors="coerce")
+        if dates.notna().all():
+            return "date", f"written YYYYMMDD, {_EPOCH}", _seconds(dates).reindex(numbers.index)
     if whole and len(known) and known.nunique() == len(known) >= 20:
         if known.max() - known.min() + 1 == len(known):
             return "id", "counts the rows, so it says nothing about new ones; left out", None
@@ -475,10 +479,6 @@ def _numbers(numbers: pd.Series, column: str) -> tuple[str, str, pd.Series | Non
             return "id", f"its name says so, and it has {known.nunique()} values; left out", None
         named = numbers.map(lambda v: str(int(v)), na_action="ignore").astype(object)
         return "category", "its name says that its numbers are names", named
-    if whole and known.between(19_000_101, 21_001_231).all():
-        dates = pd.to_datetime(known.astype(int).astype(str), format="%Y%m%d", errors="coerce")
-        if dates.notna().all():
-            return "date", f"written YYYYMMDD, {_EPOCH}", _seconds(dates).reindex(numbers.index)
     return "numeric", "", numbers
 
 
