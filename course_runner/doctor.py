@@ -5,12 +5,14 @@ from __future__ import annotations
 import platform
 import subprocess
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from course_runner.environment import compare_with_lock, pythons
 from course_runner.lab.ui import free_port
 from course_utils import store
+from course_utils._plumbing.places import stale_variables
 from course_utils.errors import CourseError
 
 
@@ -23,9 +25,18 @@ class Finding:
     detail: str
 
 
-def examine(root: Path) -> list[Finding]:
-    """Return the findings, in the order in which they should be mended."""
-    return [_python(), _packages(root), _kernel(), _store(), _port(), _notebooks(root)]
+def examine(root: Path, left: Mapping[str, str] | None = None) -> list[Finding]:
+    """Return the findings, in the order in which they should be mended.
+
+    Parameters
+    ----------
+    root
+        The checkout.
+    left
+        Variables of the shell that the command has put aside (`places.forget_stale`); looked for when not given.
+    """
+    left = stale_variables() if left is None else left
+    return [_python(), _packages(root), _shell(left), _kernel(), _store(), _port(), _notebooks(root)]
 
 
 def _python() -> Finding:
@@ -44,6 +55,18 @@ def _packages(root: Path) -> Finding:
         return Finding("packages", True, "every one as in requirements.lock")
     some = "; ".join(map(str, wrong[:4])) + (f" and {len(wrong) - 4} more" if len(wrong) > 4 else "")
     return Finding("packages", False, f"{some}. Run `make setup`.")
+
+
+def _shell(left: Mapping[str, str]) -> Finding:
+    if not left:
+        return Finding("shell", True, "no variable that sends runs elsewhere")
+    names = ", ".join(left)
+    return Finding(
+        "shell",
+        False,
+        f"{names} set from earlier work: `course` ignores {'them' if len(left) > 1 else 'it'}, a notebook that you open "
+        f"does not. unset {' '.join(left)}",
+    )
 
 
 def _kernel() -> Finding:

@@ -18,6 +18,7 @@ import nbformat
 
 from course_runner.batch import provenance, record
 from course_runner.sweep import record as sweep_record
+from course_utils._plumbing.places import sqlite_uri
 from course_utils.errors import CourseError
 
 if TYPE_CHECKING:
@@ -244,7 +245,7 @@ def _notebook_again(
         home = Path(scratch) / "home"
         source = Path(scratch) / "notebook.ipynb"
         source.write_text(text, encoding="utf8")
-        uri = f"sqlite:///{home / 'mlflow.db'}"
+        uri = sqlite_uri(home / "mlflow.db")
         environment = point_environment(uri, "verify") | ({"COURSE_SEED": seed} if seed else {})
         name = Path(run.data.tags["course.notebook"]).name
         job = Job(name, source, Path(scratch) / name, home, home / "work", parameters, environment)
@@ -271,6 +272,7 @@ def _workflow_rows(client: Any, run: Any) -> list[dict[str, Any]]:
 def _workflow_again(run: Any) -> tuple[list[dict[str, Any]], str]:
     """Run the workflow of `run` in a process and a store of its own."""
     from course_runner.workflow import WorkflowConfig
+    from course_utils._plumbing.tables import Wishes
 
     params, config = run.data.params, {}
     for name in WorkflowConfig().params():
@@ -281,6 +283,10 @@ def _workflow_again(run: Any) -> tuple[list[dict[str, Any]], str]:
         text = params[name]
         default = {f.name: f.default for f in fields(WorkflowConfig)}[name]
         config[name] = text if isinstance(default, str) else provenance.unliteral(text)
+    for field_ in fields(Wishes):  # what was said about a file, if anything
+        if field_.name in params:
+            text = params[field_.name]
+            config[field_.name] = text if field_.name == "positive" else provenance.unliteral(text)
     # pandas and JSON know no None for a text; MLflow wrote the word.
     config |= {name: None for name in ("target", "n_rows") if params[name] == "None"}
     if file := run.data.tags.get("course.data_file"):
@@ -288,7 +294,7 @@ def _workflow_again(run: Any) -> tuple[list[dict[str, Any]], str]:
             raise CannotVerify(f"The data of this run was {file}, which is not there any more. Put it back.")
         config["data"] = file
     with tempfile.TemporaryDirectory(prefix="course-verify-", ignore_cleanup_errors=True) as scratch:
-        environment = {**os.environ, "COURSE_HOME": scratch, "MLFLOW_TRACKING_URI": f"sqlite:///{scratch}/mlflow.db"}
+        environment = {**os.environ, "COURSE_HOME": scratch, "MLFLOW_TRACKING_URI": sqlite_uri(f"{scratch}/mlflow.db")}
         command = [sys.executable, "-m", "course_runner.verify", json.dumps(config)]
         done = subprocess.run(command, env=environment, capture_output=True, text=True)
         if done.returncode:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,7 @@ from sklearn.preprocessing import OneHotEncoder, PolynomialFeatures, StandardSca
 from threadpoolctl import threadpool_limits
 
 from course_utils import data, evaluation, plots, store
+from course_utils._plumbing.tables import Wishes, columns_table
 from course_utils.errors import CourseError
 
 #: Titles of the eight steps and of what follows them, as a progress bar shows them.
@@ -102,6 +104,10 @@ class WorkflowConfig:
         MLflow experiment that the runs go to.
     output
         Folder for the files; ``outputs/workflow`` in the course's home when None. It is replaced as a whole.
+    positive, drop, category, numeric, allow_leak, drop_missing_target
+        What should not be guessed about a file: see `tables.Wishes`.
+    name
+        Name of the registered model; ``calibrated_<model>`` when None, followed by the data set unless it is synthetic.
     """
 
     data: str | Path = "synthetic"
@@ -116,10 +122,32 @@ class WorkflowConfig:
     seed: int = 42
     experiment: str = "full-workflow"
     output: Path | None = None
+    positive: str | None = None
+    drop: tuple[str, ...] = ()
+    category: tuple[str, ...] = ()
+    numeric: tuple[str, ...] = ()
+    allow_leak: tuple[str, ...] = ()
+    drop_missing_target: bool = False
+    name: str | None = None
+
+    @property
+    def wishes(self) -> Wishes:
+        """What was said about a file."""
+        return Wishes(*(getattr(self, f.name) for f in fields(Wishes)))
+
+    @property
+    def registered_name(self) -> str:
+        """Name of the model in the registry."""
+        source = re.sub(r"[^\w.-]+", "_", Path(str(self.data)).stem)[:100]
+        return self.name or f"calibrated_{self.model}{f'_{source}' if self.data != 'synthetic' else ''}"
 
     def params(self) -> dict[str, Any]:
-        """Return what determines the numbers, for ``mlflow.log_params``: all but where runs and files go."""
-        return {k: v for k, v in asdict(self).items() if k not in ("experiment", "output")}
+        """Return what determines the numbers, for ``mlflow.log_params``: all but where runs, files and model go.
+
+        What was said about a file is among them when something was said.
+        """
+        unsaid = {f.name for f in fields(Wishes) if getattr(self, f.name) == f.default}
+        return {k: v for k, v in asdict(self).items() if k not in ("experiment", "output", "name", *unsaid)}
 
     def check(self) -> None:
         """Raise a `CourseError` for the first value that cannot work."""
@@ -135,6 +163,10 @@ class WorkflowConfig:
                 continue
             if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < least:
                 raise CourseError(f"{name} is {value!r}; it must be a whole number from {least} on.")
+        if self.name is not None and not re.fullmatch(r"[\w .-]{1,200}", self.name):
+            raise CourseError(
+                f"name is {self.name!r}; a registered model is called by letters, digits, spaces and _ . - (200 at most)."
+            )
 
 
 @dataclass
@@ -169,6 +201,8 @@ class WorkflowResult:
         Folder with the files, and their paths.
     seconds
         Of each step.
+    split
+        The data: its classes, and for a file what each column was taken for.
     """
 
     run_id: str
@@ -189,6 +223,7 @@ class WorkflowResult:
     folder: Path
     files: list[Path]
     seconds: dict[str, float] = field(default_factory=dict)
+    split: data.Split | None = None
 
 
 # ------------------------------------------------------------------------------------------------- 1: the data
@@ -204,7 +239,12 @@ def load(config: WorkflowConfig) -> data.Split:
     """
     config.check()
     split = data.load_and_split_data(
-        config.data, config.target, n_rows=config.n_rows or 5000, test_size=0.2, seed=config.seed
+        config.data,
+        config.target,
+        n_rows=config.n_rows or 5000,
+        test_size=0.2,
+        seed=config.seed,
+        wishes=config.wishes,
     )
     if config.n_rows:
         split = _at_most(split, config.n_rows, config.seed)
@@ -234,7 +274,7 @@ def _at_most(split: data.Split, n_rows: int, seed: int) -> data.Split:
         parts += [X, y]
     X_train, y_train, X_test, y_test = parts
     rows = pd.concat([X_train.assign(_label=y_train), X_test.assign(_label=y_test)])
-    return data.Split(X_train, X_test, y_train, y_test, split.name, split.classes, data.digest(rows))
+    return replace(split, X_train=X_train, X_test=X_test, y_train=y_train, y_test=y_test, digest=data.digest(rows))
 
 
 def log_data(split: data.Split) -> None:
@@ -687,7 +727,6 @@ def run_workflow(
     with step(1):
         split = load(config)
     run_name = f"{split.name}-{config.model}"
-    registered_name = f"calibrated_{config.model}"
     label = SCORINGS[config.scoring]
     target = config.output or store.home() / "outputs" / "workflow"
     with (
@@ -700,6 +739,9 @@ def run_workflow(
         mlflow.log_params(config.params())
         mlflow.set_tag("data_digest", split.digest)
         log_data(split)
+        if split.columns:
+            mlflow.log_text(columns_table(split.columns).to_csv(), "columns.csv")
+            mlflow.set_tags({"positive_class": str(split.classes[1]), "reading": "; ".join(split.notes) or "plain"})
 
         with step(2):
             pipeline = build_pipeline(split.X_train, config.model, config.polynomial, config.seed)
@@ -766,7 +808,7 @@ def run_workflow(
             plots.save(plots.runtime_comparison(runtime), folder / "runtime_comparison.png")
 
         logged = store.log_model(model, "model", split.X_train)
-        version = register(logged.model_uri, registered_name, run_id, split.X_test)
+        version = register(logged.model_uri, config.registered_name, run_id, split.X_test)
         mlflow.artifacts.download_artifacts(logged.model_uri, dst_path=str(folder / "model"))
         for name in FILES:
             if (folder / name).is_file():
@@ -785,10 +827,11 @@ def run_workflow(
         reading=reading_table(sizes),
         sweet_spot=curve.best,
         runtime=runtime,
-        model_name=registered_name,
+        model_name=config.registered_name,
         model_version=version,
         model_uri=logged.model_uri,
         folder=folder,
         files=[folder / name for name in FILES],
         seconds=seconds,
+        split=split,
     )

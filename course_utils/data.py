@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -13,14 +13,15 @@ from sklearn import datasets as sklearn_datasets
 from sklearn.datasets import make_classification
 from sklearn.model_selection import train_test_split
 
+from course_utils._plumbing import tables
+from course_utils._plumbing.tables import Column, Wishes, listing
+
 from .errors import CourseError
 
 #: Name of the label column of the churn data: 1.0 for a customer who left within the next month, else 0.0.
 CHURN_TARGET = "churned"
 #: Real data sets that come with scikit-learn, so nothing is downloaded.
 BUNDLED = ("breast_cancer", "diabetes", "digits", "iris", "wine")
-#: Columns of the widest file that is read.
-MAX_COLUMNS = 5_000
 
 _CONTRACTS = ("month-to-month", "one-year", "two-year")
 _INTERNET = ("fiber", "dsl", "none")
@@ -40,9 +41,12 @@ class Split:
     name
         Name of the data set.
     classes
-        The labels as they were in the source, in the order of their codes; empty for regression.
+        The labels as they were in the source, in the order of their codes; empty for regression. The second is the one
+        to find.
     digest
         `digest` of all rows before the split.
+    columns, notes
+        What each column of a file was taken for, and the file as a whole; empty for other sets.
     """
 
     X_train: pd.DataFrame
@@ -52,6 +56,8 @@ class Split:
     name: str
     classes: tuple
     digest: str
+    columns: tuple[Column, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 def course_seed(default: int = 0) -> int:
@@ -256,60 +262,6 @@ def bundled(name: str) -> pd.DataFrame:
     return frame.rename(columns=lambda c: c.replace(" ", "_"))
 
 
-def read_table(path: str | Path) -> pd.DataFrame:
-    """Read a CSV or Parquet file.
-
-    Raises
-    ------
-    CourseError
-        When the file is missing, is neither CSV nor Parquet, cannot be parsed, or has no rows.
-    """
-    path = Path(path).expanduser()
-    if not path.is_file():
-        raise CourseError(f"There is no file {path}. Check the path; a relative one starts at {Path.cwd()}.")
-    readers = {".csv": pd.read_csv, ".parquet": pd.read_parquet}
-    reader = readers.get(path.suffix.lower())
-    if reader is None:
-        raise CourseError(
-            f"{path.name} ends in {path.suffix or 'nothing'!r}; the course reads .csv and .parquet files."
-        )
-    try:
-        if path.suffix.lower() == ".csv":
-            _check_head(path)
-        table = reader(path)
-    except CourseError:
-        raise
-    except Exception as error:  # the parsers raise a dozen unrelated types
-        reason = " ".join(str(error).split())
-        raise CourseError(
-            f"{path.name} cannot be read as {path.suffix[1:].upper()}: {reason}. "
-            "Check that the file is whole, comma-separated and UTF-8."
-        ) from error
-    if table.empty:
-        raise CourseError(f"{path.name} has {table.shape[1]} columns and no rows, so nothing can be learned from it.")
-    return table
-
-
-def _check_head(path: Path) -> None:
-    """Look at the first line of a CSV file before anything reads the rest of it."""
-    with path.open("rb") as file:
-        head = file.readline(10_000_000)
-    if b"\0" in head:
-        raise CourseError(
-            f"{path.name} holds zero bytes, so it is no CSV file: a program's own format, or text in UTF-16. "
-            "Save it as CSV in UTF-8."
-        )
-    if (columns := head.count(b",") + 1) > MAX_COLUMNS:
-        raise CourseError(_too_wide(path.name, columns))
-
-
-def _too_wide(name: str, columns: int) -> str:
-    return (
-        f"{name} has {columns:,} columns, and the course works with {MAX_COLUMNS:,} at most. Are rows and columns "
-        "the wrong way round, or line ends missing? Else choose the columns that you need."
-    )
-
-
 def load_and_split_data(
     source: str | Path = "synthetic",
     target: str | None = None,
@@ -320,6 +272,7 @@ def load_and_split_data(
     label_noise: float = 0.05,
     test_size: float = 0.2,
     seed: int = 42,
+    wishes: Wishes | None = None,
 ) -> Split:
     """Load a two-class data set, check it, and split it with the same share of each class in both parts.
 
@@ -335,17 +288,22 @@ def load_and_split_data(
         Share of the rows in the test part.
     seed
         Seed of draw and split.
+    wishes
+        What should not be guessed about a file.
 
     Returns
     -------
     Split
-        Labels as 0 and 1; the class that sorts last (or ``True``, ``"yes"``) is 1, see ``Split.classes``.
+        Labels as 0 and 1. In a file the rarer class is 1, or ``wishes.positive``; in the other sets the one that sorts
+        last. See ``Split.classes``.
 
     Raises
     ------
     CourseError
-        For a missing file or column, a target with one class or too many, or a column without a single value.
+        For a missing file or column, a target with one class or too many, and a column without a single value, that
+        can be read in two ways, or that alone tells the target.
     """
+    wishes = wishes or Wishes()
     if source == "synthetic":
         table, name, target = synthetic(n_rows, n_features, missing, label_noise, seed), "synthetic", target or "target"
     elif source == "churn":
@@ -359,87 +317,29 @@ def load_and_split_data(
                 f"There is no data set {str(source)!r}; use 'synthetic', 'churn', one of {', '.join(BUNDLED)}, "
                 "or the path of a .csv or .parquet file."
             )
-        table, name = read_table(path), path.stem
+        (table, notes), name = tables.read_table(path), path.stem
         if target is None:
             raise CourseError(
                 f"{path.name} has {table.shape[1]} columns and none is named as the target. "
-                f"Name it (target=…, --target …): {_listing(table.columns)}."
+                f"Name it (target=…, --target …): {listing(table.columns)}."
             )
-    return _split(_checked(table, target, name), target, name, test_size, seed)
+        found = tables.interpret(table, target, name, wishes)
+        whole = found.features.assign(**{target: found.labels})
+        split = _split(whole, target, name, test_size, seed, found.classes)
+        return replace(split, columns=tuple(found.columns), notes=tuple(notes))
+    table = tables.check(table, target, name, wishes)
+    classes = tables.classes(table[target], target, name, wishes.positive) if wishes.positive is not None else None
+    return _split(tables.plain(table, target, wishes), target, name, test_size, seed, classes)
 
 
-def _listing(names: object, most: int = 12) -> str:
-    """Return names as one line, cut after `most`."""
-    names = [str(n) for n in names]
-    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
-
-
-def _checked(table: pd.DataFrame, target: str, name: str) -> pd.DataFrame:
-    """Return the table ready for a two-class model, or raise with the first thing that is wrong with it."""
-    table = table.rename(columns=str)
-    if table.shape[1] > MAX_COLUMNS:
-        raise CourseError(_too_wide(name, table.shape[1]))
-    if bad := [c for c in table.columns if not c.isprintable() or not 0 < len(c) <= 200]:
-        raise CourseError(
-            f"The column {bad[0][:40]!r}{' …' if len(bad[0]) > 40 else ''} of {name} has a name that cannot be kept: names "
-            "have 1 to 200 characters, none of them a line break or another control character. Rename it."
-        )
-    if duplicates := sorted(set(table.columns[table.columns.duplicated()])):
-        raise CourseError(f"{name} has more than one column named {duplicates[0]!r}. Give each column its own name.")
-    if target not in table.columns:
-        raise CourseError(f"{name} has no column {target!r} to predict; it has {_listing(table.columns)}.")
-    if table.shape[1] < 2:
-        raise CourseError(f"{name} has only the column {target!r}: there is nothing to predict it from.")
-    if empty := [c for c in table.columns if table[c].isna().all()]:
-        raise CourseError(
-            f"The column {empty[0]!r} of {name} holds only missing values, so no imputer can fill it. Remove the column."
-        )
-    labels = table[target]
-    if gaps := int(labels.isna().sum()):
-        raise CourseError(
-            f"The target {target!r} of {name} is missing in {gaps} of {len(table)} rows. "
-            "A row without a label cannot teach or test a model: remove these rows or label them."
-        )
-    n_classes = labels.nunique()
-    if n_classes == 1:
-        raise CourseError(
-            f"The target {target!r} of {name} has one value, {labels.iloc[0]!r}, in all {len(table)} rows. "
-            "A classifier needs two classes. Is this the right column?"
-        )
-    if n_classes == len(table):
-        raise CourseError(
-            f"The target {target!r} of {name} has a different value in each of its {len(table)} rows, like an id or a "
-            "measurement, not two classes. Name the column that holds the class."
-        )
-    if n_classes > 2:
-        raise CourseError(
-            f"The target {target!r} of {name} has {n_classes} classes ({_listing(sorted(labels.unique(), key=str), 6)}). "
-            "This workflow predicts two: merge classes, or name another column."
-        )
-    smallest = labels.value_counts()
-    if smallest.iloc[-1] < 2:
-        raise CourseError(
-            f"The class {smallest.index[-1]!r} of {target!r} has one row in {name}. "
-            "Training and test rows need at least one each; collect more rows of it."
-        )
-    features = {}
-    for column, values in table.drop(columns=target).items():
-        if pd.api.types.is_numeric_dtype(values):
-            # Infinity is no measurement, and floats can hold a missing value where integers cannot.
-            features[column] = values.astype(float).replace([np.inf, -np.inf], np.nan)
-        elif pd.api.types.is_datetime64_any_dtype(values):
-            features[column] = values.astype("int64").where(values.notna()).astype(float) / 1e9
-        else:
-            features[column] = values.astype(object).where(values.notna(), np.nan).map(str, na_action="ignore")
-    return pd.DataFrame({**features, target: labels})
-
-
-def _split(table: pd.DataFrame, target: str, name: str, test_size: float, seed: int) -> Split:
-    """Split a checked table; text and boolean labels become 0 and 1."""
+def _split(
+    table: pd.DataFrame, target: str, name: str, test_size: float, seed: int, classes: tuple | None = None
+) -> Split:
+    """Split a checked table; text and boolean labels become 0 and 1, in the order of `classes` or else as they sort."""
     features, labels = table.drop(columns=target), table[target]
     if not 0 < test_size < 1:
         raise CourseError(f"test_size is {test_size}; it is a share of the rows, between 0 and 1. Try 0.2.")
-    classes = tuple(sorted(labels.unique().tolist(), key=lambda v: (str(type(v)), v)))
+    classes = classes or tuple(sorted(labels.unique().tolist(), key=lambda v: (str(type(v)), v)))
     codes = labels.map({value: code for code, value in enumerate(classes)}).astype(int)
     try:
         X_train, X_test, y_train, y_test = train_test_split(

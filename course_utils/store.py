@@ -18,6 +18,7 @@ from filelock import FileLock, Timeout
 
 from course_utils._plumbing import class_server
 from course_utils._plumbing.noise import quiet
+from course_utils._plumbing.places import command, database_path, sqlite_uri, tracking_uri
 
 from .errors import CourseError
 
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
 
 #: Port for the MLflow UI. Not 5000, which macOS gives to AirPlay.
 UI_PORT = 5001
-_SQLITE = "sqlite:///"
 #: Runs from which on SQLite needs statistics to find its way.
 _MANY_RUNS = 500
 #: What the environment asked for when Python started: ``mlflow.set_tracking_uri`` overwrites the variable.
@@ -55,24 +55,19 @@ def default_uri() -> str:
     ``mlflow.db`` in `home`.
     """
     if _ENVIRONMENT_URI:
-        return _ENVIRONMENT_URI
+        return tracking_uri(_ENVIRONMENT_URI)
     server = class_server.joined(home())
     return server.url if server else own_uri()
 
 
 def own_uri() -> str:
     """Return the tracking URI of the store in `home`, whatever server is in use."""
-    return f"{_SQLITE}{home() / 'mlflow.db'}"
+    return sqlite_uri(home() / "mlflow.db")
 
 
 def leaving(uri: str) -> str:
     """Return what a person does to go from a server back to the store in `home`."""
     return "unset MLFLOW_TRACKING_URI" if uri == _ENVIRONMENT_URI else "course server leave"
-
-
-def database_path(uri: str) -> Path | None:
-    """Return the file behind a SQLite URI, or None for any other kind of store."""
-    return Path(uri.removeprefix(_SQLITE)).absolute() if uri.startswith(_SQLITE) else None
 
 
 def artifact_root(uri: str) -> str | None:
@@ -122,7 +117,7 @@ def check(uri: str) -> bool:
     CourseError
         When a file is no database, or one of another MLflow; when a server is none, or does not let us in.
     """
-    database = database_path(uri)
+    database = database_path(tracking_uri(uri))
     if database is not None:
         if there := _is_database(database):
             _check_schema(database)
@@ -173,7 +168,7 @@ def _check_schema(path: Path) -> None:
     raise CourseError(
         f"The run store {path} was made by an older MLflow (schema {found}); MLflow {mlflow.__version__} needs "
         f"{_newest_revision()}. Stop what uses it, copy it, then upgrade it; no run is lost:\n"
-        f"  cp {file} {copy}\n  mlflow db upgrade {shlex.quote(_SQLITE + str(path))}"
+        f"  cp {file} {copy}\n  {command('mlflow', 'db', 'upgrade', sqlite_uri(path))}"
     )
 
 
@@ -263,7 +258,7 @@ def _make_schema(path: Path) -> None:
     from mlflow.store.db.utils import _initialize_tables, create_sqlalchemy_engine
 
     quiet()
-    engine = create_sqlalchemy_engine(f"{_SQLITE}{path}")
+    engine = create_sqlalchemy_engine(sqlite_uri(path))
     try:
         _initialize_tables(engine)
     finally:
@@ -349,11 +344,11 @@ def ui_command(port: int = UI_PORT) -> str:
     """
     uri = mlflow.get_tracking_uri()
     if class_server.is_remote(uri):
-        return f"python -m webbrowser {uri}"
+        return command("python", "-m", "webbrowser", uri)
     database = database_path(uri)
     if database is not None and database.is_relative_to(home()):
-        uri = f"{_SQLITE}{database.relative_to(home()).as_posix()}"
-    return f"mlflow server --backend-store-uri {uri} --port {port}"
+        uri = sqlite_uri(database.relative_to(home()).as_posix())
+    return command("mlflow", "server", "--backend-store-uri", uri, "--port", port)
 
 
 def outputs(name: str) -> Path:

@@ -19,6 +19,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from course_utils._plumbing.places import sqlite_uri
 from course_utils._plumbing.processes import (
     HOST,
     answers,
@@ -303,7 +304,7 @@ def mlflow_server(
         if admin_password:
             command += ["--app-name", "basic-auth"]
             settings = home / "auth.ini"
-            users = auth_uri or f"sqlite:///{home / 'users.db'}"
+            users = auth_uri or sqlite_uri(home / "users.db")
             lines = ["[mlflow]", "default_permission = READ", f"database_uri = {users}", "admin_username = admin"]
             lines += [f"authorization_function = {authenticate}"]
             # MLflow 3.17 hashes the password anew for every request, 0.2 s of work each; remember it for a minute.

@@ -22,7 +22,6 @@ from course_runner.batch.execute import (
     MEMORY_LIMIT,
     NOTEBOOK_TIMEOUT,
     SKIP_TAG,
-    BadNotebook,
     BadParameter,
     Job,
     Outcome,
@@ -34,9 +33,12 @@ from course_runner.batch.execute import (
 )
 from course_runner.build.build import TIMES
 from course_utils._plumbing import class_server
+from course_utils._plumbing.places import command, sqlite_uri, tracking_uri
 from course_utils.errors import CourseError
 
 PLAN = "batch.json"
+#: What to do when the folder of a batch cannot be written.
+ELSEWHERE = "Nothing was run. Name a folder that you may write to: -o"
 
 
 @dataclass
@@ -68,7 +70,8 @@ class Batch:
     @property
     def uri(self) -> str:
         """Tracking URI of the batch's store."""
-        return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{self.folder / 'mlflow.db'}"
+        chosen = os.environ.get("MLFLOW_TRACKING_URI")
+        return tracking_uri(chosen) if chosen else sqlite_uri(self.folder / "mlflow.db")
 
     @property
     def server(self) -> str:
@@ -77,8 +80,13 @@ class Batch:
 
     def ui(self, shown: Path | None = None) -> str:
         """Return how a person sees its runs: a command, or an address to open; `shown` stands for the folder."""
-        own = self.uri.endswith(str(self.folder / "mlflow.db"))
-        return self.server or (f"course ui --home {shown or self.folder}" if own else "course ui")
+        own = ["--home", shown or self.folder] if self.uri.endswith(f"{self.folder}/mlflow.db") else []
+        return self.server or command("course", "ui", *own)
+
+    @property
+    def go_on(self) -> str:
+        """The command that goes on with it."""
+        return command("course", "run", "--resume", "-o", self.folder)
 
     def output(self, label: str) -> Path:
         """Return where an executed notebook goes."""
@@ -98,7 +106,7 @@ class Batch:
         write_file(
             self.folder / PLAN,
             json.dumps(plan, indent=1, default=literal),
-            "Nothing was run. Name a folder that you may write to: -o",
+            ELSEWHERE,
         )
 
 
@@ -122,10 +130,27 @@ def write_file(path: Path, text: str, advice: str) -> None:
 
 
 def new_folder(root: Path) -> Path:
-    """Return a folder for a new batch, named by the time."""
+    """Make a folder for a new batch, named by the time, which no other batch can have taken.
+
+    Raises
+    ------
+    CourseError
+        When the checkout cannot be written.
+    """
     name = datetime.now().strftime("%Y-%m-%d_%H%M%S")
-    taken = (root / "runs" / f"{name}{f'-{n}' if n else ''}" for n in itertools.count())
-    return next(folder for folder in taken if not folder.exists())
+    for number in itertools.count():
+        folder = root / "runs" / f"{name}{f'-{number}' if number else ''}"
+        try:
+            folder.parent.mkdir(exist_ok=True)
+            folder.mkdir()  # two batches may begin in the same second
+            return folder
+        except FileExistsError:
+            if folder.parent.is_dir():
+                continue
+            raise CourseError(f"{folder.parent} is a file, so no batch can go there. Name a folder with -o.") from None
+        except OSError as error:
+            raise CourseError(f"{folder} cannot be made: {error.strerror}. {ELSEWHERE}") from error
+    raise AssertionError
 
 
 def latest_folder(root: Path, plan: str = PLAN, what: str = "batch", command: str = "course run") -> Path:
@@ -192,9 +217,12 @@ def check_parameters(batch: Batch) -> dict[str, dict[str, Any]]:
     for label, path in batch.notebooks.items():
         try:
             nb = read_notebook(path)
+        except Exception:  # whatever the file holds, its own row tells
+            continue
+        try:
             defaults = parameter_defaults(nb)
-        except BadNotebook:
-            continue  # reported as a row of its own
+        except Exception:  # whatever its cell holds: a row of its own, or IPython's to understand
+            defaults = {}
         known[label] = set(defaults)
         mine = {k: v for k, v in batch.parameters.items() if k in defaults}
         own[label] = convert_parameters(nb, mine, label)
@@ -255,7 +283,7 @@ def _whole(path: Path) -> bool:
     """Tell whether a notebook was executed to its end; an output is moved into place whole, but may be damaged since."""
     try:
         cells = [cell for cell in read_notebook(path).cells if cell.cell_type == "code" and cell.source.strip()]
-    except BadNotebook:
+    except Exception:  # whatever has become of it
         return False
     return all(cell.get("execution_count") is not None or has_tag(cell, SKIP_TAG) for cell in cells)
 
@@ -281,14 +309,10 @@ def run(
 
     parameters = check_parameters(batch)
     store.check(batch.uri)
-    if not resume and batch.folder.exists() and any(batch.folder.iterdir()):
-        raise CourseError(
-            f"{batch.folder} is not empty. A batch starts in an empty folder, so that nothing old looks like its result. "
-            "Name another with -o, or go on with --resume."
-        )
     if not resume:
-        batch.save()
+        _claim(batch.folder)
     locked = lock(batch.folder)
+    batch.save()  # its limits may be new
     done = set(batch.notebooks) - set(to_run(batch, resume))
     recorder = record.Recorder(batch.uri, batch.folder, batch.parameters, batch.key, root)
     jobs = [
@@ -319,7 +343,7 @@ def run(
     tidy(batch.folder)
     whole = f"{sum(o.ok for o in everything)} of {len(everything)} notebooks are whole"
     try:
-        advice = f"When there is space, go on: course run --resume -o {batch.folder}"
+        advice = f"When there is space, go on: {batch.go_on}"
         write_file(batch.folder / "report.json", json.dumps([o.as_dict() for o in everything], indent=1), advice)
         write_file(batch.folder / "index.html", report.render(batch, everything, parameters), advice)
     except CourseError as error:
@@ -330,12 +354,31 @@ def run(
         raise Unreported(
             f"{whole}, and the report is in {batch.folder / 'index.html'}, but the "
             f"store did not take the record of the batch: {str(error).strip().splitlines()[0][:500]} When it works again "
-            f"(a server that runs, a disk with space): course run --resume -o {batch.folder}",
+            f"(a server that runs, a disk with space): {batch.go_on}",
             everything,
         ) from error
     finally:
         locked.lock.release()
     return everything
+
+
+def _claim(folder: Path) -> None:
+    """Make the folder of a new batch ours, and nobody else's who begins at the same moment."""
+    taken = CourseError(
+        f"{folder} is not empty. A batch starts in an empty folder, so that nothing old looks like its result. "
+        "Name another with -o, or go on with --resume."
+    )
+    try:
+        if folder.exists() and not folder.is_dir():
+            raise CourseError(f"{folder} is a file; a batch needs a folder. Name another with -o.")
+        folder.mkdir(parents=True, exist_ok=True)
+        if any(folder.iterdir()):
+            raise taken
+        (folder / PLAN).touch(exist_ok=False)
+    except FileExistsError:
+        raise taken from None
+    except OSError as error:
+        raise CourseError(f"{folder} cannot be written: {error.strerror or error}. {ELSEWHERE}") from error
 
 
 def tidy(folder: Path) -> None:

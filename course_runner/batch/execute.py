@@ -144,7 +144,7 @@ def read_notebook(path: Path) -> NotebookNode:
         )
     try:
         raw = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise BadNotebook(f"{path.name} is not JSON ({error}), so it is not a notebook. Restore it.") from error
     if not isinstance(raw, dict) or "nbformat" not in raw:
         raise BadNotebook(f"{path.name} is JSON, but not a notebook: it has no 'nbformat'.")
@@ -153,7 +153,7 @@ def read_notebook(path: Path) -> NotebookNode:
             nb = nbformat.reads(text, as_version=4)
             nbformat.validate(nb)
     except Exception as error:  # nbformat raises half a dozen types for a broken structure
-        reason = str(error).splitlines()[0]
+        reason = (str(error) or type(error).__name__).splitlines()[0]
         raise BadNotebook(f"{path.name} is not a valid notebook: {reason}.") from error
     return nb
 
@@ -415,7 +415,7 @@ def _run(
     job.partial.write_text(nbformat.writes(nb), encoding="utf8")
     try:
         return papermill.execute_notebook(
-            str(job.partial),
+            str(job.partial).replace("{", "{{").replace("}", "}}"),  # papermill fills in parameters there
             None,
             parameters={name: _storable(value) for name, value in parameters.items()},
             engine_name=engine,

@@ -12,7 +12,7 @@ import nbformat
 from nbformat import NotebookNode
 
 from course_runner.batch import pool
-from course_runner.batch.execute import BadNotebook, Job, Outcome, read_notebook
+from course_runner.batch.execute import Job, Outcome, read_notebook
 from course_runner.build import outputs
 from course_runner.build.origin import changed, origin
 from course_runner.build.source import Page, make_notebook, pages
@@ -79,9 +79,11 @@ def _with_outputs(nb: NotebookNode, old: NotebookNode) -> NotebookNode:
 def stored(page: Page) -> NotebookNode | None:
     """Return the notebook on disk, or None when it is missing or unreadable."""
     try:
-        return read_notebook(page.path)
-    except BadNotebook:
+        nb = read_notebook(page.path)
+        _code(nb), _untouched(nb)  # a valid file may still have no cell ids, or metadata of another shape
+    except Exception:  # whatever the file holds, it is not what the build wrote
         return None
+    return nb
 
 
 def find_stale(chosen: list[Page], all_pages: list[Page], force: bool = False) -> list[Stale]:

@@ -16,6 +16,7 @@ from typing import Any
 
 from course_runner.classroom import server
 from course_utils import store, team
+from course_utils._plumbing.places import sqlite_uri
 from course_utils.errors import CourseError
 
 _FORMAT = 1
@@ -43,7 +44,7 @@ def _dump(uri: str, target: Path) -> dict[str, int]:
     if (file := store.database_path(uri)) is not None:
         with contextlib.closing(sqlite3.connect(file)) as old, contextlib.closing(sqlite3.connect(target)) as new:
             old.backup(new)
-        return {name: int(rows) for name, rows in team.count_rows(f"sqlite:///{target}").items()}
+        return {name: int(rows) for name, rows in team.count_rows(sqlite_uri(target)).items()}
     if server.parse(uri).get_backend_name() != "postgresql":
         raise CourseError("A backup needs PostgreSQL or SQLite; for another database use its own program.")
     engine = create_engine(uri, isolation_level="REPEATABLE READ")

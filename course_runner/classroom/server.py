@@ -26,6 +26,7 @@ from filelock import FileLock, Timeout
 
 from course_utils import store, team
 from course_utils._plumbing.noise import quiet
+from course_utils._plumbing.places import sqlite_uri
 from course_utils.errors import CourseError
 
 if TYPE_CHECKING:
@@ -229,7 +230,7 @@ def opened(folder: Path, settings: Settings) -> Iterator[Database]:
             f"{RESERVE / 1e6:.0f}: free them, then give the command again. All logged runs are kept."
         )
     if settings.database == "sqlite":
-        yield Database(f"sqlite:///{folder / 'mlflow.db'}")
+        yield Database(sqlite_uri(folder / "mlflow.db"))
     elif settings.database == "postgresql":
         _passable(folder)
         with team.postgres(folder) as postgres:

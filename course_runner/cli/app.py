@@ -3,19 +3,35 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import gc
+import os
 import sys
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from course_runner.cli.common import Cold, Jobs, Notebooks, find_notebooks, find_root, read_parameters, workers
+from course_runner.cli.common import (
+    Cold,
+    Jobs,
+    Notebooks,
+    find_notebooks,
+    find_root,
+    read_parameters,
+    remove_when_empty,
+    workers,
+)
 from course_runner.cli.server import server_app
 from course_runner.cli.sweep import sweep_command, verify_command
 from course_runner.cli.workflow import workflow_command
+from course_utils._plumbing.places import forget_stale, one_line, sqlite_uri
 from course_utils.errors import CourseError
+
+#: What `main` has put aside, for `course doctor`.
+_left_by_the_shell: dict[str, str] = {}
 
 app = typer.Typer(
     name="course",
@@ -93,9 +109,16 @@ def run(
         Path | None, typer.Option("--output", "-o", help="Folder of the batch (default: runs/TIME).")
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the newest batch, or that of --output.")] = False,
-    cell_timeout: Annotated[int, typer.Option(min=1, help="Seconds that one cell may take.")] = 120,
-    timeout: Annotated[int, typer.Option(min=1, help="Seconds that one notebook may take.")] = 600,
-    memory: Annotated[float, typer.Option(min=1, metavar="GB", help="Memory that one kernel may use (Linux).")] = 8,
+    cell_timeout: Annotated[
+        int | None, typer.Option(min=1, show_default="120", help="Seconds that one cell may take.")
+    ] = None,
+    timeout: Annotated[
+        int | None, typer.Option(min=1, show_default="600", help="Seconds that one notebook may take.")
+    ] = None,
+    memory: Annotated[
+        float | None,
+        typer.Option(min=1, metavar="GB", show_default="8", help="Memory that one kernel may use (Linux)."),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="For machines: one JSON object a line on stdout.")] = False,
     cold: Cold = False,
 ) -> None:
@@ -125,9 +148,12 @@ def run(
             raise CourseError("--resume takes notebooks and parameters from the batch itself; leave them out.")
         job = batches.load(folder)
     else:
-        folder = output.absolute() if output else batches.new_folder(root)
         chosen = find_notebooks(root, notebooks or [])
-        job = batches.Batch(folder, chosen, parameters, cell_timeout, timeout, memory_limit=int(memory * 2**30))
+        folder = output.absolute() if output else batches.new_folder(root)
+        job = batches.Batch(folder, chosen, parameters)
+        context.call_on_close(lambda: remove_when_empty(folder))
+    job.cell_timeout, job.notebook_timeout = cell_timeout or job.cell_timeout, timeout or job.notebook_timeout
+    job.memory_limit = int(memory * 2**30) if memory else job.memory_limit
     expected = batches.expected_seconds(job, root, resume)
     lines = JsonLines(len(expected)) if as_json else None
     problem = ""
@@ -154,12 +180,12 @@ def run(
         failures_table(failed)
         shown = folder.relative_to(Path.cwd()) if folder.is_relative_to(Path.cwd()) else folder
         if not problem:
-            typer.echo(f"report: {shown / 'index.html'}")
+            typer.echo(f"report: {one_line(shown / 'index.html')}")
             typer.echo(f"its runs in the UI: {job.ui(shown)}")
     if problem:
         raise CourseError(problem)
     if interrupted:
-        typer.echo(f"Stopped. Go on with: course run --resume -o {folder}", err=True)
+        typer.echo(f"Stopped. Go on with: {job.go_on}", err=True)
         raise typer.Exit(130)
     if failed:
         raise typer.Exit(1)
@@ -215,7 +241,7 @@ def doctor() -> None:
     """
     from course_runner.doctor import examine
 
-    findings = examine(find_root())
+    findings = examine(find_root(), _left_by_the_shell)
     for finding in findings:
         typer.echo(f"{'OK  ' if finding.ok else 'FAIL'} {finding.what}: {finding.detail}")
     if not all(finding.ok for finding in findings):
@@ -278,13 +304,11 @@ def grade(
 @contextlib.contextmanager
 def _store_template(path: Path) -> Iterator[None]:
     """Make the empty store that each submission gets a copy of."""
-    import os
-
     from course_utils import store
 
     if not path.exists():
         path.parent.mkdir(exist_ok=True)
-        store.create(f"sqlite:///{path}")
+        store.create(sqlite_uri(path))
     os.environ["COURSE_STORE_TEMPLATE"] = str(path)
     try:
         yield
@@ -309,7 +333,7 @@ app.command("verify")(verify_command)
 app.add_typer(server_app, name="server")
 
 
-def _joinread_parameters(words: list[str]) -> list[str]:
+def _join_parameters(words: list[str]) -> list[str]:
     """Turn ``-p NAME VALUE`` into ``-p NAME=VALUE``."""
     joined, rest = [], list(words)
     while rest:
@@ -320,19 +344,56 @@ def _joinread_parameters(words: list[str]) -> list[str]:
     return joined
 
 
+def _open_streams() -> None:
+    """Give the standard streams that are closed to nobody: the next file to be opened would get their number."""
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(number, "w" if number else "r", closefd=False))  # noqa: SIM115
+
+
 def main() -> None:
     """Run the command; a user's mistake is one message on stderr and exit code 2."""
+    _open_streams()
+    _left_by_the_shell.update(forget_stale())
+    warnings.filterwarnings("ignore", module="nbformat")  # cells with the same id get others when they are read
     words = sys.argv[1:]
     try:
-        app(args=_joinread_parameters(words) if words[:1] in (["run"], ["sweep"]) else words)
+        try:
+            app(args=_join_parameters(words) if words[:1] in (["run"], ["sweep"]) else words)
+        finally:
+            sys.stdout.flush()
     except CourseError as error:
-        typer.echo(f"Error: {error}", err=True)
+        message = "\n".join(map(one_line, str(error).split("\n")))
+        typer.echo(f"Error: {message}", err=True)
         sys.exit(2)
     except KeyboardInterrupt:
         typer.echo("Stopped.", err=True)
         sys.exit(130)
+    except OSError as error:
+        if not _is_of_stdout(error):
+            raise
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # or Python complains once more as it ends
+        with contextlib.suppress(OSError):
+            typer.echo(f"Error: what the command shows cannot be written: {error.strerror}.", err=True)
+        sys.exit(2)
     finally:
         gc.freeze()  # or Python would look through all modules as it ends: half a second once MLflow is among them
+
+
+def _is_of_stdout(error: OSError) -> bool:
+    """Tell whether an error came from writing to the standard output, as far as one can see: it still does."""
+    if error.filename is not None or error.errno not in (errno.ENOSPC, errno.EPIPE, errno.EIO, errno.EBADF):
+        return False
+    try:
+        sys.stdout.write("\n")
+        sys.stdout.flush()
+    except OSError:
+        return True
+    return False
 
 
 if __name__ == "__main__":

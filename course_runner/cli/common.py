@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from course_utils._plumbing.places import usable
 from course_utils.errors import CourseError
 
 Notebooks = Annotated[
@@ -26,7 +28,7 @@ def find_root() -> Path:
     for start in (Path.cwd(), Path(__file__).resolve().parent):
         for folder in (start, *start.parents):
             if (folder / "source" / "course.toml").is_file() and (folder / "course_utils").is_dir():
-                return folder
+                return usable(folder)
     raise CourseError(
         "No checkout of the course is here: there is no source/course.toml. Go to the folder of your clone."
     )
@@ -73,3 +75,9 @@ def find_notebooks(root: Path, wanted: list[str]) -> dict[str, Path]:
             )
         chosen[label] = path.absolute()
     return chosen
+
+
+def remove_when_empty(folder: Path) -> None:
+    """Remove the folder of a batch that was refused before it left anything."""
+    with contextlib.suppress(OSError):
+        folder.rmdir()

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from course_utils._plumbing.places import command, sqlite_uri
 from course_utils.errors import CourseError
 
 if TYPE_CHECKING:
@@ -63,8 +64,12 @@ def sweep_command(
         bool, typer.Option("--resume", help="Run what is missing or failed in the newest sweep, or that of --output.")
     ] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Run more than 1,000 points.")] = False,
-    cell_timeout: Annotated[int, typer.Option(min=1, help="Seconds that one cell may take.")] = 120,
-    timeout: Annotated[int, typer.Option(min=1, help="Seconds that one point may take.")] = 600,
+    cell_timeout: Annotated[
+        int | None, typer.Option(min=1, show_default="120", help="Seconds that one cell may take.")
+    ] = None,
+    timeout: Annotated[
+        int | None, typer.Option(min=1, show_default="600", help="Seconds that one point may take.")
+    ] = None,
     cold: Annotated[bool, typer.Option("--cold", help="Start each kernel as an ordinary process (slower).")] = False,
 ) -> None:
     """Run a notebook for every setting of a grid, here or on a Dask cluster, and rank the settings.
@@ -81,7 +86,8 @@ def sweep_command(
     """
     from course_runner.batch import batch
     from course_runner.batch.console import Ticker
-    from course_runner.cli.common import find_root, workers
+    from course_runner.batch.execute import CELL_TIMEOUT, NOTEBOOK_TIMEOUT
+    from course_runner.cli.common import find_root, remove_when_empty, workers
     from course_runner.sweep import plan as sweep_plan
     from course_runner.sweep import record as sweep_record
     from course_runner.sweep import sweep as sweeps
@@ -99,9 +105,14 @@ def sweep_command(
         if ready is None:
             sweep = sweep_plan.load(output.absolute() if output else sweep_plan.latest_folder(root))
             _note_change(root, sweep)
+            if cell_timeout or timeout:
+                sweep.cell_timeout = cell_timeout or sweep.cell_timeout
+                sweep.notebook_timeout = timeout or sweep.notebook_timeout
+                sweep.save()
         else:
             folder = output.absolute() if output else batch.new_folder(root)
-            sweep = sweep_plan.start(folder, *ready, cell_timeout, timeout)
+            stack.callback(remove_when_empty, folder)
+            sweep = sweep_plan.start(folder, *ready, cell_timeout or CELL_TIMEOUT, timeout or NOTEBOOK_TIMEOUT)
         done = {key for key, result in sweep_record.journal(sweep.folder).items() if result.outcome.ok}
         left = sum(point.key not in done for point in sweep.points)
         if resume:
@@ -206,19 +217,25 @@ def _show(report: Report, metric: str | None, minimize: bool) -> None:
     typer.echo(f"all points: {where / sweep_report.TABLE}")
     if figure:
         typer.echo(f"figure: {where / figure[0].name}\n  {figure[1]}")
-    home = f"course ui --home {where}" if report.sweep.uri.endswith(str(folder / "mlflow.db")) else report.sweep.uri
+    own = report.sweep.uri.endswith(f"{folder}/mlflow.db")
+    home = command("course", "ui", "--home", where) if own else report.sweep.uri
     typer.echo(f"its runs in the UI, experiment {EXPERIMENT}: {home}")
-    again = f"course sweep --resume -o {where}"
+    again = command("course", "sweep", "--resume", "-o", where)
     if chosen and report.whole:
         best = report.sweep.points[[p.name for p in report.sweep.points].index(table["point"][0])]
         value = table[sweep_report.metric_column(report, chosen)][0]
+        lost = table["point"][table["error"].str.endswith(sweep_report.DIVERGED) & (table["status"] == "ok")].tolist()
+        if lost:
+            typer.echo(f"not ranked, {chosen} {sweep_report.DIVERGED}: {', '.join(lost)}")
         typer.echo(f"best {chosen}, {value:.6g}: {sweep_report.command(report.sweep.title, best.parameters)}")
     elif trouble:
         typer.echo(f"Error: {trouble} Rank without running again: {again} --metric NAME", err=True)
     elif report.whole:
         names = sorted({name for r in report.whole for name in r.metrics()})
         if names:
-            typer.echo(f"Not ranked. The points have {', '.join(names)}. Rank by one: {again} --metric {names[0]}")
+            typer.echo(
+                f"Not ranked. The points have {', '.join(names)}. Rank by one: {again} {command('--metric', names[0])}"
+            )
         else:
             typer.echo("Not ranked: the notebook logs no metric, and its last cell prints no JSON object with one.")
     if report.stopped:
@@ -282,7 +299,7 @@ def verify_command(
 
     if home is not None and not (home / "mlflow.db").is_file():
         raise CourseError(f"{home} holds no store: there is no mlflow.db. Batches and sweeps are in runs/.")
-    uri = f"sqlite:///{home.absolute() / 'mlflow.db'}" if home else store.default_uri()
+    uri = sqlite_uri(home.absolute() / "mlflow.db") if home else store.default_uri()
     with Ticker(1, "Verifying") as ticker:
         verdict = verify(run_id, uri, find_root(), tolerance=tolerance, ignore=ignore, cold=cold, on_progress=ticker)
     _show_verdict(verdict)

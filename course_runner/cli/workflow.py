@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from course_runner.workflow import OnStep, WorkflowConfig, WorkflowResult
 
 
+#: Rows of the table that says how each column was read; all of them are in the run.
+SHOWN = 60
+
+
 def workflow_command(
     data: Annotated[
         str, typer.Option("--data", help="synthetic, churn, breast_cancer, or a .csv or .parquet file of your own.")
@@ -31,6 +35,26 @@ def workflow_command(
     fast: Annotated[
         bool, typer.Option("--fast", help="At most 1,000 rows, 3 folds and 4 settings: a few seconds.")
     ] = False,
+    positive: Annotated[
+        str | None, typer.Option("--positive", help="Class to find.", show_default="the rarer one of a file")
+    ] = None,
+    drop: Annotated[list[str] | None, typer.Option("--drop", help="Column to leave out; repeat for more.")] = None,
+    category: Annotated[
+        list[str] | None, typer.Option("--category", help="Column whose values are names, whatever they look like.")
+    ] = None,
+    numeric: Annotated[
+        list[str] | None, typer.Option("--numeric", help="Column of numbers, even when they look like ids or codes.")
+    ] = None,
+    allow_leak: Annotated[
+        list[str] | None, typer.Option("--allow-leak", help="Column that may tell the target in every row.")
+    ] = None,
+    drop_missing_target: Annotated[
+        bool, typer.Option("--drop-missing-target", help="Leave out the rows that have no label.")
+    ] = False,
+    name: Annotated[
+        str | None,
+        typer.Option("--name", help="Name of the registered model.", show_default="calibrated_MODEL_DATA"),
+    ] = None,
     seed: Annotated[int, typer.Option("--seed", help="The same seed gives the same numbers.")] = 42,
     output: Annotated[
         Path | None, typer.Option("--output", help="Folder for the files.", show_default="outputs/workflow")
@@ -46,6 +70,9 @@ def workflow_command(
 
     Example: [cyan]course workflow --data customers.csv --target churned[/cyan] leaves figures, tables and the model
     in outputs/workflow, and every setting it tried in the MLflow store.
+
+    Of a file of your own it says how each column was read, and stops where that could be done in two ways, or where a
+    column alone tells the target; --drop, --category, --numeric and --allow-leak decide.
     """
     from course_runner.workflow import WorkflowConfig, run_workflow
     from course_utils import store
@@ -59,6 +86,13 @@ def workflow_command(
         polynomial=polynomial,
         seed=seed,
         output=output,
+        positive=positive,
+        drop=tuple(drop or ()),
+        category=tuple(category or ()),
+        numeric=tuple(numeric or ()),
+        allow_leak=tuple(allow_leak or ()),
+        drop_missing_target=drop_missing_target,
+        name=name,
         **size,
     )
     config.check()
@@ -142,6 +176,34 @@ class _Bar:
         self.console.print(f"[{number}/{self.total}] {title}: {seconds:.1f} s", highlight=False, markup=False)
 
 
+def _report_reading(result: WorkflowResult) -> None:
+    """Print which class is to be found, and what each column of a file was taken for."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from course_utils._plumbing.places import one_line
+
+    split = result.split
+    if split is None:
+        return
+    if split.columns:
+        table = Table(title=f"How {one_line(split.name)} was read", title_justify="left")
+        for head in ("column", "read as", "missing", "note"):
+            table.add_column(head, overflow="fold")
+        for column in split.columns[:SHOWN]:
+            table.add_row(one_line(column.name), column.kind, str(column.missing or ""), one_line(column.note))
+        Console().print(table, markup=False, highlight=False)
+        if len(split.columns) > SHOWN:
+            typer.echo(f"… and {len(split.columns) - SHOWN} more columns; all are in columns.csv of the run.")
+        for note in split.notes:
+            typer.echo(one_line(note))
+    other, positive = split.classes
+    share = float(split.y_train.mean())
+    typer.echo(
+        one_line(f"Class to find: {positive!r} ({share:.0%} of the rows); the other: {other!r}. --positive chooses.")
+    )
+
+
 def _report(result: WorkflowResult) -> None:
     """Print what was found, where the files are, and the command that shows the runs."""
     from rich.console import Console
@@ -149,6 +211,7 @@ def _report(result: WorkflowResult) -> None:
 
     from course_utils import store
 
+    _report_reading(result)
     table = Table(title=f"{result.run_name}: {result.model_name}, version {result.model_version}", title_justify="left")
     table.add_column("result")
     table.add_column("value", overflow="fold")

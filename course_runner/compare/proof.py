@@ -33,6 +33,7 @@ def run_tests(root: Path, words: list[str], workers: int) -> int:
         "course_runner.compare.pytest_plugin",
         "--nbval",
         "--nbval-current-env",
+        "--continue-on-collection-errors",  # one unreadable notebook must not keep the others from being compared
         f"--nbval-sanitize-with={root / 'sanitize.cfg'}",
         *(["-n", str(workers), "--dist", "loadscope"] if workers > 1 else []),
         *words,

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 import psutil
 
 from course_utils import store
+from course_utils._plumbing.places import sqlite_uri
 
 if TYPE_CHECKING:
     from course_runner.grade.forked import Forks
@@ -421,4 +422,4 @@ def copy_regular(source: Path, target: Path, most: int = 500 << 20) -> bool:
 
 def prepare(home: Path) -> None:
     """Make the store of a submission before its code runs, as `store.connect` would."""
-    store.create(f"sqlite:///{home / 'mlflow.db'}")
+    store.create(sqlite_uri(home / "mlflow.db"))

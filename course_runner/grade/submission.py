@@ -78,12 +78,13 @@ def run(folder: Path, cell_timeout: int) -> dict[str, Any]:
 def check(home: Path, number: str) -> list[dict[str, Any]] | str:
     """Judge every task of a homework by the store and the files in `home`; a word on the store when nobody can read it."""
     from course_utils._plumbing.noise import quiet
+    from course_utils._plumbing.places import sqlite_uri
     from course_utils.homework.evidence import Evidence
     from course_utils.homework.question import load_tasks, run_check
 
     quiet()
     try:
-        evidence = Evidence(f"sqlite:///{home / 'mlflow.db'}", home, confined=True)
+        evidence = Evidence(sqlite_uri(home / "mlflow.db"), home, confined=True)
         evidence.client.search_experiments()
     except Exception as error:  # a stranger's file: anything may be wrong with it
         return type(error).__name__

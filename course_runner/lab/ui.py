@@ -15,6 +15,7 @@ from functools import partial
 from pathlib import Path
 
 from course_runner.kernels.warm_server import PR_SET_PDEATHSIG
+from course_utils._plumbing.places import sqlite_uri
 from course_utils._plumbing.processes import end_family
 from course_utils.errors import CourseError
 
@@ -124,7 +125,7 @@ def serve_ui(home: Path | None, port: int) -> int:
                 print(f"The runs of this batch are on a server: open {server} and sign in.")
                 return 0
             raise CourseError(f"{home} holds no store: there is no mlflow.db. Batches are in runs/.")
-        uri = f"sqlite:///{home.absolute() / 'mlflow.db'}"
+        uri = sqlite_uri(home.absolute() / "mlflow.db")
     else:
         uri = store.default_uri()
     store.create(uri)

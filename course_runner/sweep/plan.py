@@ -28,6 +28,7 @@ from course_runner.batch.execute import (
     read_notebook,
 )
 from course_runner.sweep.task import reaches
+from course_utils._plumbing.places import command, sqlite_uri, tracking_uri
 from course_utils.errors import CourseError
 
 PLAN, NOTEBOOK = "sweep.json", "notebook.ipynb"
@@ -109,7 +110,7 @@ class Sweep:
 
 
 def _own(folder: Path) -> str:
-    return f"sqlite:///{folder / 'mlflow.db'}"
+    return sqlite_uri(folder / "mlflow.db")
 
 
 def short(value: Any) -> str:
@@ -195,10 +196,17 @@ def plan(
         For an unknown parameter, a value of another type, an empty grid, or too many points.
     """
     fixed = fixed or {}
+    try:
+        defaults = parameter_defaults(nb)
+    except CourseError:
+        raise
+    except Exception as error:  # Python's parser has several for what is no Python
+        raise CourseError(
+            f"The cell tagged 'parameters' of {title} is no plain Python ({' '.join(str(error).split())}), so nothing is "
+            "known about what may vary. Keep only assignments in it."
+        ) from error
     if not grid:
-        known = (
-            ", ".join(f"{k}={v!r}" for k, v in parameter_defaults(nb).items()) or "none: no cell is tagged 'parameters'"
-        )
+        known = ", ".join(f"{k}={v!r}" for k, v in defaults.items()) or "none: no cell is tagged 'parameters'"
         raise CourseError(f"Nothing varies. Name values with --grid name=v1,v2. The parameters of {title} are {known}.")
     if both := [name for name in grid if name in fixed]:
         raise CourseError(f"{both[0]!r} is given to --grid and to -p. A sweep varies it or fixes it, not both.")
@@ -267,12 +275,12 @@ def start(
     if folder.is_file():
         raise CourseError(f"{folder} is a file; a sweep needs a folder. Name another with -o.")
     if folder.exists() and any(folder.iterdir()):
-        again = (
-            f" It holds a sweep; go on with it: course sweep --resume -o {folder}" if (folder / PLAN).exists() else ""
-        )
+        go_on = command("course", "sweep", "--resume", "-o", folder)
+        again = f" It holds a sweep; go on with it: {go_on}" if (folder / PLAN).exists() else ""
         raise CourseError(f"{folder} is not empty. A sweep starts in a folder of its own; name another with -o.{again}")
     text = nbformat.writes(provenance.strip(read_notebook(source)))
-    uri = os.environ.get("MLFLOW_TRACKING_URI") or _own(folder)
+    chosen = os.environ.get("MLFLOW_TRACKING_URI")
+    uri = tracking_uri(chosen) if chosen else _own(folder)
     sweep = Sweep(folder, title, points, swept, uri, text, "", cell_timeout, notebook_timeout)
     check_server(sweep.server)
     batch.write_file(folder / NOTEBOOK, text, GO_ON)

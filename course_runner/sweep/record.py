@@ -6,6 +6,7 @@ import contextlib
 import json
 import math
 import os
+import sys
 import time
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -55,17 +56,22 @@ class Result:
         return [run for run in self.runs if not self.counted or run["run_id"] in self.counted]
 
     def values(self, metric: str) -> list[float]:
-        """Return all values that the point has for a metric; NaN is none."""
+        """Return all values that the point has for a metric; NaN and infinity are none."""
         found = [run["metrics"][metric] for run in self._counted() if metric in run["metrics"]]
         found += [self.printed[metric]] if metric in self.printed else []
-        return [v for v in found if not math.isnan(v)]
+        return [v for v in map(_stored, found) if math.isfinite(v)]
 
     def metrics(self) -> dict[str, float]:
         """Return each metric with the value of the last run that has it, parents before their children."""
         found: dict[str, float] = {}
         for run in sorted(self._counted(), key=lambda r: not r["parent"]):
             found |= run["metrics"]
-        return found | self.printed
+        return {name: _stored(value) for name, value in (found | self.printed).items()}
+
+
+def _stored(value: float) -> float:
+    """Return a metric as it was logged: MLflow 3.17 stores infinity as the largest float."""
+    return math.copysign(math.inf, value) if abs(value) >= sys.float_info.max else value
 
 
 def about(sweep: Sweep, point: Point, runs: list[dict[str, Any]]) -> list[str]:

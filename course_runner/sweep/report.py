@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import shlex
+import math
 from collections.abc import Iterable
 from difflib import get_close_matches
 from pathlib import Path
@@ -12,10 +12,14 @@ from course_runner.batch.batch import write_file
 from course_runner.batch.execute import BadParameter
 from course_runner.sweep.plan import GO_ON, short
 from course_runner.sweep.record import Report, Result
+from course_utils._plumbing.places import command as command_line
+from course_utils._plumbing.places import no_formula
 
 if TYPE_CHECKING:
     import pandas as pd
 
+#: What is said of a point whose metric is infinite or not a number; such a point is not ranked.
+DIVERGED = "is not finite"
 TABLE, PICTURE, WORDS = "results.csv", "parallel_coordinates.png", "parallel_coordinates.txt"
 
 
@@ -27,11 +31,14 @@ def choose_metric(results: Iterable[Result], wanted: str | None) -> str | None:
     BadParameter
         When no point has the wanted one, or none has any.
     """
+    results = list(results)
     names: dict[str, None] = {}
     for result in results:
         names |= dict.fromkeys(name for name in result.metrics() if result.values(name))
     if wanted is None:
         return next(iter(names)) if len(names) == 1 else None
+    if wanted not in names and any(wanted in result.metrics() for result in results):
+        raise BadParameter(f"{wanted!r} is infinite or not a number at every point, so there is nothing to rank.")
     if wanted not in names:
         near = get_close_matches(wanted, names, n=1)
         hint = f" Did you mean {near[0]!r}?" if near else ""
@@ -50,10 +57,12 @@ def frame(report: Report, metric: str | None, minimize: bool) -> pd.DataFrame:
     rows = []
     for point, result in zip(report.sweep.points, report.results, strict=True):
         metrics = result.metrics()
-        if metric and (values := result.values(metric)):
-            metrics = {metric: min(values) if minimize else max(values)} | {
-                k: v for k, v in metrics.items() if k != metric
-            }
+        error = result.outcome.error
+        if metric and metric in metrics:
+            values = result.values(metric)
+            best = (min if minimize else max)(values, default=math.nan)
+            metrics = {metric: best} | {k: v for k, v in metrics.items() if k != metric}
+            error = error if values else "; ".join(filter(None, (error, f"{metric} {DIVERGED}")))
         rows.append(
             {"point": point.name}
             | {
@@ -61,7 +70,7 @@ def frame(report: Report, metric: str | None, minimize: bool) -> pd.DataFrame:
                 for k, v in point.parameters.items()
             }
             | {(f"metric {k}" if k in point.parameters else k): v for k, v in metrics.items()}
-            | {"seconds": result.outcome.seconds, "status": result.outcome.status, "error": result.outcome.error}
+            | {"seconds": result.outcome.seconds, "status": result.outcome.status, "error": error}
         )
     table = pd.DataFrame(rows)
     shown = metric_column(report, metric)
@@ -101,7 +110,8 @@ def keep(report: Report, table: pd.DataFrame, metric: str | None, minimize: bool
     from mlflow import MlflowClient
 
     sweep = report.sweep
-    write_file(sweep.folder / TABLE, table.to_csv(index=False), GO_ON)
+    safe = table.map(lambda cell: no_formula(cell) if isinstance(cell, str) else cell).rename(columns=no_formula)
+    write_file(sweep.folder / TABLE, safe.to_csv(index=False), GO_ON)
     client = MlflowClient(sweep.uri, sweep.uri)
     for name in (TABLE, PICTURE, WORDS):
         if (sweep.folder / name).is_file():
@@ -117,4 +127,4 @@ def command(title: str, parameters: dict[str, Any]) -> str:
     words = ["course", "run", title]
     for name, value in parameters.items():
         words += ["-p", name, value if isinstance(value, str) else repr(value)]
-    return shlex.join(words)
+    return command_line(*words)

@@ -17,6 +17,7 @@ from course_runner.kernels.warm import template
 from course_runner.sweep.plan import GO_ON, NOTEBOOK, Point, Sweep
 from course_runner.sweep.record import Record, Report, Result, about, append, journal
 from course_runner.sweep.task import fingerprint, give_store, point_environment, reaches, release, run_point
+from course_utils._plumbing.places import sqlite_uri
 from course_utils.errors import CourseError
 
 if TYPE_CHECKING:
@@ -132,7 +133,7 @@ def _here(
     jobs = []
     for name, point in points.items():
         home = sweep.folder / "points" / name
-        uri = sweep.server or f"sqlite:///{home / 'mlflow.db'}"
+        uri = sweep.server or sqlite_uri(home / "mlflow.db")
         if not sweep.server:
             (home / "mlflow.db").unlink(missing_ok=True)  # of an attempt that did not end
             give_store(home / "mlflow.db", sweep.notebook, template(root))
@@ -186,7 +187,7 @@ def _ready_template(root: Path) -> None:
     path = template(root)
     if not path.exists():
         path.parent.mkdir(exist_ok=True)
-        store.create(f"sqlite:///{path}")
+        store.create(sqlite_uri(path))
 
 
 def _prune(folder: Path) -> None:

@@ -23,6 +23,7 @@ import nbformat
 from course_runner.batch import provenance
 from course_runner.batch.execute import Job, Outcome, execute
 from course_runner.kernels.warm import warm_kernels
+from course_utils._plumbing.places import sqlite_uri
 
 #: Packages that must agree between the sweep and its workers, or the points do not belong together.
 AGREE = ("distributed", "mlflow", "numpy", "pandas", "papermill", "scikit-learn", "scipy")
@@ -156,7 +157,7 @@ def run_point(task: dict[str, Any]) -> dict[str, Any]:
                 home,
                 home / "work",
                 task["parameters"],
-                point_environment(task["uri"] or f"sqlite:///{database}", f"{task['job']}/{attempt}"),
+                point_environment(task["uri"] or sqlite_uri(database), f"{task['job']}/{attempt}"),
                 task["cell_timeout"],
                 task["notebook_timeout"],
                 mark=attempt,

@@ -7,6 +7,8 @@ import os
 import time
 from dataclasses import dataclass
 
+from course_utils._plumbing.places import sqlite_uri
+
 from .. import store
 from .._plumbing import steps
 from .._plumbing.noise import quiet
@@ -17,7 +19,7 @@ EXPERIMENT = "homework-attempts"
 
 def uri() -> str:
     """Return the tracking URI of the progress store: ``COURSE_PROGRESS_URI``, or ``.course_progress.db`` at home."""
-    return os.environ.get("COURSE_PROGRESS_URI") or f"sqlite:///{store.home() / '.course_progress.db'}"
+    return os.environ.get("COURSE_PROGRESS_URI") or sqlite_uri(store.home() / ".course_progress.db")
 
 
 def _client() -> tuple[object, str]:

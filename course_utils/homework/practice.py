@@ -10,6 +10,8 @@ from pathlib import Path
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
+from course_utils._plumbing.places import sqlite_uri
+
 from .. import data, store
 from . import attempts
 
@@ -47,11 +49,11 @@ def attempts_uri(home: Path | None = None, fill: bool = True) -> str:
         Make the practice store when it is missing.
     """
     here = home or store.home()
-    own = attempts.uri() if here == store.home() else f"sqlite:///{here / '.course_progress.db'}"
+    own = attempts.uri() if here == store.home() else sqlite_uri(here / ".course_progress.db")
     if any(r.data.tags["mistake"] != "ok" for r in counted(own)):
         return own
     practice = here / "outputs" / "hw-batch-and-scale" / "practice.db"
-    address = f"sqlite:///{practice}"
+    address = sqlite_uri(practice)
     if fill and not practice.is_file():
         _invent(address)
     return address

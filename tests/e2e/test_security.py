@@ -21,7 +21,7 @@ from course_runner.batch import batch, report
 from course_runner.batch.execute import Outcome
 from course_runner.cli.app import app
 from course_utils import data, store
-from course_utils._plumbing import class_server
+from course_utils._plumbing import class_server, tables
 from course_utils.errors import CourseError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -160,7 +160,7 @@ TABLES = {
     "zero bytes": (b"x\0,y\n" + ROWS, "zero bytes"),
     "a program": (b"\x7fELF\0\0\0" * 500, "zero bytes"),
     "UTF-16": (("x,y\n" + ROWS.decode()).encode("utf16"), "UTF-8"),
-    "Latin-1": ("größe,y\n".encode("latin1") + ROWS, "UTF-8"),
+    "no text": (b"x\x81\x8d,y\n" + ROWS, "UTF-8"),
     "a gzip file": (gzip.compress(b"x,y\n" + ROWS), "zero bytes|UTF-8"),
     "a million columns": (b"c," * 1_000_000 + b"y\n" + ROWS, "1,000,001 columns"),
     "an endless name": (b"x" * 1_000_000 + b",y\n" + ROWS, "1 to 200 characters"),
@@ -188,12 +188,12 @@ def test_a_compressed_table_is_not_unpacked(tmp_path):
 
 def test_a_byte_order_mark_and_names_like_formulas_are_read_as_they_are(tmp_path):
     path = tmp_path / "customers.csv"
-    path.write_bytes(b"\xef\xbb\xbf=cmd|'/c calc'!A1,y\n" + ROWS)
+    path.write_bytes(b"\xef\xbb\xbf=cmd|'/c calc'!A1,y\n" + ROWS.replace(b"0,", b"1,"))
     assert list(data.load_and_split_data(path, "y").X_train.columns) == ["=cmd|'/c calc'!A1"]
 
 
 def test_a_table_too_wide_to_look_at_is_refused_in_any_format(tmp_path):
-    wide = pd.DataFrame([[0] * data.MAX_COLUMNS, [1] * data.MAX_COLUMNS]).rename(columns=str).assign(y=[0, 1])
+    wide = pd.DataFrame([[0] * tables.MAX_COLUMNS, [1] * tables.MAX_COLUMNS]).rename(columns=str).assign(y=[0, 1])
     wide.to_parquet(tmp_path / "wide.parquet")
     with pytest.raises(CourseError, match="5,001 columns.*wrong way round"):
         data.load_and_split_data(tmp_path / "wide.parquet", "y")

@@ -227,7 +227,9 @@ def test_settings_that_cannot_work_are_refused_before_anything_runs(changes, mes
 
 def test_fewer_rows_of_a_class_than_folds_are_named(tmp_path):
     path = tmp_path / "rare.csv"
-    pd.DataFrame({"x": range(100), "y": ["rare"] * 6 + ["common"] * 94}).to_csv(path, index=False)
+    pd.DataFrame({"x": [v * 37 % 101 for v in range(100)], "y": ["rare"] * 6 + ["common"] * 94}).to_csv(
+        path, index=False
+    )
     with pytest.raises(CourseError, match="The class 'rare' of 'y' in rare has 5 training rows, too few for 5 folds"):
         workflow.load(WorkflowConfig(data=path, target="y"))
 
