@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import importlib.util
 import json
 import os
@@ -14,7 +15,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 
-import flask
 import mlflow
 import pytest
 import requests
@@ -189,24 +189,72 @@ def test_a_server_that_the_course_starts_inherits_nobodys_name_or_password(monke
     assert "anna" not in tracking_server_environment().values()
 
 
+def ask(room: Class, path: str, name: str, password: str, **headers: str) -> requests.Response:
+    return requests.get(f"{room.state.address}{path}", auth=(name, password), headers=headers, timeout=60)
+
+
 def test_ten_wrong_passwords_end_the_guessing_for_a_while(room):
     name, right = next(iter(server.add_users(room.folder, ["guessed"]).items()))
-    url = f"{room.state.address}/api/2.0/mlflow/users/current"
-    codes = [requests.get(url, auth=(name, f"guess {n}"), timeout=60).status_code for n in range(11)]
+    codes = [ask(room, "/api/2.0/mlflow/users/current", name, f"guess {n}").status_code for n in range(11)]
     assert codes == [401] * 10 + [429]
-    refused = requests.get(url, auth=(name, right), timeout=60)
-    assert refused.status_code == 429 and int(refused.headers["Retry-After"]) > 0
+    refused = ask(room, "/api/2.0/mlflow/users/current", name, right)
+    assert refused.status_code == 429 and 0 < int(refused.headers["Retry-After"]) <= 60
     with pytest.raises(CourseError, match="too many wrong passwords for this name; wait a minute"):
         remote.check(room.state.address, (name, right))
-    other = requests.get(url, auth=("anna", room.passwords["anna"]), timeout=60)
+    other = ask(room, "/api/2.0/mlflow/users/current", "anna", room.passwords["anna"])
     assert other.status_code == 200 and other.json()["is_basic_auth"]
 
 
-def test_files_ask_for_the_password_too_and_count_wrong_ones(room):
-    name = next(iter(server.add_users(room.folder, ["guessed-files"])))
-    url = f"{room.state.address}/api/2.0/mlflow-artifacts/artifacts/0/a.txt"
-    codes = [requests.get(url, auth=(name, f"guess {n}"), timeout=60).status_code for n in range(11)]
-    assert codes == [401] * 10 + [429]
+@pytest.mark.parametrize("path", ["/api/2.0/mlflow-artifacts/artifacts/0/a.txt", "/api/2.0/mlflow/users/current"])
+def test_fifty_guesses_from_invented_addresses_are_ten(room, path):
+    name = next(iter(server.add_users(room.folder, [f"rotated-{len(path)}"])))
+    codes = []
+    for n in range(50):
+        told = f"203.0.113.{n}"
+        headers = {"X-Forwarded-For": told, "X-Real-IP": told, "Forwarded": f"for={told}", "X-Client-IP": told}
+        codes.append(ask(room, path, name, f"guess {n}", **headers).status_code)
+    assert codes == [401] * 10 + [429] * 40
+
+
+def test_a_name_is_locked_for_all_addresses_but_not_for_whoever_was_there_before():
+    guesses = door.Guesses()
+    guesses.note("anna", "10.0.0.1", right=True)
+    for n in range(30):
+        assert not guesses.wait("anna", f"203.0.113.{n}")
+        guesses.note("anna", f"203.0.113.{n}", right=False)
+    assert 0 < guesses.wait("anna", "203.0.113.99") <= 61
+    assert not guesses.wait("anna", "10.0.0.1"), "a stranger cannot lock anna out of where she works"
+    assert not guesses.wait("ben", "203.0.113.99")
+
+
+def test_an_address_is_locked_for_all_names_but_not_for_whoever_signed_in_from_it():
+    guesses = door.Guesses()
+    guesses.note("anna", "10.0.0.1", right=True)
+    for n in range(100):
+        guesses.note(f"name-{n}", "10.0.0.1", right=False)
+    assert guesses.wait("ben", "10.0.0.1") and guesses.wait("admin", "10.0.0.1")
+    assert not guesses.wait("anna", "10.0.0.1") and not guesses.wait("ben", "10.0.0.2")
+
+
+def test_one_network_of_ipv6_is_one_address():
+    places = {door._address({"client": (f"2001:db8:1:2::{n:x}", 1)}) for n in range(100)}
+    assert places == {"2001:db8:1:2::/64"} and door._address({"client": None}) == ""
+
+
+@pytest.mark.parametrize("text", ["*", "proxy.example", "0.0.0.0/0", "::/0", "10.0.0.1 10.0.0.2", ""])
+def test_what_is_no_address_of_a_proxy_is_told(text, tmp_path):
+    with pytest.raises(CourseError, match="is no address for --proxy"):
+        server.prepare(tmp_path, port=unused_port(), proxies=[text])
+
+
+def test_only_a_named_proxy_may_say_where_a_request_comes_from(tmp_path):
+    settings = server.prepare(tmp_path, database="sqlite", port=unused_port(), proxies=["127.0.0.1"])
+    url = f"http://127.0.0.1:{settings.port}/api/2.0/mlflow/users/current"
+    with server.serve(tmp_path, settings, lambda text: None):
+        told = [{"X-Forwarded-For": f"203.0.113.{n // 10}"} for n in range(31)]
+        codes = [requests.get(url, auth=("eve", "guess"), headers=h, timeout=60).status_code for h in told]
+    assert codes == [401] * 30 + [429], "ten for each address, and thirty for the name"
+    assert server.Settings.read(tmp_path).proxies == ["127.0.0.1"]
 
 
 def leave_free(monkeypatch: pytest.MonkeyPatch, free: int) -> None:
@@ -227,16 +275,30 @@ def leave_free(monkeypatch: pytest.MonkeyPatch, free: int) -> None:
     ],
 )
 def test_a_nearly_full_disk_takes_no_new_runs_but_shows_and_ends_those_it_has(free, method, path, let_in, monkeypatch):
-    mlflows = SimpleNamespace(authenticate_request_basic_auth=lambda: "in")
-    monkeypatch.setitem(sys.modules, "mlflow.server.auth", mlflows)
     leave_free(monkeypatch, free)
-    with flask.Flask("server").test_request_context(f"/api/2.0/mlflow/{path}", method=method):
-        answer = door.authenticate()
+    sent: list[dict] = []
+
+    async def mlflows(scope, receive, send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+
+    async def receive() -> dict:
+        return {"type": "http.request"}
+
+    async def send(message: dict) -> None:
+        sent.append(message)
+
+    place = door.Door(mlflows)
+    monkeypatch.setattr(place, "_sign_in", lambda *who: SimpleNamespace(is_admin=False))
+    credentials = b"Basic " + base64.b64encode(b"anna:secret")
+    path = f"/api/2.0/mlflow/{path}"
+    scope = {"type": "http", "method": method, "path": path, "headers": [(b"authorization", credentials)]}
+    asyncio.run(place(scope, receive, send))
     if let_in:
-        assert answer == "in"
+        assert sent[0]["status"] == 200
     else:
-        assert (answer.status_code, answer.json["error_code"]) == (507, "RESOURCE_EXHAUSTED")
-        assert "disk of this server is full" in answer.json["message"]
+        answer = json.loads(sent[1]["body"])
+        assert (sent[0]["status"], answer["error_code"]) == (507, "RESOURCE_EXHAUSTED")
+        assert "disk of this server is full" in answer["message"]
 
 
 def test_a_file_that_would_fill_the_disk_is_refused_and_nothing_of_it_stays(tmp_path, monkeypatch):
