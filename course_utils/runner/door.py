@@ -118,7 +118,9 @@ class Door:
         names = [name for name, _ in scope["headers"]]
         if any(names.count(name) > 1 for name in _ONCE):
             raise Refused(403, "PERMISSION_DENIED", "This server does not answer a request with the same header twice.")
-        role = allowed_routes.role_for(method, path) if allowed_routes.plain(path, scope.get("raw_path") or b"") else None
+        role = (
+            allowed_routes.role_for(method, path) if allowed_routes.plain(path, scope.get("raw_path") or b"") else None
+        )
         if role is None:
             raise Refused(403, "PERMISSION_DENIED", f"This server is for a class: {asked} is closed to everybody.")
         others = [(name, value) for name, value in scope["headers"] if name != b"authorization"]

@@ -438,7 +438,9 @@ def serve(folder: Path, settings: Settings, on_step: Callable[[str], None]) -> I
         The password of the user ``admin`` when it was made now; nothing keeps it.
     """
     if not entry_points(group="mlflow.app", name=_APP):
-        raise CourseError("This environment was made by an older course, so the server lacks its door. Run `make` once.")
+        raise CourseError(
+            "This environment was made by an older course, so the server lacks its door. Run `make` once."
+        )
     with locked(folder, "A second server"), ExitStack() as room:
         state = Running(os.getpid(), _address(settings), datetime.now().isoformat(" ", "seconds"))
         room.callback((folder / "running.json").unlink, missing_ok=True)
