@@ -14,7 +14,7 @@ import typer
 from .cli_server import server_app
 from .cli_sweep import sweep_command, verify_command
 from .cli_workflow import workflow_command
-from .errors import CourseError
+from .errors import CourseError, printable
 
 app = typer.Typer(
     name="course",
@@ -384,7 +384,8 @@ def main() -> None:
     try:
         app(args=_join_parameters(words) if words[:1] in (["run"], ["sweep"]) else words)
     except CourseError as error:
-        typer.echo(f"Error: {error}", err=True)
+        # A message may quote the name of a stranger's file.
+        typer.echo("Error: " + "\n".join(map(printable, str(error).split("\n"))), err=True)
         sys.exit(2)
     except KeyboardInterrupt:
         typer.echo("Stopped.", err=True)

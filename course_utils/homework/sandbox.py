@@ -13,17 +13,14 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import psutil
 
 from .. import store
-
-if TYPE_CHECKING:
-    from .forked import Forks
 
 
 @dataclass(frozen=True)
@@ -40,8 +37,8 @@ class Limits:
         Bytes of address space of each process, and of memory of all of them together.
     file
         Bytes of one file.
-    disk
-        Bytes of all files together.
+    disk, files
+        Bytes of all files together, and their number.
     processes
         Processes at once.
     """
@@ -51,6 +48,7 @@ class Limits:
     memory: int = 4 << 30
     file: int = 200 << 20
     disk: int = 1 << 30
+    files: int = 20_000
     processes: int = 200
 
     def of_each_process(self) -> dict[str, int]:
@@ -119,11 +117,18 @@ def environment(home: Path, seed: int, loads_models: bool) -> dict[str, str]:
         "OMP_NUM_THREADS": "1",
         "OPENBLAS_NUM_THREADS": "1",
         "JUPYTER_PLATFORM_DIRS": "1",
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+        "COURSE_STORE_SYNC": "off",  # the store is judged and thrown away
+        # pyarrow's allocator would start a thread on import, and the judge forks.
+        "JE_ARROW_MALLOC_CONF": "background_thread:false",
     }
 
 
-def _walls(program: str, home: Path) -> list[str]:
+def _walls(program: str, home: Path, checks: bool = False) -> list[str]:
     """Return the bubblewrap command: Python and system read-only, one writable folder, nothing else.
+
+    The checks are there only for the process that judges (`checks`). A notebook that could import them would ask them for
+    the right numbers and log those.
 
     Every capability goes: root, which keeps them otherwise, could mount a read-only folder writable again.
     """
@@ -148,6 +153,8 @@ def _walls(program: str, home: Path) -> list[str]:
         words += ["--bind", str(home / "tmp"), shared]
     for place in sorted(places):  # a folder comes before what lies in it
         words += ["--ro-bind-try", place, place]
+    if not checks:
+        words += ["--tmpfs", str(package / "homework" / "checks"), "--remount-ro", str(package / "homework" / "checks")]
     return [*words, "--bind", str(home), str(home), "--remount-ro", "/", "--remount-ro", "/dev", "--chdir", str(home)]
 
 
@@ -157,7 +164,6 @@ def run(
     seed: int,
     limits: Limits,
     program: str | None,
-    forks: Forks | None = None,
     stop: threading.Event | None = None,
 ) -> Ended:
     """Do a step of grading with limits in `home` and return how it ended; nothing that it started outlives the call.
@@ -174,8 +180,6 @@ def run(
         What it may use.
     program
         Bubblewrap's path, or None to run without.
-    forks
-        Server that forks steps (used with bubblewrap); without one, the step is a new process.
     stop
         Ends the step early when it is set.
     """
@@ -188,64 +192,16 @@ def run(
         with contextlib.suppress(OSError):
             shutil.copyfile(template, local)
             settings["COURSE_STORE_TEMPLATE"] = str(local)
-    if program and forks:
-        return _run_forked(step, home, settings, limits, program, forks, stop)
-    return _run_new(step, home, settings, limits, program, stop)
-
-
-def _run_new(
-    step: Sequence[str],
-    home: Path,
-    settings: dict[str, str],
-    limits: Limits,
-    program: str | None,
-    stop: threading.Event | None,
-) -> Ended:
-    """Do a step in a new process."""
     # The limits are set by the new process: code between fork and exec is not safe beside other threads.
     inner = [sys.executable, "-I", "-m", f"{__package__}.submission", *step, json.dumps(limits.of_each_process())]
-    process = _start([*(_walls(program, home) if program else []), *inner], home, settings, stdin=subprocess.DEVNULL)
+    walls = _walls(program, home) if program else []
+    process = _start([*walls, *inner], home, settings, stdin=subprocess.DEVNULL)
     try:
         return _follow(process.stdout.fileno(), process.poll, _Watch(process.pid, home, limits, stop))
     finally:
         _end(process)
         if not program:
             _sweep(home)
-
-
-def _run_forked(
-    step: Sequence[str],
-    home: Path,
-    settings: dict[str, str],
-    limits: Limits,
-    program: str,
-    forks: Forks,
-    stop: threading.Event | None,
-) -> Ended:
-    """Do a step in a fork of the process with the libraries loaded, inside a sandbox that bubblewrap keeps open."""
-    with _opened(program, home, settings) as (keeper, inside):
-        reader, writer = os.pipe()
-        try:
-            connection = forks.start(list(step), home, settings, limits.of_each_process(), inside, writer)
-        finally:
-            os.close(writer)
-        told = b""
-
-        def ended() -> int | None:
-            nonlocal told
-            if not select.select([connection], [], [], 0)[0]:
-                return None
-            more = connection.recv(4096)
-            told += more
-            if b"exit" in told and told.endswith(b"\n"):
-                return json.loads(told.splitlines()[-1])["exit"]
-            return None if more else -signal.SIGKILL  # the server of steps is gone, and its steps with it
-
-        with connection:
-            try:
-                return _follow(reader, ended, _Watch(keeper.pid, home, limits, stop, inside))
-            finally:
-                os.close(reader)
 
 
 def _start(words: list[str], home: Path, settings: dict[str, str], **more: Any) -> subprocess.Popen:
@@ -260,31 +216,64 @@ def _start(words: list[str], home: Path, settings: dict[str, str], **more: Any) 
     )
 
 
-@contextlib.contextmanager
-def _opened(program: str, home: Path, settings: dict[str, str]) -> Iterator[tuple[subprocess.Popen, int]]:
-    """Keep a sandbox open; give bubblewrap's process and the pid of the first process inside, whose end ends all others."""
-    reader, writer = os.pipe()
-    words = [*_walls(program, home), "--info-fd", str(writer), "/bin/sh", "-c", "echo; exec cat"]
-    keeper = _start(words, home, settings, stdin=subprocess.PIPE, pass_fds=[writer])
-    try:
-        os.close(writer)
-        with open(reader, encoding="utf8") as info:
-            inside = json.load(info)["child-pid"]
-        if keeper.stdout.readline() != b"\n":  # the walls stand when the program inside speaks
-            raise OSError("bubblewrap has ended")
-        yield keeper, inside
-    except ValueError as error:
-        raise OSError("bubblewrap has ended") from error
-    finally:
-        keeper.kill()  # its first child goes with it (--die-with-parent), and with that one everything inside
-        keeper.communicate()
+class Judge:
+    """One process that judges the stores of many submissions, each in a fork of its own: the libraries are imported once.
+
+    It never runs a learner's code. Threads use it one at a time.
+
+    Parameters
+    ----------
+    desk
+        Folder that holds the stores, the only one that it may write to (with bubblewrap).
+    seed, limits, program
+        As for `run`; the limits hold for each store.
+    """
+
+    def __init__(self, desk: Path, seed: int, limits: Limits, program: str | None) -> None:
+        self._desk, self._seed, self._limits, self._program = desk, seed, limits, program
+        self._process: subprocess.Popen | None = None
+        self._turn = threading.Lock()
+
+    def check(self, home: Path, homework: str, stop: threading.Event | None = None) -> Ended:
+        """Judge the store in `home`, a folder on the desk, and return what the step printed."""
+        with self._turn:
+            if stop is not None and stop.is_set():
+                return Ended(None, b"", "stopped")
+            (home / "tmp").mkdir(exist_ok=True)
+            if self._process is None:
+                self._process = self._begin()
+            watch = _Watch(self._process.pid, home, self._limits, stop)
+            request = {"home": str(home), "homework": homework, "limits": self._limits.of_each_process()}
+            try:
+                self._process.stdin.write(json.dumps(request).encode() + b"\n")
+                self._process.stdin.flush()
+                ended = _follow(self._process.stdout.fileno(), self._process.poll, watch, one_line=True)
+            except BrokenPipeError:
+                ended = Ended(self._process.poll(), b"")
+            if ended.code != 0:  # the next store gets a new one
+                self.close()
+            return ended
+
+    def _begin(self) -> subprocess.Popen:
+        (self._desk / "tmp").mkdir(exist_ok=True)
+        settings = environment(self._desk, self._seed, loads_models=False)
+        walls = _walls(self._program, self._desk, checks=True) if self._program else []
+        command = [*walls, sys.executable, "-I", "-m", f"{__package__}.submission", "judge"]
+        return _start(command, self._desk, settings, stdin=subprocess.PIPE)
+
+    def close(self) -> None:
+        """End the process, if there is one."""
+        if self._process is not None:
+            _end(self._process)
+            self._process.stdin.close()
+            self._process = None
 
 
 class _Watch:
     """Says when a step has used more than it may."""
 
-    def __init__(self, pid: int, home: Path, limits: Limits, stop: threading.Event | None, inside: int = 0) -> None:
-        self.pid, self.home, self.limits, self.stop, self.inside = pid, home, limits, stop, inside
+    def __init__(self, pid: int, home: Path, limits: Limits, stop: threading.Event | None) -> None:
+        self.pid, self.home, self.limits, self.stop = pid, home, limits, stop
         self.end, self._look = time.monotonic() + limits.wall, 0.0
 
     def __call__(self) -> str:
@@ -296,34 +285,52 @@ class _Watch:
             return "wall time"
         if now < self._look:
             return ""
-        processes, memory = self._use()
+        processes, memory = _use(self.pid)
         if processes > self.limits.processes:
             return "too many processes"
         if memory > self.limits.memory:
             return "too much memory"
-        if not fits(self.home, self.limits.disk):
-            return "too many files"
+        if reason := self.files():
+            return reason
         self._look = time.monotonic() + max(0.2, 5 * (time.monotonic() - now))
         return ""
 
-    def _use(self) -> tuple[int, int]:
-        """Return the number of processes and the bytes of memory that they alone hold."""
-        folders: list[Path] = []
-        with contextlib.suppress(psutil.Error, OSError):
-            if self.inside:  # the sandbox has a /proc of its own
-                folders = [p for p in Path("/proc", str(self.inside), "root", "proc").iterdir() if p.name.isdigit()]
-            elif Path("/proc/self/statm").exists():
-                below = psutil.Process(self.pid).children(recursive=True)
-                folders = [Path(f"/proc/{process.pid}") for process in below]
-        pages = 0
-        for folder in folders:
-            with contextlib.suppress(OSError, ValueError, IndexError):
-                _, resident, shared = (folder / "statm").read_text().split()[:3]
-                pages += int(resident) - int(shared)
-        return len(folders), pages * os.sysconf("SC_PAGE_SIZE")
+    def files(self) -> str:
+        """Return why there are too many files, or an empty string; also asked when the step has ended by itself."""
+        return "" if fits(self.home, self.limits.disk, self.limits.files) else "too many files"
 
 
-def fits(folder: Path, most: int, entries: int = 50_000) -> bool:
+def _use(pid: int) -> tuple[int, int]:
+    """Return the number of processes below `pid`, and the bytes of memory that they hold together.
+
+    Of a page that several of them share, each counts its part (PSS), so that shared memory is counted once. Memory
+    files (``memfd_create``) that are only written to are mapped nowhere; they are found among the open files.
+    """
+    below: list[psutil.Process] = []
+    with contextlib.suppress(psutil.Error):
+        below = psutil.Process(pid).children(recursive=True)
+    if not Path("/proc/self/smaps_rollup").exists():  # not Linux
+        return len(below), 0
+    memory, unmapped = 0, {}
+    for process in below:
+        folder = Path(f"/proc/{process.pid}")
+        with contextlib.suppress(OSError, ValueError, IndexError):
+            found = dict(line.split(":", 1) for line in (folder / "smaps_rollup").read_text().splitlines()[1:])
+            memory += int(found["Pss"].split()[0]) * 1024
+            mapped = int(found["Pss_Shmem"].split()[0]) * 1024
+            own = {}
+            for descriptor in (folder / "fd").iterdir():
+                with contextlib.suppress(OSError):
+                    if os.readlink(descriptor).startswith("/memfd:"):
+                        file = descriptor.stat()
+                        own[file.st_dev, file.st_ino] = file.st_blocks * 512
+            # What is mapped was counted above.
+            if sum(own.values()) > mapped:
+                unmapped |= own
+    return len(below), memory + sum(unmapped.values())
+
+
+def fits(folder: Path, most: int, entries: int) -> bool:
     """Tell whether a folder holds at most `most` bytes and `entries` files; links are not followed."""
     left, todo = most, [str(folder)]
     while todo:
@@ -340,8 +347,8 @@ def fits(folder: Path, most: int, entries: int = 50_000) -> bool:
     return True
 
 
-def _follow(reader: int, ended: Callable[[], int | None], watch: _Watch) -> Ended:
-    """Read what a step prints until it has ended or must stop."""
+def _follow(reader: int, ended: Callable[[], int | None], watch: _Watch, one_line: bool = False) -> Ended:
+    """Read what a step prints until it has ended (or, with `one_line`, has printed a line) or must stop."""
     output = b""
     open_ = True
     while True:
@@ -353,8 +360,11 @@ def _follow(reader: int, ended: Callable[[], int | None], watch: _Watch) -> Ende
             output += piece
             if len(output) > OUTPUT_LIMIT:
                 return Ended(None, b"", "too much output")
+            if one_line and output.endswith(b"\n"):
+                return Ended(0, output)
         elif code is not None:
-            return Ended(code, output)
+            reason = watch.files()
+            return Ended(None if reason else code, output, reason)
         elif not open_:
             time.sleep(0.02)
         if reason := watch():

@@ -22,6 +22,7 @@ from mlflow import MlflowException
 from mlflow.protos.databricks_pb2 import RESOURCE_EXHAUSTED
 from mlflow.store.artifact.local_artifact_repo import LocalArtifactRepository
 
+from ..errors import printable
 from . import allowed_routes, server
 
 if TYPE_CHECKING:
@@ -114,7 +115,7 @@ class Door:
     async def _check(self, scope: Scope) -> list[tuple[bytes, bytes]]:
         """Return the headers with which MLflow gets the request, or raise `Refused`."""
         method, path = scope["method"], scope["path"]
-        asked = f"{method} {shown(path)}"
+        asked = f"{method} {printable(path, 120)}"
         names = [name for name, _ in scope["headers"]]
         if any(names.count(name) > 1 for name in _ONCE):
             raise Refused(403, "PERMISSION_DENIED", "This server does not answer a request with the same header twice.")
@@ -143,7 +144,7 @@ class Door:
 
         with self._turns[hash(name) % len(self._turns)]:
             if wait := self._guesses.wait(name, address):
-                message = f"Too many wrong passwords for {shown(name)}: wait {wait} s."
+                message = f"Too many wrong passwords for {printable(name, 60)}: wait {wait} s."
                 raise Refused(429, "REQUEST_LIMIT_EXCEEDED", message, **{"Retry-After": str(wait)})
             try:
                 user = _authenticate_cached(name, password)
@@ -160,11 +161,6 @@ def create_app() -> Door:
     from mlflow.server.auth import create_app as mlflows_own
 
     return Door(mlflows_own())
-
-
-def shown(text: str) -> str:
-    """Return a stranger's text as it may stand in a message: short, and without control or direction characters."""
-    return "".join(c if c.isprintable() else "?" for c in text[:120])
 
 
 def _unknown(message: str) -> Refused:
