@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import os
 import select
@@ -58,6 +59,7 @@ class Limits:
             "RLIMIT_FSIZE": self.file,
             "RLIMIT_AS": self.memory,
             "RLIMIT_CORE": 0,
+            "RLIMIT_NOFILE": 4096,
         }
 
 
@@ -83,6 +85,12 @@ def bubblewrap() -> str | None:
         (Path(folder) / "tmp").mkdir()
         tried = subprocess.run([*_walls(program, Path(folder)), "true"], capture_output=True)
     return program if tried.returncode == 0 else None
+
+
+@functools.cache
+def _can_close_namespaces(program: str) -> bool:
+    """Whether this bubblewrap knows ``--disable-userns``, as 0.8 and later do."""
+    return "--disable-userns" in subprocess.run([program, "--help"], capture_output=True, text=True).stdout
 
 
 def describe(program: str | None) -> str:
@@ -148,6 +156,9 @@ def _walls(program: str, home: Path, checks: bool = False) -> list[str]:
     }
     places |= {sys.prefix, sys.base_prefix, str(package)}
     words = [program, "--die-with-parent", "--unshare-all", "--new-session", "--cap-drop", "ALL"]
+    if _can_close_namespaces(program):
+        # In a user namespace of its own, a notebook would be root again: it could mount memory that no limit counts.
+        words += ["--unshare-user", "--disable-userns"]
     words += ["--proc", "/proc", "--dev", "/dev"]
     for shared in ("/tmp", "/dev/shm"):  # in the submission's folder, where its size is seen; never in memory
         words += ["--bind", str(home / "tmp"), shared]
@@ -194,8 +205,20 @@ def run(
             settings["COURSE_STORE_TEMPLATE"] = str(local)
     # The limits are set by the new process: code between fork and exec is not safe beside other threads.
     inner = [sys.executable, "-I", "-m", f"{__package__}.submission", *step, json.dumps(limits.of_each_process())]
+    return confine(inner, home, settings, limits, program, stop)
+
+
+def confine(
+    command: Sequence[str],
+    home: Path,
+    settings: dict[str, str],
+    limits: Limits,
+    program: str | None,
+    stop: threading.Event | None = None,
+) -> Ended:
+    """Run a command in the sandbox of `home` with an environment of `settings`; see `run` for the rest."""
     walls = _walls(program, home) if program else []
-    process = _start([*walls, *inner], home, settings, stdin=subprocess.DEVNULL)
+    process = _start([*walls, *command], home, settings, stdin=subprocess.DEVNULL)
     try:
         return _follow(process.stdout.fileno(), process.poll, _Watch(process.pid, home, limits, stop))
     finally:

@@ -115,10 +115,18 @@ def download(evidence: Evidence) -> None:
             "The model is in the store, but `outputs/hw03/downloaded` holds no `MLmodel`. Download the *model's* URI, "
             "`models:/m-…`: models are no longer among the files of the run.",
         )
-    if not any(model.model_id in file.read_text(encoding="utf8", errors="replace") for file in found):
+    stored = evidence.local(model.artifact_location)
+    sizes = {p.relative_to(stored): p.stat().st_size for p in stored.rglob("*") if p.is_file() and p.name != "MLmodel"}
+    if not any(
+        model.model_id in file.read_text(encoding="utf8", errors="replace")
+        and all(
+            (file.parent / name).is_file() and (file.parent / name).stat().st_size == n for name, n in sizes.items()
+        )
+        for file in found
+    ):
         raise Mistake(
             "stale-download",
-            "The downloaded files belong to another model than the newest one in the store. Download it again.",
+            "The downloaded files are not those of the newest model in the store, or not all of them. Download it again.",
         )
 
 
