@@ -3,6 +3,16 @@
 from __future__ import annotations
 
 
+def printable(text: str, most: int = 0) -> str:
+    """Return a stranger's text, such as a file name, as it may be shown.
+
+    Control characters would reach the terminal as commands, and direction marks (U+202E and its kind) would let a name
+    read as another; each is shown as ``\N{REPLACEMENT CHARACTER}``. Text longer than `most` characters is cut.
+    """
+    clean = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
+    return clean if not most or len(clean) <= most else clean[: most - 1] + "…"
+
+
 class CourseError(Exception):
     """Bad input, told in one message: what was seen, why it is wrong, what to do.
 

@@ -269,7 +269,7 @@ def mlflow_server(
     *,
     admin_password: str | None = None,
     auth_uri: str | None = None,
-    authenticate: str = "mlflow.server.auth:authenticate_request_basic_auth",
+    app: str = "basic-auth",
     options: Sequence[str] = (),
     port: int | None = None,
 ) -> Iterator[Server]:
@@ -288,8 +288,8 @@ def mlflow_server(
         Password of the user ``admin``, 12 characters or more: switches basic authentication on.
     auth_uri
         Database of users and permissions; a SQLite file in `folder` when not given.
-    authenticate
-        Function that lets a request in, as ``module:name``.
+    app
+        Application that asks for names and passwords: an entry point of the group ``mlflow.app``.
     options
         More options of `mlflow server`, for example ``("--allowed-hosts", "mlflow.example:5000")``.
     port
@@ -302,11 +302,10 @@ def mlflow_server(
         command += ["--host", HOST, "--port", str(port)]
         environment = tracking_server_environment(MLFLOW_BACKEND_STORE_URI=backend_uri)
         if admin_password:
-            command += ["--app-name", "basic-auth"]
+            command += ["--app-name", app]
             settings = home / "auth.ini"
             users = auth_uri or sqlite_uri(home / "users.db")
             lines = ["[mlflow]", "default_permission = READ", f"database_uri = {users}", "admin_username = admin"]
-            lines += [f"authorization_function = {authenticate}"]
             # MLflow 3.17 hashes the password anew for every request, 0.2 s of work each; remember it for a minute.
             lines += ["auth_cache_ttl_seconds = 60"]
             settings.touch(mode=0o600)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import ipaddress
 import json
 import os
 import re
@@ -19,6 +20,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -51,6 +53,8 @@ _MEMBER = {
 RESERVE = 100_000_000
 #: Bytes without which PostgreSQL does not start: two files of that log.
 LEAST = 35_000_000
+#: Entry point of `door.create_app`.
+_APP = "course-class"
 #: The database of our own PostgreSQL.
 _DATABASE = "mlflow"
 
@@ -65,12 +69,15 @@ class Settings:
         ``postgresql`` (our own, in the folder), ``sqlite``, or the URI of a database elsewhere.
     port, host, allowed_hosts
         Where it listens, and the names by which it may be called.
+    proxies
+        Addresses or networks of proxies in front of it, whose ``X-Forwarded-For`` is believed.
     """
 
     database: str = "postgresql"
     port: int = PORT
     host: str = _LOOPBACK
     allowed_hosts: list[str] = field(default_factory=list)
+    proxies: list[str] = field(default_factory=list)
 
     @classmethod
     def read(cls, folder: Path) -> Settings:
@@ -337,6 +344,7 @@ def prepare(
     host: str | None = None,
     port: int | None = None,
     allowed_hosts: Sequence[str] = (),
+    proxies: Sequence[str] = (),
 ) -> Settings:
     """Return the settings for a start: what is asked for now, else what the folder remembers.
 
@@ -359,6 +367,8 @@ def prepare(
     settings = replace(settings, port=port or settings.port, host=host or settings.host)
     if allowed_hosts:
         settings.allowed_hosts = list(allowed_hosts)
+    if proxies:
+        settings.proxies = [_proxy(text) for text in proxies]
     if bad := [h for h in settings.allowed_hosts if not re.fullmatch(r"[A-Za-z0-9.\-*:\[\]]+", h) or h == "*"]:
         raise CourseError(
             f"{bad[0]!r} is no host name for --allowed-hosts. Write names as in the address bar, for example "
@@ -366,6 +376,19 @@ def prepare(
         )
     _check_port(settings)
     return settings
+
+
+def _proxy(text: str) -> str:
+    try:
+        network = ipaddress.ip_network(text)
+    except ValueError:
+        network = None
+    if network is None or network.prefixlen == 0:
+        raise CourseError(
+            f"{text!r} is no address for --proxy. Write the proxy's own address or network as this machine sees it, for "
+            "example 10.0.0.5 or 10.0.0.0/24; a name, '*' or everybody's network would let anyone choose their address."
+        )
+    return str(network.network_address) if network.num_addresses == 1 else str(network)
 
 
 def _check_port(settings: Settings) -> None:
@@ -415,6 +438,10 @@ def serve(folder: Path, settings: Settings, on_step: Callable[[str], None]) -> I
     str or None
         The password of the user ``admin`` when it was made now; nothing keeps it.
     """
+    if not entry_points(group="mlflow.app", name=_APP):
+        raise CourseError(
+            "This environment was made by an older course, so the server lacks its door. Run `make` once."
+        )
     with locked(folder, "A second server"), ExitStack() as room:
         state = Running(os.getpid(), _address(settings), datetime.now().isoformat(" ", "seconds"))
         room.callback((folder / "running.json").unlink, missing_ok=True)
@@ -430,6 +457,9 @@ def serve(folder: Path, settings: Settings, on_step: Callable[[str], None]) -> I
         if is_exposed(settings):
             # Without it the UI's own requests are refused: MLflow 3.17 knows only localhost as its own origin.
             options += ["--cors-allowed-origins", ",".join(f"http://{name}" for name in names(settings))]
+        # Uvicorn believes whoever calls from this machine; a member there could choose a new address for each guess.
+        behind = ["--forwarded-allow-ips", ",".join(settings.proxies)] if settings.proxies else ["--no-proxy-headers"]
+        options += ["--uvicorn-opts", " ".join(behind)]
         on_step("starting the tracking server")
         server = room.enter_context(
             team.mlflow_server(
@@ -437,7 +467,7 @@ def serve(folder: Path, settings: Settings, on_step: Callable[[str], None]) -> I
                 folder,
                 admin_password=password,
                 auth_uri=there.uri.replace("%", "%%"),  # an ini file
-                authenticate="course_runner.classroom.door:authenticate",
+                app=_APP,
                 options=options,
                 port=settings.port,
             )

@@ -28,7 +28,7 @@ from course_runner.cli.server import server_app
 from course_runner.cli.sweep import sweep_command, verify_command
 from course_runner.cli.workflow import workflow_command
 from course_utils._plumbing.places import forget_stale, one_line, sqlite_uri
-from course_utils.errors import CourseError
+from course_utils.errors import CourseError, printable
 
 #: What `main` has put aside, for `course doctor`.
 _left_by_the_shell: dict[str, str] = {}
@@ -367,8 +367,8 @@ def main() -> None:
         finally:
             sys.stdout.flush()
     except CourseError as error:
-        message = "\n".join(map(one_line, str(error).split("\n")))
-        typer.echo(f"Error: {message}", err=True)
+        # A message may quote the name of a stranger's file.
+        typer.echo("Error: " + "\n".join(map(printable, str(error).split("\n"))), err=True)
         sys.exit(2)
     except KeyboardInterrupt:
         typer.echo("Stopped.", err=True)

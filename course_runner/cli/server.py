@@ -73,6 +73,10 @@ def start(
             "--allowed-hosts", help="Name by which browsers and clients call the server; repeat, or use commas."
         ),
     ] = None,
+    proxy: Annotated[
+        list[str] | None,
+        typer.Option(help="Address of a proxy in front of the server, whose X-Forwarded-For is believed; repeat."),
+    ] = None,
     background: Annotated[
         bool, typer.Option("--detach", help="Return when it answers; `course server stop` ends it.")
     ] = False,
@@ -89,10 +93,11 @@ def start(
     hosts = [name.strip() for text in allowed_host or [] for name in text.split(",") if name.strip()]
     if (state := server.running(place)) is not None:
         raise CourseError(server.busy(place, "A second server"))
-    settings = server.prepare(place, database=database, host=host, port=port, allowed_hosts=hosts)
+    settings = server.prepare(place, database=database, host=host, port=port, allowed_hosts=hosts, proxies=proxy or ())
     if background:
         words = ["--host", settings.host, "--port", str(settings.port)]
         words += [word for name in settings.allowed_hosts for word in ("--allowed-hosts", name)]
+        words += [word for address in settings.proxies for word in ("--proxy", address)]
         if database is not None:
             os.environ["COURSE_DATABASE"] = database  # not on a command line, which others can read
         with _steps() as on_step:

@@ -20,9 +20,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from course_runner.grade import forked, sandbox
-from course_runner.grade.forked import Forks
-from course_utils.errors import CourseError
+from course_runner.grade import sandbox
+from course_utils.errors import CourseError, printable
 from course_utils.homework.question import load_tasks
 
 #: Prefix of the folders in which submissions run.
@@ -149,8 +148,8 @@ def find(folder: Path, homework: str | None, store_only: bool) -> list[Submissio
 
 
 def _name(path: Path, folder: Path) -> str:
-    """Return the path below `folder`; bytes that are no UTF-8 are shown as a replacement character."""
-    return os.fsencode(path.relative_to(folder).as_posix()).decode("utf8", "replace")
+    """Return the path below `folder`; what cannot be shown is a replacement character."""
+    return printable(os.fsencode(path.relative_to(folder).as_posix()).decode("utf8", "replace"))
 
 
 def _number(path: Path) -> str | None:
@@ -167,12 +166,24 @@ class Means:
     cell_timeout: int
     limits: sandbox.Limits
     program: str | None
-    forks: Forks | None
+    judges: list[sandbox.Judge]
+    desk: str
     stop: threading.Event
 
     def do(self, home: Path, *step: str) -> sandbox.Ended:
         """Do a step in the sandbox of `home`."""
-        return sandbox.run(step, home, self.seed, self.limits, self.program, self.forks, self.stop)
+        return sandbox.run(step, home, self.seed, self.limits, self.program, self.stop)
+
+    def check(self, home: Path, homework: str) -> sandbox.Ended:
+        """Judge the store in `home`, a folder on the desk."""
+        try:
+            judge = self.judges.pop()
+        except IndexError:  # as many judges as submissions at once, and only when they are needed
+            judge = sandbox.Judge(Path(self.desk), self.seed, self.limits, self.program)
+        try:
+            return judge.check(home, homework, self.stop)
+        finally:
+            self.judges.append(judge)
 
 
 def grade_one(submission: Submission, means: Means) -> Grade:
@@ -203,7 +214,7 @@ def grade_one(submission: Submission, means: Means) -> Grade:
 
 
 def _grade(submission: Submission, means: Means) -> tuple[str, list[dict] | None]:
-    home, copy = (Path(tempfile.mkdtemp(dir=means.scratch)) for _ in range(2))
+    home, copy = Path(tempfile.mkdtemp(dir=means.scratch)), Path(tempfile.mkdtemp(dir=means.desk))
     try:
         status = "store only"
         if submission.notebook is not None:
@@ -225,7 +236,7 @@ def _grade(submission: Submission, means: Means) -> tuple[str, list[dict] | None
             return f"{status}; more than 500 MB of files", None
         if not (copy / "mlflow.db").is_file():
             return f"{status}; no store", None
-        ended = means.do(copy, "check", str(copy), submission.homework)
+        ended = means.check(copy, submission.homework)
         try:
             answer = json.loads(ended.output.splitlines()[-1])
         except (ValueError, IndexError):
@@ -308,11 +319,11 @@ def grade(
         stack.enter_context(keep)
         scratch = stack.enter_context(tempfile.TemporaryDirectory(prefix=SCRATCH, ignore_cleanup_errors=True))
         scratch = os.path.realpath(scratch)
-        forks = None
-        if program and len(todo) > 1:  # for one submission, the libraries are loaded once either way
-            forks = stack.enter_context(forked.forks({s.homework for s, _ in todo}, scratch))
+        judges: list[sandbox.Judge] = []
+        stack.callback(lambda: [judge.close() for judge in judges])
         crew = stack.enter_context(ThreadPoolExecutor(max(1, workers)))
-        means = Means(scratch, seed, cell_timeout, limits or sandbox.Limits(), program, forks, stop)
+        desk = tempfile.mkdtemp(dir=scratch)
+        means = Means(scratch, seed, cell_timeout, limits or sandbox.Limits(), program, judges, desk, stop)
         running = {crew.submit(grade_one, s, means): (s, key) for s, key in todo}
         try:
             for future in as_completed(running):

@@ -3,29 +3,26 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
-import mmap
 import os
 import select
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import psutil
 
 from course_utils import store
+from course_utils._plumbing import steps
 from course_utils._plumbing.places import sqlite_uri
-
-if TYPE_CHECKING:
-    from course_runner.grade.forked import Forks
 
 
 @dataclass(frozen=True)
@@ -42,8 +39,8 @@ class Limits:
         Bytes of address space of each process, and of memory of all of them together.
     file
         Bytes of one file.
-    disk
-        Bytes of all files together.
+    disk, files
+        Bytes of all files together, and their number.
     processes
         Processes at once.
     """
@@ -53,6 +50,7 @@ class Limits:
     memory: int = 4 << 30
     file: int = 200 << 20
     disk: int = 1 << 30
+    files: int = 20_000
     processes: int = 200
 
     def of_each_process(self) -> dict[str, int]:
@@ -62,6 +60,7 @@ class Limits:
             "RLIMIT_FSIZE": self.file,
             "RLIMIT_AS": self.memory,
             "RLIMIT_CORE": 0,
+            "RLIMIT_NOFILE": 4096,
         }
 
 
@@ -87,6 +86,12 @@ def bubblewrap() -> str | None:
         (Path(folder) / "tmp").mkdir()
         tried = subprocess.run([*_walls(program, Path(folder)), "true"], capture_output=True)
     return program if tried.returncode == 0 else None
+
+
+@functools.cache
+def _can_close_namespaces(program: str) -> bool:
+    """Whether this bubblewrap knows ``--disable-userns``, as 0.8 and later do."""
+    return "--disable-userns" in subprocess.run([program, "--help"], capture_output=True, text=True).stdout
 
 
 def describe(program: str | None) -> str:
@@ -123,17 +128,22 @@ def environment(home: Path, seed: int, loads_models: bool) -> dict[str, str]:
         "OMP_NUM_THREADS": "1",
         "OPENBLAS_NUM_THREADS": "1",
         "JUPYTER_PLATFORM_DIRS": "1",
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+        "COURSE_STORE_SYNC": "off",  # the store is judged and thrown away
+        # pyarrow's allocator would start a thread on import, and the judge forks.
+        "JE_ARROW_MALLOC_CONF": "background_thread:false",
     }
 
 
-def _walls(program: str, home: Path) -> list[str]:
+def _walls(program: str, home: Path, checks: bool = False) -> list[str]:
     """Return the bubblewrap command: Python and system read-only, one writable folder, nothing else.
+
+    The checks are there only for the process that judges (`checks`). A notebook that could import them would ask them for
+    the right numbers and log those.
 
     Every capability goes: root, which keeps them otherwise, could mount a read-only folder writable again.
     """
-    import course_utils
-
-    package = Path(course_utils.__file__).resolve().parent
+    source = steps.ROOT / "source"
     places = {
         "/usr",
         "/bin",
@@ -145,8 +155,17 @@ def _walls(program: str, home: Path) -> list[str]:
         "/etc/ld.so.cache",
         "/etc/alternatives",
     }
-    places |= {sys.prefix, sys.base_prefix, str(package)}
-    words = [program, "--die-with-parent", "--unshare-all", "--new-session", "--cap-drop", "ALL"]
+    places |= {
+        sys.prefix,
+        sys.base_prefix,
+        *(str(steps.ROOT / package) for package in ("course_utils", "course_runner")),
+    }
+    places |= {str(source if checks else source / "course.toml")}
+    # The grader must get its turn while a fork bomb goes off.
+    words = ["nice", "-n", "15", program, "--die-with-parent", "--unshare-all", "--new-session", "--cap-drop", "ALL"]
+    if _can_close_namespaces(program):
+        # In a user namespace of its own, a notebook would be root again: it could mount memory that no limit counts.
+        words += ["--unshare-user", "--disable-userns"]
     words += ["--proc", "/proc", "--dev", "/dev"]
     for shared in ("/tmp", "/dev/shm"):  # in the submission's folder, where its size is seen; never in memory
         words += ["--bind", str(home / "tmp"), shared]
@@ -161,7 +180,6 @@ def run(
     seed: int,
     limits: Limits,
     program: str | None,
-    forks: Forks | None = None,
     stop: threading.Event | None = None,
 ) -> Ended:
     """Do a step of grading with limits in `home` and return how it ended; nothing that it started outlives the call.
@@ -178,8 +196,6 @@ def run(
         What it may use.
     program
         Bubblewrap's path, or None to run without.
-    forks
-        Server that forks steps (used with bubblewrap); without one, the step is a new process.
     stop
         Ends the step early when it is set.
     """
@@ -192,64 +208,57 @@ def run(
         with contextlib.suppress(OSError):
             shutil.copyfile(template, local)
             settings["COURSE_STORE_TEMPLATE"] = str(local)
-    if program and forks:
-        return _run_forked(step, home, settings, limits, program, forks, stop)
-    return _run_new(step, home, settings, limits, program, stop)
+    # The limits are set by the new process: code between fork and exec is not safe beside other threads.
+    # As a file, not as a module: its package would import MLflow, which this process does not need.
+    file = Path(__file__).with_name("submission.py")
+    inner = [sys.executable, "-I", str(file), *step, json.dumps(limits.of_each_process())]
+    return confine(inner, home, settings, limits, program, stop)
 
 
-def _run_new(
-    step: Sequence[str],
+def confine(
+    command: Sequence[str],
     home: Path,
     settings: dict[str, str],
     limits: Limits,
     program: str | None,
-    stop: threading.Event | None,
+    stop: threading.Event | None = None,
 ) -> Ended:
-    """Do a step in a new process."""
-    # The limits are set by the new process: code between fork and exec is not safe beside other threads.
-    inner = [sys.executable, "-I", "-m", f"{__package__}.submission", *step, json.dumps(limits.of_each_process())]
-    process = _start([*(_walls(program, home) if program else []), *inner], home, settings, stdin=subprocess.DEVNULL)
+    """Run a command in the sandbox of `home` with an environment of `settings`; see `run` for the rest."""
+    walls = _walls(program, home) if program else []
+    crowd = _crowd(limits.processes)
+    if crowd is not None:
+        walls = ["sh", "-c", 'echo $$ > "$0/cgroup.procs" && exec "$@"', str(crowd), *walls]
+    process = _start([*walls, *command], home, settings, stdin=subprocess.DEVNULL)
     try:
         return _follow(process.stdout.fileno(), process.poll, _Watch(process.pid, home, limits, stop))
     finally:
         _end(process)
         if not program:
             _sweep(home)
+        for _ in range(100 if crowd is not None else 0):  # a process that has just ended is in it for a moment
+            with contextlib.suppress(OSError):
+                crowd.rmdir()
+                break
+            time.sleep(0.02)
 
 
-def _run_forked(
-    step: Sequence[str],
-    home: Path,
-    settings: dict[str, str],
-    limits: Limits,
-    program: str,
-    forks: Forks,
-    stop: threading.Event | None,
-) -> Ended:
-    """Do a step in a fork of the process with the libraries loaded, inside a sandbox that bubblewrap keeps open."""
-    with _opened(program, home, settings) as (keeper, inside):
-        reader, writer = os.pipe()
+def _crowd(processes: int) -> Path | None:
+    """Return a new control group that holds so many processes of ten threads each, or None where we may not make one.
+
+    A fork bomb makes thousands of processes before the grader has its turn. Root may make control groups.
+    """
+    for parent in (Path("/sys/fs/cgroup/pids"), Path("/sys/fs/cgroup")):
+        folder = parent / f"course-{os.getpid()}-{time.monotonic_ns()}"
         try:
-            connection = forks.start(list(step), home, settings, limits.of_each_process(), inside, writer)
-        finally:
-            os.close(writer)
-        told = b""
-
-        def ended() -> int | None:
-            nonlocal told
-            if not select.select([connection], [], [], 0)[0]:
-                return None
-            more = connection.recv(4096)
-            told += more
-            if b"exit" in told and told.endswith(b"\n"):
-                return json.loads(told.splitlines()[-1])["exit"]
-            return None if more else -signal.SIGKILL  # the server of steps is gone, and its steps with it
-
-        with connection:
-            try:
-                return _follow(reader, ended, _Watch(keeper.pid, home, limits, stop, inside))
-            finally:
-                os.close(reader)
+            folder.mkdir()
+        except OSError:
+            continue
+        try:
+            (folder / "pids.max").write_text(str(10 * processes))
+            return folder
+        except OSError:
+            folder.rmdir()
+    return None
 
 
 def _start(words: list[str], home: Path, settings: dict[str, str], **more: Any) -> subprocess.Popen:
@@ -264,32 +273,65 @@ def _start(words: list[str], home: Path, settings: dict[str, str], **more: Any) 
     )
 
 
-@contextlib.contextmanager
-def _opened(program: str, home: Path, settings: dict[str, str]) -> Iterator[tuple[subprocess.Popen, int]]:
-    """Keep a sandbox open; give bubblewrap's process and the pid of the first process inside, whose end ends all others."""
-    reader, writer = os.pipe()
-    words = [*_walls(program, home), "--info-fd", str(writer), "/bin/sh", "-c", "echo; exec cat"]
-    keeper = _start(words, home, settings, stdin=subprocess.PIPE, pass_fds=[writer])
-    try:
-        os.close(writer)
-        with open(reader, encoding="utf8") as info:
-            inside = json.load(info)["child-pid"]
-        if keeper.stdout.readline() != b"\n":  # the walls stand when the program inside speaks
-            raise OSError("bubblewrap has ended")
-        yield keeper, inside
-    except ValueError as error:
-        raise OSError("bubblewrap has ended") from error
-    finally:
-        keeper.kill()  # its first child goes with it (--die-with-parent), and with that one everything inside
-        keeper.communicate()
+class Judge:
+    """One process that judges the stores of many submissions, each in a fork of its own: the libraries are imported once.
+
+    It never runs a learner's code. Threads use it one at a time.
+
+    Parameters
+    ----------
+    desk
+        Folder that holds the stores, the only one that it may write to (with bubblewrap).
+    seed, limits, program
+        As for `run`; the limits hold for each store.
+    """
+
+    def __init__(self, desk: Path, seed: int, limits: Limits, program: str | None) -> None:
+        self._desk, self._seed, self._limits, self._program = desk, seed, limits, program
+        self._process: subprocess.Popen | None = None
+        self._turn = threading.Lock()
+
+    def check(self, home: Path, homework: str, stop: threading.Event | None = None) -> Ended:
+        """Judge the store in `home`, a folder on the desk, and return what the step printed."""
+        with self._turn:
+            if stop is not None and stop.is_set():
+                return Ended(None, b"", "stopped")
+            (home / "tmp").mkdir(exist_ok=True)
+            if self._process is None:
+                self._process = self._begin()
+            watch = _Watch(self._process.pid, home, self._limits, stop)
+            request = {"home": str(home), "homework": homework, "limits": self._limits.of_each_process()}
+            try:
+                self._process.stdin.write(json.dumps(request).encode() + b"\n")
+                self._process.stdin.flush()
+                ended = _follow(self._process.stdout.fileno(), self._process.poll, watch, one_line=True)
+            except BrokenPipeError:
+                ended = Ended(self._process.poll(), b"")
+            if ended.code != 0:  # the next store gets a new one
+                self.close()
+            return ended
+
+    def _begin(self) -> subprocess.Popen:
+        (self._desk / "tmp").mkdir(exist_ok=True)
+        settings = environment(self._desk, self._seed, loads_models=False)
+        walls = _walls(self._program, self._desk, checks=True) if self._program else []
+        command = [*walls, sys.executable, "-I", "-m", f"{__package__}.submission", "judge"]
+        return _start(command, self._desk, settings, stdin=subprocess.PIPE)
+
+    def close(self) -> None:
+        """End the process, if there is one."""
+        if self._process is not None:
+            _end(self._process)
+            self._process.stdin.close()
+            self._process = None
 
 
 class _Watch:
     """Says when a step has used more than it may."""
 
-    def __init__(self, pid: int, home: Path, limits: Limits, stop: threading.Event | None, inside: int = 0) -> None:
-        self.pid, self.home, self.limits, self.stop, self.inside = pid, home, limits, stop, inside
-        self.end, self._look = time.monotonic() + limits.wall, 0.0
+    def __init__(self, pid: int, home: Path, limits: Limits, stop: threading.Event | None) -> None:
+        self.pid, self.home, self.limits, self.stop = pid, home, limits, stop
+        self.end, self._look, self._tasks = time.monotonic() + limits.wall, 0.0, _tasks()
 
     def __call__(self) -> str:
         """Return why the step must stop, or an empty string."""
@@ -298,36 +340,67 @@ class _Watch:
             return "stopped"
         if now > self.end:
             return "wall time"
-        if now < self._look:
+        # A fork bomb makes thousands of processes between two looks, and the system has no limit for them when root grades.
+        if now < self._look and _tasks() - self._tasks < self.limits.processes:
             return ""
-        processes, memory = self._use()
-        if processes > self.limits.processes:
+        below = _below(self.pid)
+        if len(below) > self.limits.processes:
             return "too many processes"
+        self._tasks, memory = _tasks(), _memory(below)
         if memory > self.limits.memory:
             return "too much memory"
-        if not fits(self.home, self.limits.disk):
-            return "too many files"
+        if reason := self.files():
+            return reason
         self._look = time.monotonic() + max(0.2, 5 * (time.monotonic() - now))
         return ""
 
-    def _use(self) -> tuple[int, int]:
-        """Return the number of processes and the bytes of memory that they alone hold."""
-        folders: list[Path] = []
-        with contextlib.suppress(psutil.Error, OSError):
-            if self.inside:  # the sandbox has a /proc of its own
-                folders = [p for p in Path("/proc", str(self.inside), "root", "proc").iterdir() if p.name.isdigit()]
-            elif Path("/proc/self/statm").exists():
-                below = psutil.Process(self.pid).children(recursive=True)
-                folders = [Path(f"/proc/{process.pid}") for process in below]
-        pages = 0
-        for folder in folders:
-            with contextlib.suppress(OSError, ValueError, IndexError):
-                _, resident, shared = (folder / "statm").read_text().split()[:3]
-                pages += int(resident) - int(shared)
-        return len(folders), pages * mmap.PAGESIZE
+    def files(self) -> str:
+        """Return why there are too many files, or an empty string; also asked when the step has ended by itself."""
+        return "" if fits(self.home, self.limits.disk, self.limits.files) else "too many files"
 
 
-def fits(folder: Path, most: int, entries: int = 50_000) -> bool:
+def _tasks() -> int:
+    """Return the number of tasks on this machine, or 0 where it cannot be had cheaply."""
+    try:
+        return int(Path("/proc/loadavg").read_text().split()[3].split("/")[1])
+    except (OSError, ValueError, IndexError):
+        return 0
+
+
+def _below(pid: int) -> list[psutil.Process]:
+    with contextlib.suppress(psutil.Error):
+        return psutil.Process(pid).children(recursive=True)
+    return []
+
+
+def _memory(below: Sequence[psutil.Process]) -> int:
+    """Return the bytes of memory that processes hold together; 0 where the system does not tell.
+
+    Of a page that several of them share, each counts its part (PSS), so that shared memory is counted once. Memory
+    files (``memfd_create``) that are only written to are mapped nowhere; they are found among the open files.
+    """
+    if not Path("/proc/self/smaps_rollup").exists():
+        return 0
+    memory, unmapped = 0, {}
+    for process in below:
+        folder = Path(f"/proc/{process.pid}")
+        with contextlib.suppress(OSError, ValueError, IndexError):
+            found = dict(line.split(":", 1) for line in (folder / "smaps_rollup").read_text().splitlines()[1:])
+            memory += int(found["Pss"].split()[0]) * 1024
+            mapped = int(found["Pss_Shmem"].split()[0]) * 1024
+            own = {}
+            for descriptor in (folder / "fd").iterdir():
+                with contextlib.suppress(OSError):
+                    if os.readlink(descriptor).startswith("/memfd:"):
+                        file = descriptor.stat()
+                        own[file.st_dev, file.st_ino] = file.st_blocks * 512
+            # What is mapped was counted above.
+            if sum(own.values()) > mapped:
+                unmapped |= own
+    return memory + sum(unmapped.values())
+
+
+def fits(folder: Path, most: int, entries: int) -> bool:
     """Tell whether a folder holds at most `most` bytes and `entries` files; links are not followed."""
     left, todo = most, [str(folder)]
     while todo:
@@ -345,8 +418,8 @@ def fits(folder: Path, most: int, entries: int = 50_000) -> bool:
     return True
 
 
-def _follow(reader: int, ended: Callable[[], int | None], watch: _Watch) -> Ended:
-    """Read what a step prints until it has ended or must stop."""
+def _follow(reader: int, ended: Callable[[], int | None], watch: _Watch, one_line: bool = False) -> Ended:
+    """Read what a step prints until it has ended (or, with `one_line`, has printed a line) or must stop."""
     output = b""
     open_ = True
     while True:
@@ -358,8 +431,11 @@ def _follow(reader: int, ended: Callable[[], int | None], watch: _Watch) -> Ende
             output += piece
             if len(output) > OUTPUT_LIMIT:
                 return Ended(None, b"", "too much output")
+            if one_line and output.endswith(b"\n"):
+                return Ended(0, output)
         elif code is not None:
-            return Ended(code, output)
+            reason = watch.files()
+            return Ended(None if reason else code, output, reason)
         elif not open_:
             time.sleep(0.02)
         if reason := watch():
@@ -384,13 +460,13 @@ def _can_be_read(reader: int, seconds: float) -> bool:
 
 def _end(process: subprocess.Popen) -> None:
     """Kill a process and everything below it, whatever session it is in."""
-    family = [process]
-    with contextlib.suppress(psutil.Error):
-        family += psutil.Process(process.pid).children(recursive=True)
-    for member in family:
+    below = _below(process.pid)
+    process.kill()  # with bubblewrap, all that is in its namespaces goes at once
+    for member in below:
         with contextlib.suppress(psutil.Error, ProcessLookupError):
             member.kill()
     process.wait()
+    psutil.wait_procs(below, timeout=5)
     process.stdout.close()
 
 

@@ -1,7 +1,8 @@
 """The two steps of grading that run in a process of their own: execute a stranger's notebook, read a stranger's store.
 
-``python -I -m course_runner.grade.submission run FOLDER CELL_TIMEOUT LIMITS`` executes ``FOLDER/submission.ipynb``;
-``… check HOME NUMBER LIMITS`` judges the store in HOME. Each prints one JSON line. Neither loads a model.
+``python -I -m course_runner.grade.submission run FOLDER CELL_TIMEOUT LIMITS`` executes ``FOLDER/submission.ipynb`` and
+prints one JSON line. ``… judge`` reads one JSON line for each store on stdin, and judges it in a fork of its own; for each it
+prints one JSON line. Neither loads a model.
 """
 
 from __future__ import annotations
@@ -26,6 +27,8 @@ def run(folder: Path, cell_timeout: int) -> dict[str, Any]:
         ``status``: ``ok``, ``kernel died``, ``timeout`` (cells after it still ran) or what went wrong, and ``errors``,
         the number of cells that raised.
     """
+    # jsonschema imports it when it is installed, to check addresses; it builds a grammar for a second, and nbformat has none.
+    sys.modules["rfc3987_syntax"] = None
     import nbformat
     from nbclient import NotebookClient
     from nbclient.exceptions import DeadKernelError
@@ -95,11 +98,51 @@ def check(home: Path, number: str) -> list[dict[str, Any]] | str:
     return rows
 
 
+def judge() -> None:
+    """Judge one store after another, as lines on stdin name them, until stdin is closed.
+
+    The libraries are imported once. Each store is read in a fork, with limits and a state of its own: what one store does
+    to the process that reads it does not reach the next.
+    """
+    import importlib
+
+    # What the checks use, in the order in which it is cheapest to import; a fork inherits it.
+    for name in ("pandas", "sklearn.ensemble", "mlflow.sklearn", "mlflow.store.model_registry.sqlalchemy_store"):
+        importlib.import_module(name)
+    from course_utils.homework import evidence  # noqa: F401
+    from course_utils.homework.question import load_tasks
+
+    for line in sys.stdin:
+        request = json.loads(line)
+        with contextlib.suppress(Exception):  # the fork says what is wrong with it
+            load_tasks(request["homework"])
+        reader, writer = os.pipe()
+        child = os.fork()
+        if child == 0:
+            try:
+                os.dup2(os.open(os.devnull, os.O_RDWR), 1)
+                home = Path(request["home"])
+                limit(request["limits"])
+                os.environ |= {"HOME": str(home), "COURSE_HOME": str(home), "TMPDIR": str(home / "tmp")}
+                os.chdir(home)
+                with open(writer, "w", encoding="utf8") as file:
+                    json.dump(check(home, request["homework"]), file)
+            finally:
+                os._exit(0)
+        os.close(writer)
+        with open(reader, encoding="utf8", errors="replace") as file:
+            answer = file.read()
+        _, status = os.waitpid(child, 0)
+        try:
+            json.loads(answer)
+        except ValueError:
+            answer = json.dumps(f"exit {os.waitstatus_to_exitcode(status)}")
+        print(answer, flush=True)
+
+
 def main(step: list[str]) -> None:
-    """Do one step, print its result as one JSON line, and end the process."""
-    verb, folder, argument = step[0], Path(step[1]), step[2]
-    answer = run(folder, int(argument)) if verb == "run" else check(folder, argument)
-    # The line goes to the grader through a descriptor that nothing else has written to.
+    """Execute a notebook, print how that went as one JSON line, and end the process."""
+    answer = run(Path(step[1]), int(step[2]))
     print(json.dumps(answer), flush=True)
     os._exit(0)  # what a notebook left in this process does not run at exit
 
@@ -114,5 +157,8 @@ def limit(limits: dict[str, int]) -> None:
 
 
 if __name__ == "__main__":
-    limit(json.loads(sys.argv[4]))
-    main(sys.argv[1:4])
+    if sys.argv[1] == "judge":
+        judge()
+    else:
+        limit(json.loads(sys.argv[4]))
+        main(sys.argv[1:4])

@@ -22,11 +22,16 @@ _FROM_CLIENT = (
     *("MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI", "MLFLOW_EXPERIMENT_ID", "MLFLOW_RUN_ID", "MLFLOW_WORKSPACE"),
     *("MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKING_TOKEN"),
 )
+#: What would open a server wider than it was started, or move its paths, when it was left in a shell.
+_OPENS = (
+    *("MLFLOW_SERVER_DISABLE_SECURITY_MIDDLEWARE", "MLFLOW_ENABLE_REMOTE_ASSISTANT", "FORWARDED_ALLOW_IPS"),
+    *("MLFLOW_STATIC_PREFIX", "_MLFLOW_STATIC_PREFIX", "MLFLOW_SERVER_ALLOWED_HOSTS"),
+)
 
 
 def tracking_server_environment(**settings: str) -> dict[str, str]:
     """Return the environment of a tracking server: this process's own, without its server, and with `settings`."""
-    return {k: v for k, v in os.environ.items() if k not in _FROM_CLIENT} | {
+    return {k: v for k, v in os.environ.items() if k not in (*_FROM_CLIENT, *_OPENS)} | {
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",  # 10 processes and 1.5 GB less
         "MLFLOW_DISABLE_TELEMETRY": "true",
         **settings,
