@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from .cli_grade import grade_command
+from .cli_grade import grade_command, release_command
 from .cli_server import server_app
 from .cli_sweep import sweep_command, verify_command
 from .cli_workflow import workflow_command
@@ -291,6 +291,7 @@ def progress() -> None:
 
 
 app.command("grade")(grade_command)
+app.command("release")(release_command)
 app.command("workflow")(workflow_command)
 app.command("sweep")(sweep_command)
 app.command("verify")(verify_command)

@@ -202,3 +202,30 @@ def _keep_edited(output: Path) -> Path | None:
         number += 1
     shutil.copyfile(output, aside)
     return aside
+
+
+def release_command(
+    folder: Annotated[Path, typer.Argument(help="New folder for the class, outside of this checkout.")],
+) -> None:
+    """Write a checkout without solutions, for a class whose homework counts.
+
+    Example: [cyan]course release ../mlflow-course-class[/cyan]
+
+    Lectures, exercises, their checks and hints, and the set-up are in it. Left out: solutions, the texts and answers they are
+    made from, tests, web site. `hw.solution(n)` says there that it has none. Publish it as a repository of its own: the
+    history of this one holds the solutions. Exit code 1 when an answer still stands somewhere.
+    """
+    from .cli import _root
+    from .homework import release
+
+    written = release.write(_root(), folder)
+    for leak in written.leaks:
+        typer.echo(f"An answer still stands in {leak}", err=True)
+    for name in written.spelled:
+        typer.echo(f"Note: {name} spells out the right words of a task, since it judges them; who reads it finds them.")
+    here = shlex.quote(str(folder))
+    typer.echo(
+        f"{written.files} files in {folder}, {len(written.left_out)} left out. To publish: cd {here} && git init && git add ."
+    )
+    if written.leaks:
+        raise typer.Exit(1)
