@@ -84,7 +84,7 @@ def grade_command(
     limits = sandbox.Limits(wall=timeout, cpu=timeout)
     chosen = seed if seed is not None else (0 if store_only else 4242)
     with tempfile.TemporaryDirectory(prefix="mlflow-course-inbox-", ignore_cleanup_errors=True) as scratch:
-        box = inbox.find(submissions, homework, store_only, Path(scratch))
+        box = inbox.find(submissions, homework, store_only, Path(scratch), output)
         if not store_only:
             typer.echo(sandbox.describe(sandbox.bubblewrap()), err=True)
         with _store_template(), _Shown(len(box.submissions)) as tell:

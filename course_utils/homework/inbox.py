@@ -77,7 +77,7 @@ class Inbox:
     skipped: list[Skipped] = field(default_factory=list)
 
 
-def find(folder: Path, homework: str | None, store_only: bool, scratch: Path) -> Inbox:
+def find(folder: Path, homework: str | None, store_only: bool, scratch: Path, output: Path | None = None) -> Inbox:
     """Return what a folder, or a zip, holds.
 
     Parameters
@@ -90,6 +90,8 @@ def find(folder: Path, homework: str | None, store_only: bool, scratch: Path) ->
         Each folder that holds an ``mlflow.db`` is a submission; notebooks only tell its homework.
     scratch
         Folder to unpack archives in; it must live as long as the submissions.
+    output
+        The table of an earlier call: it, and what stands beside it, was not handed in.
 
     Raises
     ------
@@ -103,7 +105,7 @@ def find(folder: Path, homework: str | None, store_only: bool, scratch: Path) ->
             f"There is no homework {homework!r}; they are numbered from '{min(known)}' to '{max(known)}', or named, "
             "for example mlflow_basics."
         )
-    walk = Walk(scratch)
+    walk = Walk(scratch, output)
     if folder.is_file() and zipfile.is_zipfile(folder):
         files = list(walk.archive(File(folder, ()), 1))
     elif folder.is_file():

@@ -79,8 +79,8 @@ def unreadable(path: Path) -> str:
 class Walk:
     """Gives the files below a folder and in archives, and notes what is not opened."""
 
-    def __init__(self, scratch: Path) -> None:
-        self.scratch = scratch
+    def __init__(self, scratch: Path, output: Path | None = None) -> None:
+        self.scratch, self.output = scratch, output.absolute() if output else None
         self.skipped: list[Skipped] = []
 
     def skip(self, file: File, why: str, weight: str = "look") -> None:
@@ -100,6 +100,8 @@ class Walk:
             checkout = len(at.parts) + 1
         for entry in entries:
             file = File(Path(entry.path), (*at.parts, entry.name), at.archived, checkout)
+            if self._ours(file.path):
+                continue
             if _LEFTOVER.fullmatch(entry.name) or entry.name in _LEFTOVER_FOLDERS:
                 self.skip(file, "left behind by the system or by Jupyter", "leftover")
             elif entry.is_dir(follow_symlinks=False):
@@ -115,6 +117,12 @@ class Walk:
                 yield from self.archive(file, depth + 1)
             else:
                 yield file
+
+    def _ours(self, path: Path) -> bool:
+        """Tell whether an earlier call has written this file: the table, or what stands beside it."""
+        if self.output is None or path.parent.absolute() != self.output.parent or path.suffix.lower() == ".ipynb":
+            return False
+        return path.name.startswith((self.output.name, f".{self.output.name}", f"{self.output.stem}_"))
 
     def archive(self, file: File, depth: int) -> Iterator[File]:
         """Unpack a zip and walk what was in it."""
