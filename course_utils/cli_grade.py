@@ -73,14 +73,14 @@ def grade_command(
 
     Exit code: 0 everything is graded, 1 something is for you to look at (it is listed), 2 a mistake in the call, 130 stopped.
     """
-    from .homework import exports, feedback, gradebook, grading, inbox, report, sandbox
+    from .homework import exports, feedback, gradebook, grading, inbox, report, rules, sandbox
     from .homework.roster import Roster
     from .runner.pool import default_workers
 
-    rule = gradebook.Rule.read(attempt, due, late_per_day)
+    rule = rules.Rule.read(attempt, due, late_per_day)
     members = Roster.read(roster) if roster else None
     edited = changes or exports.beside(output, "_changes.csv")
-    by_hand = gradebook.read_changes(edited) if changes or edited.is_file() else []
+    by_hand = rules.read_changes(edited) if changes or edited.is_file() else []
     limits = sandbox.Limits(wall=timeout, cpu=timeout)
     chosen = seed if seed is not None else (0 if store_only else 4242)
     with tempfile.TemporaryDirectory(prefix="mlflow-course-inbox-", ignore_cleanup_errors=True) as scratch:

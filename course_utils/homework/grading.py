@@ -96,6 +96,8 @@ def grade_one(submission: Submission, means: Means) -> Grade:
                 status = "no task started"
         except OSError as error:
             status = f"cannot be graded ({error.strerror or error})"
+        except Exception as error:  # a defect of ours; the others' rows do not depend on it
+            status = f"cannot be graded ({type(error).__name__}: {error})"
     return Grade(
         submission.name,
         submission.homework,

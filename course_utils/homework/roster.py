@@ -248,7 +248,7 @@ def read_table(path: Path, what: str) -> tuple[list[dict[str, str]], list[str]]:
         except UnicodeDecodeError:
             text = raw.decode("cp1252", "replace")
     lines = text.splitlines()
-    if lines and (said := re.fullmatch(r"sep=(.)", lines[0].strip())):  # Excel's own line
+    if lines and (said := re.fullmatch(r"sep=(.)", lines[0])):  # Excel's own line
         delimiter, text = said[1], "\n".join(lines[1:])
     else:
         delimiter = max(",;\t|", key=(lines[0] if lines else "").count)

@@ -97,7 +97,7 @@ def find(entries: Sequence[Entry]) -> list[Pair]:
             codes = codes | {"our solution": own_lines(solution, homework)}
         pieces = {who: _pieces(lines) for who, lines in codes.items()}
         common = Counter(piece for found in pieces.values() for piece in found)
-        usual = {p for p, n in common.items() if n > max(3, len(pieces) / 2)}
+        usual = {p for p, n in common.items() if n > max(8, len(pieces) / 2)}
         for one, other in combinations(sorted(pieces, key=lambda who: (who == "our solution", who)), 2):
             smaller = min(len(pieces[one]), len(pieces[other]))
             if smaller < LEAST:
