@@ -67,9 +67,9 @@ def grade_command(
     other folder. The notebook itself says which homework it is. Only what is new or changed, or whose checks have changed,
     is run.
 
-    Writes grades.csv; grades_moodle_03.csv and grades_canvas.csv for upload; grades_feedback/, a page for each learner;
-    grades_report.html, the class report; grades_similar.html, hand-ins that are alike; grades_not_graded.csv, each file
-    that has no row, with the reason.
+    Writes grades.csv; for upload, grades_moodle_03.csv, grades_moodle_feedback_03.zip and grades_canvas.csv;
+    grades_feedback/, a page for each learner; grades_report.html, the class report; grades_similar.html, hand-ins that are
+    alike; grades_not_graded.csv, each file that has no row, with the reason.
 
     Exit code: 0 everything is graded, 1 something is for you to look at (it is listed), 2 a mistake in the call, 130 stopped.
     """
@@ -109,6 +109,7 @@ def grade_command(
         written = [path for export in exports.EXPORTS.values() for path in export.write(book, members, output)]
         written.append(exports.write_skipped(output, box.skipped))
         pages = feedback.write(exports.beside(output, "_feedback"), book)
+        written += feedback.moodle_zips(output, book, pages)
         written += report.write(output, book, box.skipped, chosen)
         _remember(output)
     except OSError as error:

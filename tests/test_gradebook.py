@@ -6,6 +6,7 @@ import csv
 import os
 import re
 import sys
+import zipfile
 from datetime import datetime
 from pathlib import Path
 
@@ -290,6 +291,16 @@ def test_moodle_gets_its_worksheet(roster, tmp_path):
     assert path.name == "g_moodle_03.csv"
     assert (row["Identifier"], row["Full name"], row["Grade"]) == ("Participant 123", "Zoe Doe", "4")
     assert {"Last modified (grade)", "Maximum Grade", "Feedback comments"} <= row.keys()
+
+
+def test_moodle_gets_the_feedback_back_under_its_own_names(tmp_path):
+    name = "Doe Zoe_123_assignsubmission_file_.zip/03"
+    book = fill(line("Doe Zoe", 4, name=name, system="Moodle", ids=("123",)), line("ben"))
+    pages = feedback.write(tmp_path / "f", book)
+    (path,) = feedback.moodle_zips(tmp_path / "g.csv", book, pages)
+    with zipfile.ZipFile(path) as archive:
+        assert archive.namelist() == ["Doe Zoe_123_assignsubmission_file_/feedback.html"]
+        assert b"right, Doe Zoe" in archive.read(archive.namelist()[0])
 
 
 def test_canvas_gets_its_ids_and_the_columns_of_its_own_export(tmp_path):

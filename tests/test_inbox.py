@@ -258,9 +258,39 @@ def test_our_solution_and_an_untouched_exercise_are_flagged(find):
 
 def test_stores_are_found_in_zips_and_a_notebook_without_one_is_a_line(find):
     store = zipped({"work/mlflow.db": b"x", "work/03_mlflow_basics.ipynb": homework()})
-    box = find({"anna.zip": store, "ben/03_mlflow_basics.ipynb": homework()}, store_only=True)
+    files = {"anna.zip": store, "ben/03_mlflow_basics.ipynb": homework(), "cleo/x.pdf": b"%PDF", "dan/mlflow.db": b"x"}
+    box = find(files, store_only=True)
     assert told(box) == {"anna.zip/work": ("anna", "03")} and box.submissions[0].store.is_dir()
-    assert "without its store" in lines(box)["ben/03_mlflow_basics.ipynb"]
+    why = lines(box)
+    assert "without its store" in why["ben/03_mlflow_basics.ipynb"] and "which homework" in why["dan/mlflow.db"]
+    assert "a PDF" in why["cleo/x.pdf"] and len(why) == 3
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        {"cells": []},
+        {"cells": [1, None, "x"]},
+        {"cells": [{"cell_type": "code", "source": [1, 2]}]},
+        {"cells": [{"cell_type": "code"}], "metadata": []},
+        {"cells": [{"cell_type": "code", "source": 'Homework("03")'}], "metadata": {"authors": 5}},
+        {"cells": {}, "worksheets": 3},
+        {"worksheets": [{"cells": [{"cell_type": "code", "input": 'Homework("03")'}]}]},
+        [1, 2],
+        "text",
+    ],
+)
+def test_a_mangled_notebook_is_a_row_or_a_line_and_harms_no_other(find, content):
+    box = find({"eve/odd.ipynb": json.dumps(content).encode(), "ben/03.ipynb": homework()})
+    names = {s.name for s in (*box.submissions, *box.skipped)}
+    assert names in ({"ben/03", "eve/odd"}, {"ben/03", "eve/odd.ipynb"})
+
+
+def test_a_name_that_is_no_text_is_shown(find, tmp_path):
+    folder = put(tmp_path / "odd", {"ben/03.ipynb": homework()})
+    with open(bytes(folder) + b"/caf\xe9.ipynb", "wb") as file:
+        file.write(homework())
+    assert {s.handed.label for s in find(folder).submissions} == {"ben", "caf�"}
 
 
 # ---- archives that mean harm --------------------------------------------------------------------------------------------
@@ -275,7 +305,8 @@ def test_an_archive_writes_nowhere_else_and_its_links_are_not_followed(find, tmp
         archive.writestr("/tmp/absolute-mlflow-course.ipynb", homework())
         archive.writestr(link, "/etc/passwd")
         archive.writestr("good.ipynb", homework())
-        archive.writestr("good.ipynb", homework(more="y = 2"))
+        with pytest.warns(UserWarning, match="Duplicate"):
+            archive.writestr("good.ipynb", homework(more="y = 2"))
     box = find({"eve.zip": buffer.getvalue()})
     assert len(box.submissions) == 2  # two entries of one name are two files
     assert len([why for why in lines(box).values() if "leads out" in why]) == 2

@@ -28,7 +28,7 @@ END_TO_END = {
     "tests/browser/test_lab.py": ("*/03_*.ipynb", "notebooks/00_*.ipynb"),
     "tests/browser/test_site_browser.py": SITE,
     "tests/test_build.py": (),
-    "tests/test_grading.py": ("exercises/*", "solutions/*"),
+    "tests/test_grading.py": ("exercises/*", "solutions/*", "tests/cases/**/*"),
     "tests/test_lab.py": ("README.md",),
     "tests/test_model_server.py": (),
     "tests/test_runner.py": (),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import html
 import re
+import zipfile
 from collections import defaultdict
 from pathlib import Path
 
@@ -125,4 +126,22 @@ def write(folder: Path, book: Gradebook) -> dict[str, Path]:
             )
         written[name] = folder / name
         written[name].write_text(page(f"Feedback for {who}", "".join(parts)), encoding="utf8")
+    return written
+
+
+def moodle_zips(target: Path, book: Gradebook, pages: dict[str, Path]) -> list[Path]:
+    """Write the pages as Moodle takes them back (*Upload multiple feedback files in a zip*), one archive a homework."""
+    written = []
+    for homework in sorted({e.homework for e in book.counting()}):
+        found = {}
+        for entry in book.counting():
+            for part in entry.grade.submission.split("/") if entry.homework == homework else ():
+                if (handed := names.by_system(part)) and handed.system == "Moodle":
+                    place = re.sub(r"(_assignsubmission_[a-z]+).*", r"\1_", re.sub(r"(?i)\.(zip|ipynb)$", "", part))
+                    found[f"{place}/feedback.html"] = pages[slug(entry)]
+        if found:
+            written.append(target.with_name(f"{target.stem}_moodle_feedback_{homework}.zip"))
+            with zipfile.ZipFile(written[-1], "w", zipfile.ZIP_DEFLATED) as archive:
+                for name, path in found.items():
+                    archive.write(path, name)
     return written

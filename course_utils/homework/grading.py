@@ -20,6 +20,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import course_utils
+
 from ..errors import CourseError
 from . import forked, sandbox
 from . import submission as submission_steps
@@ -246,8 +248,8 @@ def ours_to_mend(row: Grade) -> bool:
 
 def checks_digest(number: str) -> str:
     """Return 16 hex digits that change with what decides a verdict: the checks, the helpers and the libraries."""
-    package = Path(__file__).resolve().parents[1]
-    files = {
+    package = Path(course_utils.__file__).resolve().parent
+    files = {Path(submission_steps.__file__), Path(sandbox.__file__)} | {
         path
         for path in package.rglob("*.py")
         if not path.name.startswith("cli")

@@ -161,9 +161,7 @@ class _Sorting:
 
     def stores(self, files: list[File]) -> Inbox:
         """Return the folders with an ``mlflow.db`` as submissions; notebooks below them tell the homework."""
-        before = len(self.skipped)
         found = [f for file in files if (f := self._notebook(file))]
-        self.skipped[before:] = []
         owners = Owners([])
         submissions, homes = [], []
         for file in files:
@@ -174,6 +172,7 @@ class _Sorting:
             told = {n for f in below for n in f.homeworks if not f.flags} if self.number is None else {self.number}
             if not told:
                 self.skip(file, "which homework is it? No notebook beside it says so: name it with --homework")
+                continue
             for number in sorted(told):
                 content = next((f.content for f in below), Content())
                 handed, _ = owners.of(Found(file, file.path, content))
@@ -181,9 +180,11 @@ class _Sorting:
                 submissions.append(Submission(name, number, None, file.path.parent, handed))
             homes.append(home)
         for f in found:
-            if not any(f.file.parts[: len(home)] == home for home in homes):
-                self.skip(f.file, "a notebook without its store; --store-only reads mlflow.db files only")
-        return Inbox(submissions, self.skipped)
+            self.skip(f.file, "a notebook without its store; --store-only reads mlflow.db files only")
+        # What lies beside a store belongs to it.
+        beside = tuple("".join(f"{shown(part)}/" for part in home) for home in homes)
+        kept = [s for s in self.skipped if s.weight == "leftover" or not s.name.startswith(beside)]
+        return Inbox(submissions, [self._weighed(s, homes) for s in kept])
 
     @staticmethod
     def _weighed(skipped: Skipped, homes: list[tuple[str, ...]]) -> Skipped:

@@ -6,7 +6,7 @@ import json
 import re
 import unicodedata
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
 from pathlib import Path
@@ -176,7 +176,7 @@ class Content:
     unknown
         What it names as its homework, and is none.
     lecture
-        Whether its title is that of a lecture.
+        Number of the lecture whose title it bears.
     label, ids
         The learner that it names, with e-mail or id.
     """
@@ -186,7 +186,7 @@ class Content:
     unknown: str = ""
     lecture: str = ""
     label: str = ""
-    ids: tuple[str, ...] = field(default=())
+    ids: tuple[str, ...] = ()
 
 
 _CALL = re.compile(r"\bHomework\(\s*(?:\w+\s*=\s*)?(?:[rRfFuU]?(['\"])(.*?)\1|(\d+))\s*[,)]", re.S)
