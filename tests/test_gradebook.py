@@ -205,6 +205,13 @@ def test_an_attempt_that_our_machine_failed_to_run_does_not_count_before_one_tha
     assert [e.grade.submission for e in fill(failed, ran).counting()] == ["zoe/a"]
 
 
+def test_two_learners_of_one_name_are_not_one(roster):
+    lines = [line("Doe Zoe", n, name=f"{n}/03", system="Moodle", ids=(str(n),)) for n in (2, 4)]
+    assert len(fill(*lines).counting()) == 2
+    book = fill(*lines, roster=roster)
+    assert len(book.counting()) == 1 and "may be somebody else's" in book.problems[0]
+
+
 @pytest.mark.parametrize(
     "words", [("newest", None, None), ("latest", "tomorrow", None), ("latest", DUE, "ten"), ("latest", DUE, "200%")]
 )

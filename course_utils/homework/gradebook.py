@@ -16,6 +16,8 @@ from .rules import Change, Rule
 
 #: Status of a learner on the roster without a submission; and of one whose points were only entered by hand.
 NOTHING, BY_HAND = "nothing handed in", "by hand"
+#: Platforms that put a learner's own number into each name.
+_NUMBERED = {"Moodle", "Canvas", "Brightspace"}
 
 
 @dataclass
@@ -196,11 +198,19 @@ def _choose(book: Gradebook, rule: Rule) -> None:
     """Put each learner's attempts in the order of time, and say which one counts."""
     attempts = defaultdict(list)
     for entry in book.entries:
-        who = entry.person or fold(entry.learner) or entry.grade.submission
+        # Two of one name are two learners when the platform gives them two numbers.
+        number = entry.handed.ids if entry.handed.system in _NUMBERED else ()
+        who = entry.person or (fold(entry.learner), number) if entry.learner else entry.grade.submission
         attempts[entry.homework, who].append(entry)
     for found in attempts.values():
         if len(found) == 1:
             continue
+        numbers = {(e.handed.system, e.handed.ids) for e in found if e.handed.system in _NUMBERED}
+        if len(numbers) > len({system for system, _ in numbers}):
+            book.problems.append(
+                f"{found[0].learner}: {' and '.join(e.grade.submission for e in found)} have two numbers on the platform, "
+                "but fit one name on the roster; one of them may be somebody else's"
+            )
 
         def when(e: Entry) -> tuple:
             return e.handed.order, round(e.handed.time or 0)

@@ -88,10 +88,8 @@ class Handed:
         ``Moodle``, ``Canvas``, ``Brightspace``, ``Blackboard``, ``GitHub Classroom``, ``notebook`` or ``path``.
     late
         Whether the system itself has marked it late.
-    time
-        Seconds since 1970 at which it was handed in.
-    time_from
-        Where that time comes from: the system's name, ``archive`` or ``file``.
+    time, time_from
+        Seconds since 1970 at which it was handed in, and who says so: the system, ``archive`` or ``file``.
     order
         Number of the attempt, when the name has one.
     remark

@@ -7,6 +7,7 @@ import html
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from urllib.parse import quote
 
 from . import similar
 from .exports import beside, count_mistakes, write_csv
@@ -149,7 +150,7 @@ def _tasks(entries: Sequence[Entry], target: Path) -> str:
         count = max(len(e.tasks) for e in found)
         rows = []
         for e in found:
-            link = Markup(f'<a href="{html.escape(folder)}/{slug(e)}">{html.escape(_who(e))}</a>')
+            link = Markup(f'<a href="{quote(folder)}/{slug(e)}">{html.escape(_who(e))}</a>')
             codes = [t["code"] if t["code"] != "ok" else "✔" for t in e.tasks]
             rows.append((link, f"{e.points:g}", *codes, *[""] * (count - len(codes)), e.late, e.grade.status))
         head = ("learner", "points", *(f"task {n}" for n in range(1, count + 1)), "late", "status")
@@ -179,5 +180,5 @@ def _alike(pairs: Sequence[Pair], target: Path) -> str:
     if not pairs:
         return "<h2>Alike</h2><p>No two hand-ins are equal or nearly so.</p>"
     items = "".join(f"<li>{_pair(p)}</li>" for p in pairs[:200])
-    name = html.escape(beside(target, "_similar.html").name)
+    name = quote(beside(target, "_similar.html").name)
     return f'<h2>Alike ({len(pairs)})</h2><p><a href="{name}">Side by side</a></p><ul>{items}</ul>'
