@@ -73,14 +73,15 @@ class Page:
 def pages(root: Path) -> list[Page]:
     """Return every page of the series: lectures, then solutions, then exercises, each in order."""
     every = steps(root)
+    released = not any((step.folder / "homework.py").exists() for step in every)  # by `course release`: without solutions
     for step in every:
-        for name in ("lecture.py", "homework.py"):
+        for name in ("lecture.py",) if released else ("lecture.py", "homework.py"):
             if not (step.folder / name).is_file():
                 raise CourseError(
                     f"source/course.toml lists the step {step.name!r}, and source/{step.name}/{name} is missing. "
                     "Write it (`course new` makes a whole folder), or take the step out of the list."
                 )
-    return [Page(root, kind, step) for kind in KINDS for step in every]
+    return [Page(root, kind, step) for kind in (KINDS[:1] if released else KINDS) for step in every]
 
 
 def select(all_pages: list[Page], wanted: list[str]) -> list[Page]:

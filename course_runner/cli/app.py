@@ -8,7 +8,6 @@ import gc
 import os
 import sys
 import warnings
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
@@ -24,10 +23,11 @@ from course_runner.cli.common import (
     remove_when_empty,
     workers,
 )
+from course_runner.cli.grade import grade_command, release_command
 from course_runner.cli.server import server_app
 from course_runner.cli.sweep import sweep_command, verify_command
 from course_runner.cli.workflow import workflow_command
-from course_utils._plumbing.places import forget_stale, one_line, sqlite_uri
+from course_utils._plumbing.places import forget_stale, one_line
 from course_utils.errors import CourseError, printable
 
 #: What `main` has put aside, for `course doctor`.
@@ -249,74 +249,6 @@ def doctor() -> None:
 
 
 @app.command()
-def grade(
-    submissions: Annotated[Path, typer.Argument(help="Folder with the notebooks (or stores) that learners handed in.")],
-    output: Annotated[Path, typer.Option("--output", "-o", help="CSV to write.")] = Path("grades.csv"),
-    homework: Annotated[str | None, typer.Option(help="Number, when file names do not begin with it.")] = None,
-    store_only: Annotated[
-        bool, typer.Option("--store-only", help="Read submitted mlflow.db files; run nobody's code.")
-    ] = False,
-    seed: Annotated[
-        int | None, typer.Option(help="Data seed (default: 4242; with --store-only 0, the learners').")
-    ] = None,
-    jobs: Jobs = None,
-    timeout: Annotated[int, typer.Option(min=1, help="Seconds that one submission may take.")] = 120,
-    cell_timeout: Annotated[int, typer.Option(min=1, help="Seconds that one cell may take.")] = 30,
-    fresh: Annotated[bool, typer.Option("--fresh", help="Grade again what an earlier call has graded.")] = False,
-) -> None:
-    """Grade a folder of submissions, each in a limited process under another data seed.
-
-    Example: [cyan]course grade handed-in/ -o grades.csv[/cyan]
-    """
-    from course_runner.batch.console import Ticker
-    from course_runner.batch.execute import Outcome
-    from course_runner.grade import grading, sandbox
-    from course_runner.kernels.warm import template
-
-    found = grading.find(submissions, homework, store_only)
-    limits = sandbox.Limits(wall=timeout, cpu=timeout)
-    if not store_only:
-        typer.echo(sandbox.describe(sandbox.bubblewrap()), err=True)
-    with _store_template(template(find_root())), Ticker(len(found), "Grading") as ticker:
-
-        def tell(row: grading.Grade) -> None:
-            ticker([], Outcome(row.submission, f"{row.points:g} of {row.of:g} ({row.status})", row.seconds))
-
-        chosen = seed if seed is not None else (0 if store_only else 4242)
-        try:
-            grades = grading.grade(
-                found,
-                output,
-                seed=chosen,
-                workers=workers(jobs),
-                limits=limits,
-                cell_timeout=cell_timeout,
-                fresh=fresh,
-                on_row=tell,
-            )
-        except KeyboardInterrupt:
-            typer.echo("Stopped. Give the same command again to go on; what is graded is kept.", err=True)
-            raise typer.Exit(130) from None
-    written = [output, *grading.write_mistakes(output, grades)]
-    typer.echo(f"{len(grades)} submissions graded, data seed {chosen}: {', '.join(map(str, written))}")
-
-
-@contextlib.contextmanager
-def _store_template(path: Path) -> Iterator[None]:
-    """Make the empty store that each submission gets a copy of."""
-    from course_utils import store
-
-    if not path.exists():
-        path.parent.mkdir(exist_ok=True)
-        store.create(sqlite_uri(path))
-    os.environ["COURSE_STORE_TEMPLATE"] = str(path)
-    try:
-        yield
-    finally:
-        os.environ.pop("COURSE_STORE_TEMPLATE", None)
-
-
-@app.command()
 def progress() -> None:
     """Show your homework: attempts, hints and points of each task you have tried.
 
@@ -327,6 +259,8 @@ def progress() -> None:
     typer.echo(progress_table())
 
 
+app.command("grade")(grade_command)
+app.command("release")(release_command)
 app.command("workflow")(workflow_command)
 app.command("sweep")(sweep_command)
 app.command("verify")(verify_command)

@@ -3,81 +3,35 @@
 from __future__ import annotations
 
 import contextlib
-import csv
 import hashlib
 import json
 import os
 import re
 import shutil
-import stat
 import tempfile
 import threading
 import time
-from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from course_runner.grade import sandbox
-from course_utils.errors import CourseError, printable
+from course_runner.grade import names, sandbox
+from course_runner.grade import submission as submission_steps
+from course_runner.grade.inbox import Submission
+from course_utils._plumbing import steps
+from course_utils.errors import CourseError
 from course_utils.homework.question import load_tasks
 
 #: Prefix of the folders in which submissions run.
 SCRATCH = "mlflow-course-"
-#: Bytes that a file which is handed in may have.
-LARGEST = 100 << 20
-
-
-@dataclass(frozen=True)
-class Submission:
-    """What one learner handed in.
-
-    Attributes
-    ----------
-    name
-        Path below the submissions folder, without the notebook's ending.
-    homework
-        Two digits.
-    notebook
-        The notebook, or None when only a store was handed in.
-    store
-        A folder with ``mlflow.db`` (and ``outputs``, ``mlartifacts``), or None.
-    """
-
-    name: str
-    homework: str
-    notebook: Path | None
-    store: Path | None
-
-    @property
-    def path(self) -> Path:
-        """The file that is judged."""
-        return self.notebook if self.notebook is not None else self.store / "mlflow.db"
-
-    def unreadable(self) -> str:
-        """Return why the file is not read, or an empty string; a link or a pipe is not even opened."""
-        try:
-            found = self.path.lstat()
-            if not stat.S_ISREG(found.st_mode):
-                return "a link or a device, not a file"
-            if found.st_size > LARGEST:
-                return f"larger than {LARGEST >> 20} MB"
-            self.path.open("rb").close()
-        except OSError as error:
-            return f"cannot be read ({error.strerror})"
-        return ""
-
-    @property
-    def sha256(self) -> str:
-        """First 16 hex digits of the hash of what is judged; empty when it is not read."""
-        return "" if self.unreadable() else hashlib.sha256(self.path.read_bytes()).hexdigest()[:16]
 
 
 @dataclass
 class Grade:
-    """One row of the table."""
+    """What the run and the checks say about one submission."""
 
     submission: str
     homework: str
@@ -87,74 +41,6 @@ class Grade:
     seconds: float
     sha256: str
     tasks: list[dict[str, Any]] = field(default_factory=list)
-
-    def row(self) -> dict[str, Any]:
-        """Return the row as columns; a name that a spreadsheet would take for a formula gets a quote in front."""
-        safe = f"'{self.submission}" if self.submission[:1] in "=+-@\t" else self.submission
-        columns = {
-            "submission": safe,
-            "homework": self.homework,
-            "points": self.points,
-            "of": self.of,
-            "status": self.status,
-            "seconds": self.seconds,
-            "sha256": self.sha256,
-        }
-        for task in self.tasks:
-            columns[f"task{task['task']}"] = task["points"]
-            columns[f"task{task['task']}_code"] = task["code"]
-        return columns
-
-
-def find(folder: Path, homework: str | None, store_only: bool) -> list[Submission]:
-    """Return the submissions in a folder.
-
-    A notebook is one submission; its homework is told by its name (``03_mlflow_basics.ipynb``), else by `homework`. With
-    `store_only`, every folder that holds an ``mlflow.db`` is one.
-
-    Raises
-    ------
-    CourseError
-        When the folder is missing or empty, or a submission's homework is not told.
-    """
-    if folder.is_file():
-        raise CourseError(f"{folder} is a file. Give the folder that holds it, and each submission in it gets a row.")
-    if not folder.is_dir():
-        raise CourseError(f"There is no folder {folder}. Give the folder that holds the submissions.")
-    found = []
-    if store_only:
-        for database in sorted(folder.rglob("mlflow.db")):
-            place = database.parent
-            notebooks = sorted(place.rglob("*.ipynb"))
-            number = homework or next((n for n in map(_number, notebooks) if n), None)
-            found.append((_name(place, folder), number, None, place))
-    else:
-        for notebook in sorted(folder.rglob("*.ipynb")):
-            if ".ipynb_checkpoints" in notebook.parts or (notebook.is_dir() and not notebook.is_symlink()):
-                continue
-            name = _name(notebook.with_suffix(""), folder)
-            found.append((name, homework or _number(notebook), notebook, None))
-    if not found:
-        wanted = "mlflow.db" if store_only else ".ipynb file"
-        raise CourseError(f"{folder} holds no {wanted}, so there is nothing to grade.")
-    for name, number, _, _ in found:
-        if number is None:
-            raise CourseError(
-                f"Which homework is {name!r}? Its name does not begin with two digits. Name it with --homework, for "
-                "example --homework 03."
-            )
-        load_tasks(number)
-    return [Submission(*entry) for entry in found]
-
-
-def _name(path: Path, folder: Path) -> str:
-    """Return the path below `folder`; what cannot be shown is a replacement character."""
-    return printable(os.fsencode(path.relative_to(folder).as_posix()).decode("utf8", "replace"))
-
-
-def _number(path: Path) -> str | None:
-    found = re.match(r"(\d\d)_", path.name)
-    return found[1] if found else None
 
 
 @dataclass(frozen=True)
@@ -189,18 +75,25 @@ class Means:
 def grade_one(submission: Submission, means: Means) -> Grade:
     """Grade one submission; whatever it does, the result is a row."""
     start = time.perf_counter()
-    tasks = [
-        {"task": n, "points": 0, "of": task.points, "code": "not-graded"}
-        for n, task in enumerate(load_tasks(submission.homework), 1)
-    ]
+    code, message = "not-graded", "This task was not graded."
     digest, status = "", submission.unreadable()
+    if not status and "untouched" in submission.flags:
+        digest, status, code, message = submission.sha256, "blank", "not-started", "Nothing is filled in yet."
+    tasks = [
+        {"task": n, "title": task.title, "points": 0, "of": task.points, "code": code, "message": message}
+        for n, task in enumerate(load_tasks(names.step(submission.homework)), 1)
+    ]
     if not status:
         try:
             digest = submission.sha256
             status, judged = _grade(submission, means)
             tasks = judged or tasks
+            if status == "ok" and all(task["code"] == "not-started" for task in tasks):
+                status = "no task started"
         except OSError as error:
             status = f"cannot be graded ({error.strerror or error})"
+        except Exception as error:  # a defect of ours; the others' rows do not depend on it
+            status = f"cannot be graded ({type(error).__name__}: {error})"
     return Grade(
         submission.name,
         submission.homework,
@@ -236,7 +129,7 @@ def _grade(submission: Submission, means: Means) -> tuple[str, list[dict] | None
             return f"{status}; more than 500 MB of files", None
         if not (copy / "mlflow.db").is_file():
             return f"{status}; no store", None
-        ended = means.check(copy, submission.homework)
+        ended = means.check(copy, names.step(submission.homework))
         try:
             answer = json.loads(ended.output.splitlines()[-1])
         except (ValueError, IndexError):
@@ -254,7 +147,7 @@ def _status(ended: sandbox.Ended) -> str:
         return ended.stopped
     try:
         status = json.loads(ended.output.splitlines()[-1])["status"]
-        if re.fullmatch(r"[A-Za-z][\w ()]{0,79}", status):  # a notebook can write to the same pipe
+        if re.fullmatch(r"[A-Za-z][\w .()-]{0,79}", status):  # a notebook can write to the same pipe
             return status
     except (ValueError, IndexError, KeyError, TypeError):
         pass
@@ -272,15 +165,15 @@ def grade(
     fresh: bool = False,
     on_row: Callable[[Grade], None] | None = None,
 ) -> list[Grade]:
-    """Grade all submissions, several at once, and write the tables; go on where an earlier call stopped.
+    """Grade all submissions, several at once; go on where an earlier call stopped.
 
     Parameters
     ----------
     submissions
-        As `find` returns them.
+        As `inbox.find` returns them.
     target
-        CSV to write. ``<target>.rows.jsonl`` beside it keeps each row as soon as it is known; a submission with the same
-        hash, homework and seed is not run again.
+        The table that will be written. ``<target>.rows.jsonl`` beside it keeps each row as soon as it is known; a
+        submission with the same hash, homework, seed and checks is not run again.
     seed
         Data seed under which notebooks run; another than the learners had.
     workers
@@ -308,8 +201,9 @@ def grade(
         raise CourseError(f"{target} cannot be written ({error.strerror}). Choose another file with -o.") from error
     rows: dict[Submission, Grade] = {}
     todo = []
+    digests = {number: checks_digest(number) for number in {s.homework for s in submissions}}
     for submission in submissions:
-        key = _key(submission, seed)
+        key = _key(submission, seed, digests[submission.homework], cell_timeout, limits or sandbox.Limits())
         if key in known:
             rows[submission] = known[key]
         else:
@@ -329,7 +223,7 @@ def grade(
             for future in as_completed(running):
                 submission, key = running[future]
                 row = rows[submission] = future.result()
-                if key:
+                if key and not ours_to_mend(row):
                     keep.write(json.dumps({"key": key, **vars(row)}) + "\n")
                     keep.flush()
                 if on_row:
@@ -338,16 +232,31 @@ def grade(
             stop.set()
             crew.shutdown(wait=False, cancel_futures=True)
             raise
-    ordered = [rows[s] for s in submissions]
-    write_csv(target, [g.row() for g in ordered])
-    return ordered
+    return [rows[s] for s in submissions]
 
 
-def _key(submission: Submission, seed: int) -> str:
+def ours_to_mend(row: Grade) -> bool:
+    """Tell whether a row says nothing about the learner's work: the machine, not the notebook, has stopped it."""
+    return submission_steps.NO_KERNEL in row.status or row.status.startswith(("stopped", "cannot be graded"))
+
+
+def checks_digest(number: str) -> str:
+    """Return 16 hex digits that change with what decides a verdict: the checks, the helpers and the libraries."""
+    files = {Path(submission_steps.__file__), Path(sandbox.__file__), *(steps.ROOT / "course_utils").rglob("*.py")}
+    files.add(steps.find(names.step(number)).folder / "checks.py")
+    digest = hashlib.sha256()
+    for path in sorted(files):
+        digest.update(path.name.encode() + path.read_bytes())
+    for library in ("mlflow", "scikit-learn", "numpy", "pandas"):
+        digest.update(version(library).encode())
+    return digest.hexdigest()[:16]
+
+
+def _key(submission: Submission, seed: int, checks: str, cell_timeout: int, limits: sandbox.Limits) -> str:
     """Return what names a row that need not be made again; empty when the submission could not be read."""
-    kind = "store" if submission.notebook is None else "run"
+    kind = "store" if submission.notebook is None else f"run {limits.wall} {cell_timeout}"
     digest = submission.sha256
-    return f"{submission.name}|{digest}|{submission.homework}|{seed}|{kind}" if digest else ""
+    return f"{submission.name}|{digest}|{submission.homework}|{seed}|{kind}|{checks}" if digest else ""
 
 
 def _known(state: Path) -> dict[str, Grade]:
@@ -359,49 +268,3 @@ def _known(state: Path) -> dict[str, Grade]:
                 key = entry.pop("key")
                 rows[key] = Grade(**entry)
     return rows
-
-
-def write_csv(target: Path, rows: list[dict[str, Any]]) -> None:
-    """Write rows of unequal columns as one CSV, aside first."""
-    columns = list(dict.fromkeys(key for row in rows for key in row))
-    aside = target.with_name(f".{target.name}.{os.getpid()}")
-    with aside.open("w", newline="", encoding="utf8") as file:
-        writer = csv.DictWriter(file, columns, restval="")
-        writer.writeheader()
-        writer.writerows(rows)
-    os.replace(aside, target)
-
-
-def count_mistakes(grades: Iterable[Grade]) -> list[dict[str, Any]]:
-    """Return how many learners of the class made each mistake, most frequent first."""
-    counts = Counter(
-        (g.homework, t["task"], t["code"]) for g in grades for t in g.tasks if t["code"] not in ("ok", "not-graded")
-    )
-    return [
-        {"homework": homework, "task": task, "mistake": code, "learners": n}
-        for (homework, task, code), n in sorted(counts.items(), key=lambda item: (-item[1], item[0]))
-    ]
-
-
-def write_mistakes(target: Path, grades: list[Grade]) -> list[Path]:
-    """Write the table of mistakes and its picture beside the grades, and return their paths."""
-    import pandas as pd
-
-    from course_utils import plots
-
-    counted = count_mistakes(grades)
-    table = target.with_name(f"{target.stem}_mistakes.csv")
-    write_csv(table, counted or [{"homework": "", "task": "", "mistake": "none", "learners": 0}])
-    if not counted:
-        return [table]
-    shown = pd.Series({f"{c['homework']}.{c['task']} {c['mistake']}": float(c["learners"]) for c in counted[:15]})
-    first = counted[0]
-    fig = plots.bars(
-        shown,
-        title=f"Most frequent: {first['mistake']} in homework {first['homework']}, task {first['task']}",
-        xlabel="learners",
-        digits=0,
-    )
-    picture = target.with_name(f"{target.stem}_mistakes.png")
-    plots.save(fig, picture)
-    return [table, picture]

@@ -10,12 +10,17 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import sys
 from pathlib import Path
 from typing import Any
 
 #: Characters of output that are kept per cell, so that endless printing does not fill the memory.
 OUTPUT_LIMIT = 100_000
+#: Status when no cell ran because there was no kernel: not the learner's doing.
+NO_KERNEL = "no kernel could be started"
+#: Characters of a check's message that are kept.
+MESSAGE = 3000
 
 
 def run(folder: Path, cell_timeout: int) -> dict[str, Any]:
@@ -24,8 +29,9 @@ def run(folder: Path, cell_timeout: int) -> dict[str, Any]:
     Returns
     -------
     dict
-        ``status``: ``ok``, ``kernel died``, ``timeout`` (cells after it still ran) or what went wrong, and ``errors``,
-        the number of cells that raised.
+        ``status``: ``ok``, ``kernel died``, ``timeout`` (cells after it still ran), or the first error and its cell, for
+        example ``SyntaxError (code cell 4)``, ``asks for input (code cell 4)``, ``missing package xgboost (code cell 4)``;
+        and ``errors``, the number of cells that raised.
     """
     # jsonschema imports it when it is installed, to check addresses; it builds a grammar for a second, and nbformat has none.
     sys.modules["rfc3987_syntax"] = None
@@ -54,28 +60,52 @@ def run(folder: Path, cell_timeout: int) -> dict[str, Any]:
     except Exception as error:  # nbformat raises half a dozen types
         return {"status": f"not a notebook ({type(error).__name__})", "errors": 0}
     nb.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
-    client = Client(
-        nb,
-        timeout=cell_timeout,
-        interrupt_on_timeout=True,
-        allow_errors=True,
-        kernel_name="python3",
-        resources={"metadata": {"path": str(folder)}},
-    )
     devnull = open(os.devnull, "w")  # noqa: SIM115  (the kernel keeps it for its life)
-    status = "ok"
-    try:
-        client.execute(stdout=devnull, stderr=devnull)
-    except DeadKernelError:
-        status = "kernel died"
-    except Exception as error:
-        status = f"{type(error).__name__}"
-    if status == "ok" and client.timeouts:
-        status = "timeout"
-    errors = sum(
-        any(o.output_type == "error" for o in cell.get("outputs", [])) for cell in nb.cells if cell.cell_type == "code"
-    )
+    code = [cell for cell in nb.cells if cell.cell_type == "code"]
+    for cell in code:
+        cell.outputs, cell.execution_count = [], None
+    for _ in range(3):
+        client = Client(
+            nb,
+            timeout=cell_timeout,
+            interrupt_on_timeout=True,
+            allow_errors=True,
+            kernel_name="python3",
+            resources={"metadata": {"path": str(folder)}},
+        )
+        status = "ok"
+        try:
+            client.execute(stdout=devnull, stderr=devnull)
+        except DeadKernelError:
+            status = "kernel died"
+        except Exception as error:
+            status = f"{type(error).__name__}"
+            if getattr(client, "code_cells_executed", 0) == 0:  # two kernels that start at once may take the same port
+                status = NO_KERNEL
+                continue
+        break
+    if status == "ok":
+        status = "timeout" if client.timeouts else _first_error(code)
+    errors = sum(any(o.output_type == "error" for o in cell.get("outputs", [])) for cell in code)
     return {"status": status, "errors": errors}
+
+
+def _first_error(code: list[Any]) -> str:
+    """Return what the first cell that raised has raised, in words, or ``ok``."""
+    for number, cell in enumerate(code, 1):
+        for output in cell.get("outputs", []):
+            if output.output_type != "error":
+                continue
+            name, text = str(output.get("ename")), str(output.get("evalue"))
+            missing = re.search(r"No module named '([\w.-]{1,40})'", text) if name == "ModuleNotFoundError" else None
+            if missing:
+                what = f"missing package {missing[1]}"
+            elif name == "StdinNotImplementedError":
+                what = "asks for input"
+            else:
+                what = name if re.fullmatch(r"\w{1,40}", name) else "error"
+            return f"{what} (code cell {number})"
+    return "ok"
 
 
 def check(home: Path, number: str) -> list[dict[str, Any]] | str:
@@ -94,7 +124,16 @@ def check(home: Path, number: str) -> list[dict[str, Any]] | str:
     rows = []
     for n, task in enumerate(load_tasks(number), 1):
         result = run_check(n, task, evidence)
-        rows.append({"task": n, "points": result.points, "of": task.points, "code": result.code})
+        rows.append(
+            {
+                "task": n,
+                "title": task.title,
+                "points": result.points,
+                "of": task.points,
+                "code": result.code,
+                "message": result.message[:MESSAGE],
+            }
+        )
     return rows
 
 

@@ -14,7 +14,8 @@ import psutil
 import pytest
 
 from course_runner.cli import app as cli
-from course_runner.grade import grading, sandbox
+from course_runner.grade import grading, inbox, sandbox
+from course_utils.homework.question import load_tasks
 from tests.submissions.tools import answer_text, script, swap
 
 from .test_runner import course
@@ -106,8 +107,8 @@ def graded(tmp_path_factory):
     (folder / "broken.ipynb").write_text("{not a notebook")
     target = tmp_path_factory.mktemp("grades") / "grades.csv"
     done = course("grade", folder, "-o", target, "--homework", "03", "--cell-timeout", "20")
-    assert done.returncode == 0, done.stderr
-    with target.open() as file:
+    assert done.returncode == 1, done.stderr  # two files could not be read
+    with target.open(encoding="utf-8-sig") as file:
         rows = {row["submission"]: row for row in csv.DictReader(file)}
     return rows, outside, listener, target, done, folder
 
@@ -155,20 +156,22 @@ def test_a_link_is_not_followed(graded):
 def test_the_isolation_is_stated_and_mistakes_are_counted(graded):
     _, _, _, target, done, _ = graded
     assert "Isolation: " in done.stderr and ("bubblewrap." in done.stderr) == ISOLATED
-    with target.with_name("grades_mistakes.csv").open() as file:
+    with target.with_name("grades_mistakes.csv").open(encoding="utf-8-sig") as file:
         counts = {(r["task"], r["mistake"]): int(r["learners"]) for r in csv.DictReader(file)}
-    assert counts["1", "value-wrong"] == 1 and counts["4", "not-started"] == 5
+    assert counts["1", "value-wrong"] == 1 and counts["4", "not-started"] == 4  # broken and link were not judged
     assert target.with_name("grades_mistakes.png").stat().st_size > 5000
 
 
-def test_a_second_call_runs_nobody_again(graded):
+def test_a_second_call_runs_nobody_again(graded, tmp_path):
     rows, _, _, target, first, folder = graded
     assert "[6/6]" in first.stderr and "6 submissions graded" in first.stdout
     run_again: list[grading.Grade] = []
-    grading.grade(grading.find(folder, "03", False), target, seed=4242, workers=1, on_row=run_again.append)
-    assert [row.submission for row in run_again] == ["link"]  # what could not be read is looked at again
-    with target.open() as file:
-        assert {row["submission"]: row for row in csv.DictReader(file)} == rows
+    found = inbox.find(folder, "03", False, tmp_path).submissions
+    limits = sandbox.Limits(wall=120, cpu=120)
+    again = grading.grade(found, target, seed=4242, workers=1, limits=limits, cell_timeout=20, on_row=run_again.append)
+    # What could not be read is looked at again.
+    assert [row.submission for row in run_again] == ["broken", "link"]
+    assert {row.submission: f"{row.points:g}" for row in again} == {name: row["points"] for name, row in rows.items()}
 
 
 def test_store_only_reads_stores_and_runs_no_code(course_home, tmp_path, monkeypatch):
@@ -180,32 +183,36 @@ def test_store_only_reads_stores_and_runs_no_code(course_home, tmp_path, monkeyp
     shutil.copy(course_home / "mlflow.db", place)
     hand_in(place / "03_mine.ipynb", f"import pathlib; pathlib.Path({str(tmp_path / 'ran')!r}).touch()")
     assert in_process(monkeypatch, "grade", tmp_path, "--store-only", "-o", tmp_path / "grades.csv") == 0
-    with (tmp_path / "grades.csv").open() as file:
+    with (tmp_path / "grades.csv").open(encoding="utf-8-sig") as file:
         (row,) = csv.DictReader(file)
     assert (row["submission"], row["task1_code"], row["status"]) == ("carla", "ok", "store only")
     assert not (tmp_path / "ran").exists()
 
 
-@pytest.mark.parametrize(
-    ("prepare", "message"),
-    [
-        (lambda p: None, "holds no .ipynb file"),
-        (lambda p: p.rmdir() or p.touch(), "is a file. Give the folder"),
-        (lambda p: hand_in(p / "anna.ipynb", "1"), "Which homework is 'anna'?"),
-        (lambda p: hand_in(p / "77_anna.ipynb", "1"), "There is no homework '77'"),
-    ],
-)
-def test_a_folder_that_cannot_be_graded_is_one_message(tmp_path, prepare, message, monkeypatch, capsys):
+def test_each_way_to_stop_has_its_own_status(tmp_path):
+    """Blank, SyntaxError, input() and a missing package are four statuses, and the learner is told the message."""
     folder = tmp_path / "handed-in"
-    folder.mkdir()
-    prepare(folder)
-    code = in_process(monkeypatch, "grade", folder, "-o", tmp_path / "grades.csv")
-    assert code == 2 and message in capsys.readouterr().err
-
-
-def test_a_name_that_a_spreadsheet_would_run_is_quoted():
-    row = grading.Grade("=cmd()", "03", 0, 6, "ok", 1.0, "").row()
-    assert row["submission"] == "'=cmd()"
+    shutil.copytree(ROOT / "tests/cases/mac_zip_leftovers/submissions", folder)
+    (folder / "blank").mkdir()
+    shutil.copy(ROOT / "exercises/03_mlflow_basics.ipynb", folder / "blank")
+    hand_in(folder / "syntax.ipynb", 'Homework("03"', "x = 1")
+    hand_in(folder / "asks.ipynb", "input('your name')")
+    hand_in(folder / "missing.ipynb", "import a_package_nobody_has")
+    done = course("grade", folder, "-o", tmp_path / "g.csv", "--homework", "03")
+    assert done.returncode == 0, done.stderr
+    with (tmp_path / "g.csv").open(encoding="utf-8-sig") as file:
+        rows = {row["learner"]: row for row in csv.DictReader(file)}
+    assert {who: row["status"] for who, row in rows.items()} == {
+        "anna": "ok",
+        "blank": "blank",
+        "syntax": "SyntaxError (code cell 1)",
+        "asks": "asks for input (code cell 1)",
+        "missing": "missing package a_package_nobody_has (code cell 1)",
+    }
+    assert rows["anna"]["points"] == "6" and {rows[who]["points"] for who in rows if who != "anna"} == {"0"}
+    (page,) = (tmp_path / "g_feedback").glob("anna-*.html")
+    praise = load_tasks("03")[0].praise.split(".")[0].partition("`")[0].strip()
+    assert praise and praise in page.read_text(encoding="utf8")
 
 
 def test_links_and_pipes_are_not_copied(tmp_path):
