@@ -53,6 +53,12 @@ def nearest(name: str, names: Iterable[str]) -> str | None:
     return hits[0] if hits else None
 
 
+def _absolute(uri: str) -> str:
+    """Return the address of a store that is meant from any folder: a check works in one of its own."""
+    path = store.database_path(uri)
+    return f"sqlite:///{path}" if path else uri
+
+
 class Evidence:
     """A learner's store and output files, for reading only.
 
@@ -74,7 +80,8 @@ class Evidence:
         self, uri: str | None = None, home: Path | None = None, confined: bool = False, since: float | None = None
     ) -> None:
         self.confined, self.since = confined, since
-        self.uri = uri or mlflow.get_tracking_uri()
+        self.here = Path.cwd()
+        self.uri = _absolute(uri or mlflow.get_tracking_uri())
         self.home = home or store.home()
         self.client = mlflow.MlflowClient(tracking_uri=self.uri, registry_uri=self.uri)
 
@@ -108,10 +115,9 @@ class Evidence:
 
     def _stray_store(self) -> str | None:
         """Return the name of a database or old run folder in the notebook's folder that is not the course store."""
-        here = Path.cwd()
-        if store.database_path(self.uri) != here / "mlflow.db" and (here / "mlflow.db").is_file():
+        if store.database_path(self.uri) != self.here / "mlflow.db" and (self.here / "mlflow.db").is_file():
             return "mlflow.db"
-        return "mlruns" if any(here.glob("mlruns/*/meta.yaml")) else None
+        return "mlruns" if any(self.here.glob("mlruns/*/meta.yaml")) else None
 
     def runs(self, experiment: str, filter_string: str = "", max_results: int = 500) -> list[Run]:
         """Return the runs of an experiment, newest first."""

@@ -18,6 +18,7 @@ from ..errors import CourseError
 from . import attempts
 from .evidence import Evidence
 from .mistake import Mistake, NotStarted
+from .undisturbed import undisturbed
 
 __all__ = ["Homework", "Mistake", "NotStarted", "Result", "Task", "run_check"]
 
@@ -103,7 +104,8 @@ def run_check(number: int, task: Task, evidence: Evidence) -> Result:
     """Run the check of a task; a defect of the checker never looks like the learner's mistake."""
     start = time.perf_counter()
     try:
-        task.check(evidence)
+        with undisturbed():
+            task.check(evidence)
         result = Result(number, "ok", task.praise or "Right.", task.points)
     except Mistake as mistake:
         result = Result(number, mistake.code, mistake.message, 0)

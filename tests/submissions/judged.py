@@ -31,6 +31,7 @@ def _shared() -> tuple[Path, ...]:
         ROOT / "requirements.lock",
         ROOT / "tests/conftest.py",
         ROOT / "tests/test_homework.py",
+        ROOT / "tests/test_judge.py",
         ROOT / "tests/submissions/tools.py",
     )
 

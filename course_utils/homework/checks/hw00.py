@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import cache
-from pathlib import Path
 
 from sklearn.metrics import accuracy_score, roc_auc_score
 from sklearn.tree import DecisionTreeClassifier
@@ -91,7 +90,7 @@ def read_back(evidence: Evidence) -> None:
     """Task 3: the table of three runs as a CSV file."""
     if not evidence.runs("hw00-trees"):
         raise NotStarted("The experiment `hw00-trees` has no runs yet: run the cell above.")
-    if not (evidence.home / "outputs" / "hw00" / "runs.csv").is_file() and Path("runs.csv").is_file():
+    if not (evidence.home / "outputs" / "hw00" / "runs.csv").is_file() and (evidence.here / "runs.csv").is_file():
         raise Mistake(
             "file-place",
             "There is a `runs.csv` beside your notebook, but the task wants it in `outputs/hw00`, where other "

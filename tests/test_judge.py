@@ -1,0 +1,100 @@
+"""The judge of the homework: it changes nothing, never fails, and accuses nobody of a task that is not begun."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import random
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import mlflow
+import numpy as np
+import pytest
+from mlflow.utils.autologging_utils import AUTOLOGGING_INTEGRATIONS
+
+from course_utils.homework.evidence import Evidence
+from course_utils.homework.question import Homework, load_tasks, run_check
+
+from .submissions import table
+from .submissions.tools import notebook, run, solution
+
+NUMBERS = table.numbers()
+TASKS = [
+    pytest.param(number, task, id=f"{number}-{task}")
+    for number in NUMBERS
+    for task in range(1, len(load_tasks(number)) + 1)
+]
+
+
+def everything(home: Path) -> dict[str, str]:
+    """Return what a store and its folder hold: every row of every table, every file."""
+    with closing(sqlite3.connect(home / "mlflow.db")) as database:
+        rows = "\n".join(database.iterdump())
+    files = {
+        p.relative_to(home).as_posix(): hashlib.sha256(p.read_bytes()).hexdigest()
+        for p in home.rglob("*")
+        if p.is_file() and not p.name.startswith((".course_progress.db", "mlflow.db"))
+    }
+    return {**files, "rows": rows}
+
+
+def state() -> dict:
+    """Return what a check could change in the learner's kernel."""
+    active = mlflow.active_run()
+    return {
+        "run": active.info.run_id if active else None,
+        "last": last.info.run_id if (last := mlflow.last_active_run()) else None,
+        "experiment": mlflow.tracking.fluent._active_experiment_id,
+        "autolog": {name: dict(config) for name, config in AUTOLOGGING_INTEGRATIONS.items()},
+        "folder": os.getcwd(),
+        "environment": dict(os.environ),
+        "random": (random.getstate(), np.random.get_state()[1].tolist()),
+    }
+
+
+def forget(number: str) -> None:
+    """Let the checks of a homework compute their references again."""
+    import importlib
+
+    module = importlib.import_module(f"course_utils.homework.checks.hw{number}")
+    for value in vars(module).values():
+        if hasattr(value, "cache_clear"):
+            value.cache_clear()
+
+
+@pytest.mark.parametrize("number", NUMBERS)
+def test_a_check_changes_neither_store_nor_kernel(course_home, monkeypatch, number):
+    monkeypatch.setenv("COURSE_SEED", "0")
+    tasks = range(1, len(load_tasks(number)) + 1)
+    run(notebook(number, {task: solution(number, task) for task in tasks}))
+    while mlflow.active_run():
+        mlflow.end_run()
+    hw = Homework(number)
+    mlflow.autolog(silent=True)
+    try:
+        mlflow.set_experiment("mine")
+        with mlflow.start_run():
+            forget(number)
+            kernel, before = state(), everything(course_home)
+            for task in (*tasks, *tasks):
+                result = hw.check(task)
+                assert result.passed, result
+                assert state() == kernel, f"task {task}: the kernel is not as it was"
+            after = everything(course_home)
+            assert {name for name in before | after if before.get(name) != after.get(name)} == set()
+    finally:
+        mlflow.autolog(disable=True, silent=True)
+
+
+@pytest.mark.recorded
+@pytest.mark.parametrize(("number", "solved"), TASKS)
+def test_only_the_solved_task_is_judged(course_home, monkeypatch, number, solved):
+    monkeypatch.setenv("COURSE_SEED", "0")
+    run(notebook(number, {solved: solution(number, solved)}))
+    while mlflow.active_run():
+        mlflow.end_run()
+    for n, task in enumerate(load_tasks(number), 1):
+        result = run_check(n, task, Evidence())
+        assert result.state == ("passed" if n == solved else "not started"), result
