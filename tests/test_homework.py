@@ -23,7 +23,7 @@ NUMBERS = [page.number for page in PAGES if page.kind == "exercises"]
 SEEDS = (0, 4242)
 SHARED = {  # codes that `Evidence` gives to every homework are shown once, by any homework
     code
-    for module in ("evidence",)
+    for module in ("evidence", "reading", "slips")
     for code in re.findall(
         r'(?:Mistake|fail)\(\s*"([\w-]+)"', (ROOT / f"course_utils/homework/{module}.py").read_text(encoding="utf8")
     )

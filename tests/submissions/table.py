@@ -67,7 +67,8 @@ def numbers() -> list[str]:
 def main() -> int:
     """Write the page, judge what has changed, and return pytest's exit code."""
     FILE.write_text(text(numbers()), encoding="utf8")
-    words = [sys.executable, "-m", "course_utils.cli", "test", "-q", "tests/test_homework.py", "tests/test_judge.py", *sys.argv[1:]]
+    files = ("tests/test_homework.py", "tests/test_judge.py")
+    words = [sys.executable, "-m", "course_utils.cli", "test", "-q", *files, *sys.argv[1:]]
     code = subprocess.run(words, cwd=judged.ROOT).returncode
     if code == 0:
         judged.record(numbers())

@@ -99,7 +99,7 @@ def notebook(number: str, answers: dict[int, str]) -> list[str]:
         for tag in tags:
             if tag.startswith("task-"):
                 text = textwrap.dedent(answers.get(int(tag[5:]), "...")).strip("\n")
-                return _BLOCK.sub(lambda m: textwrap.indent(text, m[1]), source)
+                return _BLOCK.sub(lambda m, text=text: textwrap.indent(text, m[1]), source)
         return source
 
     return [filled(source, tags) for source, tags, _ in _cells(number) if not _CHECK.search(source)]
