@@ -86,6 +86,20 @@ def test_a_wrong_answer_is_rejected_for_its_own_reason(course_home, seed, number
     assert len(result.message) > 20 and "Traceback" not in result.message
 
 
+@pytest.mark.parametrize(
+    ("number", "task", "answer"),
+    [
+        pytest.param(number, task, text, id=f"{number}-{task}-{index}")
+        for number in NUMBERS
+        for task, answers in getattr(submissions(number), "UNSEEN", {}).items()
+        for index, (_, text) in enumerate(answers)
+    ],
+)
+def test_a_mistake_that_is_listed_as_unseen_cannot_be_seen(course_home, monkeypatch, number, task, answer):
+    monkeypatch.setenv("COURSE_SEED", str(SEEDS[0]))
+    assert attempt(number, task, answer).passed, "the check sees it now: list the answer as wrong"
+
+
 def mutant_cases() -> list:
     found = []
     for number in NUMBERS:

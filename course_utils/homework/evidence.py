@@ -20,7 +20,7 @@ from .mistake import Mistake, NotStarted
 from .reading import csv_of, fail, instead, listing, need_columns, number, visible
 from .slips import close, judge_number
 
-__all__ = ["Evidence", "close", "fail", "listing", "nearest"]
+__all__ = ["Evidence", "close", "fail", "listing", "nearest", "read_card"]
 
 
 def nearest(name: str, names: Iterable[str]) -> str | None:
@@ -264,9 +264,10 @@ class Evidence:
             "choice gave the result. Log the value that the model really used.",
         )
 
-    def number_param(self, run: Run, name: str) -> float:
+    @classmethod
+    def number_param(cls, run: Run, name: str) -> float:
         """Return a parameter as a number. Codes: those of `param`, and ``param-value`` when it is not a number."""
-        return number(self.param(run, name), f"The parameter `{name}`", "param-value")
+        return number(cls.param(run, name), f"The parameter `{name}`", "param-value")
 
     @staticmethod
     def metric(run: Run, name: str) -> float:

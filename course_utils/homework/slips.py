@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from sklearn.base import clone
@@ -154,10 +154,7 @@ def settings_forgotten(model: Any) -> Iterator[tuple[str, Any]]:
 
 def fit_slips(
     model: Any,
-    X_train: Any,
-    X_test: Any,
-    y_train: Any,
-    y_test: Any,
+    split: Any,
     measure: Callable[[Any, Any, Any], float],
     others: Callable[[Any, Any, Any], Iterator[tuple[str, float, str]]] | None = None,
     rows: str = "test",
@@ -168,8 +165,8 @@ def fit_slips(
     ----------
     model
         The right model; it is cloned, never changed.
-    X_train, X_test, y_train, y_test
-        Rows to fit and rows to score.
+    split
+        Rows to fit and rows to score: `data.Split` or `Rows`.
     measure
         ``(model, X, y)`` → number, of a fitted model.
     others
@@ -180,6 +177,8 @@ def fit_slips(
 
     def fit(some: Any, X: Any, y: Any) -> Any:
         return clone(some).fit(X, y)
+
+    X_train, X_test, y_train, y_test = split.X_train, split.X_test, split.y_train, split.y_test
 
     X_all, y_all = _stack(X_train, X_test), _stack(y_train, y_test)
     right = fit(model, X_train, y_train)
@@ -229,15 +228,22 @@ def _stack(a: Any, b: Any) -> Any:
     return pd.concat([a, b]) if hasattr(a, "iloc") else np.concatenate([a, b])
 
 
-def auc_slips(
-    model: Any, X_train: Any, X_test: Any, y_train: Any, y_test: Any, rows: str = "test"
-) -> Iterator[tuple[str, float, str]]:
+class Rows(NamedTuple):
+    """Rows to fit and rows to judge, where a check has no `data.Split`."""
+
+    X_train: Any
+    X_test: Any
+    y_train: Any
+    y_test: Any
+
+
+def auc_slips(model: Any, split: Any, rows: str = "test") -> Iterator[tuple[str, float, str]]:
     """Yield the numbers that are given for the ROC-AUC of a classifier by mistake."""
 
     def auc(some: Any, X: Any, y: Any) -> float:
         return float(roc_auc_score(y, some.predict_proba(X)[:, 1]))
 
-    yield from fit_slips(model, X_train, X_test, y_train, y_test, auc, confused_with_auc, rows)
+    yield from fit_slips(model, split, auc, confused_with_auc, rows)
 
 
 def confused_with_auc(model: Any, X: Any, y: Any) -> Iterator[tuple[str, float, str]]:
@@ -274,9 +280,7 @@ def confused_with_auc(model: Any, X: Any, y: Any) -> Iterator[tuple[str, float, 
     yield "other-measure", 2 * roc_auc_score(y, p) - 1, other.format("the Gini coefficient, twice the ROC-AUC less one")
 
 
-def error_slips(
-    model: Any, X_train: Any, X_test: Any, y_train: Any, y_test: Any, measure: Callable[[Any, Any], float]
-) -> Iterator[tuple[str, float, str]]:
+def error_slips(model: Any, split: Any, measure: Callable[[Any, Any], float]) -> Iterator[tuple[str, float, str]]:
     """Yield the numbers that are given for an error of a regression (``measure(y, predicted)``) by mistake."""
 
     def others(some: Any, X: Any, y: Any) -> Iterator[tuple[str, float, str]]:
@@ -295,4 +299,4 @@ def error_slips(
     def error(some: Any, X: Any, y: Any) -> float:
         return float(measure(y, some.predict(X)))
 
-    yield from fit_slips(model, X_train, X_test, y_train, y_test, error, others)
+    yield from fit_slips(model, split, error, others)

@@ -254,3 +254,19 @@ EQUIVALENT = {
 }
 
 SWAPS = {"X_gaps": "X_train", "folds": "seed", "ridge": "X_test"}
+
+# Found by people who attacked the checks.
+
+#: Wrong answers that pass, because a store holds no trace of the mistake: (what cannot be seen, answer).
+UNSEEN = {
+    3: [
+        (
+            "the file is there and the column `after` is a copy of `before`: nobody loaded the model",
+            '''
+joblib.dump(ridge, folder / "model.joblib")
+p = ridge.predict(X_test)
+pd.DataFrame({"before": p, "after": p}).to_csv(folder / "proof.csv", index=False)
+''',
+        ),
+    ],
+}

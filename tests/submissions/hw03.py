@@ -146,3 +146,38 @@ EQUIVALENT = {
         "line 7: .y_train": "the fit fails before it looks at the rows",
     },
 }
+
+# Found by people who attacked the checks.
+WRONG[3].append(("steps-not-saved", '''  # only last step
+with mlflow.start_run(run_name="network"):
+    info = store.log_model(network.steps[-1][1], "churn_network", split.X_train)
+mlflow.artifacts.download_artifacts(artifact_uri=info.model_uri, dst_path=str(target))
+'''))
+WRONG[3].append(("download-incomplete", '''  # only mlmodel from ui
+# the learner downloads one file in the UI, MLmodel, and stops there
+import pathlib, shutil
+with mlflow.start_run(run_name="network"):
+    info = store.log_model(network, "churn_network", split.X_train)
+place = mlflow.MlflowClient().get_logged_model(info.model_id).artifact_location
+target.mkdir(parents=True, exist_ok=True)
+mlflow.artifacts.download_artifacts(artifact_uri=place + "/MLmodel", dst_path=str(target))
+'''))
+WRONG[3].append(("other-model", '''  # other model
+model = RandomForestClassifier(n_estimators=5, random_state=0).fit(split.X_train, split.y_train)
+with mlflow.start_run(run_name="network"):
+    info = store.log_model(model, "churn_network", split.X_train)
+mlflow.artifacts.download_artifacts(artifact_uri=info.model_uri, dst_path=str(target))
+'''))
+
+#: Wrong answers that pass, because a store holds no trace of the mistake: (what cannot be seen, answer).
+UNSEEN = {
+    4: [
+        (
+            "the status FAILED was set by hand; no error happened",
+            '''
+mlflow.set_experiment("hw03-forest")
+mlflow.start_run(run_name="crash"); mlflow.log_param("n_estimators", 60); mlflow.end_run("FAILED")
+''',
+        ),
+    ],
+}

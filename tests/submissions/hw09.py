@@ -162,3 +162,11 @@ EQUIVALENT: dict[int, dict[str, str]] = {
     3: {"line 4: 'Aisha": "anybody may sign", "line 4: \"Tom's list": "any reason of three words is right"},
 }
 SWAPS = {"challenger_auc": "champion_auc", "champion_auc": "challenger_auc"}
+
+# Found by people who attacked the checks.
+WRONG[1].append(("order-of-versions", '''  # tree second
+best = mlflow.register_model(logistic_uri, "hw09-churn", tags={"validated_by": "Mira"})
+mlflow.register_model(tree_uri, "hw09-churn")
+client.update_model_version("hw09-churn", best.version, description="logistic on six columns")
+client.set_registered_model_alias("hw09-churn", "champion", best.version)
+'''))

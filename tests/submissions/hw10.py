@@ -235,3 +235,17 @@ EQUIVALENT = {
         "line 5: 1 →": "three rows take as long as one; the store cannot tell them apart",
     },
 }
+
+# Found by people who attacked the checks.
+RIGHT[1].append('''  # inputs as records
+(folder / "split.json").write_text(json.dumps({"dataframe_split": json.loads(three.to_json(orient="split"))}))
+(folder / "inputs.json").write_text(json.dumps({"inputs": three.to_dict("records")}))
+three.to_csv(folder / "rows.csv", index=None)
+''')
+RIGHT[2].append('''  # id as index name
+model_ = mlflow.sklearn.load_model("models:/hw10-churn@champion")
+v = client.get_model_version_by_alias("hw10-churn", "champion")
+out = pd.DataFrame({"probability": model_.predict_proba(tonight)[:, 1], "version": int(v.version)}, index=tonight.index)
+out.index.name = "customer_id"
+out.to_parquet(folder / "scores.parquet")
+''')

@@ -190,3 +190,14 @@ EQUIVALENT: dict[int, dict[str, str]] = {
         "line 7: 'Mira'": "anybody may sign",
     },
 }
+
+# Found by people who attacked the checks.
+RIGHT[1].append('''  # riskiest first
+mlflow.set_experiment("hw12-service")
+answers = week_1.copy()
+answers["probability"] = model.predict_proba(week_1)[:, 1]
+answers = answers.sort_values("probability", ascending=False)
+with mlflow.start_run(run_name="week-01"):
+    mlflow.log_param("week", 1)
+    mlflow.log_table(answers, artifact_file="predictions.json")
+''')

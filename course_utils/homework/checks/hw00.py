@@ -11,6 +11,8 @@ from ... import data
 from ..evidence import Evidence, close, listing
 from ..mistake import Mistake, NotStarted
 from ..question import Task
+from ..reading import number
+from ..slips import auc_slips
 
 N_ROWS = 800
 DEPTHS = (1, 3, 9)
@@ -100,7 +102,7 @@ def read_back(evidence: Evidence) -> None:
     table = evidence.table("hw00", "runs.csv", ("run_name", "max_depth", "test_auc"))
     seed = data.course_seed()
     for depth in DEPTHS:
-        rows = table[table["run_name"] == f"depth-{depth}"]
+        rows = table[table["run_name"].astype(str).str.strip() == f"depth-{depth}"]
         if rows.empty:
             raise Mistake(
                 "rows-missing",
@@ -108,16 +110,19 @@ def read_back(evidence: Evidence) -> None:
                 "experiment.",
             )
         newest = rows.iloc[0]
-        if str(newest["max_depth"]) != str(depth):
+        if number(newest["max_depth"], f"In `runs.csv` the `max_depth` of `depth-{depth}`") != depth:
             raise Mistake(
                 "column-wrong",
                 f"In `runs.csv` the run `depth-{depth}` has the `max_depth` {newest['max_depth']}. The columns seem "
                 "mixed up.",
             )
-        try:
-            auc = float(newest["test_auc"])
-        except ValueError:
-            raise Mistake("not-a-number", f"In `runs.csv` the `test_auc` of `depth-{depth}` is not a number.") from None
+        auc = number(newest["test_auc"], f"In `runs.csv` the `test_auc` of `depth-{depth}`")
+        if any(close(auc, _tree(seed, d)["right"]) for d in DEPTHS) and not close(auc, _tree(seed, depth)["right"]):
+            raise Mistake(
+                "row-mixed",
+                f"In `runs.csv` the run `depth-{depth}` has the score of another depth. Keep rows whole when you sort or "
+                "join them.",
+            )
         evidence.judge_number(f"test_auc of depth-{depth}", auc, _tree(seed, depth)["right"], {})
 
 
@@ -150,6 +155,9 @@ def deeper(evidence: Evidence) -> None:
                 "That is the accuracy at one threshold. ROC-AUC judges the order of all rows: give it the probabilities.",
             ),
         },
+        slips=lambda: auc_slips(
+            DecisionTreeClassifier(max_depth=int(depth), random_state=0), data.churn_split(N_ROWS, seed, numeric=True)
+        ),
     )
 
 

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
+import zipfile
 from functools import cache
+from typing import Any
 
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.metrics import accuracy_score, roc_auc_score
 
 from ... import data
-from ..evidence import Evidence, close
+from ..evidence import Evidence, close, listing
 from ..mistake import Mistake, NotStarted
 from ..question import Task
+from ..reading import visible
+from ..slips import auc_slips
 
 
 @cache
@@ -68,6 +73,10 @@ def one_run(evidence: Evidence) -> None:
                 "That ranks by the probability to *stay*. Column 1 of `predict_proba` is the class 1, churn.",
             ),
         },
+        slips=lambda: auc_slips(
+            RandomForestClassifier(n_estimators=60, max_depth=4, random_state=0),
+            data.churn_split(1200, data.course_seed(), numeric=True),
+        ),
     )
 
 
@@ -94,7 +103,32 @@ def tidy(evidence: Evidence) -> None:
         )
     if len(note.split()) < 3:
         raise Mistake(
-            "note-short", f"The description is `{note.strip()[:40]}`. Say in three words or more what the run is."
+            "note-short", f"The description is `{visible(note, 40)}`. Say in three words or more what the run is."
+        )
+
+
+def _whole_network(evidence: Evidence, model: Any) -> None:
+    """Tell when the logged model is not the given pipeline; it is read as bytes, never loaded."""
+    evidence.mlmodel(model)
+    content = b""
+    for path in evidence.local(model.artifact_location).rglob("*"):
+        if zipfile.is_zipfile(path):
+            with contextlib.suppress(OSError, zipfile.BadZipFile, KeyError), zipfile.ZipFile(path) as archive:
+                if archive.getinfo("schema.json").file_size < 20_000_000:
+                    content += archive.read("schema.json")
+        elif path.suffix in (".pkl", ".skops"):
+            content += path.read_bytes()
+    if b"MLPClassifier" not in content:
+        raise Mistake(
+            "other-model",
+            "The files of `churn_network` hold no network: another model was logged under its name, and whoever loads it "
+            "gets other answers. Log the given `network`.",
+        )
+    if b"StandardScaler" not in content:
+        raise Mistake(
+            "steps-not-saved",
+            "`churn_network` is the last step of the pipeline only, without the scaler. Who loads it would give it unscaled "
+            "rows, and get wrong answers without an error. Log the whole `network`.",
         )
 
 
@@ -105,8 +139,10 @@ def download(evidence: Evidence) -> None:
     if model.name != "churn_network":
         raise Mistake(
             "model-name",
-            f"The model is called `{model.name}`; the task asks for `churn_network`. Whoever looks for it looks by name.",
+            f"The model is called `{visible(model.name)}`; the task asks for `churn_network`. Whoever looks for it looks "
+            "by name.",
         )
+    _whole_network(evidence, model)
     here = evidence.home / "outputs" / "hw03" / "downloaded"
     found = sorted(here.rglob("MLmodel")) if here.is_dir() else []
     if not found:
@@ -119,6 +155,15 @@ def download(evidence: Evidence) -> None:
         raise Mistake(
             "stale-download",
             "The downloaded files belong to another model than the newest one in the store. Download it again.",
+        )
+    wanted = evidence.local(model.artifact_location)
+    there = next(file.parent for file in found if model.model_id in file.read_text(encoding="utf8", errors="replace"))
+    names = [p.relative_to(wanted).as_posix() for p in wanted.rglob("*") if p.is_file()]
+    if absent := [name for name in names if not (there / name).is_file()]:
+        raise Mistake(
+            "download-incomplete",
+            f"`MLmodel` is there, but {listing(absent, 4)} is not. `MLmodel` is the table of contents: without the other "
+            "files nobody can load the model. Bring all of them.",
         )
 
 
