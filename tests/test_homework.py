@@ -25,7 +25,8 @@ SHARED = {  # codes that `Evidence` gives to every homework are shown once, by a
     code
     for module in ("evidence", "reading", "slips")
     for code in re.findall(
-        r'(?:Mistake|fail)\(\s*"([\w-]+)"', (ROOT / f"course_utils/homework/{module}.py").read_text(encoding="utf8")
+        r'(?:(?:Mistake|fail)\(|yield|yield \()\s*"([\w-]+)"',
+        (ROOT / f"course_utils/homework/{module}.py").read_text(encoding="utf8"),
     )
 }
 

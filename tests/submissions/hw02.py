@@ -137,8 +137,8 @@ WRONG = {
             ),
         ),
         ("fitted-on-test", swap("fit(X_train, y_train)", "fit(X_test, y_test)")),
-        ("value-wrong", swap("LinearRegression()", "Ridge()")),
-        ("value-wrong", swap(_WRITE, f"coefficients = coefficients.round(1)\n{_WRITE}")),
+        ("brake-added", swap("LinearRegression()", "Ridge()")),
+        ("rounded", swap(_WRITE, f"coefficients = coefficients.round(1)\n{_WRITE}")),
     ],
     2: [
         ("not-started", ""),
@@ -270,3 +270,8 @@ pd.DataFrame({"before": p, "after": p}).to_csv(folder / "proof.csv", index=False
         ),
     ],
 }
+_LINE = "pipeline.fit(X_train, y_train)"
+WRONG[1] += [
+    ("fitted-on-all", swap(_LINE, "pipeline.fit(pd.concat([X_train, X_test]), pd.concat([y_train, y_test]))")),
+    ("value-wrong", swap("PolynomialFeatures(2", "PolynomialFeatures(2, order='F'", "pipeline.fit(X_train, y_train)", "pipeline.fit(X_train[:100], y_train[:100])")),
+]

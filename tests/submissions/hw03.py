@@ -181,3 +181,30 @@ mlflow.start_run(run_name="crash"); mlflow.log_param("n_estimators", 60); mlflow
         ),
     ],
 }
+_AUC = "roc_auc_score(split.y_test, forest.predict_proba(split.X_test)[:, 1])"
+_ALL = "import numpy as np, pandas as pd\nX, y = pd.concat([split.X_train, split.X_test]), np.concatenate([split.y_train, split.y_test])\n"
+_LABELS = "forest.predict(split.X_test)"
+_METRICS = "from sklearn.metrics import average_precision_score, f1_score\n"
+#: The frequent slips, computed for every number that comes from a model (`slips`).
+WRONG[1] += [
+    ("fitted-on-all", swap("mlflow.set_exp", _ALL + "mlflow.set_exp", "fit(split.X_train, split.y_train)", "fit(X, y)")),
+    ("scored-on-all", swap("mlflow.set_exp", _ALL + "mlflow.set_exp", "(split.y_test, forest.predict_proba(split.X_test)", "(y, forest.predict_proba(X)")),
+    ("fitted-on-test", swap("fit(split.X_train, split.y_train)", "fit(split.X_test, split.y_test)")),
+    ("rows-swapped", swap("fit(split.X_train, split.y_train)", "fit(split.X_test, split.y_test)", "(split.y_test, forest.predict_proba(split.X_test)", "(split.y_train, forest.predict_proba(split.X_train)")),
+    ("setting-forgotten", swap(", max_depth=4", "")),
+    ("arguments-swapped", swap(_AUC, f"roc_auc_score({_LABELS}, split.y_test)")),
+    ("arguments-swapped", swap(_AUC, f"roc_auc_score({_LABELS}, forest.predict_proba(split.X_test)[:, 1])")),
+    ("other-measure", swap("mlflow.set_exp", _METRICS + "mlflow.set_exp", _AUC, _AUC.replace("roc_auc_score", "average_precision_score"))),
+    ("other-measure", swap("mlflow.set_exp", _METRICS + "mlflow.set_exp", _AUC, f"f1_score(split.y_test, {_LABELS})")),
+    ("percent-not-share", swap('"test_auc", auc', '"test_auc", 100 * auc')),
+    ("percent-not-share", swap('"test_auc", auc', '"test_auc", round(100 * auc, 1)')),
+    ("share-not-unit", swap('"test_auc", auc', '"test_auc", auc / 100')),
+    ("squared", swap('"test_auc", auc', '"test_auc", auc**2')),
+    ("root", swap('"test_auc", auc', '"test_auc", auc**0.5')),
+    ("rounded", swap('"test_auc", auc', '"test_auc", int(auc * 100) / 100')),
+    ("not-finite", swap('"test_auc", auc', '"test_auc", float("nan")')),
+    ("value-wrong", swap('"test_auc", auc', '"test_auc", 0.9')),
+    ("run-name", swap('run_name="forest"', 'run_name="forest "')),
+    ("experiment-name", swap("hw03-forest", "hw03-forest ")),
+    ("metric-name", swap('"test_auc", auc', '"test_auc ", auc')),
+]

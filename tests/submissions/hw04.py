@@ -210,7 +210,7 @@ WRONG = {
         ("step-start", swap("enumerate(losses)", "enumerate(losses, 1)")),
         ("points-missing", swap("enumerate(losses)", "enumerate(losses[:-5])")),
         ("reversed", swap("enumerate(losses)", "enumerate(losses[::-1])")),
-        ("value-wrong", swap('"train_loss", loss,', '"train_loss", round(loss, 2),')),
+        ("value-wrong", swap('"train_loss", loss,', '"train_loss", loss / losses[0],')),
         ("one-by-one", _LOOP.format(loop="step, loss in enumerate(losses)", step=", step=step")),
         ("metric-name", swap('"train_loss"', '"train loss"')),
         ("metric-missing", swap('"train_loss"', '"error"')),
@@ -237,7 +237,7 @@ WRONG = {
             "figure-empty",
             swap("plots.confusion_matrix(split.y_test, predicted)", "__import__('matplotlib.figure').figure.Figure()"),
         ),
-        ("not-a-table", swap("mlflow.log_table(wrong,", "mlflow.log_dict(wrong.to_dict(),")),
+        ("not-a-table", swap("mlflow.log_table(wrong,", "mlflow.log_text(wrong.to_csv(),")),
         (
             "column-missing",
             swap(
@@ -420,3 +420,5 @@ with mlflow.start_run(run_name="report"):
         ),
     ],
 }
+WRONG[3].append(("label-unknown", swap("predicted=predicted", 'predicted=["?"] * len(predicted)')))
+WRONG[2].append(("rounded", swap('"train_loss", loss,', '"train_loss", round(loss, 3),')))

@@ -204,3 +204,8 @@ for name in ("monday", "monday-again"):
         ids.append(r.info.run_id)
         if len(ids) > 1: mlflow.set_tag("restored_from", ids[0])
 '''))
+_NEW = """
+with mlflow.start_run(run_name="curve"):
+    mlflow.log_metrics({"best_valid_auc": 0.75, "best_step": 60})
+"""
+WRONG[4].append(("new-not-given", _NEW))

@@ -188,3 +188,7 @@ with mlflow.start_run(run_name="tree"):
     model.fit(X_train, y_train)
     mlflow.log_metric("cv_rmse", score)
 ''')
+WRONG[2] += [
+    ("squared-not-root", swap("scoring=scoring", 'scoring="neg_mean_squared_error"')),
+    ("absolute-not-root", swap("scoring=scoring", 'scoring="neg_mean_absolute_error"')),
+]

@@ -181,7 +181,7 @@ WRONG = {
         ("train-not-test", swap("test_auc(forest.fit(split.X_train, split.y_train))", "roc_auc_score(split.y_train, forest.fit(split.X_train, split.y_train).predict_proba(split.X_train)[:, 1])")),
         ("accuracy-not-auc", swap("test_auc(forest.fit(split.X_train, split.y_train))", "forest.fit(split.X_train, split.y_train).score(split.X_test, split.y_test)")),
         ("metric-name", swap('log_metric("test_auc"', 'log_metric("Test AUC"')),
-        ("parent-as-best", swap('"best_auc", scores[best]', '"test_auc", scores[best]')),
+        ("metric-name", swap('"best_auc", scores[best]', '"test_auc", scores[best]')),
         ("metric-missing", swap('mlflow.log_metric("best_auc", scores[best])', "pass")),
         ("worst-as-best", swap("max(scores", "min(scores")),
         ("rounded", swap('"best_auc", scores[best]', '"best_auc", round(scores[best], 3)')),
@@ -307,3 +307,16 @@ with mlflow.start_run(run_name="parallel"):
         ),
     ],
 }
+_TEST = "roc_auc_score(split.y_test, tree.fit(split.X_train, split.y_train).predict_proba(split.X_test)[:, 1])"
+WRONG[2].append(
+    (
+        "test-not-folds",
+        swap(
+            "        with mlflow.start_run(nested=True):",
+            "        from sklearn.metrics import roc_auc_score\n"
+            "        tree = DecisionTreeClassifier(random_state=0, **settings)\n"
+            f"        score = {_TEST}\n"
+            "        with mlflow.start_run(nested=True):",
+        ),
+    )
+)

@@ -48,7 +48,7 @@ RIGHT = {
         with mlflow.start_run(run_name="by-hand"):
             mlflow.sklearn.log_model(LogisticRegression(), name="draft", pip_requirements=["skops"])
             mlflow.sklearn.log_model(
-                forest, name="churn_forest", signature=signature, input_example=floats.iloc[[5]],
+                forest, name="churn_forest", signature=signature, input_example=floats.iloc[5:8],
                 skops_trusted_types=["numpy.dtype", "sklearn.tree._tree.Tree"], pyfunc_predict_fn="predict_proba",
                 pip_requirements=[f"scikit-learn=={sklearn.__version__}", f"skops=={skops.__version__}"],
             )
@@ -151,7 +151,7 @@ WRONG = {
                 "signature=mlflow.models.infer_signature(table.astype(float))",
             ),
         ),
-        ("example-long", swap("head(3)", "head(500)")),
+        ("example-rows", swap("head(3)", "head(500)")),
         ("labels-not-probabilities", swap('pyfunc_predict_fn="predict_proba",', "")),
         ("requirements-open", swap(_REQUIRED, 'pip_requirements=["scikit-learn", "skops==0.16.0"]')),
         ("requirements-missing", swap("include_skops=True", "include_skops=False")),
@@ -336,3 +336,15 @@ with mlflow.start_run(run_name="check"):
         ),
     ],
 }
+WRONG[2] += [
+    ("rows-shuffled", swap("predict(messy)", "predict(messy.iloc[::-1])")),
+    ("labels-not-probabilities", swap("self.pipeline.predict_proba(clean)[:, 1]", "self.pipeline.predict(clean)")),
+    (
+        "code-broken",
+        append("""
+from pathlib import Path
+place = mlflow.MlflowClient().get_logged_model(caller.model_id).artifact_location.removeprefix("file://")
+(Path(place) / "caller.py").write_text("class Caller(")
+"""),
+    ),
+]

@@ -170,3 +170,14 @@ mlflow.register_model(tree_uri, "hw09-churn")
 client.update_model_version("hw09-churn", best.version, description="logistic on six columns")
 client.set_registered_model_alias("hw09-churn", "champion", best.version)
 '''))
+_MORE = """
+client.set_registered_model_alias(
+    "hw09-gate", "champion", mlflow.register_model(client.get_model_version("hw09-gate", 2).source, "hw09-gate").version
+)
+"""
+_GONE = """
+for version in client.search_model_versions("name = 'hw09-churn'"):
+    client.delete_logged_model(version.source.rsplit("/")[-1])
+"""
+WRONG[2].append(("other-version", append(_MORE)))
+WRONG[1].append(("model-deleted", append(_GONE)))

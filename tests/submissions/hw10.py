@@ -137,7 +137,7 @@ WRONG = {
         ("form-wrong", swap('{"inputs": three.to_dict("list")}', '{"instances": three.to_dict("records")}')),
         ("split-shape", swap('three.to_dict("split")', 'three.to_dict("records")')),
         ("inputs-shape", swap('three.to_dict("list")', "three.to_dict()")),
-        ("inputs-shape", swap('three.to_dict("list")', 'three.to_dict("records")')),
+        ("inputs-shape", swap('three.to_dict("list")', "three.to_numpy().tolist()")),
         ("row-count", swap("three.to_dict(\"split\")", 'split.X_test.to_dict("split")')),
         (
             "row-count",
@@ -249,3 +249,16 @@ out = pd.DataFrame({"probability": model_.predict_proba(tonight)[:, 1], "version
 out.index.name = "customer_id"
 out.to_parquet(folder / "scores.parquet")
 ''')
+_MORE = """
+client.set_registered_model_alias(
+    "hw10-churn", "champion", mlflow.register_model(client.get_model_version("hw10-churn", 2).source, "hw10-churn").version
+)
+"""
+_ASKED = "champion.predict(tonight)[:, 1]"
+WRONG[2] += [
+    ("other-version", append(_MORE)),
+    ("labels-not-probabilities", swap(_ASKED, f"({_ASKED} >= 0.5).astype(int)")),
+    ("percent-not-share", swap(_ASKED, f"100 * {_ASKED}")),
+    ("rounded", swap(_ASKED, f"{_ASKED}.round(2)")),
+]
+WRONG[3].append(("label-not-probability", swap("float(answer[0, 1])", "float(answer[0, 1] >= 0.5)")))

@@ -177,7 +177,7 @@ with mlflow.start_run(run_id=old):
         ("run-name", swap('run_name="tuesday"', 'run_name="Tue"')),
         ("param-value", swap('"folds", 5', '"folds", 3')),
         ("folds-not-changed", swap("cv=5", "cv=3")),
-        ("value-wrong", swap(', scoring="roc_auc"', "")),
+        ("other-measure", swap(', scoring="roc_auc"', "")),
         ("metric-missing", swap('mlflow.log_metric("cv_auc", cross_val_score(model, X, y, cv=5, scoring="roc_auc").mean())', "pass")),
         ("metric-overwritten", append("""
 old = mlflow.search_runs(filter_string="run_name = 'monday'").run_id[0]
@@ -187,7 +187,7 @@ mlflow.log_metric("cv_auc", 0.75, run_id=old)
     5: [
         ("not-started", ""),
         ("rows-repeated", swap("pd.DataFrame(rows)", "pd.DataFrame(rows + rows)")),
-        ("value-wrong", swap('"roc_auc": auc', '"roc_auc": f"{auc:.3f} AUC"')),
+        ("not-a-number", swap('"roc_auc": auc', '"roc_auc": f"{auc:.3f} AUC"')),
         ("file-name", swap('"runtime.csv"', '"runtimes.csv"')),
         ("column-missing", swap('"fit_seconds": cost', '"seconds": cost')),
         ("models-other", swap("type(estimator).__name__", '"model"')),

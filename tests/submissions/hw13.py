@@ -228,3 +228,4 @@ WRONG[5].append(("database-on-command-line", '''  # sqlite uri
 WRONG[5].append(("database-on-command-line", '''  # uri variable on command line
 (folder / "server.sh").write_text('mlflow server --host 0.0.0.0 --allowed-hosts mlflow.nordtel.example --app-name basic-auth --backend-store-uri "$MLFLOW_BACKEND_STORE_URI" --artifacts-destination s3://nordtel-mlflow\\n')
 '''))
+WRONG[4].append(("backup-changed", append('(folder / "backup.sql").write_text("create table runs (a)")')))

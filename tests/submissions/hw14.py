@@ -242,3 +242,8 @@ def right(outputs, expectations):
 with mlflow.start_run(run_name="sort-mail"):
     mlflow.genai.evaluate(data=rows, predict_fn=sort_mail, scorers=[right])
 '''))
+_OWN = """
+with mlflow.start_run(run_name="mine"):
+    mlflow.set_tag("choice", "production")
+"""
+WRONG[5].append(("choice-not-candidate", _OWN))

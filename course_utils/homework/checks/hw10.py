@@ -124,7 +124,7 @@ def batch(evidence: Evidence) -> None:
     need_columns(found, ("customer_id", "probability", "version"), "scores.parquet")
     references = _probabilities(data.course_seed())
     right = references[champion - 1]["tonight"]
-    ids = numbers_of(found, "customer_id", "scores.parquet")
+    ids = numbers_of(found, "customer_id", "scores.parquet", "customer-ids")
     if sorted(ids) != list(range(len(right))):
         raise Mistake(
             "customer-ids",

@@ -49,10 +49,13 @@ def _prompt_version(evidence: Evidence, name: str, alias: str) -> Any:
             )
         raise NotStarted(f"No prompt is registered as `{name}` yet.")
     try:
-        return evidence.client.get_prompt_version_by_alias(name, alias)
+        found = evidence.client.get_prompt_version_by_alias(name, alias)
     except MlflowException:
-        versions = evidence.client.search_prompt_versions(name)
-        aliases = {a for v in versions for a in evidence.client.get_prompt_version(name, v.version).aliases}
+        found = None
+    if found is not None:
+        return found
+    versions = evidence.client.search_prompt_versions(name)
+    aliases = {a for v in versions for a in evidence.client.get_prompt_version(name, v.version).aliases}
     if near := nearest(alias, aliases):
         raise Mistake(
             "alias-case",
