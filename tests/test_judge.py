@@ -17,8 +17,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from mlflow.utils.autologging_utils import AUTOLOGGING_INTEGRATIONS
 
+from course_utils.homework import attempts
 from course_utils.homework.evidence import Evidence
-from course_utils.homework.question import Homework, load_tasks, run_check
+from course_utils.homework.question import LEVELS, Homework, load_tasks, run_check
 
 from .conftest import _forget
 from .submissions import table
@@ -139,3 +140,20 @@ def test_no_evidence_is_too_odd_for_a_check(course_home, monkeypatch, tmp_path, 
             assert "Traceback" not in result.message and "\n" not in result.message, f"{done}: {result}"
 
     judge()
+
+
+def test_both_tables_of_progress_count_the_same(course_home, monkeypatch):
+    hw = Homework("03")
+    hw.hint(2), hw.hint(2), hw.check(1)
+    there, here = hw.progress(), attempts.summary()["03"]
+    assert list(there["hints"]) == [0, 2, 0, 0] == [here.get(n, attempts.TaskProgress()).hints for n in range(1, 5)]
+    assert list(there["attempts"]) == [0, 0, 0, 0], "neither a hint nor an empty cell is an attempt"
+    text = attempts.progress_table()
+    assert "warm-up" in text
+    assert all(len(line) <= 80 for line in text.splitlines()), "a narrow terminal breaks longer lines inside words"
+
+
+@pytest.mark.parametrize("number", NUMBERS)
+def test_every_homework_has_tasks_of_more_than_one_level(number):
+    levels = [task.level for task in load_tasks(number)]
+    assert set(levels) <= set(LEVELS) and len(set(levels)) > 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import textwrap
 import time
 from dataclasses import dataclass
 
@@ -78,10 +79,10 @@ def summary() -> dict[str, dict[int, TaskProgress]]:
             for run in page:
                 tags, metrics = run.data.tags, run.data.metrics
                 task = result.setdefault(tags["homework"], {}).setdefault(int(tags["task"]), TaskProgress())
+                task.hints = max(task.hints, int(metrics.get("hints", 0)))  # a hint counts before the first attempt
                 if tags["mistake"] == "not-started":
                     continue
                 task.attempts += 1
-                task.hints = max(task.hints, int(metrics.get("hints", 0)))
                 task.points = max(task.points, metrics.get("points", 0.0))
                 if tags["mistake"] == "ok":
                     task.state = "passed"
@@ -94,20 +95,24 @@ def summary() -> dict[str, dict[int, TaskProgress]]:
 
 
 def progress_table() -> str:
-    """Return all homework as lines of text: points, attempts, hints and state of each task."""
+    """Return all homework as lines of at most 80 characters: level, points, attempts, hints and state of each task."""
     from .question import load_tasks
 
     lines = []
-    total = reached = 0.0
+    total = reached = weight = weighted = 0.0
     for homework, tasks in sorted(summary().items()):
         known = load_tasks(homework)
         for n, task in enumerate(known, 1):
             seen = tasks.get(n, TaskProgress())
             total, reached = total + task.points, reached + seen.points
+            weight, weighted = weight + task.weight, weighted + task.weight * (seen.state == "passed")
+            title = textwrap.shorten(task.title, 25, placeholder=" …")
             lines.append(
-                f"{homework}  {n}  {task.title[:44]:44}  {seen.points:g} of {task.points:g}  "
-                f"{seen.attempts:3d} attempts  {seen.hints} hints  {seen.state}"
+                f"{homework}  {n:4}  {task.level:8}  {title:25}  {f'{seen.points:g} of {task.points:g}':6}  "
+                f"{seen.attempts:5}  {seen.hints:5}  {seen.state}"
             )
     if not lines:
         return "No homework tried yet. Open exercises/ in JupyterLab (`course lab`) and run a check."
-    return "\n".join([*lines, f"{reached:g} of {total:g} points in the homework you have opened."])
+    head = f"hw  task  {'level':8}  {'title':25}  points  tries  hints  state"
+    share = f"Weighted by level (1, 2, 3), stretch included: {weighted / weight:.0%}."
+    return "\n".join([head, *lines, f"{reached:g} of {total:g} points in the homework you have opened.", share])

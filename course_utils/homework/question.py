@@ -23,6 +23,10 @@ from .undisturbed import undisturbed
 __all__ = ["Homework", "Mistake", "NotStarted", "Result", "Task", "run_check"]
 
 
+#: Level of a task → its weight.
+LEVELS = {"warm-up": 1, "core": 2, "transfer": 3}
+
+
 @dataclass(frozen=True)
 class Task:
     """One task of a homework.
@@ -39,6 +43,8 @@ class Task:
         At least two, from a question to the line of code. Markdown.
     praise
         One sentence shown after a pass: what the learner has proven.
+    level
+        ``warm-up`` (a step of the lecture once more), ``core``, or ``transfer`` (something that no lecture has shown).
     """
 
     title: str
@@ -46,6 +52,12 @@ class Task:
     check: Callable[[Evidence], None]
     hints: tuple[str, ...]
     praise: str = ""
+    level: str = "core"
+
+    @property
+    def weight(self) -> int:
+        """How much the task counts where homeworks are compared by level: 1, 2 or 3."""
+        return LEVELS[self.level]
 
 
 @dataclass
@@ -184,6 +196,7 @@ class Homework:
 
         hints = self._task(n).hints
         self._hints[n] = level = min(self._hints[n] + 1, len(hints))
+        attempts.record(self.number, n, "not-started", 0, level, 0.0)  # no attempt, but the hint counts
         return Markdown(f"**Hint {level} of {len(hints)}.** {hints[level - 1]}")
 
     def solution(self, n: int) -> Any:
@@ -194,7 +207,7 @@ class Homework:
         return Markdown(f"**One solution of task {n}**\n\n```python\n{solution_code(self.number, n)}\n```")
 
     def progress(self) -> Any:
-        """Return a table of the tasks: points, attempts, hints and state, from the progress store."""
+        """Return a table of the tasks: level, points, attempts, hints and state, from the progress store."""
         import pandas as pd
 
         rows = []
@@ -205,6 +218,7 @@ class Homework:
                 {
                     "task": n,
                     "title": task.title,
+                    "level": task.level,
                     "points": f"{seen.points if seen else 0:g} of {task.points}",
                     "attempts": seen.attempts if seen else 0,
                     "hints": max(self._hints[n], seen.hints if seen else 0),

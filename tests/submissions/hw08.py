@@ -194,7 +194,7 @@ WRONG = {
         ("not-cleaned", swap(".str.strip()", "")),
         ("wrong-class", swap("(clean)[:, 1]", "(clean)[:, 0]")),
         ("row-count", swap("predict(messy)", "predict(messy.head(5))")),
-        ("probability-wrong", swap("predict(messy)", "predict(messy.sort_values('tenure_months'))")),
+        ("rows-shuffled", swap("predict(messy)", "predict(messy.sort_values('tenure_months'))")),
         ("threshold-default", swap(">= self.threshold", ">= 0.5")),
         ("call-wrong", swap("probability >= self.threshold", "probability < self.threshold")),
     ],
@@ -337,7 +337,10 @@ with mlflow.start_run(run_name="check"):
     ],
 }
 WRONG[2] += [
-    ("rows-shuffled", swap("predict(messy)", "predict(messy.iloc[::-1])")),
+    (
+        "probability-wrong",
+        swap("self.pipeline.predict_proba(clean)[:, 1]", "self.pipeline.predict_proba(clean)[:, 1] ** 2"),
+    ),
     ("labels-not-probabilities", swap("self.pipeline.predict_proba(clean)[:, 1]", "self.pipeline.predict(clean)")),
     (
         "code-broken",

@@ -212,3 +212,11 @@ EQUIVALENT = {
         "line 6: False": "the index is one more column of the file",
     },
 }
+
+# Found by people who attacked the checks.
+WRONG[2] += [
+    ("one-minus", swap("f1_score(y_test, predicted)", "1 - f1_score(y_test, predicted)")),
+    ("oof-not-test", swap("f1_score(y_test, predicted)", "evaluation.best_f1_threshold(y, evaluation.out_of_fold(model, X, y, folds=5, seed=0))[1]")),
+    ("part-of-f1", swap("f1_score(y_test, predicted)", "__import__('sklearn.metrics').metrics.recall_score(y_test, predicted)")),
+    ("threshold-on-a-grid", swap("mlflow.log_metric(\"threshold\", threshold)", "p = evaluation.out_of_fold(model, X, y, folds=5, seed=0)\n    threshold = max((t / 10 for t in range(1, 10)), key=lambda t: f1_score(y, p >= t))\n    mlflow.log_metric(\"threshold\", threshold)")),
+]

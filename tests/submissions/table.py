@@ -37,6 +37,12 @@ solution with something replaced, `append(lines)` our solution with something ad
 """
 
 
+UNSEEN = """## What a check cannot see
+
+A check reads what is in the store and in `outputs/`, never the notebook. These wrong answers leave the same there as a right
+one, and pass; an instructor who wants to know looks at the notebook."""
+
+
 def text(numbers: list[str]) -> str:
     """Return the page."""
     rows, reasons = [], []
@@ -56,7 +62,14 @@ def text(numbers: list[str]) -> str:
             )
             reasons += [f"- {number}, task {task}, `{what.replace('`', '')}`: {why}" for what, why in same]
     rows.append(f"| all | | {totals[0]} | {totals[1]} | | {' | '.join(map(str, totals[2:]))} |")
-    return HEAD + "\n".join(rows) + "\n\n## Mutants that are right answers\n\n" + "\n".join(reasons) + "\n"
+    unseen = [
+        f"- {number}, task {task}: {what}"
+        for number in numbers
+        for task, answers in getattr(import_module(f"tests.submissions.hw{number}"), "UNSEEN", {}).items()
+        for what, _ in answers
+    ]
+    parts = ("\n".join(rows), UNSEEN, "\n".join(unseen), "## Mutants that are right answers", "\n".join(reasons))
+    return HEAD + "\n\n".join(parts) + "\n"
 
 
 def numbers() -> list[str]:

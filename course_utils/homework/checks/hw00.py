@@ -173,6 +173,7 @@ TASKS = (
             "and `log_metric` inside.",
         ),
         "MLflow works on your machine, and you have your first run.",
+        level="warm-up",
     ),
     Task(
         "a tag with your name",
@@ -184,6 +185,7 @@ TASKS = (
             '`mlflow.MlflowClient().set_tag(mine.info.run_id, "learner", "…")` with your name.',
         ),
         "A finished run can still learn something new about itself.",
+        level="warm-up",
     ),
     Task(
         "read back into a file",

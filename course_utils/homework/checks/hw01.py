@@ -441,6 +441,7 @@ TASKS = (
             '`pd.Series(stages, name="stage").rename_axis("note").to_csv(folder / "stages.csv")` makes the file.',
         ),
         "You know where in the loop you are.",
+        level="warm-up",
     ),
     Task(
         "who takes it?",
@@ -451,6 +452,7 @@ TASKS = (
             "Is it about a table, a model, something that runs, or what is allowed?",
         ),
         "The right person is asked first.",
+        level="warm-up",
     ),
     Task(
         "a t-test, and what it means",
@@ -485,5 +487,6 @@ TASKS = (
             "Divide 0.05 by the number of tests. `ttest_ind` takes whole tables and returns a p for each column.",
         ),
         "What is left is worth a closer look.",
+        level="transfer",
     ),
 )

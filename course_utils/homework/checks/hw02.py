@@ -437,6 +437,7 @@ TASKS = (
             "`before` and `after`.",
         ),
         "What was loaded answers like what was saved.",
+        level="warm-up",
     ),
     Task(
         "track a small regression",
@@ -459,5 +460,6 @@ TASKS = (
             "`skops.io.get_untrusted_types(file=...)` returns a list; `json.dumps` writes it.",
         ),
         "You know what you are asked to trust before you load it.",
+        level="transfer",
     ),
 )

@@ -194,6 +194,7 @@ TASKS = (
             "and `log_metric` inside.",
         ),
         "One run, one choice, one result, on rows the model has not seen.",
+        level="warm-up",
     ),
     Task(
         "tidy up in the UI",
@@ -205,6 +206,7 @@ TASKS = (
             '`set_tag(run_id, "mlflow.note.content", …)`.',
         ),
         "The run kept its id and its metric; only its tags changed.",
+        level="warm-up",
     ),
     Task(
         "download a model",

@@ -480,6 +480,7 @@ TASKS = (
             '`mlflow.set_tag("data_sha256", data.digest(everyone))`.',
         ),
         "Ines can make this number again, and would notice one changed row.",
+        level="transfer",
     ),
     Task(
         "a parameter that is wrong",

@@ -339,6 +339,7 @@ TASKS = (
             '`client.set_tag(best["run_id"], "winner", "yes")`',
         ),
         "Five runs that can be compared, and a winner that anyone can find by its tag.",
+        level="warm-up",
     ),
     Task(
         "the top three as a report",
@@ -365,6 +366,7 @@ TASKS = (
             "`DecisionTreeClassifier(**settings)`.",
         ),
         "The run is back, and so is its model, to the last digit.",
+        level="transfer",
     ),
     Task(
         "the peak of a curve",

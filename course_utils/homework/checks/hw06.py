@@ -255,6 +255,7 @@ TASKS = (
             '`mlflow.sklearn.autolog(log_models=False)`, and `mlflow.log_metric("test_rmse", rmse)` inside the run.',
         ),
         "All settings by themselves, and the one number that matters by you.",
+        level="warm-up",
     ),
     Task(
         "a search with all its children",
@@ -279,6 +280,7 @@ TASKS = (
             "after it.",
         ),
         "One run that says it all, and nothing beside it.",
+        level="transfer",
     ),
     Task(
         "a score that logs itself",

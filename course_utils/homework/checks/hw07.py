@@ -374,6 +374,7 @@ TASKS = (
             '`mlflow.log_metric("best_auc", scores[best])`.',
         ),
         "One row tells how the search ended, three more how it got there.",
+        level="warm-up",
     ),
     Task(
         "every candidate of a grid",
@@ -397,6 +398,7 @@ TASKS = (
             "`filter_string=f\"tags.mlflow.parentRunId = '{parent_id}' AND attributes.status = 'FINISHED'\"`",
         ),
         "Neither the parent, nor the killed child, nor the neighbour could fool your query.",
+        level="transfer",
     ),
     Task(
         "children from threads",
@@ -421,5 +423,6 @@ TASKS = (
             "`raise optuna.TrialPruned()`. The run is a child because the study runs inside the parent's block.",
         ),
         "You paid only for candidates that were worth it.",
+        level="transfer",
     ),
 )

@@ -364,6 +364,7 @@ TASKS = (
             "pipeline_uri}, model_config={...}, input_example=messy.head(3), ...)`",
         ),
         "No message beside the model is needed any more.",
+        level="transfer",
     ),
     Task(
         "check before you ship",
@@ -376,6 +377,7 @@ TASKS = (
             '`mlflow.models.predict(pipeline_uri, split.X_test.head(5), env_manager="local", output_path=str(proof))`',
         ),
         "A check that is not kept is a rumour; yours is in the store.",
+        level="warm-up",
     ),
     Task(
         "read before you load",
@@ -386,5 +388,6 @@ TASKS = (
             '`mlflow.models.get_model_info(path).flavors["sklearn"]` is a dictionary, and nothing has been loaded.',
         ),
         "You know what is in three parcels without opening one.",
+        level="transfer",
     ),
 )

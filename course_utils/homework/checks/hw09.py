@@ -312,6 +312,7 @@ TASKS = (
             "`best.version`.",
         ),
         "Two candidates, and everyone can see which one serves and who vouches for it.",
+        level="warm-up",
     ),
     Task(
         "a gate",
@@ -338,6 +339,7 @@ TASKS = (
             '`with mlflow.start_run(run_name="rollback"): mlflow.set_tags({"from_version": 2, …})`',
         ),
         "The service is back, nothing is lost, and Ines has her record.",
+        level="transfer",
     ),
     Task(
         "to production",
@@ -349,5 +351,6 @@ TASKS = (
             "alias is yours to set.",
         ),
         "Production has a registry of its own, with the same model in it.",
+        level="warm-up",
     ),
 )

@@ -304,6 +304,7 @@ TASKS = (
             '`(folder / "split.json").write_text(json.dumps({"dataframe_split": three.to_dict("split")}))`',
         ),
         "A server makes the same table of all three.",
+        level="transfer",
     ),
     Task(
         "a nightly batch",

@@ -471,6 +471,7 @@ TASKS = (
             "`brier_score_loss(y, evaluation.out_of_fold(model, X, y, folds=3, seed=0))`.",
         ),
         "Rows that no forest had seen taught the correction and chose it, so the test rows could judge.",
+        level="transfer",
     ),
     Task(
         "another setting, another run",
@@ -481,6 +482,7 @@ TASKS = (
             '`with mlflow.start_run(run_name="tuesday"):` and `cross_val_score(model, X, y, cv=5, scoring="roc_auc").mean()`.',
         ),
         "Two settings, two runs, both true.",
+        level="warm-up",
     ),
     Task(
         "what does a forest cost?",

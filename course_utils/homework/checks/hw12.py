@@ -387,6 +387,7 @@ TASKS = (
             '`mlflow.log_table(scored, "predictions.json")` inside the run.',
         ),
         "Inputs and answers together: every later question can be asked of this table.",
+        level="warm-up",
     ),
     Task(
         "drift by week",
@@ -422,6 +423,7 @@ TASKS = (
             '`mlflow.set_experiment("hw12-gate")`',
         ),
         "Drift simulated, noticed, answered, and the answer was proven on rows of the new world.",
+        level="transfer",
     ),
     Task(
         "a category",

@@ -386,6 +386,7 @@ TASKS = (
             'From the level: `can_read = level != "NO_PERMISSIONS"`, `can_log = level in ("EDIT", "MANAGE")`.',
         ),
         "The default, then the grants: that is how the server decides.",
+        level="transfer",
     ),
     Task(
         "empty the trash",
@@ -418,5 +419,6 @@ TASKS = (
             "`--host 0.0.0.0`, `--allowed-hosts`, `--app-name basic-auth`, `--artifacts-destination`.",
         ),
         "The door is open, and someone stands in it.",
+        level="transfer",
     ),
 )

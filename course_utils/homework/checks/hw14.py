@@ -350,6 +350,7 @@ TASKS = (
             '`mlflow.genai.set_prompt_alias("hw14-summary", "production", first.version)`.',
         ),
         "Two wordings are kept, and customers get the tested one.",
+        level="warm-up",
     ),
     Task(
         "trace a pipeline",
@@ -385,6 +386,7 @@ TASKS = (
             '`mlflow.log_feedback(trace_id=trace.info.trace_id, name="correct", value=…, rationale=…, source=…)`',
         ),
         "The judgement stands where the answer is, with its author and its reason.",
+        level="transfer",
     ),
     Task(
         "choose the base model",

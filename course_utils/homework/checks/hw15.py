@@ -329,6 +329,7 @@ TASKS = (
             'The output is `folder / f"{region}-{C}.ipynb"`, the parameters are `{"region": region, "C": C}`.',
         ),
         "Four notebooks, ready for any machine, each saying with which values it will run.",
+        level="warm-up",
     ),
     Task(
         "read a batch back",
@@ -365,6 +366,7 @@ TASKS = (
             '`mistakes = codes[codes != "ok"].value_counts().rename_axis("mistake").reset_index(name="attempts")`',
         ),
         "You have looked at your own learning as data.",
+        level="transfer",
     ),
     Task(
         "a project of your own",
@@ -376,5 +378,6 @@ TASKS = (
             "`train.py`, which reads `sys.argv[1]`.",
         ),
         "Anyone can start your training with one line.",
+        level="transfer",
     ),
 )
