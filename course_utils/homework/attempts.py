@@ -31,7 +31,9 @@ def _client() -> tuple[object, str]:
     return client, found.experiment_id if found else client.create_experiment(EXPERIMENT)
 
 
-def record(homework: str, task: int, code: str, points: float, hints: int, seconds: float) -> str | None:
+def record(
+    homework: str, task: int, code: str, points: float, hints: int, seconds: float, opened: float | None = None
+) -> str | None:
     """Keep one attempt; return its run id, or None when it could not be kept (a check never fails for that)."""
     with contextlib.suppress(Exception):
         from mlflow.entities import Metric
@@ -46,12 +48,27 @@ def record(homework: str, task: int, code: str, points: float, hints: int, secon
                 "task": str(task),
                 "outcome": "passed" if code == "ok" else "not yet",
                 "mistake": code,
+                **({"opened": str(opened)} if opened else {}),
             },
         )
         values = {"points": points, "hints": hints, "check_seconds": seconds}
         client.log_batch(run.info.run_id, metrics=[Metric(k, float(v), now, 0) for k, v in values.items()])
         client.set_terminated(run.info.run_id, "FINISHED" if code == "ok" else "FAILED")
         return run.info.run_id
+    return None
+
+
+def first_opened(homework: str, hours: float = 12) -> float | None:
+    """Return when a learner who sits at a homework opened it, also before a restart of the kernel; None when unknown."""
+    path = store.database_path(uri())
+    if path is not None and not path.exists():
+        return None
+    with contextlib.suppress(Exception):
+        client, experiment = _client()
+        after = time.time() - hours * 3600
+        query = f"tags.homework = '{homework}' AND attributes.start_time > {int(after * 1000)}"
+        times = [float(run.data.tags.get("opened", "inf")) for run in client.search_runs([experiment], query)]
+        return min((moment for moment in times if moment > after and moment != float("inf")), default=None)
     return None
 
 

@@ -179,6 +179,7 @@ class Homework:
     def check(self, n: int) -> Result:
         """Judge what is in the store for task `n`, and remember the attempt."""
         task = self._task(n)
+        self._opened = min(self._opened, attempts.first_opened(self.number) or self._opened)
         result = run_check(n, task, Evidence(since=self._opened))
         if result.passed:
             result.more = f"Compare with ours: `hw.solution({n})`."
@@ -187,7 +188,7 @@ class Homework:
                 result.more = f"The run `{run.info.run_name}` is still open in this notebook: `mlflow.end_run()`. "
             if self._hints[n] < len(task.hints):
                 result.more += f"Stuck? `hw.hint({n})`"
-        attempts.record(self.number, n, result.code, result.points, self._hints[n], result.seconds)
+        attempts.record(self.number, n, result.code, result.points, self._hints[n], result.seconds, self._opened)
         return result
 
     def hint(self, n: int) -> Any:
