@@ -89,7 +89,9 @@ def corrupt(home: Path, number: str, pick: Pick) -> str:
     """
     files = sorted(p for p in (home / "mlartifacts").rglob("*") if p.is_file())
     files += sorted(p for p in (home / "outputs" / f"hw{number}").rglob("*") if p.is_file())
-    kinds = ["value", "value", "value", "row", "span"] + ["file", "file", "part", "part", "part"] * bool(files)
+    with closing(sqlite3.connect(home / "mlflow.db")) as database:
+        logged = bool(_filled(database, "params"))
+    kinds = ["value", "value", "value", "row", "span"] * logged + ["file", "file", "part", "part", "part"] * bool(files)
     kind = pick(kinds)
     if kind in ("file", "part"):
         return _file(pick(files), kind, pick)

@@ -211,5 +211,5 @@ WRONG[1] += [
 WRONG[2] += [
     ("metrics-exchanged", swap('{"psi": psi, "ks": monitoring.ks(then, now)[0]}', '{"ks": psi, "psi": monitoring.ks(then, now)[0]}')),
     ("other-reference", swap("monitoring.psi(then, now)", 'monitoring.psi(spring.X_test["monthly_charges"], now)')),
-    ("first-week-reference", swap("monitoring.psi(then, now)", "monitoring.psi(prices.query('week == 1')['monthly_charges'], now)")),
+    ("previous-week", swap("monitoring.psi(then, now)", "monitoring.psi(prices.query('week == 1')['monthly_charges'], now)")),
 ]
