@@ -73,7 +73,9 @@ class Page:
 def pages(root: Path) -> list[Page]:
     """Return every page of the series: lectures, then solutions, then exercises, each in order."""
     every = steps(root)
-    released = not any((step.folder / "homework.py").exists() for step in every)  # by `course release`: without solutions
+    released = not any(
+        (step.folder / "homework.py").exists() for step in every
+    )  # by `course release`: without solutions
     for step in every:
         for name in ("lecture.py",) if released else ("lecture.py", "homework.py"):
             if not (step.folder / name).is_file():

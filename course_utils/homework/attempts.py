@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import textwrap
 import time
 from dataclasses import dataclass
 
@@ -34,7 +35,9 @@ def _client() -> tuple[object, str]:
     return client, found.experiment_id if found else client.create_experiment(EXPERIMENT)
 
 
-def record(homework: str, task: int, code: str, points: float, hints: int, seconds: float) -> str | None:
+def record(
+    homework: str, task: int, code: str, points: float, hints: int, seconds: float, opened: float | None = None
+) -> str | None:
     """Keep one attempt; return its run id, or None when it could not be kept (a check never fails for that)."""
     with contextlib.suppress(Exception):
         from mlflow.entities import Metric
@@ -49,12 +52,27 @@ def record(homework: str, task: int, code: str, points: float, hints: int, secon
                 "task": str(task),
                 "outcome": "passed" if code == "ok" else "not yet",
                 "mistake": code,
+                **({"opened": str(opened)} if opened else {}),
             },
         )
         values = {"points": points, "hints": hints, "check_seconds": seconds}
         client.log_batch(run.info.run_id, metrics=[Metric(k, float(v), now, 0) for k, v in values.items()])
         client.set_terminated(run.info.run_id, "FINISHED" if code == "ok" else "FAILED")
         return run.info.run_id
+    return None
+
+
+def first_opened(homework: str, hours: float = 12) -> float | None:
+    """Return when a learner who sits at a homework opened it, also before a restart of the kernel; None when unknown."""
+    path = store.database_path(uri())
+    if path is not None and not path.exists():
+        return None
+    with contextlib.suppress(Exception):
+        client, experiment = _client()
+        after = time.time() - hours * 3600
+        query = f"tags.homework = '{homework}' AND attributes.start_time > {int(after * 1000)}"
+        times = [float(run.data.tags.get("opened", "inf")) for run in client.search_runs([experiment], query)]
+        return min((moment for moment in times if moment > after and moment != float("inf")), default=None)
     return None
 
 
@@ -90,10 +108,10 @@ def summary() -> dict[str, dict[int, TaskProgress]]:
             for run in page:
                 tags, metrics = run.data.tags, run.data.metrics
                 task = result.setdefault(_today(tags["homework"]), {}).setdefault(int(tags["task"]), TaskProgress())
+                task.hints = max(task.hints, int(metrics.get("hints", 0)))  # a hint counts before the first attempt
                 if tags["mistake"] == "not-started":
                     continue
                 task.attempts += 1
-                task.hints = max(task.hints, int(metrics.get("hints", 0)))
                 task.points = max(task.points, metrics.get("points", 0.0))
                 if tags["mistake"] == "ok":
                     task.state = "passed"
@@ -106,22 +124,26 @@ def summary() -> dict[str, dict[int, TaskProgress]]:
 
 
 def progress_table() -> str:
-    """Return all homework as lines of text: points, attempts, hints and state of each task."""
+    """Return all homework as lines of at most 80 characters: level, points, attempts, hints and state of each task."""
     from .question import load_tasks
 
     lines = []
-    total = reached = 0.0
+    total = reached = weight = weighted = 0.0
     order = {step.name: step.number for step in steps.steps()}
-    seen_ones = summary()
-    for homework in sorted(seen_ones.keys() & order.keys(), key=order.get):
-        tasks, known = seen_ones[homework], load_tasks(homework)
+    tried = summary()
+    for homework in sorted(tried.keys() & order.keys(), key=order.get):
+        tasks, known = tried[homework], load_tasks(homework)
         for n, task in enumerate(known, 1):
             seen = tasks.get(n, TaskProgress())
             total, reached = total + task.points, reached + seen.points
+            weight, weighted = weight + task.weight, weighted + task.weight * (seen.state == "passed")
+            title = textwrap.shorten(task.title, 25, placeholder=" …")
             lines.append(
-                f"{order[homework]}  {n}  {task.title[:44]:44}  {seen.points:g} of {task.points:g}  "
-                f"{seen.attempts:3d} attempts  {seen.hints} hints  {seen.state}"
+                f"{order[homework]:8}  {n:4}  {task.level:8}  {title:25}  {f'{seen.points:g} of {task.points:g}':6}  "
+                f"{seen.attempts:5}  {seen.hints:5}  {seen.state}"
             )
     if not lines:
         return "No homework tried yet. Open exercises/ in JupyterLab (`course lab`) and run a check."
-    return "\n".join([*lines, f"{reached:g} of {total:g} points in the homework you have opened."])
+    head = f"hw  task  {'level':8}  {'title':25}  points  tries  hints  state"
+    share = f"Weighted by level (1, 2, 3), stretch included: {weighted / weight:.0%}."
+    return "\n".join([head, *lines, f"{reached:g} of {total:g} points in the homework you have opened.", share])

@@ -4,32 +4,22 @@ from __future__ import annotations
 
 import contextlib
 import difflib
-import math
 import os
 from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import mlflow
 from mlflow.entities import Metric, Run, ViewType
 from mlflow.exceptions import MlflowException
 
 from .. import store
-from .._plumbing import steps
 from ..errors import CourseError
 from .mistake import Mistake, NotStarted
+from .reading import csv_of, fail, instead, listing, need_columns, number, visible
+from .slips import close, judge_number
 
-
-def close(a: float, b: float, tolerance: float = 1e-6) -> bool:
-    """Tell whether two numbers agree within a relative tolerance (absolute below 1)."""
-    return math.isfinite(a) and math.isfinite(b) and abs(a - b) <= tolerance * max(1.0, abs(b))
-
-
-def listing(names: Iterable[str], most: int = 8) -> str:
-    """Return names as code, cut after `most`."""
-    names = sorted(set(map(str, names)))
-    text = ", ".join(f"`{n}`" for n in names[:most])
-    return text + (f" and {len(names) - most} more" if len(names) > most else "")
+__all__ = ["Evidence", "close", "fail", "listing", "nearest", "read_card"]
 
 
 def nearest(name: str, names: Iterable[str]) -> str | None:
@@ -41,10 +31,9 @@ def nearest(name: str, names: Iterable[str]) -> str | None:
     def plain(text: str) -> str:
         return "".join(c for c in text.lower() if c.isalnum())
 
-    slugs = sorted((f"hw-{step.slug}" for step in steps.steps()), key=len, reverse=True)
-
     def homework(text: str) -> str | None:
-        return next((slug for slug in slugs if text.startswith(slug)), None)
+        found = re.match(r"hw-([a-z]+)", text)
+        return found[1] if found else None
 
     names = [n for n in names if None in (homework(n), homework(name)) or homework(n) == homework(name)]
     for other in names:
@@ -52,6 +41,29 @@ def nearest(name: str, names: Iterable[str]) -> str | None:
             return other
     hits = difflib.get_close_matches(name, names, n=1, cutoff=0.75)
     return hits[0] if hits else None
+
+
+def _absolute(uri: str) -> str:
+    """Return the address of a store that is meant from any folder: a check works in one of its own."""
+    path = store.database_path(uri)
+    return f"sqlite:///{path}" if path else uri
+
+
+def read_card(folder: Path, name: str) -> dict[str, Any]:
+    """Return the ``MLmodel`` of a folder as a dict. Code: ``model-files`` when nobody could load the model."""
+    import yaml
+
+    try:
+        card = yaml.safe_load((folder / "MLmodel").read_text(encoding="utf8"))
+        if not isinstance(card["flavors"], dict) or not all(isinstance(f, dict) for f in card["flavors"].values()):
+            raise TypeError("no flavors")
+    except (OSError, ValueError, KeyError, TypeError, yaml.YAMLError):
+        raise Mistake(
+            "model-files",
+            f"The files of the model `{visible(name)}` are not where the store says, or not whole, so nobody can load it. "
+            "Were they moved or deleted? Log the model again.",
+        ) from None
+    return card
 
 
 class Evidence:
@@ -75,7 +87,8 @@ class Evidence:
         self, uri: str | None = None, home: Path | None = None, confined: bool = False, since: float | None = None
     ) -> None:
         self.confined, self.since = confined, since
-        self.uri = uri or mlflow.get_tracking_uri()
+        self.here = Path.cwd()
+        self.uri = _absolute(uri or mlflow.get_tracking_uri())
         self.home = home or store.home()
         self.client = mlflow.MlflowClient(tracking_uri=self.uri, registry_uri=self.uri)
 
@@ -89,7 +102,7 @@ class Evidence:
             if near := nearest(name, others):
                 raise Mistake(
                     "experiment-name",
-                    f"There is an experiment `{near}`, but the task asks for `{name}`. Names must agree letter by "
+                    f"There is an experiment {instead(near, name)} Names must agree letter by "
                     "letter, or your runs and those of your team end up in two places. Correct the name, run again.",
                 )
             if stray := self._stray_store():
@@ -109,10 +122,9 @@ class Evidence:
 
     def _stray_store(self) -> str | None:
         """Return the name of a database or old run folder in the notebook's folder that is not the course store."""
-        here = Path.cwd()
-        if store.database_path(self.uri) != here / "mlflow.db" and (here / "mlflow.db").is_file():
+        if store.database_path(self.uri) != self.here / "mlflow.db" and (self.here / "mlflow.db").is_file():
             return "mlflow.db"
-        return "mlruns" if any(here.glob("mlruns/*/meta.yaml")) else None
+        return "mlruns" if any(self.here.glob("mlruns/*/meta.yaml")) else None
 
     def runs(self, experiment: str, filter_string: str = "", max_results: int = 500) -> list[Run]:
         """Return the runs of an experiment, newest first."""
@@ -175,9 +187,11 @@ class Evidence:
         names = {r.info.run_name for r in self.client.search_runs([number], max_results=50)}
         if not names:
             raise NotStarted(f"The experiment `{experiment}` has no runs yet.")
+        near = nearest(run_name, names)
+        seen = instead(near, run_name) if near else f"{listing(names)}."
         raise Mistake(
             "run-name",
-            f"No run is called `{run_name}`; I see {listing(names)}. A name is how people find a run: "
+            f"No run is called `{run_name}`; I see {seen} A name is how people find a run: "
             "pass `run_name=` to `start_run`, or rename it in the UI.",
         )
 
@@ -240,7 +254,7 @@ class Evidence:
         if near := nearest(name, params):
             raise Mistake(
                 "param-name",
-                f"I found the parameter `{near}`; the task asks for `{name}`. Runs are compared by exact names: rename it.",
+                f"I found the parameter {instead(near, name)} Runs are compared by exact names: rename it.",
             )
         seen = f"It has {listing(params)}." if params else "It has no parameters at all."
         raise Mistake(
@@ -249,15 +263,10 @@ class Evidence:
             "choice gave the result. Log the value that the model really used.",
         )
 
-    def number_param(self, run: Run, name: str) -> float:
+    @classmethod
+    def number_param(cls, run: Run, name: str) -> float:
         """Return a parameter as a number. Codes: those of `param`, and ``param-value`` when it is not a number."""
-        text = self.param(run, name)
-        try:
-            return float(text)
-        except ValueError:
-            raise Mistake(
-                "param-value", f"The parameter `{name}` is `{text[:60]}`, which is not a number. Log the value itself."
-            ) from None
+        return number(cls.param(run, name), f"The parameter `{name}`", "param-value")
 
     @staticmethod
     def metric(run: Run, name: str) -> float:
@@ -280,7 +289,7 @@ class Evidence:
         if near := nearest(name, metrics):
             raise Mistake(
                 "metric-name",
-                f"I found the metric `{near}`; the task asks for `{name}`. Names are case-sensitive and must agree "
+                f"I found the metric {instead(near, name)} Names are case-sensitive and must agree "
                 "between runs, or the comparison shows two columns.",
             )
         seen = f"It has {listing(metrics)}." if metrics else "It has no metrics at all."
@@ -310,7 +319,7 @@ class Evidence:
         if near := nearest(name, tags):
             raise Mistake(
                 "tag-name",
-                f"I found the tag `{near}`; the task asks for `{name}`. A filter compares names letter by letter: "
+                f"I found the tag {instead(near, name)} A filter compares names letter by letter: "
                 "set the tag under the task's name.",
             )
         seen = f"It has {listing(tags)}." if tags else "It has no tags of your own."
@@ -347,7 +356,7 @@ class Evidence:
         if near:
             raise Mistake(
                 "artifact-name",
-                f"The run has the artifact `{near}`; the task asks for `{path}`. Code that reads it next asks for "
+                f"The run has the artifact {instead(near, path)} Code that reads it next asks for "
                 "the exact path: log it under that one.",
             )
         seen = f"It has {listing(files)}." if files else "It has no artifacts."
@@ -388,16 +397,7 @@ class Evidence:
 
     def mlmodel(self, logged_model: Any) -> dict[str, Any]:
         """Return the ``MLmodel`` file of a logged model as a dict; the model itself is never loaded."""
-        import yaml
-
-        file = self.local(logged_model.artifact_location) / "MLmodel"
-        if not file.is_file():
-            raise Mistake(
-                "model-files",
-                f"The files of the model `{logged_model.name}` are not where the store says, so nobody can load it. "
-                "Were they moved or deleted? Log the model again.",
-            )
-        return yaml.safe_load(file.read_text(encoding="utf8"))
+        return read_card(self.local(logged_model.artifact_location), logged_model.name)
 
     # ---- registry -------------------------------------------------------------------------------------------------
 
@@ -410,7 +410,7 @@ class Evidence:
             if near := nearest(name, names):
                 raise Mistake(
                     "registered-name",
-                    f"A model is registered as `{near}`; the task asks for `{name}`. A service loads a model by its "
+                    f"A model is registered as {instead(near, name)} A service loads a model by its "
                     "exact name: register it under that one.",
                 ) from None
             raise NotStarted(f"No model is registered as `{name}` yet.") from None
@@ -429,7 +429,7 @@ class Evidence:
         if near := nearest(alias, aliases):
             raise Mistake(
                 "alias-case",
-                f"`{name}` has the alias `{near}`; the task asks for `{alias}`. Aliases are case-sensitive, so a "
+                f"`{name}` has the alias {instead(near, alias)} Aliases are case-sensitive, so a "
                 f"service that loads `@{alias}` finds nothing.",
             )
         raise Mistake(
@@ -449,79 +449,15 @@ class Evidence:
         if near := nearest(name, files):
             raise Mistake(
                 "file-name",
-                f"`outputs/{homework}` has `{near}`; the task asks for `{name}`. Whoever reads it next opens that "
+                f"`outputs/{homework}` has {instead(near, name)} Whoever reads it next opens that "
                 "name: write it under that one.",
             )
         raise NotStarted(f"There is no file `outputs/{homework}/{name}` yet.")
 
     def table(self, homework: str, name: str, columns: Sequence[str]) -> Any:
         """Return a CSV that a task wants as a DataFrame. Codes: ``file-broken``, ``column-missing``."""
-        import pandas as pd
-
-        path = self.file(homework, name)
-        try:
-            found = pd.read_csv(path)
-        except Exception as error:  # pandas' parser raises several unrelated types
-            raise Mistake(
-                "file-broken",
-                f"`{name}` cannot be read as CSV: {str(error)[:120]}. Write it with `to_csv`, then open it once to "
-                "see that it is whole.",
-            ) from None
-        for column in columns:
-            if column not in found.columns:
-                raise Mistake(
-                    "column-missing",
-                    f"`{name}` has no column `{column}`; it has {listing(found.columns)}. Columns are read by name, "
-                    "an index without a name is none: write a column under that name.",
-                )
+        found = csv_of(self.file(homework, name))
+        need_columns(found, columns, name)
         return found
 
-    # ---- numbers --------------------------------------------------------------------------------------------------
-
-    @staticmethod
-    def judge_number(name: str, got: float, right: float, wrong: dict[str, tuple[float, str]], unit: str = "") -> None:
-        """Compare a value with its recomputed reference; name the plausible wrong answer that it equals.
-
-        Parameters
-        ----------
-        name
-            What the value is called.
-        got, right
-            Seen and recomputed value.
-        wrong
-            Code → (value of a wrong answer, message for it).
-        unit
-            Added after the value in the message.
-
-        Raises
-        ------
-        Mistake
-            With the code of the wrong answer, ``sign``, ``rounded`` or ``value-wrong``.
-        """
-        if close(got, right):
-            return
-        for code, (value, message) in wrong.items():
-            if close(got, value):
-                raise Mistake(code, f"`{name}` is {got:.4g}{unit}. {message}")
-        if close(-got, right):
-            raise Mistake(
-                "sign",
-                f"`{name}` is negated, as scikit-learn's `neg_*` scorers do. A reader takes the number as it stands: "
-                "log the value itself.",
-            )
-        if any(close(got, round(right, digits)) for digits in range(5)):
-            raise Mistake(
-                "rounded",
-                f"`{name}` is rounded. A rounded number cannot be compared exactly later: log full precision, round "
-                "when you print.",
-            )
-        raise Mistake(
-            "value-wrong",
-            f"`{name}` is {got:.4g}{unit}. Recomputed from what you logged it is another number. Was it typed in, or "
-            "computed with other rows or another model than the task asks for?",
-        )
-
-
-def fail(code: str, message: str) -> NoReturn:
-    """Raise a `Mistake`; for use in expressions."""
-    raise Mistake(code, message)
+    judge_number = staticmethod(judge_number)

@@ -20,8 +20,13 @@ from ..errors import CourseError
 from . import attempts
 from .evidence import Evidence
 from .mistake import Mistake, NotStarted
+from .undisturbed import undisturbed
 
 __all__ = ["Homework", "Mistake", "NotStarted", "Result", "Task", "run_check"]
+
+
+#: Level of a task → its weight.
+LEVELS = {"warm-up": 1, "core": 2, "transfer": 3}
 
 
 @dataclass(frozen=True)
@@ -40,6 +45,8 @@ class Task:
         At least two, from a question to the line of code. Markdown.
     praise
         One sentence shown after a pass: what the learner has proven.
+    level
+        ``warm-up`` (a step of the lecture once more), ``core``, or ``transfer`` (something that no lecture has shown).
     """
 
     title: str
@@ -47,6 +54,12 @@ class Task:
     check: Callable[[Evidence], None]
     hints: tuple[str, ...]
     praise: str = ""
+    level: str = "core"
+
+    @property
+    def weight(self) -> int:
+        """How much the task counts where homeworks are compared by level: 1, 2 or 3."""
+        return LEVELS[self.level]
 
 
 @dataclass
@@ -105,7 +118,8 @@ def run_check(number: int, task: Task, evidence: Evidence) -> Result:
     """Run the check of a task; a defect of the checker never looks like the learner's mistake."""
     start = time.perf_counter()
     try:
-        task.check(evidence)
+        with undisturbed():
+            task.check(evidence)
         result = Result(number, "ok", task.praise or "Right.", task.points)
     except Mistake as mistake:
         result = Result(number, mistake.code, mistake.message, 0)
@@ -187,6 +201,7 @@ class Homework:
     def check(self, n: int) -> Result:
         """Judge what is in the store for task `n`, and remember the attempt."""
         task = self._task(n)
+        self._opened = min(self._opened, attempts.first_opened(self.step) or self._opened)
         result = run_check(n, task, Evidence(since=self._opened))
         if result.passed:
             result.more = f"Compare with ours: `hw.solution({n})`."
@@ -195,7 +210,7 @@ class Homework:
                 result.more = f"The run `{run.info.run_name}` is still open in this notebook: `mlflow.end_run()`. "
             if self._hints[n] < len(task.hints):
                 result.more += f"Stuck? `hw.hint({n})`"
-        attempts.record(self.step, n, result.code, result.points, self._hints[n], result.seconds)
+        attempts.record(self.step, n, result.code, result.points, self._hints[n], result.seconds, self._opened)
         return result
 
     def hint(self, n: int) -> Any:
@@ -204,6 +219,7 @@ class Homework:
 
         hints = self._task(n).hints
         self._hints[n] = level = min(self._hints[n] + 1, len(hints))
+        attempts.record(self.step, n, "not-started", 0, level, 0.0)  # no attempt, but the hint counts
         return Markdown(f"**Hint {level} of {len(hints)}.** {hints[level - 1]}")
 
     def solution(self, n: int) -> Any:
@@ -214,7 +230,7 @@ class Homework:
         return Markdown(f"**One solution of task {n}**\n\n```python\n{solution_code(self.step, n)}\n```")
 
     def progress(self) -> Any:
-        """Return a table of the tasks: points, attempts, hints and state, from the progress store."""
+        """Return a table of the tasks: level, points, attempts, hints and state, from the progress store."""
         import pandas as pd
 
         rows = []
@@ -225,6 +241,7 @@ class Homework:
                 {
                     "task": n,
                     "title": task.title,
+                    "level": task.level,
                     "points": f"{seen.points if seen else 0:g} of {task.points}",
                     "attempts": seen.attempts if seen else 0,
                     "hints": max(self._hints[n], seen.hints if seen else 0),

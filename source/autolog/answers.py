@@ -176,3 +176,19 @@ WRONG = {
 EQUIVALENT = {
     3: {"line 4: dropped disable=": "autologging is on unless disable=True is given"},
 }
+
+# Found by people who attacked the checks.
+RIGHT[3].append('''  # after looking at strays
+cv_rmse(model, X_train, y_train)   # look at the strays first, as the task says
+# %%
+mlflow.sklearn.autolog(disable=True)
+score = cv_rmse(model, X_train, y_train)
+mlflow.sklearn.autolog(**quick)
+with mlflow.start_run(run_name="tree"):
+    model.fit(X_train, y_train)
+    mlflow.log_metric("cv_rmse", score)
+''')
+WRONG[2] += [
+    ("squared-not-root", swap("scoring=scoring", 'scoring="neg_mean_squared_error"')),
+    ("absolute-not-root", swap("scoring=scoring", 'scoring="neg_mean_absolute_error"')),
+]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from functools import cache
 from typing import Any
 
@@ -15,6 +14,8 @@ from course_utils import data
 from course_utils.homework.evidence import Evidence, close
 from course_utils.homework.mistake import Mistake
 from course_utils.homework.question import Task
+from course_utils.homework.reading import json_of, number
+from course_utils.homework.slips import Rows, error_slips, fit_slips
 
 _DEPTHS = (2, 3, 4, 5, 6, 8)
 
@@ -46,6 +47,14 @@ def _tree(seed: int) -> dict[str, float]:
         "cv_rmse": sum(folds) / 3,
         "last_fold": folds[-1],
     }
+
+
+def _unfitted() -> DecisionTreeRegressor:
+    return DecisionTreeRegressor(max_depth=4, random_state=0)
+
+
+def _score(model: Any, X: Any, y: Any) -> float:
+    return float(model.score(X, y))
 
 
 @cache
@@ -113,6 +122,7 @@ def both(evidence: Evidence) -> None:
             "mae-not-rmse": (found["test_mae"], "That is the mean absolute error, which weighs large errors less."),
             "r2-not-rmse": (found["test_r2"], "That is R², which `score` of a regressor returns, not an error."),
         },
+        slips=lambda: error_slips(_unfitted(), Rows(*_rows(data.course_seed())), root_mean_squared_error),
     )
 
 
@@ -129,6 +139,14 @@ def search(evidence: Evidence) -> None:
         right,
         {
             "r2-not-rmse": (r2, "That is R², which a search uses when `scoring` is not given."),
+            "squared-not-root": (
+                _search(data.course_seed(), "neg_mean_squared_error")[0],
+                "That is the mean *squared* error. Use the scorer that takes the root.",
+            ),
+            "absolute-not-root": (
+                _search(data.course_seed(), "neg_mean_absolute_error")[0],
+                "That is the mean absolute error. The task asks for the root mean squared one.",
+            ),
         },
     )
     if evidence.number_param(run, "best_max_depth") != depth:
@@ -140,7 +158,7 @@ def search(evidence: Evidence) -> None:
             "The search has no child runs, so nobody sees what the losers scored. Which option says how many candidates get one?",
         )
     tried = {child.data.params.get("max_depth") for child in children}
-    if missing := sorted({str(d) for d in _DEPTHS} - tried, key=int):
+    if missing := [str(d) for d in _DEPTHS if str(d) not in tried]:
         raise Mistake(
             "children-omitted",
             f"{len(tried)} of 6 candidates have a child run; depth {missing[0]} has none. By default only the best few "
@@ -148,6 +166,19 @@ def search(evidence: Evidence) -> None:
         )
     if {child.data.params.get("random_state") for child in children} != {"0"}:
         raise Mistake("param-value", "The trees of the search have another `random_state` than the task asks for.")
+
+
+def _newest_call(evidence: Evidence) -> float:
+    """Return when the given `cv_rmse` was called last, in milliseconds; 0 when it has not noted that.
+
+    Strays that are older come from a look at them, as the task suggests, and not from the learner's answer.
+    """
+    try:
+        path = evidence.file("hw-autolog", "cv_rmse.json")
+    except Mistake:
+        return 0.0
+    noted = json_of(path)
+    return number(noted.get("called") if isinstance(noted, dict) else noted, "`called` in `cv_rmse.json`") * 1000
 
 
 def clean(evidence: Evidence) -> None:
@@ -158,7 +189,7 @@ def clean(evidence: Evidence) -> None:
     runs = evidence.runs("hw-autolog-clean")
     trees = [r for r in runs if r.info.run_name == "tree"]
     # Strays of earlier attempts do not count: those are older than the attempt before this one.
-    since = trees[1].info.start_time if len(trees) > 1 else 0
+    since = max(trees[1].info.start_time if len(trees) > 1 else 0, _newest_call(evidence))
     strays = [r for r in runs if r.info.run_name != "tree" and r.info.start_time > since]
     if strays:
         raise Mistake(
@@ -192,8 +223,8 @@ def scored(evidence: Evidence) -> None:
     run = evidence.latest_run("hw-autolog-scored", "scored")
     _automatic(evidence, run)
     _same_tree(evidence, run)
-    calls = json.loads(evidence.artifact(run, "metric_info.json").read_text(encoding="utf8"))
-    values = [run.data.metrics[name] for name in calls if name in run.data.metrics]
+    calls = json_of(evidence.artifact(run, "metric_info.json"))
+    values = [run.data.metrics[name] for name in run.data.metrics if isinstance(calls, dict) and name in calls]
     found = _tree(data.course_seed())
     if any(close(value, found["test_r2"]) for value in values):
         return
@@ -206,7 +237,9 @@ def scored(evidence: Evidence) -> None:
                 found["train_r2"],
                 "That is R² on the *training* rows, which the tree has seen. Score the test rows.",
             ),
+            "error-not-score": (found["test_rmse"], "That is the RMSE of the test rows. `score` of a regressor is R²."),
         },
+        slips=lambda: fit_slips(_unfitted(), Rows(*_rows(data.course_seed())), _score),
     )
 
 
@@ -222,6 +255,7 @@ TASKS = (
             '`mlflow.sklearn.autolog(log_models=False)`, and `mlflow.log_metric("test_rmse", rmse)` inside the run.',
         ),
         "All settings by themselves, and the one number that matters by you.",
+        level="warm-up",
     ),
     Task(
         "a search with all its children",
@@ -246,6 +280,7 @@ TASKS = (
             "after it.",
         ),
         "One run that says it all, and nothing beside it.",
+        level="transfer",
     ),
     Task(
         "a score that logs itself",

@@ -10,6 +10,9 @@
 # <!-- links -->
 
 # %%
+import json
+import time
+
 import mlflow
 import numpy as np
 from sklearn.metrics import root_mean_squared_error
@@ -74,13 +77,15 @@ hw.check(2)
 # ## Task 3: cross-validation without strays (2 points)
 #
 # Jonas has written his own cross-validation, and autologging is on. Called as it is, `cv_rmse` leaves three runs with
-# made-up names in the experiment `hw-autolog-clean`. Do it so that your work leaves **one** run, called `tree`: it holds the
+# made-up names in the experiment `hw-autolog-clean`. You may look at them
+# first: what counts is your answer. Do it so that your work leaves **one** run, called `tree`: it holds the
 # metric `cv_rmse` (what the function returns for `DecisionTreeRegressor(max_depth=4, random_state=0)` and the training
 # rows) and the automatic record of that same tree, fitted once on **all** training rows.
 
 # %%
 def cv_rmse(model, X, y):
-    """Return the root mean squared error, mean of three folds."""
+    """Return the root mean squared error, mean of three folds; note when it was called last."""
+    (store.outputs("hw-autolog") / "cv_rmse.json").write_text(json.dumps({"called": time.time()}))
     errors = []
     for fit, valid in KFold(3).split(X):
         model.fit(X.iloc[fit], y.iloc[fit])

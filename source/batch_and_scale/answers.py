@@ -223,3 +223,28 @@ EQUIVALENT = {
         "line 11: '\\nimport": "a bare name at the end is still valid Python; the script is not run",
     },
 }
+
+# Found by people who attacked the checks.
+WRONG[2].append(("failed-with-score", '''  # failed with train score
+for f in files:
+    d = nbformat.read(f, 4)
+    bad = d.metadata.papermill.exception
+    with mlflow.start_run(run_name=f.stem):
+        mlflow.log_param("C", d.metadata.papermill.parameters.C)
+        mlflow.log_metric("cv_auc", json.loads(d.cells[0 if bad else -1].outputs[0].text)["cv_auc"])
+        if bad: mlflow.end_run("FAILED")
+'''))
+
+#: Wrong answers that pass, because a store holds no trace of the mistake: (what cannot be seen, answer).
+UNSEEN = {
+    3: [
+        (
+            "the old metric copied instead of trained again",
+            '''
+o = mlflow.get_run(spring.info.run_id)
+with mlflow.start_run(run_name="spring-again"):
+    mlflow.log_metric("test_auc", o.data.metrics["test_auc"]); mlflow.set_tags({"data_digest": o.data.tags["data_digest"], "reproduces": o.info.run_id})
+''',
+        ),
+    ],
+}

@@ -17,6 +17,7 @@ from course_utils.homework import practice
 from course_utils.homework.evidence import Evidence, close, listing
 from course_utils.homework.mistake import Mistake, NotStarted
 from course_utils.homework.question import Task
+from course_utils.homework.reading import numbers_of, text_of, visible
 
 _POINTS = {f"{region}-{C}.ipynb": {"region": region, "C": C} for region in ("north", "south") for C in (0.1, 1.0)}
 _TEMPLATE = {"region": "west", "C": 10.0, "seed": 0}
@@ -29,7 +30,7 @@ def _notebook(path: Path) -> dict:
     try:
         nb = json.loads(path.read_text(encoding="utf8"))
         assert isinstance(nb["cells"], list) and isinstance(nb["metadata"], dict)
-    except (OSError, ValueError, AssertionError, KeyError, TypeError):
+    except (OSError, ValueError, AssertionError, KeyError, TypeError, RecursionError):
         raise Mistake(
             "file-broken", f"`{path.name}` is not a notebook that can be read. Write it with papermill."
         ) from None
@@ -111,7 +112,13 @@ def read_back(evidence: Evidence) -> None:
                 raise Mistake(
                     "failed-point",
                     f"The run `{name}` ended {run.info.status}, but its notebook failed. Whoever counts the finished "
-                    'runs counts it too. Inside the run: `mlflow.end_run("FAILED")`.',
+                    "runs counts it too. A run can be ended with another status than FINISHED.",
+                )
+            if "cv_auc" in run.data.metrics:
+                raise Mistake(
+                    "failed-with-score",
+                    f"The run `{name}` FAILED and still has a `cv_auc`: an earlier cell printed it, about the training rows. "
+                    "A notebook that failed has no result, and a search would rank this one: log none.",
                 )
         else:
             evidence.finished(run)
@@ -199,10 +206,10 @@ def myself(evidence: Evidence) -> None:
     if not tags:
         raise NotStarted("The store of attempts is not there: run the cell with `practice.attempts_uri()` first.")
     right = Counter(t["mistake"] for t in tags if t["mistake"] != "ok")
-    try:
-        got = {str(m): int(n) for m, n in zip(table["mistake"], table["attempts"], strict=True)}
-    except ValueError:
-        raise Mistake("not-a-count", "The column `attempts` of `mistakes.csv` must hold whole numbers.") from None
+    counts = numbers_of(table, "attempts", "mistakes.csv", "not-a-count")
+    if any(count != int(count) for count in counts):
+        raise Mistake("not-a-count", "The column `attempts` of `mistakes.csv` must hold whole numbers.")
+    got = {str(m).strip(): int(n) for m, n in zip(table["mistake"], counts, strict=True)}
     if "ok" in got or "not-started" in got:
         raise Mistake(
             "ok-counted",
@@ -220,8 +227,7 @@ def myself(evidence: Evidence) -> None:
             f"`mistakes.csv` has {len(got)} mistakes in {sum(got.values())} attempts; the store has other numbers. "
             "Count the tag `mistake` of all attempts. Have you made new attempts since? Then run the cell again.",
         )
-    counts = list(table["attempts"])
-    if counts != sorted(counts, reverse=True):
+    if list(counts) != sorted(counts, reverse=True):
         raise Mistake("not-sorted", "`mistakes.csv` is not sorted: the most frequent mistake comes first.")
     run = evidence.latest_run("hw-batch-and-scale-me", "my-attempts")
     passed = sum(t["mistake"] == "ok" for t in tags)
@@ -255,7 +261,7 @@ def myself(evidence: Evidence) -> None:
     if right.get(top) != max(right.values()):
         raise Mistake(
             "not-the-top",
-            f"`top_mistake` is `{top[:40]}`, which is not the most frequent code of your table. Take the first row.",
+            f"`top_mistake` is `{visible(top, 40)}`, which is not the most frequent code of your table. Take the first row.",
         )
 
 
@@ -265,9 +271,9 @@ def project(evidence: Evidence) -> None:
 
     file = evidence.file("hw-batch-and-scale/project", "MLproject")
     try:
-        main = yaml.safe_load(file.read_text(encoding="utf8"))["entry_points"]["main"]
+        main = yaml.safe_load(text_of(file))["entry_points"]["main"]
         command, declared = str(main["command"]), dict(main.get("parameters") or {})
-    except (yaml.YAMLError, KeyError, TypeError, ValueError):
+    except (yaml.YAMLError, KeyError, TypeError, ValueError, AttributeError):
         raise Mistake(
             "no-entry-point",
             "`MLproject` has no entry point `main` with a `command`, so `mlflow run` would not know what to start. It "
@@ -286,7 +292,7 @@ def project(evidence: Evidence) -> None:
     if "C" not in used:
         raise Mistake(
             "param-unused",
-            f"The command `{command[:60]}` never uses `{{C}}`, so the value that somebody passes is lost on the way.",
+            f"The command `{visible(command)}` never uses `{{C}}`, so the value that somebody passes is lost on the way.",
         )
     script = next((word for word in command.split() if word.endswith(".py")), "")
     path = file.parent / script if re.fullmatch(r"[\w-]+\.py", script) else None
@@ -294,11 +300,13 @@ def project(evidence: Evidence) -> None:
         raise Mistake(
             "script-missing", f"The command names `{script or 'no script'}`, which is not in the project's folder."
         )
-    text = path.read_text(encoding="utf8")
+    text = text_of(path, "script-broken")
     try:
         ast.parse(text)
     except SyntaxError as error:
         raise Mistake("script-broken", f"`{script}` is not valid Python: {error.msg} in line {error.lineno}.") from None
+    except ValueError:
+        raise Mistake("script-broken", f"`{script}` holds a character that no Python file may hold.") from None
     if "argv" not in text and "argparse" not in text and "click" not in text and "typer" not in text:
         raise Mistake(
             "param-unread",
@@ -321,6 +329,7 @@ TASKS = (
             'The output is `folder / f"{region}-{C}.ipynb"`, the parameters are `{"region": region, "C": C}`.',
         ),
         "Four notebooks, ready for any machine, each saying with which values it will run.",
+        level="warm-up",
     ),
     Task(
         "read a batch back",
@@ -357,6 +366,7 @@ TASKS = (
             '`mistakes = codes[codes != "ok"].value_counts().rename_axis("mistake").reset_index(name="attempts")`',
         ),
         "You have looked at your own learning as data.",
+        level="transfer",
     ),
     Task(
         "a project of your own",
@@ -368,5 +378,6 @@ TASKS = (
             "`train.py`, which reads `sys.argv[1]`.",
         ),
         "Anyone can start your training with one line.",
+        level="transfer",
     ),
 )

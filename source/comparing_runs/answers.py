@@ -191,3 +191,21 @@ EQUIVALENT = {
         "line 7: dropped max_results=": "any limit that shows the best run will do",
     },
 }
+
+# Found by people who attacked the checks.
+WRONG[3].append(("rebuilt-not-restored", '''  # rebuilt not restored
+(old,) = mlflow.search_runs(filter_string="run_name = 'monday'", run_view_type=ViewType.ALL, output_format="list")
+p = {k: int(v) for k, v in old.data.params.items()}
+ids = []
+for name in ("monday", "monday-again"):
+    with mlflow.start_run(run_name=name) as r:
+        m = DecisionTreeClassifier(**p).fit(X_fit, y_fit)
+        mlflow.log_params(p); mlflow.log_metric("valid_auc", roc_auc_score(y_valid, m.predict_proba(X_valid)[:, 1]))
+        ids.append(r.info.run_id)
+        if len(ids) > 1: mlflow.set_tag("restored_from", ids[0])
+'''))
+_NEW = """
+with mlflow.start_run(run_name="curve"):
+    mlflow.log_metrics({"best_valid_auc": 0.75, "best_step": 60})
+"""
+WRONG[4].append(("new-not-given", _NEW))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import cache
 
 from mlflow.entities import Run, ViewType
@@ -13,6 +14,8 @@ from course_utils import data
 from course_utils.homework.evidence import Evidence, close, listing
 from course_utils.homework.mistake import Mistake, NotStarted
 from course_utils.homework.question import Task
+from course_utils.homework.reading import number, visible
+from course_utils.homework.slips import Rows, auc_slips
 
 _TREES = (10, 20, 30, 40, 50)
 
@@ -30,6 +33,20 @@ def _references(seed: int, trees: int) -> dict[str, float]:
         "labels": roc_auc_score(y_valid, forest.predict(X_valid)),
         "accuracy": accuracy_score(y_valid, forest.predict(X_valid)),
     }
+
+
+def _slips(trees: int) -> Iterator[tuple[str, float, str]]:
+    """Yield the further wrong numbers of task 1."""
+    split = data.churn_split(800, data.course_seed(), numeric=True)
+    X_fit, X_valid, y_fit, y_valid = train_test_split(split.X_train, split.y_train, test_size=0.3, random_state=0)
+    forest = RandomForestClassifier(n_estimators=trees, max_depth=4, random_state=0)
+    yield from auc_slips(forest, Rows(X_fit, X_valid, y_fit, y_valid), "validation")
+    for other in _TREES:
+        yield (
+            "stale-value",
+            _references(data.course_seed(), other)["right"],
+            "That is the score of a forest with another number of trees. Fit and score inside the same turn of the loop.",
+        )
 
 
 def _five(evidence: Evidence) -> list[Run]:
@@ -69,6 +86,7 @@ def _five(evidence: Evidence) -> list[Run]:
                     "That is the accuracy at one threshold. ROC-AUC judges the order of all rows: give it the probabilities.",
                 ),
             },
+            slips=lambda trees=trees: _slips(trees),
         )
         runs.append(run)
     return runs
@@ -113,9 +131,17 @@ def winner(evidence: Evidence) -> None:
     if tagged[0].data.tags["winner"] != "yes":
         raise Mistake(
             "tag-value",
-            f"The tag `winner` is `{tagged[0].data.tags['winner'][:40]}`; the task asks for `yes`. Filters compare "
+            f"The tag `winner` is `{visible(tagged[0].data.tags['winner'], 40)}`; the task asks for `yes`. Filters compare "
             "tags letter by letter.",
         )
+
+
+def _trees(run: Run) -> float:
+    """Return the number of trees of a run; 0 for a run of the learner's own that does not say."""
+    try:
+        return float(run.data.params["n_estimators"])
+    except (KeyError, ValueError):
+        return 0.0
 
 
 def report(evidence: Evidence) -> None:
@@ -125,10 +151,11 @@ def report(evidence: Evidence) -> None:
         raise NotStarted("The experiment `hw-comparing-runs-history` has no runs yet: run the given cell first.")
     table = evidence.table("hw-comparing-runs", "top3.csv", ("run_name", "n_estimators", "valid_auc"))
     by_name = {run.info.run_name: run for run in runs}
-    names = table["run_name"].astype(str).tolist()
+    names = table["run_name"].astype(str).str.strip().tolist()
     if unknown := [name for name in names if name not in by_name]:
         raise Mistake(
-            "unknown-run", f"`top3.csv` names `{unknown[0][:40]}`, which is no run of `hw-comparing-runs-history`."
+            "unknown-run",
+            f"`top3.csv` names `{visible(unknown[0], 40)}`, which is no run of `hw-comparing-runs-history`.",
         )
     if failed := [name for name in names if by_name[name].info.status != "FINISHED"]:
         raise Mistake(
@@ -136,14 +163,14 @@ def report(evidence: Evidence) -> None:
             f"`{failed[0]}` ended {by_name[failed[0]].info.status}, so its number may come from half a run. Ask for "
             "`attributes.status = 'FINISHED'`.",
         )
-    if small := [name for name in names if float(by_name[name].data.params["n_estimators"]) < 100]:
+    if small := [name for name in names if _trees(by_name[name]) < 100]:
         raise Mistake(
             "text-not-number",
-            f"`{small[0]}` has {by_name[small[0]].data.params['n_estimators']} trees; the report is about at least "
+            f"`{small[0]}` has {_trees(by_name[small[0]]):g} trees; the report is about at least "
             "100. Parameters are text, and as text 80 comes after 100: make numbers of them before you compare.",
         )
     right = sorted(
-        (r for r in runs if r.info.status == "FINISHED" and float(r.data.params["n_estimators"]) >= 100),
+        (r for r in runs if r.info.status == "FINISHED" and _trees(r) >= 100 and "valid_auc" in r.data.metrics),
         key=lambda r: -r.data.metrics["valid_auc"],
     )
     order = [run.info.run_name for run in right]
@@ -164,13 +191,14 @@ def report(evidence: Evidence) -> None:
         )
     for name, trees, value in zip(names, table["n_estimators"], table["valid_auc"], strict=True):
         run = by_name[name]
-        if str(trees) not in (run.data.params["n_estimators"], f"{run.data.params['n_estimators']}.0"):
+        if number(trees, f"The `n_estimators` of `{name}`", "row-mixed") != _trees(run):
             raise Mistake("row-mixed", f"`{name}` has another number of trees than the file says. Keep rows whole.")
-        try:
-            number = float(value)
-        except ValueError:
-            raise Mistake("row-mixed", f"The `valid_auc` of `{name}` is not a number: `{str(value)[:40]}`.") from None
-        evidence.judge_number(f"valid_auc of {name}", number, run.data.metrics["valid_auc"], {})
+        seen = number(value, f"The `valid_auc` of `{name}`", "row-mixed")
+        if not close(seen, run.data.metrics["valid_auc"]) and any(
+            close(seen, other.data.metrics.get("valid_auc", -1.0)) for other in runs
+        ):
+            raise Mistake("row-mixed", f"The `valid_auc` of `{name}` is that of another run. Keep rows whole.")
+        evidence.judge_number(f"valid_auc of {name}", seen, run.data.metrics["valid_auc"], {})
 
 
 def rescue(evidence: Evidence) -> None:
@@ -180,14 +208,22 @@ def rescue(evidence: Evidence) -> None:
     originals = [run for run in everything if run.info.run_name == "monday"]
     if len(everything) <= 2 and any(run.info.lifecycle_stage == "deleted" for run in originals):
         raise NotStarted("The run `monday` is still in the trash, and there is no new run.")
-    monday = evidence.latest_run("hw-comparing-runs-rescue", "monday")
+    evidence.latest_run("hw-comparing-runs-rescue", "monday")
+    first = min(originals, key=lambda run: run.info.start_time)
+    if first.info.lifecycle_stage == "deleted":
+        raise Mistake(
+            "rebuilt-not-restored",
+            "There is a new run `monday`, and the one that was deleted is still in the trash. A copy has another id and "
+            "another time, so no link to Monday leads to it. Restore the run itself.",
+        )
+    monday = first
     tuesday = evidence.latest_run("hw-comparing-runs-rescue", "tuesday")
     again = evidence.latest_run("hw-comparing-runs-rescue", "monday-again")
     names = ("max_depth", "min_samples_leaf", "random_state")
     settings = {name: evidence.number_param(again, name) for name in names}
 
     def same(other: Run) -> bool:
-        return settings == {name: float(other.data.params[name]) for name in names}
+        return settings == {name: evidence.number_param(other, name) for name in names}
 
     if same(tuesday):
         raise Mistake(
@@ -195,7 +231,7 @@ def rescue(evidence: Evidence) -> None:
             "`monday-again` has the parameters of `tuesday`. Read them from the run that you want back.",
         )
     if not same(monday):
-        other = next(name for name in names if settings[name] != float(monday.data.params[name]))
+        other = next(name for name in names if settings[name] != evidence.number_param(monday, name))
         raise Mistake(
             "param-value",
             f"`{other}` of `monday-again` is not Monday's. A model comes back only with *all* its settings, read "
@@ -212,7 +248,8 @@ def rescue(evidence: Evidence) -> None:
         )
     if source != monday.info.run_id:
         raise Mistake(
-            "tag-value", f"`restored_from` is `{source[:40]}`, which is not the id of the run `monday` in the store."
+            "tag-value",
+            f"`restored_from` is `{visible(source, 40)}`, which is not the id of the run `monday` in the store.",
         )
     evidence.judge_number(
         "valid_auc", evidence.metric(again, "valid_auc"), evidence.metric(monday, "valid_auc"), _rescue_mistakes(monday)
@@ -225,7 +262,8 @@ def _rescue_mistakes(monday: Run) -> dict[str, tuple[float, str]]:
 
     split = data.churn_split(800, data.course_seed(), numeric=True)
     X_fit, _, y_fit, _ = train_test_split(split.X_train, split.y_train, test_size=0.3, random_state=0)
-    settings = {name: int(float(text)) for name, text in monday.data.params.items()}
+    names = ("max_depth", "min_samples_leaf", "random_state")
+    settings = {name: int(Evidence.number_param(monday, name)) for name in names}
     tree = DecisionTreeClassifier(**settings).fit(X_fit, y_fit)
     return {
         "train-not-valid": (
@@ -243,6 +281,15 @@ def _rescue_mistakes(monday: Run) -> dict[str, tuple[float, str]]:
 def peak(evidence: Evidence) -> None:
     """Stretch: the highest point of a metric's history."""
     run = evidence.latest_run("hw-comparing-runs-curve", "curve")
+    if "valid_auc" not in run.data.metrics and any(
+        "valid_auc" in other.data.metrics and other.info.run_name == "curve"
+        for other in evidence.runs("hw-comparing-runs-curve")
+    ):
+        raise Mistake(
+            "new-not-given",
+            "The newest run `curve` is one of yours, beside the given one that holds the history. What is known about a run "
+            "belongs into that run: log into the given one, by its id, and delete yours.",
+        )
     if not {"best_valid_auc", "best_step"} & set(run.data.metrics) and set(run.data.metrics) == {"valid_auc"}:
         if not run.data.params and not [t for t in run.data.tags if not t.startswith("mlflow.")]:
             raise NotStarted("The run `curve` has only `valid_auc` yet.")
@@ -294,6 +341,7 @@ TASKS = (
             '`client.set_tag(best["run_id"], "winner", "yes")`',
         ),
         "Five runs that can be compared, and a winner that anyone can find by its tag.",
+        level="warm-up",
     ),
     Task(
         "the top three as a report",
@@ -320,6 +368,7 @@ TASKS = (
             "`DecisionTreeClassifier(**settings)`.",
         ),
         "The run is back, and so is its model, to the last digit.",
+        level="transfer",
     ),
     Task(
         "the peak of a curve",

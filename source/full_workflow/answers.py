@@ -177,7 +177,7 @@ with mlflow.start_run(run_id=old):
         ("run-name", swap('run_name="tuesday"', 'run_name="Tue"')),
         ("param-value", swap('"folds", 5', '"folds", 3')),
         ("folds-not-changed", swap("cv=5", "cv=3")),
-        ("value-wrong", swap(', scoring="roc_auc"', "")),
+        ("other-measure", swap(', scoring="roc_auc"', "")),
         ("metric-missing", swap('mlflow.log_metric("cv_auc", cross_val_score(model, X, y, cv=5, scoring="roc_auc").mean())', "pass")),
         ("metric-overwritten", append("""
 old = mlflow.search_runs(filter_string="run_name = 'monday'").run_id[0]
@@ -187,7 +187,7 @@ mlflow.log_metric("cv_auc", 0.75, run_id=old)
     5: [
         ("not-started", ""),
         ("rows-repeated", swap("pd.DataFrame(rows)", "pd.DataFrame(rows + rows)")),
-        ("value-wrong", swap('"roc_auc": auc', '"roc_auc": f"{auc:.3f} AUC"')),
+        ("not-a-number", swap('"roc_auc": auc', '"roc_auc": f"{auc:.3f} AUC"')),
         ("file-name", swap('"runtime.csv"', '"runtimes.csv"')),
         ("column-missing", swap('"fit_seconds": cost', '"seconds": cost')),
         ("models-other", swap("type(estimator).__name__", '"model"')),
@@ -212,3 +212,11 @@ EQUIVALENT = {
         "line 6: False": "the index is one more column of the file",
     },
 }
+
+# Found by people who attacked the checks.
+WRONG[2] += [
+    ("one-minus", swap("f1_score(y_test, predicted)", "1 - f1_score(y_test, predicted)")),
+    ("oof-not-test", swap("f1_score(y_test, predicted)", "evaluation.best_f1_threshold(y, evaluation.out_of_fold(model, X, y, folds=5, seed=0))[1]")),
+    ("part-of-f1", swap("f1_score(y_test, predicted)", "__import__('sklearn.metrics').metrics.recall_score(y_test, predicted)")),
+    ("threshold-on-a-grid", swap("mlflow.log_metric(\"threshold\", threshold)", "p = evaluation.out_of_fold(model, X, y, folds=5, seed=0)\n    threshold = max((t / 10 for t in range(1, 10)), key=lambda t: f1_score(y, p >= t))\n    mlflow.log_metric(\"threshold\", threshold)")),
+]

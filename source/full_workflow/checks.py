@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import cache
 
 import numpy as np
@@ -10,15 +11,17 @@ from sklearn.calibration import CalibratedClassifierCV
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import brier_score_loss, f1_score, roc_auc_score
+from sklearn.metrics import accuracy_score, brier_score_loss, f1_score, precision_score, recall_score, roc_auc_score
 from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from course_utils import data, evaluation
-from course_utils.homework.evidence import Evidence, close
+from course_utils.homework.evidence import Evidence, close, listing
 from course_utils.homework.mistake import Mistake, NotStarted
 from course_utils.homework.question import Task
+from course_utils.homework.reading import csv_of, numbers_of, visible
+from course_utils.homework.slips import auc_slips
 
 _CANDIDATES = (0.001, 0.01, 0.1, 1.0)
 
@@ -62,6 +65,7 @@ def grid_family(evidence: Evidence) -> None:
                 "That is the mean over all candidates. The parent tells what the best one reached: ask the search for it.",
             )
         },
+        slips=lambda: auc_slips(_model().set_params(logisticregression__C=best), _split(data.course_seed())),
     )
     children = evidence.children(parent)
     if not children:
@@ -88,11 +92,7 @@ def grid_family(evidence: Evidence) -> None:
                 f"The child with C = {c:g} says `cv_auc` {got:.4g}, which is not this candidate's mean score. Take parameter "
                 "and score from the same row of the results.",
             )
-    file = evidence.artifact(parent, "cv_results.csv")
-    try:
-        table = pd.read_csv(file)
-    except Exception:  # pandas' parser raises several unrelated types
-        table = pd.DataFrame()
+    table = csv_of(evidence.artifact(parent, "cv_results.csv"), "results-column")
     rows = len(table)
     if "mean_test_score" not in table.columns:
         raise Mistake(
@@ -144,6 +144,46 @@ def _thresholds(seed: int) -> dict[str, tuple[float, float]]:
     return {way: (t, f1_score(s.y_test, test >= t)) for way, t in chosen.items()}
 
 
+def _threshold_slips(got: float) -> Iterator[tuple[str, float, str]]:
+    """Yield a threshold that was found by trying round numbers."""
+    s, p = _split(data.course_seed()), _probabilities(data.course_seed())
+    for step in (0.1, 0.05, 0.025, 0.02, 0.01, 0.005):
+        grid = np.arange(step, 1, step)
+        best = max(f1_score(s.y_train, p["folds"] >= t) for t in grid)
+        on_grid = min(abs(grid - got)) < 1e-9 and close(f1_score(s.y_train, p["folds"] >= got), best)
+        yield (
+            "threshold-on-a-grid",
+            got if on_grid else -1.0,
+            "That is the best of the round numbers, and a threshold between two of them does better: F1 changes at the "
+            "probabilities themselves, so try those. The task names a function that does.",
+        )
+
+
+def _f1_slips(seed: int, threshold: float) -> Iterator[tuple[str, float, str]]:
+    """Yield numbers that are given for the test F1 by mistake."""
+    s, p = _split(seed), _probabilities(seed)
+    said = p["test"] >= threshold
+    yield (
+        "oof-not-test",
+        f1_score(s.y_train, p["folds"] >= threshold),
+        "That is the F1 that chose the threshold, on out-of-fold rows. Judge it on the test rows.",
+    )
+    told = "That is the F1 on the *training* rows, which the model has seen. Judge on the test rows."
+    yield "train-not-test", f1_score(s.y_train, p["train"] >= threshold), told
+    yield (
+        "accuracy-not-f1",
+        accuracy_score(s.y_test, said),
+        "That is the accuracy. Few customers leave, so it is high anyway.",
+    )
+    yield "part-of-f1", precision_score(s.y_test, said), "That is the precision, one half of F1. The task asks for F1."
+    yield "part-of-f1", recall_score(s.y_test, said), "That is the recall, one half of F1. The task asks for F1."
+    for average in ("macro", "weighted", "micro"):
+        told = f"That is F1 averaged over both classes (`{average}`). The task asks for the class of those who leave."
+        yield "other-average", f1_score(s.y_test, said, average=average), told
+    told = "That counts the customers *below* the threshold as leavers: a probability at or above it means churn."
+    yield "wrong-side", f1_score(s.y_test, ~said), told
+
+
 def threshold(evidence: Evidence) -> None:
     """Task 2: a threshold from out-of-fold probabilities, and the test F1 at it."""
     run = evidence.latest_run("hw-full-workflow-threshold", "threshold")
@@ -165,7 +205,12 @@ def threshold(evidence: Evidence) -> None:
                     "That comes from training rows that the model has seen, where it is too sure of itself. Use `out_of_fold`.",
                 ),
                 "threshold-default": (0.5, "That is the threshold of `predict`, which nobody has chosen for F1."),
+                "f1-not-threshold": (
+                    ways["right"][1],
+                    "That is an F1, not a threshold: `best_f1_threshold` returns both, the threshold first.",
+                ),
             },
+            slips=lambda: _threshold_slips(got),
         )
     evidence.judge_number(
         "test_f1",
@@ -177,6 +222,7 @@ def threshold(evidence: Evidence) -> None:
                 "That is F1 at 0.5, as `predict` gives it. Compare the probabilities with yours.",
             )
         },
+        slips=lambda: _f1_slips(data.course_seed(), got),
     )
 
 
@@ -201,6 +247,9 @@ def _briers(seed: int) -> dict[str, dict[str, float]]:
             "known": brier_score_loss(s.y_test, known.predict_proba(s.X_test)[:, 1]),
             "plain": brier_score_loss(s.y_test, plain.predict_proba(s.X_test)[:, 1]),
             "auc": roc_auc_score(s.y_test, test),
+            "labels": brier_score_loss(s.y_test, test >= 0.5),
+            "other_class": brier_score_loss(s.y_test, 1 - test),
+            "fold_labels": brier_score_loss(s.y_train, folds >= 0.5),
         }
     return found
 
@@ -212,7 +261,7 @@ def calibration(evidence: Evidence) -> None:
     if method not in _METHODS:
         raise Mistake(
             "method-other",
-            f"`method` is `{method[:40]}`; the task names two others. Log the word that scikit-learn knows the "
+            f"`method` is `{visible(method, 40)}`; the task names two others. Log the word that scikit-learn knows the "
             "method by, so that anybody can use it again.",
         )
     briers = _briers(data.course_seed())
@@ -239,6 +288,10 @@ def calibration(evidence: Evidence) -> None:
                 b["train"],
                 "That is the score on rows that the model was fitted on, where every method looks good. Use `out_of_fold`.",
             ),
+            "labels-not-probabilities": (
+                b["fold_labels"],
+                "That is the Brier score of labels. It judges probabilities.",
+            ),
         },
     )
     evidence.judge_number(
@@ -264,6 +317,11 @@ def calibration(evidence: Evidence) -> None:
                 b["folds"],
                 "That is the number that chose the method. Judge the choice on the test rows.",
             ),
+            "labels-not-probabilities": (
+                b["labels"],
+                "That is the Brier score of predicted labels. It judges probabilities: take column 1 of `predict_proba`.",
+            ),
+            "wrong-class": (b["other_class"], "That judges the probability to *stay*. Column 1 is the class 1, churn."),
             "auc-not-brier": (b["auc"], "That is ROC-AUC, which calibration hardly moves. Take the Brier score."),
         },
     )
@@ -273,6 +331,26 @@ def calibration(evidence: Evidence) -> None:
 def _folds(seed: int) -> dict[int, float]:
     s = _split(seed)
     return {k: cross_val_score(_model(), s.X_train, s.y_train, cv=k, scoring="roc_auc").mean() for k in (3, 5)}
+
+
+def _fold_slips() -> Iterator[tuple[str, float, str]]:
+    """Yield numbers that are given for the mean ROC-AUC of five folds by mistake."""
+    s = _split(data.course_seed())
+    other = "That is the mean {} of five folds, scikit-learn's choice when `scoring` is not the ROC-AUC."
+    for name in ("accuracy", "f1"):
+        yield (
+            "other-measure",
+            cross_val_score(_model(), s.X_train, s.y_train, cv=5, scoring=name).mean(),
+            other.format(name),
+        )
+    folds = cross_val_score(_model(), s.X_train, s.y_train, cv=5, scoring="roc_auc")
+    yield "median-not-mean", float(np.median(folds)), "That is the median of the folds. The task asks for the mean."
+    for fold in folds:
+        yield "one-fold", fold, "That is one fold alone, which may be an easy one. Take the mean of all."
+    everybody, labels = pd.concat([s.X_train, s.X_test]), np.concatenate([s.y_train, s.y_test])
+    told = "The folds were made of *all* rows, the test rows among them. Cross-validate the training rows."
+    yield "folds-of-all", cross_val_score(_model(), everybody, labels, cv=5, scoring="roc_auc").mean(), told
+    yield from auc_slips(_model(), s)
 
 
 def rerun(evidence: Evidence) -> None:
@@ -312,6 +390,7 @@ def rerun(evidence: Evidence) -> None:
                 "That is the mean of three folds: the parameter changed, the computation did not.",
             )
         },
+        slips=_fold_slips,
     )
 
 
@@ -319,18 +398,17 @@ def runtime(evidence: Evidence) -> None:
     """Stretch: fit times and scores of two models as a table."""
     table = evidence.table("hw-full-workflow", "runtime.csv", ["model", "fit_seconds", "roc_auc"])
     names = {"LogisticRegression", "RandomForestClassifier"}
-    if set(table["model"].astype(str)) != names:
-        raise Mistake(
-            "models-other", f"The table is about {sorted(set(table['model'].astype(str)))}; the task names two classes."
-        )
+    table["model"] = table["model"].astype(str).str.strip()
+    if set(table["model"]) != names:
+        raise Mistake("models-other", f"The table is about {listing(table['model'])}; the task names two classes.")
     if len(table) != len(names):
         raise Mistake(
             "rows-repeated",
             f"The table has {len(table)} rows for {len(names)} models. A reader cannot tell which measurement counts: "
             "write the file anew, one row per model.",
         )
-    seconds = pd.to_numeric(table["fit_seconds"], errors="coerce")
-    if seconds.isna().any() or (seconds <= 0).any() or (seconds > 60).any():
+    seconds = numbers_of(table, "fit_seconds", "runtime.csv", "seconds-wrong")
+    if (seconds <= 0).any() or (seconds > 60).any():
         raise Mistake(
             "seconds-wrong",
             "`fit_seconds` holds values that no measurement gives, so costs cannot be compared. Write seconds, as numbers.",
@@ -342,7 +420,7 @@ def runtime(evidence: Evidence) -> None:
     }.items():
         fitted = model.fit(s.X_train, s.y_train)
         right = roc_auc_score(s.y_test, fitted.predict_proba(s.X_test)[:, 1])
-        got = float(pd.to_numeric(table.set_index("model")["roc_auc"], errors="coerce")[name])
+        got = float(dict(zip(table["model"], numbers_of(table, "roc_auc", "runtime.csv"), strict=True))[name])
         evidence.judge_number(
             f"roc_auc of {name}",
             got,
@@ -353,6 +431,7 @@ def runtime(evidence: Evidence) -> None:
                     "That is ROC-AUC of the predicted labels; it ranks, so it needs probabilities.",
                 )
             },
+            slips=lambda model=model: auc_slips(model, s),
         )
 
 
@@ -392,6 +471,7 @@ TASKS = (
             "`brier_score_loss(y, evaluation.out_of_fold(model, X, y, folds=3, seed=0))`.",
         ),
         "Rows that no forest had seen taught the correction and chose it, so the test rows could judge.",
+        level="transfer",
     ),
     Task(
         "another setting, another run",
@@ -402,6 +482,7 @@ TASKS = (
             '`with mlflow.start_run(run_name="tuesday"):` and `cross_val_score(model, X, y, cv=5, scoring="roc_auc").mean()`.',
         ),
         "Two settings, two runs, both true.",
+        level="warm-up",
     ),
     Task(
         "what does a forest cost?",

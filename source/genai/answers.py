@@ -209,3 +209,41 @@ EQUIVALENT = {
     },
     5: {"line 2: dropped experiment_names=": "the given cell has made that experiment the active one"},
 }
+
+# Found by people who attacked the checks.
+RIGHT[1].append('''  # gap without blanks
+a = mlflow.genai.register_prompt(name="hw-genai-summary", template="Summarise: {{message}}", commit_message="first simple wording", tags={"by": "Ada"})
+b = mlflow.genai.register_prompt(name="hw-genai-summary", template="In at most {{limit}} words, sum up: {{message}}", commit_message="second wording with limit")
+mlflow.genai.set_prompt_alias("hw-genai-summary", alias="production", version=1)
+mlflow.genai.set_prompt_alias("hw-genai-summary", alias="candidate", version=2)
+''')
+RIGHT[2].append('''  # span inputs as text
+def answer(question):
+    with mlflow.start_span(name="answer", span_type="CHAIN") as root:
+        root.set_inputs(question)
+        with mlflow.start_span(name="find", span_type="RETRIEVER") as s:
+            page = find(question); s.set_outputs(page)
+        with mlflow.start_span(name="reply", span_type="LLM") as s:
+            text = reply(page, question); s.set_outputs(text)
+        root.set_outputs(text)
+        return text
+answer("When does the shop close?")
+''')
+WRONG[1].append(("prompt-chat", '''  # first as chat
+a = mlflow.genai.register_prompt("hw-genai-summary", [{"role": "user", "content": "Summarise: {{ message }}"}], commit_message="first simple wording")
+b = mlflow.genai.register_prompt("hw-genai-summary", "Summarise in {{ limit }}: {{ message }}", commit_message="second wording with limit")
+mlflow.genai.set_prompt_alias("hw-genai-summary", "production", a.version)
+mlflow.genai.set_prompt_alias("hw-genai-summary", "candidate", b.version)
+'''))
+WRONG[3].append(("words-not-booleans", '''  # yes no words
+@scorer
+def right(outputs, expectations):
+    return "yes" if outputs and expectations["topic"] in outputs else "no"
+with mlflow.start_run(run_name="sort-mail"):
+    mlflow.genai.evaluate(data=rows, predict_fn=sort_mail, scorers=[right])
+'''))
+_OWN = """
+with mlflow.start_run(run_name="mine"):
+    mlflow.set_tag("choice", "production")
+"""
+WRONG[5].append(("choice-not-candidate", _OWN))

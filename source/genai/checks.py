@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 from typing import Any
 
 from mlflow.entities import Trace
@@ -12,6 +13,7 @@ from course_utils import data
 from course_utils.homework.evidence import Evidence, listing, nearest
 from course_utils.homework.mistake import Mistake, NotStarted
 from course_utils.homework.question import Task
+from course_utils.homework.reading import instead, visible
 
 _PLACES = ("shop", "chat", "line")
 _N_ROWS = 5
@@ -43,14 +45,17 @@ def _prompt_version(evidence: Evidence, name: str, alias: str) -> Any:
         if near := nearest(name, names):
             raise Mistake(
                 "prompt-name",
-                f"There is a prompt `{near}`; the task asks for `{name}`. An application loads it by its exact name.",
+                f"There is a prompt {instead(near, name)} An application loads it by its exact name.",
             )
         raise NotStarted(f"No prompt is registered as `{name}` yet.")
     try:
-        return evidence.client.get_prompt_version_by_alias(name, alias)
+        found = evidence.client.get_prompt_version_by_alias(name, alias)
     except MlflowException:
-        versions = evidence.client.search_prompt_versions(name)
-        aliases = {a for v in versions for a in evidence.client.get_prompt_version(name, v.version).aliases}
+        found = None
+    if found is not None:
+        return found
+    versions = evidence.client.search_prompt_versions(name)
+    aliases = {a for v in versions for a in evidence.client.get_prompt_version(name, v.version).aliases}
     if near := nearest(alias, aliases):
         raise Mistake(
             "alias-case",
@@ -65,6 +70,12 @@ def _prompt_version(evidence: Evidence, name: str, alias: str) -> Any:
 
 def _judge_prompt(version: Any, gaps: set[str]) -> None:
     """Compare the gaps and the message of a prompt version with what the task wants."""
+    if not isinstance(version.template, str):
+        raise Mistake(
+            "prompt-chat",
+            f"Version {version.version} is a chat, a list of messages with roles. The task gives a text with gaps, and an "
+            "application that formats a text cannot use a list: register the text itself.",
+        )
     if version.variables != gaps:
         if all(f"{{{gap}}}" in version.template for gap in gaps) and not version.variables:
             raise Mistake(
@@ -103,8 +114,12 @@ def prompt_versions(evidence: Evidence) -> None:
         )
     _judge_prompt(live, {"message"})
     _judge_prompt(draft, {"message", "limit"})
-    if live.template.strip() != "Summarise: {{ message }}":
-        raise Mistake("prompt-text", f"The first wording is `{live.template[:80]}`; the task gives another text.")
+    if re.sub(r"{{\s*(\w+)\s*}}", r"{{ \1 }}", live.template).split() != "Summarise: {{ message }}".split():
+        raise Mistake(
+            "prompt-text",
+            f"The first wording is `{visible(live.template, 80)}`; the task gives another text. A wording that is tested is "
+            "compared letter by letter with what is registered.",
+        )
 
 
 # ---- task 2 ---------------------------------------------------------------------------------------------------------
@@ -144,14 +159,25 @@ def traced_pipeline(evidence: Evidence) -> None:
             )
     question, expected = "When does the shop close?", f"You asked: When does the shop close? {_hours()['shop']}"
     root = names["answer"]
-    if (root.inputs or {}).get("question") != question:
-        raise Mistake("trace-question", f"The newest trace has the inputs `{root.inputs}`; ask the task's question.")
+    if question not in _values(root.inputs):
+        raise Mistake(
+            "trace-question",
+            f"The newest trace has the inputs `{visible(root.inputs)}`; ask the task's question. A trace without its question "
+            "cannot be asked again.",
+        )
     if root.outputs != expected or names["reply"].outputs != expected or names["find"].outputs != _hours()["shop"]:
         raise Mistake(
             "trace-outputs",
             "The outputs of the spans are not what `find` and `reply` give for this question. A trace is of use only "
             "when it holds what the steps returned: return the reply from `answer`.",
         )
+
+
+def _values(inputs: Any) -> list[Any]:
+    """Return what went into a span: values by name, a list of them, or one."""
+    if isinstance(inputs, dict):
+        return list(inputs.values())
+    return list(inputs) if isinstance(inputs, list | tuple) else [inputs]
 
 
 # ---- task 3 ---------------------------------------------------------------------------------------------------------
@@ -164,7 +190,7 @@ def evaluation(evidence: Evidence) -> None:
     judged = evidence.client.search_traces(
         locations=[run.info.experiment_id], run_id=run.info.run_id, include_spans=False, max_results=100
     )
-    notes = [[a for a in t.info.assessments if a.name == "right"] for t in judged]
+    notes = [[a for a in t.info.assessments if a.name == "right" and a.feedback is not None] for t in judged]
     if len(judged) < _N_ROWS:
         raise Mistake(
             "rows-missing",
@@ -178,6 +204,12 @@ def evaluation(evidence: Evidence) -> None:
             f"{_N_ROWS - len(scored)} of {_N_ROWS} rows have no score: there the scorer failed, and the mean leaves "
             "them out, so it looks better than it is. What does `sort_mail` return when it is unsure? Let the "
             "scorer say False.",
+        )
+    if words := [value for value in scored if not isinstance(value, bool | int | float)]:
+        raise Mistake(
+            "words-not-booleans",
+            f"The scorer returns {listing(words, 3)}, and the task asks for True or False. Words are not counted by every "
+            "tool, and a filter for True finds none of them.",
         )
     evidence.judge_number(
         "right/mean",
@@ -256,8 +288,9 @@ def feedback(evidence: Evidence) -> None:
 
 
 def _right(trace: Trace) -> bool:
-    root = trace.data.spans[0]
-    return root.outputs == _hours().get((root.inputs or {}).get("place"))
+    root = trace.data.spans[0] if trace.data.spans else None
+    place = root.inputs.get("place") if root is not None and isinstance(root.inputs, dict) else None
+    return isinstance(place, str) and root.outputs == _hours().get(place)
 
 
 # ---- stretch --------------------------------------------------------------------------------------------------------
@@ -268,7 +301,10 @@ def choice(evidence: Evidence) -> None:
     runs = evidence.runs("hw-genai-choose")
     if not runs:
         raise NotStarted("The experiment `hw-genai-choose` has no run yet: run the given cell first.")
-    good = [r for r in runs if r.data.metrics.get("correct", 0.0) >= _MIN_CORRECT]
+    candidates = [r for r in runs if {"correct", "cents"} <= set(r.data.metrics)]
+    good = [r for r in candidates if r.data.metrics["correct"] >= _MIN_CORRECT]
+    if not good:
+        raise NotStarted("The candidates are not there: run the given cell first.")
     right = min(good, key=lambda r: r.data.metrics["cents"])
     chosen = [r for r in runs if r.data.tags.get("choice") == "production"]
     if not chosen:
@@ -277,11 +313,16 @@ def choice(evidence: Evidence) -> None:
         if not touched:
             raise NotStarted("No run has a tag of yours yet.")
         value = evidence.tag(touched[0], "choice")
-        raise Mistake("tag-value", f"The tag `choice` is `{value}`; the task asks for `production`.")
+        raise Mistake("tag-value", f"The tag `choice` is `{visible(value)}`; the task asks for `production`.")
     if len(chosen) > 1:
         names = listing(r.info.run_name for r in chosen)
         raise Mistake("choice-many", f"{names} are chosen. One of them can go live: remove the tag from the others.")
     picked = chosen[0]
+    if picked not in candidates:
+        raise Mistake(
+            "choice-not-candidate",
+            f"`{visible(picked.info.run_name)}` is no candidate: it has no measures. Tag one of the runs of the given cell.",
+        )
     if picked.data.metrics["correct"] < _MIN_CORRECT:
         raise Mistake(
             "choice-too-weak",
@@ -309,6 +350,7 @@ TASKS = (
             '`mlflow.genai.set_prompt_alias("hw-genai-summary", "production", first.version)`.',
         ),
         "Two wordings are kept, and customers get the tested one.",
+        level="warm-up",
     ),
     Task(
         "trace a pipeline",
@@ -344,6 +386,7 @@ TASKS = (
             '`mlflow.log_feedback(trace_id=trace.info.trace_id, name="correct", value=…, rationale=…, source=…)`',
         ),
         "The judgement stands where the answer is, with its author and its reason.",
+        level="transfer",
     ),
     Task(
         "choose the base model",

@@ -200,3 +200,12 @@ EQUIVALENT = {
         "line 2: dropped equal_var=": "Student's test lets the same columns survive",
     },
 }
+
+# Found by people who attacked the checks.
+_ROOT = "np.sqrt((left[feature].var() + stayed[feature].var()) / 2)"
+WRONG[3] += [
+    ("spread-of-all", swap(_ROOT, "pd.concat([left, stayed])[feature].std()")),
+    ("spread-of-one", swap(_ROOT, "stayed[feature].std()")),
+    ("spread-by-n", swap("left[feature].var()", "np.var(left[feature])", "stayed[feature].var()", "np.var(stayed[feature])")),
+    ("groups-swapped", swap('"d": d', '"d": -d')),
+]

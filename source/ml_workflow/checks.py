@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from functools import cache
 from typing import Any
 
@@ -14,6 +13,7 @@ from course_utils import data
 from course_utils.homework.evidence import Evidence, close, listing
 from course_utils.homework.mistake import Mistake
 from course_utils.homework.question import Task
+from course_utils.homework.reading import json_of, number
 
 _STAGES = {
     "A": "preparation",
@@ -147,23 +147,18 @@ def _groups(seed: int) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
 
 def _rows(table: Any, features: tuple[str, ...], file: str) -> dict[str, Any]:
     """Return feature → row, or tell that features are missing or double."""
-    found = [str(f) for f in table["feature"]]
+    found = [str(f).strip() for f in table["feature"]]
     if sorted(found) != sorted(features):
         raise Mistake(
             "wrong-features",
             f"`{file}` has rows for {listing(found)}; the task asks for {listing(features)}, one row each.",
         )
-    return {row["feature"]: row for _, row in table.iterrows()}
+    return dict(zip(found, (row for _, row in table.iterrows()), strict=True))
 
 
 def _number(row: Any, column: str, file: str) -> float:
     """Return a cell as a number."""
-    try:
-        return float(row[column])
-    except (TypeError, ValueError):
-        raise Mistake(
-            "not-a-number", f"`{column}` of `{row['feature']}` in `{file}` is `{str(row[column])[:40]}`, not a number."
-        ) from None
+    return number(row[column], f"`{column}` of `{row['feature']}` in `{file}`")
 
 
 @cache
@@ -181,6 +176,9 @@ def _t_test(seed: int, feature: str) -> dict[str, float]:
         "student_t": student.statistic,
         "student_p": student.pvalue,
         "half_p": welch.pvalue / 2,
+        "whole_d": difference / pd.concat([a, b]).std(),
+        "stayed_d": difference / b.std(),
+        "rough_d": difference / np.sqrt((a.var(ddof=0) + b.var(ddof=0)) / 2),
         "pooled_d": difference / pooled,
         "difference": difference,
     }
@@ -198,20 +196,33 @@ def t_tests(evidence: Evidence) -> None:
             "Welch's, `equal_var=False`."
         )
         t, p, d = (_number(row, column, file) for column in ("t", "p", "d"))
-        if close(t, -reference["t"]):
+        if close(t, -reference["t"]) or close(d, -reference["d"]):
             raise Mistake(
                 "groups-swapped",
-                f"`t` of `{feature}` has the other sign: the groups went in as stayed, left. The sign says who has "
+                f"`{'t' if close(t, -reference['t']) else 'd'}` of `{feature}` has the other sign: the groups went in as "
+                "stayed, left. The sign says who has "
                 "more, so the order is part of the result.",
             )
         evidence.judge_number(
-            f"t of {feature}", t, reference["t"], {"equal-variance": (reference["student_t"], student)}
+            f"t of {feature}",
+            t,
+            reference["t"],
+            {
+                "equal-variance": (reference["student_t"], student),
+                "columns-swapped": (reference["p"], "That is the p-value: `t` and `p` are exchanged."),
+            },
         )
         evidence.judge_number(
             f"p of {feature}",
             p,
             reference["p"],
-            {"one-sided": (reference["half_p"], "That is one-sided. The question is whether they differ, either way.")},
+            {
+                "one-sided": (
+                    reference["half_p"],
+                    "That is one-sided. The question is whether they differ, either way.",
+                ),
+                "equal-variance-p": (reference["student_p"], student),
+            },
         )
         evidence.judge_number(
             f"d of {feature}",
@@ -232,6 +243,19 @@ def t_tests(evidence: Evidence) -> None:
                     reference["pooled_d"],
                     "That divides by the pooled deviation, where the larger group counts more. It is in use, too; "
                     "the task asks for the root of the mean of both variances.",
+                ),
+                "spread-of-all": (
+                    reference["whole_d"],
+                    "That divides by the deviation of *all* customers, which holds the difference itself. The task asks for "
+                    "the root of the mean of both variances.",
+                ),
+                "spread-of-one": (
+                    reference["stayed_d"],
+                    "That divides by the deviation of those who stayed alone. The task asks for both groups.",
+                ),
+                "spread-by-n": (
+                    reference["rough_d"],
+                    "NumPy's `var` divides by n, pandas' by n - 1. Groups are samples: take n - 1 (`ddof=1`).",
                 ),
             },
         )
@@ -282,6 +306,7 @@ def _chi_square(seed: int, feature: str) -> dict[str, float]:
         "percentages": stats.chi2_contingency(shares * 100).statistic,
         "of_all": stats.chi2_contingency(counts / counts.to_numpy().sum()).statistic,
         "totals_p": stats.chi2_contingency(totals).pvalue,
+        "g": stats.chi2_contingency(counts, lambda_="log-likelihood").statistic,
         "phi2": test.statistic / len(customers),
         "pearson": stats.contingency.association(counts, method="pearson"),
         "tschuprow": stats.contingency.association(counts, method="tschuprow"),
@@ -303,7 +328,18 @@ def chi_square(evidence: Evidence) -> None:
                 f"`chi2` of `{feature}` is {chi2:.3g}: that is the test of a table of shares. It must know how many "
                 "customers stand behind a share. Give it counts.",
             )
-        evidence.judge_number(f"chi2 of {feature}", chi2, reference["chi2"], {})
+        evidence.judge_number(
+            f"chi2 of {feature}",
+            chi2,
+            reference["chi2"],
+            {
+                "likelihood-not-chi2": (
+                    reference["g"],
+                    "That is the likelihood-ratio statistic G. The task asks for Pearson's chi-square.",
+                ),
+                "p-not-chi2": (reference["p"], "That is the p-value: two columns are exchanged."),
+            },
+        )
         evidence.judge_number(
             f"p of {feature}",
             p,
@@ -364,10 +400,7 @@ def _candidates(seed: int) -> dict[str, float]:
 
 def survivors(evidence: Evidence) -> None:
     """Stretch: the columns that survive a correction for a hundred tests."""
-    try:
-        found = json.loads(evidence.file("hw-ml-workflow", "survivors.json").read_text(encoding="utf8"))
-    except ValueError:
-        raise Mistake("file-broken", "`survivors.json` is not JSON. Write the list with `json.dumps`.") from None
+    found = json_of(evidence.file("hw-ml-workflow", "survivors.json"), "file-broken")
     if not isinstance(found, list) or not all(isinstance(name, str) for name in found):
         raise Mistake("not-a-list", "`survivors.json` should hold a list of column names.")
     p = _candidates(data.course_seed())
@@ -408,6 +441,7 @@ TASKS = (
             '`pd.Series(stages, name="stage").rename_axis("note").to_csv(folder / "stages.csv")` makes the file.',
         ),
         "You know where in the loop you are.",
+        level="warm-up",
     ),
     Task(
         "who takes it?",
@@ -418,6 +452,7 @@ TASKS = (
             "Is it about a table, a model, something that runs, or what is allowed?",
         ),
         "The right person is asked first.",
+        level="warm-up",
     ),
     Task(
         "a t-test, and what it means",
@@ -452,5 +487,6 @@ TASKS = (
             "Divide 0.05 by the number of tests. `ttest_ind` takes whole tables and returns a p for each column.",
         ),
         "What is left is worth a closer look.",
+        level="transfer",
     ),
 )

@@ -162,3 +162,22 @@ EQUIVALENT: dict[int, dict[str, str]] = {
     3: {"line 4: 'Aisha": "anybody may sign", "line 4: \"Tom's list": "any reason of three words is right"},
 }
 SWAPS = {"challenger_auc": "champion_auc", "champion_auc": "challenger_auc"}
+
+# Found by people who attacked the checks.
+WRONG[1].append(("order-of-versions", '''  # tree second
+best = mlflow.register_model(logistic_uri, "hw-model-registry-churn", tags={"validated_by": "Mira"})
+mlflow.register_model(tree_uri, "hw-model-registry-churn")
+client.update_model_version("hw-model-registry-churn", best.version, description="logistic on six columns")
+client.set_registered_model_alias("hw-model-registry-churn", "champion", best.version)
+'''))
+_MORE = """
+client.set_registered_model_alias(
+    "hw-model-registry-gate", "champion", mlflow.register_model(client.get_model_version("hw-model-registry-gate", 2).source, "hw-model-registry-gate").version
+)
+"""
+_GONE = """
+for version in client.search_model_versions("name = 'hw-model-registry-churn'"):
+    client.delete_logged_model(version.source.rsplit("/")[-1])
+"""
+WRONG[2].append(("other-version", append(_MORE)))
+WRONG[1].append(("model-deleted", append(_GONE)))

@@ -7,6 +7,7 @@ from functools import cache
 from typing import Any
 
 from mlflow.entities import Run
+from mlflow.exceptions import MlflowException
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 from sklearn.pipeline import make_pipeline
@@ -17,22 +18,31 @@ from course_utils import data
 from course_utils.homework.evidence import Evidence
 from course_utils.homework.mistake import Mistake, NotStarted
 from course_utils.homework.question import Task
+from course_utils.homework.reading import instead, visible
+from course_utils.homework.slips import auc_slips
 
 #: Kinds of the versions of ``hw-model-registry-gate``, as the given cell registers them.
 _KINDS = {1: "tree", 2: "deep", 3: "logistic"}
+
+
+def _model(kind: str) -> Any:
+    """Return a model of the given cells, not fitted yet."""
+    if kind == "logistic":
+        return make_pipeline(StandardScaler(), LogisticRegression())
+    return DecisionTreeClassifier(max_depth=2 if kind == "tree" else None, random_state=0)
+
+
+def _split() -> data.Split:
+    return data.churn_split(900, data.course_seed(), numeric=True)
 
 
 @cache
 def _scores(seed: int) -> dict[str, dict[str, float]]:
     """Return the ROC-AUC of each given model: on test rows, on training rows, and of predicted labels."""
     split = data.churn_split(900, seed, numeric=True)
-    models = {
-        "tree": DecisionTreeClassifier(max_depth=2, random_state=0),
-        "deep": DecisionTreeClassifier(random_state=0),
-        "logistic": make_pipeline(StandardScaler(), LogisticRegression()),
-    }
     found = {}
-    for kind, model in models.items():
+    for kind in _KINDS.values():
+        model = _model(kind)
         model.fit(split.X_train, split.y_train)
         found[kind] = {
             "right": roc_auc_score(split.y_test, model.predict_proba(split.X_test)[:, 1]),
@@ -58,7 +68,14 @@ def _model_id(evidence: Evidence, version: Any) -> str:
 
 def _kind(evidence: Evidence, version: Any) -> str:
     """Return the name of the logged model behind a version."""
-    return evidence.client.get_logged_model(_model_id(evidence, version)).name
+    try:
+        return evidence.client.get_logged_model(_model_id(evidence, version)).name
+    except MlflowException:
+        raise Mistake(
+            "model-deleted",
+            f"The logged model behind version {version.version} of `{version.name}` is gone, so the version can no longer be "
+            "loaded. Run the given cell again, and register its addresses.",
+        ) from None
 
 
 def register(evidence: Evidence) -> None:
@@ -80,6 +97,12 @@ def register(evidence: Evidence) -> None:
             "alias-version",
             f"`@champion` is version {champion.version}, and that is not the logistic model. A service would load the "
             "wrong one: set the alias on the version that `register_model` returned for it.",
+        )
+    if min(int(v.version) for v in evidence.versions(name) if _kind(evidence, v) == "tree") > int(champion.version):
+        raise Mistake(
+            "order-of-versions",
+            f"The logistic model is version {champion.version}, and the tree came after it. Version numbers are the order of "
+            "registration, and a reader takes the higher one for the newer: register the tree first.",
         )
     words = (champion.description or "").split()
     if not words and model.description:
@@ -114,8 +137,8 @@ def _version_tag(version: Any, name: str, value: str) -> None:
     if version.tags[name] != value:
         raise Mistake(
             "version-tag-value",
-            f"The tag `{name}` of version {version.version} is `{version.tags[name][:40]}`; the task asks for another "
-            "word. Searches compare letter by letter.",
+            f"The tag `{name}` of version {version.version} is {instead(version.tags[name], value)} Searches compare letter "
+            "by letter.",
         )
 
 
@@ -133,6 +156,11 @@ def gate(evidence: Evidence) -> None:
     serving = int(evidence.alias("hw-model-registry-gate", "champion").version)
     if serving == champion:
         return
+    if serving not in _KINDS:
+        raise Mistake(
+            "other-version",
+            f"`@champion` is version {serving}, which no gate has judged. Only the versions of the given cell compete.",
+        )
     if scores[_KINDS[serving]]["right"] < scores[_KINDS[champion]]["right"] and serving != 1:
         raise Mistake(
             "worse-promoted",
@@ -177,7 +205,9 @@ def _judge_contest(evidence: Evidence, run: Run, scores: dict, version: int, cha
             )
             if abs(got - scores[_KINDS[other]]["right"]) < 1e-9:
                 wrong["wrong-version"] = (got, wrong["wrong-version"][1])
-        evidence.judge_number(metric, got, mine["right"], wrong)
+        evidence.judge_number(
+            metric, got, mine["right"], wrong, slips=lambda number=number: auc_slips(_model(_KINDS[number]), _split())
+        )
 
 
 def _judge_decision(evidence: Evidence, run: Run, right: str) -> None:
@@ -185,7 +215,7 @@ def _judge_decision(evidence: Evidence, run: Run, right: str) -> None:
     if word not in ("promoted", "refused"):
         raise Mistake(
             "decision-word",
-            f"`decision` is `{word[:40]}`. The trail is searched by its words: use `promoted` or `refused`, nothing "
+            f"`decision` is `{visible(word, 40)}`. The trail is searched by its words: use `promoted` or `refused`, nothing "
             "else.",
         )
     if word != right:
@@ -223,6 +253,10 @@ def roll_back(evidence: Evidence) -> None:
             f"`@champion` is still version {serving}. The record says rollback, the service says otherwise: set the "
             "alias.",
         )
+    if 1 not in have:
+        raise Mistake(
+            "version-deleted", "Version 1 is gone, so there is nothing to go back to. Run the given lines again."
+        )
     if "status" not in have[2].tags and "status" in have[1].tags:
         raise Mistake(
             "wrong-version",
@@ -234,7 +268,7 @@ def roll_back(evidence: Evidence) -> None:
         if seen != value:
             raise Mistake(
                 "record-value",
-                f"The record's `{tag}` is `{seen[:40]}`, but that is not what happened. Write the version's number.",
+                f"The record's `{tag}` is `{visible(seen, 40)}`, but that is not what happened. Write the version's number.",
             )
     if not evidence.tag(run, "by").strip():
         raise Mistake("record-unsigned", "The record's `by` is empty. A decision that nobody signs cannot be audited.")
@@ -278,6 +312,7 @@ TASKS = (
             "`best.version`.",
         ),
         "Two candidates, and everyone can see which one serves and who vouches for it.",
+        level="warm-up",
     ),
     Task(
         "a gate",
@@ -304,6 +339,7 @@ TASKS = (
             '`with mlflow.start_run(run_name="rollback"): mlflow.set_tags({"from_version": 2, …})`',
         ),
         "The service is back, nothing is lost, and Ines has her record.",
+        level="transfer",
     ),
     Task(
         "to production",
@@ -315,5 +351,6 @@ TASKS = (
             "alias is yours to set.",
         ),
         "Production has a registry of its own, with the same model in it.",
+        level="warm-up",
     ),
 )

@@ -48,7 +48,7 @@ RIGHT = {
         with mlflow.start_run(run_name="by-hand"):
             mlflow.sklearn.log_model(LogisticRegression(), name="draft", pip_requirements=["skops"])
             mlflow.sklearn.log_model(
-                forest, name="churn_forest", signature=signature, input_example=floats.iloc[[5]],
+                forest, name="churn_forest", signature=signature, input_example=floats.iloc[5:8],
                 skops_trusted_types=["numpy.dtype", "sklearn.tree._tree.Tree"], pyfunc_predict_fn="predict_proba",
                 pip_requirements=[f"scikit-learn=={sklearn.__version__}", f"skops=={skops.__version__}"],
             )
@@ -151,7 +151,7 @@ WRONG = {
                 "signature=mlflow.models.infer_signature(table.astype(float))",
             ),
         ),
-        ("example-long", swap("head(3)", "head(500)")),
+        ("example-rows", swap("head(3)", "head(500)")),
         ("labels-not-probabilities", swap('pyfunc_predict_fn="predict_proba",', "")),
         ("requirements-open", swap(_REQUIRED, 'pip_requirements=["scikit-learn", "skops==0.16.0"]')),
         ("requirements-missing", swap("include_skops=True", "include_skops=False")),
@@ -194,7 +194,7 @@ WRONG = {
         ("not-cleaned", swap(".str.strip()", "")),
         ("wrong-class", swap("(clean)[:, 1]", "(clean)[:, 0]")),
         ("row-count", swap("predict(messy)", "predict(messy.head(5))")),
-        ("probability-wrong", swap("predict(messy)", "predict(messy.sort_values('tenure_months'))")),
+        ("rows-shuffled", swap("predict(messy)", "predict(messy.sort_values('tenure_months'))")),
         ("threshold-default", swap(">= self.threshold", ">= 0.5")),
         ("call-wrong", swap("probability >= self.threshold", "probability < self.threshold")),
     ],
@@ -239,3 +239,115 @@ WRONG = {
 
 #: Mutants that are right answers, with the reason. The key is the start of the description.
 EQUIVALENT = {}
+
+# Found by people who attacked the checks.
+RIGHT[1].append('''  # example as dict
+types = skops.io.get_untrusted_types(data=skops.io.dumps(forest))
+from mlflow.models import infer_signature
+with mlflow.start_run(run_name="by-hand"):
+    mlflow.sklearn.log_model(forest, name="churn_forest", pyfunc_predict_fn="predict_proba",
+        signature=infer_signature(table.astype(float), forest.predict_proba(table)),
+        input_example=table.head(3).astype(float).to_dict("list"), skops_trusted_types=types,
+        pip_requirements=mlflow.sklearn.get_default_pip_requirements(include_skops=True))
+''')
+RIGHT[1].append('''  # example as records
+types = skops.io.get_untrusted_types(data=skops.io.dumps(forest))
+from mlflow.models import infer_signature
+with mlflow.start_run(run_name="by-hand"):
+    mlflow.sklearn.log_model(forest, name="churn_forest", pyfunc_predict_fn="predict_proba",
+        signature=infer_signature(table.astype(float), forest.predict_proba(table)),
+        input_example=table.head(3).astype(float).to_dict("records"), skops_trusted_types=types,
+        pip_requirements=mlflow.sklearn.get_default_pip_requirements(include_skops=True))
+''')
+WRONG[1].append(("example-rows", '''  # example of five
+types = skops.io.get_untrusted_types(data=skops.io.dumps(forest))
+with mlflow.start_run(run_name="by-hand"):
+    mlflow.sklearn.log_model(forest, name="churn_forest", pyfunc_predict_fn="predict_proba",
+        input_example=table.astype(float).head(), skops_trusted_types=types,
+        pip_requirements=mlflow.sklearn.get_default_pip_requirements(include_skops=True))
+'''))
+WRONG[2].append(("cleaned-outside", '''  # cleaned outside
+code = """
+from mlflow.models import set_model
+from mlflow.pyfunc import PythonModel
+from mlflow.sklearn import load_model
+from pandas import DataFrame
+
+class Caller(PythonModel):
+    def load_context(self, context):
+        self.pipeline = load_model(context.artifacts["pipeline"])
+        self.threshold = context.model_config["threshold"]
+    def predict(self, context, model_input: DataFrame, params=None) -> DataFrame:
+        p = self.pipeline.predict_proba(model_input)[:, 1]
+        return DataFrame({"probability": p, "call": p >= self.threshold})
+set_model(Caller())
+"""
+(folder / "caller.py").write_text(code)
+with mlflow.start_run(run_name="caller"):
+    m = mlflow.pyfunc.log_model(name="caller", python_model=folder / "caller.py", artifacts={"pipeline": pipeline_uri},
+        model_config={"threshold": 0.4}, input_example=messy.head(3),
+        pip_requirements=mlflow.sklearn.get_default_pip_requirements(include_skops=True))
+clean = messy.assign(contract=messy["contract"].str.strip().str.lower())
+mlflow.pyfunc.load_model(m.model_uri).predict(clean).to_csv(folder / "calls.csv", index=False)
+'''))
+WRONG[2].append(("threshold-in-code", '''  # threshold in code
+code = """
+from mlflow.models import set_model
+from mlflow.pyfunc import PythonModel
+from mlflow.sklearn import load_model
+from pandas import DataFrame
+
+class Caller(PythonModel):
+    def load_context(self, context):
+        self.pipeline = load_model(context.artifacts["pipeline"])
+    def predict(self, context, model_input: DataFrame, params=None) -> DataFrame:
+        clean = model_input.assign(contract=model_input["contract"].str.strip().str.lower())
+        p = self.pipeline.predict_proba(clean)[:, 1]
+        return DataFrame({"probability": p, "call": p >= 0.4})
+set_model(Caller())
+"""
+(folder / "caller.py").write_text(code)
+with mlflow.start_run(run_name="caller"):
+    m = mlflow.pyfunc.log_model(name="caller", python_model=folder / "caller.py", artifacts={"pipeline": pipeline_uri},
+        model_config={"threshold": 0.4}, input_example=messy.head(3),
+        pip_requirements=mlflow.sklearn.get_default_pip_requirements(include_skops=True))
+mlflow.pyfunc.load_model(m.model_uri).predict(messy).to_csv(folder / "calls.csv", index=False)
+'''))
+WRONG[4].append(("trusted-wrong", '''  # trusted as words
+rows = []
+for m in sorted(inbox.iterdir()):
+    f = mlflow.models.get_model_info(str(m)).flavors["sklearn"]
+    rows.append({"model": m.name, "format": f["serialization_format"], "trusted": ", ".join(f.get("skops_trusted_types") or []) or "none"})
+pd.DataFrame(rows).to_csv(folder / "inbox.csv")
+'''))
+
+#: Wrong answers that pass, because a store holds no trace of the mistake: (what cannot be seen, answer).
+UNSEEN = {
+    3: [
+        (
+            "the right answers, computed past `mlflow.models.predict`",
+            '''
+import json
+p = pipeline.predict_proba(split.X_test.head(5))
+proof.write_text(json.dumps({"predictions": p.tolist()}))
+with mlflow.start_run(run_name="check"):
+    mlflow.log_artifact(proof); mlflow.set_tag("checked_model", pipeline_uri)
+''',
+        ),
+    ],
+}
+WRONG[2] += [
+    (
+        "probability-wrong",
+        swap("self.pipeline.predict_proba(clean)[:, 1]", "self.pipeline.predict_proba(clean)[:, 1] ** 2"),
+    ),
+    ("labels-not-probabilities", swap("self.pipeline.predict_proba(clean)[:, 1]", "self.pipeline.predict(clean)")),
+    (
+        "code-broken",
+        append("""
+from pathlib import Path
+place = mlflow.MlflowClient().get_logged_model(caller.model_id).artifact_location.removeprefix("file://")
+(Path(place) / "caller.py").write_text("class Caller(")
+"""),
+    ),
+]

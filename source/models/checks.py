@@ -2,26 +2,42 @@
 
 from __future__ import annotations
 
+import ast
 import json
+from collections.abc import Collection
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-import yaml
 from sklearn.compose import make_column_transformer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from course_utils import data
-from course_utils.homework.evidence import Evidence, listing
+from course_utils.homework.evidence import Evidence, listing, read_card
 from course_utils.homework.mistake import Mistake, NotStarted
 from course_utils.homework.question import Task
+from course_utils.homework.reading import frame_of, guarded, json_of, labels_of, number, numbers_of, text_of, visible
 
 _WORDS = ["contract", "internet", "payment"]
 _THRESHOLD = 0.4
 #: What a scikit-learn model in skops format may need; a guessed list holds much more.
+_CLEANING = {
+    "contract",
+    "strip",
+    "lower",
+    "casefold",
+    "capitalize",
+    "title",
+    "replace",
+    "map",
+    "applymap",
+    "apply",
+    "sub",
+}
 _NEEDED = {"mlflow", "scikit-learn", "skops", "numpy", "pandas", "scipy"}
 
 
@@ -47,7 +63,7 @@ def _named(evidence: Evidence, run: Any, name: str) -> tuple[Any, dict[str, Any]
     if model.name != name:
         raise Mistake(
             "model-name",
-            f"The model is called `{model.name}`; the task asks for `{name}`. Whoever looks for it looks by name.",
+            f"The model is called `{visible(model.name)}`; the task asks for `{name}`. Whoever looks for it looks by name.",
         )
     return model, evidence.mlmodel(model)
 
@@ -61,7 +77,11 @@ def _inputs(card: dict[str, Any]) -> dict[str, str]:
             "The model has no signature, so it takes any table, wrong columns included, and fails late or not at all. "
             "Give `input_example=`, or `signature=` from `infer_signature`.",
         )
-    return {column.get("name", ""): column["type"] for column in json.loads(signature["inputs"])}
+    return guarded(
+        lambda: {str(column.get("name", "")): str(column["type"]) for column in json.loads(signature["inputs"])},
+        "no-signature",
+        "The signature does not name columns with types, so it cannot refuse a wrong table. Make it from rows of the table.",
+    )
 
 
 def by_hand(evidence: Evidence) -> None:
@@ -89,7 +109,7 @@ def by_hand(evidence: Evidence) -> None:
             f"The signature names {listing(inputs)}, which are not the columns that the forest was trained on. "
             "Show MLflow rows of `table`.",
         )
-    _example_and_requirements(evidence, model, card)
+    _example_and_requirements(evidence, model, card, wanted=(3,))
     if card["flavors"].get("python_function", {}).get("predict_fn") != "predict_proba":
         raise Mistake(
             "labels-not-probabilities",
@@ -98,7 +118,7 @@ def by_hand(evidence: Evidence) -> None:
         )
 
 
-def _example_and_requirements(evidence: Evidence, model: Any, card: dict[str, Any]) -> None:
+def _example_and_requirements(evidence: Evidence, model: Any, card: dict[str, Any], wanted: Collection[int]) -> None:
     """Tell what is wrong with the example rows and the requirements of a model."""
     here = evidence.local(model.artifact_location)
     if not card.get("saved_input_example_info") or not (here / "input_example.json").is_file():
@@ -106,14 +126,22 @@ def _example_and_requirements(evidence: Evidence, model: Any, card: dict[str, An
             "no-example",
             "The model has no input example. Whoever calls it has to guess how a row looks. Give `input_example=`.",
         )
-    rows = len(json.loads((here / "input_example.json").read_text(encoding="utf8"))["data"])
-    if rows > 5:
-        raise Mistake(
-            "example-long",
-            f"The input example has {rows} rows. These are customers, and the example travels with the model to "
-            "everyone: a few rows show the format as well.",
+    example = json_of(here / "input_example.json", "no-example")
+    rows = len(
+        guarded(
+            lambda: frame_of(example),
+            "example-shape",
+            "The input example is not a table of rows and columns. Whoever reads it cannot see how a request looks: give "
+            "rows of the table.",
         )
-    lines = (here / "requirements.txt").read_text(encoding="utf8").split()
+    )
+    if rows not in wanted:
+        raise Mistake(
+            "example-rows",
+            f"The input example has {rows} rows; the task asks for three. These are customers, and the example travels with "
+            "the model to everyone: as many as asked, and no more.",
+        )
+    lines = _requirements(here / "requirements.txt")
     names = {line.split("==")[0].split(">")[0].split("<")[0].split("~")[0].lower() for line in lines}
     if absent := {"scikit-learn", "skops"} - names:
         raise Mistake(
@@ -134,6 +162,41 @@ def _example_and_requirements(evidence: Evidence, model: Any, card: dict[str, An
         )
 
 
+def _requirements(path: Path) -> list[str]:
+    """Return the packages of a requirements file, without comments, blanks and options."""
+    if not path.is_file():
+        raise Mistake("requirements-missing", "The model has no `requirements.txt`, so nobody knows what it needs.")
+    lines = (line.split("#")[0].split(";")[0].replace(" ", "") for line in text_of(path).splitlines())
+    return [line for line in lines if line and not line.startswith("-")]
+
+
+def _judge_code(evidence: Evidence, model: Any, flavor: dict[str, Any]) -> None:
+    """Look whether the code of the model reads the threshold and cleans the names; it is not run."""
+    name = Path(str(flavor["model_code_path"])).name
+    try:
+        tree = ast.parse(text_of(evidence.local(model.artifact_location) / name))
+    except (SyntaxError, ValueError):
+        raise Mistake(
+            "code-broken", f"`{visible(name)}` in the model is no valid Python. Log the model again."
+        ) from None
+    words = {
+        getattr(node, field) for node in ast.walk(tree) for field in ("id", "attr", "name") if hasattr(node, field)
+    }
+    words |= {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)}
+    if not words & {"model_config", "ModelConfig"}:
+        raise Mistake(
+            "threshold-in-code",
+            f"`{name}` never reads `model_config`, so the threshold that `MLmodel` shows is not the one that decides: who "
+            "overrules it changes nothing. Take it from the context.",
+        )
+    if not words & _CLEANING:
+        raise Mistake(
+            "cleaned-outside",
+            f"`{name}` does nothing to the contract names: you cleaned them before the call. The next caller sends them as "
+            "they are, and gets wrong probabilities without an error. Clean inside `predict`.",
+        )
+
+
 def caller(evidence: Evidence) -> None:
     """Task 2: a pyfunc from code, with pipeline and threshold inside, and its answers."""
     run = evidence.latest_run("hw-models-caller", "caller")
@@ -150,22 +213,25 @@ def caller(evidence: Evidence) -> None:
             "not-from-code",
             "The model was not made from a file of code. Give `mlflow.pyfunc.log_model` the path as `python_model=`.",
         )
-    if "pipeline" not in flavor.get("artifacts", {}):
+    if "pipeline" not in (flavor.get("artifacts") or {}):
         raise Mistake(
             "pipeline-outside",
-            f"The model holds no artifact `pipeline` (it has {listing(flavor.get('artifacts', {})) or 'none'}). "
+            f"The model holds no artifact `pipeline` (it has {listing(flavor.get('artifacts') or ()) or 'none'}). "
             "It works here, where it finds the pipeline elsewhere, and nowhere else. Give it as `artifacts=`.",
         )
     config = flavor.get("config") or {}
-    if "threshold" not in config:
+    if not isinstance(config, dict) or "threshold" not in config:
         raise Mistake(
             "threshold-outside",
             "`MLmodel` says nothing of a `threshold`, so nobody can read or overrule it. Give it as `model_config=`.",
         )
     if config["threshold"] != _THRESHOLD:
-        raise Mistake("threshold-value", f"The model's threshold is {config['threshold']}. Where does Tom begin?")
+        seen = visible(config["threshold"], 40)
+        kind = ", a word and no number" if isinstance(config["threshold"], str) else ""
+        raise Mistake("threshold-value", f"The model's threshold is `{seen}`{kind}. Where does Tom begin?")
+    _judge_code(evidence, model, flavor)
     _inputs(card)
-    _example_and_requirements(evidence, model, card)
+    _example_and_requirements(evidence, model, card, wanted=range(1, 6))
     _judge_calls(evidence.table("hw-models", "calls.csv", ("probability", "call")))
 
 
@@ -177,7 +243,7 @@ def _judge_calls(found: pd.DataFrame) -> None:
         raise Mistake(
             "row-count", f"`calls.csv` has {len(found)} rows, `messy` has {len(right)}. Predict every customer once."
         )
-    got = pd.to_numeric(found["probability"], errors="coerce").to_numpy()
+    got = numbers_of(found, "probability", "calls.csv")
     if _same(got, reference["messy"]):
         raise Mistake(
             "not-cleaned",
@@ -188,12 +254,22 @@ def _judge_calls(found: pd.DataFrame) -> None:
         raise Mistake(
             "wrong-class", "That is the probability to *stay*. Column 1 of `predict_proba` is the class 1, churn."
         )
+    if set(got) <= {0.0, 1.0}:
+        raise Mistake(
+            "labels-not-probabilities",
+            "`probability` holds only 0 and 1: predicted labels, cut at 0.5. Ask the pipeline for probabilities.",
+        )
+    if not _same(got, right) and _same(np.sort(got), np.sort(right)):
+        raise Mistake(
+            "rows-shuffled",
+            "The probabilities are right, but not in the order of `messy`: Tom would call the wrong people.",
+        )
     if not _same(got, right):
         raise Mistake(
             "probability-wrong",
             "The probabilities are not those of the given pipeline for `messy`. Are the rows in the order of `messy`?",
         )
-    call = found["call"].astype(str).str.lower().isin(("true", "1", "1.0")).to_numpy()
+    call = labels_of(found, "call", {0: ["false", "no"], 1: ["true", "yes"]}, "calls.csv").astype(bool)
     if (call == (right >= 0.5)).all():
         raise Mistake("threshold-default", "`call` is cut at 0.5, nobody's decision. Use the model's threshold.")
     if not (call == (right >= _THRESHOLD)).all():
@@ -212,13 +288,13 @@ def shipped(evidence: Evidence) -> None:
     if address not in given:
         raise Mistake(
             "other-model",
-            f"`checked_model` is `{address[:60]}`, which is not the address of a model that the given cell has logged. "
+            f"`checked_model` is `{visible(address)}`, which is not the address of a model that the given cell has logged. "
             "A proof names what it proves: use `pipeline_uri`.",
         )
     path = evidence.artifact(run, "answers.json")
     try:
-        answers = np.asarray(json.loads(path.read_text(encoding="utf8"))["predictions"], dtype=float)
-    except (ValueError, KeyError, TypeError):
+        answers = np.asarray(json.loads(text_of(path))["predictions"], dtype=float)
+    except (ValueError, KeyError, TypeError, OverflowError):
         raise Mistake(
             "answers-format",
             '`answers.json` is not what `mlflow.models.predict` writes, `{"predictions": [...]}`. Give it the file\'s '
@@ -238,26 +314,28 @@ def inbox(evidence: Evidence) -> None:
     found = evidence.table("hw-models", "inbox.csv", ("model", "format", "trusted"))
     cards = {}
     for file in (evidence.home / "outputs/hw-models/inbox").glob("*/MLmodel"):
-        cards[file.parent.name] = yaml.safe_load(file.read_text(encoding="utf8"))["flavors"]["sklearn"]
+        cards[file.parent.name] = read_card(file.parent, file.parent.name)["flavors"].get("sklearn", {})
     if not cards:
         raise NotStarted("The inbox is empty: run the given cell first.")
-    if sorted(found["model"].astype(str)) != sorted(cards):
+    found["model"] = found["model"].astype(str).str.strip()
+    if sorted(found["model"]) != sorted(cards):
         raise Mistake(
             "inbox-rows",
             f"`inbox.csv` has the models {listing(found['model'])}; the inbox has {listing(cards)}, one row each.",
         )
     for _, row in found.iterrows():
         flavor = cards[str(row["model"])]
-        if str(row["format"]) != flavor["serialization_format"]:
+        if str(row["format"]).strip() != flavor.get("serialization_format"):
             raise Mistake(
                 "format-wrong",
-                f"The format of `{row['model']}` is not `{row['format']}`. It stands in `MLmodel`, in the flavor "
+                f"The format of `{row['model']}` is not `{visible(row['format'])}`. It stands in `MLmodel`, in the flavor "
                 "`sklearn`, as `serialization_format`.",
             )
-        if pd.isna(row["trusted"]) or float(row["trusted"]) != len(flavor.get("skops_trusted_types") or []):
+        trusted = number(row["trusted"], f"`trusted` of `{row['model']}`", "trusted-wrong")
+        if trusted != len(flavor.get("skops_trusted_types") or []):
             raise Mistake(
                 "trusted-wrong",
-                f"`{row['model']}` does not ask for {row['trusted']} types. Count `skops_trusted_types`.",
+                f"`{row['model']}` does not ask for {trusted:g} types. Count `skops_trusted_types`.",
             )
 
 
@@ -286,6 +364,7 @@ TASKS = (
             "pipeline_uri}, model_config={...}, input_example=messy.head(3), ...)`",
         ),
         "No message beside the model is needed any more.",
+        level="transfer",
     ),
     Task(
         "check before you ship",
@@ -298,6 +377,7 @@ TASKS = (
             '`mlflow.models.predict(pipeline_uri, split.X_test.head(5), env_manager="local", output_path=str(proof))`',
         ),
         "A check that is not kept is a rumour; yours is in the store.",
+        level="warm-up",
     ),
     Task(
         "read before you load",
@@ -308,5 +388,6 @@ TASKS = (
             '`mlflow.models.get_model_info(path).flavors["sklearn"]` is a dictionary, and nothing has been loaded.',
         ),
         "You know what is in three parcels without opening one.",
+        level="transfer",
     ),
 )

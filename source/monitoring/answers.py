@@ -134,7 +134,7 @@ WRONG = {
         ("wrong-week", swap("week_1.assign", "week_1.head(100).assign", "predict_proba(week_1)", "predict_proba(week_1.head(100))")),
         ("labels-not-probabilities", swap("model.predict_proba(week_1)[:, 1]", "model.predict(week_1)")),
         ("wrong-class", swap("[:, 1]", "[:, 0]")),
-        ("value-wrong", swap("[:, 1]", "[:, 1].round(2)")),
+        ("rounded", swap("[:, 1]", "[:, 1].round(2)")),
     ],
     2: [
         ("not-started", ""),
@@ -190,3 +190,26 @@ EQUIVALENT: dict[int, dict[str, str]] = {
         "line 7: 'Mira'": "anybody may sign",
     },
 }
+
+# Found by people who attacked the checks.
+RIGHT[1].append('''  # riskiest first
+mlflow.set_experiment("hw-monitoring-service")
+answers = week_1.copy()
+answers["probability"] = model.predict_proba(week_1)[:, 1]
+answers = answers.sort_values("probability", ascending=False)
+with mlflow.start_run(run_name="week-01"):
+    mlflow.log_param("week", 1)
+    mlflow.log_table(answers, artifact_file="predictions.json")
+''')
+_P = "model.predict_proba(week_1)[:, 1]"
+WRONG[1] += [
+    ("percent-not-share", swap(_P, f"100 * {_P}")),
+    ("rounded", swap(_P, f"{_P}.round(2)")),
+    ("rows-shuffled", swap(_P, f"{_P}[::-1]")),
+    ("not-a-number", swap("week_1.assign(", 'week_1.assign(data_gb=[f"{value} GB" for value in week_1["data_gb"]], ')),
+]
+WRONG[2] += [
+    ("metrics-exchanged", swap('{"psi": psi, "ks": monitoring.ks(then, now)[0]}', '{"ks": psi, "psi": monitoring.ks(then, now)[0]}')),
+    ("other-reference", swap("monitoring.psi(then, now)", 'monitoring.psi(spring.X_test["monthly_charges"], now)')),
+    ("previous-week", swap("monitoring.psi(then, now)", "monitoring.psi(prices.query('week == 1')['monthly_charges'], now)")),
+]

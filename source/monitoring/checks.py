@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+from collections.abc import Iterator
 from functools import cache
 from typing import Any
 
@@ -19,6 +19,8 @@ from course_utils import data, monitoring
 from course_utils.homework.evidence import Evidence, listing
 from course_utils.homework.mistake import Mistake, NotStarted
 from course_utils.homework.question import Task
+from course_utils.homework.reading import named, numbers_of, rows_of, visible
+from course_utils.homework.slips import confused_with_auc
 
 #: Weeks of `rules` whose labels are known in week 8.
 _KNOWN = range(1, 7)
@@ -54,20 +56,13 @@ def _given(seed: int) -> _Given:
 
 def log_predictions(evidence: Evidence) -> None:
     """Task 1: one run with a table of inputs and probabilities."""
-    run = evidence.latest_run("hw-monitoring-service", "week-01")
+    run = evidence.latest_run("hw-monitoring-service", "week-01", others=("hw-monitoring-drift",))
     if evidence.number_param(run, "week") != 1:
         raise Mistake(
             "param-value", "The parameter `week` is not the week of these rows. A run must say what it scored."
         )
     file = evidence.artifact(run, "predictions.json")
-    try:
-        content = json.loads(file.read_text(encoding="utf8"))
-        table = pd.DataFrame(content["data"], columns=content["columns"])
-    except (ValueError, KeyError, TypeError):
-        raise Mistake(
-            "table-broken", "`predictions.json` is not a table of MLflow, so nobody can load it again: use `log_table`."
-        ) from None
-    _judge_table(table)
+    _judge_table(named(rows_of(file, "table-broken")))
 
 
 def _judge_table(table: pd.DataFrame) -> None:
@@ -85,13 +80,18 @@ def _judge_table(table: pd.DataFrame) -> None:
             f"The table lacks the inputs {listing(missing)}. A probability alone cannot be judged: without inputs "
             "there is no drift to measure and no way to score the same customers with another model.",
         )
-    if len(table) != len(rows) or not np.allclose(table["data_gb"].astype(float), rows["data_gb"]):
+    numbers = [name for name in given.features if pd.api.types.is_numeric_dtype(rows[name])]
+    inputs = np.column_stack([numbers_of(table, name, "predictions.json") for name in numbers])
+    wanted = rows[numbers].to_numpy(dtype=float)
+    order, own_order = (np.lexsort(np.round(values, 6).T) for values in (wanted, inputs))
+    if len(table) != len(rows) or not np.allclose(inputs[own_order], wanted[order]):
         raise Mistake(
             "wrong-week",
-            f"The table has {len(table)} rows, and they are not the customers of week 1 of `prices` in their order. "
-            "Score `week_1`, all of it.",
+            f"The table has {len(table)} rows, and they are not the customers of week 1 of `prices`. Score `week_1`, all of "
+            "it.",
         )
-    got, p = pd.to_numeric(table["probability"], errors="coerce").to_numpy(), given.model.predict_proba(rows)
+    table, rows = table.iloc[own_order], rows.iloc[order]  # the task asks for no order
+    got, p = numbers_of(table, "probability", "predictions.json"), given.model.predict_proba(rows)
     if np.allclose(got, p[:, 1], atol=1e-6):
         return
     if np.isin(got, (0, 1)).all():
@@ -104,6 +104,14 @@ def _judge_table(table: pd.DataFrame) -> None:
             "wrong-class",
             "`probability` is the probability to *stay*. Column 1 of `predict_proba` is the class 1, churn.",
         )
+    if np.allclose(got, 100 * p[:, 1], atol=1e-4):
+        raise Mistake("percent-not-share", "`probability` is in percent. A probability lies between 0 and 1.")
+    if np.allclose(np.sort(got), np.sort(p[:, 1]), atol=1e-6):
+        raise Mistake(
+            "rows-shuffled", "The probabilities are right, but they stand beside the wrong customers. Keep rows whole."
+        )
+    if np.allclose(got, p[:, 1], atol=0.0051):
+        raise Mistake("rounded", "`probability` is rounded, so the order of customers is lost. Log full precision.")
     raise Mistake(
         "value-wrong", "`probability` is not what `model` answers for these rows. Were rows, order or model changed?"
     )
@@ -115,7 +123,7 @@ def drift(evidence: Evidence) -> None:
     then = given.spring.X_train["monthly_charges"]
     weeks = {week: rows["monthly_charges"] for week, rows in given.prices.groupby("week")}
     for week, now in weeks.items():
-        run = evidence.latest_run("hw-monitoring-drift", f"week-{week:02d}")
+        run = evidence.latest_run("hw-monitoring-drift", f"week-{week:02d}", others=("hw-monitoring-service",))
         before = weeks.get(week - 1, now)
         right = monitoring.psi(then, now)
         evidence.judge_number(
@@ -130,14 +138,36 @@ def drift(evidence: Evidence) -> None:
                 ),
                 "previous-week": (
                     monitoring.psi(before, now),
-                    "That compares with the week before. A change then shows once and looks normal a week later; "
+                    "That compares with another week of the stream. A change then shows once and looks normal a week later; "
                     "compare with what the model was trained on.",
+                ),
+                "metrics-exchanged": (
+                    monitoring.ks(then, now)[0],
+                    "That is the KS distance: two metrics are exchanged, and the limit of one does not fit the other.",
+                ),
+                "other-reference": (
+                    monitoring.psi(given.spring.X_test["monthly_charges"], now),
+                    "That compares with spring's *test* rows. The model learned from the training rows: they are the "
+                    "reference.",
                 ),
             },
         )
         distance, p = monitoring.ks(then, now)
         wrong = "That is the p-value. It says how surprising the gap is, not how large: log the distance."
-        evidence.judge_number("ks", evidence.metric(run, "ks"), distance, {"p-not-distance": (p, wrong)})
+        swapped = "That is the PSI: two metrics are exchanged, and the limit of one does not fit the other."
+        against = (
+            "That compares with the week before. Compare with what the model was trained on: the reference comes first."
+        )
+        evidence.judge_number(
+            "ks",
+            evidence.metric(run, "ks"),
+            distance,
+            {
+                "p-not-distance": (p, wrong),
+                "metrics-swapped": (right, swapped),
+                "previous-week-ks": (monitoring.ks(before, now)[0], against),
+            },
+        )
         _judge_word(evidence, run, "alert", right > 0.25, "the PSI of this run and the limit")
 
 
@@ -145,7 +175,9 @@ def _judge_word(evidence: Evidence, run: Run, tag: str, right: bool, against: st
     """Compare a yes/no tag with what follows from the logged numbers."""
     word = evidence.tag(run, tag)
     if word not in ("yes", "no"):
-        raise Mistake("decision-word", f"`{tag}` is `{word[:40]}`. It is searched by its words: use `yes` or `no`.")
+        raise Mistake(
+            "decision-word", f"`{tag}` is `{visible(word, 40)}`. It is searched by its words: use `yes` or `no`."
+        )
     if (word == "yes") != right:
         raise Mistake(
             "decision-wrong",
@@ -194,10 +226,18 @@ def scores(evidence: Evidence) -> None:
                     "That is ROC-AUC of the predicted labels. It ranks customers: use `predict_proba`.",
                 ),
             },
+            slips=lambda rows=rows, week=week: _week_slips(given, rows, right.drop(week)),
         )
     test = given.spring.X_test.assign(churned=given.spring.y_test)
     alert = monitoring.first_alert(right, given.auc(given.model, test) - 0.1, above=False)
     _judge_alert(evidence.tag(run, "alert_week"), alert)
+
+
+def _week_slips(given: _Given, rows: pd.DataFrame, others: pd.Series) -> Iterator[tuple[str, float, str]]:
+    """Yield numbers that are given for the ROC-AUC of a week by mistake."""
+    told = "That is the score of another week: value and step do not belong together."
+    yield from (("step-shifted", value, told) for value in others)
+    yield from confused_with_auc(given.model, rows[given.features], rows["churned"])
 
 
 def _judge_alert(text: str, alert: object) -> None:
@@ -209,7 +249,7 @@ def _judge_alert(text: str, alert: object) -> None:
     except ValueError:
         raise Mistake(
             "alert-week",
-            f"`alert_week` is `{text[:40]}`. Somebody will look that week up: write its number, nothing else.",
+            f"`alert_week` is `{visible(text, 40)}`. Somebody will look that week up: write its number, nothing else.",
         ) from None
     if alert is not None and week == alert:
         return
@@ -278,6 +318,14 @@ def _judge_gate(evidence: Evidence, run: Run, given: _Given) -> None:
                 "The new model was trained on `held_out` too, so these rows cannot judge it any more. Fit on "
                 "`recent` only.",
             ),
+            "labels-not-probabilities": (
+                float(roc_auc_score(held_out["churned"], new.predict(held_out[given.features]))),
+                "That is ROC-AUC of the predicted labels. It ranks customers: use `predict_proba`.",
+            ),
+            "accuracy-not-auc": (
+                float((new.predict(held_out[given.features]) == held_out["churned"]).mean()),
+                "That is the accuracy. The gate compares by ROC-AUC.",
+            ),
             "not-retrained": (
                 old_auc,
                 "That is the score of the spring model: it was registered a second time. Fit a `new_model()` on "
@@ -316,7 +364,12 @@ def category(evidence: Evidence) -> None:
             ),
         },
     )
-    evidence.judge_number("p", evidence.metric(run, "p"), p, {})
+    evidence.judge_number(
+        "p",
+        evidence.metric(run, "p"),
+        p,
+        {"v-not-p": (distance, "That is Cramér's V. The two values that the helper returns are exchanged.")},
+    )
 
 
 TASKS = (
@@ -330,6 +383,7 @@ TASKS = (
             '`mlflow.log_table(scored, "predictions.json")` inside the run.',
         ),
         "Inputs and answers together: every later question can be asked of this table.",
+        level="warm-up",
     ),
     Task(
         "drift by week",
@@ -365,6 +419,7 @@ TASKS = (
             '`mlflow.set_experiment("hw-monitoring-gate")`',
         ),
         "Drift simulated, noticed, answered, and the answer was proven on rows of the new world.",
+        level="transfer",
     ),
     Task(
         "a category",

@@ -181,7 +181,7 @@ WRONG = {
         ("train-not-test", swap("test_auc(forest.fit(split.X_train, split.y_train))", "roc_auc_score(split.y_train, forest.fit(split.X_train, split.y_train).predict_proba(split.X_train)[:, 1])")),
         ("accuracy-not-auc", swap("test_auc(forest.fit(split.X_train, split.y_train))", "forest.fit(split.X_train, split.y_train).score(split.X_test, split.y_test)")),
         ("metric-name", swap('log_metric("test_auc"', 'log_metric("Test AUC"')),
-        ("parent-as-best", swap('"best_auc", scores[best]', '"test_auc", scores[best]')),
+        ("metric-name", swap('"best_auc", scores[best]', '"test_auc", scores[best]')),
         ("metric-missing", swap('mlflow.log_metric("best_auc", scores[best])', "pass")),
         ("worst-as-best", swap("max(scores", "min(scores")),
         ("rounded", swap('"best_auc", scores[best]', '"best_auc", round(scores[best], 3)')),
@@ -278,3 +278,45 @@ EQUIVALENT = {
         "line 30: 12 →": "more trials are welcome",
     },
 }
+
+# Found by people who attacked the checks.
+RIGHT[1].append('''  # parent with test auc
+mlflow.set_experiment("hw-nested-runs-depth")
+best = (None, -1)
+with mlflow.start_run(run_name="depth") as parent:
+    for d in [16, 6, 2]:
+        with mlflow.start_run(run_name=f"depth {d}", nested=True):
+            m = RandomForestClassifier(15, max_depth=d, random_state=0).fit(split.X_train, split.y_train)
+            a = test_auc(m); mlflow.log_params({"max_depth": d, "n_estimators": 15}); mlflow.log_metric("test_auc", a)
+            if a > best[1]: best = (d, a)
+    mlflow.log_params({"best_max_depth": best[0]}); mlflow.log_metrics({"best_auc": best[1], "test_auc": best[1]})
+''')
+
+#: Wrong answers that pass, because a store holds no trace of the mistake: (what cannot be seen, answer).
+UNSEEN = {
+    4: [
+        (
+            "the children are there; that no thread made them leaves no trace",
+            '''
+with mlflow.start_run(run_name="parallel"):
+    for name, d in depths.items():
+        with mlflow.start_run(run_name=name, nested=True):
+            t = DecisionTreeClassifier(max_depth=d, random_state=0).fit(split.X_train, split.y_train)
+            mlflow.log_param("max_depth", d); mlflow.log_metric("test_auc", test_auc(t))
+''',
+        ),
+    ],
+}
+_TEST = "roc_auc_score(split.y_test, tree.fit(split.X_train, split.y_train).predict_proba(split.X_test)[:, 1])"
+WRONG[2].append(
+    (
+        "test-not-folds",
+        swap(
+            "        with mlflow.start_run(nested=True):",
+            "        from sklearn.metrics import roc_auc_score\n"
+            "        tree = DecisionTreeClassifier(random_state=0, **settings)\n"
+            f"        score = {_TEST}\n"
+            "        with mlflow.start_run(nested=True):",
+        ),
+    )
+)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import cache
 
 import pandas as pd
@@ -15,6 +16,8 @@ from course_utils import data
 from course_utils.homework.evidence import Evidence, close, listing
 from course_utils.homework.mistake import Mistake, NotStarted
 from course_utils.homework.question import Task
+from course_utils.homework.reading import visible
+from course_utils.homework.slips import auc_slips
 
 _FOREST_DEPTHS = (2, 6, 16)
 _DEPTHS = {"shallow": 1, "middle": 3, "deep": 6}
@@ -91,8 +94,17 @@ def _family(evidence: Evidence, experiment: str, name: str) -> tuple[Run, list[R
     return parent, children
 
 
-def _judge_auc(evidence: Evidence, run: Run, reference: dict[str, float]) -> None:
-    """Judge ``test_auc`` of a child."""
+def _judge_auc(
+    evidence: Evidence, run: Run, reference: dict[str, float], model: object, others: dict[int, float]
+) -> None:
+    """Judge ``test_auc`` of a child; `others` are the scores of the other children."""
+
+    def slips() -> Iterator[tuple[str, float, str]]:
+        for depth, value in others.items():
+            told = f"That is the score of the child with the depth {depth}. Fit, score and log in the same turn of the loop."
+            yield "score-of-another", value, told
+        yield from auc_slips(model, _split(data.course_seed()))
+
     evidence.judge_number(
         "test_auc",
         evidence.metric(run, "test_auc"),
@@ -107,6 +119,7 @@ def _judge_auc(evidence: Evidence, run: Run, reference: dict[str, float]) -> Non
                 "That is the accuracy, not the ROC-AUC. The given function `test_auc` computes the right one.",
             ),
         },
+        slips=slips,
     )
 
 
@@ -123,6 +136,14 @@ def _promoted(evidence: Evidence, parent: Run, scores: dict[str, float], name: s
                 "That is the score of the *worst* child. For ROC-AUC, more is better: take the largest.",
             )
         },
+        slips=lambda: (
+            (
+                "not-the-best",
+                value,
+                f"That is the score of the child with the depth {depth}, and another child has more.",
+            )
+            for depth, value in scores.items()
+        ),
     )
 
 
@@ -140,13 +161,9 @@ def loop(evidence: Evidence) -> None:
             "Each candidate of the task needs a run of its own.",
         )
     for depth in _FOREST_DEPTHS:
-        _judge_auc(evidence, newest[depth], _forest(depth, seed))
-    if "test_auc" in parent.data.metrics:
-        raise Mistake(
-            "parent-as-best",
-            "The parent itself has the metric `test_auc`, so a search for the best run may return the parent, which "
-            "was never trained. Give what is promoted a name of its own.",
-        )
+        model = RandomForestClassifier(n_estimators=15, max_depth=depth, random_state=0)
+        others = {d: _forest(d, seed)["right"] for d in _FOREST_DEPTHS if d != depth}
+        _judge_auc(evidence, newest[depth], _forest(depth, seed), model, others)
     scores = {depth: _forest(depth, seed)["right"] for depth in _FOREST_DEPTHS}
     _promoted(evidence, parent, scores, "best_auc")
     promoted = evidence.number_param(parent, "best_max_depth")
@@ -191,6 +208,10 @@ def grid(evidence: Evidence) -> None:
                 "rank-not-score": (
                     row["rank_test_score"],
                     "That is the *rank*. It changes with every candidate you add; the score does not.",
+                ),
+                "test-not-folds": (
+                    _scores(DecisionTreeClassifier(random_state=0, **row["params"]), data.course_seed())["right"],
+                    "That is the score on the *test* rows. A search chooses by the folds of the training rows.",
                 ),
                 "one-score-for-all": (
                     results["mean_test_score"].max(),
@@ -251,7 +272,8 @@ def winner(evidence: Evidence) -> None:
     value = evidence.tag(best, "winner")
     if value.strip().lower() != "yes":
         raise Mistake(
-            "tag-value", f"The tag `winner` is `{value[:40]}`; the task asks for `yes`, so that a filter finds it."
+            "tag-value",
+            f"The tag `winner` is `{visible(value, 40)}`; the task asks for `yes`, so that a filter finds it.",
         )
 
 
@@ -277,7 +299,9 @@ def threads(evidence: Evidence) -> None:
                 f"The child `{name}` says `max_depth` {logged:g}, which is not that of its entry. Threads that share a "
                 "variable overwrite it for each other: pass the value to the function.",
             )
-        _judge_auc(evidence, child, _tree(depth, seed))
+        model = DecisionTreeClassifier(max_depth=depth, random_state=0)
+        others = {d: _tree(d, seed)["right"] for d in _DEPTHS.values() if d != depth}
+        _judge_auc(evidence, child, _tree(depth, seed), model, others)
 
 
 def study(evidence: Evidence) -> None:
@@ -318,6 +342,13 @@ def study(evidence: Evidence) -> None:
                 f"The best `cv_auc` is {best:.3f}, which is an accuracy. `cross_val_score` computes the accuracy of a "
                 "classifier unless you pass `scoring`.",
             )
+        tree = DecisionTreeClassifier(max_depth=depth, min_samples_leaf=leaf, random_state=0)
+        if close(best, _scores(tree, data.course_seed())["right"]):
+            raise Mistake(
+                "test-not-folds",
+                f"The best `cv_auc` is {best:.3f}, the score on the *test* rows. A search that looks at them has no honest "
+                "rows left: score each candidate by folds of the training rows.",
+            )
         raise Mistake(
             "not-a-mean",
             f"The best `cv_auc` is {best:.3f}; with these settings the mean over the folds is another number. Divide "
@@ -345,6 +376,7 @@ TASKS = (
             '`mlflow.log_metric("best_auc", scores[best])`.',
         ),
         "One row tells how the search ended, three more how it got there.",
+        level="warm-up",
     ),
     Task(
         "every candidate of a grid",
@@ -368,6 +400,7 @@ TASKS = (
             "`filter_string=f\"tags.mlflow.parentRunId = '{parent_id}' AND attributes.status = 'FINISHED'\"`",
         ),
         "Neither the parent, nor the killed child, nor the neighbour could fool your query.",
+        level="transfer",
     ),
     Task(
         "children from threads",
@@ -392,5 +425,6 @@ TASKS = (
             "`raise optuna.TrialPruned()`. The run is a child because the study runs inside the parent's block.",
         ),
         "You paid only for candidates that were worth it.",
+        level="transfer",
     ),
 )

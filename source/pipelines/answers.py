@@ -137,8 +137,8 @@ WRONG = {
             ),
         ),
         ("fitted-on-test", swap("fit(X_train, y_train)", "fit(X_test, y_test)")),
-        ("value-wrong", swap("LinearRegression()", "Ridge()")),
-        ("value-wrong", swap(_WRITE, f"coefficients = coefficients.round(1)\n{_WRITE}")),
+        ("brake-added", swap("LinearRegression()", "Ridge()")),
+        ("rounded", swap(_WRITE, f"coefficients = coefficients.round(1)\n{_WRITE}")),
     ],
     2: [
         ("not-started", ""),
@@ -254,3 +254,24 @@ EQUIVALENT = {
 }
 
 SWAPS = {"X_gaps": "X_train", "folds": "seed", "ridge": "X_test"}
+
+# Found by people who attacked the checks.
+
+#: Wrong answers that pass, because a store holds no trace of the mistake: (what cannot be seen, answer).
+UNSEEN = {
+    3: [
+        (
+            "the file is there and the column `after` is a copy of `before`: nobody loaded the model",
+            '''
+joblib.dump(ridge, folder / "model.joblib")
+p = ridge.predict(X_test)
+pd.DataFrame({"before": p, "after": p}).to_csv(folder / "proof.csv", index=False)
+''',
+        ),
+    ],
+}
+_LINE = "pipeline.fit(X_train, y_train)"
+WRONG[1] += [
+    ("fitted-on-all", swap(_LINE, "pipeline.fit(pd.concat([X_train, X_test]), pd.concat([y_train, y_test]))")),
+    ("value-wrong", swap("PolynomialFeatures(2", "PolynomialFeatures(2, order='F'", "pipeline.fit(X_train, y_train)", "pipeline.fit(X_train[:100], y_train[:100])")),
+]

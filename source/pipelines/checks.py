@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import bz2
-import json
 import lzma
 import zipfile
 import zlib
@@ -16,7 +15,7 @@ import skops.io
 from sklearn.ensemble import RandomForestRegressor
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LinearRegression, Ridge
-from sklearn.metrics import mean_absolute_error, mean_squared_error
+from sklearn.metrics import mean_absolute_error, mean_squared_error, root_mean_squared_error
 from sklearn.model_selection import KFold, cross_val_score, cross_validate, train_test_split
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import PolynomialFeatures, StandardScaler
@@ -25,6 +24,8 @@ from course_utils import data
 from course_utils.homework.evidence import Evidence, close, listing
 from course_utils.homework.mistake import Mistake, NotStarted
 from course_utils.homework.question import Task
+from course_utils.homework.reading import json_of, numbers_of
+from course_utils.homework.slips import Rows, error_slips, is_rounded
 
 #: How joblib's compressed files begin, and what unpacks them; zlib's decompressor knows gzip too.
 _PACKED = ((b"\x78", lambda: zlib.decompressobj()), (b"\x1f\x8b", lambda: zlib.decompressobj(47)))
@@ -42,14 +43,6 @@ def _rows(seed: int) -> tuple[Any, ...]:
     return X_train, X_test, y_train, y_test, X_gaps
 
 
-def _numbers(table: pd.DataFrame, column: str, file: str) -> np.ndarray:
-    """Return a column as numbers, or tell that it holds something else."""
-    values = pd.to_numeric(table[column], errors="coerce").to_numpy(dtype=float)
-    if not np.isfinite(values).all():
-        raise Mistake("not-a-number", f"The column `{column}` of `{file}` holds something that is not a number.")
-    return values
-
-
 # ---- task 1 ----------------------------------------------------------------------------------------------------------
 
 
@@ -63,6 +56,12 @@ def _coefficients(seed: int) -> dict[str, dict[str, float]]:
         "not-scaled": (make_pipeline(powers, LinearRegression()), X_train, y_train),
         "scaled-last": (make_pipeline(powers, scaler, LinearRegression()), X_train, y_train),
         "fitted-on-test": (make_pipeline(scaler, powers, LinearRegression()), X_test, y_test),
+        "fitted-on-all": (
+            make_pipeline(scaler, powers, LinearRegression()),
+            pd.concat([X_train, X_test]),
+            pd.concat([y_train, y_test]),
+        ),
+        "brake-added": (make_pipeline(scaler, powers, Ridge()), X_train, y_train),
     }
     found = {}
     for code, (model, X, y) in models.items():
@@ -74,7 +73,7 @@ def _coefficients(seed: int) -> dict[str, dict[str, float]]:
 def coefficients(evidence: Evidence) -> None:
     """Task 1: coefficients of scaler, polynomial and line."""
     table = evidence.table("hw-pipelines", "coefficients.csv", ("feature", "coefficient"))
-    values = _numbers(table, "coefficient", "coefficients.csv")
+    values = numbers_of(table, "coefficient", "coefficients.csv")
     got = {name: v for name, v in zip(table["feature"].map(str), values, strict=True) if name != "1"}
     reference = _coefficients(data.course_seed())
     right = reference["right"]
@@ -83,7 +82,7 @@ def coefficients(evidence: Evidence) -> None:
             raise Mistake(
                 "feature-names",
                 f"The features are called {listing(got, 4)}. Nobody can tell which measurement `x0` is: take the "
-                "names from the fitted preparation, `pipeline[:-1].get_feature_names_out()`.",
+                "names from the fitted preparation; it makes them from the names of the table's columns.",
             )
         raise Mistake(
             "wrong-degree",
@@ -99,10 +98,19 @@ def coefficients(evidence: Evidence) -> None:
         "model: the task asks for the scaler first.",
         "fitted-on-test": "These come from the *test* rows. A model that has learned from them cannot be judged by "
         "them.",
+        "fitted-on-all": "These come from *all* rows, the test rows among them. A model that has learned from them cannot "
+        "be judged by them.",
+        "brake-added": "These are the coefficients of a ridge: its brake makes them smaller. The task asks for a line "
+        "without one.",
     }
     for code, message in told.items():
         if all(close(got[name], reference[code][name]) for name in right):
             raise Mistake(code, message)
+    if all(close(got[name], right[name]) or is_rounded(got[name], right[name]) for name in right):
+        raise Mistake(
+            "rounded",
+            "The coefficients are rounded. Write full precision, round when you print: another program reads them.",
+        )
     raise Mistake(
         "value-wrong",
         "The names are right, the coefficients are not those of the pipeline of the task, fitted on the training rows. "
@@ -146,8 +154,8 @@ def _degree(seed: int, degree: int) -> dict[str, float]:
 def degrees(evidence: Evidence) -> None:
     """Task 2: cross-validated RMSE of degree 1, 2 and 3."""
     table = evidence.table("hw-pipelines", "degrees.csv", ("degree", "cv_rmse"))
-    found = _numbers(table, "degree", "degrees.csv")
-    values = _numbers(table, "cv_rmse", "degrees.csv")
+    found = numbers_of(table, "degree", "degrees.csv")
+    values = numbers_of(table, "cv_rmse", "degrees.csv")
     if sorted(found) != [1, 2, 3]:
         raise Mistake(
             "wrong-degree",
@@ -260,7 +268,7 @@ def _proof(evidence: Evidence) -> None:
         table = evidence.table("hw-pipelines", "proof.csv", ("before", "after"))
     except NotStarted:
         raise Mistake("no-proof", "The model is saved, but there is no `outputs/hw-pipelines/proof.csv` yet.") from None
-    before, after = (_numbers(table, column, "proof.csv") for column in ("before", "after"))
+    before, after = (numbers_of(table, column, "proof.csv") for column in ("before", "after"))
     reference = _predictions(data.course_seed())
     for rows, message in (
         ("train", "These are predictions for the *training* rows; the task asks for the test rows."),
@@ -306,6 +314,12 @@ def _ridge(seed: int, alpha: float) -> dict[str, float]:
     return found
 
 
+def _error_slips(alpha: float, name: str) -> Any:
+    measure = root_mean_squared_error if name == "rmse" else mean_absolute_error
+    rows = Rows(*_rows(data.course_seed())[:4])
+    return error_slips(make_pipeline(StandardScaler(), Ridge(alpha)), rows, measure)
+
+
 def tracked(evidence: Evidence) -> None:
     """Task 4: one run with alpha, test RMSE and test MAE."""
     run = evidence.latest_run("hw-pipelines-tracking", "ridge")
@@ -334,7 +348,12 @@ def tracked(evidence: Evidence) -> None:
             ),
         }
         evidence.judge_number(
-            f"test_{name}", evidence.metric(run, f"test_{name}"), reference[f"test_{name}"], wrong, " points"
+            f"test_{name}",
+            evidence.metric(run, f"test_{name}"),
+            reference[f"test_{name}"],
+            wrong,
+            " points",
+            slips=lambda name=name: _error_slips(alpha, name),
         )
 
 
@@ -367,13 +386,11 @@ def asked(evidence: Evidence) -> None:
     if "RandomForestRegressor" not in schema or "StandardScaler" not in schema:
         raise Mistake("steps-not-saved", "`forest.skops` does not hold the whole pipeline `forest`: scaler and forest.")
     try:
-        found = json.loads(evidence.file("hw-pipelines", "untrusted.json").read_text(encoding="utf8"))
+        found = json_of(evidence.file("hw-pipelines", "untrusted.json"), "file-broken")
     except NotStarted:
         raise Mistake(
             "list-missing", "The model is saved, but there is no `outputs/hw-pipelines/untrusted.json` yet."
         ) from None
-    except ValueError:
-        raise Mistake("file-broken", "`untrusted.json` is not JSON. Write the list with `json.dumps`.") from None
     if not isinstance(found, list) or sorted(map(str, found)) != _untrusted():
         raise Mistake(
             "wrong-types",
@@ -420,6 +437,7 @@ TASKS = (
             "`before` and `after`.",
         ),
         "What was loaded answers like what was saved.",
+        level="warm-up",
     ),
     Task(
         "track a small regression",
@@ -442,5 +460,6 @@ TASKS = (
             "`skops.io.get_untrusted_types(file=...)` returns a list; `json.dumps` writes it.",
         ),
         "You know what you are asked to trust before you load it.",
+        level="transfer",
     ),
 )

@@ -137,7 +137,7 @@ WRONG = {
         ("form-wrong", swap('{"inputs": three.to_dict("list")}', '{"instances": three.to_dict("records")}')),
         ("split-shape", swap('three.to_dict("split")', 'three.to_dict("records")')),
         ("inputs-shape", swap('three.to_dict("list")', "three.to_dict()")),
-        ("inputs-shape", swap('three.to_dict("list")', 'three.to_dict("records")')),
+        ("inputs-shape", swap('three.to_dict("list")', "three.to_numpy().tolist()")),
         ("row-count", swap("three.to_dict(\"split\")", 'split.X_test.to_dict("split")')),
         (
             "row-count",
@@ -235,3 +235,30 @@ EQUIVALENT = {
         "line 5: 1 →": "three rows take as long as one; the store cannot tell them apart",
     },
 }
+
+# Found by people who attacked the checks.
+RIGHT[1].append('''  # inputs as records
+(folder / "split.json").write_text(json.dumps({"dataframe_split": json.loads(three.to_json(orient="split"))}))
+(folder / "inputs.json").write_text(json.dumps({"inputs": three.to_dict("records")}))
+three.to_csv(folder / "rows.csv", index=None)
+''')
+RIGHT[2].append('''  # id as index name
+model_ = mlflow.sklearn.load_model("models:/hw-serving-churn@champion")
+v = client.get_model_version_by_alias("hw-serving-churn", "champion")
+out = pd.DataFrame({"probability": model_.predict_proba(tonight)[:, 1], "version": int(v.version)}, index=tonight.index)
+out.index.name = "customer_id"
+out.to_parquet(folder / "scores.parquet")
+''')
+_MORE = """
+client.set_registered_model_alias(
+    "hw-serving-churn", "champion", mlflow.register_model(client.get_model_version("hw-serving-churn", 2).source, "hw-serving-churn").version
+)
+"""
+_ASKED = "champion.predict(tonight)[:, 1]"
+WRONG[2] += [
+    ("other-version", append(_MORE)),
+    ("labels-not-probabilities", swap(_ASKED, f"({_ASKED} >= 0.5).astype(int)")),
+    ("percent-not-share", swap(_ASKED, f"100 * {_ASKED}")),
+    ("rounded", swap(_ASKED, f"{_ASKED}.round(2)")),
+]
+WRONG[3].append(("label-not-probability", swap("float(answer[0, 1])", "float(answer[0, 1] >= 0.5)")))

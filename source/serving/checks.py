@@ -17,6 +17,7 @@ from course_utils import data
 from course_utils.homework.evidence import Evidence, close, listing
 from course_utils.homework.mistake import Mistake
 from course_utils.homework.question import Task
+from course_utils.homework.reading import json_of, need_columns, numbers_of, parquet_of, visible, words_of
 
 _NAME, _C = "hw-serving-churn", (0.001, 1.0, 0.01)
 _FORMS = ("dataframe_split", "dataframe_records", "inputs", "instances")
@@ -38,19 +39,19 @@ def _probabilities(seed: int) -> list[dict[str, np.ndarray]]:
 
 def _champion(evidence: Evidence) -> int:
     """Return the number of the champion's version."""
-    return int(evidence.alias(_NAME, "champion").version)
+    version = int(evidence.alias(_NAME, "champion").version)
+    if version > len(_C):
+        raise Mistake(
+            "other-version",
+            f"`@champion` is version {version}, which the given cell has not made. Run the given cell again, and leave the "
+            "alias where it is.",
+        )
+    return version
 
 
 def _json(path: Path) -> Any:
     """Return the content of a JSON file of the learner."""
-    try:
-        return json.loads(path.read_text(encoding="utf8"))
-    except ValueError as error:
-        raise Mistake(
-            "not-json",
-            f"`{path.name}` is not JSON ({str(error)[:60]}), so a server answers 400 before it looks inside. `str` of "
-            "a dictionary is Python; `json.dumps` writes JSON.",
-        ) from None
+    return json_of(path)
 
 
 def _judge_table(name: str, got: pd.DataFrame) -> None:
@@ -65,9 +66,9 @@ def _judge_table(name: str, got: pd.DataFrame) -> None:
         raise Mistake("column-missing", f"`{name}` lacks {listing(missing)}, so the server answers 400.")
     if len(got) != len(right):
         raise Mistake("row-count", f"`{name}` has {len(got)} rows; the task asks for three.")
-    values = got[list(right.columns)].apply(pd.to_numeric, errors="coerce").to_numpy()
-    if not np.allclose(values, right.to_numpy()):
-        raise Mistake("other-rows", f"`{name}` holds other customers, or their values in another order, than `three`.")
+    values = np.column_stack([numbers_of(got, column, name) for column in right.columns])
+    if not np.allclose(*(rows[np.lexsort(rows.T)] for rows in (values, right.to_numpy(dtype=float)))):
+        raise Mistake("other-rows", f"`{name}` holds other customers than `three`, or their values in other columns.")
 
 
 def _form(name: str, body: Any, wanted: str) -> Any:
@@ -88,23 +89,25 @@ def bodies(evidence: Evidence) -> None:
     split_json = _form("split.json", _json(evidence.file("hw-serving", "split.json")), "dataframe_split")
     try:
         by_split = pd.DataFrame(split_json["data"], columns=split_json["columns"])
-    except (TypeError, KeyError, ValueError):
+    except (TypeError, KeyError, ValueError, AttributeError, IndexError):
         raise Mistake(
             "split-shape",
             "Under `dataframe_split` the server wants `columns` (the names, once) and `data` (a list of rows). pandas "
-            'writes that: `to_dict("split")`.',
+            "writes that: look at the values of `orient` in the help of `to_dict`.",
         ) from None
     _judge_table("split.json", by_split)
     inputs = _form("inputs.json", _json(evidence.file("hw-serving", "inputs.json")), "inputs")
-    if not isinstance(inputs, dict) or not all(isinstance(values, list) for values in inputs.values()):
+    by_row = isinstance(inputs, list) and all(isinstance(row, dict) for row in inputs)
+    if not by_row and not (isinstance(inputs, dict) and all(isinstance(values, list) for values in inputs.values())):
         raise Mistake(
             "inputs-shape",
-            "Under `inputs` the task wants one list a *column*, not one dictionary a row or a dictionary of indices. "
-            'pandas writes that: `to_dict("list")`.',
+            "Under `inputs` the server reads one list for each *column*, or one dictionary for each row, each with the names "
+            "of the columns; a dictionary of indices, or rows without names, it cannot tell apart. pandas writes them: look "
+            "at the values of `orient` in the help of `to_dict`.",
         )
     try:
         by_column = pd.DataFrame(inputs)
-    except ValueError:
+    except (ValueError, TypeError, AttributeError):
         raise Mistake(
             "row-count",
             "The lists in `inputs.json` have different lengths, so they are not rows of one table. Write them from "
@@ -117,30 +120,20 @@ def bodies(evidence: Evidence) -> None:
 def batch(evidence: Evidence) -> None:
     """Task 2: the scores of tonight, with the version that made them."""
     champion = _champion(evidence)
-    path = evidence.file("hw-serving", "scores.parquet")
-    try:
-        found = pd.read_parquet(path)
-    except Exception as error:  # pyarrow raises several unrelated types
-        raise Mistake(
-            "not-parquet", f"`scores.parquet` cannot be read as Parquet: {str(error)[:80]}. Write it with `to_parquet`."
-        ) from None
-    for column in ("customer_id", "probability", "version"):
-        if column not in found.columns:
-            raise Mistake(
-                "column-missing", f"`scores.parquet` has no column `{column}`; it has {listing(found.columns)}."
-            )
+    found = parquet_of(evidence.file("hw-serving", "scores.parquet"))
+    need_columns(found, ("customer_id", "probability", "version"), "scores.parquet")
     references = _probabilities(data.course_seed())
     right = references[champion - 1]["tonight"]
-    ids = pd.to_numeric(found["customer_id"], errors="coerce")
+    ids = numbers_of(found, "customer_id", "scores.parquet", "customer-ids")
     if sorted(ids) != list(range(len(right))):
         raise Mistake(
             "customer-ids",
             f"`customer_id` does not name each of the {len(right)} customers of `tonight` once. Tom calls by this id.",
         )
-    got = pd.to_numeric(found["probability"], errors="coerce").to_numpy()
-    expected = ids.astype(int).to_numpy()
+    got = numbers_of(found, "probability", "scores.parquet")
+    expected = ids.astype(int)
     _judge_scores(got, expected, references, champion)
-    versions = set(found["version"].astype(str))
+    versions = set(words_of(found, "version"))
     if versions != {str(champion)}:
         raise Mistake(
             "version-wrong",
@@ -158,6 +151,17 @@ def _judge_scores(got: np.ndarray, ids: np.ndarray, references: list[dict[str, n
 
     if same(right[ids]):
         return
+    if set(got) <= {0.0, 1.0}:
+        raise Mistake(
+            "labels-not-probabilities",
+            "`probability` holds only 0 and 1: predicted labels. Tom calls the riskiest first, so he needs probabilities.",
+        )
+    if same(100 * right[ids]):
+        raise Mistake("percent-not-share", "The probabilities are in percent. A probability lies between 0 and 1.")
+    if np.allclose(got, right[ids], atol=0.006):
+        raise Mistake(
+            "rounded", "The probabilities are rounded, so the order of customers is lost. Write full precision."
+        )
     if same(1 - right[ids]):
         raise Mistake(
             "wrong-class", "That is the probability to *stay*. Column 1 of `predict_proba` is the class 1, churn."
@@ -225,9 +229,10 @@ def service(evidence: Evidence) -> None:
             )
     try:
         got = float(json.loads(text)["probability"])
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, OverflowError):
         raise Mistake(
-            "answer-shape", f"The answer is `{text[:60]}`; the task asks for a dictionary with `probability`, a number."
+            "answer-shape",
+            f"The answer is `{visible(text)}`; the task asks for a dictionary with `probability`, a number.",
         ) from None
     references = _probabilities(data.course_seed())
     wrong = {
@@ -243,6 +248,12 @@ def service(evidence: Evidence) -> None:
     for code, (value, message) in wrong.items():
         if close(got, value) and code != "wrong-class":
             raise Mistake("stale-version", f"`probability` is {got:.4g}. {message}")
+    if got in (0.0, 1.0):
+        raise Mistake(
+            "label-not-probability",
+            f"`probability` is {got:g}: a predicted label, cut at 0.5. Tom calls the riskiest first, so the service must "
+            "answer with `predict_proba`.",
+        )
     Evidence.judge_number(
         "probability", got, references[champion - 1]["test"][0], {"wrong-class": wrong["wrong-class"]}
     )
@@ -254,7 +265,7 @@ def latency(evidence: Evidence) -> None:
     count = evidence.number_param(run, "n_requests")
     metrics = {name: evidence.metric(run, name) for name in ("p50_ms", "p95_ms", "p99_ms")}
     times = _json(evidence.artifact(run, "times.json"))
-    if not isinstance(times, list) or not all(isinstance(t, int | float) for t in times):
+    if not isinstance(times, list) or not all(isinstance(t, int | float) and np.isfinite(t) for t in times):
         raise Mistake(
             "times-shape",
             "`times.json` is not a list of numbers, so no percentile can be taken from it. Write one number per call.",
@@ -275,7 +286,8 @@ def latency(evidence: Evidence) -> None:
         )
     for name, value in metrics.items():
         right = float(np.percentile(times, int(name[1:3])))
-        if not close(value, right) and not abs(value - right) < 0.05 * right:
+        low, high = (float(np.percentile(times, int(name[1:3]), method=way)) for way in ("lower", "higher"))
+        if not low <= value <= high and not abs(value - right) < 0.05 * right:
             mean = " It is their mean, which hides the slow ones." if close(value, float(np.mean(times))) else ""
             raise Mistake("percentile-wrong", f"`{name}` does not follow from the times that you kept.{mean}")
 
@@ -292,6 +304,7 @@ TASKS = (
             '`(folder / "split.json").write_text(json.dumps({"dataframe_split": three.to_dict("split")}))`',
         ),
         "A server makes the same table of all three.",
+        level="transfer",
     ),
     Task(
         "a nightly batch",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import cache
-from pathlib import Path
 
 from sklearn.metrics import accuracy_score, roc_auc_score
 from sklearn.tree import DecisionTreeClassifier
@@ -12,6 +11,8 @@ from course_utils import data
 from course_utils.homework.evidence import Evidence, close, listing
 from course_utils.homework.mistake import Mistake, NotStarted
 from course_utils.homework.question import Task
+from course_utils.homework.reading import number
+from course_utils.homework.slips import auc_slips
 
 N_ROWS = 800
 DEPTHS = (1, 3, 9)
@@ -91,7 +92,10 @@ def read_back(evidence: Evidence) -> None:
     """Task 3: the table of three runs as a CSV file."""
     if not evidence.runs("hw-start-here-trees"):
         raise NotStarted("The experiment `hw-start-here-trees` has no runs yet: run the cell above.")
-    if not (evidence.home / "outputs" / "hw-start-here" / "runs.csv").is_file() and Path("runs.csv").is_file():
+    if (
+        not (evidence.home / "outputs" / "hw-start-here" / "runs.csv").is_file()
+        and (evidence.here / "runs.csv").is_file()
+    ):
         raise Mistake(
             "file-place",
             "There is a `runs.csv` beside your notebook, but the task wants it in `outputs/hw-start-here`, where other "
@@ -101,7 +105,7 @@ def read_back(evidence: Evidence) -> None:
     table = evidence.table("hw-start-here", "runs.csv", ("run_name", "max_depth", "test_auc"))
     seed = data.course_seed()
     for depth in DEPTHS:
-        rows = table[table["run_name"] == f"depth-{depth}"]
+        rows = table[table["run_name"].astype(str).str.strip() == f"depth-{depth}"]
         if rows.empty:
             raise Mistake(
                 "rows-missing",
@@ -109,16 +113,19 @@ def read_back(evidence: Evidence) -> None:
                 "experiment.",
             )
         newest = rows.iloc[0]
-        if str(newest["max_depth"]) != str(depth):
+        if number(newest["max_depth"], f"In `runs.csv` the `max_depth` of `depth-{depth}`") != depth:
             raise Mistake(
                 "column-wrong",
                 f"In `runs.csv` the run `depth-{depth}` has the `max_depth` {newest['max_depth']}. The columns seem "
                 "mixed up.",
             )
-        try:
-            auc = float(newest["test_auc"])
-        except ValueError:
-            raise Mistake("not-a-number", f"In `runs.csv` the `test_auc` of `depth-{depth}` is not a number.") from None
+        auc = number(newest["test_auc"], f"In `runs.csv` the `test_auc` of `depth-{depth}`")
+        if any(close(auc, _tree(seed, d)["right"]) for d in DEPTHS) and not close(auc, _tree(seed, depth)["right"]):
+            raise Mistake(
+                "row-mixed",
+                f"In `runs.csv` the run `depth-{depth}` has the score of another depth. Keep rows whole when you sort or "
+                "join them.",
+            )
         evidence.judge_number(f"test_auc of depth-{depth}", auc, _tree(seed, depth)["right"], {})
 
 
@@ -151,6 +158,9 @@ def deeper(evidence: Evidence) -> None:
                 "That is the accuracy at one threshold. ROC-AUC judges the order of all rows: give it the probabilities.",
             ),
         },
+        slips=lambda: auc_slips(
+            DecisionTreeClassifier(max_depth=int(depth), random_state=0), data.churn_split(N_ROWS, seed, numeric=True)
+        ),
     )
 
 
@@ -166,6 +176,7 @@ TASKS = (
             "and `log_metric` inside.",
         ),
         "MLflow works on your machine, and you have your first run.",
+        level="warm-up",
     ),
     Task(
         "a tag with your name",
@@ -177,6 +188,7 @@ TASKS = (
             '`mlflow.MlflowClient().set_tag(mine.info.run_id, "learner", "…")` with your name.',
         ),
         "A finished run can still learn something new about itself.",
+        level="warm-up",
     ),
     Task(
         "read back into a file",

@@ -214,3 +214,18 @@ EQUIVALENT = {
     },
     5: {"line 4: dropped encoding=": "the command is plain ASCII"},
 }
+
+# Found by people who attacked the checks.
+WRONG[5].append(("root-bypasses-proxy", '''  # default root too
+(folder / "server.sh").write_text("mlflow server --host 0.0.0.0 --allowed-hosts mlflow.nordtel.example --app-name basic-auth --default-artifact-root s3://nordtel-mlflow --artifacts-destination s3://nordtel-mlflow\\n")
+'''))
+WRONG[5].append(("artifacts-not-served", '''  # no serve artifacts
+(folder / "server.sh").write_text("mlflow server --host 0.0.0.0 --allowed-hosts mlflow.nordtel.example --app-name basic-auth --no-serve-artifacts --artifacts-destination s3://nordtel-mlflow\\n")
+'''))
+WRONG[5].append(("database-on-command-line", '''  # sqlite uri
+(folder / "server.sh").write_text("mlflow server --host 0.0.0.0 --allowed-hosts mlflow.nordtel.example --app-name basic-auth --backend-store-uri sqlite:///mlflow.db --artifacts-destination s3://nordtel-mlflow\\n")
+'''))
+WRONG[5].append(("database-on-command-line", '''  # uri variable on command line
+(folder / "server.sh").write_text('mlflow server --host 0.0.0.0 --allowed-hosts mlflow.nordtel.example --app-name basic-auth --backend-store-uri "$MLFLOW_BACKEND_STORE_URI" --artifacts-destination s3://nordtel-mlflow\\n')
+'''))
+WRONG[4].append(("backup-changed", append('(folder / "backup.sql").write_text("create table runs (a)")')))

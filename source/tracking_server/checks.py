@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import random
 import shlex
 import sqlite3
@@ -15,6 +14,7 @@ from course_utils import data, store
 from course_utils.homework.evidence import Evidence, close, listing
 from course_utils.homework.mistake import Mistake, NotStarted
 from course_utils.homework.question import Task
+from course_utils.homework.reading import guarded, json_of, number, text_of, visible
 
 _COUNTED = ("experiments", "runs", "metrics")
 
@@ -22,9 +22,24 @@ _COUNTED = ("experiments", "runs", "metrics")
 # ---- task 1 ------------------------------------------------------------------------------------------------------
 
 
+def _export(old: dict[str, Any]) -> dict[str, Any]:
+    """Return an exported run, when it has all the parts that the given cell wrote."""
+    parts = (("name", str), ("lifecycle_stage", str), ("status", str), ("start_time", int), ("end_time", int))
+    parts += (("params", dict), ("files", dict), ("metrics", list))
+    if not all(isinstance(old[name], kind) for name, kind in parts):
+        raise TypeError("another export")
+    for point in old["metrics"]:
+        (int(point["step"]), int(point["timestamp"]), float(point["value"]))
+    return old
+
+
 def merge(evidence: Evidence) -> None:
     """Task 1: every run of an export is in the store, whole."""
-    exported = json.loads(evidence.file("hw-tracking-server", "laptop.json").read_text(encoding="utf8"))
+    exported = guarded(
+        lambda: [_export(old) for old in json_of(evidence.file("hw-tracking-server", "laptop.json"))],
+        "export-changed",
+        "`laptop.json` is not the export that the given cell writes: it was changed afterwards. Run the given cell again.",
+    )
     runs: dict[str, list[Run]] = {}
     for run in evidence.runs("hw-tracking-server-merged"):
         runs.setdefault(run.info.run_name, []).append(run)
@@ -109,7 +124,7 @@ def _same(evidence: Evidence, old: dict[str, Any], run: Run) -> None:
                 "artifacts-left-behind",
                 f"`{name}` has no file `{path}`. The rows moved and the files stayed on the laptop.",
             )
-        if evidence.artifact(run, path).read_text(encoding="utf8") != content:
+        if text_of(evidence.artifact(run, path), "file-changed") != content:
             raise Mistake(
                 "file-changed",
                 f"The file `{path}` of `{name}` is not the exported one. Copy it byte for byte: log the file, not what it says.",
@@ -139,7 +154,7 @@ def permissions(evidence: Evidence) -> None:
     for row in table.to_dict("records"):
         words = [str(row[right]).strip().lower() for right in rights]
         if any(word not in _TRUE | _FALSE for word in words):
-            raise Mistake("not-true-false", f"The rights are `{', '.join(words)}`: write True or False.")
+            raise Mistake("not-true-false", f"The rights are `{visible(', '.join(words))}`: write True or False.")
         seen[str(row["user"]).strip(), str(row["experiment"]).strip()] = tuple(word in _TRUE for word in words)
     if missing := sorted(set(grants) - set(seen)):
         user, name = missing[0]
@@ -217,7 +232,7 @@ def _model_stages(evidence: Evidence, experiment: str) -> dict[str, str]:
 
 def restore(evidence: Evidence) -> None:
     """Task 4: the backup is restored on an empty database and counted."""
-    backup = evidence.file("hw-tracking-server", "backup.sql").read_text(encoding="utf8")
+    backup = text_of(evidence.file("hw-tracking-server", "backup.sql"))
     path = evidence.file("hw-tracking-server", "restored.db")
     try:
         with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as database:
@@ -225,12 +240,21 @@ def restore(evidence: Evidence) -> None:
             have = {t: sorted(map(repr, database.execute(f'select * from "{t}"'))) for t in sorted(tables)}
     except sqlite3.Error as error:
         raise Mistake("file-broken", f"`restored.db` is not a database that can be read: {error}.") from None
-    with closing(sqlite3.connect(":memory:")) as reference:
-        reference.executescript(backup)
-        want = {
-            name: sorted(map(repr, reference.execute(f'select * from "{name}"')))
-            for (name,) in reference.execute("select name from sqlite_master where type = 'table'").fetchall()
-        }
+    try:
+        with closing(sqlite3.connect(":memory:")) as reference:
+            reference.executescript(backup)
+            want = {
+                name: sorted(map(repr, reference.execute(f'select * from "{name}"')))
+                for (name,) in reference.execute("select name from sqlite_master where type = 'table'").fetchall()
+            }
+            if not {*_COUNTED, "sqlite_sequence"} <= set(want):
+                raise sqlite3.Error("tables are missing")
+    except sqlite3.Error as error:
+        raise Mistake(
+            "backup-changed",
+            f"`backup.sql` is not the backup that the given cell writes ({visible(error)}): it was changed afterwards. Run the "
+            "given cell again, and restore from it.",
+        ) from None
     if have.keys() <= {"experiments", "sqlite_sequence"} and not any(have.values()):
         raise NotStarted("`restored.db` still holds what was tried yesterday.")
     if missing := sorted(set(want) - set(have) - {"sqlite_sequence"}):
@@ -254,11 +278,11 @@ def restore(evidence: Evidence) -> None:
             "that was used before. Restore the whole script, not only the rows.",
         )
     counts = evidence.table("hw-tracking-server", "counts.csv", ("table", "rows"))
-    said = {str(row["table"]): row["rows"] for row in counts.to_dict("records")}
+    said = {str(row["table"]).strip(): row["rows"] for row in counts.to_dict("records")}
     if lost := [table for table in _COUNTED if table not in said]:
         raise Mistake("counts-missing", f"`counts.csv` does not count {listing(lost)}. A proof has no gap.")
     for table in _COUNTED:
-        if str(said[table]) not in (str(len(want[table])), f"{len(want[table])}.0"):
+        if number(said[table], f"`rows` of `{table}` in `counts.csv`", "counts-wrong") != len(want[table]):
             raise Mistake(
                 "counts-wrong", f"`counts.csv` says {said[table]} for `{table}`, and `restored.db` says something else."
             )
@@ -269,7 +293,7 @@ def restore(evidence: Evidence) -> None:
 
 def command(evidence: Evidence) -> None:
     """Stretch: a command that opens the server to the team and to nobody else."""
-    text = evidence.file("hw-tracking-server", "server.sh").read_text(encoding="utf8")
+    text = text_of(evidence.file("hw-tracking-server", "server.sh"))
     lines = [line for line in text.replace("\\\n", " ").splitlines() if line.strip() and not line.startswith("#")]
     try:
         words = [word for line in lines for word in shlex.split(line)]
@@ -290,6 +314,30 @@ def command(evidence: Evidence) -> None:
             "The address of the database stands in the command, with its password: every user of the machine can read "
             "command lines. Leave it to `MLFLOW_BACKEND_STORE_URI`.",
         )
+    if address := options.get("--backend-store-uri", options.get("--registry-store-uri", "")):
+        told = (
+            "The shell puts the variable's value there, password and all, before the server starts"
+            if "$" in address
+            else "It names another database than the one in the environment, and on a shared machine everybody reads it"
+        )
+        raise Mistake(
+            "database-on-command-line",
+            f"The command line has an address of the database, `{visible(address)}`. {told}: every user can list command "
+            "lines. Leave the option out; the server reads the environment itself.",
+        )
+    if "--no-serve-artifacts" in options:
+        raise Mistake(
+            "artifacts-not-served",
+            "`--no-serve-artifacts` switches the proxy off: every client would need the keys of the bucket. The task wants "
+            "artifacts proxied, and the server does that unless you forbid it.",
+        )
+    if root := options.get("--default-artifact-root", ""):
+        if not root.startswith("mlflow-artifacts:"):
+            raise Mistake(
+                "root-bypasses-proxy",
+                f"`--default-artifact-root {visible(root)}` becomes the address of every new run, so clients write to the "
+                "bucket themselves, past the server. Leave it out: then the server stands between.",
+            )
     if options.get("--host", options.get("-h")) != "0.0.0.0":
         raise Mistake(
             "host-missing",
@@ -338,6 +386,7 @@ TASKS = (
             'From the level: `can_read = level != "NO_PERMISSIONS"`, `can_log = level in ("EDIT", "MANAGE")`.',
         ),
         "The default, then the grants: that is how the server decides.",
+        level="transfer",
     ),
     Task(
         "empty the trash",
@@ -370,5 +419,6 @@ TASKS = (
             "`--host 0.0.0.0`, `--allowed-hosts`, `--app-name basic-auth`, `--artifacts-destination`.",
         ),
         "The door is open, and someone stands in it.",
+        level="transfer",
     ),
 )

@@ -31,6 +31,12 @@ To add one: `RIGHT`, `WRONG` and `EQUIVALENT` in the step's `answers.py`; the te
 """
 
 
+UNSEEN = """## What a check cannot see
+
+A check reads what is in the store and in `outputs/`, never the notebook. These wrong answers leave the same there as a right
+one, and pass; an instructor who wants to know looks at the notebook."""
+
+
 def text(names: list[str]) -> str:
     """Return the page."""
     rows, reasons = [], []
@@ -50,7 +56,14 @@ def text(names: list[str]) -> str:
             )
             reasons += [f"- {step}, task {task}, `{what.replace('`', '')}`: {why}" for what, why in same]
     rows.append(f"| all | | {totals[0]} | {totals[1]} | | {' | '.join(map(str, totals[2:]))} |")
-    return HEAD + "\n".join(rows) + "\n\n## Mutants that are right answers\n\n" + "\n".join(reasons) + "\n"
+    unseen = [
+        f"- {step}, task {task}: {what}"
+        for step in names
+        for task, given in getattr(answers(step), "UNSEEN", {}).items()
+        for what, _ in given
+    ]
+    parts = ("\n".join(rows), UNSEEN, "\n".join(unseen), "## Mutants that are right answers", "\n".join(reasons))
+    return HEAD + "\n\n".join(parts) + "\n"
 
 
 def main() -> None:

@@ -92,6 +92,33 @@ def script(step: str, task: int, answer: str) -> list[str]:
     return cells
 
 
+def notebook(step: str, answers: dict[int, str]) -> list[str]:
+    """Return the cells of the whole notebook, as Run All runs them, with an answer in the gaps of some tasks."""
+
+    def filled(source: str, tags: tuple[str, ...]) -> str:
+        for tag in tags:
+            if tag.startswith("task-"):
+                text = textwrap.dedent(answers.get(int(tag[5:]), "...")).strip("\n")
+                return _BLOCK.sub(lambda m, text=text: textwrap.indent(text, m[1]), source)
+        return source
+
+    return [filled(source, tags) for source, tags, _ in _cells(step) if not _CHECK.search(source)]
+
+
+def run(cells: list[str]) -> None:
+    """Run cells as a learner would: errors are shown, and the rest goes on."""
+    from course_utils import store
+
+    namespace: dict = {"__name__": "__main__"}
+    here = os.getcwd()
+    for cell in cells:
+        with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+            with contextlib.suppress(Exception):
+                exec(compile(cell, "<submission>", "exec"), namespace)
+    os.chdir(here)
+    store.connect()
+
+
 def answer_text(step: str, task: int, answer: str | swap | append) -> str:
     """Return the text of an answer."""
     return answer if isinstance(answer, str) else answer.apply(solution(step, task))
@@ -101,17 +128,9 @@ def attempt(step: str, task: int, answer: str | swap | append) -> Result:
     """Run an answer as a learner would (errors shown, the rest goes on), then check the task."""
     import mlflow
 
-    from course_utils import store
     from course_utils.homework.evidence import Evidence
 
-    namespace: dict = {"__name__": "__main__"}
-    here = os.getcwd()
-    for cell in script(step, task, answer_text(step, task, answer)):
-        with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
-            with contextlib.suppress(Exception):
-                exec(compile(cell, "<submission>", "exec"), namespace)
-    os.chdir(here)
-    store.connect()
+    run(script(step, task, answer_text(step, task, answer)))
     try:
         return run_check(task, load_tasks(step)[task - 1], Evidence())
     finally:

@@ -6,11 +6,13 @@ import ast
 import re
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import nbformat
 import pytest
 
 from course_runner.build.source import make_notebook, pages, read_source, solution_lines
+from course_utils.homework.evidence import Evidence
 from course_utils.homework.question import load_tasks
 from tests.submissions import table
 from tests.submissions.tools import answer_text, answers, attempt, mutants, solution
@@ -21,9 +23,10 @@ STEPS = [page.step.name for page in PAGES if page.kind == "exercises"]
 SEEDS = (0, 4242)
 SHARED = {  # codes that `Evidence` gives to every homework are shown once, by any homework
     code
-    for module in ("evidence",)
+    for module in ("evidence", "reading", "slips")
     for code in re.findall(
-        r'(?:Mistake|fail)\(\s*"([\w-]+)"', (ROOT / f"course_utils/homework/{module}.py").read_text(encoding="utf8")
+        r'(?:(?:Mistake|fail)\(|yield|yield \()\s*"([\w-]+)"',
+        (ROOT / f"course_utils/homework/{module}.py").read_text(encoding="utf8"),
     )
 }
 
@@ -71,11 +74,59 @@ def test_a_right_answer_in_another_style_passes(course_home, seed, step, task, a
 
 
 @pytest.mark.parametrize(("step", "task", "answer"), cases("WRONG"))
-def test_a_wrong_answer_is_rejected_for_its_own_reason(course_home, seed, step, task, answer):
+def test_a_wrong_answer_is_rejected_for_its_own_reason(course_home, seed, monkeypatch, step, task, answer):
     code, text = answer
+    right: list[tuple[float, float]] = []
+    judge = Evidence.judge_number
+
+    def noted(name: str, got: float, wanted: float, *others: Any, **more: Any) -> None:
+        right.append((got, wanted))
+        judge(name, got, wanted, *others, **more)
+
+    monkeypatch.setattr(Evidence, "judge_number", staticmethod(noted))
     result = attempt(step, task, text)
     assert result.code == code, result
     assert len(result.message) > 20 and "Traceback" not in result.message
+    _holds_no_answer(result.message, solution(step, task), right[-1:])
+
+
+def _holds_no_answer(message: str, ours: str, judged: list[tuple[float, float]]) -> None:
+    """Fail when a message holds a call of our solution with its arguments, or the step that was asked for."""
+    known = "".join(ours.split()).replace("'", '"')
+    for code in re.findall(r"`([^`]+)`", message):
+        plain = "".join(code.split()).replace("'", '"')
+        call = re.search(r"\w\(.*[^(].*\)", plain)
+        assert not call or plain.startswith("mlflow.set_experiment(") or plain not in known, (
+            f"{code} is the answer: {message}"
+        )
+    for got, wanted in judged:
+        assert f"{wanted:.4g}" == f"{got:.4g}" or len(f"{wanted:.4g}") < 4 or f"{wanted:.4g}" not in message, message
+
+
+#: Codes that say only that something is another value than the right one.
+GENERIC = {
+    "value-wrong", "wrong-rows", "report-value", "probability-wrong", "other-predictions", "other-rows", "not-exact",
+    "wrong-count", "wrong-survivors", "rights-wrong", "feedback-wrong", "child-value", "percentile-wrong", "wrong-runs",
+}  # fmt: skip
+
+
+def test_hardly_a_wrong_answer_is_told_only_that_it_is_another_one():
+    codes = Counter(code for name in STEPS for given in answers(name).WRONG.values() for code, _ in given)
+    assert sum(codes[code] for code in GENERIC) <= 0.1 * sum(codes.values())
+
+
+@pytest.mark.parametrize(
+    ("step", "task", "answer"),
+    [
+        pytest.param(step, task, text, id=f"{step}-{task}-{index}")
+        for step in STEPS
+        for task, given in getattr(answers(step), "UNSEEN", {}).items()
+        for index, (_, text) in enumerate(given)
+    ],
+)
+def test_a_mistake_that_is_listed_as_unseen_cannot_be_seen(course_home, monkeypatch, step, task, answer):
+    monkeypatch.setenv("COURSE_SEED", str(SEEDS[0]))
+    assert attempt(step, task, answer).passed, "the check sees it now: list the answer as wrong"
 
 
 def mutant_cases() -> list:
