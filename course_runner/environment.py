@@ -24,7 +24,7 @@ from packaging.version import InvalidVersion, Version
 from course_utils.errors import CourseError
 
 CONDA_NAME = "mlflow-course"
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[1]
 LOCK = ROOT / "requirements.lock"
 
 _HASH = re.compile(r"\s--hash=(\S+)")
