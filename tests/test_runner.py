@@ -737,7 +737,8 @@ COMPARED = {
         "failed",
     ),
     "cleared": (
-        "from IPython.display import clear_output, update_display\nprint(1); clear_output(); display(2, display_id='x'); print(3)\n"
+        "from IPython.display import clear_output, update_display\n"
+        "print(1); clear_output(); display(2, display_id='x'); print(3)\n"
         "clear_output(wait=True); update_display(5, display_id='x'); print(4)",
         [text("4\n")],
         "",
