@@ -164,7 +164,7 @@ KINDS: dict[str, dict[str, str]] = {
         "traceback of a child": "import sys; subprocess.run([sys.executable, '-c', '1/0'])",
         "forked": "import time\nif not (pid := os.fork()):\n    os.write(1, b'from a fork\\n'); os._exit(3)\nos.waitpid(pid, 0)[1]",
         "first stdout": "print('past IPython', file=sys.__stdout__, flush=True); sys.__stderr__.write('and stderr\\n')",
-        "first stdout, not flushed": "sys.__stdout__.write('a line\\n'); print('mine')",
+        "first stdout, not flushed": "sys.__stdout__.write('a line\\n')",
         "redirected": "with open('file.txt', 'w') as f: subprocess.run(['echo', 'hidden'], stdout=f)\nprint(open('file.txt').read())",
         "descriptor moved and back": "s = os.dup(1); f = os.open('moved.txt', os.O_CREAT | os.O_WRONLY); os.dup2(f, 1); os.write(1, b'moved'); os.dup2(s, 1); print(open('moved.txt').read())",
         "much": "subprocess.run(['seq', '3000'])",

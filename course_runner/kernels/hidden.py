@@ -100,6 +100,8 @@ class Libraries:
 
     def record(self) -> None:
         """Note from now on what each module does that is imported for the first time."""
+        if self._undo is not None:
+            return
         real_import, real_gcd, real_register = builtins.__import__, bootstrap._gcd_import, atexit.register
 
         def import_(name: str, globals: Any = None, locals: Any = None, fromlist: Any = (), level: int = 0) -> Any:

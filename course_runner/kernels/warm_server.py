@@ -543,6 +543,7 @@ def main() -> None:
     problem = ""
     if not guard:
         try:
+            LIBRARIES.record()  # a server that is forked from another one imports more
             gc.disable()  # there is nothing to collect among modules, and looking for it takes a fifth of the time
             if shown := preload(sys.argv[sys.argv.index("--also") + 1 :] if "--also" in sys.argv else ()):
                 problem = f"importing the libraries shows {shown[0][:200]}"

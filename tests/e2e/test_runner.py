@@ -266,6 +266,21 @@ def test_a_row_names_no_output_that_does_not_exist(batch):
     assert not list((batch[0] / "other/partial").glob("otherkernel*"))
 
 
+def test_tags_and_odd_parameters_cells_are_the_notebooks_own_affair(tmp_path):
+    cases = ROOT / "tests/cases"
+    files = [*(cases / "params_cell_magic").glob("*.ipynb"), cases / "skip_execution_tag/skip.ipynb"]
+    files += [cases / "raises_exception_tag/raises.ipynb"]
+    done = course("run", *files, "-o", tmp_path / "out", "-p", "n", 4, "--json")
+    events = [json.loads(line) for line in done.stdout.splitlines()]
+    status = {Path(e["name"]).stem: e["status"] for e in events if e["event"] == "outcome"}
+    assert status == {f.stem: "failed" if f.stem == "param_syntax" else "ok" for f in files}, done.stderr
+    assert nbformat.read(tmp_path / "out/other/param_magic.ipynb", 4).cells[-1].outputs[0].text == "4\n"
+    swept = course("sweep", cases / "params_cell_magic/param_syntax.ipynb", "--grid", "n=1,2", "-o", tmp_path / "swept")
+    assert swept.returncode and "tagged 'parameters', is not Python" in swept.stderr and "Traceback" not in swept.stderr
+    checked = course("test", cases / "raises_exception_tag/nb_with_outputs.ipynb", "-q", "-p", "no:cacheprovider")
+    assert checked.returncode == 0, checked.stdout
+
+
 @pytest.mark.parametrize("name", ["clear", "update"])
 def test_a_run_of_a_display_that_updates_gives_what_course_test_accepts(batch, name):
     here = ROOT / f"tests/cases/display_that_updates/{name}.ipynb"
@@ -738,8 +753,8 @@ COMPARED = {
         "failed",
     ),
     "cleared": (
-        "from IPython.display import clear_output, update_display\nprint(1); clear_output(); "
-        "display(2, display_id='x'); print(3)\n"
+        "from IPython.display import clear_output, update_display\n"
+        "print(1); clear_output(); display(2, display_id='x'); print(3)\n"
         "clear_output(wait=True); update_display(5, display_id='x'); print(4)",
         [text("4\n")],
         "",
