@@ -195,7 +195,8 @@ def service(evidence: Evidence) -> None:
         text = str(answers["good"]["text"])
     except (KeyError, TypeError, ValueError):
         raise Mistake(
-            "not-probed", "`answers.json` does not look as `probe` writes it. Call `probe(app)` with your application."
+            "not-probed",
+            "`answers.json` does not look as `probe` writes it. Hand your application to the given `probe`.",
         ) from None
     if status["good"] == 404:
         raise Mistake("no-address", "`POST /score` is answered with 404: the application has no such address.")

@@ -100,7 +100,7 @@ def read_back(evidence: Evidence) -> None:
             "file-place",
             "There is a `runs.csv` beside your notebook, but the task wants it in `outputs/hw-start-here`, where other "
             "notebooks and "
-            'this check look. Write to `store.outputs("hw-start-here") / "runs.csv"`.',
+            "this check look. The helper `store.outputs` gives that folder.",
         )
     table = evidence.table("hw-start-here", "runs.csv", ("run_name", "max_depth", "test_auc"))
     seed = data.course_seed()

@@ -100,7 +100,9 @@ def _holds_no_answer(message: str, ours: str, judged: list[tuple[float, float]])
             f"{code} is the answer: {message}"
         )
     for got, wanted in judged:
-        assert f"{wanted:.4g}" == f"{got:.4g}" or len(f"{wanted:.4g}") < 4 or f"{wanted:.4g}" not in message, message
+        assert (
+            f"{abs(wanted):.4g}" == f"{abs(got):.4g}" or len(f"{wanted:.4g}") < 4 or f"{wanted:.4g}" not in message
+        ), message
 
 
 #: Codes that say only that something is another value than the right one.
