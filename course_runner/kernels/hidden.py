@@ -12,7 +12,7 @@ from __future__ import annotations
 import sys
 
 #: What an interpreter has loaded before the first line of a program.
-_BARE = frozenset(name for name in sys.modules if not name.startswith("course_utils"))
+_BARE = frozenset(name for name in sys.modules if not name.startswith(("course_utils", "course_runner")))
 
 import atexit  # noqa: E402
 import builtins  # noqa: E402

@@ -22,7 +22,6 @@ from .kinds_of_code import DIFFERS, FILES, KINDS
 
 pytestmark = [
     pytest.mark.skipif(sys.platform != "linux", reason="warm kernels are forked, on Linux only"),
-    pytest.mark.slow,
 ]
 
 #: What differs from run to run: addresses, process numbers, the kernel's folder, measured times.

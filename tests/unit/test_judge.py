@@ -94,7 +94,7 @@ def test_a_check_changes_neither_store_nor_kernel(course_home, monkeypatch, step
         mlflow.autolog(disable=True, silent=True)
 
 
-@pytest.mark.recorded
+@pytest.mark.long
 @pytest.mark.parametrize(("step", "solved"), TASKS)
 def test_only_the_solved_task_is_judged(course_home, monkeypatch, step, solved):
     monkeypatch.setenv("COURSE_SEED", "0")
@@ -106,7 +106,7 @@ def test_only_the_solved_task_is_judged(course_home, monkeypatch, step, solved):
         assert result.state == ("passed" if n == solved else "not started"), result
 
 
-@pytest.mark.recorded
+@pytest.mark.long
 @pytest.mark.parametrize("step", STEPS)
 def test_no_evidence_is_too_odd_for_a_check(course_home, monkeypatch, tmp_path, step):
     """One piece of a right store at a time is replaced; each verdict is a mistake with a message, or a pass."""
