@@ -34,6 +34,44 @@ def pytest_configure(config: pytest.Config) -> None:
     os.environ["TMPDIR"], tempfile.tempdir = folder.name, None
 
 
+#: What a learner makes in a checkout: the tests leave all of it as it is.
+LEARNERS = (
+    "mlflow.db*",
+    "mlartifacts/**/*",
+    "mlruns/**/*",
+    "outputs/**/*",
+    "runs/**/*",
+    ".course_progress.db*",
+    ".course/*",
+)
+_BEFORE = pytest.StashKey[dict[str, tuple[int, int]]]()
+
+
+def _learners() -> dict[str, tuple[int, int]]:
+    found = (path for pattern in LEARNERS for path in ROOT.glob(pattern) if path.is_file())
+    kept = (
+        path for path in found if path.name != "times.json" and not path.name.endswith(("-wal", "-shm", "-journal"))
+    )
+    return {str(path.relative_to(ROOT)): (path.stat().st_size, path.stat().st_mtime_ns) for path in kept}
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Note what a learner has made in this checkout."""
+    if not hasattr(session.config, "workerinput"):
+        session.config.stash[_BEFORE] = _learners()
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Fail when a test has changed any of it."""
+    if hasattr(session.config, "workerinput") or _BEFORE not in session.config.stash:
+        return
+    before, now = session.config.stash[_BEFORE], _learners()
+    if changed := sorted(name for name in before.keys() | now.keys() if before.get(name) != now.get(name)):
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+        print(f"\nThe tests have changed what belongs to the learner in this checkout: {', '.join(changed[:10])}")
+
+
 def pytest_unconfigure(config: pytest.Config) -> None:
     """Remove it."""
     if folder := config.stash.get(_TEMPORARY, None):
