@@ -45,7 +45,9 @@ class Stale:
 
 
 def _code(nb: NotebookNode) -> list[tuple]:
-    return [(c.id, c.cell_type, c.source, tuple(c.metadata.get("tags", []))) for c in nb.cells]
+    return [
+        (c.id, c.cell_type, c.source, tuple(c.metadata.get("tags", [])), c.metadata.get("jupyter")) for c in nb.cells
+    ]
 
 
 def _same_code(nb: NotebookNode, old: NotebookNode) -> bool:

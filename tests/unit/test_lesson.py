@@ -51,10 +51,10 @@ def test_an_expected_warning_is_printed_once_and_must_happen(capsys):
         pass
 
 
-def test_a_turn_says_done_or_what_is_missing(capsys):
+def test_a_turn_says_correct_or_what_is_missing(capsys):
     lesson.turn(True, "hint")
     lesson.turn(False, "log the parameter")
-    assert capsys.readouterr().out == "Done: that is it.\nNot yet: log the parameter\n"
+    assert capsys.readouterr().out == "Correct.\nNot yet: log the parameter\n"
 
 
 def test_a_users_mistake_shows_no_traceback_in_a_notebook():
