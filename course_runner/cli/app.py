@@ -168,15 +168,22 @@ def run(
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
 def test(
     context: typer.Context,
+    claims: Annotated[
+        bool,
+        typer.Option("--claims", help="Only try what lectures claim: further seeds, each change that they suggest."),
+    ] = False,
     jobs: Jobs = None,
 ) -> None:
     """Run every test and compare every notebook's outputs with a fresh run; further words go to pytest.
 
-    Example: [cyan]course test notebooks/03_mlflow_basics.ipynb[/cyan] compares one lecture.
+    Example: [cyan]course test notebooks/03_mlflow_basics.ipynb[/cyan] compares one lecture,
+    [cyan]course test --claims mlflow_basics[/cyan] tries the claims of one (of all, when none is named).
     """
-    from course_runner.compare.proof import run_tests
+    from course_runner.compare import proof
 
-    raise typer.Exit(run_tests(find_root(), context.args, workers(jobs)))
+    root = find_root()
+    words = proof.claims(root, context.args) if claims else context.args
+    raise typer.Exit(proof.run_tests(root, words, workers(jobs)))
 
 
 @app.command()
