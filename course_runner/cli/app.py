@@ -38,7 +38,9 @@ def build(
     check: Annotated[
         bool, typer.Option("--check", help="Execute nothing; name what is stale and exit with 1.")
     ] = False,
-    force: Annotated[bool, typer.Option("--force", help="Build again what is up to date, too.")] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Build again what is up to date, and exercises with answers.")
+    ] = False,
     jobs: Jobs = None,
     cold: Cold = False,
 ) -> None:
@@ -58,6 +60,8 @@ def build(
         stale = builder.find_stale(chosen, everything)
         lines = [f"{item.page.label} {item.reason}" for item in stale]
         lines += [f"{path.relative_to(root)} is not what the lectures say" for path in contents.stale_pages(root)]
+        old = [path for path, step in builder.superseded(root).items() if step]
+        lines += [f"{path.relative_to(root)} has a number that its step no longer has" for path in old]
         for line in lines:
             typer.echo(line)
         if lines:
@@ -67,13 +71,21 @@ def build(
         return
     stale = builder.find_stale(chosen, everything, force)
     with Ticker(sum(item.needs_run for item in stale), "Building") as ticker:
-        written, failed = builder.build(root, chosen, workers=workers(jobs), force=force, cold=cold, on_progress=ticker)
-    for page in written:
+        built = builder.build(root, chosen, workers=workers(jobs), force=force, cold=cold, on_progress=ticker)
+    for page in built.written:
         typer.echo(f"built {page.label}")
+    for path in built.removed:
+        typer.echo(f"removed {path.relative_to(root)}: the steps have other numbers now")
+    for path in built.left:
+        typer.echo(f"left {path.relative_to(root)} as it is: somebody has worked in it")
+    for line in built.slow:
+        typer.echo(line)
     for path in contents.write_pages(root):
         typer.echo(f"wrote {path.relative_to(root)}")
-    failures_table(failed)
-    typer.echo(f"{len(written)} built, {len(failed)} failed, {len(chosen) - len(written) - len(failed)} up to date.")
+    failures_table(built.failed)
+    done, failed = len(built.written), len(built.failed)
+    left = sum(page.path in built.left for page in chosen)
+    typer.echo(f"{done} built, {failed} failed, {len(chosen) - done - failed - left} up to date.")
     if failed:
         raise typer.Exit(1)
 

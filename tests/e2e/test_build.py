@@ -48,13 +48,28 @@ print(given + secret)
 """
 
 
+LOCK = """mlflow==3.17.2 \\
+    --hash=sha256:0
+    # via course-utils (pyproject.toml)
+numpy==2.4.1 \\
+    --hash=sha256:0
+    # via
+    #   mlflow
+ruff==0.16.0 \\
+    --hash=sha256:0
+    # via course-utils (pyproject.toml)
+"""
+
+
 @pytest.fixture
 def checkout(tmp_path, store_template):
-    for folder in ("source/lectures", "source/homework", "course_utils"):
+    for folder in ("source/tiny", "course_utils", "course_runner", ".course"):
         (tmp_path / folder).mkdir(parents=True)
-    (tmp_path / "source/lectures/00_tiny.py").write_text(LECTURE)
-    (tmp_path / "source/homework/00_tiny.py").write_text(HOMEWORK)
-    (tmp_path / ".course").mkdir()
+    (tmp_path / "source/course.toml").write_text('[[part]]\ntitle = "One"\nsteps = [{ name = "tiny" }]\n')
+    (tmp_path / "source/tiny/lecture.py").write_text(LECTURE)
+    (tmp_path / "source/tiny/homework.py").write_text(HOMEWORK)
+    (tmp_path / "pyproject.toml").write_text('[project]\ndependencies = ["mlflow==3"]\n')
+    (tmp_path / "requirements.lock").write_text(LOCK)
     shutil.copyfile(store_template, warm.template(tmp_path))
     return tmp_path
 
@@ -64,21 +79,22 @@ def run_build(root, *wanted, **options):
 
 
 def test_a_build_writes_three_notebooks_and_the_same_bytes_again(checkout):
-    written, failed = run_build(checkout)
-    assert not failed and {p.label for p in written} == {
+    done = run_build(checkout)
+    written = done.written
+    assert not done.failed and {p.label for p in written} == {
         "notebooks/00_tiny.ipynb",
         "solutions/00_tiny.ipynb",
         "exercises/00_tiny.ipynb",
     }
     first = {p.label: p.path.read_bytes() for p in written}
-    assert run_build(checkout) == ([], []), "nothing is stale"
-    written, _ = run_build(checkout, force=True)
+    assert run_build(checkout) == build.Built(), "nothing is stale"
+    written = run_build(checkout, force=True).written
     assert {p.label: p.path.read_bytes() for p in written} == first
     lecture = nbformat.read(checkout / "notebooks/00_tiny.ipynb", 4)
     out = lecture.cells[2].outputs
     assert out[0].text == "2 ‹id› ‹n› s\n" and out[1].data["text/plain"] == "42"
     assert "papermill" not in first["notebooks/00_tiny.ipynb"].decode()
-    assert [c.id for c in lecture.cells] == ["00-tiny-00", "00-tiny-01", "00-tiny-02"]
+    assert [c.id for c in lecture.cells] == ["tiny-00", "tiny-01", "tiny-02"]
     assert "[Homework](../exercises/00_tiny.ipynb)" in lecture.cells[0].source
 
     exercise = (checkout / "exercises/00_tiny.ipynb").read_text()
@@ -87,7 +103,7 @@ def test_a_build_writes_three_notebooks_and_the_same_bytes_again(checkout):
     assert solution.cells[1].outputs[0].text == "42\n" and "SOLUTION" not in solution.cells[1].source
 
     # a change of text alone keeps the outputs; a hand-edited output is found
-    source = checkout / "source/lectures/00_tiny.py"
+    source = checkout / "source/tiny/lecture.py"
     source.write_text(source.read_text().replace("# # Tiny lecture", "# # Small lecture"))
     (stale,) = build.find_stale([p for p in pages(checkout) if p.kind == "notebooks"], pages(checkout))
     assert not stale.needs_run
@@ -111,10 +127,10 @@ def test_a_build_writes_three_notebooks_and_the_same_bytes_again(checkout):
 def test_what_a_learner_would_trip_over_is_not_stored(checkout, cell, words):
     run_build(checkout)
     before = (checkout / "notebooks/00_tiny.ipynb").read_bytes()
-    source = checkout / "source/lectures/00_tiny.py"
+    source = checkout / "source/tiny/lecture.py"
     source.write_text(f"{LECTURE}\n# %%\n{cell}\n")
-    written, (failed,) = run_build(checkout)
-    assert not written and words in failed.error
+    done = run_build(checkout)
+    assert not done.written and words in done.failed[0].error
     assert (checkout / "notebooks/00_tiny.ipynb").read_bytes() == before, "the old notebook stays as it was"
 
 
@@ -122,16 +138,16 @@ def test_what_a_learner_would_trip_over_is_not_stored(checkout, cell, words):
     "marker", ["### BEGIN SOLUTON", "### begin solution", "# BEGIN SOLUTION", "### END SOLUTION\n### BEGIN SOLUTION"]
 )
 def test_a_misspelt_or_unbalanced_marker_stops_the_build(checkout, marker):
-    source = checkout / "source/homework/00_tiny.py"
+    source = checkout / "source/tiny/homework.py"
     source.write_text(HOMEWORK.replace("### BEGIN SOLUTION", marker))
-    with pytest.raises(CourseError, match=r"homework/00_tiny.py cell 2"):
+    with pytest.raises(CourseError, match=r"tiny/homework.py cell 2"):
         run_build(checkout)
     assert not (checkout / "exercises").exists()
 
 
-def test_a_source_with_a_wrong_name_is_refused(checkout):
-    shutil.copy(checkout / "source/lectures/00_tiny.py", checkout / "source/lectures/Draft 2.py")
-    with pytest.raises(CourseError, match="NN_topic.py"):
+def test_a_step_with_a_wrong_name_is_refused(checkout):
+    (checkout / "source/course.toml").write_text('[[part]]\ntitle = "One"\nsteps = [{ name = "Draft 2" }]\n')
+    with pytest.raises(CourseError, match="lower-case words"):
         pages(checkout)
 
 
