@@ -8,6 +8,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
+from course_runner import doctor
 from course_runner.build import build, outputs
 from course_runner.build.source import blank, pages, select
 from course_runner.kernels import warm
@@ -210,3 +211,127 @@ def test_pages_are_chosen_by_number_name_kind_and_path():
     assert {p.kind for p in select(everything, ["solutions"])} == {"solutions"}
     with pytest.raises(CourseError, match="No notebook of the course is called '44'"):
         select(everything, ["44"])
+
+
+# ---- what is stale, and what is not -----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def two_steps(checkout):
+    """Two steps that import different helpers, as a build would have left them; nothing is executed."""
+    files = {
+        "source/course.toml": '[[part]]\ntitle = "One"\nsteps = [{ name = "tiny" }, { name = "other" }]\n',
+        "source/tiny/lecture.py": LECTURE
+        + '\n# %%\nfrom course_utils import lesson, plots\n\nask = lambda: lesson.quiz("tiny")\n',
+        "source/tiny/quiz.json": '{"recall": [], "quiz": []}',
+        "source/tiny/homework.py": HOMEWORK + '\n# %%\nhw = lambda: Homework("tiny")\n',
+        "source/tiny/checks.py": "TASKS = (1,)\n",
+        "source/other/lecture.py": LECTURE.replace("Tiny", "Other")
+        + "\n# %%\nfrom course_utils import data\n\nprint(data.__name__)\n",
+        "source/other/homework.py": HOMEWORK.replace("tiny", "other"),
+        "course_utils/__init__.py": "",
+        "course_utils/lesson.py": "quiz = 1\n",
+        "course_utils/plots.py": "colour = 'blue'\n",
+        "course_utils/data.py": "churn = 0.3\n",
+        "course_runner/batch/execute.py": '"""Runs a notebook."""\n\nlimit = 120\n',
+    }
+    for name, text in files.items():
+        (checkout / name).parent.mkdir(parents=True, exist_ok=True)
+        (checkout / name).write_text(text)
+    everything = pages(checkout)
+    for item in build.find_stale(everything, everything):
+        build._write(item, item.nb)
+    assert not build.find_stale(everything, everything)
+    return checkout
+
+
+EXECUTED = [f"{kind}/{name}.ipynb" for kind in ("notebooks", "solutions") for name in ("00_tiny", "01_other")]
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "stale", "what"),
+    [
+        ("source/tiny/quiz.json", '"quiz": []', '"quiz": [1]', ["notebooks/00_tiny.ipynb"], "its quiz"),
+        ("source/tiny/checks.py", "1", "2", ["solutions/00_tiny.ipynb"], "the homework's checks"),
+        ("course_utils/plots.py", "blue", "red", ["notebooks/00_tiny.ipynb"], "helper code that it imports"),
+        ("course_utils/data.py", "0.3", "0.4", ["notebooks/01_other.ipynb"], "helper code that it imports"),
+        ("course_runner/batch/execute.py", "120", "60", EXECUTED, "the code that runs notebooks"),
+        ("course_runner/batch/execute.py", "Runs a", "Executes one", [], ""),
+        ("requirements.lock", "mlflow==3.17.2", "mlflow==3.18.0", EXECUTED, "the locked packages"),
+        ("requirements.lock", "numpy==2.4.1", "numpy==2.4.2", EXECUTED, "the locked packages"),
+        ("requirements.lock", "ruff==0.16.0", "ruff==0.17.0", [], ""),
+    ],
+)
+def test_an_edit_makes_exactly_what_depends_on_it_stale(two_steps, file, old, new, stale, what):
+    text = (two_steps / file).read_text()
+    assert old in text
+    (two_steps / file).write_text(text.replace(old, new))
+    everything = pages(two_steps)
+    found = build.find_stale(everything, everything)
+    assert [item.page.label for item in found] == stale
+    assert {item.reason for item in found} <= {f"was built before {what} changed"}
+    finding = doctor._notebooks(two_steps)
+    assert finding.ok is not bool(stale) and what in finding.detail
+
+
+def test_a_build_mends_what_is_stale_without_force(two_steps):
+    (two_steps / "source/tiny/quiz.json").write_text('{"recall": [], "quiz": [2]}')
+    assert [page.label for page in run_build(two_steps).written] == ["notebooks/00_tiny.ipynb"]
+    assert doctor._notebooks(two_steps).ok
+
+
+# ---- files that somebody has worked in ----------------------------------------------------------------------------------
+
+
+def answer(path):
+    """Do an exercise as a learner does, and save it."""
+    nb = nbformat.read(path, 4)
+    (gap,) = [cell for cell in nb.cells if "# YOUR CODE HERE" in cell.source]
+    gap.source = "my = 'answer'"
+    nbformat.write(nb, path)
+
+
+def test_an_exercise_with_answers_is_left_until_force(two_steps):
+    path = two_steps / "exercises/00_tiny.ipynb"
+    answer(path)
+    source = two_steps / "source/tiny/homework.py"
+    source.write_text(source.read_text().replace("given = 1", "given = 2"))
+    assert doctor._notebooks(two_steps).detail.startswith("solutions/00_tiny.ipynb"), "answers are no fault"
+    mine = [page for page in pages(two_steps) if page.path == path]
+    done = build.build(two_steps, mine, workers=1)
+    assert done == build.Built(left=[path]) and "my = 'answer'" in path.read_text()
+    assert build.build(two_steps, mine, workers=1, force=True).written == mine
+    assert "given = 2" in path.read_text() and "answer" not in path.read_text()
+
+
+def test_new_numbers_keep_outputs_and_answers_and_remove_old_files(two_steps):
+    answer(two_steps / "exercises/01_other.ipynb")
+    own = two_steps / "notebooks/07_my_notes.ipynb"
+    nbformat.write(nbformat.v4.new_notebook(), own)
+    order = two_steps / "source/course.toml"
+    order.write_text(
+        order.read_text().replace('{ name = "tiny" }, { name = "other" }', '{ name = "other" }, { name = "tiny" }')
+    )
+    everything = pages(two_steps)
+    stale = build.find_stale(everything, everything)
+    assert len(stale) == 6 and not any(item.needs_run for item in stale), "the same code has the same outputs"
+    done = run_build(two_steps)
+    assert done.left == [two_steps / "exercises/01_other.ipynb"] and len(done.removed) == 5
+    left = {str(path.relative_to(two_steps)) for path in two_steps.glob("*/*.ipynb")}
+    new = {
+        f"{kind}/{name}.ipynb" for kind in ("notebooks", "solutions", "exercises") for name in ("00_other", "01_tiny")
+    }
+    assert left == new | {"exercises/01_other.ipynb", "notebooks/07_my_notes.ipynb"}
+    first = nbformat.read(two_steps / "notebooks/00_other.ipynb", 4).cells[0].source
+    assert "[Homework](../exercises/00_other.ipynb)" in first and "[Tiny lecture →](01_tiny.ipynb)" in first
+    assert run_build(two_steps) == build.Built(left=[two_steps / "exercises/01_other.ipynb"])
+
+
+def test_a_slow_lecture_is_named(two_steps, monkeypatch):
+    monkeypatch.setattr(build, "LECTURE_SECONDS", 0)
+    monkeypatch.setattr(build, "CELL_SECONDS", 0)
+    lecture = [page for page in pages(two_steps) if page.label == "notebooks/01_other.ipynb"]
+    done = build.build(two_steps, lecture, workers=1, force=True)
+    assert "a lecture should stay under 0 s" in done.slow[0] and "the cell “import time, uuid”" in "".join(
+        done.slow[1:]
+    )
