@@ -91,6 +91,23 @@ def build(
 
 
 @app.command()
+def new(
+    name: Annotated[str, typer.Argument(help="Name of the step: lower-case words joined by _.")],
+    after: Annotated[str, typer.Option(metavar="STEP", help="The step that it follows.")],
+) -> None:
+    """Make a new step, lecture and homework, that builds and passes; later steps get the next number.
+
+    Example: [cyan]course new fair_models --after evaluation[/cyan]
+    """
+    from course_runner.build.new import make_step
+
+    step = make_step(find_root(), name, after)
+    typer.echo(f"made source/{name}/, step {step.number} of the series. What it says is an example: write your own.")
+    typer.echo("Then run `course build`, which also gives later notebooks their new numbers, and")
+    typer.echo(f"`python -m tests.submissions.table`. `course test --claims {name}` tries what your lecture claims.")
+
+
+@app.command()
 def run(
     context: typer.Context,
     notebooks: Notebooks = None,

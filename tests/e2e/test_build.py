@@ -284,9 +284,9 @@ def test_a_build_mends_what_is_stale_without_force(two_steps):
 
 
 def answer(path):
-    """Do an exercise as a learner does, and save it."""
+    """Do a task of an exercise as a learner does, and save it."""
     nb = nbformat.read(path, 4)
-    (gap,) = [cell for cell in nb.cells if "# YOUR CODE HERE" in cell.source]
+    gap = next(cell for cell in nb.cells if "# YOUR CODE HERE" in cell.source)
     gap.source = "my = 'answer'"
     nbformat.write(nb, path)
 
