@@ -27,8 +27,8 @@ def test_a_quiz_gives_the_same_output_each_time_and_leaves_random_numbers_alone(
     assert first == shown(monkeypatch, "03", "recall") != shown(monkeypatch, "03")
 
 
-def test_a_lecture_without_quiz_is_one_message():
-    with pytest.raises(CourseError, match="no quiz for lecture '77'"):
+def test_a_quiz_of_no_step_is_one_message():
+    with pytest.raises(CourseError, match="no step '77'"):
         lesson.questions("77")
 
 
