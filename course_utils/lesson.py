@@ -101,4 +101,4 @@ def expect_warning(*types: type[Warning], width: int = 110) -> Iterator[None]:
 
 def turn(solved: bool, hint: str) -> None:
     """Say whether the learner's own line did what was asked; `hint` says what is still missing."""
-    print("Done: that is it." if solved else f"Not yet: {hint}")
+    print("Correct." if solved else f"Not yet: {hint}")

@@ -63,7 +63,7 @@ if environment.repository():
     html_theme_options |= {"repository_url": environment.repository(), "use_repository_button": True}
 copyright = "the authors. Code: BSD 3-Clause; text and figures: CC BY 4.0"
 
-copybutton_selector = "div.cell_input pre, div.highlight-sh pre"
+copybutton_selector = "div.cell_input pre, div.highlight-sh pre, details div.highlight-python pre"
 
 
 def on_source_read(app: Sphinx, page: str, source: list[str]) -> None:

@@ -25,6 +25,10 @@ _BLOCK = re.compile(rf"^([ \t]*){BEGIN}[ \t]*\n.*?^[ \t]*{END}[ \t]*$", re.S | r
 _MARKER = re.compile(r"^[ \t]*#+\s*(BEGIN|END)\b.*$", re.M | re.I)
 _MARKER_LINE = re.compile(rf"^[ \t]*({BEGIN}|{END})[ \t]*\n?", re.M)
 LINKS = "<!-- links -->"
+#: Tags of cells that stand behind a lecture, not in it: the proof of its sentences, and the solution of *Your turn*.
+BEHIND = {"claims", "your-turn-solution"}
+#: Tag of the script "In your own project": text to copy, never a cell that runs.
+SCRIPT = "own-project"
 METADATA = {
     "kernelspec": {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"},
     "language_info": {"file_extension": ".py", "mimetype": "text/x-python", "name": "python"},
@@ -211,8 +215,28 @@ def solution_lines(source: str) -> list[str]:
     return [line for line in lines if line and not line.startswith("#")]
 
 
-def make_notebook(page: Page, all_pages: list[Page]) -> NotebookNode:
+def tagged(cells: list[NotebookNode], tag: str) -> list[NotebookNode]:
+    """Return the cells that have a tag."""
+    return [cell for cell in cells if tag in cell.metadata.get("tags", [])]
+
+
+def folded_script(source: str) -> str:
+    """Return the script of a lecture as Markdown: folded, and in one block that can be copied."""
+    fence = "`" * max(3, 1 + max(map(len, re.findall(r"`+", source)), default=0))
+    return f"<details><summary>Show the script</summary>\n\n{fence}python\n{source}\n{fence}\n\n</details>"
+
+
+def make_notebook(page: Page, all_pages: list[Page], behind: bool = False) -> NotebookNode:
     """Return the notebook of a page as its source says, without outputs; the same text gives the same notebook.
+
+    Parameters
+    ----------
+    page
+        What to make.
+    all_pages
+        The series, for the links.
+    behind
+        Keep the cells that stand behind a lecture (`BEHIND`), for a test that runs them.
 
     Raises
     ------
@@ -221,9 +245,15 @@ def make_notebook(page: Page, all_pages: list[Page]) -> NotebookNode:
     """
     parsed = read_source(page.source)
     nb = nbformat.v4.new_notebook(metadata=METADATA)
+    shown = 0  # only cells that a reader sees are counted: a new claim does not rename them
     for index, cell in enumerate(parsed.cells):
         where = f"{page.source.relative_to(page.root)} cell {index + 1}"
         tags = list(cell.metadata.get("tags", []))
+        hidden = bool(BEHIND.intersection(tags))
+        if hidden and not behind:
+            continue
+        name = f"behind-{index:02d}" if hidden else f"{shown:02d}"
+        shown += not hidden
         source = textwrap.dedent(cell.source) if cell.cell_type == "markdown" else cell.source
         if cell.cell_type == "code" and page.kind != "notebooks":
             check_markers(cell, where)
@@ -237,9 +267,14 @@ def make_notebook(page: Page, all_pages: list[Page]) -> NotebookNode:
             source = fill(source, page.root)
         if cell.cell_type == "markdown" and page.kind == "solutions" and index == 0:
             source = re.sub(r"^# (.+)$", r"# \1 (solution)", source, count=1, flags=re.M)
-        new = nbformat.v4.new_markdown_cell if cell.cell_type == "markdown" else nbformat.v4.new_code_cell
-        node = new(source=source, id=f"{page.step.slug}-{index:02d}")
+        text = cell.cell_type == "markdown" or SCRIPT in tags
+        if SCRIPT in tags:
+            source = folded_script(source)
+        new = nbformat.v4.new_markdown_cell if text else nbformat.v4.new_code_cell
+        node = new(source=source, id=f"{page.step.slug}-{name}")
         if tags:
             node.metadata["tags"] = tags
+        if "hide-input" in tags:
+            node.metadata["jupyter"] = {"source_hidden": True}
         nb.cells.append(node)
     return nb

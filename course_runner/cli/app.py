@@ -54,7 +54,9 @@ def build(
     check: Annotated[
         bool, typer.Option("--check", help="Execute nothing; name what is stale and exit with 1.")
     ] = False,
-    force: Annotated[bool, typer.Option("--force", help="Build again what is up to date, too.")] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Build again what is up to date, and exercises with answers.")
+    ] = False,
     jobs: Jobs = None,
     cold: Cold = False,
 ) -> None:
@@ -74,6 +76,8 @@ def build(
         stale = builder.find_stale(chosen, everything)
         lines = [f"{item.page.label} {item.reason}" for item in stale]
         lines += [f"{path.relative_to(root)} is not what the lectures say" for path in contents.stale_pages(root)]
+        old = [path for path, step in builder.superseded(root).items() if step]
+        lines += [f"{path.relative_to(root)} has a number that its step no longer has" for path in old]
         for line in lines:
             typer.echo(line)
         if lines:
@@ -83,15 +87,40 @@ def build(
         return
     stale = builder.find_stale(chosen, everything, force)
     with Ticker(sum(item.needs_run for item in stale), "Building") as ticker:
-        written, failed = builder.build(root, chosen, workers=workers(jobs), force=force, cold=cold, on_progress=ticker)
-    for page in written:
+        built = builder.build(root, chosen, workers=workers(jobs), force=force, cold=cold, on_progress=ticker)
+    for page in built.written:
         typer.echo(f"built {page.label}")
+    for path in built.removed:
+        typer.echo(f"removed {path.relative_to(root)}: the steps have other numbers now")
+    for path in built.left:
+        typer.echo(f"left {path.relative_to(root)} as it is: somebody has worked in it")
+    for line in built.slow:
+        typer.echo(line)
     for path in contents.write_pages(root):
         typer.echo(f"wrote {path.relative_to(root)}")
-    failures_table(failed)
-    typer.echo(f"{len(written)} built, {len(failed)} failed, {len(chosen) - len(written) - len(failed)} up to date.")
+    failures_table(built.failed)
+    done, failed = len(built.written), len(built.failed)
+    left = sum(page.path in built.left for page in chosen)
+    typer.echo(f"{done} built, {failed} failed, {len(chosen) - done - failed - left} up to date.")
     if failed:
         raise typer.Exit(1)
+
+
+@app.command()
+def new(
+    name: Annotated[str, typer.Argument(help="Name of the step: lower-case words joined by _.")],
+    after: Annotated[str, typer.Option(metavar="STEP", help="The step that it follows.")],
+) -> None:
+    """Make a new step, lecture and homework, that builds and passes; later steps get the next number.
+
+    Example: [cyan]course new fair_models --after evaluation[/cyan]
+    """
+    from course_runner.build.new import make_step
+
+    step = make_step(find_root(), name, after)
+    typer.echo(f"made source/{name}/, step {step.number} of the series. What it says is an example: write your own.")
+    typer.echo("Then run `course build`, which also gives later notebooks their new numbers, and")
+    typer.echo(f"`python -m tests.submissions.table`. `course test --claims {name}` tries what your lecture claims.")
 
 
 @app.command()
@@ -194,15 +223,22 @@ def run(
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
 def test(
     context: typer.Context,
+    claims: Annotated[
+        bool,
+        typer.Option("--claims", help="Only try what lectures claim: further seeds, each change that they suggest."),
+    ] = False,
     jobs: Jobs = None,
 ) -> None:
     """Run every test and compare every notebook's outputs with a fresh run; further words go to pytest.
 
-    Example: [cyan]course test notebooks/03_mlflow_basics.ipynb[/cyan] compares one lecture.
+    Example: [cyan]course test notebooks/03_mlflow_basics.ipynb[/cyan] compares one lecture,
+    [cyan]course test --claims mlflow_basics[/cyan] tries the claims of one (of all, when none is named).
     """
-    from course_runner.compare.proof import run_tests
+    from course_runner.compare import proof
 
-    raise typer.Exit(run_tests(find_root(), context.args, workers(jobs)))
+    root = find_root()
+    words = proof.claims(root, context.args) if claims else context.args
+    raise typer.Exit(proof.run_tests(root, words, workers(jobs)))
 
 
 @app.command()

@@ -8,7 +8,35 @@ import subprocess
 import sys
 from pathlib import Path
 
-from course_runner.build.source import pages
+from course_runner.build.source import pages, read_source, select, tagged
+from course_utils.errors import CourseError
+
+
+def claims(root: Path, words: list[str]) -> list[str]:
+    """Return the words for pytest that try the claims of some lectures in every way, one row each.
+
+    Parameters
+    ----------
+    root
+        The checkout.
+    words
+        Steps, all when none is named, and options for pytest.
+
+    Raises
+    ------
+    CourseError
+        When a step is not known, or one that was named has no claims.
+    """
+    named = [word for word in words if not word.startswith("-")]
+    options = [word for word in words if word.startswith("-")]
+    lectures = [page for page in select(pages(root), named) if page.kind == "notebooks"]
+    without = [page.step.name for page in lectures if not tagged(read_source(page.source).cells, "claims")]
+    if named and without:
+        raise CourseError(
+            f"{', '.join(without)}: no cell of this lecture is tagged 'claims', so there is nothing to try."
+        )
+    chosen = " or ".join(f"[{page.step.name}-" for page in lectures if page.step.name not in without)
+    return ["tests/e2e/test_claims.py", "--all", "-v", "-k", chosen, *options]
 
 
 def run_tests(root: Path, words: list[str], workers: int) -> int:

@@ -39,6 +39,8 @@ class _Together(LoadScopeScheduling):
 
     def _split_scope(self, nodeid: str) -> str:
         file, _, rest = nodeid.partition("::")
+        if file.endswith(("test_claims.py", "test_lectures.py")):  # each of them runs a lecture
+            return nodeid
         step = re.search(r"\[(?:seed\d+-)?([a-z_]+)\b", rest)
         return f"{file} {step[1]}" if step and file.endswith("test_homework.py") else file
 

@@ -148,7 +148,7 @@ WRONG = {
         ("param-value", swap('"n_estimators": 50', '"n_estimators": 500')),
         ("seed-missing", swap('"random_state": 7', '"random_state": None')),
         ("settings-not-used", swap("GradientBoostingClassifier(**settings)", "GradientBoostingClassifier(random_state=7)")),
-        ("metric-missing", swap(f'mlflow.log_metric("valid_auc", {_SCORE})', "pass")),
+        ("metric-missing", swap('mlflow.log_metric("valid_auc", auc)', "pass")),
         ("metric-as-param", swap('log_metric("valid_auc"', 'log_param("valid_auc"')),
         ("metric-name", swap('log_metric("valid_auc"', 'log_metric("Valid AUC"')),
         ("train-not-valid", swap("y_valid, model.predict_proba(X_valid)", "y_train, model.predict_proba(X_train)")),
@@ -159,6 +159,7 @@ WRONG = {
         ("value-wrong", swap(_SCORE, "0.5512")),
         ("model-missing", swap("mlflow.sklearn.log_model(", "dict(model=")),
         ("model-name", swap('name="boosting",\n', 'name="model",\n')),
+        ("model-files", append('for file in (store.home() / "mlartifacts").rglob("model.skops"):\n    file.unlink()')),
         ("pickle-format", swap("skops_trusted_types=types", 'serialization_format="cloudpickle"')),
         ("other-model", append(_FOREST)),
         ("other-model", append(_OTHER)),
@@ -193,7 +194,7 @@ WRONG = {
     4: [
         ("not-started", ""),
         ("run-name", swap('client.update_run(draft.info.run_id, name="baseline")', "pass")),
-        ("note-missing", swap('client.set_tag(draft.info.run_id, "mlflow.note.content", "A coin toss, to compare models with.")', "pass")),
+        ("note-missing", swap('client.set_tag(draft.info.run_id, "mlflow.note.content", note)', "pass")),
         ("note-short", swap("A coin toss, to compare models with.", "baseline")),
         ("copied-not-renamed", 'with mlflow.start_run(run_name="baseline", description="my new baseline run"):\n    pass'),
         ("copied-not-renamed", 'with mlflow.start_run(run_name="baseline", description="a copy of it"):\n    mlflow.log_metric("valid_auc", 0.5)'),
@@ -208,4 +209,32 @@ WRONG = {
 }
 
 #: Mutants that are right answers, with the reason. The key is the start of the description.
-EQUIVALENT: dict[int, dict[str, str]] = {}
+_FREE = "the task leaves this setting to the learner, and the record says what it was"
+_SHOWN = "only what the cell shows"
+_ONE_STORE = "MLflow then searches the current experiment, which is the same one"
+EQUIVALENT = {
+    1: {
+        "line 2: 50 →": _FREE,
+        "line 2: 2 →": _FREE,
+        "line 2: 0.2 →": _FREE,
+        "line 2: 7 →": _FREE,
+        "line 11: dropped print": _SHOWN,
+        "line 16: dropped pip_requirements=": "MLflow finds the packages by itself, more slowly",
+        "line 16: 'scikit-learn' →": "the check never makes an environment from the list of packages",
+        "line 16: 'skops' →": "the check never makes an environment from the list of packages",
+        "line 17: dropped input_example=": "the task asks for no example",
+        "line 17: 3 →": "the task asks for no example",
+    },
+    2: {"line 2: dropped experiment_names=": _ONE_STORE},
+    4: {
+        "line 2: dropped experiment_names=": _ONE_STORE,
+        "line 4: 'A coin toss, to compare models with.' →": "another description",
+    },
+    5: {
+        "line 4: 0 →": "the task leaves the number open; the model still gets 0",
+        "line 5: X_train → X_test": "there is no X_test, and that error is as good as another",
+        "line 5: y_train → y_test": "there is no y_test, and that error is as good as another",
+        "line 7: dropped print": _SHOWN,
+        "line 7: 70 →": _SHOWN,
+    },
+}

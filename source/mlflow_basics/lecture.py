@@ -35,7 +35,7 @@ lesson.quiz("mlflow_basics", "recall")
 # Mira, data scientist at the telecom company Nordtel, predicts which customers are about to leave. On Monday her
 # slide said "ROC-AUC 0.77", and on Thursday the team asks for exactly that model. She has eleven notebooks, a
 # spreadsheet with nine rows, and no idea which combination of settings, data and code gave the number. She can train
-# a model again, of course, but she cannot show that it is *the* model.
+# a model again, but she cannot show that it is *the* model.
 #
 # What Mira lacks is not skill but a record that is written at the moment when the work is done. MLflow keeps such a
 # record, and it needs only two words:
@@ -515,7 +515,7 @@ assert mlflow.active_run() is None
 
 # %% [markdown]
 # **`param-missing`: a setting was left out.** Here are two forests of which only the number of trees was recorded, as
-# people do when they change "just one thing for a moment". In the store they look like twins, with two different
+# people do when they change "only one thing for a moment". In the store they look like twins, with two different
 # scores:
 
 # %%

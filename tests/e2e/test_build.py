@@ -8,6 +8,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
+from course_runner import doctor
 from course_runner.build import build, outputs
 from course_runner.build.source import blank, pages, select
 from course_runner.kernels import warm
@@ -48,13 +49,28 @@ print(given + secret)
 """
 
 
+LOCK = """mlflow==3.17.2 \\
+    --hash=sha256:0
+    # via course-utils (pyproject.toml)
+numpy==2.4.1 \\
+    --hash=sha256:0
+    # via
+    #   mlflow
+ruff==0.16.0 \\
+    --hash=sha256:0
+    # via course-utils (pyproject.toml)
+"""
+
+
 @pytest.fixture
 def checkout(tmp_path, store_template):
-    for folder in ("source/lectures", "source/homework", "course_utils"):
+    for folder in ("source/tiny", "course_utils", "course_runner", ".course"):
         (tmp_path / folder).mkdir(parents=True)
-    (tmp_path / "source/lectures/00_tiny.py").write_text(LECTURE)
-    (tmp_path / "source/homework/00_tiny.py").write_text(HOMEWORK)
-    (tmp_path / ".course").mkdir()
+    (tmp_path / "source/course.toml").write_text('[[part]]\ntitle = "One"\nsteps = [{ name = "tiny" }]\n')
+    (tmp_path / "source/tiny/lecture.py").write_text(LECTURE)
+    (tmp_path / "source/tiny/homework.py").write_text(HOMEWORK)
+    (tmp_path / "pyproject.toml").write_text('[project]\ndependencies = ["mlflow==3"]\n')
+    (tmp_path / "requirements.lock").write_text(LOCK)
     shutil.copyfile(store_template, warm.template(tmp_path))
     return tmp_path
 
@@ -64,21 +80,22 @@ def run_build(root, *wanted, **options):
 
 
 def test_a_build_writes_three_notebooks_and_the_same_bytes_again(checkout):
-    written, failed = run_build(checkout)
-    assert not failed and {p.label for p in written} == {
+    done = run_build(checkout)
+    written = done.written
+    assert not done.failed and {p.label for p in written} == {
         "notebooks/00_tiny.ipynb",
         "solutions/00_tiny.ipynb",
         "exercises/00_tiny.ipynb",
     }
     first = {p.label: p.path.read_bytes() for p in written}
-    assert run_build(checkout) == ([], []), "nothing is stale"
-    written, _ = run_build(checkout, force=True)
+    assert run_build(checkout) == build.Built(), "nothing is stale"
+    written = run_build(checkout, force=True).written
     assert {p.label: p.path.read_bytes() for p in written} == first
     lecture = nbformat.read(checkout / "notebooks/00_tiny.ipynb", 4)
     out = lecture.cells[2].outputs
     assert out[0].text == "2 ‹id› ‹n› s\n" and out[1].data["text/plain"] == "42"
     assert "papermill" not in first["notebooks/00_tiny.ipynb"].decode()
-    assert [c.id for c in lecture.cells] == ["00-tiny-00", "00-tiny-01", "00-tiny-02"]
+    assert [c.id for c in lecture.cells] == ["tiny-00", "tiny-01", "tiny-02"]
     assert "[Homework](../exercises/00_tiny.ipynb)" in lecture.cells[0].source
 
     exercise = (checkout / "exercises/00_tiny.ipynb").read_text()
@@ -87,7 +104,7 @@ def test_a_build_writes_three_notebooks_and_the_same_bytes_again(checkout):
     assert solution.cells[1].outputs[0].text == "42\n" and "SOLUTION" not in solution.cells[1].source
 
     # a change of text alone keeps the outputs; a hand-edited output is found
-    source = checkout / "source/lectures/00_tiny.py"
+    source = checkout / "source/tiny/lecture.py"
     source.write_text(source.read_text().replace("# # Tiny lecture", "# # Small lecture"))
     (stale,) = build.find_stale([p for p in pages(checkout) if p.kind == "notebooks"], pages(checkout))
     assert not stale.needs_run
@@ -111,10 +128,10 @@ def test_a_build_writes_three_notebooks_and_the_same_bytes_again(checkout):
 def test_what_a_learner_would_trip_over_is_not_stored(checkout, cell, words):
     run_build(checkout)
     before = (checkout / "notebooks/00_tiny.ipynb").read_bytes()
-    source = checkout / "source/lectures/00_tiny.py"
+    source = checkout / "source/tiny/lecture.py"
     source.write_text(f"{LECTURE}\n# %%\n{cell}\n")
-    written, (failed,) = run_build(checkout)
-    assert not written and words in failed.error
+    done = run_build(checkout)
+    assert not done.written and words in done.failed[0].error
     assert (checkout / "notebooks/00_tiny.ipynb").read_bytes() == before, "the old notebook stays as it was"
 
 
@@ -122,16 +139,16 @@ def test_what_a_learner_would_trip_over_is_not_stored(checkout, cell, words):
     "marker", ["### BEGIN SOLUTON", "### begin solution", "# BEGIN SOLUTION", "### END SOLUTION\n### BEGIN SOLUTION"]
 )
 def test_a_misspelt_or_unbalanced_marker_stops_the_build(checkout, marker):
-    source = checkout / "source/homework/00_tiny.py"
+    source = checkout / "source/tiny/homework.py"
     source.write_text(HOMEWORK.replace("### BEGIN SOLUTION", marker))
-    with pytest.raises(CourseError, match=r"homework/00_tiny.py cell 2"):
+    with pytest.raises(CourseError, match=r"tiny/homework.py cell 2"):
         run_build(checkout)
     assert not (checkout / "exercises").exists()
 
 
-def test_a_source_with_a_wrong_name_is_refused(checkout):
-    shutil.copy(checkout / "source/lectures/00_tiny.py", checkout / "source/lectures/Draft 2.py")
-    with pytest.raises(CourseError, match="NN_topic.py"):
+def test_a_step_with_a_wrong_name_is_refused(checkout):
+    (checkout / "source/course.toml").write_text('[[part]]\ntitle = "One"\nsteps = [{ name = "Draft 2" }]\n')
+    with pytest.raises(CourseError, match="lower-case words"):
         pages(checkout)
 
 
@@ -194,3 +211,127 @@ def test_pages_are_chosen_by_number_name_kind_and_path():
     assert {p.kind for p in select(everything, ["solutions"])} == {"solutions"}
     with pytest.raises(CourseError, match="No notebook of the course is called '44'"):
         select(everything, ["44"])
+
+
+# ---- what is stale, and what is not -----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def two_steps(checkout):
+    """Two steps that import different helpers, as a build would have left them; nothing is executed."""
+    files = {
+        "source/course.toml": '[[part]]\ntitle = "One"\nsteps = [{ name = "tiny" }, { name = "other" }]\n',
+        "source/tiny/lecture.py": LECTURE
+        + '\n# %%\nfrom course_utils import lesson, plots\n\nask = lambda: lesson.quiz("tiny")\n',
+        "source/tiny/quiz.json": '{"recall": [], "quiz": []}',
+        "source/tiny/homework.py": HOMEWORK + '\n# %%\nhw = lambda: Homework("tiny")\n',
+        "source/tiny/checks.py": "TASKS = (1,)\n",
+        "source/other/lecture.py": LECTURE.replace("Tiny", "Other")
+        + "\n# %%\nfrom course_utils import data\n\nprint(data.__name__)\n",
+        "source/other/homework.py": HOMEWORK.replace("tiny", "other"),
+        "course_utils/__init__.py": "",
+        "course_utils/lesson.py": "quiz = 1\n",
+        "course_utils/plots.py": "colour = 'blue'\n",
+        "course_utils/data.py": "churn = 0.3\n",
+        "course_runner/batch/execute.py": '"""Runs a notebook."""\n\nlimit = 120\n',
+    }
+    for name, text in files.items():
+        (checkout / name).parent.mkdir(parents=True, exist_ok=True)
+        (checkout / name).write_text(text)
+    everything = pages(checkout)
+    for item in build.find_stale(everything, everything):
+        build._write(item, item.nb)
+    assert not build.find_stale(everything, everything)
+    return checkout
+
+
+EXECUTED = [f"{kind}/{name}.ipynb" for kind in ("notebooks", "solutions") for name in ("00_tiny", "01_other")]
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "stale", "what"),
+    [
+        ("source/tiny/quiz.json", '"quiz": []', '"quiz": [1]', ["notebooks/00_tiny.ipynb"], "its quiz"),
+        ("source/tiny/checks.py", "1", "2", ["solutions/00_tiny.ipynb"], "the homework's checks"),
+        ("course_utils/plots.py", "blue", "red", ["notebooks/00_tiny.ipynb"], "helper code that it imports"),
+        ("course_utils/data.py", "0.3", "0.4", ["notebooks/01_other.ipynb"], "helper code that it imports"),
+        ("course_runner/batch/execute.py", "120", "60", EXECUTED, "the code that runs notebooks"),
+        ("course_runner/batch/execute.py", "Runs a", "Executes one", [], ""),
+        ("requirements.lock", "mlflow==3.17.2", "mlflow==3.18.0", EXECUTED, "the locked packages"),
+        ("requirements.lock", "numpy==2.4.1", "numpy==2.4.2", EXECUTED, "the locked packages"),
+        ("requirements.lock", "ruff==0.16.0", "ruff==0.17.0", [], ""),
+    ],
+)
+def test_an_edit_makes_exactly_what_depends_on_it_stale(two_steps, file, old, new, stale, what):
+    text = (two_steps / file).read_text()
+    assert old in text
+    (two_steps / file).write_text(text.replace(old, new))
+    everything = pages(two_steps)
+    found = build.find_stale(everything, everything)
+    assert [item.page.label for item in found] == stale
+    assert {item.reason for item in found} <= {f"was built before {what} changed"}
+    finding = doctor._notebooks(two_steps)
+    assert finding.ok is not bool(stale) and what in finding.detail
+
+
+def test_a_build_mends_what_is_stale_without_force(two_steps):
+    (two_steps / "source/tiny/quiz.json").write_text('{"recall": [], "quiz": [2]}')
+    assert [page.label for page in run_build(two_steps).written] == ["notebooks/00_tiny.ipynb"]
+    assert doctor._notebooks(two_steps).ok
+
+
+# ---- files that somebody has worked in ----------------------------------------------------------------------------------
+
+
+def answer(path):
+    """Do a task of an exercise as a learner does, and save it."""
+    nb = nbformat.read(path, 4)
+    gap = next(cell for cell in nb.cells if "# YOUR CODE HERE" in cell.source)
+    gap.source = "my = 'answer'"
+    nbformat.write(nb, path)
+
+
+def test_an_exercise_with_answers_is_left_until_force(two_steps):
+    path = two_steps / "exercises/00_tiny.ipynb"
+    answer(path)
+    source = two_steps / "source/tiny/homework.py"
+    source.write_text(source.read_text().replace("given = 1", "given = 2"))
+    assert doctor._notebooks(two_steps).detail.startswith("solutions/00_tiny.ipynb"), "answers are no fault"
+    mine = [page for page in pages(two_steps) if page.path == path]
+    done = build.build(two_steps, mine, workers=1)
+    assert done == build.Built(left=[path]) and "my = 'answer'" in path.read_text()
+    assert build.build(two_steps, mine, workers=1, force=True).written == mine
+    assert "given = 2" in path.read_text() and "answer" not in path.read_text()
+
+
+def test_new_numbers_keep_outputs_and_answers_and_remove_old_files(two_steps):
+    answer(two_steps / "exercises/01_other.ipynb")
+    own = two_steps / "notebooks/07_my_notes.ipynb"
+    nbformat.write(nbformat.v4.new_notebook(), own)
+    order = two_steps / "source/course.toml"
+    order.write_text(
+        order.read_text().replace('{ name = "tiny" }, { name = "other" }', '{ name = "other" }, { name = "tiny" }')
+    )
+    everything = pages(two_steps)
+    stale = build.find_stale(everything, everything)
+    assert len(stale) == 6 and not any(item.needs_run for item in stale), "the same code has the same outputs"
+    done = run_build(two_steps)
+    assert done.left == [two_steps / "exercises/01_other.ipynb"] and len(done.removed) == 5
+    left = {str(path.relative_to(two_steps)) for path in two_steps.glob("*/*.ipynb")}
+    new = {
+        f"{kind}/{name}.ipynb" for kind in ("notebooks", "solutions", "exercises") for name in ("00_other", "01_tiny")
+    }
+    assert left == new | {"exercises/01_other.ipynb", "notebooks/07_my_notes.ipynb"}
+    first = nbformat.read(two_steps / "notebooks/00_other.ipynb", 4).cells[0].source
+    assert "[Homework](../exercises/00_other.ipynb)" in first and "[Tiny lecture →](01_tiny.ipynb)" in first
+    assert run_build(two_steps) == build.Built(left=[two_steps / "exercises/01_other.ipynb"])
+
+
+def test_a_slow_lecture_is_named(two_steps, monkeypatch):
+    monkeypatch.setattr(build, "LECTURE_SECONDS", 0)
+    monkeypatch.setattr(build, "CELL_SECONDS", 0)
+    lecture = [page for page in pages(two_steps) if page.label == "notebooks/01_other.ipynb"]
+    done = build.build(two_steps, lecture, workers=1, force=True)
+    assert "a lecture should stay under 0 s" in done.slow[0] and "the cell “import time, uuid”" in "".join(
+        done.slow[1:]
+    )

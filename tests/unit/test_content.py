@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import ast
 import json
+import math
 import re
-import statistics
-from pathlib import Path
 
 import pytest
 
+from course_runner.batch.execute import parameter_defaults
 from course_runner.build import build, contents, outputs
-from course_runner.build.source import BEGIN, END, make_notebook, pages, read_source
+from course_runner.build.source import BEGIN, END, SCRIPT, make_notebook, read_source
 from course_utils.homework.question import load_tasks
 from course_utils.lesson import questions
+from tests.lectures import LECTURES, NEW_SHAPE, OLD_SHAPE, PAGES, ROOT, cells, changes
 
-ROOT = Path(__file__).resolve().parents[2]
-PAGES = pages(ROOT)
-LECTURES = [p for p in PAGES if p.kind == "notebooks"]
 HOMEWORK = [p for p in PAGES if p.kind != "notebooks"]
 EXECUTED = [p for p in PAGES if p.executed]
 #: Cells whose output is not compared: at most one in twenty, each with its reason in the cell before or in a comment.
@@ -36,13 +34,6 @@ def markdown(nb):
 
 def code(nb):
     return [cell for cell in nb.cells if cell.cell_type == "code"]
-
-
-def prose(nb):
-    """Words that a reader reads: no code blocks, no link targets, no table rules."""
-    text = "\n".join(markdown(nb))
-    text = re.sub(r"```.*?```|<!-- contents:begin -->.*?<!-- contents:end -->", "", text, flags=re.S)
-    return re.sub(r"\]\([^)]*\)|<[^>]+>|[|#*`-]", " ", text)
 
 
 @each(PAGES)
@@ -75,7 +66,7 @@ def test_a_lecture_has_the_shape(page):
     nb = make_notebook(page, PAGES)
     head = nb.cells[0].source
     verbs = re.findall(r"^- (?:.*?)\*\*(\w[\w -]*)\*\*", head, re.M)
-    assert "We will build" in head and "Afterwards you can" in head and 2 <= len(verbs) <= 5, head
+    assert "We will " in head and "Afterwards you can" in head and 2 <= len(verbs) <= 5, head
     assert re.search(r"\*\*You need:\*\*", head)
     assert re.search(r"\*\*Time:\*\* \d+ min to read · \d+ min to do", head)
     headings = re.findall(r"^## (.+)$", "\n".join(markdown(nb)), re.M)
@@ -88,15 +79,40 @@ def test_a_lecture_has_the_shape(page):
     assert len(set(re.findall(r"\*\*`([a-z]+(?:-[a-z]+)*)`", pitfalls))) >= 3, "three pitfalls with their codes"
 
 
-@each(LECTURES)
-def test_a_lecture_keeps_to_the_band(page):
-    nb = make_notebook(page, PAGES)
-    lengths = [len(cell.source.splitlines()) for cell in code(nb)]
-    words = len(re.findall(r"\b\w[\w'’-]*", prose(nb)))
-    assert 25 <= len(nb.cells) <= 40, f"{len(nb.cells)} cells"
-    assert 800 <= words <= 1200, f"{words} words"
-    assert max(lengths) <= 20 and sum(n <= 13 for n in lengths) >= 0.9 * len(lengths), sorted(lengths)
-    assert statistics.median(lengths) <= 5, sorted(lengths)
+def test_lectures_of_the_old_shape_are_known_by_name_and_no_other_lacks_its_script():
+    assert {page.step.name for page in LECTURES if not cells(page, SCRIPT)} == OLD_SHAPE
+
+
+@each(NEW_SHAPE)
+def test_a_lecture_of_the_new_shape_has_its_parts(page):
+    text = "\n".join(markdown(make_notebook(page, PAGES)))
+    headings = re.findall(r"^## (.+)$", text, re.M)
+    for wanted in ("Recall", "The problem", "In your own project"):
+        assert wanted in headings, f"no section “{wanted}” among {headings}"
+    script, gap, solution = (cells(page, tag) for tag in (SCRIPT, "your-turn", "your-turn-solution"))
+    assert len(script) == len(gap) == len(solution) == 1
+    assert 10 <= sum(bool(line.strip()) for line in script[0].splitlines()) <= 35, "the script: 10 to 35 lines of code"
+    assert re.search(r"^\s*\.\.\.$|= \.\.\.", gap[0], re.M) and "..." not in solution[0]
+    assert "<details><summary>Show the script" in text
+    known = parameter_defaults(make_notebook(page, PAGES))
+    suggested = changes(page)
+    assert suggested is not None, "the first cell of claims says CHANGES = [{…}], what the text suggests to change"
+    assert all(set(change) <= set(known) for change in suggested), f"a change names no parameter among {list(known)}"
+
+
+@each(NEW_SHAPE)
+def test_the_cells_of_a_lecture_are_short(page):
+    lengths = sorted(len(cell.source.splitlines()) for cell in code(make_notebook(page, PAGES)))
+    assert lengths[-1] <= 22 and sum(n <= 15 for n in lengths) >= 0.9 * len(lengths), lengths
+
+
+@each([page for page in PAGES if page.kind != "exercises" and page.step.name not in OLD_SHAPE])
+def test_no_line_of_code_must_be_scrolled(page):
+    text = page.source.read_text(encoding="utf8").splitlines()
+    for cell in read_source(page.source).cells:
+        if cell.cell_type == "code" and "claims" not in cell.metadata.get("tags", []):  # no reader sees those
+            wide = {text.index(line) + 1: len(line) for line in cell.source.splitlines() if len(line) > 88}
+            assert not wide, f"{page.source.relative_to(ROOT)}: line and columns {wide}"
 
 
 @each(HOMEWORK)
@@ -177,7 +193,7 @@ def test_code_that_is_shown_is_valid_and_uses_what_it_imports(page):
 @pytest.mark.parametrize("lecture", [p.step.name for p in LECTURES])
 def test_a_quiz_has_one_right_answer_and_feedback_on_each(lecture):
     recall, quiz = questions(lecture, "recall"), questions(lecture, "quiz")
-    assert len(recall) == 1 and 3 <= len(quiz) <= 4
+    assert len(recall) == 1 and 3 <= len(quiz) <= 5
     for question in recall + quiz:
         assert question["type"] == "multiple_choice" and len(question["question"]) > 15
         answers = question["answers"]
@@ -196,6 +212,27 @@ def test_the_right_answers_of_a_quiz_do_not_stand_at_one_place(lecture):
     asked = [*questions(lecture, "recall"), *questions(lecture, "quiz")]
     places = {[answer["correct"] for answer in question["answers"]].index(True) for question in asked}
     assert len(places) > 1
+
+
+def guessable(lecture):
+    """Say of each question whether its right answer is the longest, and how likely that is by chance."""
+    for question in [*questions(lecture, "recall"), *questions(lecture, "quiz")]:
+        lengths = {len(answer["answer"]): answer["correct"] for answer in question["answers"]}
+        yield lengths[max(lengths)], 1 / len(question["answers"])
+
+
+@pytest.mark.parametrize("lecture", [p.step.name for p in NEW_SHAPE])
+def test_a_quiz_cannot_be_guessed_by_the_length_of_its_answers(lecture):
+    longest, _ = zip(*guessable(lecture), strict=True)
+    assert sum(longest) <= 0.4 * len(longest), (
+        f"the right answer is the longest in questions {longest}, the first: recall"
+    )
+
+
+def test_right_answers_are_the_longest_no_more_often_than_chance_allows():
+    longest, chance = zip(*(row for page in NEW_SHAPE for row in guessable(page.step.name)), strict=True)
+    spread = math.sqrt(sum(p * (1 - p) for p in chance))
+    assert sum(longest) <= sum(chance) + 2 * spread, f"{sum(longest)} of {len(longest)}, by chance {sum(chance):.0f}"
 
 
 def test_every_lecture_has_a_homework_of_its_name():

@@ -27,8 +27,8 @@ def test_a_quiz_gives_the_same_output_each_time_and_leaves_random_numbers_alone(
     assert first == shown(monkeypatch, "03", "recall") != shown(monkeypatch, "03")
 
 
-def test_a_lecture_without_quiz_is_one_message():
-    with pytest.raises(CourseError, match="no quiz for lecture '77'"):
+def test_a_quiz_of_no_step_is_one_message():
+    with pytest.raises(CourseError, match="no step '77'"):
         lesson.questions("77")
 
 
@@ -54,10 +54,10 @@ def test_an_expected_warning_is_printed_once_and_must_happen(capsys):
         pass
 
 
-def test_a_turn_says_done_or_what_is_missing(capsys):
+def test_a_turn_says_correct_or_what_is_missing(capsys):
     lesson.turn(True, "hint")
     lesson.turn(False, "log the parameter")
-    assert capsys.readouterr().out == "Done: that is it.\nNot yet: log the parameter\n"
+    assert capsys.readouterr().out == "Correct.\nNot yet: log the parameter\n"
 
 
 def test_a_users_mistake_shows_no_traceback_in_a_notebook():

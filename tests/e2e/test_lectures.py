@@ -1,0 +1,70 @@
+"""What a learner does with a lecture: run it twice, solve *Your turn*, and take its script home."""
+
+from __future__ import annotations
+
+import ast
+import os
+import re
+import subprocess
+import sys
+
+import pytest
+
+from course_runner.build.source import BEHIND, SCRIPT, make_notebook, tagged
+from course_runner.kernels import programs, provisioner, warm
+from tests.lectures import NEW_SHAPE, PAGES, cells, failure, run
+
+each = pytest.mark.parametrize("page", NEW_SHAPE, ids=lambda page: page.step.name)
+
+
+@pytest.mark.long
+@each
+def test_your_turn_works_after_run_all_and_the_lecture_runs_twice(page):
+    nb = make_notebook(page, PAGES, behind=True)
+    visible = [cell for cell in nb.cells if not BEHIND.intersection(cell.metadata.get("tags", []))]
+    (solution,) = tagged(nb.cells, "your-turn-solution")
+    judge = next(cell for cell in visible if cell.cell_type == "code" and "lesson.turn(" in cell.source)
+    again = [cell for cell in visible if "parameters" not in cell.metadata.get("tags", [])]
+    nb.cells = [type(cell)({**cell, "id": f"cell-{n}"}) for n, cell in enumerate([*visible, solution, judge, *again])]
+    outcome, done = run(page, nb)
+    if not outcome.ok:
+        after = max(0, outcome.cell - len(visible)) if outcome.cell else 0
+        when = ("in the first run", "in Your turn", "in the second run")[(after > 0) + (after > 2)]
+        pytest.fail(f"{when}: {failure(page, outcome, done)}", pytrace=False)
+    before, solved = (
+        "".join(output.get("text", "") for output in done.cells[n].outputs)
+        for n in (visible.index(judge), len(visible) + 1)
+    )
+    assert before.startswith("Not yet: "), "a gap that nobody has filled"
+    assert solved == "Correct.\n", solved
+
+
+@pytest.mark.parametrize("how", ["forked", pytest.param("alone", marks=pytest.mark.long)])
+@each
+def test_the_script_runs_twice_in_an_empty_folder(page, how, tmp_path):
+    (script,) = cells(page, SCRIPT)
+    imported = {
+        name.split(".")[0]
+        for node in ast.walk(ast.parse(script))
+        if isinstance(node, ast.Import | ast.ImportFrom)
+        for name in ([node.module or ""] if isinstance(node, ast.ImportFrom) else [alias.name for alias in node.names])
+    }
+    assert not imported & {"course_utils", "course_runner"}, "the script is for people who do not have this course"
+    folder = tmp_path / "empty"
+    folder.mkdir()
+    (folder / "script.py").write_text(script, encoding="utf8")
+    environment = {**os.environ, **warm.KERNEL_SETTINGS}
+    if how == "forked":
+        programs.below(environment)  # a fork has the libraries already, where a warm server runs
+    else:
+        environment.pop(provisioner.SOCKET, None)
+        (tmp_path / "course_utils.py").write_text("raise ImportError('the course is not here')")
+        environment["PYTHONPATH"] = str(tmp_path)
+    for time in ("first", "second"):
+        done = subprocess.run(
+            [sys.executable, "script.py"], cwd=folder, env=environment, capture_output=True, text=True, timeout=120
+        )
+        assert done.returncode == 0, f"the {time} time: {done.stderr}"
+        noise = re.findall(r"^.*(?:\b(?:WARNING|ERROR)\b|Warning:).*$", done.stderr, re.M)
+        assert not noise, f"the {time} time: {noise}"
+        assert done.stdout.strip(), "a script says what it has done"

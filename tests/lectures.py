@@ -1,0 +1,84 @@
+"""Lectures of the second edition's shape, as tests need them: their parts by tag, run with changes, a failure's line."""
+
+from __future__ import annotations
+
+import ast
+import re
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from nbformat import NotebookNode
+
+from course_runner.batch.execute import Outcome, execute, parameter_defaults
+from course_runner.build.build import SCRATCH, make_job
+from course_runner.build.source import Page, pages, read_source, tagged
+from course_runner.kernels.sockets import scratch_parent
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGES = pages(ROOT)
+LECTURES = [page for page in PAGES if page.kind == "notebooks"]
+#: Steps whose lecture still has the first edition's shape. Take a name out when you rewrite its lecture; add none.
+OLD_SHAPE = {
+    "autolog",
+    "batch_and_scale",
+    "comparing_runs",
+    "full_workflow",
+    "genai",
+    "logging",
+    "ml_workflow",
+    "model_registry",
+    "models",
+    "monitoring",
+    "nested_runs",
+    "pipelines",
+    "serving",
+    "start_here",
+    "tracking_server",
+}
+NEW_SHAPE = [page for page in LECTURES if page.step.name not in OLD_SHAPE]
+SEEDS = (0, 1, 2)
+
+
+def cells(page: Page, tag: str) -> list[str]:
+    """Return the texts of a source's cells that have a tag."""
+    return [cell.source for cell in tagged(read_source(page.source).cells, tag)]
+
+
+def changes(page: Page) -> list[dict[str, Any]] | None:
+    """Return ``CHANGES`` of a lecture's first claims cell, without running it; None when it is not there."""
+    for node in ast.parse(next(iter(cells(page, "claims")), "")).body:
+        if isinstance(node, ast.Assign) and any(getattr(t, "id", "") == "CHANGES" for t in node.targets):
+            return ast.literal_eval(node.value)
+    return None
+
+
+def variants(page: Page) -> dict[str, dict[str, Any]]:
+    """Return name → parameters of every way in which the claims of a lecture must hold; the first is as it is stored."""
+    defaults = parameter_defaults(read_source(page.source))
+    found = {"stored": {}}
+    seeds = [{"seed": seed} for seed in SEEDS if defaults.get("seed", seed) != seed]
+    for change in (*seeds, *(changes(page) or ())):
+        found[",".join(f"{key}={value}" for key, value in change.items())] = change
+    return found
+
+
+def run(page: Page, nb: NotebookNode, parameters: dict[str, Any] | None = None) -> tuple[Outcome, NotebookNode]:
+    """Execute a notebook of a lecture in a home and with a store of its own."""
+    with tempfile.TemporaryDirectory(prefix=SCRATCH, dir=scratch_parent(), ignore_cleanup_errors=True) as folder:
+        return execute(replace(make_job(page, Path(folder), nb), parameters=parameters or {}))
+
+
+def failure(page: Page, outcome: Outcome, nb: NotebookNode) -> str:
+    """Return file, line and text of the statement that failed, and its error."""
+    where, shown = str(page.source.relative_to(page.root)), outcome.error
+    text = page.source.read_text(encoding="utf8")
+    for cell in nb.cells:
+        for output in cell.get("outputs", []):
+            if output.output_type == "error" and cell.source in text:
+                trace = re.sub(r"\x1b\[[\d;]*m", "", "\n".join(output.traceback))
+                if found := re.search(r"^-+> *(\d+) ?(.*)$", trace, re.M):
+                    line = text[: text.index(cell.source)].count("\n") + int(found[1])
+                    return f"{where}:{line}: {found[2].strip()} ({shown.rstrip(': ')})"
+    return f"{where}: {shown}"
