@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from mlflow.utils.autologging_utils import AUTOLOGGING_INTEGRATIONS
 
 from course_utils._plumbing import steps
-from course_utils.homework import attempts
+from course_utils.homework import attempts, progress
 from course_utils.homework.evidence import Evidence
 from course_utils.homework.question import LEVELS, Homework, load_tasks, run_check
 from tests.conftest import _forget
@@ -145,7 +145,7 @@ def test_both_tables_of_progress_count_the_same(course_home, monkeypatch):
     there, here = hw.progress(), attempts.summary()["mlflow_basics"]
     assert list(there["hints"]) == [0, 2, 0, 0] == [here.get(n, attempts.TaskProgress()).hints for n in range(1, 5)]
     assert list(there["attempts"]) == [0, 0, 0, 0], "neither a hint nor an empty cell is an attempt"
-    text = attempts.progress_table()
+    text = progress.progress_table()
     assert "warm-up" in text
     assert all(len(line) <= 80 for line in text.splitlines()), "a narrow terminal breaks longer lines inside words"
 
