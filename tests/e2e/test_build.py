@@ -10,9 +10,10 @@ import pytest
 
 from course_runner import doctor
 from course_runner.build import build, outputs
-from course_runner.build.source import blank, pages, select
+from course_runner.build.source import blank, make_notebook, pages, select
 from course_runner.kernels import warm
 from course_utils.errors import CourseError
+from tests import lectures
 
 ROOT = Path(__file__).resolve().parents[2]
 LECTURE = """# %% [markdown]
@@ -150,6 +151,54 @@ def test_a_step_with_a_wrong_name_is_refused(checkout):
     (checkout / "source/course.toml").write_text('[[part]]\ntitle = "One"\nsteps = [{ name = "Draft 2" }]\n')
     with pytest.raises(CourseError, match="lower-case words"):
         pages(checkout)
+
+
+NEW_SHAPE = """
+# %% tags=["hide-input"] jupyter={"source_hidden": true}
+draw = 1
+
+# %% tags=["claims"]
+CHANGES = [{"n": 3}]
+assert n == 2
+
+# %% tags=["your-turn"]
+...
+
+# %% tags=["your-turn-solution"]
+answer = 42
+
+# %% tags=["own-project"]
+print("``` alone")
+"""
+
+
+def test_a_lecture_hides_its_proof_and_folds_drawings_and_script(checkout):
+    source = checkout / "source/tiny/lecture.py"
+    source.write_text(LECTURE + NEW_SHAPE)
+    page, *_ = everything = pages(checkout)
+    nb = make_notebook(page, everything)
+    assert [cell.id for cell in nb.cells] == [f"tiny-0{n}" for n in range(6)]
+    drawing, turn, script = nb.cells[3:]
+    assert drawing.metadata.jupyter == {"source_hidden": True} and turn.source == "..."
+    assert script.cell_type == "markdown", "a script is shown, and never runs"
+    assert script.source == (
+        '<details><summary>Show the script</summary>\n\n````python\nprint("``` alone")\n````\n\n</details>'
+    )
+    whole = make_notebook(page, everything, behind=True)
+    shown = [cell for cell in whole.cells if "behind" not in cell.id]
+    assert len(whole.cells) == 8 and [cell.id for cell in shown] == [cell.id for cell in nb.cells]
+
+
+def test_a_claim_that_fails_is_named_by_file_line_and_text(checkout):
+    source = checkout / "source/tiny/lecture.py"
+    source.write_text(LECTURE + NEW_SHAPE)
+    page, *_ = everything = pages(checkout)
+    nb = make_notebook(page, everything, behind=True)
+    assert lectures.variants(page) == {"stored": {}, "n=3": {"n": 3}}
+    assert lectures.run(page, nb)[0].ok
+    line = source.read_text().splitlines().index("assert n == 2") + 1
+    failed = lectures.failure(page, *lectures.run(page, nb, {"n": 3}))
+    assert failed == f"source/tiny/lecture.py:{line}: assert n == 2 (AssertionError)"
 
 
 def test_a_gap_keeps_its_indentation():
