@@ -74,7 +74,7 @@ def build(folder: Path) -> int:
     if app.statuscode:
         print(
             "The site has the warnings above, and a warning is an error here. A page notebooks/NN_… comes from"
-            " source/lectures, a page exercises/NN_… from source/homework, api/… from the docstrings in course_utils.",
+            " source/<step>/lecture.py, a page exercises/NN_… from its homework.py, api/… from the docstrings in course_utils.",
             file=sys.stderr,
         )
     return app.statuscode

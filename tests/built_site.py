@@ -71,6 +71,8 @@ class Page(HTMLParser):
         if tag not in ("area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "wbr"):
             # A closed fold and the article are told apart from others, and a link carries its address.
             mark = {"a": f"a:{values.get('href')}", "details": "details" if "open" not in values else "details-open"}
+            if tag == "div" and "cell_output" in (values.get("class") or "").split():
+                mark["div"] = "div:output"
             self.open.append(mark.get(tag, tag))
 
     def handle_endtag(self, tag: str) -> None:

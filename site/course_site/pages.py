@@ -118,7 +118,8 @@ def changes(root: Path) -> str:
             place = f"#{github_slugify(section)}" if section else ""
             link = f"[{lecture.number}, {section or lecture.title}]({lecture.name}.ipynb{place})"
             lines.append(f"| {_code(old)} | {_code(new) if arrow else kind.lower()} | {link} |")
-    return "\n".join(lines) + "\n"
+    gone = quote_readme("<!-- readme section: Calls that are gone -->", root)
+    return "\n".join([*lines, "", "## Calls that are gone", "", gone]) + "\n"
 
 
 def _code(text: str) -> str:

@@ -13,13 +13,14 @@ from urllib.parse import unquote, urlsplit
 import pytest
 
 from course_runner.build import contents
+from course_utils._plumbing import steps
 from course_utils.errors import CourseError
 from tests.built_site import ROOT, Page, built, run_build
 
 sys.path.insert(0, str(ROOT / "site"))
 from course_site import glossary, pages  # noqa: E402
 
-NAMES = [path.stem for path in sorted((ROOT / "source/lectures").glob("*.py"))]
+NAMES = [step.stem for step in steps.steps()]
 
 
 @pytest.fixture(scope="session")
@@ -124,7 +125,7 @@ def _code(pieces: object) -> str:
 
 
 # What no prose stands in; `p` and `li` would not do, because a table holds prose as well.
-_NOT_PROSE = {"code", "pre", "h1", "h2", "h3", "nav", "title", "summary", "footer", "button", "script"}
+_NOT_PROSE = {"code", "pre", "h1", "h2", "h3", "nav", "title", "summary", "footer", "button", "script", "div:output"}
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -171,7 +172,9 @@ def test_the_old_to_new_table_has_each_change_with_the_place_that_runs_it(read: 
     assert len(topics) >= 10
     page = read["notebooks/changes.html"]
     rows = [link for link in page.links if re.match(r"\d\d_\w+\.html#", link)]
-    assert [link[:2] for link in rows] == [topic.lecture for topic in topics]
+    assert [link[:2] for link in rows] == [steps.find(topic.lecture).number for topic in topics]
+    assert "client.list_run_infos" in (ROOT / "README.md").read_text(encoding="utf8")
+    assert any("list_run_infos" in text for _, text in page.texts), "the calls that are gone are on the page, too"
 
 
 def test_the_topics_are_those_of_the_course(read: dict[str, Page]) -> None:
@@ -234,7 +237,8 @@ def test_a_folder_of_somebody_else_is_left_alone(tmp_path: Path) -> None:
 def test_a_dead_link_in_a_lecture_fails_the_build_and_is_named(tmp_path: Path) -> None:
     checkout = tmp_path / "course"
     shutil.copytree(ROOT / "site", checkout / "site", ignore=shutil.ignore_patterns("_build", "*.png"))
-    (checkout / "source/lectures").mkdir(parents=True)
+    (checkout / "source").mkdir()
+    (checkout / "source/course.toml").write_text("part = []\n")
     (checkout / "source/topics.csv").write_text("topic,lecture,evidence,task\n")
     for name in ("pyproject.toml", "requirements.lock", "README.md"):
         shutil.copy(ROOT / name, checkout / name)
