@@ -15,6 +15,7 @@ from mlflow.entities import Metric, Run, ViewType
 from mlflow.exceptions import MlflowException
 
 from .. import store
+from .._plumbing import steps
 from ..errors import CourseError
 from .mistake import Mistake, NotStarted
 from .reading import csv_of, fail, instead, listing, need_columns, number, visible
@@ -34,14 +35,22 @@ def nearest(name: str, names: Iterable[str]) -> str | None:
 
     def homework(text: str) -> str | None:
         found = re.match(r"hw-([a-z]+)", text)
-        return found[1] if found else None
+        return found[1] if found and found[1] in words else None
 
+    words = {word for step in steps.steps() for word in step.name.split("_")}
     names = [n for n in names if None in (homework(n), homework(name)) or homework(n) == homework(name)]
     for other in names:
         if plain(other) == plain(name):
             return other
-    hits = difflib.get_close_matches(name, names, n=1, cutoff=0.75)
-    return hits[0] if hits else None
+
+    def likeness(other: str) -> float:
+        # The words that all names of a homework begin with make none of them similar to another.
+        both = name.startswith("hw-") and other.startswith("hw-")
+        start = os.path.commonprefix([name, other]).rfind("-") + 1 if both else 0
+        return difflib.SequenceMatcher(None, other[start:], name[start:]).ratio()
+
+    best = max(names, key=likeness, default=None)
+    return best if best is not None and likeness(best) >= 0.75 else None
 
 
 def _absolute(uri: str) -> str:

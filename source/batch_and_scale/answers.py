@@ -1,4 +1,4 @@
-"""Right and wrong answers to homework 15."""
+"""Right and wrong answers to the homework of batch and scale."""
 
 from tests.submissions.tools import append, swap
 
@@ -81,7 +81,7 @@ RIGHT = {
         client = mlflow.MlflowClient(tracking_uri=where)
         e = client.search_experiments(filter_string="name = 'homework-attempts'")[0].experiment_id
         tags = [r.data.tags for r in client.search_runs([e])]
-        tags = [t for t in tags if t["homework"] != "15" and t["mistake"] != "not-started"]
+        tags = [t for t in tags if t["homework"] != "batch_and_scale" and t["mistake"] != "not-started"]
         counts = Counter(t["mistake"] for t in tags if t["outcome"] != "passed").most_common()
         with open(folder / "mistakes.csv", "w") as file:
             print("mistake,attempts,note", file=file)
@@ -96,7 +96,7 @@ RIGHT = {
         # with the store's own table, switching there and back
         """
         mlflow.set_tracking_uri(where)
-        t = mlflow.search_runs(experiment_names=[attempts.EXPERIMENT], filter_string="tags.homework != '15'")
+        t = mlflow.search_runs(experiment_names=[attempts.EXPERIMENT], filter_string="tags.homework != 'batch_and_scale'")
         store.connect()
         mlflow.set_experiment("hw-batch-and-scale-me")
         t = t[t["tags.mistake"] != "not-started"]
@@ -174,7 +174,7 @@ WRONG = {
     ],
     4: [
         ("not-started", ""),
-        ("under-way-counted", swap("tags.homework != '15' AND ", "")),
+        ("under-way-counted", swap("tags.homework != 'batch_and_scale' AND ", "")),
         ("ok-counted", swap('codes[codes != "ok"]', "codes")),
         ("ok-counted", swap(" AND tags.mistake != 'not-started'", "")),
         ("column-missing", swap('name="attempts"', 'name="n"')),

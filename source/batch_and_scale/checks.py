@@ -219,8 +219,8 @@ def myself(evidence: Evidence) -> None:
         if got == dict(Counter(t["mistake"] for t in everything if t["mistake"] not in ("ok", "not-started"))):
             raise Mistake(
                 "under-way-counted",
-                "Your counts include homework 15, which grows with every check, this one too. Leave it out: "
-                "`tags.homework != '15'`.",
+                "Your counts include this homework, `batch_and_scale`, which grows with every check, this one too. Leave it out: "
+                "`tags.homework != 'batch_and_scale'`.",
             )
         raise Mistake(
             "wrong-count",
@@ -362,7 +362,7 @@ TASKS = (
         (
             "Which tags does an attempt have? Print `run.data.tags` of one.",
             "A client with the address `where`, `search_runs` with the filter "
-            "`tags.homework != '15' AND tags.mistake != 'not-started'`, then `value_counts` of the tag `mistake`.",
+            "`tags.homework != 'batch_and_scale' AND tags.mistake != 'not-started'`, then `value_counts` of the tag `mistake`.",
             '`mistakes = codes[codes != "ok"].value_counts().rename_axis("mistake").reset_index(name="attempts")`',
         ),
         "You have looked at your own learning as data.",

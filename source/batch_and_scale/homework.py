@@ -135,7 +135,7 @@ hw.check(3)
 #
 # Every check of this course was kept as a run: tags `homework`, `task`, `outcome` and `mistake` (its code, `ok`, or
 # `not-started`), in a store of its own. `where` is its address. (A practice store with invented attempts, when you have
-# made no mistake yet.) Leave out homework `15`, which is still under way, and `not-started`. Then
+# made no mistake yet.) Leave out the homework `batch_and_scale`, which is still under way, and `not-started`. Then
 #
 # - write `outputs/hw-batch-and-scale/mistakes.csv` with the columns `mistake` and `attempts`, most frequent first, without `ok`;
 # - in the experiment `hw-batch-and-scale-me`, make a run `my-attempts` with the metrics `attempts` (all that are left, passed ones
@@ -149,7 +149,7 @@ mlflow.set_experiment("hw-batch-and-scale-me")
 ### BEGIN SOLUTION
 client = mlflow.MlflowClient(where)
 mine = client.get_experiment_by_name(attempts.EXPERIMENT)
-query = "tags.homework != '15' AND tags.mistake != 'not-started'"
+query = "tags.homework != 'batch_and_scale' AND tags.mistake != 'not-started'"
 found = client.search_runs([mine.experiment_id], query, max_results=5000)
 codes = pd.Series([run.data.tags["mistake"] for run in found])
 mistakes = codes[codes != "ok"].value_counts().rename_axis("mistake").reset_index(name="attempts")

@@ -124,7 +124,7 @@ RIGHT = {
 WRONG = {
     1: [
         ("not-started", ""),
-        ("prompt-name", swap('"hw-genai-summary"', '"hw14_summary"')),
+        ("prompt-name", swap('"hw-genai-summary"', '"hw_genai_summary"')),
         ("alias-missing", swap('mlflow.genai.set_prompt_alias("hw-genai-summary", "candidate", second.version)', "pass")),
         ("alias-case", swap('"production"', '"Production"')),
         ("alias-same", swap("first.version", "second.version")),

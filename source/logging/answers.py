@@ -167,7 +167,7 @@ WRONG = {
     1: [
         ("not-started", ""),
         ("not-started", 'mlflow.set_experiment("hw-logging-run")'),
-        ("experiment-name", swap("hw-logging-run", "HW04_run")),
+        ("experiment-name", swap("hw-logging-run", "HW-logging_run")),
         ("run-name", swap('run_name="logistic"', 'run_name="baseline"')),
         ("secret-as-param", swap('{name: settings[name] for name in ("C", "max_iter", "seed")}', "settings")),
         ("secret-as-param", append('    mlflow.set_tag("login", settings["db_password"])')),

@@ -96,7 +96,7 @@ RIGHT = {
 WRONG = {
     1: [
         ("not-started", ""),
-        ("registered-name", swap("hw-model-registry-churn", "hw09_churn")),
+        ("registered-name", swap("hw-model-registry-churn", "hw_model_registry_churn")),
         ("version-missing", swap('mlflow.register_model(tree_uri, "hw-model-registry-churn")\n', "")),
         ("version-missing", swap("logistic_uri", "tree_uri")),
         ("alias-missing", swap('client.set_registered_model_alias("hw-model-registry-churn", "champion", best.version)', "pass")),

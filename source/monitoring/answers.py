@@ -171,7 +171,7 @@ WRONG = {
         ("not-retrained", swap('new_model().fit(recent[features], recent["churned"])', "model")),
         ("gate-lowered", swap("why=why", "why=why, margin=-0.5")),
         ("alias-not-moved", append('mlflow.MlflowClient().set_registered_model_alias("hw-monitoring-churn", "champion", 1)')),
-        ("registered-name", append('mlflow.MlflowClient().rename_registered_model("hw-monitoring-churn", "hw12_churn")')),
+        ("registered-name", append('mlflow.MlflowClient().rename_registered_model("hw-monitoring-churn", "hw_monitoring_Churn")')),
     ],
     5: [
         ("not-started", ""),

@@ -207,7 +207,7 @@ WRONG = {
     ],
     4: [
         ("not-started", ""),
-        ("experiment-name", swap("hw-pipelines-tracking", "hw02_Tracking")),
+        ("experiment-name", swap("hw-pipelines-tracking", "hw_pipelines_Tracking")),
         ("param-value", swap("alpha = 5.0", "alpha = 0.0")),
         ("param-value", swap('log_param("alpha", alpha)', 'log_param("alpha", "five")')),
         ("param-missing", swap('mlflow.log_param("alpha", alpha)', "pass")),

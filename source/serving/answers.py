@@ -168,7 +168,7 @@ WRONG = {
                 'client.set_registered_model_alias("hw-serving-churn", "Champion", 2)'
             ),
         ),
-        ("registered-name", append('client.rename_registered_model("hw-serving-churn", "HW10 churn")')),
+        ("registered-name", append('client.rename_registered_model("hw-serving-churn", "HW serving churn")')),
     ],
     3: [
         ("not-started", ""),

@@ -82,7 +82,7 @@ WRONG = {
     1: [
         ("not-started", ""),
         ("not-started", 'mlflow.set_experiment("hw-start-here-first")'),
-        ("experiment-name", swap("hw-start-here-first", "hw00_First")),
+        ("experiment-name", swap("hw-start-here-first", "hw_start_here_First")),
         ("wrong-experiment", swap("hw-start-here-first", "my-runs")),
         ("other-store", _STRAY),
         ("run-name", swap('run_name="hello"', 'run_name="Hello!"')),

@@ -128,7 +128,7 @@ WRONG = {
     1: [
         ("not-started", ""),
         ("not-started", 'mlflow.set_experiment("hw-tracking-server-merged")'),
-        ("experiment-name", swap("hw-tracking-server-merged", "hw13_merged")),
+        ("experiment-name", swap("hw-tracking-server-merged", "hw_tracking_server_merged")),
         ("deleted-came-back", swap('old["lifecycle_stage"] == "active"', "True")),
         ("rows-lost", swap('old["lifecycle_stage"] == "active"', 'old["lifecycle_stage"] == "active" and old["status"] == "FINISHED"')),
         ("rows-lost", swap("run_name=old", "run_name='old-' + old")),
