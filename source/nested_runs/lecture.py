@@ -407,13 +407,15 @@ label = f"folds on which {leader} is ahead"
 plots.show(plots.bars(ahead, title=title, xlabel=label, baseline=5, digits=0))
 
 # %% tags=["claims"]
-assert seed > 2 or n_rows < 2000 or budget != 36 or real == ["untuned"]
+usual = seed <= 2 and n_rows == 2000 and budget == 36
+assert not usual or ("untuned" in real and second not in real)
 
 # %% [markdown]
 # The bars begin at five of ten, where a coin would end up. We call a lead real when it holds on nine folds or more; a
 # coin gets that far about once in a hundred tries. (The ten folds share customers, so this is a rule of thumb.) With
-# 2,000 customers, a budget of 36 and the seed 0, 1 or 2 you should see that the leader passes against the untuned model
-# alone. Tuning has helped, and the three ways of tuning are **tied**: Mira may take whichever is simplest to explain.
+# 2,000 customers, a budget of 36 and the seed 0, 1 or 2 you should see that the leader passes against the untuned model,
+# and does not pass against the search that came second. Tuning has helped, but the first two searches are **tied**:
+# Mira may take whichever is simpler to explain. The third may pass or not, depending on its draws.
 #
 # ## Test the winner once
 #
@@ -436,8 +438,7 @@ print(f"on test rows   {test_auc:.3f}")
 kept = mlflow.get_run(winner.info.run_id)
 assert kept.info.status == "FINISHED" and len(kept.outputs.model_outputs) == 1
 assert kept.data.tags["mlflow.parentRunId"] == parents[leader]
-first, on_new = ends[leader], fold_scores[leader].mean()
-assert seed > 2 or n_rows < 2000 or budget != 36 or first > on_new
+assert not usual or ends[leader] > fold_scores[leader].mean()
 
 # %% [markdown]
 # With the seeds named above, the first number is larger than the second. That is to be expected: it is the largest of many
