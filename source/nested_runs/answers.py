@@ -342,8 +342,8 @@ EQUIVALENT = {
     4: {
         "line 3: dropped random_state=": "by chance: without ties a tree draws nothing, and with ties it may draw the same",
         "line 3: 0 →": "by chance: without ties a tree draws nothing, and with ties it may draw the same",
-        "line 8: 3 →": "any number of threads will do",
-        "line 10: dropped job.result()": "nothing fails here, so nothing is silent",
+        "line 9: 3 →": "any number of threads will do",
+        "line 12: dropped job.result()": "nothing fails here, so nothing is silent",
     },
     5: {
         "line 1: dropped optuna.logging": "only what is printed changes",

@@ -33,7 +33,7 @@ def _rows(seed: int) -> tuple[Any, Any, Any, Any]:
 def _scores(model: ClassifierMixin, seed: int) -> dict[str, float]:
     """Return the right validation ROC-AUC of an unfitted model, and the plausible wrong ones."""
     X_train, X_valid, y_train, y_valid = _rows(seed)
-    X, y = pd.concat([X_train, X_valid]), pd.concat([y_train, y_valid])
+    X, y = (pd.concat(parts).sort_index() for parts in ((X_train, X_valid), (y_train, y_valid)))  # in the file's order
     everybody = clone(model).fit(X, y)
     model = clone(model).fit(X_train, y_train)
     return {

@@ -275,7 +275,7 @@ assert budget != 36 or kinds == {"grid": 4, "random": 12}
 
 # %%
 def objective(trial):
-    """Score one candidate fold by fold, as a child run; stop when the pruner says so."""
+    """Score one candidate fold by fold, as a child; stop when the pruner says so."""
     settings = {
         "learning_rate": trial.suggest_float("learning_rate", 0.01, 1, log=True),
         "max_leaf_nodes": trial.suggest_int("max_leaf_nodes", 2, 64, log=True),
@@ -285,7 +285,7 @@ def objective(trial):
     with mlflow.start_run(run_name=f"trial-{trial.number:02d}", nested=True):
         mlflow.log_params(fixed | settings)
         for step, fold in enumerate(folds.split(X, y), start=1):
-            scores += cross_val_score(model, X, y, cv=[fold], scoring="roc_auc").tolist()
+            scores += [*cross_val_score(model, X, y, cv=[fold], scoring="roc_auc")]
             so_far = {"cv_auc": np.mean(scores), "cv_std": np.std(scores), "fits": step}
             mlflow.log_metrics(so_far, step=step)
             trial.report(np.mean(scores), step)
@@ -659,7 +659,7 @@ print("best:", best["tags.mlflow.runName"])
 
 # %% tags=["claims"]
 assert best["tags.mlflow.runName"] == "candidate"
-assert [mlflow.get_run(run_id).data.metrics["cv_auc"] for run_id in family] == [0.76] * 2
+assert all(mlflow.get_run(id).data.metrics["cv_auc"] == 0.76 for id in family)
 
 # %% [markdown]
 # **`killed-as-best`: the winner was stopped after one lucky fold.** A killed child keeps the score that it had when it
@@ -712,7 +712,6 @@ mlflow.set_experiment("my-first-search")
 
 X, y = load_breast_cancer(return_X_y=True)
 X_train, X_test, y_train, y_test = train_test_split(X, y, stratify=y, random_state=0)
-
 model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
 ranges = {"logisticregression__C": loguniform(0.001, 100)}
 how = {"n_iter": 10, "cv": 5, "scoring": "roc_auc", "random_state": 0}
@@ -720,8 +719,8 @@ search = RandomizedSearchCV(model, ranges, **how).fit(X_train, y_train)
 
 with mlflow.start_run(run_name="random-search") as parent:
     mlflow.log_params(how | {"data": "breast_cancer", "split_seed": 0})
-    results = search.cv_results_
-    for settings, score in zip(results["params"], results["mean_test_score"], strict=True):
+    found = search.cv_results_
+    for settings, score in zip(found["params"], found["mean_test_score"], strict=True):
         with mlflow.start_run(nested=True):
             mlflow.log_params(settings)
             mlflow.log_metric("cv_auc", score)
