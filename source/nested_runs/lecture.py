@@ -187,10 +187,13 @@ assert "best_n_estimators" in promoted.data.params
 # ## Round 2: grid and random search
 #
 # Scikit-learn has the loop built in. **Grid search** (`GridSearchCV`) tries every combination of the values that you
-# list. **Random search** (`RandomizedSearchCV`) draws each setting anew for each candidate. We tune two settings of
-# gradient boosting, over the same ranges in both: the learning rate from 0.01 to 1, and 2 to 64 leaves a tree.
-# `loguniform` makes it as likely to draw between 0.01 and 0.1 as between 0.1 and 1. The budget pays for `budget // 3`
-# candidates; three numbers of leaves leave `budget // 9` learning rates for the grid.
+# list. **Random search** (`RandomizedSearchCV`) draws each setting anew for each candidate. We use them on gradient
+# boosting, a model of many trees of which each corrects those before it. Two settings are tuned, over the same ranges
+# in both searches: the learning rate, that is, how strongly a tree corrects, from 0.01 to 1, and the number of leaves
+# that a tree may have, from 2 to 64. `loguniform` makes it as likely to draw between 0.01 and 0.1 as between 0.1 and 1.
+#
+# The budget pays for `budget // 3` candidates. The grid spends them on three numbers of leaves and `budget // 9`
+# learning rates.
 
 # %%
 from threadpoolctl import threadpool_limits
@@ -270,8 +273,8 @@ assert budget != 36 or kinds == {"grid": 4, "random": 12}
 # stopped: it is **pruned**, and costs one or two fits instead of three. The first four trials always run to their end,
 # because a median needs something to be the median of.
 #
-# Each trial opens a child run. A pruned one ends with the status KILLED, which means stopped on purpose: neither
-# finished nor failed. The ranges are those of Round 2.
+# Each trial opens a child run, and scores one fold at a time (`cv=[fold]`). A pruned one ends with the status KILLED,
+# which means stopped on purpose: neither finished nor failed. The ranges are those of Round 2.
 
 # %%
 def objective(trial):
@@ -285,7 +288,7 @@ def objective(trial):
     with mlflow.start_run(run_name=f"trial-{trial.number:02d}", nested=True):
         mlflow.log_params(fixed | settings)
         for step, fold in enumerate(folds.split(X, y), start=1):
-            scores += [*cross_val_score(model, X, y, cv=[fold], scoring="roc_auc")]
+            scores.extend(cross_val_score(model, X, y, cv=[fold], scoring="roc_auc"))
             so_far = {"cv_auc": np.mean(scores), "cv_std": np.std(scores), "fits": step}
             mlflow.log_metrics(so_far, step=step)
             trial.report(np.mean(scores), step)
@@ -376,13 +379,13 @@ for name, parent_id in parents.items():
 assert lead < spread
 
 # %% [markdown]
-# Look at the two numbers in the title. The lead of the first over the second is far smaller than the standard deviation
-# of *one* candidate over its own folds. That should make you doubt the lead, but it does not settle the matter: all
+# Look at the two numbers in the title. The lead of the first over the second is smaller than the standard deviation of
+# *one* candidate, the leader's best, over its own folds. That should make you doubt the lead, but it does not settle the matter: all
 # candidates met the same folds, and a fold that is hard for one is hard for all. A better question is: **on how many
 # folds is the leader ahead?**
 #
 # We ask it on ten *new* folds, because the old ones helped to choose. The best child of each search competes, with the
-# settings that its run recorded, and so does the model as it was before any tuning.
+# settings that its run recorded, and so does the untuned model, with scikit-learn's own values for both settings.
 
 # %%
 fresh = RepeatedStratifiedKFold(n_splits=5, n_repeats=2, random_state=seed + 1)
@@ -443,8 +446,8 @@ assert kept.data.tags["mlflow.parentRunId"] == parents[leader]
 assert not usual or ends[leader] > fold_scores[leader].mean()
 
 # %% [markdown]
-# With the seeds named above, the first number is larger than the second. That is to be expected: it is the largest of many
-# scores, and the largest owes something to luck. The third is from customers whom no search has met, and it is the one
+# With the seeds named above, the first number is larger than the second. That is to be expected: it is the largest of
+# many scores, and the largest owes something to luck. The third is from customers whom no search has met, and it is the one
 # to report. On a few hundred customers it can differ from the others by some hundredths in either direction.
 #
 # Aisha's questions now have answers: the parent's tag `best_child` leads to the run, and the run has settings, score
@@ -453,11 +456,11 @@ assert not usual or ends[leader] > fold_scores[leader].mean()
 # ## Round 5: children in parallel
 #
 # Candidates do not need each other, so they can be trained at the same time. There is one thing to know. The open run
-# belongs to the **thread** that opened it. In another thread no run is open, and another *process* has not even been
-# told which store and which experiment you use. So hand over everything that leads to the parent: the address of the
-# store, the experiment and the parent's id. A function that takes these works in a thread, in a process and, if it gets
-# the data as well, on another machine that reaches the store. Leave none of them out: with the parent's id alone, the
-# child would land in whichever experiment is the current one there.
+# belongs to the **thread** that opened it. In another thread no run is open, and another *process* knows the store and
+# the experiment at best as they were when it was started. So hand over everything that leads to the parent: the address
+# of the store, the experiment and the parent's id. A function that takes these works in a thread, in a process and, if
+# it gets the data as well, on another machine that reaches the store. Leave none of them out: with the parent's id
+# alone, the child lands in whichever experiment is the current one there.
 
 # %%
 def train(trees, uri, experiment_id, parent_id):
