@@ -256,7 +256,7 @@ WRONG = {
     3: [
         ("not-started", ""),
         ("parent-as-best", 'mlflow.MlflowClient().set_tag(parent_id, "winner", "yes")'),
-        ("stray-as-best", swap("filter_string=f\"tags.mlflow.parentRunId = '{parent_id}' AND attributes.status = 'FINISHED'\",", "")),
+        ("stray-as-best", swap("filter_string=f\"{family} AND attributes.status = 'FINISHED'\",", "")),
         ("killed-as-best", swap(" AND attributes.status = 'FINISHED'", "")),
         ("not-best", swap("cv_auc DESC", "cv_auc")),
         ("many-winners", swap('mlflow.MlflowClient().set_tag(children.run_id[0], "winner", "yes")', 'for r in children.run_id:\n    mlflow.MlflowClient().set_tag(r, "winner", "yes")')),
@@ -338,7 +338,7 @@ EQUIVALENT = {
         "line 4: dropped strict=": "both lists have the same length",
         "line 4: True →": "both lists have the same length",
     },
-    3: {"line 2: dropped experiment_names=": "the given cell has made that experiment the active one"},
+    3: {"line 3: dropped experiment_names=": "the given cell has made that experiment the active one"},
     4: {
         "line 3: dropped random_state=": "by chance: without ties a tree draws nothing, and with ties it may draw the same",
         "line 3: 0 →": "by chance: without ties a tree draws nothing, and with ties it may draw the same",
@@ -350,8 +350,8 @@ EQUIVALENT = {
         "line 7: 1 →": "a narrower range is still inside the range",
         "line 8: 1 →": "a narrower range is still inside the range",
         "line 9: ": "the seed of the tree is free",
-        "line 26: ": "sampler and its seed are free",
-        "line 27: ": "the pruner's settings are free",
-        "line 30: 12 →": "more trials are welcome",
+        "line 27: ": "sampler and its seed are free",
+        "line 28: ": "the pruner's settings are free",
+        "line 31: 12 →": "more trials are welcome",
     },
 }

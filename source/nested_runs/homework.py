@@ -55,7 +55,7 @@ scores = {}
 with mlflow.start_run(run_name="depth"):
     for depth in (1, 2, 5):
         with mlflow.start_run(nested=True):
-            forest = RandomForestClassifier(n_estimators=15, max_depth=depth, random_state=0)
+            forest = RandomForestClassifier(15, max_depth=depth, random_state=0)
             scores[depth] = valid_auc(forest.fit(X_train, y_train))
             mlflow.log_param("max_depth", depth)
             mlflow.log_metric("valid_auc", scores[depth])
@@ -77,16 +77,17 @@ hw.check(1)
 
 # %% tags=["task-2"]
 grid = {"max_depth": [1, 2, 4], "min_samples_leaf": [5, 40]}
-search = GridSearchCV(DecisionTreeClassifier(random_state=0), grid, cv=3, scoring="roc_auc")
+tree = DecisionTreeClassifier(random_state=0)
+search = GridSearchCV(tree, grid, cv=3, scoring="roc_auc")
 search.fit(X_train, y_train)
 print(len(search.cv_results_["params"]), "candidates")
 
 # %% tags=["task-2"]
 ### BEGIN SOLUTION
 mlflow.set_experiment("hw-nested-runs-grid")
-results = search.cv_results_
+found = search.cv_results_
 with mlflow.start_run(run_name="grid"):
-    for settings, score in zip(results["params"], results["mean_test_score"], strict=True):
+    for settings, score in zip(found["params"], found["mean_test_score"], strict=True):
         with mlflow.start_run(nested=True):
             mlflow.log_params(settings)
             mlflow.log_metric("cv_auc", score)
@@ -104,7 +105,7 @@ hw.check(2)
 
 # %% tags=["task-3"]
 def make_family():
-    """Log a search with a killed child, a promoted score and a run that does not belong to it."""
+    """Log a search with a killed child and a promoted score, and a stray run."""
     seed = data.course_seed()
     with mlflow.start_run(run_name="search") as parent:
         for n in range(6):
@@ -123,9 +124,10 @@ parent_id = make_family()
 
 # %% tags=["task-3"]
 ### BEGIN SOLUTION
+family = f"tags.mlflow.parentRunId = '{parent_id}'"
 children = mlflow.search_runs(
     experiment_names=["hw-nested-runs-family"],
-    filter_string=f"tags.mlflow.parentRunId = '{parent_id}' AND attributes.status = 'FINISHED'",
+    filter_string=f"{family} AND attributes.status = 'FINISHED'",
     order_by=["metrics.cv_auc DESC"],
 )
 mlflow.MlflowClient().set_tag(children.run_id[0], "winner", "yes")
@@ -211,7 +213,8 @@ def objective(trial):
     with mlflow.start_run(nested=True):
         mlflow.log_params(trial.params)
         total = 0.0
-        for step, score in enumerate(cross_val_score(tree, X_churn, y_churn, scoring="roc_auc"), 1):
+        per_fold = cross_val_score(tree, X_churn, y_churn, scoring="roc_auc")
+        for step, score in enumerate(per_fold, 1):
             total += score
             mlflow.log_metric("cv_auc", total / step)
             trial.report(total / step, step)

@@ -75,13 +75,11 @@ import mlflow
 import numpy as np
 import optuna
 import pandas as pd
-from scipy.stats import loguniform
 from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
 from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import (
     GridSearchCV,
     RandomizedSearchCV,
-    RepeatedStratifiedKFold,
     StratifiedKFold,
     cross_val_score,
 )
@@ -202,6 +200,9 @@ threadpool_limits(1)  # fits this short lose more by waiting for threads than th
 fixed = {"max_iter": 30, "early_stopping": False, "random_state": seed}
 booster = HistGradientBoostingClassifier(**fixed)
 
+# %%
+from scipy.stats import loguniform
+
 grid = {
     "learning_rate": np.geomspace(0.01, 1, budget // 9).tolist(),
     "max_leaf_nodes": [2, 11, 64],
@@ -314,6 +315,7 @@ def stop_at_budget(study, trial):
         study.stop()
 
 
+# %%
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 study = optuna.create_study(
     direction="maximize",
@@ -388,6 +390,8 @@ assert lead < spread
 # settings that its run recorded, and so does the untuned model, with scikit-learn's own values for both settings.
 
 # %%
+from sklearn.model_selection import RepeatedStratifiedKFold
+
 fresh = RepeatedStratifiedKFold(n_splits=5, n_repeats=2, random_state=seed + 1)
 finalists = {"untuned": fixed}
 for name, parent_id in parents.items():
@@ -529,6 +533,7 @@ def plain_objective(trial):
     return cross_val_score(model, X, y, **how).mean()
 
 
+# %%
 shared = {"study_name": "shared", "sampler": optuna.samplers.TPESampler(seed=seed)}
 started = optuna.create_study(
     storage=MlflowStorage(place), direction="maximize", load_if_exists=True, **shared
@@ -719,6 +724,7 @@ mlflow.set_experiment("my-first-search")
 
 X, y = load_breast_cancer(return_X_y=True)
 X_train, X_test, y_train, y_test = train_test_split(X, y, stratify=y, random_state=0)
+
 model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
 ranges = {"logisticregression__C": loguniform(0.001, 100)}
 how = {"n_iter": 10, "cv": 5, "scoring": "roc_auc", "random_state": 0}
