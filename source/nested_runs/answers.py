@@ -334,6 +334,7 @@ UNSEEN = {
 
 #: Mutants that are right answers, with the reason. The key is the start of the description.
 EQUIVALENT = {
+    1: {"line 10: dropped key=": "by chance: without it the deepest forest is taken, which may be the best one"},
     2: {
         "line 4: dropped strict=": "both lists have the same length",
         "line 4: True →": "both lists have the same length",
