@@ -443,22 +443,22 @@ verdict.round(3)
 
 # %% tags=["claims"]
 places = verdict["place on the test rows"].tolist()
-assert (n_rows, seed) != (2000, 0) or places == [2, 5, 4, 3, 1] or places[0] == 2
-assert (n_rows, seed) != (2000, 1) or places[0] == 1
-assert (n_rows, seed) != (2000, 2) or places == [1, 2, 3, 4, 5]
-assert verdict["valid_auc"].iloc[0] - verdict["valid_auc"].iloc[-1] < 0.02
+assert (n_rows, seed) != (2000, 0) or places[0] == 2
+assert n_rows != 2000 or seed not in (1, 2) or (places[0] == 1 and places != [1, 2, 3, 4, 5])
 gap = (verdict["valid_auc"] - verdict["test_auc"]).abs()
-assert (n_rows, seed) != (2000, 0) or gap.min() > 10 * (verdict["valid_auc"].max() - verdict["valid_auc"].min())
+spread = verdict["valid_auc"].max() - verdict["valid_auc"].min()
+assert (n_rows, seed) != (2000, 0) or (gap.min() > 0.03 and gap.min() > 10 * spread)
+assert (n_rows, seed) != (2000, 3) or winner.data.params["max_depth"] == "2"
 
 # %% [markdown]
-# With seed 0, another forest is first on the test rows than on the validation rows. With seed 1 the winner stays the
-# same, and with seed 2 even the whole order does. That is what a lead of some thousandths looks like: which forest is
-# ahead depends on which customers happened to be drawn. With seed 0 all five move by 0.03 from the validation to the
-# test rows, more than ten times what lies between the first and the last of them.
+# With 2,000 customers and seed 0, another forest is ahead on the test rows. With seed 1 or 2 the winner stays ahead, but
+# behind it some change places. That is what a lead of some thousandths looks like: who is ahead depends on which customers
+# happened to be drawn. With seed 0, all five move by more than 0.03 from the validation to the test rows, and that is more
+# than ten times the distance between the first and the last of them.
 #
-# So Mira's honest answer is: "`valid_auc` chose this forest, its test score is in its record, and the four behind it
-# are as good." Then she may choose by something else, for example the smallest of the five. [Nested
-# runs]({step:nested_runs}) shows how to test whether a lead is real.
+# So Mira's honest answer is: "This forest was chosen on the validation rows, and its test score is in its record. I cannot
+# show that it is better than the four behind it." Then Aisha may choose among the five by something else, for example
+# take the smallest. [Nested runs]({step:nested_runs}) shows how to test whether a lead is real.
 #
 # ## The same query over REST
 #
