@@ -228,6 +228,11 @@ EQUIVALENT = {
         "line 8: 5 →": "any limit that shows the best run will do",
         "line 8: dropped max_results=": "any limit that shows the best run will do",
     },
+    2: {
+        "line 7: dropped index=": "a further column does no harm",
+        "line 7: False →": "a further column does no harm",
+    },
+    3: {"line 2: dropped filter_string=": "the last of all runs, newest first, is Monday's as well"},
 }
 
 # Found by people who attacked the checks.

@@ -85,12 +85,10 @@ client = mlflow.MlflowClient()
 print("Open the UI, from the course folder:", store.ui_command(), sep="\n")
 
 # %% [markdown]
-# As in [MLflow basics]({step:mlflow_basics}), the attempts are compared on **validation rows**, which Mira takes from
-# the training rows. The test rows stay closed until a choice has been made.
-#
-# Scores can be compared only when they were measured on the same rows. So each run will record the validation rows as
-# a data set, and its digest lets us ask the store for the runs that were judged on *these* rows. That also leaves out
-# what you may have recorded with another `seed` earlier.
+# As in [MLflow basics]({step:mlflow_basics}), attempts are compared on **validation rows**, and the test rows stay
+# closed until a choice has been made. Scores can be compared only when they were measured on the same rows. So each
+# run will record the validation rows as a data set, and its digest lets us ask the store for the runs that were
+# judged on *these* rows. That also leaves out what you may have recorded with another `seed`.
 
 # %%
 split = data.churn_split(n_rows, seed, numeric=True)
@@ -110,17 +108,15 @@ experiment = mlflow.set_experiment("compare-forests")
 # %% [markdown]
 # ## Round 1: five runs and a winner
 #
-# A table of runs is only as good as the names in it. When one run logs `depth` and another `max_depth`, the table
-# gets two half-empty columns, and no query can compare the two. So all runs go through one function. Before it trains
-# anything, it asks the store whether this forest is there already; therefore you may run the cells as often as you
-# like.
+# A table of runs is only as good as the names in it: when one run logs `depth` and another `max_depth`, no query can
+# compare the two. So all runs go through one function. Before it trains anything, it asks the store whether this
+# forest is there already; therefore you may run the cells as often as you like.
 
 # %%
 def auc(model, X, y):
     return roc_auc_score(y, model.predict_proba(X)[:, 1])
 
 
-# %%
 def train(trees, depth, keep_model=False):
     settings = {"n_estimators": trees, "max_depth": depth, "random_state": seed}
     known = f"params.n_estimators = '{trees}' and params.max_depth = '{depth}'"
@@ -130,8 +126,8 @@ def train(trees, depth, keep_model=False):
         forest = RandomForestClassifier(**settings).fit(X_fit, y_fit)
         mlflow.log_params(settings | {"n_rows": n_rows, "data_seed": seed})
         mlflow.log_input(valid_rows, context="validation")
-        mlflow.log_metric("train_auc", auc(forest, X_fit, y_fit))
-        mlflow.log_metric("valid_auc", auc(forest, X_valid, y_valid))
+        scores = {"train_auc": auc(forest, X_fit, y_fit)}
+        mlflow.log_metrics(scores | {"valid_auc": auc(forest, X_valid, y_valid)})
         if keep_model:  # the lines of MLflow basics in one call
             store.log_model(forest, "forest", X_fit)
 
@@ -192,12 +188,12 @@ side_by_side
 
 # %% [markdown]
 # You should see two stars in two different columns: the forest that knows the training rows best is not the one that
-# judges new customers best. And you should see how *close* the five are on the validation rows: with 2,000 customers, less
-# than 0.01 lies between the first and the last. So do not say "250 trees are best" when the table says "with seed 0, 250
-# trees are ahead by 0.0006 on 450 customers". We come back to this when the test rows are opened.
+# judges new customers best. And you should see how *close* the five are on the validation rows: with 2,000 customers,
+# less than 0.01 lies between the first and the last. So do not say "250 trees are best" when the table says "with
+# seed 0, 250 trees are ahead by 0.0006 on 450 customers". We come back to this when the test rows are opened.
 #
-# For *all* runs and columns of an experiment there is a command: `mlflow experiments csv -x <experiment id> -o
-# runs.csv`. It asks the store that the variable `MLFLOW_TRACKING_URI` names.
+# For *all* columns of an experiment there is a command, which asks the store that the variable `MLFLOW_TRACKING_URI`
+# names: `mlflow experiments csv -x <experiment id> -o runs.csv`.
 #
 # ## Round 2: a filter for every question
 #
@@ -264,8 +260,8 @@ assert mlflow.search_runs(filter_string=f"{same_rows} and params.max_detph != '5
 # the parameter; for the others, ask for `IS NULL`.
 #
 # A store may hold more runs than fit into one answer. `MlflowClient.search_runs` therefore returns one **page**, and
-# with it a token that you hand in for the next page. `mlflow.search_runs` turns the pages for you, so you need this
-# only with the client and over REST. Here are pages of six, so that there is something to turn:
+# a token that you hand in for the next page. `mlflow.search_runs` turns the pages for you. Here are pages of six, so
+# that there is something to turn:
 
 # %%
 sizes, token = [], None
@@ -289,7 +285,7 @@ assert sizes == [6, 6, 3]
 
 # %%
 runs = mlflow.search_runs(filter_string=same_rows)[columns + metrics]
-runs = runs.rename(columns=lambda name: name.split(".")[1]).apply(pd.to_numeric)
+runs = runs.apply(pd.to_numeric).rename(columns=lambda name: name.split(".")[1])
 by_depth = runs.groupby("max_depth")["valid_auc"].mean()
 
 title = f"On average, depth {by_depth.idxmax()} is highest, depth {by_depth.idxmin()} lowest"
@@ -363,18 +359,19 @@ assert peak.value > last + 0.01 and peak.step < 120
 #
 # ## Look at the UI
 #
-# Open the UI as told under *Setup*. Close the panel *MLflow Assistant* if it covers the right side, and choose *Model
-# training* at the top left.
+# Open the UI as told under *Setup*. When a panel *MLflow Assistant* opens at the right, close it with its cross.
+# Choose *Model training* at the top left.
 #
-# 1. **Filter.** Open the experiment `compare-forests`. Type `params.max_depth = '10'` into the search field above the
-#    table and press Enter. You see the five deep forests. Click the cross in the field to see all runs again;
-#    deleting the text alone does not do it.
-# 2. **Compare.** Tick the box in the head of the table, which ticks all runs, and press *Compare*. Under *Parallel
-#    Coordinates Plot*, leave `n_estimators` and `max_depth` as parameters and `valid_auc` as metric: this is our
-#    picture. *Contour Plot* is a tab beside it. Below, *Parameters* and *Metrics* have a switch *Show diff only*,
-#    which hides what all runs share.
-# 3. **Curve.** Use the arrow beside the experiment's name to get back to the list, open `compare-boosting`, click the
-#    run `120-rounds` and then *Model metrics*: the curve from above.
+# 1. **Filter.** Click *Experiments*, then `compare-forests`. Type `params.max_depth = '10'` into the search field
+#    above the table and press Enter: five runs are left, and the column *Dataset* shows the digest of their rows. To
+#    see all runs again, click the cross in the field (deleting the text alone does not do it), and then Escape.
+# 2. **Compare.** Tick the box in the head of the table, left of *Run Name*, and press *Compare*. In the *Parallel
+#    Coordinates Plot*, the parameters are chosen already; under *Metrics*, take out `train_auc` and choose
+#    `valid_auc`. In the tab *Contour Plot*, choose `n_estimators`, `max_depth` and `valid_auc` for the three axes.
+#    Here red is high.
+# 3. **What differs.** Scroll down to *Parameters* and switch on *Show diff only*: what all runs share is hidden.
+# 4. **Curve.** Click the arrow beside the name of the experiment, at the top left, then `compare-boosting`, the run
+#    `120-rounds`, and *Model metrics*: the curve from above.
 #
 # ## Round 4: back to an earlier run
 #
@@ -451,27 +448,29 @@ assert (n_rows, seed) != (2000, 0) or (gap.min() > 0.03 and gap.min() > 10 * spr
 assert (n_rows, seed) != (2000, 3) or winner.data.params["max_depth"] == "2"
 
 # %% [markdown]
-# With 2,000 customers and seed 0, another forest is ahead on the test rows. With seed 1 or 2 the winner stays ahead, but
-# behind it some change places. That is what a lead of some thousandths looks like: who is ahead depends on which customers
-# happened to be drawn. With seed 0, all five move by more than 0.03 from the validation to the test rows, and that is more
-# than ten times the distance between the first and the last of them.
+# With 2,000 customers and seed 0, another forest is ahead on the test rows. With seed 1 or 2 the winner stays ahead,
+# but behind it some change places. That is what a lead of some thousandths looks like: who is ahead depends on which
+# customers happened to be drawn. With seed 0, all five move by more than 0.03 from the validation to the test rows,
+# and that is more than ten times the distance between the first and the last of them.
 #
-# So Mira's honest answer is: "This forest was chosen on the validation rows, and its test score is in its record. I cannot
-# show that it is better than the four behind it." Then Aisha may choose among the five by something else, for example
-# take the smallest. [Nested runs]({step:nested_runs}) shows how to test whether a lead is real.
+# So Mira's honest answer is: "This forest was chosen on the validation rows, and its test score is in its record. I
+# cannot show that it is better than the four behind it." Then Aisha may choose among the five by something else, for
+# example take the smallest. [Nested runs]({step:nested_runs}) shows how to test whether a lead is real.
 #
 # ## The same query over REST
 #
-# Tom's dashboard is not written in Python. It can ask a **tracking server**, a program that stands in front of the
-# store and answers over HTTP. The line under *Setup* starts one: it serves the UI *and* the REST interface. With it
-# running, any program can ask, for example `curl` in another terminal, in the course folder:
+# Tom's dashboard is not written in Python. It asks a **tracking server**, a program that stands in front of the store
+# and answers over HTTP. The line `mlflow server …` under *Setup* starts one: it serves the UI *and* REST. While it
+# runs, any program can ask, for example `curl` in another terminal, in the course folder (on Windows, in one line
+# without `\`):
 #
 # ```
-# curl http://127.0.0.1:5001/api/2.0/mlflow/runs/search -d @outputs/comparing_runs/query.json
+# curl -H "Content-Type: application/json" -d @outputs/comparing_runs/query.json \
+#   http://127.0.0.1:5001/api/2.0/mlflow/runs/search
 # ```
 #
-# The next cell writes the file `query.json`, which holds the query of Round 4 with a limit of 1. Then, so that you
-# need no second terminal, it starts such a server itself, sends the file, and stops the server again.
+# The next cell writes the file `query.json`. Then, so that you need no second terminal, it starts such a server
+# itself, sends the query, and stops the server again.
 
 # %%
 import json
@@ -487,7 +486,7 @@ file.write_text(json.dumps(query), encoding="utf8")
 
 with serving.tracking_server(uri) as address:
     url = f"{address}/api/2.0/mlflow/runs/search"
-    answer = httpx.post(url, json=json.loads(file.read_text(encoding="utf8")), timeout=60)
+    answer = httpx.post(url, json=query, timeout=60)
 
 run = answer.json()["runs"][0]
 print("status", answer.status_code, "| best run:", run["info"]["run_name"])
@@ -499,7 +498,7 @@ assert answer.json()["next_page_token"]
 
 # %% [markdown]
 # You should see status 200 and the winner. The answer is JSON, with `info` and `data` as in Python, and with a
-# `next_page_token` when there are more runs.
+# `next_page_token`, because there are more runs than the one that we asked for.
 #
 # ## Your turn
 #
@@ -561,12 +560,9 @@ depth_5 = mlflow.search_runs(
 )
 print("sorted as text:", depth_5["params.n_estimators"].tolist())
 
-# %% [markdown]
-# To repair it, let the store answer what it can, make numbers of the column in pandas, and filter and sort there:
-
-# %%
 depth_5["trees"] = pd.to_numeric(depth_5["params.n_estimators"])
-print("more than 100: ", depth_5[depth_5["trees"] > 100].sort_values("trees")["trees"].tolist())
+more = depth_5[depth_5["trees"] > 100].sort_values("trees")
+print("more than 100: ", more["trees"].tolist())
 
 # %% tags=["claims"]
 assert depth_5["params.n_estimators"].tolist() == ["100", "150", "200", "250", "50"]
@@ -588,12 +584,9 @@ except ValueError as error:
 best_first = {"order_by": ["metrics.valid_auc DESC"], "max_results": 1}
 print("best:", mlflow.search_runs(**best_first)["tags.mlflow.runName"][0])
 
-# %% [markdown]
-# To repair it, ask for runs that have come to their end:
-
-# %%
-finished = mlflow.search_runs(filter_string="attributes.status = 'FINISHED'", **best_first)
-print("best:", finished["tags.mlflow.runName"][0])
+ended = "attributes.status = 'FINISHED'"
+finished = mlflow.search_runs(filter_string=ended, **best_first)
+print("best that came to its end:", finished["tags.mlflow.runName"][0])
 
 # %% tags=["claims"]
 assert mlflow.search_runs(**best_first)["tags.mlflow.runName"][0] == "broken"
@@ -611,9 +604,8 @@ print("found:", winner.info.run_id in set(left.run_id), "| runs left:", len(left
 
 # %% [markdown]
 # To repair it, look into the trash, as in the diagram above, and restore the run. Its id, its metrics and its model
-# are what they were. In the UI, *State: Active* above the table offers *Deleted*, too; there, tick the run and press
-# *Restore*. The trash stays until somebody empties it for good with `mlflow gc` ([Tracking
-# server]({step:tracking_server})).
+# are what they were. In the UI, choose *Deleted* under *State: Active*, tick the run and press *Restore*. The trash
+# stays until somebody empties it for good with `mlflow gc` ([Tracking server]({step:tracking_server})).
 
 # %%
 trash = mlflow.search_runs(
@@ -639,9 +631,11 @@ assert len(left) == 15
 
 import mlflow
 from sklearn.datasets import load_breast_cancer
-from sklearn.ensemble import RandomForestClassifier
+from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import train_test_split
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 mlflow.set_tracking_uri("sqlite:///mlflow.db")
 mlflow.set_experiment("my-comparison")
@@ -649,38 +643,27 @@ table = load_breast_cancer(as_frame=True).frame.astype(float)
 rest, test = train_test_split(table, stratify=table["target"], random_state=0)
 train, valid = train_test_split(rest, stratify=rest["target"], random_state=0)
 rows = mlflow.data.from_pandas(valid, targets="target", name="cancer-valid")
-same_rows = f"datasets.digest = '{rows.digest}' and attributes.status = 'FINISHED'"
+good = f"datasets.digest = '{rows.digest}' and attributes.status = 'FINISHED'"
 
 
-def fit(settings):
-    forest = RandomForestClassifier(**settings)
-    return forest.fit(train.drop(columns="target"), train["target"])
+def auc(C, judged_on):  # fits on the training rows, scores on others
+    model = make_pipeline(StandardScaler(), LogisticRegression(C=C, max_iter=1000))
+    model.fit(train.drop(columns="target"), train["target"])
+    scores = model.predict_proba(judged_on.drop(columns="target"))[:, 1]
+    return roc_auc_score(judged_on["target"], scores)
 
 
-def auc(model, table):
-    scores = model.predict_proba(table.drop(columns="target"))[:, 1]
-    return roc_auc_score(table["target"], scores)
+for C in (0.0001, 0.01, 1.0, 100.0):
+    if mlflow.search_runs(filter_string=f"{good} and params.C = '{C}'").empty:
+        with mlflow.start_run(run_name=f"C-{C}"):
+            mlflow.log_params({"C": C, "max_iter": 1000})
+            mlflow.log_input(rows, context="validation")
+            mlflow.log_metric("valid_auc", auc(C, valid))
 
-
-for depth in (1, 3, 8):
-    if not mlflow.search_runs(
-        filter_string=f"{same_rows} and params.max_depth = '{depth}'"
-    ).empty:
-        continue
-    settings = {"n_estimators": 50, "max_depth": depth, "random_state": 0}
-    with mlflow.start_run(run_name=f"depth-{depth}"):
-        mlflow.log_params(settings)
-        mlflow.log_input(rows, context="validation")
-        mlflow.log_metric("valid_auc", auc(fit(settings), valid))
-
-runs = mlflow.search_runs(
-    filter_string=same_rows, order_by=["metrics.valid_auc DESC"]
-)
+runs = mlflow.search_runs(filter_string=good, order_by=["metrics.valid_auc DESC"])
 runs.to_csv("runs.csv", index=False)
 print(runs[["tags.mlflow.runName", "metrics.valid_auc"]])
-names = ("n_estimators", "max_depth", "random_state")
-winner = fit({name: int(runs[f"params.{name}"][0]) for name in names})
-print(f"winner again: {auc(winner, valid):.4f}, on test rows: {auc(winner, test):.4f}")
+print("winner on the test rows:", round(auc(float(runs["params.C"][0]), test), 4))
 
 # %% [markdown]
 # ## Quiz
