@@ -342,6 +342,7 @@ with mlflow.start_run(run_name="120-rounds") as boosted:
     client.log_batch(boosted.info.run_id, metrics=curve)
 
 # %%
+mlflow.set_experiment("compare-forests")  # back to the forests
 points = client.get_metric_history(boosted.info.run_id, "valid_auc")
 history = pd.DataFrame([{"step": p.step, "valid_auc": p.value} for p in points])
 peak = max(points, key=lambda point: point.value)
@@ -395,7 +396,6 @@ def fit_again(run):
     return RandomForestClassifier(**settings).fit(X_fit, y_fit)
 
 
-mlflow.set_experiment("compare-forests")
 monday = mlflow.search_runs(
     filter_string=f"{comparable} and attributes.run_name = 'trees-50-depth-5'",
     output_format="list",  # runs as objects instead of a table
@@ -542,7 +542,7 @@ for run_id in found.run_id[:1]:
 tagged = mlflow.search_runs(filter_string=f"{comparable} and tags.show_to = 'Tom'")
 others = runs[(runs["n_estimators"] == 100) & (runs["max_depth"] != 5)]
 best_auc = others["valid_auc"].max()
-hint = "a parameter is compared with quoted text, and `and` joins two conditions."
+hint = "a parameter is compared with quoted text; `and` joins two conditions."
 solved = not tagged.empty and (tagged["metrics.valid_auc"] == best_auc).any()
 lesson.turn(solved, hint)
 
@@ -592,10 +592,12 @@ print("best:", mlflow.search_runs(**best_first)["tags.mlflow.runName"][0])
 
 ended = "attributes.status = 'FINISHED'"
 finished = mlflow.search_runs(filter_string=ended, **best_first)
+mlflow.set_experiment("compare-forests")  # back to the forests
 print("best that came to its end:", finished["tags.mlflow.runName"][0])
 
 # %% tags=["claims"]
-assert mlflow.search_runs(**best_first)["tags.mlflow.runName"][0] == "broken"
+boosting = {"experiment_names": ["compare-boosting"], **best_first}
+assert mlflow.search_runs(**boosting)["tags.mlflow.runName"][0] == "broken"
 assert finished["tags.mlflow.runName"][0] == "120-rounds"
 
 # %% [markdown]
@@ -603,20 +605,19 @@ assert finished["tags.mlflow.runName"][0] == "120-rounds"
 # more, so a worse run wins, without a word:
 
 # %%
-mlflow.set_experiment("compare-forests")
 client.delete_run(winner.info.run_id)
 left = mlflow.search_runs(filter_string=comparable)
 print("found:", winner.info.run_id in set(left.run_id), "| runs left:", len(left))
 
 # %% [markdown]
-# To repair it, look into the trash, as in the diagram above, and restore the run. Its id, its metrics and its model
-# are what they were. In the UI, choose *Deleted* under *State: Active*, tick the run and press *Restore*. The trash
-# stays until somebody empties it for good with `mlflow gc` ([Tracking server]({step:tracking_server})).
+# To repair it, look into the trash, as in the diagram above, and restore the run. Its id, its parameters and its
+# metrics are what they were. In the UI, choose *Deleted* under *State: Active*, tick the run, press *Restore*, and
+# confirm. The trash stays until somebody empties it for good with `mlflow gc` ([Tracking
+# server]({step:tracking_server})).
 
 # %%
-trash = mlflow.search_runs(
-    filter_string=comparable, run_view_type=ViewType.DELETED_ONLY
-)
+deleted = ViewType.DELETED_ONLY
+trash = mlflow.search_runs(filter_string=comparable, run_view_type=deleted)
 print("in the trash:", winner.info.run_id in set(trash.run_id))
 client.restore_run(winner.info.run_id)
 left = mlflow.search_runs(filter_string=comparable)
