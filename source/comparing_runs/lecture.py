@@ -36,15 +36,16 @@ lesson.quiz("comparing_runs", "recall")
 # UI. But next Friday the same questions come again, about forty runs.
 #
 # The store can answer such questions itself. You put a **query** to it, which has three parts: a **filter** (which
-# runs?), an **order** (which of them first?) and a **limit** (how many?). There are three ways to put it, and all of
-# them understand the same query:
+# runs?), an **order** (which of them first?) and a **limit** (how many?). There are three ways to put it: in Python,
+# in the UI, and over **REST**, which means web addresses that programs in any language can ask. All three understand
+# the same filter and the same order:
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
 from course_utils import plots
 
 boxes = {
     "python": (1.0, 2.7, "Python\nsearch_runs"),
-    "ui": (1.0, 1.5, "MLflow UI\nthe search field"),
+    "ui": (1.0, 1.5, "MLflow UI\nsearch field, Sort"),
     "rest": (1.0, 0.3, "other programs\nREST"),
     "query": (4.6, 1.5, "the query\nfilter, order, limit"),
     "active": (8.4, 2.2, "active runs\nwhat you see"),
@@ -54,8 +55,8 @@ arrows = [
     ("python", "query", ""),
     ("ui", "query", ""),
     ("rest", "query", ""),
-    ("query", "active", "always"),
-    ("query", "trash", "only when\nasked to"),
+    ("query", "active", "by default"),
+    ("query", "trash", "when you\nask for it"),
 ]
 title = "Three ways to put the same query to the store"
 plots.show(plots.diagram(boxes, arrows, title=title))
@@ -87,8 +88,9 @@ print("Open the UI, from the course folder:", store.ui_command(), sep="\n")
 # %% [markdown]
 # As in [MLflow basics]({step:mlflow_basics}), attempts are compared on **validation rows**, and the test rows stay
 # closed until a choice has been made. Scores can be compared only when they were measured on the same rows. So each
-# run will record the validation rows as a data set, and by its digest we can ask for the runs that were judged on
-# *these* rows, not on those of another `seed`. Runs that did not come to their end are left out, too.
+# run will record the validation rows as a data set, and by its digest, a short fingerprint of the rows, we can ask
+# for the runs that were judged on *these* rows, not on those of another `seed`. Runs that did not come to their end
+# are left out, too.
 
 # %%
 split = data.churn_split(n_rows, seed, numeric=True)
@@ -257,9 +259,9 @@ assert mlflow.search_runs(filter_string=misspelt).empty
 # that they have learned those customers by heart, and what is learned by heart does not help with new ones. With
 # 1,000 customers some of them may win, because every score is less certain there.
 #
-# Two things about filters surprise nearly everybody. A **misspelt name is no error**: `params.max_detph = '10'` is a
-# question about a parameter that no run has, and the answer is an empty table. And `!=` finds only runs that *have*
-# the parameter; for the others, ask for `IS NULL`.
+# Two things about filters surprise nearly everybody. A **misspelt name is no error**: `params.max_detph = '10'` asks
+# for a parameter that no run has, so the answer is an empty table. And `!=` finds only runs that *have* the
+# parameter; for the others, ask for `IS NULL`.
 #
 # A store may hold more runs than fit into one answer. `MlflowClient.search_runs` therefore returns one **page**, and
 # a token that you hand in for the next page. `mlflow.search_runs` turns the pages for you. Here are pages of six, so
@@ -465,9 +467,9 @@ assert (n_rows, seed) != (2000, 3) or winner.data.params["max_depth"] == "2"
 #
 # ## The same query over REST
 #
-# Tom's dashboard is not written in Python. It asks a **tracking server**, a program that stands in front of the store
-# and answers over HTTP. The line `mlflow server …` under *Setup* starts one: it serves the UI *and* REST. While it
-# runs, any program can ask, for example `curl` in another terminal, in the course folder (on Windows, in one line
+# Tom's dashboard is not written in Python. It can ask a **tracking server**, a program that stands in front of the
+# store and answers over HTTP. The line `mlflow server …` under *Setup* starts one: it serves the UI *and* REST. While
+# it runs, any program can ask, for example `curl` in another terminal, in the course folder (on Windows, in one line
 # without `\`):
 #
 # ```
