@@ -1,9 +1,9 @@
 # %% [markdown]
 # # Homework: comparing runs
 #
-# **30 minutes · 4 tasks and a stretch · 8 points.** The tasks are independent of each other. Run every cell as often as you
-# like: a check reads what is in the store, and your *latest* run counts. Below each task stands `hw.check(n)`; when you
-# are stuck, add a cell with `hw.hint(n)`.
+# **30 minutes · 4 tasks and a stretch · 8 points.** The tasks are independent of each other. Run every cell as often
+# as you like: a check reads what is in the store, and your *latest* run counts. Below each task stands `hw.check(n)`;
+# when you are stuck, add a cell with `hw.hint(n)`.
 #
 # <!-- links -->
 
@@ -34,10 +34,10 @@ print("Open the UI, from the course folder:", store.ui_command(), sep="\n")
 # In the experiment `hw-comparing-runs-trees`, make five runs called `trees-10`, `trees-20`, … `trees-50`.
 #
 # - Each fits `RandomForestClassifier(n_estimators=…, max_depth=4, random_state=0)` on `X_fit` and `y_fit`.
-# - Each records the parameter `n_estimators`, and the metric `valid_auc`: the ROC-AUC on the **validation** rows, from the
-#   probabilities of class 1 (the customer leaves).
-# - Then ask the store which of the five has the highest `valid_auc`, and set the tag `winner` to `yes` on that run, and on
-#   no other.
+# - Each records the parameter `n_estimators`, and the metric `valid_auc`: the ROC-AUC on the **validation** rows,
+#   from the probabilities of class 1 (the customer leaves).
+# - Then ask the store which of the five has the highest `valid_auc`, and set the tag `winner` to `yes` on that run,
+#   and on no other.
 
 # %% tags=["task-1"]
 mlflow.set_experiment("hw-comparing-runs-trees")
@@ -59,10 +59,10 @@ hw.check(1)
 # %% [markdown]
 # ## Task 2: the top three as a report (2 points)
 #
-# The next cell fills the experiment `hw-comparing-runs-history` with ten runs of last month; one of them failed. Tom wants
-# a file with the three best **finished** runs that have **at least 100 trees**, highest `valid_auc` first. Write it as
-# `store.outputs("hw-comparing-runs") / "top3.csv"`, one row a run, with the columns `run_name`, `n_estimators` and
-# `valid_auc`. Do not round the numbers. Further columns do no harm.
+# The next cell fills the experiment `hw-comparing-runs-history` with ten runs of last month; one of them failed. Tom
+# wants a file with the three best **finished** runs that have **at least 100 trees**, highest `valid_auc` first.
+# Write it as `store.outputs("hw-comparing-runs") / "top3.csv"`, one row a run, with the columns `run_name`,
+# `n_estimators` and `valid_auc`. Do not round the numbers. Further columns do no harm.
 
 # %% tags=["task-2"]
 history = mlflow.set_experiment("hw-comparing-runs-history")
@@ -98,9 +98,9 @@ hw.check(2)
 # The next cell makes two runs in `hw-comparing-runs-rescue`, `monday` and `tuesday`, and somebody deletes Monday's.
 #
 # - **Restore** the run `monday` itself; a new run of that name is not the same.
-# - Then make a new run `monday-again` in the same experiment. Fit a `DecisionTreeClassifier` on `X_fit` and `y_fit` with
-#   Monday's parameters, read from the store. Record these parameters under the same names, and the metric `valid_auc`,
-#   measured as Monday's was.
+# - Then make a new run `monday-again` in the same experiment. Fit a `DecisionTreeClassifier` on `X_fit` and `y_fit`
+#   with Monday's parameters, read from the store. Record these parameters under the same names, and the metric
+#   `valid_auc`, measured as Monday's was.
 # - Give `monday-again` the tag `restored_from` with the **id** of the run `monday`.
 
 # %% tags=["task-3"]
@@ -141,9 +141,9 @@ hw.check(3)
 # ## Task 4: a comparison that was not fair (2 points)
 #
 # At a clinic, eight trees were trained to tell malignant tumours from benign ones. The next cell records them in
-# `hw-comparing-runs-clinic`. Four of them were judged on all validation rows; for the other four, somebody had left out the
-# tumours of doubtful size, which are the hard ones. In each run, the rows are recorded as a data set called `tumours`, so
-# the name does not tell them apart. The data set of *all* validation rows is in the variable `tumours`.
+# `hw-comparing-runs-clinic`. Four of them were judged on all validation rows; for the other four, somebody had left
+# out the tumours of doubtful size, which are the hard ones. In each run, the rows are recorded as a data set called
+# `tumours`, so the name does not tell them apart. The data set of *all* validation rows is in the variable `tumours`.
 #
 # Their metric is `valid_loss`, the log loss: **lower is better**. Find the best of the runs that were judged on all
 # validation rows, and set the tag `fair_winner` to `yes` on it, and on no other.
@@ -155,9 +155,10 @@ X_train, X_all, y_train, y_all = train_test_split(
     X, y, test_size=0.4, stratify=y, random_state=data.course_seed()
 )
 clear = ~X_all["worst_radius"].between(14, 18)
+everybody = X_all.assign(malignant=y_all)
 tumours, no_doubt = (
     mlflow.data.from_pandas(rows, targets="malignant", name="tumours")
-    for rows in (X_all.assign(malignant=y_all), X_all[clear].assign(malignant=y_all[clear]))
+    for rows in (everybody, everybody[clear])
 )
 
 # %% tags=["task-4"]
@@ -190,9 +191,9 @@ hw.check(4)
 # %% [markdown]
 # ## Stretch: the peak of a curve (no points)
 #
-# The next cell logs a run `curve` in `hw-comparing-runs-curve`, whose `valid_auc` rises and falls over its steps. A runs
-# table shows only the value of the highest step. Log two more metrics **to that same run**: `best_valid_auc`, the highest
-# value, and `best_step`, the step at which it was reached.
+# The next cell logs a run `curve` in `hw-comparing-runs-curve`, whose `valid_auc` rises and falls over its steps. A
+# runs table shows only the value of the highest step. Log two more metrics **to that same run**: `best_valid_auc`,
+# the highest value, and `best_step`, the step at which it was reached.
 
 # %% tags=["task-5"]
 mlflow.set_experiment("hw-comparing-runs-curve")
@@ -222,8 +223,8 @@ hw.check(5)
 hw.progress()
 
 # %% [markdown] tags=["solution"]
-# **Why it works.** The store sorts metrics as numbers, so it can name a winner; it keeps parameters as text, so *at least
-# 100* is a question for pandas. A deleted run is only marked: `restore_run` takes the mark away, and the id stays what it
-# was. Settings, seed and rows together give the same model to the last digit. Two data sets may have one name, and then the
-# digest tells them apart: the best `valid_loss` of all eight runs belonged to a tree that was spared the hard rows. And
-# `client.log_metric` writes to any run by its id, finished or not.
+# **Why it works.** The store sorts metrics as numbers, so it can name a winner; it keeps parameters as text, so *at
+# least 100* is a question for pandas. A deleted run is only marked: `restore_run` takes the mark away, and the id
+# stays what it was. Settings, seed and rows together give the same model to the last digit. Two data sets may have
+# one name, and then the digest tells them apart: the best `valid_loss` of all eight runs belonged to a tree that was
+# spared the hard rows. And `client.log_metric` writes to any run by its id, finished or not.
