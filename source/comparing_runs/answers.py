@@ -1,4 +1,4 @@
-"""Right and wrong answers to homework 05."""
+"""Right and wrong answers to the homework of comparing runs."""
 
 from tests.submissions.tools import append, swap
 
@@ -90,6 +90,27 @@ with mlflow.start_run(run_name="monday-again", tags={"restored_from": old["monda
 """,
     ],
     4: [
+        # with the client, by reading what each run recorded
+        """
+        found = [
+            r for r in client.search_runs([clinic.experiment_id])
+            if r.inputs.dataset_inputs[0].dataset.digest == tumours.digest
+        ]
+        best = min(found, key=lambda r: r.data.metrics["valid_loss"])
+        client.set_tag(best.info.run_id, "fair_winner", "yes")
+        """,
+        # the unfair winner first, then corrected; the run opened again, a further tag
+        """
+        first = mlflow.search_runs(order_by=["metrics.valid_loss"]).run_id[0]
+        client.set_tag(first, "fair_winner", "yes")
+        client.delete_tag(first, "fair_winner")
+        client.set_tag(first, "note", "judged on fewer rows")
+        t = mlflow.search_runs(filter_string=f"datasets.digest IN ('{tumours.digest}')")
+        with mlflow.start_run(run_id=t.loc[t["metrics.valid_loss"].idxmin()].run_id):
+            mlflow.set_tags({"fair_winner": "yes", "by": "Aisha"})
+        """,
+    ],
+    5: [
         # the run opened again
         """
         run_id = mlflow.search_runs().run_id[0]
@@ -126,6 +147,8 @@ WRONG = {
         ("accuracy-not-auc", swap("roc_auc_score(y_valid, forest.predict_proba(X_valid)[:, 1])", "forest.score(X_valid, y_valid)")),
         ("rounded", swap("roc_auc_score(y_valid, forest.predict_proba(X_valid)[:, 1])", "round(roc_auc_score(y_valid, forest.predict_proba(X_valid)[:, 1]), 3)")),
         ("value-wrong", swap("max_depth=4", "max_depth=3")),
+        ("setting-forgotten", swap(", max_depth=4", "")),
+        ("stale-value", swap("forest = RandomForestClassifier(n_estimators=trees,", "forest = RandomForestClassifier(n_estimators=10,")),
         ("tag-missing", swap('client.set_tag(best["run_id"], "winner", "yes")', "pass")),
         ("tag-name", swap('"winner"', '"Winner"')),
         ("tag-as-param", swap("client.set_tag(best", "client.log_param(best")),
@@ -138,19 +161,20 @@ WRONG = {
         ("not-started", ""),
         ("file-name", swap("top3.csv", "top-3.csv")),
         ("file-broken", 'open(store.outputs("hw-comparing-runs") / "top3.csv", "w").close()'),
-        ("column-missing", swap('.to_csv(store.outputs("hw-comparing-runs") / "top3.csv")', '.to_csv(store.outputs("hw-comparing-runs") / "top3.csv", index=False)')),
+        ("column-missing", swap('"run_name", "n_est', '"run", "n_est')),
+        ("column-missing", swap('report.columns = ["run_name", "n_estimators", "valid_auc"]', "", 'report["n_estimators"]', 'report["params.n_estimators"]')),
         ("failed-run-wins", swap("attributes.status = 'FINISHED'", "")),
         ("text-not-number", swap(".astype(int)", "", ">= 100", '>= "100"')),
-        ("text-not-number", swap('[runs["n_estimators"] >= 100]', "")),
+        ("text-not-number", swap('report = report[report["n_estimators"].astype(int) >= 100]', "")),
         ("row-count", swap(".head(3)", "")),
         ("wrong-direction", swap(" DESC", "")),
         ("wrong-direction", swap(".head(3)", ".head(3)[::-1]")),
         ("row-order", swap(".head(3)", ".head(3).iloc[[1, 0, 2]]")),
         ("wrong-runs", swap(">= 100", "> 100")),
-        ("unknown-run", append('top3.reset_index().assign(run_name="best").to_csv(store.outputs("hw-comparing-runs") / "top3.csv")')),
-        ("row-mixed", append('top3.assign(n_estimators=500).to_csv(store.outputs("hw-comparing-runs") / "top3.csv")')),
-        ("row-mixed", append('top3.assign(valid_auc="high").to_csv(store.outputs("hw-comparing-runs") / "top3.csv")')),
-        ("rounded", append('top3.round(3).to_csv(store.outputs("hw-comparing-runs") / "top3.csv")')),
+        ("unknown-run", swap(".head(3)", '.head(3).assign(run_name="best")')),
+        ("row-mixed", swap(".head(3)", ".head(3).assign(n_estimators=500)")),
+        ("row-mixed", swap(".head(3)", '.head(3).assign(valid_auc="high")')),
+        ("rounded", swap(".head(3)", ".head(3).round(3)")),
     ],
     3: [
         ("not-started", ""),
@@ -174,6 +198,20 @@ WRONG = {
     ],
     4: [
         ("not-started", ""),
+        ("wrong-rows", swap("filter_string=f\"datasets.digest = '{tumours.digest}'\",", "")),
+        ("wrong-rows", swap("datasets.digest = '{tumours.digest}'", "datasets.name = 'tumours'")),
+        ("wrong-rows", swap("tumours.digest", "no_doubt.digest")),
+        ("wrong-direction", swap(" ASC", " DESC")),
+        ("not-the-best", swap("iloc[0]", "iloc[1]")),
+        ("two-winners", append('client.set_tag(fair.iloc[1].run_id, "fair_winner", "yes")')),
+        ("tag-name", swap('"fair_winner"', '"Fair winner"')),
+        ("tag-missing", swap('"fair_winner"', '"best"')),
+        ("tag-as-param", swap("client.set_tag", "client.log_param")),
+        ("tag-value", swap('"yes"', '"1"')),
+        ("new-run", swap("client.set_tag(fair.iloc[0].run_id,", 'with mlflow.start_run(run_name="fair"):\n    mlflow.set_tag(')),
+    ],
+    5: [
+        ("not-started", ""),
         ("metric-missing", swap('client.log_metric(curve.info.run_id, "best_step", peak.step)', "pass")),
         ("metric-as-param", swap('client.log_metric(curve.info.run_id, "best_valid_auc"', 'client.log_param(curve.info.run_id, "best_valid_auc"')),
         ("metric-as-tag", swap('client.log_metric(curve.info.run_id, "best_valid_auc"', 'client.set_tag(curve.info.run_id, "best_valid_auc"')),
@@ -187,9 +225,14 @@ WRONG = {
 #: Mutants that are right answers, with the reason. The key is the start of the description.
 EQUIVALENT = {
     1: {
-        "line 7: 5 →": "any limit that shows the best run will do",
-        "line 7: dropped max_results=": "any limit that shows the best run will do",
+        "line 8: 5 →": "any limit that shows the best run will do",
+        "line 8: dropped max_results=": "any limit that shows the best run will do",
     },
+    2: {
+        "line 7: dropped index=": "a further column does no harm",
+        "line 7: False →": "a further column does no harm",
+    },
+    3: {"line 2: dropped filter_string=": "the last of all runs, newest first, is Monday's as well"},
 }
 
 # Found by people who attacked the checks.
@@ -208,4 +251,4 @@ _NEW = """
 with mlflow.start_run(run_name="curve"):
     mlflow.log_metrics({"best_valid_auc": 0.75, "best_step": 60})
 """
-WRONG[4].append(("new-not-given", _NEW))
+WRONG[5].append(("new-not-given", _NEW))

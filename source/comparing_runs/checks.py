@@ -1,10 +1,11 @@
-"""Homework 05: five runs with a winner, a report of the best three, a rescued run, the peak of a curve."""
+"""Homework of comparing runs: five runs with a winner, a report, a rescue, a fair comparison, the peak of a curve."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cache
 
+import mlflow
 from mlflow.entities import Run, ViewType
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.metrics import accuracy_score, roc_auc_score
@@ -18,6 +19,8 @@ from course_utils.homework.reading import number, visible
 from course_utils.homework.slips import Rows, auc_slips
 
 _TREES = (10, 20, 30, 40, 50)
+#: The runs that the given cell of task 4 makes.
+_CLINIC = tuple(f"clinic-{n}" for n in range(1, 9))
 
 
 @cache
@@ -107,15 +110,8 @@ def winner(evidence: Evidence) -> None:
             for run in evidence.runs("hw-comparing-runs-trees", "tags.winner LIKE '%'")
             if run.info.run_name in names and close(run.data.metrics.get("valid_auc", 0.0), max(values))
         ][:1]
-        best = best if not tagged else tagged
-    if not tagged:
-        evidence.tag(best[0], "winner")
-    if len(tagged) > 1:
-        raise Mistake(
-            "two-winners",
-            f"The tag `winner` is on {listing(run.info.run_name for run in tagged)}. Whoever looks for the winner "
-            "finds more than one; set it on the best run only.",
-        )
+        best = tagged or best
+    _one_tagged(evidence, five, tagged, "winner")
     if tagged[0].info.run_id in {run.info.run_id for run in worst}:
         raise Mistake(
             "wrong-direction",
@@ -128,11 +124,36 @@ def winner(evidence: Evidence) -> None:
             f"`{tagged[0].info.run_name}` is tagged, but another of your five runs has a higher `valid_auc`. Let the "
             "store sort them, and take its first row.",
         )
-    if tagged[0].data.tags["winner"] != "yes":
+    _says_yes(tagged[0], "winner")
+
+
+def _one_tagged(evidence: Evidence, runs: Sequence[Run], tagged: Sequence[Run], tag: str) -> None:
+    """Tell when no run or more than one has a tag, without saying which run should have it."""
+    for run in runs if not tagged else ():
+        own = {name for name in run.data.tags if not name.startswith("mlflow.")}
+        if own or tag in run.data.params:
+            evidence.tag(run, tag)  # a tag of a similar name, or a parameter instead of a tag
+    if not tagged:
+        raise Mistake(
+            "tag-missing",
+            f"None of these runs has the tag `{tag}`. A winner that is only printed is forgotten tomorrow; with the tag, "
+            "anybody can search for it. Set it on the run that you chose.",
+        )
+    if len(tagged) > 1:
+        raise Mistake(
+            "two-winners",
+            f"The tag `{tag}` is on {listing(run.info.run_name for run in tagged)}. Whoever looks for the winner finds more "
+            "than one. Decide for one run, and take the tag off the others with `client.delete_tag`.",
+        )
+
+
+def _says_yes(run: Run, tag: str) -> None:
+    """Tell when the tag of the right run has another value."""
+    if run.data.tags[tag] != "yes":
         raise Mistake(
             "tag-value",
-            f"The tag `winner` is `{visible(tagged[0].data.tags['winner'], 40)}`; the task asks for `yes`. Filters compare "
-            "tags letter by letter.",
+            f"The tag `{tag}` is `{visible(run.data.tags[tag], 40)}`; the task asks for `yes`. Filters compare tags letter "
+            "by letter.",
         )
 
 
@@ -278,6 +299,73 @@ def _rescue_mistakes(monday: Run) -> dict[str, tuple[float, str]]:
     }
 
 
+@cache
+def _all_tumours(seed: int) -> str:
+    """Return the digest of all validation rows of task 4."""
+    X = data.bundled("breast_cancer")
+    y = (X.pop("target") == 0).astype(float).rename("malignant")
+    _, X_all, _, y_all = train_test_split(X, y, test_size=0.4, stratify=y, random_state=seed)
+    return str(mlflow.data.from_pandas(X_all.assign(malignant=y_all), targets="malignant", name="tumours").digest)
+
+
+def _digests(run: Run) -> set[str]:
+    """Return the digests of the data sets that a run recorded."""
+    return {entry.dataset.digest for entry in (run.inputs.dataset_inputs if run.inputs else ())}
+
+
+def fair(evidence: Evidence) -> None:
+    """Task 4: the lowest loss among the runs that were judged on the same rows."""
+    everything = evidence.runs("hw-comparing-runs-clinic")
+    by_name = {
+        run.info.run_name: run for run in everything
+    }  # newest first, so the oldest of a name stays: the given one
+    if not set(_CLINIC) <= set(by_name):
+        raise NotStarted(
+            "The experiment `hw-comparing-runs-clinic` does not hold the eight runs: run the given cell first."
+        )
+    given = [by_name[name] for name in _CLINIC]
+    ids = {run.info.run_id for run in given}
+    tagged = [run for run in given if "fair_winner" in run.data.tags]
+    if not tagged:
+        if strangers := [run for run in everything if run.info.run_id not in ids and "fair_winner" in run.data.tags]:
+            raise Mistake(
+                "new-run",
+                f"The tag `fair_winner` is on a run of its own, `{visible(strangers[0].info.run_name)}`. It says something "
+                "about one of the eight runs, so it belongs on that one: `client.set_tag` takes the id of any run.",
+            )
+        untouched = all(
+            set(run.data.params) == {"max_depth"} and all(name.startswith("mlflow.") for name in run.data.tags)
+            for run in given
+        )
+        if untouched:
+            raise NotStarted("None of the eight runs has the tag `fair_winner` yet.")
+    _one_tagged(evidence, given, tagged, "fair_winner")
+    (chosen,) = tagged
+    whole = _all_tumours(data.course_seed())
+    if whole not in _digests(chosen):
+        raise Mistake(
+            "wrong-rows",
+            f"`{chosen.info.run_name}` was judged on the rows without the doubtful tumours, where every tree looks better than "
+            "it is. Compare only runs that recorded the data set of all validation rows: the name is the same, something "
+            "else about the data set is not.",
+        )
+    losses = {run.info.run_id: run.data.metrics["valid_loss"] for run in given if whole in _digests(run)}
+    seen = losses[chosen.info.run_id]
+    if not close(seen, min(losses.values())):
+        if close(seen, max(losses.values())):
+            raise Mistake(
+                "wrong-direction",
+                f"`{chosen.info.run_name}` has the *highest* `valid_loss` of the four. A loss counts errors, so lower is "
+                "better. Which way does your order go?",
+            )
+        raise Mistake(
+            "not-the-best",
+            f"`{chosen.info.run_name}` was judged on the right rows, but another of these four has a lower `valid_loss`. Let "
+            "the store sort them, and take its first row.",
+        )
+    _says_yes(chosen, "fair_winner")
+
+
 def peak(evidence: Evidence) -> None:
     """Stretch: the highest point of a metric's history."""
     run = evidence.latest_run("hw-comparing-runs-curve", "curve")
@@ -341,7 +429,6 @@ TASKS = (
             '`client.set_tag(best["run_id"], "winner", "yes")`',
         ),
         "Five runs that can be compared, and a winner that anyone can find by its tag.",
-        level="warm-up",
     ),
     Task(
         "the top three as a report",
@@ -351,8 +438,8 @@ TASKS = (
             "Which of the three conditions can the store answer, and which can it not?",
             "Status and order go into the query. The number of trees is text in the store: turn the column into "
             "numbers in pandas, then keep the rows.",
-            '`runs = store.runs("hw-comparing-runs-history", "attributes.status = \'FINISHED\'", '
-            'order_by=["metrics.valid_auc DESC"])`, then `runs["n_estimators"].astype(int) >= 100` and `head(3)`.',
+            '`mlflow.search_runs(filter_string="attributes.status = \'FINISHED\'", order_by=["metrics.valid_auc DESC"])`, then '
+            '`runs["params.n_estimators"].astype(int) >= 100` and `head(3)`.',
         ),
         "Filtered by status, compared as numbers, sorted by the metric: Tom can trust the file.",
     ),
@@ -368,7 +455,20 @@ TASKS = (
             "`DecisionTreeClassifier(**settings)`.",
         ),
         "The run is back, and so is its model, to the last digit.",
-        level="transfer",
+    ),
+    Task(
+        "a comparison that was not fair",
+        2,
+        fair,
+        (
+            "The name of the data set is the same in all eight runs. What else does a run record about its data set, which "
+            "changes when rows are missing?",
+            "A filter may ask for `datasets.digest`, compared with quoted text. The variable `tumours` knows the digest of all "
+            "validation rows. And for a loss, which end of the order is the good one?",
+            "`mlflow.search_runs(filter_string=f\"datasets.digest = '{tumours.digest}'\", "
+            'order_by=["metrics.valid_loss ASC"])`, then `client.set_tag` with the `run_id` of the first row.',
+        ),
+        "You compared what was judged on the same rows; the others had an easier exam.",
     ),
     Task(
         "the peak of a curve",

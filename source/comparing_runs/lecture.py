@@ -1,23 +1,26 @@
 # %% [markdown]
 # # Comparing runs
 #
-# **Which of these runs is the best, and how do you get it back?**
+# **Which of these runs is the best, by how much, and how do you get an earlier one back?**
 #
-# We will build fifteen forests for the churn team, ask the store which one wins, draw how the settings act together,
-# and bring an earlier run back to life.
+# We will build fifteen forests for the churn team, put questions about them to the store in Python, in the UI and
+# over REST, draw how their settings act together, and bring back a forest of last Monday.
 #
 # Afterwards you can
-# - **query** runs with a filter, an order and a limit, in Python and over REST;
-# - **compare** them in a table with the winner marked and in two plots, and **export** the table;
-# - **restore** an earlier run: its settings, its model, or the run itself from the trash.
+# - **query** runs with a filter, an order and a limit, and **say** what a filter cannot express;
+# - **compare** runs in a table with the winner marked and in two kinds of plot, and **export** the table;
+# - **judge** a winner: by how much it leads, on the same rows, and what the test rows say in the end;
+# - **restore** an earlier run: its model, its settings, or the run itself from the trash.
 #
-# **You need:** lectures {step:mlflow_basics} and {step:logging}.
+# **You need:** [MLflow basics]({step:mlflow_basics}) and [Logging]({step:logging}).
 #
-# **Time:** 13 min to read · 17 min to do
+# **Time:** 16 min to read · 18 min to do
 #
 # <!-- links -->
 #
 # ## Recall
+#
+# One question on an earlier lecture. Click an answer; each of them replies.
 
 # %%
 from course_utils import lesson
@@ -27,15 +30,39 @@ lesson.quiz("comparing_runs", "recall")
 # %% [markdown]
 # ## The problem
 #
-# Mira has trained forests all week. On Friday Aisha asks three things: which one shall run in production, what is it
-# better *by*, and can she have Monday's forest again, because customer care liked Monday's list. A
-# query answers all three.
+# Mira has trained forests all week. On Friday Aisha, who has to run one of them in production, asks three things:
+# which one is the best, by how much is it better than the others, and can she have Monday's forest with 50 trees
+# again, because customer care has been working with its list of customers? Mira could scroll through the runs in the
+# UI. But next Friday the same questions come again, about forty runs.
 #
+# The store can answer such questions itself. You put a **query** to it, which has three parts: a **filter** (which
+# runs?), an **order** (which of them first?) and a **limit** (how many?). There are three ways to put it: in Python,
+# in the UI, and over **REST**, which means web addresses that programs in any language can ask. All three understand
+# the same filter and the same order:
+
+# %% tags=["hide-input"] jupyter={"source_hidden": true}
+from course_utils import plots
+
+boxes = {
+    "python": (1.0, 2.7, "Python\nsearch_runs"),
+    "ui": (1.0, 1.5, "MLflow UI\nsearch field, Sort"),
+    "rest": (1.0, 0.3, "other programs\nREST"),
+    "query": (4.6, 1.5, "the query\nfilter, order, limit"),
+    "active": (8.4, 2.2, "active runs\nwhat you see"),
+    "trash": (8.4, 0.8, "trash\ndeleted runs"),
+}
+arrows = [
+    ("python", "query", ""),
+    ("ui", "query", ""),
+    ("rest", "query", ""),
+    ("query", "active", "by default"),
+    ("query", "trash", "when you\nask for it"),
+]
+title = "Three ways to put the same query to the store"
+plots.show(plots.diagram(boxes, arrows, title=title))
+
+# %% [markdown]
 # ## Setup
-#
-# Mira chooses by **validation rows**, which she takes from the training rows. The test rows stay untouched until a
-# choice has been made: a number by which you choose is too good to be true afterwards. The loop puts the runs of an
-# earlier pass of this notebook in the trash, so that you see your own numbers.
 
 # %% tags=["parameters"]
 seed = 0
@@ -52,274 +79,600 @@ from sklearn.ensemble import GradientBoostingClassifier, RandomForestClassifier
 from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import train_test_split
 
-from course_utils import data, plots, serving, store
+from course_utils import data, serving, store
+
+uri = store.connect(own=True)  # the store of MLflow basics, in a file of your own
+client = mlflow.MlflowClient()
+print("Open the UI, from the course folder:", store.ui_command(), sep="\n")
+
+# %% [markdown]
+# As in [MLflow basics]({step:mlflow_basics}), attempts are compared on **validation rows**, and the test rows stay
+# closed until a choice has been made. Scores can be compared only when they were measured on the same rows. So each
+# run will record the validation rows as a data set, and by its digest, a short fingerprint of the rows, we can ask
+# for the runs that were judged on *these* rows, not on those of another `seed`. Runs that did not come to their end
+# are left out, too.
 
 # %%
-uri = store.connect(own=True)  # a server of ours will show this store over REST
 split = data.churn_split(n_rows, seed, numeric=True)
 X_fit, X_valid, y_fit, y_valid = train_test_split(
-    split.X_train, split.y_train, test_size=0.3, random_state=seed, stratify=split.y_train
+    split.X_train,
+    split.y_train,
+    test_size=0.3,
+    stratify=split.y_train,
+    random_state=seed,
 )
+valid_rows = mlflow.data.from_pandas(
+    X_valid.assign(churned=y_valid), targets="churned", name="churn-valid"
+)
+judged_here = f"datasets.digest = '{valid_rows.digest}'"
+comparable = f"{judged_here} and attributes.status = 'FINISHED'"
 experiment = mlflow.set_experiment("compare-forests")
-for old in mlflow.search_runs(output_format="list"):
-    mlflow.delete_run(old.info.run_id)
-print("Open the UI, from the course folder:", store.ui_command(), sep="\n")
 
 # %% [markdown]
 # ## Round 1: five runs and a winner
 #
-# Runs can be compared when they log **the same names**: the same parameters, the same metrics. A function sees to that.
+# A table of runs is only as good as the names in it: when one run logs `depth` and another `max_depth`, no query can
+# compare the two. So all runs go through one function. Before it trains anything, it asks the store whether this
+# forest is there already; therefore you may run the cells as often as you like.
 
 # %%
 def auc(model, X, y):
     return roc_auc_score(y, model.predict_proba(X)[:, 1])
 
 
-# %%
-def train(trees, depth=5, keep_model=False):
+def train(trees, depth, keep_model=False):
     settings = {"n_estimators": trees, "max_depth": depth, "random_state": seed}
+    known = f"params.n_estimators = '{trees}' and params.max_depth = '{depth}'"
+    if not mlflow.search_runs(filter_string=f"{comparable} and {known}").empty:
+        return
     with mlflow.start_run(run_name=f"trees-{trees}-depth-{depth}"):
         forest = RandomForestClassifier(**settings).fit(X_fit, y_fit)
-        mlflow.log_params(settings)
-        mlflow.log_metrics({"train_auc": auc(forest, X_fit, y_fit), "valid_auc": auc(forest, X_valid, y_valid)})
-        if keep_model:
+        mlflow.log_params(settings | {"n_rows": n_rows, "data_seed": seed})
+        mlflow.log_input(valid_rows, context="validation")
+        scores = {"train_auc": auc(forest, X_fit, y_fit)}
+        mlflow.log_metrics(scores | {"valid_auc": auc(forest, X_valid, y_valid)})
+        if keep_model:  # the lines of MLflow basics in one call
             store.log_model(forest, "forest", X_fit)
 
 
 # %% [markdown]
-# **Predict.** Five forests: 50, 100, 150, 200 and 250 trees. Which has the highest `valid_auc`?
+# The forest with 50 trees keeps its model, because customer care got its list. The others keep only their settings;
+# Round 4 shows what that is enough for.
+#
+# **Predict.** Five forests of depth 5, with 50, 100, 150, 200 and 250 trees. Which of them is best on the training
+# rows, and which on the validation rows: the same one?
 
 # %%
-prediction = "?"  # 50, 100, 150, 200 or 250
+prediction = "?"  # the same or different ones
 
 # %%
 for trees in range(50, 251, 50):
-    train(trees, keep_model=True)
+    train(trees, depth=5, keep_model=(trees == 50))
 
-# %%
-found = mlflow.search_runs(order_by=["metrics.valid_auc DESC"])
-best = found.iloc[0]
-print("type:", type(found).__name__, "| rows:", len(found))
-print("best:", best["tags.mlflow.runName"], f"with valid_auc {best['metrics.valid_auc']:.3f}")
+five = mlflow.search_runs(
+    filter_string=f"{comparable} and params.max_depth = '5'",
+    order_by=["metrics.valid_auc DESC"],
+)
+five = five.set_index("tags.mlflow.runName")
+lead = five["metrics.valid_auc"].iloc[0] - five["metrics.valid_auc"].iloc[1]
+print(f"{len(five)} runs; {five.index[0]} is ahead by {lead:.4f}")
+
+# %% tags=["claims"]
+CHANGES = [{"n_rows": 1000}, {"seed": 3}]
+
+assert len(five) == 5
+assert five["metrics.valid_auc"].is_monotonic_decreasing
+assert five["metrics.train_auc"].idxmax() != five.index[0]
+assert (five["metrics.train_auc"] > five["metrics.valid_auc"]).all()
+spread = five["metrics.valid_auc"].max() - five["metrics.valid_auc"].min()
+assert n_rows < 2000 or spread < 0.01
+assert lead < 0.01
+assert (n_rows, seed) != (2000, 0) or (round(lead, 4), len(X_valid)) == (0.0006, 450)
 
 # %% [markdown]
-# `search_runs` looks in the current experiment and returns a DataFrame, one row a run, with columns named `params.…`,
-# `metrics.…`, `tags.…`. The order is ascending unless you write `DESC`: forget it, and `iloc[0]` is the worst run.
+# `search_runs` looked into the current experiment and returned a DataFrame with one row for each run. The order is
+# ascending unless you write `DESC`, so without that word the *worst* run would be on top.
 #
-# Here they are side by side, one column a run, with a star on the winner of each metric. `store.runs` is `search_runs`
-# with bare column names. The table goes into a CSV file too. For all columns of an experiment there is a command,
-# `mlflow experiments csv -x <experiment id> -o runs.csv`.
+# For a meeting, turn the table round, one column for each run, with a star on the winner of each metric. `to_csv`
+# makes a file of it that opens in a spreadsheet.
 
 # %%
-columns = ["n_estimators", "max_depth", "train_auc", "valid_auc"]
-five = store.runs("compare-forests", order_by=["metrics.valid_auc DESC"], columns=columns)
-five.to_csv(store.outputs("05_comparing_runs") / "five_forests.csv")
-side_by_side = five.T.astype(object)
-for metric in ("train_auc", "valid_auc"):
-    side_by_side.loc[metric] = [f"{v:.3f} ★" if v == five[metric].max() else f"{v:.3f}" for v in five[metric]]
+columns = ["params.n_estimators", "params.max_depth"]
+metrics = ["metrics.train_auc", "metrics.valid_auc"]
+five[columns + metrics].to_csv(store.outputs("comparing_runs") / "five_forests.csv")
+
+side_by_side = five[columns + metrics].T.astype(object).rename_axis(columns=None)
+for metric in metrics:
+    best = five[metric].max()
+    side_by_side.loc[metric] = [
+        f"{value:.3f} ★" if value == best else f"{value:.3f}" for value in five[metric]
+    ]
 side_by_side
 
 # %% [markdown]
-# You should see two different winners: the training rows flatter a forest that remembers them. And you should see how
-# *close* the five are. A lead in the third digit may be luck of the split; lecture {step:nested_runs} shows how to tell.
+# You should see two stars in two different columns: the forest that knows the training rows best is not the one that
+# judges new customers best. And you should see how *close* the five are on the validation rows: with 2,000 customers,
+# less than 0.01 lies between the first and the last. So do not say "250 trees are best" when the table says "with
+# seed 0, 250 trees are ahead by 0.0006 on 450 customers". We come back to this when the test rows are opened.
 #
-# ## Round 2: a query on fifteen runs
+# For *all* columns of an experiment there is a command, which asks the store that the variable `MLFLOW_TRACKING_URI`
+# names: `mlflow experiments csv -x <experiment id> -o runs.csv`.
 #
-# Ten more runs vary the depth too. A **filter** keeps the runs that you ask for:
+# ## Round 2: a filter for every question
 #
-# | compare | with | example |
-# |---|---|---|
-# | metric | a number | `metrics.valid_auc > 0.75` |
-# | parameter, tag | quoted text | `params.max_depth = '10'`, `tags.team LIKE 'churn%'` |
-# | attribute | text, or a time in milliseconds | `attributes.status = 'FINISHED'`, `attributes.run_name LIKE '%-5'` |
+# Would deeper or shallower trees be better? Ten more runs vary the depth. Then we need to ask for *some* of the
+# fifteen, and this is what a filter may say:
 #
-# `AND` joins conditions. `OR`, `NOT` before a condition and brackets around it are refused. `IS NULL` and `IS NOT NULL`
-# ask whether a run has a parameter or tag; `IN` and `NOT IN` take a list of run ids. Odd names go in backticks.
+# | what | is compared with | by | example |
+# |---|---|---|---|
+# | metric | a number | `=` `!=` `>` `>=` `<` `<=` | `metrics.valid_auc > 0.72` |
+# | parameter, tag | quoted text | `=` `!=` `LIKE` `ILIKE` `IS NULL` `IS NOT NULL` | `params.max_depth = '10'` |
+# | attribute `run_name`, `status` | quoted text | `=` `!=` `LIKE` `ILIKE` | `attributes.run_name LIKE '%-10'` |
+# | attribute `start_time` | milliseconds since 1970 | as a metric | `attributes.start_time > 1700000000000` |
+# | attribute `run_id` | quoted text, a list | as text, and `IN` `NOT IN` | `attributes.run_id IN ('…', '…')` |
+# | data set: `name`, `digest`, `context` | quoted text, a list | as `run_id` | `datasets.name LIKE 'churn%'` |
 #
-# **Predict.** Of the five forests with depth 10, how many beat the winner of round 1?
+# `AND` joins conditions. There is no `OR`, no `NOT` in front of a condition, and there are no brackets; with an `OR`,
+# ask twice and put the tables together. In `LIKE`, `%` stands for any letters; `ILIKE` does not care about capitals.
+# A name with a blank or another unusual letter goes in backticks: `` metrics.`my score` > 0.5 ``.
+#
+# **Predict.** A tree of depth 10 can ask ten questions in a row, one of depth 5 only five. How many of the five
+# forests with depth 10 will beat the best of Round 1 on the validation rows?
 
 # %%
-predicted_count = 0  # your number, 0 to 5
+prediction = "?"  # 0 to 5
 
 # %%
 for depth in (2, 10):
     for trees in range(50, 251, 50):
         train(trees, depth)
 
-question = f"params.max_depth = '10' AND metrics.valid_auc > {best['metrics.valid_auc']}"
-print("deep and better than round 1:", len(mlflow.search_runs(filter_string=question)))
+to_beat = five["metrics.valid_auc"].iloc[0]
+deep = f"{comparable} AND params.max_depth = '10'"
+better = mlflow.search_runs(filter_string=f"{deep} AND metrics.valid_auc > {to_beat}")
+print(len(better), "of", len(mlflow.search_runs(filter_string=deep)), "are better")
 
-client, pages, token = mlflow.MlflowClient(), [], None
-while token or not pages:
-    page = client.search_runs([experiment.experiment_id], max_results=6, page_token=token)
-    pages.append(len(page))
+# %% tags=["claims"]
+assert n_rows < 2000 or len(better) == 0
+assert mlflow.search_runs(filter_string=deep)["metrics.train_auc"].min() > 0.98
+assert len(mlflow.search_runs(filter_string=comparable)) == 15
+for refused in ("metrics.a > 1 OR metrics.b > 1", "NOT metrics.a > 1", "(run_id = '')"):
+    try:
+        mlflow.search_runs(filter_string=refused)
+    except mlflow.MlflowException:
+        continue
+    raise AssertionError(refused)
+for taken in (
+    f"attributes.run_id IN ('{five.run_id.iloc[0]}')",
+    f"datasets.digest IN ('{valid_rows.digest}')",
+    f"{comparable} and datasets.context = 'validation' and datasets.name LIKE 'churn%'",
+    f"{comparable} and attributes.start_time > 1700000000000",
+    f"{comparable} and attributes.status ILIKE 'fin%'",
+    f"{comparable} and attributes.run_id != 'x' and params.n_rows IS NOT NULL",
+):
+    assert len(mlflow.search_runs(filter_string=taken)), taken
+misspelt = f"{comparable} and params.max_detph != '5'"
+assert mlflow.search_runs(filter_string=misspelt).empty
+
+# %% [markdown]
+# With 2,000 customers you should see 0 of 5: the deep trees reach more than 0.98 on the training rows, which means
+# that they have learned those customers by heart, and what is learned by heart does not help with new ones. With
+# 1,000 customers some of them may win, because every score is less certain there.
+#
+# Two things about filters surprise nearly everybody. A **misspelt name is no error**: `params.max_detph = '10'` asks
+# for a parameter that no run has, so the answer is an empty table. And `!=` finds only runs that *have* the
+# parameter; for the others, ask for `IS NULL`.
+#
+# A store may hold more runs than fit into one answer. `MlflowClient.search_runs` therefore returns one **page**, and
+# a token that you hand in for the next page. `mlflow.search_runs` turns the pages for you. Here are pages of six, so
+# that there is something to turn:
+
+# %%
+sizes, token = [], None
+while token or not sizes:
+    page = client.search_runs(
+        [experiment.experiment_id], comparable, max_results=6, page_token=token
+    )
+    sizes.append(len(page))
     token = page.token
-print("the client's answer comes in pages of", pages)
+print("runs on each page:", sizes)
+
+# %% tags=["claims"]
+assert sizes == [6, 6, 3]
 
 # %% [markdown]
-# You should see that depth does not help: deep trees learn the training rows by heart. If the pages do not add up to
-# 15, an earlier cell ran twice; start again from the top.
+# ## Round 3: see all fifteen at once
 #
-# `MlflowClient.search_runs` returns one **page** and a token for the next. `mlflow.search_runs` turns the pages for
-# you.
-#
-# Fifteen rows are hard to read. **Parallel coordinates** show every run as a line through its settings to its result; a
-# **contour plot** shows a metric as a landscape over two settings.
+# A table of fifteen rows says which run is on top, but hardly why. Two plots are made for this. In **parallel
+# coordinates** each run is one line, which passes its settings on its way to its score. The parameters are text in
+# the store, so `to_numeric` makes numbers of them.
 
 # %%
-fifteen = store.runs("compare-forests", columns=columns).apply(pd.to_numeric).round(4)
-depths = fifteen.groupby("max_depth")["valid_auc"].mean()
-title = f"On average, depth {depths.idxmax()} ends highest and depth {depths.idxmin()} lowest"
-plots.show(plots.parallel_coordinates(fifteen, columns[:3], color="valid_auc", title=title))
+runs = mlflow.search_runs(filter_string=comparable)[columns + metrics]
+runs = runs.apply(pd.to_numeric).rename(columns=lambda name: name.split(".")[1])
+by_depth = runs.groupby("max_depth")["valid_auc"].mean()
+
+high, low = by_depth.idxmax(), by_depth.idxmin()
+title = f"On average, depth {high} is highest, depth {low} lowest"
+axes = ["n_estimators", "max_depth", "train_auc"]
+plots.show(plots.parallel_coordinates(runs.round(3), axes, "valid_auc", title=title))
+
+# %% [markdown]
+# Follow the lines from the axis `max_depth` to the right: they part there, and each depth has its own bundle. At
+# `n_estimators` they all start mixed. A **contour plot** says the same as a map: two settings are its directions, and
+# the score is the height.
 
 # %%
-grid = fifteen.pivot(index="max_depth", columns="n_estimators", values="valid_auc")
+grid = runs.pivot(index="max_depth", columns="n_estimators", values="valid_auc")
+by_trees = runs.groupby("n_estimators")["valid_auc"].mean()
+ranges = [means.max() - means.min() for means in (by_depth, by_trees)]
+title = f"Depth moves the mean by {ranges[0]:.3f}, tree count by {ranges[1]:.3f}"
+
 fig, ax = plots.new_figure()
-filled = ax.contourf(grid.columns, grid.index, grid, levels=8, cmap="cividis")
-ax.plot(fifteen["n_estimators"], fifteen["max_depth"], "wo", markeredgecolor="black", clip_on=False)
-fig.colorbar(filled, label="ROC-AUC on validation rows")
-ax.set(xlabel="n_estimators (trees; dots are runs)", ylabel="max_depth (levels)")
-ax.set_title(f"A ridge at depth {depths.idxmax()}; the number of trees matters less", loc="left", weight="bold")
-means = ", ".join(f"{value:.3f} at depth {depth}" for depth, value in depths.items())
-plots.show(plots.describe(fig, f"Contour plot of valid_auc over trees and depth. Mean: {means}."))
+filled = ax.contourf(grid.columns, grid.index, grid, levels=8, cmap="cividis_r")
+ax.plot(runs["n_estimators"], runs["max_depth"], "wo", mec="black", clip_on=False)
+fig.colorbar(filled, label="ROC-AUC on the validation rows (darker: higher)")
+ax.set(xlabel="n_estimators (each dot is a run)", ylabel="max_depth")
+ax.set_title(title, loc="left", weight="bold")
+means = ", ".join(f"{mean:.3f} at depth {depth}" for depth, mean in by_depth.items())
+plots.show(plots.describe(fig, f"Contour plot of valid_auc. {title}. Means: {means}."))
+
+# %% tags=["claims"]
+assert ranges[0] > 2 * ranges[1]
+assert n_rows < 2000 or seed > 2 or (by_depth.idxmax(), by_depth.idxmin()) == (5, 10)
 
 # %% [markdown]
-# Between the dots the landscape is a guess: nothing was trained there.
+# You should see bands that lie nearly level: going right, to more trees, changes little; going up or down, to another
+# depth, changes more. So the next attempts should try other depths, not more trees. Between the dots the map is a
+# guess, because nothing was trained there.
 #
-# ## Look at the UI
+# ### One run from the inside
 #
-# 1. With *Model training* chosen, open `compare-forests`. Type `params.max_depth = '10'` into the search box, and Enter.
-# 2. Empty it, tick all runs (the box above them), press *Compare*. *Parallel Coordinates Plot* and *Contour Plot* are
-#    tabs; choose the same axes as above. In the table below, *Show diff only* hides what all runs share.
-# 3. Back in the experiment, the second symbol left of the search box draws ten runs; the eyes show others.
-# 4. Click a run, then *Model metrics*: the history of each metric, which is next.
-#
-# ## Inside one run: the history of a metric
-#
-# A metric logged with `step` is a curve. The runs table, and every search, knows one of its values: that of the
-# **highest step** (lecture {step:logging}), which need not be the best.
+# So far each run had one score. A metric that was logged with `step` is a whole curve, and every table and every
+# query shows just one point of it: that of the **highest step**. Is that the best one?
 
 # %%
 mlflow.set_experiment("compare-boosting")
 with mlflow.start_run(run_name="120-rounds") as boosted:
-    booster = GradientBoostingClassifier(n_estimators=120, random_state=seed).fit(X_fit, y_fit)
-    aucs = [roc_auc_score(y_valid, probability[:, 1]) for probability in booster.staged_predict_proba(X_valid)]
+    booster = GradientBoostingClassifier(n_estimators=120, random_state=seed)
+    booster.fit(X_fit, y_fit)
     now = int(time.time() * 1000)
-    curve = [Metric("valid_auc", value, now, step) for step, value in enumerate(aucs, start=1)]
+    curve = [
+        Metric("valid_auc", roc_auc_score(y_valid, p[:, 1]), now, step)
+        for step, p in enumerate(booster.staged_predict_proba(X_valid), start=1)
+    ]
     client.log_batch(boosted.info.run_id, metrics=curve)
 
+# %%
+mlflow.set_experiment("compare-forests")  # back to the forests
 points = client.get_metric_history(boosted.info.run_id, "valid_auc")
-history = pd.DataFrame({"step": [p.step for p in points], "valid_auc": [p.value for p in points]})
-peak = history.loc[history["valid_auc"].idxmax()]
+history = pd.DataFrame([{"step": p.step, "valid_auc": p.value} for p in points])
+peak = max(points, key=lambda point: point.value)
 last = mlflow.get_run(boosted.info.run_id).data.metrics["valid_auc"]
-title = f"Peak {peak['valid_auc']:.3f} in round {peak['step']:.0f}; the runs table shows {last:.3f}, of the last round"
-plots.show(plots.runs_line(history, "step", "valid_auc", title=title, xlabel="boosting round"))
+
+title = f"Peak {peak.value:.3f} in round {peak.step}; the table shows {last:.3f}"
+plots.show(plots.runs_line(history, "step", "valid_auc", title=title, xlabel="round"))
+
+# %% tags=["claims"]
+assert len(points) == 120
+assert last == max(points, key=lambda point: point.step).value
+assert peak.value > last + 0.01 and peak.step < 120
 
 # %% [markdown]
-# So log the peak as a metric of its own (`best_valid_auc`) when you mean to sort by it.
+# You should see a curve that climbs, and then sinks while the booster goes on learning its training rows. The table
+# would rank this run by its last, lower point. MLflow cannot know whether high or low is good, so it does not choose
+# for you: log the peak as a metric of its own, such as `best_valid_auc`, when you want to sort by it.
 #
-# ## Round 3: back to an earlier run
+# ## Look at the UI
 #
-# Customer care liked the list of the forest with 50 trees, whoever wins by ROC-AUC. Its run is found by name here; an
-# id from a report works as well. There are two ways back: **fit again** with the stored settings, or **load** the
-# stored model.
+# Open the UI as told under *Setup*. When a panel *MLflow Assistant* opens at the right, close it with its cross.
+# Choose *Model training* at the top left.
 #
-# **Predict.** Which way gives exactly the old `valid_auc`: fitting again, loading, or both?
+# 1. **Filter.** Click *Experiments*, then `compare-forests`. Type `params.max_depth = '10'` into the search field
+#    above the table and press Enter: five runs are left, and the column *Dataset* shows the digest of their rows. To
+#    see all runs again, click the cross in the field (deleting the text alone does not do it), and then Escape.
+# 2. **Compare.** Tick the box in the head of the table, left of *Run Name*, and press *Compare*. In the *Parallel
+#    Coordinates Plot*, the parameters are chosen already; under *Metrics*, take out `train_auc` and choose
+#    `valid_auc`. In the tab *Contour Plot*, choose `n_estimators`, `max_depth` and `valid_auc` for the three axes.
+#    Here red is high.
+# 3. **What differs.** Scroll down to *Parameters* and switch on *Show diff only*: what all runs share is hidden.
+# 4. **Curve.** Click the arrow beside the name of the experiment, at the top left, then `compare-boosting`, the run
+#    `120-rounds`, and *Model metrics*: the curve from above.
+#
+# ## Round 4: back to an earlier run
+#
+# Now Aisha's third question. Monday's run is found by its name; an id from a report works as well, with
+# `mlflow.get_run(id)`. Then there are two ways back to the forest: **fit it again** with the recorded settings, or
+# **load** the model that the run kept.
+#
+# **Predict.** Which way gives exactly the recorded `valid_auc`, to the last digit: fitting again, loading, or both?
 
 # %%
 prediction = "?"  # fitting, loading or both
 
-# %%
-mlflow.set_experiment("compare-forests")
-(earlier,) = mlflow.search_runs(filter_string="run_name = 'trees-50-depth-5'", output_format="list")
-settings = {name: int(text) for name, text in earlier.data.params.items()}
-fitted_again = RandomForestClassifier(**settings).fit(X_fit, y_fit)
-loaded = mlflow.sklearn.load_model(f"models:/{earlier.outputs.model_outputs[0].model_id}")
 
-logged = earlier.data.metrics["valid_auc"]
-print(f"logged value: {logged:.3f}")
-print("fitted again, equal to the last digit:", auc(fitted_again, X_valid, y_valid) == logged)
-print("loaded, equal to the last digit:", auc(loaded, X_valid, y_valid) == logged)
-print("the same list of customers:", (loaded.predict(split.X_test) == fitted_again.predict(split.X_test)).all())
+# %%
+def fit_again(run):
+    names = ("n_estimators", "max_depth", "random_state")
+    settings = {name: int(run.data.params[name]) for name in names}
+    return RandomForestClassifier(**settings).fit(X_fit, y_fit)
+
+
+monday = mlflow.search_runs(
+    filter_string=f"{comparable} and attributes.run_name = 'trees-50-depth-5'",
+    output_format="list",  # runs as objects instead of a table
+)[0]
+model_id = monday.outputs.model_outputs[0].model_id
+loaded = mlflow.sklearn.load_model(f"models:/{model_id}")
+
+recorded = monday.data.metrics["valid_auc"]
+print("fitted again:", auc(fit_again(monday), X_valid, y_valid) == recorded)
+print("loaded:      ", auc(loaded, X_valid, y_valid) == recorded)
+
+# %% tags=["claims"]
+assert auc(fit_again(monday), X_valid, y_valid) == recorded
+assert auc(loaded, X_valid, y_valid) == recorded
+assert (loaded.predict(X_valid) == fit_again(monday).predict(X_valid)).all()
 
 # %% [markdown]
-# You should see three times True. Fitting again works because the run holds `random_state` too, and because the rows
-# are the same. When data may have changed, load the model. If you see False, `seed` or `n_rows` changed after round 1.
+# You should see `True` twice. Fitting again works because the run holds *every* setting, `random_state` too, because
+# the training rows are still the same, and because scikit-learn has still the same version. When you cannot be sure
+# of all three, you need the stored model. If you see `False`, run all cells again from the top.
+#
+# ### Open the test rows, once
+#
+# Now for Aisha's second question, by how much the winner is better. The choice is made: the first run of the query
+# below. We fit the first five again from their records and score them on the test rows, which none of them has seen.
+# The look shows how far the ranking can be trusted. It is no second chance to choose: the winner stays the winner.
+
+# %%
+top = mlflow.search_runs(
+    filter_string=comparable,
+    order_by=["metrics.valid_auc DESC"],
+    max_results=5,
+    output_format="list",
+)
+verdict = pd.DataFrame(
+    {
+        "valid_auc": [run.data.metrics["valid_auc"] for run in top],
+        "test_auc": [auc(fit_again(run), split.X_test, split.y_test) for run in top],
+    },
+    index=[run.info.run_name for run in top],
+)
+verdict["place"] = verdict["test_auc"].rank(ascending=False).astype(int)
+winner = top[0]
+mlflow.log_metric("test_auc", verdict["test_auc"].iloc[0], run_id=winner.info.run_id)
+verdict.round(3)
+
+# %% tags=["claims"]
+places = verdict["place"].tolist()
+assert (n_rows, seed) != (2000, 0) or places[0] == 2
+assert n_rows != 2000 or seed not in (1, 2) or places[0] == 1
+assert n_rows != 2000 or seed not in (1, 2) or places != [1, 2, 3, 4, 5]
+gap = (verdict["valid_auc"] - verdict["test_auc"]).abs()
+spread = verdict["valid_auc"].max() - verdict["valid_auc"].min()
+assert (n_rows, seed) != (2000, 0) or (gap.min() > 0.03 and gap.min() > 10 * spread)
+assert (n_rows, seed) != (2000, 3) or winner.data.params["max_depth"] == "2"
+
+# %% [markdown]
+# The column `place` ranks the five on the test rows. With 2,000 customers and seed 0, another forest is ahead there.
+# With seed 1 or 2 the winner stays ahead, but behind it some change places. That is what a lead of some thousandths
+# looks like: who is ahead depends on which customers happened to be drawn. With seed 0, all five move by more than
+# 0.03 from the validation to the test rows, and that is more than ten times the distance between the first and the
+# last of them.
+#
+# So Mira's honest answer is: "This forest was chosen on the validation rows, and its test score is in its record. I
+# cannot show that it is better than the four behind it." Then Aisha may choose among the five by something else, for
+# example take the smallest. [Nested runs]({step:nested_runs}) shows how to test whether a lead is real.
 #
 # ## The same query over REST
 #
-# The dashboard of customer care is not written in Python. A **tracking server** answers the same question as JSON; the
-# next cell starts one on this machine, asks twice and stops it.
+# Tom's dashboard is not written in Python. It can ask a **tracking server**, a program that stands in front of the
+# store and answers over HTTP. The line `mlflow server …` under *Setup* starts one: it serves the UI *and* REST. While
+# it runs, any program can ask, for example `curl` in another terminal, in the course folder (on Windows, in one line
+# without `\`):
+#
+# ```
+# curl -H "Content-Type: application/json" -d @outputs/comparing_runs/query.json \
+#   http://127.0.0.1:5001/api/2.0/mlflow/runs/search
+# ```
+#
+# The next cell writes the file `query.json`. Then, so that you need no second terminal, it starts such a server
+# itself, sends the query, and stops the server again.
 
 # %%
-body = {"experiment_ids": [experiment.experiment_id], "max_results": 1}
-body |= {"filter": "params.max_depth = '5'", "order_by": ["metrics.valid_auc DESC"]}
+import json
+
+query = {
+    "experiment_ids": [experiment.experiment_id],
+    "filter": comparable,
+    "order_by": ["metrics.valid_auc DESC"],
+    "max_results": 1,
+}
+file = store.outputs("comparing_runs") / "query.json"
+file.write_text(json.dumps(query), encoding="utf8")
+
 with serving.tracking_server(uri) as address:
     url = f"{address}/api/2.0/mlflow/runs/search"
-    answer = httpx.post(url, json=body, timeout=60)
-    refused = httpx.post(url, json=body | {"filter": "params.max_depth > 5"}, timeout=60)
+    answer = httpx.post(url, json=query, timeout=60)
 
-(top,) = answer.json()["runs"]
-print(answer.status_code, top["info"]["run_name"], {m["key"]: round(m["value"], 3) for m in top["data"]["metrics"]})
-print("the same run as in round 1:", top["info"]["run_id"] == best["run_id"])
-print(refused.status_code, refused.json()["error_code"])
+run = answer.json()["runs"][0]
+print("status", answer.status_code, "| best run:", run["info"]["run_name"])
+print("the winner from above:", run["info"]["run_id"] == winner.info.run_id)
+
+# %% tags=["claims"]
+assert answer.status_code == 200 and run["info"]["run_id"] == winner.info.run_id
+assert answer.json()["next_page_token"]
 
 # %% [markdown]
+# You should see status 200 and the winner. The answer is JSON, with `info` and `data` as in Python, and with a
+# `next_page_token`, because there are more runs than the one that we asked for.
+#
 # ## Your turn
 #
-# Write a filter between the quotes that finds the three runs with 250 trees. Then run both cells.
+# Of the forests with 100 trees, Tom wants to see the best one that does *not* have depth 5. Replace the three dots by
+# **one line** that sets `wanted` to a filter for the two forests in question. The cell then takes the better of the
+# two and gives it a tag. Run both cells.
 #
 # <details><summary>One solution</summary>
 #
-# `query = "params.n_estimators = '250'"`
+# `wanted = "params.n_estimators = '100' and params.max_depth != '5'"`
 #
 # </details>
 
-# %%
-query = ""
+# %% tags=["your-turn"]
+wanted = "attributes.run_name = 'none yet'"
+...
+
+found = mlflow.search_runs(
+    filter_string=f"{comparable} and {wanted}", order_by=["metrics.valid_auc DESC"]
+)
+for run_id in found.run_id[:1]:
+    client.set_tag(run_id, "show_to", "Tom")
+
+# %% tags=["your-turn-solution"]
+wanted = "attributes.run_name = 'none yet'"
+wanted = "params.n_estimators = '100' and params.max_depth != '5'"
+
+found = mlflow.search_runs(
+    filter_string=f"{comparable} and {wanted}", order_by=["metrics.valid_auc DESC"]
+)
+for run_id in found.run_id[:1]:
+    client.set_tag(run_id, "show_to", "Tom")
 
 # %%
-names = sorted(store.runs("compare-forests", query).index)
-wanted = [f"trees-250-depth-{depth}" for depth in (10, 2, 5)]
-lesson.turn(names == wanted, "a parameter is compared with quoted text: params.name = 'value'.")
+tagged = mlflow.search_runs(filter_string=f"{comparable} and tags.show_to = 'Tom'")
+others = runs[(runs["n_estimators"] == 100) & (runs["max_depth"] != 5)]
+best_auc = others["valid_auc"].max()
+hint = "a parameter is compared with quoted text; `and` joins two conditions."
+solved = not tagged.empty and (tagged["metrics.valid_auc"] == best_auc).any()
+lesson.turn(solved, hint)
 
 # %% [markdown]
 # ## Pitfalls
 #
-# **`text-not-number`: parameters are text.** A filter refuses to compare them as numbers, and an order sorts them as
-# words. Repair: make numbers of them in pandas, then compare and sort.
+# Each of them has a code, and the checks of the homework use the same codes.
+#
+# **`text-not-number`: a parameter was treated as a number.** Parameters are text. A filter refuses to compare text by
+# size, which is lucky, because an order does not refuse: it sorts as in a dictionary, where 100 comes before 50.
 
 # %%
-with lesson.expect_error(mlflow.MlflowException, code="text-not-number"):
+try:
     mlflow.search_runs(filter_string="params.n_estimators > 100")
-depth_5 = store.runs("compare-forests", "params.max_depth = '5'", order_by=["params.n_estimators ASC"])
-print("as text:   ", depth_5["n_estimators"].tolist())
-print("as numbers:", sorted(pd.to_numeric(depth_5["n_estimators"])))
+except mlflow.MlflowException as error:
+    print("MLflow:", str(error).split(" for ")[0])
+
+depth_5 = mlflow.search_runs(
+    filter_string=f"{comparable} and params.max_depth = '5'",
+    order_by=["params.n_estimators"],
+)
+print("sorted as text:", depth_5["params.n_estimators"].tolist())
+
+depth_5["trees"] = pd.to_numeric(depth_5["params.n_estimators"])
+more = depth_5[depth_5["trees"] > 100].sort_values("trees")
+print("more than 100: ", more["trees"].tolist())
+
+# %% tags=["claims"]
+assert depth_5["params.n_estimators"].tolist() == ["100", "150", "200", "250", "50"]
 
 # %% [markdown]
-# **`failed-run-wins`: the best run never finished.** Searches return failed and open runs as well, and half a run may
-# hold a number that is far too good. Here the check on the training rows comes first and the error second. Repair: ask
-# for `FINISHED`.
+# **`failed-run-wins`: the best run never finished.** Unless you ask for the status, a query returns failed and open
+# runs as well, and half a run can hold a number that is far too good. This one logs its score on the *training* rows
+# first, and then stops. The repair is the condition that `comparable` has contained since *Setup*:
 
 # %%
-with lesson.expect_error(ValueError), mlflow.start_run(run_name="broken"):
-    mlflow.log_metric("valid_auc", 1.0)
-    raise ValueError("the validation rows are missing")
-for condition in ("", "attributes.status = 'FINISHED'"):
-    winner = mlflow.search_runs(filter_string=condition, order_by=["metrics.valid_auc DESC"], max_results=1).iloc[0]
-    print(f"{condition or 'no filter'}: {winner['tags.mlflow.runName']} wins")
+mlflow.set_experiment("compare-boosting")
+try:
+    with mlflow.start_run(run_name="broken"):
+        mlflow.log_metric("valid_auc", 1.0)
+        raise ValueError("the validation rows are missing")
+except ValueError as error:
+    print("Python:", error)
+
+best_first = {"order_by": ["metrics.valid_auc DESC"], "max_results": 1}
+print("best:", mlflow.search_runs(**best_first)["tags.mlflow.runName"][0])
+
+ended = "attributes.status = 'FINISHED'"
+finished = mlflow.search_runs(filter_string=ended, **best_first)
+mlflow.set_experiment("compare-forests")  # back to the forests
+print("best that came to its end:", finished["tags.mlflow.runName"][0])
+
+# %% tags=["claims"]
+boosting = {"experiment_names": ["compare-boosting"], **best_first}
+assert mlflow.search_runs(**boosting)["tags.mlflow.runName"][0] == "broken"
+assert finished["tags.mlflow.runName"][0] == "120-rounds"
 
 # %% [markdown]
-# **`run-deleted`: the winner is in the trash.** A deleted run is in no search, although its id still works. Repair:
-# search the trash with `run_view_type`, and restore it. In the UI, *State: Active* above the runs table
-# also offers *Deleted*; there, tick and *Restore*. The trash stays until somebody empties it with `mlflow gc` (lecture {step:tracking_server}).
+# **`run-deleted`: the winner is gone.** Somebody tidied up and deleted a run. It is in no table and no query any
+# more, so a worse run wins, without a word:
 
 # %%
-mlflow.delete_run(best["run_id"])
-trash = set(mlflow.search_runs(run_view_type=ViewType.DELETED_ONLY)["run_id"])
-print("found:", best["run_id"] in set(mlflow.search_runs()["run_id"]), "| in the trash:", best["run_id"] in trash)
-client.restore_run(best["run_id"])
-print("found again:", best["run_id"] in set(mlflow.search_runs()["run_id"]))
+client.delete_run(winner.info.run_id)
+left = mlflow.search_runs(filter_string=comparable)
+print("found:", winner.info.run_id in set(left.run_id), "| runs left:", len(left))
+
+# %% [markdown]
+# To repair it, look into the trash, as in the diagram above, and restore the run. Its id, its parameters and its
+# metrics are what they were. In the UI, choose *Deleted* under *State: Active*, tick the run, press *Restore*, and
+# confirm. The trash stays until somebody empties it for good with `mlflow gc` ([Tracking
+# server]({step:tracking_server})).
+
+# %%
+deleted = ViewType.DELETED_ONLY
+trash = mlflow.search_runs(filter_string=comparable, run_view_type=deleted)
+print("in the trash:", winner.info.run_id in set(trash.run_id))
+client.restore_run(winner.info.run_id)
+left = mlflow.search_runs(filter_string=comparable)
+print("found:", winner.info.run_id in set(left.run_id), "| runs left:", len(left))
+
+# %% tags=["claims"]
+assert len(left) == 15
+
+# %% [markdown]
+# ## In your own project
+#
+# The same work without any help from this course, on real data that comes with scikit-learn. Copy it into a file
+# `compare.py` in an empty folder and run `python compare.py`. The first time, MLflow also reports that it makes its
+# tables. Run it twice: the second time, it finds its runs in the store and trains nothing.
+
+# %% tags=["own-project"]
+"""A small search, asked about afterwards: python compare.py"""
+
+import mlflow
+from sklearn.datasets import load_breast_cancer
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import roc_auc_score
+from sklearn.model_selection import train_test_split
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+mlflow.set_tracking_uri("sqlite:///mlflow.db")
+mlflow.set_experiment("my-comparison")
+table = load_breast_cancer(as_frame=True).frame.astype(float)
+rest, test = train_test_split(table, stratify=table["target"], random_state=0)
+train, valid = train_test_split(rest, stratify=rest["target"], random_state=0)
+rows = mlflow.data.from_pandas(valid, targets="target", name="cancer-valid")
+good = f"datasets.digest = '{rows.digest}' and attributes.status = 'FINISHED'"
+
+
+def auc(C, judged_on):  # fits on the training rows, scores on others
+    model = make_pipeline(StandardScaler(), LogisticRegression(C=C, max_iter=1000))
+    model.fit(train.drop(columns="target"), train["target"])
+    scores = model.predict_proba(judged_on.drop(columns="target"))[:, 1]
+    return roc_auc_score(judged_on["target"], scores)
+
+
+for C in (0.0001, 0.01, 1.0, 100.0):
+    if mlflow.search_runs(filter_string=f"{good} and params.C = '{C}'").empty:
+        with mlflow.start_run(run_name=f"C-{C}"):
+            mlflow.log_params({"C": C, "max_iter": 1000})
+            mlflow.log_input(rows, context="validation")
+            mlflow.log_metric("valid_auc", auc(C, valid))
+
+runs = mlflow.search_runs(filter_string=good, order_by=["metrics.valid_auc DESC"])
+runs.to_csv("runs.csv", index=False)
+print(runs[["tags.mlflow.runName", "metrics.valid_auc"]])
+print("winner on the test rows:", round(auc(float(runs["params.C"][0]), test), 4))
 
 # %% [markdown]
 # ## Quiz
@@ -330,16 +683,22 @@ lesson.quiz("comparing_runs")
 # %% [markdown]
 # ## Key points
 #
-# - `search_runs` takes a filter (metrics as numbers, parameters as quoted text, joined by `AND`), an order (`DESC` for
-#   best first) and a limit; `/api/2.0/mlflow/runs/search` takes the same over REST.
-# - A table with the winner marked says *which*; parallel coordinates and a contour plot say *why*; a metric's history
-#   says *when*. `to_csv` exports what you see.
-# - An earlier run comes back by its settings (seed included) or by its model, exactly. A deleted run comes back with
-#   `restore_run`.
+# - **How do you ask for runs?** With a filter (metrics as numbers, parameters as quoted text, data sets by digest,
+#   joined by `AND`), an order (`DESC` for the highest first) and a limit. Python, the UI and REST take the same
+#   query.
+# - **What can a filter not say?** `OR`, brackets, and "more than 100" about a parameter. For these, take the table
+#   and go on in pandas. A misspelt name gives an empty answer, not an error.
+# - **How do you compare?** A table with the winner marked says *which*, parallel coordinates and a contour plot say
+#   *why*, the history of a metric says *when*. `to_csv` exports what you see.
+# - **Is the winner better?** Say by how much, compare on the same rows only, and look at the test rows once, after
+#   the choice. A lead of some thousandths can turn round on other customers.
+# - **How do you get a run back?** Load its model, or fit again from its settings, seed included. A deleted run comes
+#   back with `restore_run`.
 #
 # ## Next steps
 #
-# - Do the [homework](../exercises/05_comparing_runs.ipynb): a winner, a report and a rescue.
-# - Next lecture: what MLflow logs without being asked.
+# - Do the [homework]({homework:comparing_runs}): a winner, a report, a rescue, and a comparison that was not fair.
+# - Next lecture: [Autologging]({step:autolog}), what MLflow records without being asked.
 # - Official page: [Search runs](https://mlflow.org/docs/latest/ml/search/search-runs/).
-# - Optional depth: set `seed = 1` in the parameters cell and run all again. Does the same forest win?
+# - Optional depth: set `seed = 3` in the parameters cell and run all again. Another depth wins now. Does it also win
+#   on the test rows?
