@@ -210,7 +210,7 @@ WRONG = {
         ("step-start", swap("enumerate(losses)", "enumerate(losses, 1)")),
         ("points-missing", swap("enumerate(losses)", "enumerate(losses[:-5])")),
         ("reversed", swap("enumerate(losses)", "enumerate(losses[::-1])")),
-        ("value-wrong", swap('"train_loss", loss,', '"train_loss", round(loss, 2),')),
+        ("value-wrong", swap('"train_loss", loss,', '"train_loss", loss / losses[0],')),
         ("one-by-one", _LOOP.format(loop="step, loss in enumerate(losses)", step=", step=step")),
         ("metric-name", swap('"train_loss"', '"train loss"')),
         ("metric-missing", swap('"train_loss"', '"error"')),
@@ -237,7 +237,7 @@ WRONG = {
             "figure-empty",
             swap("plots.confusion_matrix(split.y_test, predicted)", "__import__('matplotlib.figure').figure.Figure()"),
         ),
-        ("not-a-table", swap("mlflow.log_table(wrong,", "mlflow.log_dict(wrong.to_dict(),")),
+        ("not-a-table", swap("mlflow.log_table(wrong,", "mlflow.log_text(wrong.to_csv(),")),
         (
             "column-missing",
             swap(
@@ -338,3 +338,87 @@ EQUIVALENT = {
         "line 2: dropped filter_string=": "on the first try `typo` is the only run of the experiment",
     },
 }
+
+# Found by people who attacked the checks.
+RIGHT[3].append('''  # words as labels
+import numpy as np
+mlflow.set_experiment("hw-logging-files")
+say = np.array(["stayed", "left"])
+t = split.X_test.assign(true=say[split.y_test], predicted=say[predicted])
+with mlflow.start_run(run_name="report"):
+    mlflow.log_figure(plots.confusion_matrix(split.y_test, predicted), "confusion_matrix.png")
+    mlflow.log_table(t[t.true != t.predicted], "wrong.json")
+    mlflow.log_text(classification_report(split.y_test, predicted, target_names=list(say)), "report.txt")
+''')
+WRONG[2].append(("one-by-one", '''  # one by one async
+mlflow.set_experiment("hw-logging-curve")
+with mlflow.start_run(run_name="curve"):
+    for step, loss in enumerate(losses):
+        mlflow.log_metric("train_loss", loss, step=step, synchronous=False)
+    mlflow.flush_async_logging()
+'''))
+WRONG[2].append(("one-by-one", '''  # two calls two timestamps
+mlflow.set_experiment("hw-logging-curve")
+with mlflow.start_run(run_name="curve") as r:
+    c = mlflow.MlflowClient()
+    for part in (range(0, 20), range(20, 40)):
+        now = int(time.time() * 1000)
+        c.log_batch(r.info.run_id, metrics=[mlflow.entities.Metric("train_loss", losses[i], now, i) for i in part])
+        time.sleep(0.05)
+'''))
+WRONG[3].append(("columns-swapped", '''  # swapped columns
+mlflow.set_experiment("hw-logging-files")
+t = split.X_test.copy()
+t["true"] = predicted
+t["predicted"] = split.y_test
+wrong = t[t["true"] != t["predicted"]]
+with mlflow.start_run(run_name="report"):
+    mlflow.log_figure(plots.confusion_matrix(split.y_test, predicted), "confusion_matrix.png")
+    mlflow.log_table(wrong, "wrong.json")
+    mlflow.log_text(classification_report(split.y_test, predicted), "report.txt")
+'''))
+
+#: Wrong answers that pass, because a store holds no trace of the mistake: (what cannot be seen, answer).
+UNSEEN = {
+    2: [
+        (
+            "many calls that carry one timestamp look like one",
+            '''
+mlflow.set_experiment("hw-logging-curve")
+c = mlflow.MlflowClient()
+with mlflow.start_run(run_name="curve") as r:
+    now = int(time.time() * 1000)
+    for i, v in enumerate(losses):
+        c.log_metric(r.info.run_id, "train_loss", v, timestamp=now, step=i)
+''',
+        ),
+    ],
+    3: [
+        (
+            "what a picture shows: a histogram under the matrix's name",
+            '''
+import matplotlib.pyplot as plt
+mlflow.set_experiment("hw-logging-files")
+t = split.X_test.assign(true=split.y_test, predicted=predicted)
+fig, ax = plt.subplots(); ax.hist(predicted)
+with mlflow.start_run(run_name="report"):
+    mlflow.log_figure(fig, "confusion_matrix.png")
+    mlflow.log_table(t[t.true != t.predicted], "wrong.json")
+    mlflow.log_text(classification_report(split.y_test, predicted), "report.txt")
+''',
+        ),
+        (
+            "what a picture shows: the matrix of the training rows",
+            '''
+mlflow.set_experiment("hw-logging-files")
+t = split.X_test.assign(true=split.y_test, predicted=predicted)
+with mlflow.start_run(run_name="report"):
+    mlflow.log_figure(plots.confusion_matrix(split.y_train, model.predict(split.X_train)), "confusion_matrix.png")
+    mlflow.log_table(t[t.true != t.predicted], "wrong.json")
+    mlflow.log_text(classification_report(split.y_test, predicted), "report.txt")
+''',
+        ),
+    ],
+}
+WRONG[3].append(("label-unknown", swap("predicted=predicted", 'predicted=["?"] * len(predicted)')))
+WRONG[2].append(("rounded", swap('"train_loss", loss,', '"train_loss", round(loss, 3),')))

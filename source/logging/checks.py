@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from functools import cache
 from pathlib import Path
@@ -21,6 +20,17 @@ from course_utils import data
 from course_utils.homework.evidence import Evidence, close, listing
 from course_utils.homework.mistake import Mistake, NotStarted
 from course_utils.homework.question import Task
+from course_utils.homework.reading import (
+    labels_of,
+    named,
+    need_columns,
+    numbers_of,
+    rows_of,
+    text_of,
+    visible,
+    words_of,
+)
+from course_utils.homework.slips import auc_slips, fit_slips, is_rounded
 
 SECRET = "tulip-field-42"
 EPOCHS = 40
@@ -34,7 +44,15 @@ def _split(seed: int) -> data.Split:
 @cache
 def _model(seed: int) -> Any:
     split = _split(seed)
-    return make_pipeline(StandardScaler(), LogisticRegression(C=0.3, max_iter=500)).fit(split.X_train, split.y_train)
+    return _unfitted().fit(split.X_train, split.y_train)
+
+
+def _unfitted() -> Any:
+    return make_pipeline(StandardScaler(), LogisticRegression(C=0.3, max_iter=500))
+
+
+def _loss(model: Any, X: Any, y: Any) -> float:
+    return float(log_loss(y, model.predict_proba(X)[:, 1]))
 
 
 @cache
@@ -93,7 +111,7 @@ def _note(run: Run) -> None:
         )
     if len(note.split()) < 3:
         raise Mistake(
-            "note-short", f"The description is `{note[:40]}`. Say in three words or more what the run is for."
+            "note-short", f"The description is `{visible(note, 40)}`. Say in three words or more what the run is for."
         )
 
 
@@ -157,6 +175,7 @@ def one_run(evidence: Evidence) -> None:
                 "That is the log loss. The two names are swapped: a reader would choose the worse model.",
             ),
         },
+        slips=lambda: auc_slips(_unfitted(), _split(data.course_seed())),
     )
     evidence.judge_number(
         "test_loss",
@@ -171,7 +190,12 @@ def one_run(evidence: Evidence) -> None:
                 found["loss_labels"],
                 "That is the log loss of predicted labels. It judges probabilities: `predict_proba`.",
             ),
+            "metrics-swapped": (
+                found["auc"],
+                "That is ROC-AUC. The two names are swapped: a reader would choose the worse model.",
+            ),
         },
+        slips=lambda: fit_slips(_unfitted(), _split(data.course_seed()), _loss),
     )
     if not evidence.tag(run, "owner").strip():
         raise Mistake("tag-empty", "The tag `owner` is empty. Ines wants to know whom to ask: give a name.")
@@ -215,37 +239,42 @@ def curve(evidence: Evidence) -> None:
     if all(map(close, values, reversed(right))):
         raise Mistake("reversed", "Your curve runs backwards: step 0 is the first epoch, not the last.")
     if not all(map(close, values, right)):
+        if all(close(a, b) or is_rounded(a, b) for a, b in zip(values, right, strict=True)):
+            raise Mistake(
+                "rounded",
+                "The points of `train_loss` are rounded, so the end of the curve, where little changes, is a flat line. Log "
+                "the values as they are, round when you print.",
+            )
         raise Mistake("value-wrong", "The points are not the values of `losses`. Log them as they are, in their order.")
-    if len({p.timestamp for p in points}) > len(points) / 2:
+    if (moments := len({p.timestamp for p in points})) > 1:
         raise Mistake(
             "one-by-one",
-            "Your points carry many different timestamps, as single calls leave them. Each call is a transaction of "
+            f"Your points carry {moments} different timestamps, as separate calls leave them, also calls that do not wait. "
+            "The task asks for one call and one timestamp. Each call is a transaction of "
             "its own: a thousand of them cost seconds, one batch almost nothing. Collect the points and send them "
             "together.",
         )
 
 
-def _table(path: Path) -> pd.DataFrame:
-    """Return a table that ``log_table`` wrote."""
-    try:
-        content = json.loads(path.read_text(encoding="utf8"))
-        return pd.DataFrame(content["data"], columns=content["columns"])
-    except (ValueError, TypeError, KeyError, AssertionError):
-        raise Mistake(
-            "not-a-table",
-            f"`{path.name}` is a file, but not in the form that `log_table` writes, so neither the UI nor "
-            "`load_table` can show it as a table. Hand the DataFrame to `log_table`.",
-        ) from None
+def _labels(table: pd.DataFrame, truth: list[int]) -> tuple[Any, Any]:
+    """Return the columns ``true`` and ``predicted`` as 0 and 1, whichever two words stand for the classes."""
+    words = sorted({*words_of(table, "true"), *words_of(table, "predicted")})
+    names: dict[int, list[str]] = {0: ["false", "no", "stayed"], 1: ["true", "yes", "left", "churned"]}
+    if len(words) == 2 and not set(words) & {w for label, known in names.items() for w in (str(label), *known)}:
+        # Two words of the learner's own: the one that stands where customers left is the class 1.
+        first_is_0 = [word == words[1] for word in words_of(table, "true")] == [bool(label) for label in truth]
+        names = {0: [words[0]], 1: [words[1]]} if first_is_0 else {0: [words[1]], 1: [words[0]]}
+    return tuple(labels_of(table, column, names, "wrong.json") for column in ("true", "predicted"))
 
 
 def _wrong_customers(path: Path, split: data.Split, model: Any) -> None:
-    table, features = _table(path), list(split.X_test.columns)
-    for column in (*features, "true", "predicted"):
-        if column not in table.columns:
-            raise Mistake("column-missing", f"`wrong.json` has no column `{column}`; it has {listing(table.columns)}.")
+    table, features = named(rows_of(path)), list(split.X_test.columns)
+    need_columns(table, (*features, "true", "predicted"), "wrong.json")
     predicted = model.predict(split.X_test)
     missed = int((split.y_test != predicted).sum())
-    errors = int((table["true"].astype(float) != table["predicted"].astype(float)).sum())
+    truth = split.y_test[split.y_test != predicted]
+    said, guessed = _labels(table, list(truth))
+    errors = int((said != guessed).sum())
     if len(table) == len(split.y_test):
         raise Mistake(
             "all-rows", "`wrong.json` holds all test customers. Keep those where `true` and `predicted` differ."
@@ -260,7 +289,14 @@ def _wrong_customers(path: Path, split: data.Split, model: Any) -> None:
         )
     expected = split.X_test[split.y_test != predicted]
     same = len(table) == missed and errors == missed
-    if not (same and close(float(table[features].sum().sum()), float(expected.sum().sum()))):
+    total = sum(float(numbers_of(table, name, "wrong.json").sum()) for name in features)
+    if same and close(total, float(expected.sum().sum())) and sum(said) != sum(truth) and sum(guessed) == sum(truth):
+        raise Mistake(
+            "columns-swapped",
+            "`true` holds what the model said, and `predicted` what happened: the two columns are exchanged. Whoever reads "
+            "the table would call the wrong customers loyal.",
+        )
+    if not (same and close(total, float(expected.sum().sum()))):
         raise Mistake(
             "wrong-rows",
             f"`wrong.json` has {len(table)} rows, {errors} of them with a wrong prediction. These are not the test "
@@ -269,7 +305,8 @@ def _wrong_customers(path: Path, split: data.Split, model: Any) -> None:
 
 
 def _report(text: str, split: data.Split, model: Any) -> None:
-    if not all(word in text for word in ("precision", "recall", "support")):
+    lower = text.lower()
+    if not all(word in lower for word in ("precision", "recall", "support")):
         raise Mistake(
             "not-a-report",
             "`report.txt` has no table of precision, recall and support. `classification_report` returns it as text.",
@@ -300,11 +337,17 @@ def files(evidence: Evidence) -> None:
         raise Mistake("not-a-picture", "`confusion_matrix.png` is not a PNG picture. Hand the figure to `log_figure`.")
     from matplotlib.image import imread
 
-    if float(imread(figure).std()) < 0.01:
+    try:
+        spread = float(imread(figure).std())
+    except (OSError, SyntaxError, ValueError):  # what Pillow raises for a picture that is cut off
+        raise Mistake(
+            "not-a-picture", "`confusion_matrix.png` cannot be read as a picture. Log the figure again."
+        ) from None
+    if spread < 0.01:
         raise Mistake("figure-empty", "`confusion_matrix.png` is a blank picture. Draw on the figure that you log.")
     seed = data.course_seed()
     _wrong_customers(table, _split(seed), _model(seed))
-    _report(report.read_text(encoding="utf8", errors="replace"), _split(seed), _model(seed))
+    _report(text_of(report), _split(seed), _model(seed))
 
 
 def origin(evidence: Evidence) -> None:
@@ -446,6 +489,7 @@ TASKS = (
             '`mlflow.set_tag("data_sha256", data.digest(everyone))`.',
         ),
         "Ines can make this number again, and would notice one changed row.",
+        level="transfer",
     ),
     Task(
         "a parameter that is wrong",

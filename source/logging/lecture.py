@@ -205,10 +205,10 @@ for name in ("train_loss", "valid_loss"):
     losses[name] = pd.Series({point.step: point.value for point in history})
 
 lowest = losses["valid_loss"].idxmin()
-title = f"On new customers, the network was at its best after epoch {lowest}"
-table = losses.rename_axis("epoch").reset_index()
-names = ["train_loss", "valid_loss"]
-plots.show(plots.runs_line(table, "epoch", names, title=title, ylabel="log loss (nats)"))
+title = f"On the validation rows, the network was at its best in epoch {lowest}"
+table, names = losses.rename_axis("epoch").reset_index(), list(losses)
+fig = plots.runs_line(table, "epoch", names, title=title, ylabel="log loss (nats)")
+plots.show(fig)
 
 # %%
 shown = mlflow.get_run(curve.info.run_id).data.metrics["valid_loss"]
@@ -220,10 +220,10 @@ assert lowest < 30 and shown == losses["valid_loss"].iloc[-1]
 assert shown > losses["valid_loss"].min()
 
 # %% [markdown]
-# You should see the training loss fall to the end, while the validation loss turns upwards early: the network begins
-# to learn its customers by heart. One final number would have hidden that. Note also what the table shows: the
-# **last** epoch, not the best one. If you want to sort runs by their best epoch, log it as a metric of its own, such as
-# `best_valid_loss`.
+# You should see the training loss end lower than it began, while the validation loss has its lowest point long before
+# the end: the network begins to learn its customers by heart. One final number would have hidden that. Note also what
+# the table shows: the **last** epoch, not the best one. If you want to sort runs by their best epoch, log it as a
+# metric of its own, such as `best_valid_loss`.
 #
 # A point carries a **timestamp** as well, which is "now" unless you say otherwise. Say otherwise when a result is
 # older than your store, such as a row of Jonas's spreadsheet. MLflow counts time in milliseconds since 1970:
@@ -257,7 +257,8 @@ labels = {"xticklabels": classes, "yticklabels": classes}
 fig, ax = plots.new_figure(width=4.6, height=3.6)
 seaborn.heatmap(counts, annot=True, fmt="d", cmap="Blues", cbar=False, ax=ax, **labels)
 title = f"{counts[1, 1]} of {counts[1].sum()} leavers are found"
-ax.set(title=title, xlabel="predicted", ylabel="true (customers)")
+ax.set_title(title, loc="left", weight="bold")
+ax.set(xlabel="predicted", ylabel="true (customers)")
 words = f"{title}. Rows true, columns predicted (stays, leaves): {counts.tolist()}."
 plots.show(plots.describe(fig, words))
 
@@ -380,27 +381,42 @@ corrected = big.copy()
 corrected.loc[15_000, "monthly_charges"] = 999.0
 print("one of 22,000:", noticed(big, corrected))
 
-jonas = {"joined": ["2026-01-05", "2026-02-11", "2026-03-02"]}
-small = pd.DataFrame(jonas).astype("datetime64[ns]")
-small = small.assign(paperless=[True, False, True], contract=["monthly", None, "yearly"])
-other = small.assign(joined=small["joined"] + pd.Timedelta(days=400))
-other = other.assign(paperless=~small["paperless"], contract=[None, "yearly", "monthly"])
-print("all of three: ", noticed(small, other))
+
+# %%
+small = {
+    "joined": pd.to_datetime(["2026-01-05", "2026-02-11", "2026-03-02"]),
+    "paperless": [True, False, True],
+    "contract": ["monthly", None, "yearly"],
+}
+other = {
+    "joined": pd.to_datetime(["2019-07-01", "2020-08-01", "2021-09-01"]),
+    "paperless": [False, True, False],
+    "contract": [None, "yearly", "monthly"],
+}
+print("all of three: ", noticed(pd.DataFrame(small), pd.DataFrame(other)))
 
 # %% tags=["claims"]
-assert noticed(big, corrected) == noticed(small, other) == "MLflow False, all values True"
+missed = "MLflow False, all values True"
+assert noticed(big, corrected) == missed
+assert noticed(pd.DataFrame(small), pd.DataFrame(other)) == missed
 assert digest_of_all(big) == data.digest(big)
 early = big.copy()
 early.loc[9_999, "monthly_charges"] = 999.0
 assert noticed(big, early).startswith("MLflow True")
-assert not (small == other).any().any()
+assert not (pd.DataFrame(small) == pd.DataFrame(other)).any().any()
+relabelled = big.set_index(big.index + 1)
+assert noticed(big, relabelled) == "MLflow True, all values False"
+backwards = big[::-1].reset_index(drop=True)
+assert noticed(big, backwards) == "MLflow True, all values True"
+fewer = pd.DataFrame(small | {"contract": ["monthly", "monthly", "yearly"]})
+assert noticed(pd.DataFrame(small), fewer) == "MLflow True, all values True"  # no gap
 
 # %% [markdown]
 # You should see `MLflow False` twice. MLflow's digest covers the names of the columns, the number of rows, and of the
-# **first 10,000 rows** only those columns that are numeric, or text **without a gap**. Dates, `True`/`False`, and text
-# columns with a single missing value are left out. So two different digests prove that the data differ, but two equal
-# ones prove little. The digest of all values takes longer, and notices both changes. Log it beside MLflow's own, as a
-# tag. Later lectures call the same function `data.digest`.
+# **first 10,000 rows** the labels (the index of the DataFrame) and those columns that are numeric, or text **without a
+# gap**. Dates, `True`/`False`, and text columns with a single missing value are left out. So two equal digests prove
+# little. The digest of all values takes longer, and notices both changes. Log it beside MLflow's own, as a tag. Later
+# lectures call the same function `data.digest`.
 #
 # The **context** says what the rows were used for. The code has a digest of its own, the **git commit**. MLflow notes
 # the commit of the file that Python was started with. For a script this is your script; for a notebook it is a file of
@@ -535,8 +551,8 @@ print("found:", found["tags.mlflow.runName"].tolist())
 assert len(found) == 1
 
 # %% [markdown]
-# **`secret-as-param`: a password among the settings.** `log_params(config)` is convenient, and it logs everything. Jonas
-# notices, and deletes the run:
+# **`secret-as-param`: a password among the settings.** `log_params(config)` is convenient, and it logs everything.
+# Jonas notices, and deletes the run:
 
 # %%
 config = {"C": 0.5, "db_user": "jonas", "db_password": "correct-horse"}  # invented
@@ -575,6 +591,7 @@ with mlflow.start_run(run_name="one-by-one"):
         mlflow.log_metric("loss", 1 / (step + 1), step=step)
     seconds["one by one"] = time.perf_counter() - start
 
+# %%
 with mlflow.start_run(run_name="asynchronous"):
     start = time.perf_counter()
     for step in range(n_calls):
@@ -600,8 +617,11 @@ took = pd.Series(seconds).sort_values()
 fig, ax = plots.new_figure(height=2.6)
 ax.plot(took / took["one batch"], took.index, "o", markersize=9, color=plots.BLUE)
 ax.set_xscale("log")
+ax.xaxis.set_major_formatter("{x:g}")
+ax.margins(y=0.2)
 factor = took["one by one"] / took["one batch"]
-ax.set_title(f"One by one takes {factor:.0f} times as long as one batch")
+title = f"One by one takes {factor:.0f} times as long as one batch"
+ax.set_title(title, loc="left", weight="bold")
 ax.set_xlabel(f"time for {n_calls} points (1 = one batch; logarithmic)")
 words = ", ".join(f"{name} {seconds[name]:.2f} s" for name in seconds)
 plots.show(plots.describe(fig, f"Time for {n_calls} points of a metric: {words}."))
@@ -619,9 +639,9 @@ assert len(client.get_metric_history(batch.info.run_id, "loss")) == n_calls
 #
 # ## In your own project
 #
-# The same work without any help from this course, on real data that comes with scikit-learn. Copy it into a file
-# `report.py` in an empty folder and run `python report.py`. The first time, MLflow also reports that it makes its
-# tables.
+# A run that explains itself, without any help from this course, on real data that comes with scikit-learn. Copy it
+# into a file `report.py` in an empty folder and run `python report.py`. The first time, MLflow also reports that it
+# makes its tables.
 
 # %% tags=["own-project"]
 """One run that explains itself: python report.py"""
@@ -643,18 +663,19 @@ table = load_breast_cancer(as_frame=True).frame.astype(float)
 train, valid = train_test_split(table, stratify=table["target"], random_state=0)
 settings = {"C": 0.5, "max_iter": 500}
 
-with mlflow.start_run(run_name="logistic", description="Baseline, for the clinic") as run:
+with mlflow.start_run(run_name="logistic", description="Baseline, for the clinic"):
     model = make_pipeline(StandardScaler(), LogisticRegression(**settings))
     model.fit(train.drop(columns="target"), train["target"])
     p = model.predict_proba(valid.drop(columns="target"))[:, 1]
     judged = valid.assign(predicted=(p >= 0.5).astype(float))
-    mlflow.log_params(settings | {"split_seed": 0})  # named one by one: no secrets
+    mlflow.log_params(settings | {"split_seed": 0})
     mlflow.log_metric("valid_loss", log_loss(valid["target"], p))
     mlflow.set_tag("owner", "me")
     wrong = judged[judged["target"] != judged["predicted"]]
     mlflow.log_table(wrong, "wrong.json")
-    matrix = ConfusionMatrixDisplay.from_predictions(judged["target"], judged["predicted"])
-    mlflow.log_figure(matrix.figure_, "confusion_matrix.png")
+    answers = judged["target"], judged["predicted"]
+    figure = ConfusionMatrixDisplay.from_predictions(*answers).figure_
+    mlflow.log_figure(figure, "confusion_matrix.png")
     for context, rows in {"training": train, "validation": valid}.items():
         values = pd.util.hash_pandas_object(rows, index=False).to_numpy().tobytes()
         digest = {"sha256": hashlib.sha256(values).hexdigest()}
@@ -690,5 +711,5 @@ lesson.quiz("logging")
 #   and a number with its origin.
 # - Next lecture: [Comparing runs]({step:comparing_runs}), how to find a run among many.
 # - Official page: [MLflow Tracking APIs](https://mlflow.org/docs/latest/ml/tracking/tracking-api/).
-# - Optional depth: change `n_rows` to 1000, or `seed` to 3, in the parameters cell, and run all again. At which epoch is
-#   the network at its best now?
+# - Optional depth: change `n_rows` to 1000, or `seed` to 3, in the parameters cell, and run all again. In which epoch
+#   is the network at its best now?
