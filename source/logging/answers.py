@@ -1,4 +1,4 @@
-"""Right and wrong answers to homework 04."""
+"""Right and wrong answers to the homework of Logging."""
 
 from tests.submissions.tools import append, swap
 
@@ -26,7 +26,7 @@ RIGHT = {
             mlflow.log_params(settings)
         with mlflow.start_run(run_name="logistic", tags={"owner": "Ada", "team": "churn"}) as r:
             mlflow.log_params({"C": 0.3, "max_iter": 500})
-            mlflow.log_param("seed", str(data.course_seed()))
+            mlflow.log_param("data_seed", str(data.course_seed()))
             p = model.predict_proba(split.X_test)[:, 1]
             mlflow.log_metrics({"test_auc": roc_auc_score(split.y_test, p), "test_loss": log_loss(split.y_test, p)})
             mlflow.set_tag("mlflow.note.content", "the model of the lecture")
@@ -64,29 +64,29 @@ RIGHT = {
         mlflow.set_experiment("hw-logging-files")
         with mlflow.start_run(run_name="report"):
             figure, ax = plt.subplots(figsize=(3, 3))
-            seaborn.heatmap(confusion_matrix(split.y_test, predicted), annot=True, ax=ax)
+            seaborn.heatmap(confusion_matrix(y_valid, predicted), annot=True, ax=ax)
             picture = store.outputs("hw-logging") / "confusion_matrix.png"
             figure.savefig(picture)
             plt.close(figure)
             mlflow.log_artifact(picture)
-            rows = split.X_test.copy()
-            rows["predicted"], rows["true"] = predicted, split.y_test
+            rows = X_valid.copy()
+            rows["predicted"], rows["true"] = predicted, y_valid
             mlflow.log_table(rows.query("true != predicted").to_dict(orient="list"), "wrong.json")
             report = store.outputs("hw-logging") / "report.txt"
-            names = ["stays", "leaves"]
-            report.write_text(classification_report(split.y_test, predicted, target_names=names, digits=4))
+            names = ["benign", "malignant"]
+            report.write_text(classification_report(y_valid, predicted, target_names=names, digits=4))
             mlflow.log_artifact(str(report))
         """,
         # reopened run, true labels as words of numbers
         """
         mlflow.set_experiment("hw-logging-files")
         with mlflow.start_run(run_name="report") as r:
-            mlflow.log_text("Report\\n" + classification_report(split.y_test, predicted), "report.txt")
+            mlflow.log_text("Report\\n" + classification_report(y_valid, predicted), "report.txt")
         with mlflow.start_run(run_id=r.info.run_id):
-            drawn = plots.confusion_matrix(split.y_test, predicted, ["stays", "leaves"])
+            drawn = plots.confusion_matrix(y_valid, predicted, ["benign", "malignant"])
             mlflow.log_figure(drawn, "confusion_matrix.png")
-            bad = predicted != split.y_test
-            rows = split.X_test[bad].assign(predicted=predicted[bad], true=split.y_test[bad].astype(float))
+            bad = predicted != y_valid
+            rows = X_valid[bad].assign(predicted=predicted[bad], true=y_valid[bad].astype(float))
             mlflow.log_table(rows, "wrong.json")
         """,
     ],
@@ -98,7 +98,7 @@ RIGHT = {
         found = stats.ttest_ind(groups[1.0], groups[0.0], equal_var=False)
         described = mlflow.data.from_pandas(everyone, targets="churned", name="customers")
         with mlflow.start_run(run_name="tenure", tags={"data_sha256": data.digest(everyone)}):
-            mlflow.log_params({"seed": data.course_seed(), "test": "Welch"})
+            mlflow.log_params({"data_seed": data.course_seed(), "test": "Welch"})
             mlflow.log_metrics({"t": found.statistic, "p": found.pvalue})
             mlflow.log_input(described, "eda", tags={"rows": "all"})
         """,
@@ -110,7 +110,7 @@ RIGHT = {
         t = (a.mean() - b.mean()) / (a.var() / len(a) + b.var() / len(b)) ** 0.5
         with mlflow.start_run(run_name="tenure"):
             mlflow.log_metric("t", t)
-            mlflow.log_param("seed", data.course_seed())
+            mlflow.log_param("data_seed", data.course_seed())
             mlflow.log_inputs(
                 [mlflow.data.from_pandas(x, name=n) for x, n in ((split.X_test, "others"), (everyone, "customers"))],
                 contexts=["test", "eda"],
@@ -167,18 +167,16 @@ WRONG = {
     1: [
         ("not-started", ""),
         ("not-started", 'mlflow.set_experiment("hw-logging-run")'),
-        ("experiment-name", swap("hw-logging-run", "HW04_run")),
+        ("experiment-name", swap("hw-logging-run", "HW_logging_run")),
         ("run-name", swap('run_name="logistic"', 'run_name="baseline"')),
-        ("secret-as-param", swap('{name: settings[name] for name in ("C", "max_iter", "seed")}', "settings")),
+        ("secret-as-param", swap("log_params(named)", "log_params(settings)")),
         ("secret-as-param", append('    mlflow.set_tag("login", settings["db_password"])')),
         ("secret-in-file", append('    mlflow.log_dict(settings, "settings.json")')),
-        ("too-much", swap('"seed")', '"seed", "db_user")')),
-        ("param-missing", swap('("C", "max_iter", "seed")', '("C", "max_iter")')),
+        ("too-much", swap('"data_seed")', '"data_seed", "db_user")')),
+        ("param-missing", swap('("C", "max_iter", "data_seed")', '("C", "max_iter")')),
         (
             "param-value",
-            swap(
-                '{name: settings[name] for name in ("C", "max_iter", "seed")}', '{"C": 1, "max_iter": 500, "seed": 0}'
-            ),
+            swap("log_params(named)", 'log_params({"C": 1, "max_iter": 500, "data_seed": 0})'),
         ),
         ("param-as-tag", swap("log_params", "set_tags")),
         ("param-as-metric", swap("log_params", "log_metrics")),
@@ -199,8 +197,8 @@ WRONG = {
         ("tag-missing", swap('mlflow.set_tag("owner", "Mira")', "pass")),
         ("tag-name", swap('"owner"', '"Owner"')),
         ("tag-empty", swap('"Mira"', '" "')),
-        ("note-missing", swap(', description="Logistic regression for Tom\'s call list."', "")),
-        ("note-short", swap("Logistic regression for Tom's call list.", "logistic")),
+        ("note-missing", swap(', description="Baseline for Tom\'s call list"', "")),
+        ("note-short", swap("Baseline for Tom's call list", "logistic")),
     ],
     2: [
         ("not-started", ""),
@@ -231,23 +229,26 @@ WRONG = {
         ("artifact-outside", append(_LINK)),
         (
             "not-a-picture",
-            swap("mlflow.log_figure(plots.confusion_matrix(split.y_test, predicted),", 'mlflow.log_text("[[1, 2]]",'),
+            swap("mlflow.log_figure(figure,", 'mlflow.log_text("[[1, 2]]",'),
         ),
         (
             "figure-empty",
-            swap("plots.confusion_matrix(split.y_test, predicted)", "__import__('matplotlib.figure').figure.Figure()"),
+            swap(
+                'plots.confusion_matrix(y_valid, predicted, ["benign", "malignant"])',
+                "__import__('matplotlib.figure').figure.Figure()",
+            ),
         ),
         ("not-a-table", swap("mlflow.log_table(wrong,", "mlflow.log_text(wrong.to_csv(),")),
         (
             "column-missing",
             swap(
-                "true=split.y_test, predicted=predicted",
-                "true=split.y_test, guess=predicted",
-                'customers["predicted"]',
-                'customers["guess"]',
+                "true=y_valid, predicted=predicted",
+                "true=y_valid, guess=predicted",
+                'tumours["predicted"]',
+                'tumours["guess"]',
             ),
         ),
-        ("all-rows", swap("log_table(wrong,", "log_table(customers,")),
+        ("all-rows", swap("log_table(wrong,", "log_table(tumours,")),
         ("right-rows", swap("!=", "==")),
         (
             "table-grew",
@@ -260,33 +261,31 @@ WRONG = {
         (
             "wrong-rows",
             swap(
-                'wrong = customers[customers["true"] != customers["predicted"]]',
-                'wrong = customers[(customers["true"] == 1) & (customers["predicted"] == 0)]',
+                'wrong = tumours[tumours["true"] != tumours["predicted"]]',
+                'wrong = tumours[(tumours["true"] == 1) & (tumours["predicted"] == 0)]',
             ),
         ),
         (
             "not-a-report",
             swap(
-                "classification_report(split.y_test, predicted)",
-                'f"accuracy {model.score(split.X_test, split.y_test)}"',
+                "classification_report(y_valid, predicted)",
+                'f"accuracy {neighbors.score(X_valid, y_valid)}"',
             ),
         ),
         (
-            "train-not-test",
+            "train-not-valid",
             swap(
-                "classification_report(split.y_test, predicted)",
-                "classification_report(split.y_train, model.predict(split.X_train))",
+                "classification_report(y_valid, predicted)",
+                "classification_report(y_train, neighbors.predict(X_train))",
             ),
         ),
         (
             "report-value",
-            swap(
-                "classification_report(split.y_test, predicted)", "classification_report(split.y_test, 1 - predicted)"
-            ),
+            swap("classification_report(y_valid, predicted)", "classification_report(y_valid, 1 - predicted)"),
         ),
         (
             "report-value",
-            swap("classification_report(split.y_test, predicted)", "classification_report(predicted, split.y_test)"),
+            swap("classification_report(y_valid, predicted)", "classification_report(predicted, y_valid)"),
         ),
     ],
     4: [
@@ -297,14 +296,14 @@ WRONG = {
         ("p-not-t", swap("welch.statistic", "welch.pvalue")),
         (
             "difference-not-t",
-            swap("welch.statistic", 'leavers["tenure_months"].mean() - stayers["tenure_months"].mean()'),
+            swap("welch.statistic", "leavers.mean() - stayers.mean()"),
         ),
         ("value-wrong", swap("everyone[everyone", "everyone[:2000][everyone")),
-        ("param-missing", swap('mlflow.log_param("seed", data.course_seed())', "pass")),
-        ("param-value", swap('"seed", data.course_seed()', '"seed", 42')),
+        ("param-missing", swap('mlflow.log_param("data_seed", data.course_seed())', "pass")),
+        ("param-value", swap('"data_seed", data.course_seed()', '"data_seed", 42')),
         (
             "data-version-missing",
-            swap('mlflow.log_input(mlflow.data.from_pandas(everyone, name="customers"), context="eda")', "pass"),
+            swap('mlflow.log_input(described, context="eda")', "pass"),
         ),
         ("dataset-name", swap('name="customers"', 'name="dataset"')),
         ("wrong-data", swap("from_pandas(everyone", "from_pandas(leavers")),
@@ -340,24 +339,32 @@ EQUIVALENT = {
 }
 
 # Found by people who attacked the checks.
-RIGHT[3].append('''  # words as labels
+RIGHT[3].append("""  # words as labels
 import numpy as np
 mlflow.set_experiment("hw-logging-files")
 say = np.array(["stayed", "left"])
-t = split.X_test.assign(true=say[split.y_test], predicted=say[predicted])
+t = X_valid.assign(true=say[y_valid], predicted=say[predicted])
 with mlflow.start_run(run_name="report"):
-    mlflow.log_figure(plots.confusion_matrix(split.y_test, predicted), "confusion_matrix.png")
+    mlflow.log_figure(plots.confusion_matrix(y_valid, predicted), "confusion_matrix.png")
     mlflow.log_table(t[t.true != t.predicted], "wrong.json")
-    mlflow.log_text(classification_report(split.y_test, predicted, target_names=list(say)), "report.txt")
-''')
-WRONG[2].append(("one-by-one", '''  # one by one async
+    mlflow.log_text(classification_report(y_valid, predicted, target_names=list(say)), "report.txt")
+""")
+WRONG[2].append(
+    (
+        "one-by-one",
+        """  # one by one async
 mlflow.set_experiment("hw-logging-curve")
 with mlflow.start_run(run_name="curve"):
     for step, loss in enumerate(losses):
         mlflow.log_metric("train_loss", loss, step=step, synchronous=False)
     mlflow.flush_async_logging()
-'''))
-WRONG[2].append(("one-by-one", '''  # two calls two timestamps
+""",
+    )
+)
+WRONG[2].append(
+    (
+        "one-by-one",
+        """  # two calls two timestamps
 mlflow.set_experiment("hw-logging-curve")
 with mlflow.start_run(run_name="curve") as r:
     c = mlflow.MlflowClient()
@@ -365,58 +372,65 @@ with mlflow.start_run(run_name="curve") as r:
         now = int(time.time() * 1000)
         c.log_batch(r.info.run_id, metrics=[mlflow.entities.Metric("train_loss", losses[i], now, i) for i in part])
         time.sleep(0.05)
-'''))
-WRONG[3].append(("columns-swapped", '''  # swapped columns
+""",
+    )
+)
+WRONG[3].append(
+    (
+        "columns-swapped",
+        """  # swapped columns
 mlflow.set_experiment("hw-logging-files")
-t = split.X_test.copy()
+t = X_valid.copy()
 t["true"] = predicted
-t["predicted"] = split.y_test
+t["predicted"] = y_valid
 wrong = t[t["true"] != t["predicted"]]
 with mlflow.start_run(run_name="report"):
-    mlflow.log_figure(plots.confusion_matrix(split.y_test, predicted), "confusion_matrix.png")
+    mlflow.log_figure(plots.confusion_matrix(y_valid, predicted), "confusion_matrix.png")
     mlflow.log_table(wrong, "wrong.json")
-    mlflow.log_text(classification_report(split.y_test, predicted), "report.txt")
-'''))
+    mlflow.log_text(classification_report(y_valid, predicted), "report.txt")
+""",
+    )
+)
 
 #: Wrong answers that pass, because a store holds no trace of the mistake: (what cannot be seen, answer).
 UNSEEN = {
     2: [
         (
             "many calls that carry one timestamp look like one",
-            '''
+            """
 mlflow.set_experiment("hw-logging-curve")
 c = mlflow.MlflowClient()
 with mlflow.start_run(run_name="curve") as r:
     now = int(time.time() * 1000)
     for i, v in enumerate(losses):
         c.log_metric(r.info.run_id, "train_loss", v, timestamp=now, step=i)
-''',
+""",
         ),
     ],
     3: [
         (
             "what a picture shows: a histogram under the matrix's name",
-            '''
+            """
 import matplotlib.pyplot as plt
 mlflow.set_experiment("hw-logging-files")
-t = split.X_test.assign(true=split.y_test, predicted=predicted)
+t = X_valid.assign(true=y_valid, predicted=predicted)
 fig, ax = plt.subplots(); ax.hist(predicted)
 with mlflow.start_run(run_name="report"):
     mlflow.log_figure(fig, "confusion_matrix.png")
     mlflow.log_table(t[t.true != t.predicted], "wrong.json")
-    mlflow.log_text(classification_report(split.y_test, predicted), "report.txt")
-''',
+    mlflow.log_text(classification_report(y_valid, predicted), "report.txt")
+""",
         ),
         (
             "what a picture shows: the matrix of the training rows",
-            '''
+            """
 mlflow.set_experiment("hw-logging-files")
-t = split.X_test.assign(true=split.y_test, predicted=predicted)
+t = X_valid.assign(true=y_valid, predicted=predicted)
 with mlflow.start_run(run_name="report"):
-    mlflow.log_figure(plots.confusion_matrix(split.y_train, model.predict(split.X_train)), "confusion_matrix.png")
+    mlflow.log_figure(plots.confusion_matrix(y_train, neighbors.predict(X_train)), "confusion_matrix.png")
     mlflow.log_table(t[t.true != t.predicted], "wrong.json")
-    mlflow.log_text(classification_report(split.y_test, predicted), "report.txt")
-''',
+    mlflow.log_text(classification_report(y_valid, predicted), "report.txt")
+""",
         ),
     ],
 }
