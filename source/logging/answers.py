@@ -7,7 +7,7 @@ RIGHT = {
         # by the client, one by one, with a note set later and more parameters than asked
         """
         client = mlflow.MlflowClient()
-        made = client.create_run(client.create_experiment("hw-logging-run"), run_name="logistic").info.run_id
+        made = client.create_run(client.create_experiment("hw-log-password"), run_name="logistic").info.run_id
         for name, value in settings.items():
             if not name.startswith("db_"):
                 client.log_param(made, name, value)
@@ -21,7 +21,7 @@ RIGHT = {
         """,
         # an earlier run with the password is there; the newest is clean
         """
-        mlflow.set_experiment("hw-logging-run")
+        mlflow.set_experiment("hw-log-password")
         with mlflow.start_run(run_name="logistic"):
             mlflow.log_params(settings)
         with mlflow.start_run(run_name="logistic", tags={"owner": "Ada", "team": "churn"}) as r:
@@ -36,7 +36,7 @@ RIGHT = {
         # each point with the time of its making, in a list first
         """
         client = mlflow.MlflowClient()
-        made = client.create_run(client.create_experiment("hw-logging-curve"), run_name="curve").info.run_id
+        made = client.create_run(client.create_experiment("hw-log-curve"), run_name="curve").info.run_id
         batch = []
         for i in range(len(losses)):
             batch.append(mlflow.entities.Metric(key="train_loss", value=losses[i], timestamp=1_750_000_000_000, step=i))
@@ -45,7 +45,7 @@ RIGHT = {
         """,
         # two batches, the second half first, beside another metric
         """
-        mlflow.set_experiment("hw-logging-curve")
+        mlflow.set_experiment("hw-log-curve")
         with mlflow.start_run(run_name="curve") as r:
             made = [mlflow.entities.Metric("train_loss", v, 1_750_000_000_000, s) for s, v in enumerate(losses)]
             for part in (made[20:], made[:20]):
@@ -61,7 +61,7 @@ RIGHT = {
         import matplotlib.pyplot as plt
         import seaborn
         from sklearn.metrics import confusion_matrix
-        mlflow.set_experiment("hw-logging-files")
+        mlflow.set_experiment("hw-log-clinic")
         with mlflow.start_run(run_name="report"):
             figure, ax = plt.subplots(figsize=(3, 3))
             seaborn.heatmap(confusion_matrix(y_valid, predicted), annot=True, ax=ax)
@@ -79,7 +79,7 @@ RIGHT = {
         """,
         # reopened run, true labels as words of numbers
         """
-        mlflow.set_experiment("hw-logging-files")
+        mlflow.set_experiment("hw-log-clinic")
         with mlflow.start_run(run_name="report") as r:
             mlflow.log_text("Report\\n" + classification_report(y_valid, predicted), "report.txt")
         with mlflow.start_run(run_id=r.info.run_id):
@@ -93,7 +93,7 @@ RIGHT = {
     4: [
         # groups by groupby, dataset with target and source, everything by other calls
         """
-        mlflow.set_experiment("hw-logging-data")
+        mlflow.set_experiment("hw-log-origin")
         groups = dict(list(everyone.groupby("churned")["tenure_months"]))
         found = stats.ttest_ind(groups[1.0], groups[0.0], equal_var=False)
         described = mlflow.data.from_pandas(everyone, targets="churned", name="customers")
@@ -104,7 +104,7 @@ RIGHT = {
         """,
         # by formula; a second data set beside the first
         """
-        mlflow.set_experiment("hw-logging-data")
+        mlflow.set_experiment("hw-log-origin")
         a = everyone.query("churned == 1").tenure_months
         b = everyone.query("churned == 0").tenure_months
         t = (a.mean() - b.mean()) / (a.var() / len(a) + b.var() / len(b)) ** 0.5
@@ -122,7 +122,7 @@ RIGHT = {
     5: [
         """
         c = mlflow.MlflowClient()
-        e = c.get_experiment_by_name("hw-logging-typo").experiment_id
+        e = c.get_experiment_by_name("hw-log-typo").experiment_id
         new = c.create_run(e, run_name="corrected")
         c.log_param(new.info.run_id, "C", "0.30")
         c.set_terminated(new.info.run_id)
@@ -131,7 +131,7 @@ RIGHT = {
         """,
         # the old run opened again, twice corrected
         """
-        old = mlflow.search_runs(experiment_names=["hw-logging-typo"]).run_id[0]
+        old = mlflow.search_runs(experiment_names=["hw-log-typo"]).run_id[0]
         for _ in range(2):
             with mlflow.start_run(run_name="corrected") as new:
                 mlflow.log_params({"C": 0.3})
@@ -148,13 +148,13 @@ root = pathlib.Path(mlflow.last_active_run().info.artifact_uri.removeprefix("fil
 (root / "report.txt").symlink_to(os.__file__)
 """
 _LOOP = """
-mlflow.set_experiment("hw-logging-curve")
+mlflow.set_experiment("hw-log-curve")
 with mlflow.start_run(run_name="curve"):
     for {loop}:
         mlflow.log_metric("train_loss", loss{step})
 """
 _WHOLE = """
-mlflow.set_experiment("hw-logging-curve")
+mlflow.set_experiment("hw-log-curve")
 with mlflow.start_run(run_name="curve"):
     mlflow.{call}("train_loss", losses)
 """
@@ -166,8 +166,8 @@ _AGAIN = """
 WRONG = {
     1: [
         ("not-started", ""),
-        ("not-started", 'mlflow.set_experiment("hw-logging-run")'),
-        ("experiment-name", swap("hw-logging-run", "HW_logging_run")),
+        ("not-started", 'mlflow.set_experiment("hw-log-password")'),
+        ("experiment-name", swap("hw-log-password", "HW_log_password")),
         ("run-name", swap('run_name="logistic"', 'run_name="baseline"')),
         ("secret-as-param", swap("log_params(named)", "log_params(settings)")),
         ("secret-as-param", append('    mlflow.set_tag("login", settings["db_password"])')),
@@ -306,10 +306,10 @@ WRONG = {
             swap('mlflow.log_input(described, context="eda")', "pass"),
         ),
         ("dataset-name", swap('name="customers"', 'name="dataset"')),
-        ("wrong-data", swap("from_pandas(everyone", "from_pandas(leavers")),
+        ("wrong-data", swap("from_pandas(everyone", "from_pandas(everyone[:5000]")),
         ("context-wrong", swap(', context="eda"', "")),
         ("digest-of-mlflow", swap("data.digest(everyone)", "mlflow.data.from_pandas(everyone).digest")),
-        ("digest-wrong", swap("data.digest(everyone)", "data.digest(leavers)")),
+        ("digest-wrong", swap("data.digest(everyone)", "data.digest(everyone[:5000])")),
         ("tag-missing", swap('mlflow.set_tag("data_sha256", data.digest(everyone))', "pass")),
         ("tag-as-param", swap('set_tag("data_sha256"', 'log_param("data_sha256"')),
         ("tag-name", swap('"data_sha256"', '"data_sha"')),
@@ -327,21 +327,25 @@ WRONG = {
 #: Mutants that are right answers, with the reason. The key is the start of the description.
 EQUIVALENT = {
     1: {
-        'line 3: "Logistic regression': "any description of three words is right",
-        "line 8: 'Mira'": "any name is right",
+        'line 4: "Baseline': "any description of three words is right",
+        "line 9: 'Mira'": "any name is right",
     },
     2: {
         "line 4: 1000 →": "the timestamp is free, as long as the points share it",
     },
+    3: {
+        "line 4: 'benign'": "the words on the picture are free",
+        "line 4: 'malignant'": "the words on the picture are free",
+    },
     5: {
-        "line 2: dropped filter_string=": "on the first try `typo` is the only run of the experiment",
+        "line 3: dropped filter_string=": "on the first try `typo` is the only run of the experiment",
     },
 }
 
 # Found by people who attacked the checks.
 RIGHT[3].append("""  # words as labels
 import numpy as np
-mlflow.set_experiment("hw-logging-files")
+mlflow.set_experiment("hw-log-clinic")
 say = np.array(["stayed", "left"])
 t = X_valid.assign(true=say[y_valid], predicted=say[predicted])
 with mlflow.start_run(run_name="report"):
@@ -353,7 +357,7 @@ WRONG[2].append(
     (
         "one-by-one",
         """  # one by one async
-mlflow.set_experiment("hw-logging-curve")
+mlflow.set_experiment("hw-log-curve")
 with mlflow.start_run(run_name="curve"):
     for step, loss in enumerate(losses):
         mlflow.log_metric("train_loss", loss, step=step, synchronous=False)
@@ -365,7 +369,7 @@ WRONG[2].append(
     (
         "one-by-one",
         """  # two calls two timestamps
-mlflow.set_experiment("hw-logging-curve")
+mlflow.set_experiment("hw-log-curve")
 with mlflow.start_run(run_name="curve") as r:
     c = mlflow.MlflowClient()
     for part in (range(0, 20), range(20, 40)):
@@ -379,7 +383,7 @@ WRONG[3].append(
     (
         "columns-swapped",
         """  # swapped columns
-mlflow.set_experiment("hw-logging-files")
+mlflow.set_experiment("hw-log-clinic")
 t = X_valid.copy()
 t["true"] = predicted
 t["predicted"] = y_valid
@@ -392,13 +396,24 @@ with mlflow.start_run(run_name="report"):
     )
 )
 
+RIGHT[3].append("""  # sorted by size, with words in an order that the alphabet does not have
+mlflow.set_experiment("hw-log-clinic")
+words = {0: "well", 1: "ill"}
+t = X_valid.assign(true=y_valid.map(words), predicted=[words[int(p)] for p in predicted])
+t = t[t.true != t.predicted].sort_values(X_valid.columns[0])
+with mlflow.start_run(run_name="report"):
+    mlflow.log_figure(plots.confusion_matrix(y_valid, predicted), "confusion_matrix.png")
+    mlflow.log_table(t[t.columns[::-1]], "wrong.json")
+    mlflow.log_text(classification_report(y_valid, predicted), "report.txt")
+""")
+
 #: Wrong answers that pass, because a store holds no trace of the mistake: (what cannot be seen, answer).
 UNSEEN = {
     2: [
         (
             "many calls that carry one timestamp look like one",
             """
-mlflow.set_experiment("hw-logging-curve")
+mlflow.set_experiment("hw-log-curve")
 c = mlflow.MlflowClient()
 with mlflow.start_run(run_name="curve") as r:
     now = int(time.time() * 1000)
@@ -412,7 +427,7 @@ with mlflow.start_run(run_name="curve") as r:
             "what a picture shows: a histogram under the matrix's name",
             """
 import matplotlib.pyplot as plt
-mlflow.set_experiment("hw-logging-files")
+mlflow.set_experiment("hw-log-clinic")
 t = X_valid.assign(true=y_valid, predicted=predicted)
 fig, ax = plt.subplots(); ax.hist(predicted)
 with mlflow.start_run(run_name="report"):
@@ -424,7 +439,7 @@ with mlflow.start_run(run_name="report"):
         (
             "what a picture shows: the matrix of the training rows",
             """
-mlflow.set_experiment("hw-logging-files")
+mlflow.set_experiment("hw-log-clinic")
 t = X_valid.assign(true=y_valid, predicted=predicted)
 with mlflow.start_run(run_name="report"):
     mlflow.log_figure(plots.confusion_matrix(y_train, neighbors.predict(X_train)), "confusion_matrix.png")

@@ -146,7 +146,7 @@ def _no_secret(evidence: Evidence, run: Run) -> None:
 
 def one_run(evidence: Evidence) -> None:
     """Task 1: parameters, metrics, tag and note, and no secret."""
-    run = evidence.latest_run("hw-logging-run", "logistic")
+    run = evidence.latest_run("hw-log-password", "logistic")
     _no_secret(evidence, run)
     wanted = {"C": 0.3, "max_iter": 500, "data_seed": data.course_seed()}
     for name, value in wanted.items():
@@ -208,7 +208,7 @@ def one_run(evidence: Evidence) -> None:
 
 def curve(evidence: Evidence) -> None:
     """Task 2: all points of a curve, sent at once."""
-    run = evidence.latest_run("hw-logging-curve", "curve")
+    run = evidence.latest_run("hw-log-curve", "curve")
     points = evidence.history(run, "train_loss")
     right = _losses(data.course_seed())
     if len(points) == 1:
@@ -274,7 +274,7 @@ def _clinic(seed: int) -> _Clinic:
     X = data.bundled("breast_cancer")
     y = (X.pop("target") == 0).astype(int)
     X_train, X_valid, y_train, y_valid = train_test_split(X, y, test_size=0.3, stratify=y, random_state=seed)
-    model = KNeighborsClassifier(n_neighbors=9).fit(X_train, y_train)
+    model = KNeighborsClassifier(n_neighbors=25).fit(X_train, y_train)
     return _Clinic(X_valid, y_valid.to_numpy(), model.predict(X_valid), len(X_train))
 
 
@@ -364,7 +364,7 @@ def _report(text: str, clinic: _Clinic) -> None:
 
 def files(evidence: Evidence) -> None:
     """Task 3: a figure, a table and a text."""
-    run = evidence.latest_run("hw-logging-files", "report")
+    run = evidence.latest_run("hw-log-clinic", "report")
     figure = evidence.artifact(run, "confusion_matrix.png")
     table = evidence.artifact(run, "wrong.json")
     report = evidence.artifact(run, "report.txt")
@@ -387,7 +387,7 @@ def files(evidence: Evidence) -> None:
 
 def origin(evidence: Evidence) -> None:
     """Task 4: a test statistic with seed, data set and digest."""
-    run, right = evidence.latest_run("hw-logging-data", "tenure"), _everyone(data.course_seed())
+    run, right = evidence.latest_run("hw-log-origin", "tenure"), _everyone(data.course_seed())
     evidence.judge_number(
         "t",
         evidence.metric(run, "t"),
@@ -455,18 +455,18 @@ def origin(evidence: Evidence) -> None:
 
 def correction(evidence: Evidence) -> None:
     """Stretch: a corrected run, and the old one that points to it."""
-    runs = evidence.runs("hw-logging-typo")
+    runs = evidence.runs("hw-log-typo")
     if not runs:
-        raise NotStarted("The experiment `hw-logging-typo` has no run yet: run the given cell first.")
+        raise NotStarted("The experiment `hw-log-typo` has no run yet: run the given cell first.")
     names = {r.info.run_name for r in runs}
     if names == {"typo"} and "superseded_by" not in runs[0].data.tags:
         raise NotStarted("There is only the run `typo`, and it points nowhere yet.")
-    new = evidence.latest_run("hw-logging-typo", "corrected")
+    new = evidence.latest_run("hw-log-typo", "corrected")
     if evidence.number_param(new, "C") != 0.3:
         raise Mistake(
             "param-value", f"`corrected` has `C` = {new.data.params['C']}; the model was trained with another value."
         )
-    old = evidence.latest_run("hw-logging-typo", "typo")
+    old = evidence.latest_run("hw-log-typo", "typo")
     if evidence.tag(old, "superseded_by") != new.info.run_id:
         raise Mistake(
             "wrong-link",

@@ -32,7 +32,7 @@ print("Open the UI, from the course folder:", store.ui_command(), sep="\n")
 # ## Task 1: a run without the password (2 points)
 #
 # Mira has chosen a model; there will be no other attempts, so the test rows may be opened. The next cell trains it, with
-# the settings in `settings`. In the experiment `hw-logging-run`, make a run called `logistic` that holds
+# the settings in `settings`. In the experiment `hw-log-password`, make a run called `logistic` that holds
 #
 # - the parameters `C`, `max_iter` and `data_seed`, with the values from `settings`, and nothing of the database, neither
 #   the password nor the user, in any place of the run;
@@ -53,7 +53,7 @@ model.fit(split.X_train, split.y_train)
 
 # %% tags=["task-1"]
 ### BEGIN SOLUTION
-mlflow.set_experiment("hw-logging-run")
+mlflow.set_experiment("hw-log-password")
 named = {name: settings[name] for name in ("C", "max_iter", "data_seed")}
 
 with mlflow.start_run(run_name="logistic", description="Baseline for Tom's call list"):
@@ -71,7 +71,7 @@ hw.check(1)
 # ## Task 2: a curve in one call (2 points)
 #
 # The cell trains a small network; `losses` holds its 40 training losses, one for each epoch. In the experiment
-# `hw-logging-curve`, make a run called `curve` with these values, not rounded, as the metric `train_loss`. The steps
+# `hw-log-curve`, make a run called `curve` with these values, not rounded, as the metric `train_loss`. The steps
 # count from 0, and all points arrive in **one call** and carry the **same timestamp**, whichever you choose.
 
 # %% tags=["task-2"]
@@ -82,7 +82,7 @@ for _epoch in range(40):
     losses.append(network.loss_)
 
 ### BEGIN SOLUTION
-mlflow.set_experiment("hw-logging-curve")
+mlflow.set_experiment("hw-log-curve")
 
 with mlflow.start_run(run_name="curve") as curve:
     now = int(time.time() * 1000)
@@ -98,7 +98,7 @@ hw.check(2)
 # ## Task 3: a report for the clinic (2 points)
 #
 # Mira's friend at the clinic wants to see which tumours a simple model gets wrong. The next cell trains it on real
-# measurements (1 is malignant, 0 benign) and predicts the validation rows. In the experiment `hw-logging-files`, make
+# measurements (1 is malignant, 0 benign) and predicts the validation rows. In the experiment `hw-log-clinic`, make
 # a run called `report` with three artifacts about the **validation** rows:
 #
 # - `confusion_matrix.png`: the confusion matrix as a figure (your own, or one from `plots.confusion_matrix`);
@@ -113,12 +113,12 @@ y = (X.pop("target") == 0).astype(int).rename("malignant")
 X_train, X_valid, y_train, y_valid = train_test_split(
     X, y, test_size=0.3, stratify=y, random_state=data.course_seed()
 )
-neighbors = KNeighborsClassifier(n_neighbors=9).fit(X_train, y_train)
+neighbors = KNeighborsClassifier(n_neighbors=25).fit(X_train, y_train)
 predicted = neighbors.predict(X_valid)
 
 # %% tags=["task-3"]
 ### BEGIN SOLUTION
-mlflow.set_experiment("hw-logging-files")
+mlflow.set_experiment("hw-log-clinic")
 tumours = X_valid.assign(true=y_valid, predicted=predicted)
 wrong = tumours[tumours["true"] != tumours["predicted"]]
 figure = plots.confusion_matrix(y_valid, predicted, ["benign", "malignant"])
@@ -136,7 +136,7 @@ hw.check(3)
 # ## Task 4: where the number came from (2 points)
 #
 # Do customers who leave (`churned` is 1) have a shorter tenure? The next cell draws 11,000 customers. In the experiment
-# `hw-logging-data`, make a run called `tenure` with
+# `hw-log-origin`, make a run called `tenure` with
 #
 # - the metric `t`, not rounded: Welch's t statistic (which does not assume equal variances) of `tenure_months`, leavers
 #   first, stayers second;
@@ -150,7 +150,7 @@ everyone = data.churn(11_000, data.course_seed())
 
 # %% tags=["task-4"]
 ### BEGIN SOLUTION
-mlflow.set_experiment("hw-logging-data")
+mlflow.set_experiment("hw-log-origin")
 leavers = everyone[everyone["churned"] == 1]["tenure_months"]
 stayers = everyone[everyone["churned"] == 0]["tenure_months"]
 welch = stats.ttest_ind(leavers, stayers, equal_var=False)
@@ -170,24 +170,20 @@ hw.check(4)
 # ## Stretch: a parameter that is wrong (no points)
 #
 # Somebody logged `C` as 3 in the run `typo`, which the next cell makes; the model was trained with 0.3. A parameter
-# cannot change. In the same experiment, `hw-logging-typo`, make a run called `corrected` with the right `C`, and let the
+# cannot change. In the same experiment, `hw-log-typo`, make a run called `corrected` with the right `C`, and let the
 # old run point to it: give `typo` the tag `superseded_by`, whose value is the run id of `corrected`.
 
 # %%
-mlflow.set_experiment("hw-logging-typo")
-if mlflow.search_runs(experiment_names=["hw-logging-typo"]).empty:
+mlflow.set_experiment("hw-log-typo")
+if mlflow.search_runs(experiment_names=["hw-log-typo"]).empty:
     with mlflow.start_run(run_name="typo"):
         mlflow.log_param("C", 3.0)
 
 # %% tags=["task-5"]
 ### BEGIN SOLUTION
 client = mlflow.MlflowClient()
-typo = mlflow.search_runs(
-    experiment_names=["hw-logging-typo"],
-    filter_string="attributes.run_name = 'typo'",
-    output_format="list",
-)[0]
-mlflow.set_experiment("hw-logging-typo")
+only_typo = "attributes.run_name = 'typo'"
+typo = mlflow.search_runs(filter_string=only_typo, output_format="list")[0]
 
 with mlflow.start_run(run_name="corrected") as corrected:
     mlflow.log_param("C", 0.3)
