@@ -488,13 +488,18 @@ assert "system/cpu_utilization_percentage" in measured
 # %% [markdown]
 # ## Look at the UI
 #
-# Open the UI with the command that is printed under *Setup*. Choose *Model training* at the top left, click
-# *Experiments* on the left, then `churn-logging`, then the run `logistic`.
+# Open the UI with the command that is printed under *Setup*; close the panel *MLflow Assistant* with its cross. Choose
+# *Model training* at the top left and click *Experiments* on the left. (When an experiment is still open, click the
+# arrow beside its name first.) Then click `churn-logging`. If you ran the lecture more than once, a name stands there
+# several times; take the topmost.
 #
-# 1. **Overview** shows your note, parameters, metrics and tags. The pencil beside *Description* edits the note.
-# 2. **Artifacts**: open the folder `plots` and click the picture; then click `wrong.json`, which is shown as a table.
-# 3. Click *Runs* on the left, then the run `network`, then the tab **Model metrics**: the two curves over their steps.
-# 4. Click *Runs* once more, then `boosting`, then the tab **System metrics**.
+# 1. Click the run `logistic`. Its **Overview** begins with your note under *Description*; the pencil beside it edits
+#    the note. Scroll down to *Source*, which has your commit, to *Datasets*, with MLflow's digest, and to *Tags*.
+# 2. Click **Artifacts**, then the folder `plots` and the picture in it; then `wrong.json`, which is shown as a table.
+# 3. Click *Runs* on the left, then the run `network`, then **Model metrics**: the two curves over their steps.
+# 4. Click *Runs* once more, then `boosting`, then **System metrics**.
+#
+# ![The curves of the run network, after step 3](../site/_static/logging_metrics.png)
 #
 # ## Your turn
 #
