@@ -68,7 +68,7 @@ plots.show(plots.diagram(boxes, arrows, title=title, height=4.4))
 # %% tags=["parameters"]
 seed = 0
 n_rows = 2000
-n_calls = 100
+n_calls = 50
 
 # %%
 import mlflow
@@ -582,7 +582,7 @@ assert mlflow.get_run(tight.info.run_id).data.params == {"C": "0.5"}
 assert mlflow.get_run(leaky.info.run_id).info.lifecycle_stage == "deleted"
 
 # %% [markdown]
-# **`one-by-one`: a hundred values, a hundred calls.** Each call is a transaction of its own in the database. There are
+# **`one-by-one`: fifty values, fifty calls.** Each call is a transaction of its own in the database. There are
 # two other ways. An *asynchronous* call returns at once, and a thread writes the value later; `flush_async_logging`
 # waits until all is written. And `log_batch` sends a list of points in one call. Guess the order before you run it.
 
