@@ -1,4 +1,4 @@
-"""Right and wrong answers to homework 04."""
+"""Right and wrong answers to the homework of Logging."""
 
 from tests.submissions.tools import append, swap
 
@@ -7,7 +7,7 @@ RIGHT = {
         # by the client, one by one, with a note set later and more parameters than asked
         """
         client = mlflow.MlflowClient()
-        made = client.create_run(client.create_experiment("hw-logging-run"), run_name="logistic").info.run_id
+        made = client.create_run(client.create_experiment("hw-log-password"), run_name="logistic").info.run_id
         for name, value in settings.items():
             if not name.startswith("db_"):
                 client.log_param(made, name, value)
@@ -21,12 +21,12 @@ RIGHT = {
         """,
         # an earlier run with the password is there; the newest is clean
         """
-        mlflow.set_experiment("hw-logging-run")
+        mlflow.set_experiment("hw-log-password")
         with mlflow.start_run(run_name="logistic"):
             mlflow.log_params(settings)
         with mlflow.start_run(run_name="logistic", tags={"owner": "Ada", "team": "churn"}) as r:
             mlflow.log_params({"C": 0.3, "max_iter": 500})
-            mlflow.log_param("seed", str(data.course_seed()))
+            mlflow.log_param("data_seed", str(data.course_seed()))
             p = model.predict_proba(split.X_test)[:, 1]
             mlflow.log_metrics({"test_auc": roc_auc_score(split.y_test, p), "test_loss": log_loss(split.y_test, p)})
             mlflow.set_tag("mlflow.note.content", "the model of the lecture")
@@ -36,7 +36,7 @@ RIGHT = {
         # each point with the time of its making, in a list first
         """
         client = mlflow.MlflowClient()
-        made = client.create_run(client.create_experiment("hw-logging-curve"), run_name="curve").info.run_id
+        made = client.create_run(client.create_experiment("hw-log-curve"), run_name="curve").info.run_id
         batch = []
         for i in range(len(losses)):
             batch.append(mlflow.entities.Metric(key="train_loss", value=losses[i], timestamp=1_750_000_000_000, step=i))
@@ -45,7 +45,7 @@ RIGHT = {
         """,
         # two batches, the second half first, beside another metric
         """
-        mlflow.set_experiment("hw-logging-curve")
+        mlflow.set_experiment("hw-log-curve")
         with mlflow.start_run(run_name="curve") as r:
             made = [mlflow.entities.Metric("train_loss", v, 1_750_000_000_000, s) for s, v in enumerate(losses)]
             for part in (made[20:], made[:20]):
@@ -61,56 +61,56 @@ RIGHT = {
         import matplotlib.pyplot as plt
         import seaborn
         from sklearn.metrics import confusion_matrix
-        mlflow.set_experiment("hw-logging-files")
+        mlflow.set_experiment("hw-log-clinic")
         with mlflow.start_run(run_name="report"):
             figure, ax = plt.subplots(figsize=(3, 3))
-            seaborn.heatmap(confusion_matrix(split.y_test, predicted), annot=True, ax=ax)
+            seaborn.heatmap(confusion_matrix(y_valid, predicted), annot=True, ax=ax)
             picture = store.outputs("hw-logging") / "confusion_matrix.png"
             figure.savefig(picture)
             plt.close(figure)
             mlflow.log_artifact(picture)
-            rows = split.X_test.copy()
-            rows["predicted"], rows["true"] = predicted, split.y_test
+            rows = X_valid.copy()
+            rows["predicted"], rows["true"] = predicted, y_valid
             mlflow.log_table(rows.query("true != predicted").to_dict(orient="list"), "wrong.json")
             report = store.outputs("hw-logging") / "report.txt"
-            names = ["stays", "leaves"]
-            report.write_text(classification_report(split.y_test, predicted, target_names=names, digits=4))
+            names = ["benign", "malignant"]
+            report.write_text(classification_report(y_valid, predicted, target_names=names, digits=4))
             mlflow.log_artifact(str(report))
         """,
         # reopened run, true labels as words of numbers
         """
-        mlflow.set_experiment("hw-logging-files")
+        mlflow.set_experiment("hw-log-clinic")
         with mlflow.start_run(run_name="report") as r:
-            mlflow.log_text("Report\\n" + classification_report(split.y_test, predicted), "report.txt")
+            mlflow.log_text("Report\\n" + classification_report(y_valid, predicted), "report.txt")
         with mlflow.start_run(run_id=r.info.run_id):
-            drawn = plots.confusion_matrix(split.y_test, predicted, ["stays", "leaves"])
+            drawn = plots.confusion_matrix(y_valid, predicted, ["benign", "malignant"])
             mlflow.log_figure(drawn, "confusion_matrix.png")
-            bad = predicted != split.y_test
-            rows = split.X_test[bad].assign(predicted=predicted[bad], true=split.y_test[bad].astype(float))
+            bad = predicted != y_valid
+            rows = X_valid[bad].assign(predicted=predicted[bad], true=y_valid[bad].astype(float))
             mlflow.log_table(rows, "wrong.json")
         """,
     ],
     4: [
         # groups by groupby, dataset with target and source, everything by other calls
         """
-        mlflow.set_experiment("hw-logging-data")
+        mlflow.set_experiment("hw-log-origin")
         groups = dict(list(everyone.groupby("churned")["tenure_months"]))
         found = stats.ttest_ind(groups[1.0], groups[0.0], equal_var=False)
         described = mlflow.data.from_pandas(everyone, targets="churned", name="customers")
         with mlflow.start_run(run_name="tenure", tags={"data_sha256": data.digest(everyone)}):
-            mlflow.log_params({"seed": data.course_seed(), "test": "Welch"})
+            mlflow.log_params({"data_seed": data.course_seed(), "test": "Welch"})
             mlflow.log_metrics({"t": found.statistic, "p": found.pvalue})
             mlflow.log_input(described, "eda", tags={"rows": "all"})
         """,
         # by formula; a second data set beside the first
         """
-        mlflow.set_experiment("hw-logging-data")
+        mlflow.set_experiment("hw-log-origin")
         a = everyone.query("churned == 1").tenure_months
         b = everyone.query("churned == 0").tenure_months
         t = (a.mean() - b.mean()) / (a.var() / len(a) + b.var() / len(b)) ** 0.5
         with mlflow.start_run(run_name="tenure"):
             mlflow.log_metric("t", t)
-            mlflow.log_param("seed", data.course_seed())
+            mlflow.log_param("data_seed", data.course_seed())
             mlflow.log_inputs(
                 [mlflow.data.from_pandas(x, name=n) for x, n in ((split.X_test, "others"), (everyone, "customers"))],
                 contexts=["test", "eda"],
@@ -122,7 +122,7 @@ RIGHT = {
     5: [
         """
         c = mlflow.MlflowClient()
-        e = c.get_experiment_by_name("hw-logging-typo").experiment_id
+        e = c.get_experiment_by_name("hw-log-typo").experiment_id
         new = c.create_run(e, run_name="corrected")
         c.log_param(new.info.run_id, "C", "0.30")
         c.set_terminated(new.info.run_id)
@@ -131,7 +131,7 @@ RIGHT = {
         """,
         # the old run opened again, twice corrected
         """
-        old = mlflow.search_runs(experiment_names=["hw-logging-typo"]).run_id[0]
+        old = mlflow.search_runs(experiment_names=["hw-log-typo"]).run_id[0]
         for _ in range(2):
             with mlflow.start_run(run_name="corrected") as new:
                 mlflow.log_params({"C": 0.3})
@@ -148,13 +148,13 @@ root = pathlib.Path(mlflow.last_active_run().info.artifact_uri.removeprefix("fil
 (root / "report.txt").symlink_to(os.__file__)
 """
 _LOOP = """
-mlflow.set_experiment("hw-logging-curve")
+mlflow.set_experiment("hw-log-curve")
 with mlflow.start_run(run_name="curve"):
     for {loop}:
         mlflow.log_metric("train_loss", loss{step})
 """
 _WHOLE = """
-mlflow.set_experiment("hw-logging-curve")
+mlflow.set_experiment("hw-log-curve")
 with mlflow.start_run(run_name="curve"):
     mlflow.{call}("train_loss", losses)
 """
@@ -166,19 +166,17 @@ _AGAIN = """
 WRONG = {
     1: [
         ("not-started", ""),
-        ("not-started", 'mlflow.set_experiment("hw-logging-run")'),
-        ("experiment-name", swap("hw-logging-run", "HW-logging_run")),
+        ("not-started", 'mlflow.set_experiment("hw-log-password")'),
+        ("experiment-name", swap("hw-log-password", "HW_log_password")),
         ("run-name", swap('run_name="logistic"', 'run_name="baseline"')),
-        ("secret-as-param", swap('{name: settings[name] for name in ("C", "max_iter", "seed")}', "settings")),
+        ("secret-as-param", swap("log_params(named)", "log_params(settings)")),
         ("secret-as-param", append('    mlflow.set_tag("login", settings["db_password"])')),
         ("secret-in-file", append('    mlflow.log_dict(settings, "settings.json")')),
-        ("too-much", swap('"seed")', '"seed", "db_user")')),
-        ("param-missing", swap('("C", "max_iter", "seed")', '("C", "max_iter")')),
+        ("too-much", swap('"data_seed")', '"data_seed", "db_user")')),
+        ("param-missing", swap('("C", "max_iter", "data_seed")', '("C", "max_iter")')),
         (
             "param-value",
-            swap(
-                '{name: settings[name] for name in ("C", "max_iter", "seed")}', '{"C": 1, "max_iter": 500, "seed": 0}'
-            ),
+            swap("log_params(named)", 'log_params({"C": 1, "max_iter": 500, "data_seed": 0})'),
         ),
         ("param-as-tag", swap("log_params", "set_tags")),
         ("param-as-metric", swap("log_params", "log_metrics")),
@@ -199,8 +197,8 @@ WRONG = {
         ("tag-missing", swap('mlflow.set_tag("owner", "Mira")', "pass")),
         ("tag-name", swap('"owner"', '"Owner"')),
         ("tag-empty", swap('"Mira"', '" "')),
-        ("note-missing", swap(', description="Logistic regression for Tom\'s call list."', "")),
-        ("note-short", swap("Logistic regression for Tom's call list.", "logistic")),
+        ("note-missing", swap(', description="Baseline for Tom\'s call list"', "")),
+        ("note-short", swap("Baseline for Tom's call list", "logistic")),
     ],
     2: [
         ("not-started", ""),
@@ -231,23 +229,26 @@ WRONG = {
         ("artifact-outside", append(_LINK)),
         (
             "not-a-picture",
-            swap("mlflow.log_figure(plots.confusion_matrix(split.y_test, predicted),", 'mlflow.log_text("[[1, 2]]",'),
+            swap("mlflow.log_figure(figure,", 'mlflow.log_text("[[1, 2]]",'),
         ),
         (
             "figure-empty",
-            swap("plots.confusion_matrix(split.y_test, predicted)", "__import__('matplotlib.figure').figure.Figure()"),
+            swap(
+                'plots.confusion_matrix(y_valid, predicted, ["benign", "malignant"])',
+                "__import__('matplotlib.figure').figure.Figure()",
+            ),
         ),
         ("not-a-table", swap("mlflow.log_table(wrong,", "mlflow.log_text(wrong.to_csv(),")),
         (
             "column-missing",
             swap(
-                "true=split.y_test, predicted=predicted",
-                "true=split.y_test, guess=predicted",
-                'customers["predicted"]',
-                'customers["guess"]',
+                "true=y_valid, predicted=predicted",
+                "true=y_valid, guess=predicted",
+                'tumours["predicted"]',
+                'tumours["guess"]',
             ),
         ),
-        ("all-rows", swap("log_table(wrong,", "log_table(customers,")),
+        ("all-rows", swap("log_table(wrong,", "log_table(tumours,")),
         ("right-rows", swap("!=", "==")),
         (
             "table-grew",
@@ -260,33 +261,31 @@ WRONG = {
         (
             "wrong-rows",
             swap(
-                'wrong = customers[customers["true"] != customers["predicted"]]',
-                'wrong = customers[(customers["true"] == 1) & (customers["predicted"] == 0)]',
+                'wrong = tumours[tumours["true"] != tumours["predicted"]]',
+                'wrong = tumours[(tumours["true"] == 1) & (tumours["predicted"] == 0)]',
             ),
         ),
         (
             "not-a-report",
             swap(
-                "classification_report(split.y_test, predicted)",
-                'f"accuracy {model.score(split.X_test, split.y_test)}"',
+                "classification_report(y_valid, predicted)",
+                'f"accuracy {neighbors.score(X_valid, y_valid)}"',
             ),
         ),
         (
-            "train-not-test",
+            "train-not-valid",
             swap(
-                "classification_report(split.y_test, predicted)",
-                "classification_report(split.y_train, model.predict(split.X_train))",
+                "classification_report(y_valid, predicted)",
+                "classification_report(y_train, neighbors.predict(X_train))",
             ),
         ),
         (
             "report-value",
-            swap(
-                "classification_report(split.y_test, predicted)", "classification_report(split.y_test, 1 - predicted)"
-            ),
+            swap("classification_report(y_valid, predicted)", "classification_report(y_valid, 1 - predicted)"),
         ),
         (
             "report-value",
-            swap("classification_report(split.y_test, predicted)", "classification_report(predicted, split.y_test)"),
+            swap("classification_report(y_valid, predicted)", "classification_report(predicted, y_valid)"),
         ),
     ],
     4: [
@@ -297,20 +296,20 @@ WRONG = {
         ("p-not-t", swap("welch.statistic", "welch.pvalue")),
         (
             "difference-not-t",
-            swap("welch.statistic", 'leavers["tenure_months"].mean() - stayers["tenure_months"].mean()'),
+            swap("welch.statistic", "leavers.mean() - stayers.mean()"),
         ),
         ("value-wrong", swap("everyone[everyone", "everyone[:2000][everyone")),
-        ("param-missing", swap('mlflow.log_param("seed", data.course_seed())', "pass")),
-        ("param-value", swap('"seed", data.course_seed()', '"seed", 42')),
+        ("param-missing", swap('mlflow.log_param("data_seed", data.course_seed())', "pass")),
+        ("param-value", swap('"data_seed", data.course_seed()', '"data_seed", 42')),
         (
             "data-version-missing",
-            swap('mlflow.log_input(mlflow.data.from_pandas(everyone, name="customers"), context="eda")', "pass"),
+            swap('mlflow.log_input(described, context="eda")', "pass"),
         ),
         ("dataset-name", swap('name="customers"', 'name="dataset"')),
-        ("wrong-data", swap("from_pandas(everyone", "from_pandas(leavers")),
+        ("wrong-data", swap("from_pandas(everyone", "from_pandas(everyone[:5000]")),
         ("context-wrong", swap(', context="eda"', "")),
         ("digest-of-mlflow", swap("data.digest(everyone)", "mlflow.data.from_pandas(everyone).digest")),
-        ("digest-wrong", swap("data.digest(everyone)", "data.digest(leavers)")),
+        ("digest-wrong", swap("data.digest(everyone)", "data.digest(everyone[:5000])")),
         ("tag-missing", swap('mlflow.set_tag("data_sha256", data.digest(everyone))', "pass")),
         ("tag-as-param", swap('set_tag("data_sha256"', 'log_param("data_sha256"')),
         ("tag-name", swap('"data_sha256"', '"data_sha"')),
@@ -328,95 +327,125 @@ WRONG = {
 #: Mutants that are right answers, with the reason. The key is the start of the description.
 EQUIVALENT = {
     1: {
-        'line 3: "Logistic regression': "any description of three words is right",
-        "line 8: 'Mira'": "any name is right",
+        'line 4: "Baseline': "any description of three words is right",
+        "line 9: 'Mira'": "any name is right",
     },
     2: {
         "line 4: 1000 →": "the timestamp is free, as long as the points share it",
     },
+    3: {
+        "line 4: 'benign'": "the words on the picture are free",
+        "line 4: 'malignant'": "the words on the picture are free",
+    },
     5: {
-        "line 2: dropped filter_string=": "on the first try `typo` is the only run of the experiment",
+        "line 3: dropped filter_string=": "on the first try `typo` is the only run of the experiment",
     },
 }
 
 # Found by people who attacked the checks.
-RIGHT[3].append('''  # words as labels
+RIGHT[3].append("""  # words as labels
 import numpy as np
-mlflow.set_experiment("hw-logging-files")
+mlflow.set_experiment("hw-log-clinic")
 say = np.array(["stayed", "left"])
-t = split.X_test.assign(true=say[split.y_test], predicted=say[predicted])
+t = X_valid.assign(true=say[y_valid], predicted=say[predicted])
 with mlflow.start_run(run_name="report"):
-    mlflow.log_figure(plots.confusion_matrix(split.y_test, predicted), "confusion_matrix.png")
+    mlflow.log_figure(plots.confusion_matrix(y_valid, predicted), "confusion_matrix.png")
     mlflow.log_table(t[t.true != t.predicted], "wrong.json")
-    mlflow.log_text(classification_report(split.y_test, predicted, target_names=list(say)), "report.txt")
-''')
-WRONG[2].append(("one-by-one", '''  # one by one async
-mlflow.set_experiment("hw-logging-curve")
+    mlflow.log_text(classification_report(y_valid, predicted, target_names=list(say)), "report.txt")
+""")
+WRONG[2].append(
+    (
+        "one-by-one",
+        """  # one by one async
+mlflow.set_experiment("hw-log-curve")
 with mlflow.start_run(run_name="curve"):
     for step, loss in enumerate(losses):
         mlflow.log_metric("train_loss", loss, step=step, synchronous=False)
     mlflow.flush_async_logging()
-'''))
-WRONG[2].append(("one-by-one", '''  # two calls two timestamps
-mlflow.set_experiment("hw-logging-curve")
+""",
+    )
+)
+WRONG[2].append(
+    (
+        "one-by-one",
+        """  # two calls two timestamps
+mlflow.set_experiment("hw-log-curve")
 with mlflow.start_run(run_name="curve") as r:
     c = mlflow.MlflowClient()
     for part in (range(0, 20), range(20, 40)):
         now = int(time.time() * 1000)
         c.log_batch(r.info.run_id, metrics=[mlflow.entities.Metric("train_loss", losses[i], now, i) for i in part])
         time.sleep(0.05)
-'''))
-WRONG[3].append(("columns-swapped", '''  # swapped columns
-mlflow.set_experiment("hw-logging-files")
-t = split.X_test.copy()
+""",
+    )
+)
+WRONG[3].append(
+    (
+        "columns-swapped",
+        """  # swapped columns
+mlflow.set_experiment("hw-log-clinic")
+t = X_valid.copy()
 t["true"] = predicted
-t["predicted"] = split.y_test
+t["predicted"] = y_valid
 wrong = t[t["true"] != t["predicted"]]
 with mlflow.start_run(run_name="report"):
-    mlflow.log_figure(plots.confusion_matrix(split.y_test, predicted), "confusion_matrix.png")
+    mlflow.log_figure(plots.confusion_matrix(y_valid, predicted), "confusion_matrix.png")
     mlflow.log_table(wrong, "wrong.json")
-    mlflow.log_text(classification_report(split.y_test, predicted), "report.txt")
-'''))
+    mlflow.log_text(classification_report(y_valid, predicted), "report.txt")
+""",
+    )
+)
+
+RIGHT[3].append("""  # sorted by size, with words in an order that the alphabet does not have
+mlflow.set_experiment("hw-log-clinic")
+words = {0: "well", 1: "ill"}
+t = X_valid.assign(true=y_valid.map(words), predicted=[words[int(p)] for p in predicted])
+t = t[t.true != t.predicted].sort_values(X_valid.columns[0])
+with mlflow.start_run(run_name="report"):
+    mlflow.log_figure(plots.confusion_matrix(y_valid, predicted), "confusion_matrix.png")
+    mlflow.log_table(t[t.columns[::-1]], "wrong.json")
+    mlflow.log_text(classification_report(y_valid, predicted), "report.txt")
+""")
 
 #: Wrong answers that pass, because a store holds no trace of the mistake: (what cannot be seen, answer).
 UNSEEN = {
     2: [
         (
             "many calls that carry one timestamp look like one",
-            '''
-mlflow.set_experiment("hw-logging-curve")
+            """
+mlflow.set_experiment("hw-log-curve")
 c = mlflow.MlflowClient()
 with mlflow.start_run(run_name="curve") as r:
     now = int(time.time() * 1000)
     for i, v in enumerate(losses):
         c.log_metric(r.info.run_id, "train_loss", v, timestamp=now, step=i)
-''',
+""",
         ),
     ],
     3: [
         (
             "what a picture shows: a histogram under the matrix's name",
-            '''
+            """
 import matplotlib.pyplot as plt
-mlflow.set_experiment("hw-logging-files")
-t = split.X_test.assign(true=split.y_test, predicted=predicted)
+mlflow.set_experiment("hw-log-clinic")
+t = X_valid.assign(true=y_valid, predicted=predicted)
 fig, ax = plt.subplots(); ax.hist(predicted)
 with mlflow.start_run(run_name="report"):
     mlflow.log_figure(fig, "confusion_matrix.png")
     mlflow.log_table(t[t.true != t.predicted], "wrong.json")
-    mlflow.log_text(classification_report(split.y_test, predicted), "report.txt")
-''',
+    mlflow.log_text(classification_report(y_valid, predicted), "report.txt")
+""",
         ),
         (
             "what a picture shows: the matrix of the training rows",
-            '''
-mlflow.set_experiment("hw-logging-files")
-t = split.X_test.assign(true=split.y_test, predicted=predicted)
+            """
+mlflow.set_experiment("hw-log-clinic")
+t = X_valid.assign(true=y_valid, predicted=predicted)
 with mlflow.start_run(run_name="report"):
-    mlflow.log_figure(plots.confusion_matrix(split.y_train, model.predict(split.X_train)), "confusion_matrix.png")
+    mlflow.log_figure(plots.confusion_matrix(y_train, neighbors.predict(X_train)), "confusion_matrix.png")
     mlflow.log_table(t[t.true != t.predicted], "wrong.json")
-    mlflow.log_text(classification_report(split.y_test, predicted), "report.txt")
-''',
+    mlflow.log_text(classification_report(y_valid, predicted), "report.txt")
+""",
         ),
     ],
 }

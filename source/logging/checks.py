@@ -1,17 +1,21 @@
-"""Homework 04: a run without a secret, a curve in one call, a report in files, the data behind a number."""
+"""Homework of Logging: a run without a secret, a curve in one call, a clinic's report, the data behind a number."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+import numpy as np
 import pandas as pd
 from mlflow.entities import Run
 from scipy import stats
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import accuracy_score, log_loss, precision_recall_fscore_support, roc_auc_score
+from sklearn.model_selection import train_test_split
+from sklearn.neighbors import KNeighborsClassifier
 from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -142,9 +146,9 @@ def _no_secret(evidence: Evidence, run: Run) -> None:
 
 def one_run(evidence: Evidence) -> None:
     """Task 1: parameters, metrics, tag and note, and no secret."""
-    run = evidence.latest_run("hw-logging-run", "logistic")
+    run = evidence.latest_run("hw-log-password", "logistic")
     _no_secret(evidence, run)
-    wanted = {"C": 0.3, "max_iter": 500, "seed": data.course_seed()}
+    wanted = {"C": 0.3, "max_iter": 500, "data_seed": data.course_seed()}
     for name, value in wanted.items():
         if evidence.number_param(run, name) != value:
             raise Mistake(
@@ -204,7 +208,7 @@ def one_run(evidence: Evidence) -> None:
 
 def curve(evidence: Evidence) -> None:
     """Task 2: all points of a curve, sent at once."""
-    run = evidence.latest_run("hw-logging-curve", "curve")
+    run = evidence.latest_run("hw-log-curve", "curve")
     points = evidence.history(run, "train_loss")
     right = _losses(data.course_seed())
     if len(points) == 1:
@@ -256,55 +260,85 @@ def curve(evidence: Evidence) -> None:
         )
 
 
-def _labels(table: pd.DataFrame, truth: list[int]) -> tuple[Any, Any]:
-    """Return the columns ``true`` and ``predicted`` as 0 and 1, whichever two words stand for the classes."""
+class _Clinic(NamedTuple):
+    """What the given cell of task 3 makes: `X` and `y` are the validation rows."""
+
+    X: pd.DataFrame
+    y: np.ndarray
+    predicted: np.ndarray
+    n_train: int
+
+
+@cache
+def _clinic(seed: int) -> _Clinic:
+    X = data.bundled("breast_cancer")
+    y = (X.pop("target") == 0).astype(int)
+    X_train, X_valid, y_train, y_valid = train_test_split(X, y, test_size=0.3, stratify=y, random_state=seed)
+    model = KNeighborsClassifier(n_neighbors=25).fit(X_train, y_train)
+    return _Clinic(X_valid, y_valid.to_numpy(), model.predict(X_valid), len(X_train))
+
+
+def _labels(table: pd.DataFrame, is_true: Callable[[np.ndarray], bool]) -> tuple[np.ndarray, np.ndarray]:
+    """Return the columns ``true`` and ``predicted`` as 0 and 1, whichever two words stand for the classes.
+
+    Parameters
+    ----------
+    table
+        What the learner logged.
+    is_true
+        Tells whether labels, in the order of the table's rows, are the true ones.
+    """
     words = sorted({*words_of(table, "true"), *words_of(table, "predicted")})
-    names: dict[int, list[str]] = {0: ["false", "no", "stayed"], 1: ["true", "yes", "left", "churned"]}
+    names: dict[int, list[str]] = {0: ["false", "no", "benign"], 1: ["true", "yes", "malignant"]}
     if len(words) == 2 and not set(words) & {w for label, known in names.items() for w in (str(label), *known)}:
-        # Two words of the learner's own: the one that stands where customers left is the class 1.
-        first_is_0 = [word == words[1] for word in words_of(table, "true")] == [bool(label) for label in truth]
-        names = {0: [words[0]], 1: [words[1]]} if first_is_0 else {0: [words[1]], 1: [words[0]]}
-    return tuple(labels_of(table, column, names, "wrong.json") for column in ("true", "predicted"))
+        # Two words of the learner's own: the order in which the column `true` is right.
+        names = {0: [words[0]], 1: [words[1]]}
+        if not is_true(labels_of(table, "true", names, "wrong.json")):
+            names = {0: [words[1]], 1: [words[0]]}
+    said, guessed = (labels_of(table, column, names, "wrong.json") for column in ("true", "predicted"))
+    return said, guessed
 
 
-def _wrong_customers(path: Path, split: data.Split, model: Any) -> None:
-    table, features = named(rows_of(path)), list(split.X_test.columns)
+def _wrong_tumours(path: Path, clinic: _Clinic) -> None:
+    table, features = named(rows_of(path)), list(clinic.X.columns)
     need_columns(table, (*features, "true", "predicted"), "wrong.json")
-    predicted = model.predict(split.X_test)
-    missed = int((split.y_test != predicted).sum())
-    truth = split.y_test[split.y_test != predicted]
-    said, guessed = _labels(table, list(truth))
+    values = np.column_stack([numbers_of(table, name, "wrong.json") for name in features])
+    missed = clinic.y != clinic.predicted
+    expected, truth = clinic.X[missed].to_numpy(), clinic.y[missed]
+
+    def is_true(labels: np.ndarray) -> bool:  # rows may stand in any order, so labels are tied to their measurements
+        return close(float(labels @ values.sum(axis=1)), float(truth @ expected.sum(axis=1)))
+
+    said, guessed = _labels(table, is_true)
     errors = int((said != guessed).sum())
-    if len(table) == len(split.y_test):
+    if len(table) == len(clinic.y):
         raise Mistake(
-            "all-rows", "`wrong.json` holds all test customers. Keep those where `true` and `predicted` differ."
+            "all-rows", "`wrong.json` holds all validation rows. Keep those where `true` and `predicted` differ."
         )
     if errors == 0:
         raise Mistake("right-rows", "In `wrong.json` the prediction is right in every row. Keep the other ones.")
-    if len(table) == 2 * missed:
+    if len(table) == 2 * missed.sum():
         raise Mistake(
             "table-grew",
             f"`wrong.json` has {len(table)} rows, each twice: a table with the same name *grows*. Log it once, in a "
             "new run.",
         )
-    expected = split.X_test[split.y_test != predicted]
-    same = len(table) == missed and errors == missed
-    total = sum(float(numbers_of(table, name, "wrong.json").sum()) for name in features)
-    if same and close(total, float(expected.sum().sum())) and sum(said) != sum(truth) and sum(guessed) == sum(truth):
+    same = len(table) == errors == missed.sum() and close(float(values.sum()), float(expected.sum()))
+    if same and not is_true(said) and is_true(guessed):
         raise Mistake(
             "columns-swapped",
-            "`true` holds what the model said, and `predicted` what happened: the two columns are exchanged. Whoever reads "
-            "the table would call the wrong customers loyal.",
+            "`true` holds what the model said, and `predicted` what the tumours are: the two columns are exchanged. "
+            "Whoever reads the table would take the malignant ones for benign.",
         )
-    if not (same and close(total, float(expected.sum().sum()))):
+    if not (same and is_true(said)):
         raise Mistake(
             "wrong-rows",
-            f"`wrong.json` has {len(table)} rows, {errors} of them with a wrong prediction. These are not the test "
-            "customers that `model` gets wrong. Which rows did you filter?",
+            f"`wrong.json` has {len(table)} rows, {errors} of them with a wrong prediction. These are not the "
+            "validation rows that `neighbors` gets wrong, with their labels. Which rows did you filter?",
         )
 
 
-def _report(text: str, split: data.Split, model: Any) -> None:
+def _report(text: str, clinic: _Clinic) -> None:
     lower = text.lower()
     if not all(word in lower for word in ("precision", "recall", "support")):
         raise Mistake(
@@ -312,24 +346,25 @@ def _report(text: str, split: data.Split, model: Any) -> None:
             "`report.txt` has no table of precision, recall and support. `classification_report` returns it as text.",
         )
     numbers = [float(n) for n in re.findall(r"\d+(?:\.\d+)?", text)]
-    if len(split.y_train) in numbers and len(split.y_test) not in numbers:
+    if clinic.n_train in numbers and len(clinic.y) not in numbers:
         raise Mistake(
-            "train-not-test", "The report counts the *training* rows, which the model has seen. Use the test rows."
+            "train-not-valid",
+            "The report counts the *training* rows, which the model has seen. Use the validation rows.",
         )
-    predicted = model.predict(split.X_test)
-    scores = precision_recall_fscore_support(split.y_test, predicted, labels=[1])
+    scores = precision_recall_fscore_support(clinic.y, clinic.predicted, labels=[1])
     row = [float(score[0]) for score in scores]  # precision, recall, f1 and support of the class 1, as they are printed
     rows = (numbers[i : i + len(row)] for i in range(len(numbers)))
     if not any(len(r) == len(row) and all(abs(a - b) <= 0.0051 for a, b in zip(r, row, strict=True)) for r in rows):
         raise Mistake(
             "report-value",
-            "The report does not fit `predicted` on the test rows. `classification_report` takes the true labels first.",
+            "The report does not fit `predicted` on the validation rows. `classification_report` takes the true labels "
+            "first.",
         )
 
 
 def files(evidence: Evidence) -> None:
     """Task 3: a figure, a table and a text."""
-    run = evidence.latest_run("hw-logging-files", "report")
+    run = evidence.latest_run("hw-log-clinic", "report")
     figure = evidence.artifact(run, "confusion_matrix.png")
     table = evidence.artifact(run, "wrong.json")
     report = evidence.artifact(run, "report.txt")
@@ -345,14 +380,14 @@ def files(evidence: Evidence) -> None:
         ) from None
     if spread < 0.01:
         raise Mistake("figure-empty", "`confusion_matrix.png` is a blank picture. Draw on the figure that you log.")
-    seed = data.course_seed()
-    _wrong_customers(table, _split(seed), _model(seed))
-    _report(text_of(report), _split(seed), _model(seed))
+    clinic = _clinic(data.course_seed())
+    _wrong_tumours(table, clinic)
+    _report(text_of(report), clinic)
 
 
 def origin(evidence: Evidence) -> None:
     """Task 4: a test statistic with seed, data set and digest."""
-    run, right = evidence.latest_run("hw-logging-data", "tenure"), _everyone(data.course_seed())
+    run, right = evidence.latest_run("hw-log-origin", "tenure"), _everyone(data.course_seed())
     evidence.judge_number(
         "t",
         evidence.metric(run, "t"),
@@ -373,9 +408,10 @@ def origin(evidence: Evidence) -> None:
             ),
         },
     )
-    if evidence.number_param(run, "seed") != data.course_seed():
+    if evidence.number_param(run, "data_seed") != data.course_seed():
         raise Mistake(
-            "param-value", f"`seed` is {run.data.params['seed']}, but `data.course_seed()` made these customers."
+            "param-value",
+            f"`data_seed` is {run.data.params['data_seed']}, but `data.course_seed()` made these customers.",
         )
     used = [(i.dataset, {t.key: t.value for t in i.tags}) for i in (run.inputs.dataset_inputs if run.inputs else [])]
     if not used:
@@ -419,18 +455,18 @@ def origin(evidence: Evidence) -> None:
 
 def correction(evidence: Evidence) -> None:
     """Stretch: a corrected run, and the old one that points to it."""
-    runs = evidence.runs("hw-logging-typo")
+    runs = evidence.runs("hw-log-typo")
     if not runs:
-        raise NotStarted("The experiment `hw-logging-typo` has no run yet: run the given cell first.")
+        raise NotStarted("The experiment `hw-log-typo` has no run yet: run the given cell first.")
     names = {r.info.run_name for r in runs}
     if names == {"typo"} and "superseded_by" not in runs[0].data.tags:
         raise NotStarted("There is only the run `typo`, and it points nowhere yet.")
-    new = evidence.latest_run("hw-logging-typo", "corrected")
+    new = evidence.latest_run("hw-log-typo", "corrected")
     if evidence.number_param(new, "C") != 0.3:
         raise Mistake(
             "param-value", f"`corrected` has `C` = {new.data.params['C']}; the model was trained with another value."
         )
-    old = evidence.latest_run("hw-logging-typo", "typo")
+    old = evidence.latest_run("hw-log-typo", "typo")
     if evidence.tag(old, "superseded_by") != new.info.run_id:
         raise Mistake(
             "wrong-link",
@@ -448,7 +484,7 @@ TASKS = (
             "Which entries of `settings` would change the model, and which would not?",
             "`log_params` takes a dictionary: build one with three names. The description is an argument of "
             "`start_run`.",
-            '`mlflow.log_params({name: settings[name] for name in ("C", "max_iter", "seed")})`, then `log_metric` '
+            '`mlflow.log_params({name: settings[name] for name in ("C", "max_iter", "data_seed")})`, then `log_metric` '
             "twice and `set_tag`.",
         ),
         "Everything that made the number is there, and nothing that a stranger could use.",
@@ -466,16 +502,17 @@ TASKS = (
         "One transaction, and every epoch has its point.",
     ),
     Task(
-        "a report in files",
+        "a report for the clinic",
         2,
         files,
         (
             "Which three `log_…` calls of the lecture make a picture, a table and a text?",
-            "`split.X_test.assign(true=…, predicted=…)` adds the two columns; then keep the rows where they differ.",
+            "`X_valid.assign(true=…, predicted=…)` adds the two columns; then keep the rows where they differ.",
             '`mlflow.log_figure(figure, "confusion_matrix.png")`, `mlflow.log_table(wrong, "wrong.json")` and '
-            '`mlflow.log_text(classification_report(split.y_test, predicted), "report.txt")`.',
+            '`mlflow.log_text(classification_report(y_valid, predicted), "report.txt")`.',
         ),
-        "Tom can look at the very customers that the model gets wrong.",
+        "The clinic can look at the very tumours that the model gets wrong.",
+        level="transfer",
     ),
     Task(
         "where the number came from",

@@ -1,8 +1,9 @@
 # %% [markdown]
-# # Homework 04: runs that explain themselves
+# # Homework: Logging
 #
-# **28 minutes · 4 tasks and a stretch · 8 points.** Run every cell as often as you like: a check reads your *latest*
-# run. Below each task stands `hw.check(n)`; when you are stuck, add a cell with `hw.hint(n)`.
+# **30 minutes · 4 tasks and a stretch · 8 points.** The tasks are independent of each other. Run every cell as often as
+# you like: a check reads what is in the store, and your *latest* run counts. Below each task stands `hw.check(n)`; when
+# you are stuck, add a cell with `hw.hint(n)`.
 #
 # <!-- links -->
 
@@ -13,6 +14,8 @@ import mlflow
 from scipy import stats
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import classification_report, log_loss, roc_auc_score
+from sklearn.model_selection import train_test_split
+from sklearn.neighbors import KNeighborsClassifier
 from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -23,33 +26,38 @@ from course_utils.homework import Homework
 store.connect()
 hw = Homework("logging")
 split = data.churn_split(1200, data.course_seed(), numeric=True)
-model = make_pipeline(StandardScaler(), LogisticRegression(C=0.3, max_iter=500)).fit(split.X_train, split.y_train)
 print("Open the UI, from the course folder:", store.ui_command(), sep="\n")
 
 # %% [markdown]
 # ## Task 1: a run without the password (2 points)
 #
-# `model` above was trained with these settings. In the experiment `hw-logging-run`, make a run called `logistic` that holds
+# Mira has chosen a model; there will be no other attempts, so the test rows may be opened. The next cell trains it, with
+# the settings in `settings`. In the experiment `hw-log-password`, make a run called `logistic` that holds
 #
-# - the parameters `C`, `max_iter` and `seed`, and nothing of the database;
-# - the metrics `test_auc` (ROC-AUC) and `test_loss` (log loss), both on the **test** rows;
+# - the parameters `C`, `max_iter` and `data_seed`, with the values from `settings`, and nothing of the database, neither
+#   the password nor the user, in any place of the run;
+# - the metrics `test_auc` (ROC-AUC) and `test_loss` (log loss) of `model`, both on the **test** rows, not rounded;
 # - the tag `owner` with your name, and a description of at least three words.
 
 # %%
 settings = {
     "C": 0.3,
     "max_iter": 500,
-    "seed": data.course_seed(),
+    "data_seed": data.course_seed(),
     "db_user": "nordtel",
     "db_password": "tulip-field-42",
 }
+classifier = LogisticRegression(C=settings["C"], max_iter=settings["max_iter"])
+model = make_pipeline(StandardScaler(), classifier)
+model.fit(split.X_train, split.y_train)
 
 # %% tags=["task-1"]
 ### BEGIN SOLUTION
-mlflow.set_experiment("hw-logging-run")
+mlflow.set_experiment("hw-log-password")
+named = {name: settings[name] for name in ("C", "max_iter", "data_seed")}
 
-with mlflow.start_run(run_name="logistic", description="Logistic regression for Tom's call list."):
-    mlflow.log_params({name: settings[name] for name in ("C", "max_iter", "seed")})
+with mlflow.start_run(run_name="logistic", description="Baseline for Tom's call list"):
+    mlflow.log_params(named)
     probability = model.predict_proba(split.X_test)[:, 1]
     mlflow.log_metric("test_auc", roc_auc_score(split.y_test, probability))
     mlflow.log_metric("test_loss", log_loss(split.y_test, probability))
@@ -62,9 +70,9 @@ hw.check(1)
 # %% [markdown]
 # ## Task 2: a curve in one call (2 points)
 #
-# The cell trains a small network; `losses` holds its loss after each epoch. In the experiment `hw-logging-curve`, make a run
-# called `curve` with these values as the metric `train_loss`: the steps count from 0, and all points arrive in **one
-# call**, with the same timestamp.
+# The cell trains a small network; `losses` holds its 40 training losses, one for each epoch. In the experiment
+# `hw-log-curve`, make a run called `curve` with these values, not rounded, as the metric `train_loss`. The steps
+# count from 0, and all points arrive in **one call** and carry the **same timestamp**, whichever you choose.
 
 # %% tags=["task-2"]
 network = MLPClassifier((4,), learning_rate_init=0.05, random_state=0)
@@ -74,11 +82,12 @@ for _epoch in range(40):
     losses.append(network.loss_)
 
 ### BEGIN SOLUTION
-mlflow.set_experiment("hw-logging-curve")
+mlflow.set_experiment("hw-log-curve")
 
 with mlflow.start_run(run_name="curve") as curve:
     now = int(time.time() * 1000)
-    points = [mlflow.entities.Metric("train_loss", loss, now, step) for step, loss in enumerate(losses)]
+    Metric = mlflow.entities.Metric
+    points = [Metric("train_loss", loss, now, step) for step, loss in enumerate(losses)]
     mlflow.MlflowClient().log_batch(curve.info.run_id, metrics=points)
 ### END SOLUTION
 
@@ -86,27 +95,38 @@ with mlflow.start_run(run_name="curve") as curve:
 hw.check(2)
 
 # %% [markdown]
-# ## Task 3: a report in files (2 points)
+# ## Task 3: a report for the clinic (2 points)
 #
-# In the experiment `hw-logging-files`, make a run called `report` with three artifacts about the **test** rows:
+# Mira's friend at the clinic wants to see which tumours a simple model gets wrong. The next cell trains it on real
+# measurements (1 is malignant, 0 benign) and predicts the validation rows. In the experiment `hw-log-clinic`, make
+# a run called `report` with three artifacts about the **validation** rows:
 #
-# - `confusion_matrix.png`: the confusion matrix as a figure (your own, or `plots.confusion_matrix`);
-# - `wrong.json`: a table of the customers that are predicted wrong, with all features and two more columns, `true` and
-#   `predicted`;
-# - `report.txt`: scikit-learn's classification report.
+# - `confusion_matrix.png`: the confusion matrix as a figure (your own, or one from `plots.confusion_matrix`);
+# - `wrong.json`: a table, as `log_table` writes it, of the tumours that are predicted wrong, in any order. It has all 30
+#   measurements under their names, and two more columns, `true` and `predicted`, which hold 0 and 1, or one word for
+#   each class;
+# - `report.txt`: scikit-learn's `classification_report`.
+
+# %%
+X = data.bundled("breast_cancer")
+y = (X.pop("target") == 0).astype(int).rename("malignant")
+X_train, X_valid, y_train, y_valid = train_test_split(
+    X, y, test_size=0.3, stratify=y, random_state=data.course_seed()
+)
+neighbors = KNeighborsClassifier(n_neighbors=25).fit(X_train, y_train)
+predicted = neighbors.predict(X_valid)
 
 # %% tags=["task-3"]
-predicted = model.predict(split.X_test)
-
 ### BEGIN SOLUTION
-mlflow.set_experiment("hw-logging-files")
-customers = split.X_test.assign(true=split.y_test, predicted=predicted)
-wrong = customers[customers["true"] != customers["predicted"]]
+mlflow.set_experiment("hw-log-clinic")
+tumours = X_valid.assign(true=y_valid, predicted=predicted)
+wrong = tumours[tumours["true"] != tumours["predicted"]]
+figure = plots.confusion_matrix(y_valid, predicted, ["benign", "malignant"])
 
 with mlflow.start_run(run_name="report"):
-    mlflow.log_figure(plots.confusion_matrix(split.y_test, predicted), "confusion_matrix.png")
+    mlflow.log_figure(figure, "confusion_matrix.png")
     mlflow.log_table(wrong, "wrong.json")
-    mlflow.log_text(classification_report(split.y_test, predicted), "report.txt")
+    mlflow.log_text(classification_report(y_valid, predicted), "report.txt")
 ### END SOLUTION
 
 # %%
@@ -115,26 +135,31 @@ hw.check(3)
 # %% [markdown]
 # ## Task 4: where the number came from (2 points)
 #
-# Do customers who leave have a shorter tenure? In the experiment `hw-logging-data`, make a run called `tenure` with
+# Do customers who leave (`churned` is 1) have a shorter tenure? The next cell draws 11,000 customers. In the experiment
+# `hw-log-origin`, make a run called `tenure` with
 #
-# - the metric `t`: Welch's t statistic of `tenure_months`, leavers first, stayers second;
-# - the parameter `seed`, `data.course_seed()`;
-# - the data set `everyone`, logged with `log_input` under the name `customers` and the context `eda`;
-# - the tag `data_sha256`, so that a change in *any* row shows.
+# - the metric `t`, not rounded: Welch's t statistic (which does not assume equal variances) of `tenure_months`, leavers
+#   first, stayers second;
+# - the parameter `data_seed`, the seed that drew the customers: `data.course_seed()`;
+# - the data set `everyone`, whole, logged with `log_input` under the name `customers` and the context `eda`;
+# - the tag `data_sha256` of the run: a digest that notices a change in *any* of the 11,000 rows, 16 characters, as the
+#   lecture computes it (there it is called `digest_of_all`, in the course's package `data.digest`).
 
-# %% tags=["task-4"]
+# %%
 everyone = data.churn(11_000, data.course_seed())
 
+# %% tags=["task-4"]
 ### BEGIN SOLUTION
-mlflow.set_experiment("hw-logging-data")
-leavers = everyone[everyone["churned"] == 1]
-stayers = everyone[everyone["churned"] == 0]
+mlflow.set_experiment("hw-log-origin")
+leavers = everyone[everyone["churned"] == 1]["tenure_months"]
+stayers = everyone[everyone["churned"] == 0]["tenure_months"]
+welch = stats.ttest_ind(leavers, stayers, equal_var=False)
+described = mlflow.data.from_pandas(everyone, name="customers")
 
 with mlflow.start_run(run_name="tenure"):
-    welch = stats.ttest_ind(leavers["tenure_months"], stayers["tenure_months"], equal_var=False)
     mlflow.log_metric("t", welch.statistic)
-    mlflow.log_param("seed", data.course_seed())
-    mlflow.log_input(mlflow.data.from_pandas(everyone, name="customers"), context="eda")
+    mlflow.log_param("data_seed", data.course_seed())
+    mlflow.log_input(described, context="eda")
     mlflow.set_tag("data_sha256", data.digest(everyone))
 ### END SOLUTION
 
@@ -144,20 +169,21 @@ hw.check(4)
 # %% [markdown]
 # ## Stretch: a parameter that is wrong (no points)
 #
-# Somebody logged `C` as 3 in the run `typo`; the model was trained with 0.3. A parameter cannot change. In the
-# same experiment, `hw-logging-typo`, make a run called `corrected` with the right `C`, and let the old run point to it: give
-# `typo` the tag `superseded_by` with the run id of `corrected`.
+# Somebody logged `C` as 3 in the run `typo`, which the next cell makes; the model was trained with 0.3. A parameter
+# cannot change. In the same experiment, `hw-log-typo`, make a run called `corrected` with the right `C`, and let the
+# old run point to it: give `typo` the tag `superseded_by`, whose value is the run id of `corrected`.
 
 # %%
-mlflow.set_experiment("hw-logging-typo")
-if mlflow.search_runs(experiment_names=["hw-logging-typo"]).empty:
+mlflow.set_experiment("hw-log-typo")
+if mlflow.search_runs(experiment_names=["hw-log-typo"]).empty:
     with mlflow.start_run(run_name="typo"):
         mlflow.log_param("C", 3.0)
 
 # %% tags=["task-5"]
 ### BEGIN SOLUTION
 client = mlflow.MlflowClient()
-typo = mlflow.search_runs(filter_string="attributes.run_name = 'typo'", output_format="list")[0]
+only_typo = "attributes.run_name = 'typo'"
+typo = mlflow.search_runs(filter_string=only_typo, output_format="list")[0]
 
 with mlflow.start_run(run_name="corrected") as corrected:
     mlflow.log_param("C", 0.3)
@@ -175,6 +201,8 @@ hw.check(5)
 hw.progress()
 
 # %% [markdown] tags=["solution"]
-# **Why it works.** Task 1 names what it logs, so a new secret in `settings` cannot slip in. In task 2 a point carries
-# its own step and timestamp; the call that brings it does not matter, so one call can bring all. Task 4 adds a hash of
-# *all* rows: with 11,000 customers, MLflow's own digest misses the last 1,000.
+# **Why it works.** Task 1 names what it logs, so a secret that is added to `settings` later cannot slip in. In Task 2 a
+# point carries its own step and timestamp; the call that brings it does not matter, so one call can bring all of them.
+# In Task 3 a new run begins with an empty table, so nothing is in it twice. Task 4 adds a digest of *all* rows: of
+# 11,000 customers, MLflow's own digest leaves out the last 1,000. In the stretch nothing is erased: a tag can be added
+# to a run that has ended, and leads whoever finds the wrong number to the right one.
