@@ -1,20 +1,30 @@
-"""Homework 06: an automatic run with a score of one's own, a search, a clean cross-validation, a logged score."""
+"""Homework of autolog: an automatic run and a score of one's own, a search, a clean cross-validation, a recall, a score."""
 
 from __future__ import annotations
 
-import json
+from collections.abc import Callable, Iterator
 from functools import cache
 from typing import Any
 
 from mlflow.entities import Run
-from sklearn.metrics import mean_absolute_error, mean_squared_error, r2_score, root_mean_squared_error
+from sklearn.metrics import (
+    f1_score,
+    mean_absolute_error,
+    mean_squared_error,
+    precision_score,
+    r2_score,
+    recall_score,
+    root_mean_squared_error,
+)
 from sklearn.model_selection import GridSearchCV, KFold, train_test_split
-from sklearn.tree import DecisionTreeRegressor
+from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
 from course_utils import data
 from course_utils.homework.evidence import Evidence, close
 from course_utils.homework.mistake import Mistake
 from course_utils.homework.question import Task
+from course_utils.homework.reading import json_of, number
+from course_utils.homework.slips import Rows, error_slips, fit_slips
 
 _DEPTHS = (2, 3, 4, 5, 6, 8)
 
@@ -46,6 +56,14 @@ def _tree(seed: int) -> dict[str, float]:
         "cv_rmse": sum(folds) / 3,
         "last_fold": folds[-1],
     }
+
+
+def _unfitted() -> DecisionTreeRegressor:
+    return DecisionTreeRegressor(max_depth=4, random_state=0)
+
+
+def _score(model: Any, X: Any, y: Any) -> float:
+    return float(model.score(X, y))
 
 
 @cache
@@ -80,9 +98,9 @@ def _automatic(evidence: Evidence, run: Run) -> None:
         )
 
 
-def _same_tree(evidence: Evidence, run: Run) -> None:
+def _same_tree(evidence: Evidence, run: Run, depth: int = 4) -> None:
     """Tell when the tree of a run is not the one that the task describes."""
-    for name, wanted in (("max_depth", "4"), ("random_state", "0")):
+    for name, wanted in (("max_depth", str(depth)), ("random_state", "0")):
         if (got := evidence.param(run, name)) != wanted:
             raise Mistake(
                 "param-value",
@@ -113,6 +131,7 @@ def both(evidence: Evidence) -> None:
             "mae-not-rmse": (found["test_mae"], "That is the mean absolute error, which weighs large errors less."),
             "r2-not-rmse": (found["test_r2"], "That is R², which `score` of a regressor returns, not an error."),
         },
+        slips=lambda: error_slips(_unfitted(), Rows(*_rows(data.course_seed())), root_mean_squared_error),
     )
 
 
@@ -129,6 +148,14 @@ def search(evidence: Evidence) -> None:
         right,
         {
             "r2-not-rmse": (r2, "That is R², which a search uses when `scoring` is not given."),
+            "squared-not-root": (
+                _search(data.course_seed(), "neg_mean_squared_error")[0],
+                "That is the mean *squared* error. Use the scorer that takes the root.",
+            ),
+            "absolute-not-root": (
+                _search(data.course_seed(), "neg_mean_absolute_error")[0],
+                "That is the mean absolute error. The task asks for the root mean squared one.",
+            ),
         },
     )
     if evidence.number_param(run, "best_max_depth") != depth:
@@ -140,7 +167,7 @@ def search(evidence: Evidence) -> None:
             "The search has no child runs, so nobody sees what the losers scored. Which option says how many candidates get one?",
         )
     tried = {child.data.params.get("max_depth") for child in children}
-    if missing := sorted({str(d) for d in _DEPTHS} - tried, key=int):
+    if missing := [str(d) for d in _DEPTHS if str(d) not in tried]:
         raise Mistake(
             "children-omitted",
             f"{len(tried)} of 6 candidates have a child run; depth {missing[0]} has none. By default only the best few "
@@ -148,6 +175,19 @@ def search(evidence: Evidence) -> None:
         )
     if {child.data.params.get("random_state") for child in children} != {"0"}:
         raise Mistake("param-value", "The trees of the search have another `random_state` than the task asks for.")
+
+
+def _newest_call(evidence: Evidence) -> float:
+    """Return when the given `cv_rmse` was called last, in milliseconds; 0 when it has not noted that.
+
+    Strays that are older come from a look at them, as the task suggests, and not from the learner's answer.
+    """
+    try:
+        path = evidence.file("hw-autolog", "cv_rmse.json")
+    except Mistake:
+        return 0.0
+    noted = json_of(path)
+    return number(noted.get("called") if isinstance(noted, dict) else noted, "`called` in `cv_rmse.json`") * 1000
 
 
 def clean(evidence: Evidence) -> None:
@@ -158,7 +198,7 @@ def clean(evidence: Evidence) -> None:
     runs = evidence.runs("hw-autolog-clean")
     trees = [r for r in runs if r.info.run_name == "tree"]
     # Strays of earlier attempts do not count: those are older than the attempt before this one.
-    since = trees[1].info.start_time if len(trees) > 1 else 0
+    since = max(trees[1].info.start_time if len(trees) > 1 else 0, _newest_call(evidence))
     strays = [r for r in runs if r.info.run_name != "tree" and r.info.start_time > since]
     if strays:
         raise Mistake(
@@ -187,13 +227,55 @@ def clean(evidence: Evidence) -> None:
     evidence.judge_number("training_root_mean_squared_error", rmse, found["train_rmse"], {})
 
 
+@cache
+def _tumours(seed: int) -> tuple[Any, Any, Any, Any]:
+    """Return true and predicted classes of task 4: of the training rows, then of the test rows."""
+    X = data.bundled("breast_cancer")
+    y = (X.pop("target") == 0).astype(float)
+    X_train, X_test, y_train, y_test = train_test_split(X, y, test_size=0.25, stratify=y, random_state=seed)
+    tree = DecisionTreeClassifier(max_depth=2, random_state=0).fit(X_train, y_train)
+    return y_train, tree.predict(X_train), y_test, tree.predict(X_test)
+
+
+def _judge_class(evidence: Evidence, run: Run, name: str, measure: Callable[..., float], true: Any, said: Any) -> None:
+    """Judge a score of class 1 by its name; the other averages of the same score are named."""
+    averaged = "It is an average over both classes, in which the many benign tumours hide what becomes of the malignant."
+    other = "That is the score of the *benign* tumours. Class 1 is malignant."
+
+    def slips() -> Iterator[tuple[str, float, str]]:
+        yield "averaged-not-class", measure(true, said, average="weighted"), averaged
+        yield "averaged-not-class", measure(true, said, average="macro"), averaged
+        yield "wrong-class", measure(true, said, pos_label=0), other
+        if measure is recall_score:
+            text = "That is precision: how many of those found are malignant. Recall asks how many of the malignant are found."
+            yield "precision-not-recall", precision_score(true, said), text
+        if name == "test_recall":
+            y_train, known, _, _ = _tumours(data.course_seed())
+            text = "That is the recall on the *training* tumours, which the tree has seen. Use the test tumours."
+            yield "training-not-test", measure(y_train, known), text
+
+    evidence.judge_number(name, evidence.metric(run, name), measure(true, said), {}, slips=slips)
+
+
+def recall(evidence: Evidence) -> None:
+    """Task 4: automatic scores of one class, and its recall on test rows."""
+    run = evidence.latest_run("hw-autolog-recall", "tumours")
+    _automatic(evidence, run)
+    _same_tree(evidence, run, depth=2)
+    y_train, known, y_test, guess = _tumours(data.course_seed())
+    measures = {"recall": recall_score, "precision": precision_score, "f1": f1_score}
+    for word, measure in measures.items():
+        _judge_class(evidence, run, f"training_{word}_score", measure, y_train, known)
+    _judge_class(evidence, run, "test_recall", recall_score, y_test, guess)
+
+
 def scored(evidence: Evidence) -> None:
     """Stretch: a post-training metric."""
     run = evidence.latest_run("hw-autolog-scored", "scored")
     _automatic(evidence, run)
     _same_tree(evidence, run)
-    calls = json.loads(evidence.artifact(run, "metric_info.json").read_text(encoding="utf8"))
-    values = [run.data.metrics[name] for name in calls if name in run.data.metrics]
+    calls = json_of(evidence.artifact(run, "metric_info.json"))
+    values = [run.data.metrics[name] for name in run.data.metrics if isinstance(calls, dict) and name in calls]
     found = _tree(data.course_seed())
     if any(close(value, found["test_r2"]) for value in values):
         return
@@ -206,7 +288,9 @@ def scored(evidence: Evidence) -> None:
                 found["train_r2"],
                 "That is R² on the *training* rows, which the tree has seen. Score the test rows.",
             ),
+            "error-not-score": (found["test_rmse"], "That is the RMSE of the test rows. `score` of a regressor is R²."),
         },
+        slips=lambda: fit_slips(_unfitted(), Rows(*_rows(data.course_seed())), _score),
     )
 
 
@@ -222,6 +306,7 @@ TASKS = (
             '`mlflow.sklearn.autolog(log_models=False)`, and `mlflow.log_metric("test_rmse", rmse)` inside the run.',
         ),
         "All settings by themselves, and the one number that matters by you.",
+        level="warm-up",
     ),
     Task(
         "a search with all its children",
@@ -246,13 +331,28 @@ TASKS = (
             "after it.",
         ),
         "One run that says it all, and nothing beside it.",
+        level="transfer",
+    ),
+    Task(
+        "whose recall is it?",
+        2,
+        recall,
+        (
+            "In the lecture Tom read a recall that was none. Which number was it, and what made MLflow give the other?",
+            "`pos_label` names the class whose precision, recall and F1 autologging computes. The metric that you add yourself "
+            "needs true and predicted classes of the test tumours.",
+            "`mlflow.sklearn.autolog(**quick, pos_label=…)` before the run, and inside it "
+            '`mlflow.log_metric("test_recall", recall_score(…, model.predict(T_test)))`.',
+        ),
+        "The number under this name is now what a reader takes it for.",
+        level="transfer",
     ),
     Task(
         "a score that logs itself",
         0,
         scored,
         (
-            "Which call in the lecture's round 2 made a metric whose name ended in `X_test`?",
+            "Which call in the lecture's Round 3 made a metric whose name ended in `X_valid`?",
             "Call `score(X_test, y_test)` of the fitted tree; its run may be open, or ended already.",
         ),
         "The metric's name tells which rows it comes from, and `metric_info.json` which call.",
