@@ -489,13 +489,14 @@ def seconds_of_a_fit(by_hand=False, **options):
     return time.perf_counter() - start, run
 
 
-# %% tags=["measured"]
+# %%
 bill = {}
 bill["no logging"], _ = seconds_of_a_fit(disable=True)
 bill["without model"], _ = seconds_of_a_fit(log_models=False)
 bill["model by hand"], _ = seconds_of_a_fit(log_models=False, by_hand=True)
-bill["model by autologging"], run = seconds_of_a_fit(serialization_format="skops")
 
+# %% tags=["measured"]
+bill["model by autologging"], run = seconds_of_a_fit(serialization_format="skops")
 seconds = pd.Series(bill)
 share = seconds["model by autologging"] / seconds.sum()
 title = f"Letting autologging keep the model takes {share:.0%} of the time"
@@ -698,7 +699,6 @@ with mlflow.start_run(run_name="tree-search") as run:
     keep = {"skops_trusted_types": types, "pip_requirements": ["scikit-learn", "skops"]}
     mlflow.sklearn.log_model(best, name="tree", **keep)
 mlflow.sklearn.autolog(disable=True)
-
 for name, value in sorted(mlflow.get_run(run.info.run_id).data.metrics.items()):
     print(f"{name:30} {value:.3f}")
 
