@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterator
 from functools import cache
 from typing import Any
 
+from course_utils.homework.reading import json_of, number
+from course_utils.homework.slips import Rows, error_slips, fit_slips
 from mlflow.entities import Run
 from sklearn.metrics import (
     f1_score,
@@ -23,8 +25,6 @@ from course_utils import data
 from course_utils.homework.evidence import Evidence, close
 from course_utils.homework.mistake import Mistake
 from course_utils.homework.question import Task
-from course_utils.homework.reading import json_of, number
-from course_utils.homework.slips import Rows, error_slips, fit_slips
 
 _DEPTHS = (2, 3, 4, 5, 6, 8)
 
@@ -239,7 +239,9 @@ def _tumours(seed: int) -> tuple[Any, Any, Any, Any]:
 
 def _judge_class(evidence: Evidence, run: Run, name: str, measure: Callable[..., float], true: Any, said: Any) -> None:
     """Judge a score of class 1 by its name; the other averages of the same score are named."""
-    averaged = "It is an average over both classes, in which the many benign tumours hide what becomes of the malignant."
+    averaged = (
+        "It is an average over both classes, in which the many benign tumours hide what becomes of the malignant."
+    )
     other = "That is the score of the *benign* tumours. Class 1 is malignant."
 
     def slips() -> Iterator[tuple[str, float, str]]:
