@@ -241,8 +241,8 @@ assert (n_rows, seed) != (2000, 0) or round(found, 2) == 0.22
 # %% [markdown]
 # You should see about 0.8 on the left, which is Tom's number, and on the right the low share of the picture. Neither is
 # wrong; they answer different questions. By default autologging computes precision, recall and F1 for *each* class, and
-# logs their **weighted average**: a class counts as much as it has rows. Most customers stay, and those are easy to
-# recognise, so the average looks good whatever becomes of the few who leave. For recall it is worse still: the weighted
+# logs their **weighted average**: a class counts as much as it has rows. Most customers stay, and the model seldom
+# errs about them, so the average looks good whatever becomes of the few who leave. For recall it is worse still: the weighted
 # recall is *always* equal to the accuracy, as the left column shows, so it tells you nothing new.
 #
 # `pos_label=1` makes autologging give the numbers of class 1, those who left. Say it whenever one class is the one you
