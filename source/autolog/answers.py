@@ -1,9 +1,10 @@
-"""Right and wrong answers to homework 06."""
+"""Right and wrong answers to the homework of autolog."""
 
 from tests.submissions.tools import append, swap
 
 _FIT = "tree = DecisionTreeRegressor(max_depth=4, random_state=0).fit(X_train, y_train)"
 _SCORE = 'root_mean_squared_error(y_test, tree.predict(X_test))'
+_RECALL = "recall_score(malignant_test, model.predict(T_test))"
 
 RIGHT = {
     1: [
@@ -67,8 +68,40 @@ RIGHT = {
                 model.fit(X_train, y_train)
                 mlflow.log_metrics({"cv_rmse": value})
         """,
+        # after a look at the strays, in a cell of its own
+        """
+        cv_rmse(model, X_train, y_train)
+        # %%
+        mlflow.sklearn.autolog(disable=True)
+        score = cv_rmse(model, X_train, y_train)
+        mlflow.sklearn.autolog(**quick)
+        with mlflow.start_run(run_name="tree"):
+            model.fit(X_train, y_train)
+            mlflow.log_metric("cv_rmse", score)
+        """,
     ],
     4: [
+        # the test score later, by id; labels given as whole numbers
+        """
+        mlflow.sklearn.autolog(log_models=False, pos_label=1, silent=True)
+        with mlflow.start_run(run_name="tumours") as run:
+            tree = DecisionTreeClassifier(max_depth=2, random_state=0)
+            tree.fit(T_train, malignant_train.astype(int))
+        found = tree.predict(T_test)[malignant_test == 1].mean()
+        mlflow.MlflowClient().log_metric(run.info.run_id, "test_recall", float(found))
+        """,
+        # first without the class, then with it; the run without `with`
+        """
+        import sklearn.metrics
+        for label in (None, 1.0):
+            mlflow.sklearn.autolog(**quick, pos_label=label)
+            mlflow.start_run(run_name="tumours")
+            tree = DecisionTreeClassifier(max_depth=2, random_state=0).fit(T_train, malignant_train)
+            mlflow.log_metrics({"test_recall": sklearn.metrics.recall_score(malignant_test, tree.predict(T_test))})
+            mlflow.end_run()
+        """,
+    ],
+    5: [
         # by a metric function, together with others
         """
         import sklearn.metrics
@@ -113,6 +146,8 @@ WRONG = {
         ("children-omitted", swap(", max_tuning_runs=None", "")),
         ("children-missing", swap("max_tuning_runs=None", "max_tuning_runs=0")),
         ("r2-not-rmse", swap("scoring=scoring, ", "")),
+        ("squared-not-root", swap("scoring=scoring", 'scoring="neg_mean_squared_error"')),
+        ("absolute-not-root", swap("scoring=scoring", 'scoring="neg_mean_absolute_error"')),
         ("value-wrong", swap("cv=3", "cv=4")),
         ("run-name", swap('run_name="search"', 'run_name="grid"')),
         (
@@ -162,6 +197,25 @@ WRONG = {
         ("param-value", swap("score =", "model = DecisionTreeRegressor(max_depth=3)\nscore =")),
     ],
     4: [
+        ("not-started", ""),
+        ("averaged-not-class", swap(", pos_label=1", "")),
+        ("averaged-not-class", swap("model.predict(T_test))", 'model.predict(T_test), average="weighted")')),
+        ("averaged-not-class", swap("model.predict(T_test))", 'model.predict(T_test), average="macro")')),
+        ("averaged-not-class", swap(_RECALL, "model.score(T_test, malignant_test)")),
+        ("wrong-class", swap("pos_label=1", "pos_label=0")),
+        ("wrong-class", swap("model.predict(T_test))", "model.predict(T_test), pos_label=0)")),
+        ("precision-not-recall", swap(_RECALL, "recall_score(model.predict(T_test), malignant_test)")),
+        ("training-not-test", swap(_RECALL, "recall_score(malignant_train, model.predict(T_train))")),
+        ("value-wrong", swap("fit(T_train, malignant_train)", "fit(tumours, malignant)")),
+        ("not-autologged", swap("pos_label=1", "disable=True")),
+        ("model-logged", swap("**quick, ", 'serialization_format="pickle", ')),
+        ("param-value", swap("max_depth=2", "max_depth=3")),
+        ("two-fits-one-run", append("    DecisionTreeClassifier().fit(T_test, malignant_test)")),
+        ("metric-missing", swap('mlflow.log_metric("test_recall", recall)', "pass")),
+        ("metric-as-param", swap('log_metric("test_recall"', 'log_param("test_recall"')),
+        ("rounded", swap('"test_recall", recall', '"test_recall", round(recall, 2)')),
+    ],
+    5: [
         ("not-started", ""),
         ("artifact-missing", swap("scored.score(X_test, y_test)", "pass")),
         ("artifact-missing", swap("scored.score(X_test, y_test)", 'mlflow.log_metric("score_X_test", 0.3)')),

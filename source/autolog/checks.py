@@ -1,14 +1,23 @@
-"""Homework 06: an automatic run with a score of one's own, a search, a clean cross-validation, a logged score."""
+"""Homework of autolog: an automatic run and a score of one's own, a search, a clean cross-validation, a recall, a score."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from functools import cache
 from typing import Any
 
 from mlflow.entities import Run
-from sklearn.metrics import mean_absolute_error, mean_squared_error, r2_score, root_mean_squared_error
+from sklearn.metrics import (
+    f1_score,
+    mean_absolute_error,
+    mean_squared_error,
+    precision_score,
+    r2_score,
+    recall_score,
+    root_mean_squared_error,
+)
 from sklearn.model_selection import GridSearchCV, KFold, train_test_split
-from sklearn.tree import DecisionTreeRegressor
+from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
 from course_utils import data
 from course_utils.homework.evidence import Evidence, close
@@ -89,9 +98,9 @@ def _automatic(evidence: Evidence, run: Run) -> None:
         )
 
 
-def _same_tree(evidence: Evidence, run: Run) -> None:
+def _same_tree(evidence: Evidence, run: Run, depth: int = 4) -> None:
     """Tell when the tree of a run is not the one that the task describes."""
-    for name, wanted in (("max_depth", "4"), ("random_state", "0")):
+    for name, wanted in (("max_depth", str(depth)), ("random_state", "0")):
         if (got := evidence.param(run, name)) != wanted:
             raise Mistake(
                 "param-value",
@@ -218,6 +227,50 @@ def clean(evidence: Evidence) -> None:
     evidence.judge_number("training_root_mean_squared_error", rmse, found["train_rmse"], {})
 
 
+@cache
+def _tumours(seed: int) -> tuple[Any, Any, Any, Any]:
+    """Return true and predicted classes of task 4: of the training rows, then of the test rows."""
+    X = data.bundled("breast_cancer")
+    y = (X.pop("target") == 0).astype(float)
+    X_train, X_test, y_train, y_test = train_test_split(X, y, test_size=0.25, stratify=y, random_state=seed)
+    tree = DecisionTreeClassifier(max_depth=2, random_state=0).fit(X_train, y_train)
+    return y_train, tree.predict(X_train), y_test, tree.predict(X_test)
+
+
+def _judge_class(evidence: Evidence, run: Run, name: str, measure: Callable[..., float], true: Any, said: Any) -> None:
+    """Judge a score of class 1 by its name; the other averages of the same score are named."""
+    averaged = (
+        "It is an average over both classes, in which the many benign tumours hide what becomes of the malignant."
+    )
+    other = "That is the score of the *benign* tumours. Class 1 is malignant."
+
+    def slips() -> Iterator[tuple[str, float, str]]:
+        yield "averaged-not-class", measure(true, said, average="weighted"), averaged
+        yield "averaged-not-class", measure(true, said, average="macro"), averaged
+        yield "wrong-class", measure(true, said, pos_label=0), other
+        if measure is recall_score:
+            text = "That is precision: how many of those found are malignant. Recall asks how many of the malignant are found."
+            yield "precision-not-recall", precision_score(true, said), text
+        if name == "test_recall":
+            y_train, known, _, _ = _tumours(data.course_seed())
+            text = "That is the recall on the *training* tumours, which the tree has seen. Use the test tumours."
+            yield "training-not-test", measure(y_train, known), text
+
+    evidence.judge_number(name, evidence.metric(run, name), measure(true, said), {}, slips=slips)
+
+
+def recall(evidence: Evidence) -> None:
+    """Task 4: automatic scores of one class, and its recall on test rows."""
+    run = evidence.latest_run("hw-autolog-recall", "tumours")
+    _automatic(evidence, run)
+    _same_tree(evidence, run, depth=2)
+    y_train, known, y_test, guess = _tumours(data.course_seed())
+    measures = {"recall": recall_score, "precision": precision_score, "f1": f1_score}
+    for word, measure in measures.items():
+        _judge_class(evidence, run, f"training_{word}_score", measure, y_train, known)
+    _judge_class(evidence, run, "test_recall", recall_score, y_test, guess)
+
+
 def scored(evidence: Evidence) -> None:
     """Stretch: a post-training metric."""
     run = evidence.latest_run("hw-autolog-scored", "scored")
@@ -283,11 +336,25 @@ TASKS = (
         level="transfer",
     ),
     Task(
+        "whose recall is it?",
+        2,
+        recall,
+        (
+            "In the lecture Tom read a recall that was none. Which number was it, and what made MLflow give the other?",
+            "`pos_label` names the class whose precision, recall and F1 autologging computes. The metric that you add yourself "
+            "needs true and predicted classes of the test tumours.",
+            "`mlflow.sklearn.autolog(**quick, pos_label=…)` before the run, and inside it "
+            '`mlflow.log_metric("test_recall", recall_score(…, model.predict(T_test)))`.',
+        ),
+        "The number under this name is now what a reader takes it for.",
+        level="transfer",
+    ),
+    Task(
         "a score that logs itself",
         0,
         scored,
         (
-            "Which call in the lecture's round 2 made a metric whose name ended in `X_test`?",
+            "Which call in the lecture's Round 3 made a metric whose name ended in `X_valid`?",
             "Call `score(X_test, y_test)` of the fitted tree; its run may be open, or ended already.",
         ),
         "The metric's name tells which rows it comes from, and `metric_info.json` which call.",

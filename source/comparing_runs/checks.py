@@ -429,6 +429,7 @@ TASKS = (
             '`client.set_tag(best["run_id"], "winner", "yes")`',
         ),
         "Five runs that can be compared, and a winner that anyone can find by its tag.",
+        level="warm-up",
     ),
     Task(
         "the top three as a report",
@@ -455,6 +456,7 @@ TASKS = (
             "`DecisionTreeClassifier(**settings)`.",
         ),
         "The run is back, and so is its model, to the last digit.",
+        level="transfer",
     ),
     Task(
         "a comparison that was not fair",
@@ -469,6 +471,7 @@ TASKS = (
             'order_by=["metrics.valid_loss ASC"])`, then `client.set_tag` with the `run_id` of the first row.',
         ),
         "You compared what was judged on the same rows; the others had an easier exam.",
+        level="transfer",
     ),
     Task(
         "the peak of a curve",

@@ -309,6 +309,7 @@ TASKS = (
             '`with mlflow.start_run(run_name="boosting"):`.',
         ),
         "From your record alone we trained a model and got your number.",
+        level="warm-up",
     ),
     Task(
         "the model behind the slide",
@@ -335,6 +336,7 @@ TASKS = (
             "the experiment before the loop.",
         ),
         "Two runs, both closed, both true, and ready to be compared.",
+        level="transfer",
     ),
     Task(
         "tidy up in the UI",

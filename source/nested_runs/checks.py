@@ -391,6 +391,7 @@ TASKS = (
             '`mlflow.log_metric("best_auc", scores[best])`.',
         ),
         "One row tells how the search ended, three more how it got there.",
+        level="warm-up",
     ),
     Task(
         "every candidate of a grid",
@@ -428,6 +429,7 @@ TASKS = (
             "`int(depths[name])` for the depth.",
         ),
         "Three threads, three children, none lost, and no score in the wrong run.",
+        level="transfer",
     ),
     Task(
         "a study that prunes",
