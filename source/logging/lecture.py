@@ -639,7 +639,7 @@ assert len(client.get_metric_history(batch.info.run_id, "loss")) == n_calls
 
 # %% [markdown]
 # You should see the batch far ahead. Asynchronous calls let your loop go on early, but a thread still writes the points
-# one by one, so on a database in a file the end comes hardly sooner. They help when your training should not wait for
+# one by one, so until all is written they stay far behind the batch. They help when your training should not wait for
 # a server. For several metrics of *one* step, `log_metrics` is a batch already.
 #
 # ## In your own project
