@@ -14,10 +14,9 @@ from course_runner.build import build, source
 from course_runner.sweep import record as sweep_record
 from tests.command import course
 from tests.notebooks import ROOT, course_here, notebook
+from tests.odd_notebooks import write
 
-from .odd_notebooks import write
-
-CASES = Path(__file__).parent / "cases"
+CASES = Path(__file__).parents[1] / "cases"
 PARAMETERS = CASES / "params_cell_magic"
 
 

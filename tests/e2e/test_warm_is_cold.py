@@ -17,8 +17,7 @@ from course_runner.kernels.provisioner import NAME, SOCKET
 from course_runner.kernels.sockets import SocketKernelManager
 from course_runner.kernels.warm import KERNEL_SETTINGS, warm_kernels
 from tests.command import ROOT
-
-from .kinds_of_code import DIFFERS, FILES, KINDS
+from tests.kinds_of_code import DIFFERS, FILES, KINDS
 
 pytestmark = [
     pytest.mark.skipif(sys.platform != "linux", reason="warm kernels are forked, on Linux only"),

@@ -18,10 +18,9 @@ from course_utils._plumbing import tables
 from course_utils._plumbing.tables import Wishes
 from course_utils.errors import CourseError
 from tests.notebooks import course_here
+from tests.odd_tables import OddTable, judge, odd_tables
 
-from .odd_tables import OddTable, judge, odd_tables
-
-CASE = Path(__file__).parent / "cases/decimal_comma_column"
+CASE = Path(__file__).parents[1] / "cases/decimal_comma_column"
 
 
 @pytest.fixture

@@ -21,7 +21,7 @@ from course_utils._plumbing import places
 from course_utils.errors import CourseError
 from tests.notebooks import ROOT, course_here, notebook
 
-LOGS = Path(__file__).parent / "cases/question_mark_in_folder/logs.ipynb"
+LOGS = ROOT / "tests/cases/question_mark_in_folder/logs.ipynb"
 #: Every character that a shell, SQL, HTML or an address takes for something else, and that a store can live with.
 ODD = "out #1 & it's; $HOME `x` ä\\n [b] *{c} %zz <d>|+,=@~"
 
