@@ -164,11 +164,11 @@ class _Shown:
 @contextlib.contextmanager
 def _store_template() -> Iterator[None]:
     """Make the empty store that each submission gets a copy of."""
-    from course_runner.cli.app import _root
+    from course_runner.cli.common import find_root
     from course_runner.kernels.warm import template
     from course_utils import store
 
-    path = template(_root())
+    path = template(find_root())
     if not path.exists():
         path.parent.mkdir(exist_ok=True)
         store.create(f"sqlite:///{path}")
@@ -216,10 +216,10 @@ def release_command(
     made from, tests, web site. `hw.solution(n)` says there that it has none. Publish it as a repository of its own: the
     history of this one holds the solutions. Exit code 1 when an answer still stands somewhere.
     """
-    from course_runner.cli.app import _root
+    from course_runner.cli.common import find_root
     from course_runner.grade import release
 
-    written = release.write(_root(), folder)
+    written = release.write(find_root(), folder)
     for leak in written.leaks:
         typer.echo(f"An answer still stands in {leak}", err=True)
     for name in written.spelled:
