@@ -43,12 +43,13 @@ def called(text: str) -> str | None:
 def resolve(text: str) -> str | None:
     """Return the number of the homework that a number or a name means, in any usual spelling; None when there is none.
 
-    ``03``, ``3``, ``mlflow_basics``, ``mlflow-basics``, ``03_mlflow_basics`` and ``hw03`` are one homework.
+    ``03``, ``3``, ``mlflow_basics``, ``mlflow-basics``, ``03_mlflow_basics``, ``hw03`` and ``hw-mlflow-basics``, as its
+    experiment is called, are one homework.
     """
     plain = re.sub(r"[\W_]+", "_", text.strip().lower()).strip("_")
     known = homeworks()
     for number, name in known.items():
-        if plain in (name, f"{number}_{name}", f"{int(number)}_{name}"):
+        if plain in (name, f"hw_{name}", f"{number}_{name}", f"{int(number)}_{name}"):
             return number
     found = re.fullmatch(rf"(?:(?:{_HOMEWORK_WORDS})_?)?0*(\d{{1,2}})", plain)
     number = f"{int(found[1]):02d}" if found else ""

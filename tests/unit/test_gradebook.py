@@ -378,7 +378,7 @@ mlflow.end_run()"""
 
 
 def test_hand_ins_that_are_equal_or_renamed_stand_side_by_side():
-    shipped = ("import mlflow", 'hw = Homework("03")')
+    shipped = ("import mlflow", 'hw = Homework("mlflow_basics")')
     renamed = (
         ANSWER.replace("forest =", "model =")
         .replace("forest.", "model.")
@@ -463,12 +463,12 @@ def test_a_table_that_was_edited_is_kept_and_changes_last(grade, tmp_path):
     files = {"anna/03.ipynb": homework()}
     grade(files)
     table = tmp_path / "g.csv"
-    table.write_text(table.read_text(encoding="utf8").replace(",6,6,6,", ",1,6,6,"), encoding="utf8")
+    table.write_text(table.read_text(encoding="utf8").replace(",8,8,8,", ",1,8,8,"), encoding="utf8")
     (tmp_path / "g_changes.csv").write_text("learner,homework,task,points,remark\nanna,03,1,1,late help\n")
     code, shown, _ = grade(files)
     assert code == 0 and "was edited since the last call" in shown
-    assert ",1,6,6," in (tmp_path / "g.edited-1.csv").read_text(encoding="utf8")
-    assert read(table)[0]["points"] == "5" and "late help" in read(table)[0]["remarks"]
+    assert ",1,8,8," in (tmp_path / "g.edited-1.csv").read_text(encoding="utf8")
+    assert read(table)[0]["points"] == "7" and "late help" in read(table)[0]["remarks"]
     assert "was edited" not in grade(files)[1]
 
 
@@ -509,4 +509,4 @@ def test_the_times_of_files_are_those_of_handing_in(grade, tmp_path):
         os.utime(tmp_path / "handed in" / who / "03.ipynb", (stamp(when), stamp(when)))
     put_again = {}
     grade(put_again, "--due", DUE, "--late-per-day", "10%")
-    assert [row["points"] for row in read(tmp_path / "g.csv")] == ["6", "5.4"]
+    assert [row["points"] for row in read(tmp_path / "g.csv")] == ["8", "7.2"]
