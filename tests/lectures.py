@@ -21,17 +21,13 @@ PAGES = pages(ROOT)
 LECTURES = [page for page in PAGES if page.kind == "notebooks"]
 #: Steps whose lecture still has the first edition's shape. Take a name out when you rewrite its lecture; add none.
 OLD_SHAPE = {
-    "autolog",
     "batch_and_scale",
-    "comparing_runs",
     "full_workflow",
     "genai",
-    "logging",
     "ml_workflow",
     "model_registry",
     "models",
     "monitoring",
-    "nested_runs",
     "pipelines",
     "serving",
     "start_here",
