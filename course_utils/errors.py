@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 
-def printable(text: str, most: int = 0) -> str:
+def printable(text: object, most: int = 0) -> str:
     """Return a stranger's text, such as a file name, as it may be shown.
 
     Control characters would reach the terminal as commands, and direction marks (U+202E and its kind) would let a name
     read as another; each is shown as ``\N{REPLACEMENT CHARACTER}``. Text longer than `most` characters is cut.
     """
-    clean = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
+    clean = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in str(text))
     return clean if not most or len(clean) <= most else clean[: most - 1] + "…"
 
 

@@ -19,7 +19,7 @@ from rich.text import Text
 
 from course_runner.batch.execute import Outcome
 from course_runner.batch.pool import Progress as WorkerState
-from course_utils._plumbing.places import one_line
+from course_utils.errors import printable
 
 
 class Forecast:
@@ -142,7 +142,7 @@ class Ticker:
         left = time_left(self.forecast.left())
         if outcome is not None:
             self.done += 1
-            line = f"[{self.done}/{self.total}] {one_line(outcome.name)} {outcome.status} {outcome.seconds:.1f} s"
+            line = f"[{self.done}/{self.total}] {printable(outcome.name)} {outcome.status} {outcome.seconds:.1f} s"
             if left and self.done < self.total:
                 line += f", {left}"
             if not self.console.is_terminal:
@@ -151,7 +151,7 @@ class Ticker:
             self._last = time.monotonic()
             self._bar.update(self._task, completed=self.done, description=left)
             texts = [f"{_short(w.name)} {f'cell {w.cell}/{w.total}' if w.cell else 'starting'}" for w in workers]
-            self._workers.plain = one_line("  ".join(texts))
+            self._workers.plain = printable("  ".join(texts))
             self._live.refresh()
 
 
@@ -219,7 +219,7 @@ def _plain(text: str) -> str:
     """Return a notebook's text without markup of Rich, and without control characters, which a terminal would obey."""
     from rich.markup import escape
 
-    return escape(one_line(text))
+    return escape(printable(" ".join(text.splitlines())))
 
 
 def _console(stream: Any) -> Console:

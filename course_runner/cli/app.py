@@ -27,7 +27,7 @@ from course_runner.cli.grade import grade_command, release_command
 from course_runner.cli.server import server_app
 from course_runner.cli.sweep import sweep_command, verify_command
 from course_runner.cli.workflow import workflow_command
-from course_utils._plumbing.places import forget_stale, one_line
+from course_utils._plumbing.places import forget_stale
 from course_utils.errors import CourseError, printable
 
 #: What `main` has put aside, for `course doctor`.
@@ -209,7 +209,7 @@ def run(
         failures_table(failed)
         shown = folder.relative_to(Path.cwd()) if folder.is_relative_to(Path.cwd()) else folder
         if not problem:
-            typer.echo(f"report: {one_line(shown / 'index.html')}")
+            typer.echo(f"report: {printable(shown / 'index.html')}")
             typer.echo(f"its runs in the UI: {job.ui(shown)}")
     if problem:
         raise CourseError(problem)

@@ -181,26 +181,26 @@ def _report_reading(result: WorkflowResult) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from course_utils._plumbing.places import one_line
+    from course_utils.errors import printable
 
     split = result.split
     if split is None:
         return
     if split.columns:
-        table = Table(title=f"How {one_line(split.name)} was read", title_justify="left")
+        table = Table(title=f"How {printable(split.name)} was read", title_justify="left")
         for head in ("column", "read as", "missing", "note"):
             table.add_column(head, overflow="fold")
         for column in split.columns[:SHOWN]:
-            table.add_row(one_line(column.name), column.kind, str(column.missing or ""), one_line(column.note))
+            table.add_row(printable(column.name), column.kind, str(column.missing or ""), printable(column.note))
         Console().print(table, markup=False, highlight=False)
         if len(split.columns) > SHOWN:
             typer.echo(f"… and {len(split.columns) - SHOWN} more columns; all are in columns.csv of the run.")
         for note in split.notes:
-            typer.echo(one_line(note))
+            typer.echo(printable(note))
     other, positive = split.classes
     share = float(split.y_train.mean())
     typer.echo(
-        one_line(f"Class to find: {positive!r} ({share:.0%} of the rows); the other: {other!r}. --positive chooses.")
+        printable(f"Class to find: {positive!r} ({share:.0%} of the rows); the other: {other!r}. --positive chooses.")
     )
 
 

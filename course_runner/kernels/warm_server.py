@@ -571,10 +571,11 @@ def _template() -> None:
     pid = os.fork()
     if pid == 0:
         from course_utils import store
+        from course_utils._plumbing import places
 
         del os.environ["COURSE_STORE_TEMPLATE"]
         try:
-            store.create(f"sqlite:///{path}")
+            store.create(places.sqlite_uri(path))
         except Exception as error:
             print(f"warm kernels: the empty store could not be made: {error}", file=sys.stderr)
         finally:

@@ -9,7 +9,7 @@ import sys
 import warnings
 from pathlib import Path
 
-from course_utils.errors import CourseError
+from course_utils.errors import CourseError, printable
 
 _SQLITE = "sqlite:///"
 #: What MLflow 3.17 and SQLAlchemy 2.1 cannot carry in the address of a file, or of the artifacts beside it: each of
@@ -88,14 +88,9 @@ def command(*words: object) -> str:
     return shlex.join(map(str, words))
 
 
-def one_line(text: object) -> str:
-    """Return a name or a message without the characters that a terminal obeys: line breaks, colours, cursor moves."""
-    return "".join(c if c.isprintable() else " " for c in str(text))
-
-
 def no_formula(text: str) -> str:
     """Return a text for a cell of a table that a spreadsheet may open: it must not be taken for a formula."""
-    text = one_line(text)
+    text = printable(" ".join(text.splitlines()))
     return f"'{text}" if text.lstrip()[:1] in tuple("=+-@|%＝＋－＠") else text
 
 
