@@ -1,4 +1,4 @@
-"""Right and wrong answers to homework 11."""
+"""Right and wrong answers to the homework `full_workflow`."""
 
 from tests.submissions.tools import append, solution, swap
 

@@ -1,4 +1,4 @@
-"""Right and wrong answers to homework 14."""
+"""Right and wrong answers to the homework `genai`."""
 
 from tests.submissions.tools import append, swap
 

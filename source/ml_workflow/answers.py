@@ -1,4 +1,4 @@
-"""Right and wrong answers to homework 01."""
+"""Right and wrong answers to the homework `ml_workflow`."""
 
 from tests.submissions.tools import append, swap
 

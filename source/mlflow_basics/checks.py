@@ -323,6 +323,7 @@ TASKS = (
             '`mlflow.log_metric("flagged", …, run_id=…)` with the id of the run that you found.',
         ),
         "You found the run, had its model back, and left the result where the next person looks for it.",
+        level="transfer",
     ),
     Task(
         "three mistakes in a colleague's cell",
@@ -348,6 +349,7 @@ TASKS = (
             '`set_tag(run_id, "mlflow.note.content", …)`.',
         ),
         "The run kept its id and its metric; only its tags changed.",
+        level="warm-up",
     ),
     Task(
         "a run that fails, and stays",

@@ -1,4 +1,4 @@
-"""Right and wrong answers to homework 09."""
+"""Right and wrong answers to the homework `model_registry`."""
 
 from tests.submissions.tools import append, swap
 

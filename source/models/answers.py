@@ -1,4 +1,4 @@
-"""Right and wrong answers to homework 08."""
+"""Right and wrong answers to the homework `models`."""
 
 from tests.submissions.tools import append, swap
 

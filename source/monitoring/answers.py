@@ -1,4 +1,4 @@
-"""Right and wrong answers to homework 12."""
+"""Right and wrong answers to the homework `monitoring`."""
 
 from tests.submissions.tools import append, swap
 

@@ -1,4 +1,4 @@
-"""Right and wrong answers to homework 02."""
+"""Right and wrong answers to the homework `pipelines`."""
 
 from tests.submissions.tools import append, swap
 

@@ -1,4 +1,4 @@
-"""Right and wrong answers to homework 10."""
+"""Right and wrong answers to the homework `serving`."""
 
 from tests.submissions.tools import append, swap
 

@@ -1,4 +1,4 @@
-"""Right and wrong answers to homework 00."""
+"""Right and wrong answers to the homework `start_here`."""
 
 from tests.submissions.tools import append, swap
 

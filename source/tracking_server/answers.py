@@ -1,4 +1,4 @@
-"""Right and wrong answers to homework 13."""
+"""Right and wrong answers to the homework `tracking_server`."""
 
 from tests.submissions.tools import append, swap
 
