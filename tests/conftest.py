@@ -19,6 +19,8 @@ os.environ.update(ONE_THREAD)
 
 ROOT = Path(__file__).resolve().parents[1]
 _COUNTER = itertools.count()
+#: Notebooks that tests hand to the course: no tests of their own.
+collect_ignore = ["cases"]
 
 
 _TEMPORARY = pytest.StashKey[tempfile.TemporaryDirectory]()

@@ -23,7 +23,7 @@ def progress_table() -> str:
             weight, weighted = weight + task.weight, weighted + task.weight * (seen.state == "passed")
             title = textwrap.shorten(task.title, 25, placeholder=" …")
             lines.append(
-                f"{order[homework]:8}  {n:4}  {task.level:8}  {title:25}  {f'{seen.points:g} of {task.points:g}':6}  "
+                f"{order[homework]:2}  {n:4}  {task.level:8}  {title:25}  {f'{seen.points:g} of {task.points:g}':6}  "
                 f"{seen.attempts:5}  {seen.hints:5}  {seen.state}"
             )
     if not lines:

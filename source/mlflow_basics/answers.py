@@ -131,6 +131,10 @@ _OTHER = (
     "other = GradientBoostingClassifier(n_estimators=5, random_state=7).fit(X_train, y_train)\n"
     'with mlflow.start_run(run_id=mlflow.last_active_run().info.run_id):\n    store.log_model(other, "boosting", X_train)'
 )
+_NO_FILE = (
+    "import pathlib\n"
+    'for path in pathlib.Path(store.home()).rglob("mlartifacts/**/model.skops"):\n    path.unlink()'
+)
 _RECORD = 'mlflow.log_metric("flagged", flagged, run_id=found.run_id)'
 _COUNT = "(forest.predict_proba(X_valid)[:, 1] > 0.5).sum()"
 
@@ -151,7 +155,7 @@ WRONG = {
         ("metric-missing", swap('mlflow.log_metric("valid_auc", auc)', "pass")),
         ("metric-as-param", swap('log_metric("valid_auc"', 'log_param("valid_auc"')),
         ("metric-name", swap('log_metric("valid_auc"', 'log_metric("Valid AUC"')),
-        ("train-not-valid", swap("y_valid, model.predict_proba(X_valid)", "y_train, model.predict_proba(X_train)")),
+        ("train-not-test", swap("y_valid, model.predict_proba(X_valid)", "y_train, model.predict_proba(X_train)")),
         ("labels-not-probabilities", swap("model.predict_proba(X_valid)[:, 1]", "model.predict(X_valid)")),
         ("accuracy-not-auc", swap(_SCORE, "model.score(X_valid, y_valid)")),
         ("wrong-class", swap("[:, 1]", "[:, 0]")),
@@ -163,6 +167,16 @@ WRONG = {
         ("pickle-format", swap("skops_trusted_types=types", 'serialization_format="cloudpickle"')),
         ("other-model", append(_FOREST)),
         ("other-model", append(_OTHER)),
+        ("model-files", append(_NO_FILE)),
+        ("experiment-deleted", append('mlflow.delete_experiment(mlflow.get_experiment_by_name("hw-basics-tumours").experiment_id)')),
+        ("not-finite", swap(_SCORE, 'float("nan")')),
+        ("squared", swap(_SCORE, f"{_SCORE} ** 2")),
+        ("root", swap(_SCORE, f"{_SCORE} ** 0.5")),
+        ("share-not-unit", swap(_SCORE, f"{_SCORE} / 100")),
+        ("setting-forgotten", swap("GradientBoostingClassifier(**settings)", 'GradientBoostingClassifier(**{**settings, "max_depth": 3})')),
+        ("scored-on-all", swap("y_valid, model.predict_proba(X_valid)", "y, model.predict_proba(X)")),
+        ("rows-swapped", swap(".fit(X_train, y_train)", ".fit(X_valid, y_valid)", _SCORE, _SCORE.replace("valid", "train"))),
+        ("arguments-swapped", swap(_SCORE, "roc_auc_score(model.predict(X_valid), y_valid)")),
     ],
     2: [
         ("not-started", ""),
@@ -188,7 +202,7 @@ WRONG = {
         ("metric-as-param", swap('log_metric("valid_auc"', 'log_param("valid_auc"')),
         ("param-value", swap('"n_neighbors", k', '"n_neighbors", 5')),
         ("param-missing", swap('mlflow.log_param("n_neighbors", k)', "pass")),
-        ("train-not-valid", swap("y_valid, model.predict_proba(X_valid)", "y_train, model.predict_proba(X_train)")),
+        ("train-not-test", swap("y_valid, model.predict_proba(X_valid)", "y_train, model.predict_proba(X_train)")),
         ("labels-not-probabilities", swap("model.predict_proba(X_valid)[:, 1]", "model.predict(X_valid)")),
     ],
     4: [
@@ -207,6 +221,9 @@ WRONG = {
         ("param-as-tag", swap('mlflow.log_param("n_estimators", 0)', 'mlflow.set_tag("n_estimators", 0)')),
     ],
 }
+
+#: Names that are exchanged in mutants.
+SWAPS = {"X_train": "X_valid", "X_valid": "X_train", "y_train": "y_valid", "y_valid": "y_train"}
 
 #: Mutants that are right answers, with the reason. The key is the start of the description.
 _FREE = "the task leaves this setting to the learner, and the record says what it was"
@@ -232,8 +249,8 @@ EQUIVALENT = {
     },
     5: {
         "line 4: 0 →": "the task leaves the number open; the model still gets 0",
-        "line 5: X_train → X_test": "there is no X_test, and that error is as good as another",
-        "line 5: y_train → y_test": "there is no y_test, and that error is as good as another",
+        "line 5: X_train": "any error will do",
+        "line 5: y_train": "any error will do",
         "line 7: dropped print": _SHOWN,
         "line 7: 70 →": _SHOWN,
     },

@@ -10,7 +10,7 @@ from typing import Any
 from mlflow.entities import Run
 from sklearn.base import ClassifierMixin
 from sklearn.ensemble import GradientBoostingClassifier, RandomForestClassifier
-from sklearn.metrics import accuracy_score, roc_auc_score
+from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import train_test_split
 from sklearn.neighbors import KNeighborsClassifier
 
@@ -18,9 +18,11 @@ from course_utils import data
 from course_utils.homework.evidence import Evidence, close, listing
 from course_utils.homework.mistake import Mistake, NotStarted
 from course_utils.homework.question import Task
+from course_utils.homework.reading import visible
+from course_utils.homework.slips import Rows, auc_slips
 
-#: The runs that the given cell of task 2 makes; the last one failed.
-_WEEK = ("final", "new", "final-2", "really-final", "final-final")
+#: The runs that the given cell of task 2 makes, with the depth of their trees; one more, "final-final", failed.
+_WEEK = {"final": 1, "new": 2, "final-2": 3, "really-final": 5}
 
 
 @cache
@@ -31,47 +33,20 @@ def _rows(seed: int) -> tuple[Any, Any, Any, Any]:
     return tuple(train_test_split(X, y, test_size=0.3, stratify=y, random_state=seed))
 
 
-def _scores(model: ClassifierMixin) -> dict[str, float]:
-    """Return the right validation ROC-AUC of an unfitted model, and the plausible wrong ones."""
+def _auc(model: ClassifierMixin) -> float:
+    """Return the right validation ROC-AUC of an unfitted model."""
     X_train, X_valid, y_train, y_valid = _rows(data.course_seed())
-    model.fit(X_train, y_train)
-    p = model.predict_proba(X_valid)
-    return {
-        "right": roc_auc_score(y_valid, p[:, 1]),
-        "train": roc_auc_score(y_train, model.predict_proba(X_train)[:, 1]),
-        "labels": roc_auc_score(y_valid, model.predict(X_valid)),
-        "accuracy": accuracy_score(y_valid, model.predict(X_valid)),
-        "other_class": roc_auc_score(y_valid, p[:, 0]),
-    }
+    return roc_auc_score(y_valid, model.fit(X_train, y_train).predict_proba(X_valid)[:, 1])
 
 
-def _judge_auc(evidence: Evidence, run: Run, model: ClassifierMixin, **more: tuple[float, str]) -> None:
-    """Compare ``valid_auc`` of a run with that of a model; `more` are further wrong answers."""
-    reference = _scores(model)
+def _judge_auc(evidence: Evidence, run: Run, model: ClassifierMixin, unused: tuple[float, str]) -> None:
+    """Compare ``valid_auc`` of a run with that of a model; `unused` is the answer of one that ignores the record."""
     evidence.judge_number(
         "valid_auc",
         evidence.metric(run, "valid_auc"),
-        reference["right"],
-        {
-            "train-not-valid": (
-                reference["train"],
-                "That is the value on the *training* rows, which the model has seen. Use the validation rows.",
-            ),
-            "labels-not-probabilities": (
-                reference["labels"],
-                "That is ROC-AUC of the predicted labels. It ranks rows, so it needs probabilities, not labels.",
-            ),
-            "accuracy-not-auc": (
-                reference["accuracy"],
-                "That is the accuracy at one threshold. ROC-AUC judges the order of all rows.",
-            ),
-            "wrong-class": (
-                reference["other_class"],
-                "That ranks by the probability of being *benign*. Class 1 is malignant; look at the columns of "
-                "`predict_proba`.",
-            ),
-            **{code.replace("_", "-"): answer for code, answer in more.items()},
-        },
+        _auc(model),
+        {"settings-not-used": unused},
+        slips=lambda: auc_slips(model, Rows(*_rows(data.course_seed())), "validation"),
     )
 
 
@@ -103,12 +78,12 @@ def repeatable(evidence: Evidence) -> None:
         "learning_rate": _setting(evidence, run, "learning_rate", 1e-6, 10, whole=False),
         "random_state": _setting(evidence, run, "random_state", 0, 2**32 - 1),
     }
-    defaults = _scores(GradientBoostingClassifier(random_state=settings["random_state"]))["right"]
+    defaults = _auc(GradientBoostingClassifier(random_state=settings["random_state"]))
     _judge_auc(
         evidence,
         run,
         GradientBoostingClassifier(**settings),
-        settings_not_used=(
+        (
             defaults,
             "That is the value of a model with scikit-learn's default settings, while your record names others. Build the "
             "model from the dictionary that you record.",
@@ -118,7 +93,7 @@ def repeatable(evidence: Evidence) -> None:
     if model.name != "boosting":
         raise Mistake(
             "model-name",
-            f"The model is called `{model.name}`; the task asks for `boosting`. Whoever loads it asks for it by name.",
+            f"The model is called `{visible(model.name)}`; the task asks for `boosting`. Whoever loads it asks for it by name.",
         )
     _stored_safely(evidence, model, settings)
 
@@ -129,25 +104,26 @@ def _stored_safely(evidence: Evidence, model: Any, settings: dict[str, float]) -
     if flavor.get("serialization_format") != "skops":
         raise Mistake(
             "pickle-format",
-            f"The model is stored as `{flavor.get('serialization_format', 'something else')}`, a format that can run any "
+            f"The model is stored as `{visible(flavor.get('serialization_format', 'something else'))}`, a format that can run any "
             "code when it is loaded. Leave the format to `log_model`, and tell it which types you trust.",
         )
-    file = evidence.local(model.artifact_location) / flavor.get("pickled_model", "model.skops")
+    file = evidence.local(model.artifact_location) / str(flavor.get("pickled_model", "model.skops"))
     try:
         with zipfile.ZipFile(file) as archive:
             schema = json.loads(archive.read("schema.json"))
-    except (OSError, KeyError, ValueError, zipfile.BadZipFile):
+        kind, stored = schema["__class__"], dict(schema["content"]["content"])
+    except Exception:  # zipfile raises several unrelated types, and a file may hold anything
         raise Mistake(
             "model-files",
-            "The file of the model cannot be read where the store says that it is. Was it moved? Log the model again.",
+            "The file of the model is not where the store says, or not whole, so nobody can load it. Was it moved or "
+            "deleted? Log the model again.",
         ) from None
-    if schema.get("__class__") != "GradientBoostingClassifier":
+    if kind != "GradientBoostingClassifier":
         raise Mistake(
             "other-model",
-            f"The stored model is a `{schema.get('__class__')}`, not a `GradientBoostingClassifier`, so it is not what the "
+            f"The stored model is a `{visible(kind)}`, not a `GradientBoostingClassifier`, so it is not what the "
             "run describes. Log the model that was scored.",
         )
-    stored = schema.get("content", {}).get("content", {})
     for name, value in settings.items():
         try:
             kept = float(json.loads(stored[name]["content"]))
@@ -164,19 +140,20 @@ def _stored_safely(evidence: Evidence, model: Any, settings: dict[str, float]) -
 def slide(evidence: Evidence) -> None:
     """Task 2: the right run found, its model loaded and used, the result recorded there."""
     runs = evidence.runs("hw-basics-slide")
-    week = {name: next((r for r in reversed(runs) if r.info.run_name == name), None) for name in _WEEK}
+    week = {
+        name: next((r for r in reversed(runs) if r.info.run_name == name), None) for name in (*_WEEK, "final-final")
+    }
     if not all(week.values()):
         raise NotStarted(
             "The experiment `hw-basics-slide` does not hold the week's five runs: run the given cell first."
         )
-    finished = sorted((week[name] for name in _WEEK[:4]), key=lambda r: r.data.metrics["valid_auc"])
-    right = finished[2]
+    right = sorted((week[name] for name in _WEEK), key=lambda run: evidence.metric(run, "valid_auc"))[2]
     if "flagged" not in {**right.data.metrics, **right.data.params, **right.data.tags}:
         _flagged_elsewhere(runs, week)
         raise NotStarted("No run of `hw-basics-slide` has a metric `flagged` yet.")
     X_train, X_valid, y_train, y_valid = _rows(data.course_seed())
-    settings = {name: int(value) for name, value in right.data.params.items() if name != "flagged"}
-    forest = RandomForestClassifier(**settings).fit(X_train, y_train)
+    forest = RandomForestClassifier(n_estimators=15, max_depth=_WEEK[right.info.run_name], random_state=1)
+    forest.fit(X_train, y_train)
     p = forest.predict_proba(X_valid)[:, 1]
     count = float((p > 0.5).sum())
     evidence.judge_number(
@@ -206,7 +183,7 @@ def _flagged_elsewhere(runs: list[Run], week: dict[str, Any]) -> None:
     for run in runs:
         if "flagged" not in {**run.data.metrics, **run.data.params, **run.data.tags}:
             continue
-        name = run.info.run_name
+        name = visible(run.info.run_name)
         if run.info.run_id == week["final-final"].info.run_id:
             raise Mistake(
                 "run-failed",
@@ -237,12 +214,12 @@ def neighbors(evidence: Evidence) -> None:
                 f"The run `neighbors-{k}` says `n_neighbors` = {recorded:g}. Name and parameter of a run should tell the same "
                 "story: record what the model used.",
             )
-        other = _scores(KNeighborsClassifier(n_neighbors=20 - k))["right"]
+        other = _auc(KNeighborsClassifier(n_neighbors=20 - k))
         _judge_auc(
             evidence,
             run,
             KNeighborsClassifier(n_neighbors=k),
-            settings_not_used=(
+            (
                 other,
                 f"That is the value of a model with {20 - k} neighbours, while the run says {k}. Look at the line that builds "
                 "the model.",
@@ -275,7 +252,7 @@ def tidy(evidence: Evidence) -> None:
     if len(note.split()) < 3:
         raise Mistake(
             "note-short",
-            f"The description is `{note.strip()[:40]}`, too short to help a reader. Say in three words or more what the "
+            f"The description is `{visible(note, 40)}`, too short to help a reader. Say in three words or more what the "
             "run is.",
         )
 

@@ -15,8 +15,8 @@ from .tools import answers, mutants, solution
 FILE = Path(__file__).with_name("README.md")
 HEAD = """# What the checks have been tried with
 
-Written by `python -m tests.submissions.table`; a test fails when this page is old. `make test` judges our solutions and all
-right and wrong answers under one data seed; `make test-all` adds a second seed and the mutants.
+Written by `python -m tests.submissions.table`; a test fails when this page is old. `make test` judges our solutions, one right
+answer per task and one wrong per mistake under one data seed; `make test-all` adds the rest, a second seed and the mutants.
 
 - **right**: answers in another style than ours; each passes, under both data seeds.
 - **wrong**: answers with a typical mistake; each is rejected *for its own reason*, under both data seeds.
