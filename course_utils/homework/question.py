@@ -6,6 +6,7 @@ import html
 import importlib.util
 import re
 import sys
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -144,6 +145,10 @@ def _withheld(evidence: Evidence) -> None:
 WITHHELD = (Task("(being graded)", 0, _withheld, ("There are no hints while a notebook is graded.",) * 2),) * 9
 
 
+#: `course grade` asks in several threads; one of them must not see checks that another has half loaded.
+_LOADING = threading.RLock()
+
+
 def load_tasks(step: str) -> tuple[Task, ...]:
     """Return the tasks of a homework, from the ``checks.py`` of its step.
 
@@ -159,19 +164,20 @@ def load_tasks(step: str) -> tuple[Task, ...]:
     """
     found = steps.find(step)
     name, file = f"course_checks.{found.name}", found.folder / "checks.py"
-    if name not in sys.modules:
-        if not any((other.folder / "checks.py").is_file() for other in steps.steps()):
-            return WITHHELD
-        if not file.is_file():
-            raise CourseError(f"The checks of homework {found.name!r} are not here: {file} is missing.")
-        spec = importlib.util.spec_from_file_location(name, file)
-        module = importlib.util.module_from_spec(spec)
-        sys.modules[name] = module  # before it runs: dataclasses look their module up
-        try:
-            spec.loader.exec_module(module)
-        except BaseException:
-            del sys.modules[name]
-            raise
+    with _LOADING:
+        if name not in sys.modules:
+            if not any((other.folder / "checks.py").is_file() for other in steps.steps()):
+                return WITHHELD
+            if not file.is_file():
+                raise CourseError(f"The checks of homework {found.name!r} are not here: {file} is missing.")
+            spec = importlib.util.spec_from_file_location(name, file)
+            module = importlib.util.module_from_spec(spec)
+            sys.modules[name] = module  # before it runs: dataclasses look their module up
+            try:
+                spec.loader.exec_module(module)
+            except BaseException:
+                del sys.modules[name]
+                raise
     return sys.modules[name].TASKS
 
 

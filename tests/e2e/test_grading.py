@@ -16,7 +16,7 @@ import pytest
 from course_runner.cli import app as cli
 from course_runner.grade import grading, inbox, sandbox
 from course_utils.homework.question import load_tasks
-from tests.submissions.tools import answer_text, script, swap
+from tests.submissions.tools import answer_text, append, script, swap
 
 from .test_runner import course
 
@@ -32,11 +32,11 @@ def hand_in(path: Path, *cells: str) -> Path:
 
 
 def answer(task: int, text) -> list[str]:
-    return script("03", task, answer_text("03", task, text))
+    return script("mlflow_basics", task, answer_text("mlflow_basics", task, text))
 
 
 SETUP = answer(1, "pass")[0]
-GOOD = answer(1, swap("60", "60"))[1]
+GOOD = answer(1, append(""))[1]
 
 
 def in_process(monkeypatch, *words) -> int:
@@ -74,10 +74,7 @@ def graded(tmp_path_factory):
     # Metadata gone, cells in one notebook under a name of the learner's, check cells deleted.
     hand_in(folder / "anna" / "my final version (2).ipynb", SETUP, GOOD, GOOD)
     # The right number for everybody's own seed, typed in.
-    typed = (
-        "import mlflow\nmlflow.set_experiment('hw-mlflow-basics-forest')\nwith mlflow.start_run(run_name='forest'):\n"
-        "    mlflow.log_param('n_estimators', 60)\n    mlflow.log_metric('test_auc', 0.7654321)"
-    )
+    typed = answer(1, swap("roc_auc_score(y_valid, model.predict_proba(X_valid)[:, 1])", "0.7654321"))[1]
     hand_in(folder / "ben.ipynb", SETUP, typed)
     hand_in(
         folder / "hostile.ipynb",
@@ -177,10 +174,13 @@ def test_a_second_call_runs_nobody_again(graded, tmp_path):
 def test_store_only_reads_stores_and_runs_no_code(course_home, tmp_path, monkeypatch):
     from tests.submissions.tools import attempt, solution
 
-    assert attempt("03", 1, solution("03", 1)).passed
+    assert attempt("mlflow_basics", 1, solution("mlflow_basics", 1)).passed
     place = tmp_path / "carla"
     place.mkdir()
     shutil.copy(course_home / "mlflow.db", place)
+    for folder in ("outputs", "mlartifacts"):  # the homework asks for a model, too
+        if (course_home / folder).is_dir():
+            shutil.copytree(course_home / folder, place / folder)
     hand_in(place / "03_mine.ipynb", f"import pathlib; pathlib.Path({str(tmp_path / 'ran')!r}).touch()")
     assert in_process(monkeypatch, "grade", tmp_path, "--store-only", "-o", tmp_path / "grades.csv") == 0
     with (tmp_path / "grades.csv").open(encoding="utf-8-sig") as file:
@@ -193,6 +193,8 @@ def test_each_way_to_stop_has_its_own_status(tmp_path):
     """Blank, SyntaxError, input() and a missing package are four statuses, and the learner is told the message."""
     folder = tmp_path / "handed-in"
     shutil.copytree(ROOT / "tests/cases/mac_zip_leftovers/submissions", folder)
+    (handed,) = (folder / "anna").glob("[!.]*.ipynb")
+    shutil.copy(ROOT / "solutions/03_mlflow_basics.ipynb", handed)
     (folder / "blank").mkdir()
     shutil.copy(ROOT / "exercises/03_mlflow_basics.ipynb", folder / "blank")
     hand_in(folder / "syntax.ipynb", 'Homework("03"', "x = 1")
@@ -209,9 +211,9 @@ def test_each_way_to_stop_has_its_own_status(tmp_path):
         "asks": "asks for input (code cell 1)",
         "missing": "missing package a_package_nobody_has (code cell 1)",
     }
-    assert rows["anna"]["points"] == "6" and {rows[who]["points"] for who in rows if who != "anna"} == {"0"}
+    assert rows["anna"]["points"] == "8" and {rows[who]["points"] for who in rows if who != "anna"} == {"0"}
     (page,) = (tmp_path / "g_feedback").glob("anna-*.html")
-    praise = load_tasks("03")[0].praise.split(".")[0].partition("`")[0].strip()
+    praise = load_tasks("mlflow_basics")[0].praise.split(".")[0].partition("`")[0].strip()
     assert praise and praise in page.read_text(encoding="utf8")
 
 

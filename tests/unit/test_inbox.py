@@ -388,3 +388,11 @@ def test_a_release_tells_of_an_answer_that_still_stands_somewhere(tmp_path, monk
     monkeypatch.setattr(release, "LEFT_OUT", ("solutions/*",))
     written = release.write(ROOT, tmp_path / "class")
     assert any(leak.startswith("source/mlflow_basics/homework.py") for leak in written.leaks)
+
+
+def test_an_argument_of_a_call_is_nobodys_name(find):
+    call = 'mlflow.sklearn.log_model(\n    model,\n    name="boosting",\n)'
+    assert told(find({f"{who}.ipynb": homework("mlflow_basics", call) for who in ("anna", "ben")})) == {
+        "anna": ("anna", "03"),
+        "ben": ("ben", "03"),
+    }
