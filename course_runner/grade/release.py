@@ -18,6 +18,7 @@ LEFT_OUT = (
     "solutions/*",
     "source/*/homework.py",
     "source/*/answers.py",
+    "course_runner/build/template/*",
     "tests/*",
     ".ci/*",
     ".github/*",

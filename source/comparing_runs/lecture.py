@@ -119,7 +119,7 @@ experiment = mlflow.set_experiment("compare-forests")
 def auc(model, X, y):
     return roc_auc_score(y, model.predict_proba(X)[:, 1])
 
-
+# %%
 def train(trees, depth, keep_model=False):
     settings = {"n_estimators": trees, "max_depth": depth, "random_state": seed}
     known = f"params.n_estimators = '{trees}' and params.max_depth = '{depth}'"
@@ -329,7 +329,7 @@ assert n_rows < 2000 or seed > 2 or (by_depth.idxmax(), by_depth.idxmin()) == (5
 # ### One run from the inside
 #
 # So far each run had one score. A metric that was logged with `step` is a whole curve, and every table and every
-# query shows just one point of it: that of the **highest step**. Is that the best one?
+# query shows a single point of it: that of the **highest step**. Is that the best one?
 
 # %%
 mlflow.set_experiment("compare-boosting")
@@ -397,7 +397,7 @@ def fit_again(run):
     settings = {name: int(run.data.params[name]) for name in names}
     return RandomForestClassifier(**settings).fit(X_fit, y_fit)
 
-
+# %%
 monday = mlflow.search_runs(
     filter_string=f"{comparable} and attributes.run_name = 'trees-50-depth-5'",
     output_format="list",  # runs as objects instead of a table

@@ -66,11 +66,11 @@ def test_a_checkout_with_an_unusable_name_says_so_at_once(tmp_path, monkeypatch)
     checkout = tmp_path / "course?"
     (checkout / "source" / "lectures").mkdir(parents=True)
     (checkout / "course_utils").mkdir()
-    from course_runner.cli import app as cli
+    from course_runner.cli import common
 
     monkeypatch.chdir(checkout)
     with pytest.raises(CourseError, match="course\\?.* holds '\\?'"):
-        cli._root()
+        common.find_root()
 
 
 def test_printed_commands_of_the_store_paste(course_home, monkeypatch):

@@ -29,7 +29,7 @@ ROOT = Path(__file__).resolve().parents[2]
 # ---- nothing secret in what is published -------------------------------------------------------------------------
 
 SECRETS = {
-    "key of a cloud": r"\bAKIA[0-9A-Z]{16}\b|\bAIza[0-9A-Za-z_-]{35}\b|\bsk-[A-Za-z0-9_-]{20,}\b",
+    "key of a cloud": r"\bAKIA[0-9A-Z]{16}\b|\bAIza[0-9A-Za-z_-]{35}\b|\bsk-(?!toggleable)[A-Za-z0-9_-]{20,}\b",
     "token of a forge": r"\bgh[pousr]_[A-Za-z0-9]{30,}\b|\bglpat-[A-Za-z0-9_-]{20,}\b|\bhf_[A-Za-z]{30,}\b",
     "token of a chat": r"\bxox[abpr]-[A-Za-z0-9-]{10,}\b",
     "private key": r"-----BEGIN [A-Z ]*PRIVATE KEY-----",

@@ -83,7 +83,7 @@ def as_anna(room, tmp_path, monkeypatch) -> Iterator[str]:
     class_server.join(tmp_path, room.state.address, "anna", room.passwords["anna"])
     yield store.connect()
     class_server.leave(tmp_path)
-    store.remote.sign_in("sqlite://", tmp_path)
+    class_server.sign_in("sqlite://", tmp_path)
     mlflow.set_tracking_uri(None)
     mlflow.set_registry_uri(None)
 
