@@ -185,7 +185,9 @@ def course_home(store_template: Path, _shared_home: Path, monkeypatch: pytest.Mo
     fluent._active_experiment_id = None
     if not autologging_is_disabled("sklearn"):
         mlflow.sklearn.autolog(disable=True)
-    _forget(f"sqlite:///{home / 'mlflow.db'}")
+    for name in ("mlflow.db", ".course_progress.db"):
+        if (home / name).exists():
+            _forget(f"sqlite:///{home / name}")
     mlflow.set_tracking_uri(None)
     mlflow.set_registry_uri(None)
     for name in ("MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI", "MLFLOW_EXPERIMENT_ID"):

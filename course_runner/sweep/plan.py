@@ -198,8 +198,8 @@ def plan(
     fixed = fixed or {}
     try:
         defaults = parameter_defaults(nb)
-    except CourseError:
-        raise
+    except CourseError as error:
+        raise CourseError(f"{title}: {error}") from None
     except Exception as error:  # Python's parser has several for what is no Python
         raise CourseError(
             f"The cell tagged 'parameters' of {title} is no plain Python ({' '.join(str(error).split())}), so nothing is "

@@ -503,7 +503,9 @@ bill["model by autologging"], run = seconds_of_a_fit(serialization_format="skops
 seconds = pd.Series(bill)
 share = seconds["model by autologging"] / seconds.sum()
 title = f"Letting autologging keep the model takes {share:.0%} of the time"
-plots.show(plots.bars(seconds, title=title, xlabel="one fit (s)", digits=2))
+fig = plots.bars(seconds, title=title, xlabel="one fit (s)", digits=2)
+words = ", ".join(f"{name} {taken:.2f} s" for name, taken in bill.items())
+plots.show(plots.describe(fig, f"Time of one fit: {words}."))
 
 # %%
 (output,) = mlflow.get_run(run.info.run_id).outputs.model_outputs

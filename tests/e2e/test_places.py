@@ -64,7 +64,8 @@ def test_an_address_is_refused_where_it_is_made_and_where_it_is_used(tmp_path, m
 
 def test_a_checkout_with_an_unusable_name_says_so_at_once(tmp_path, monkeypatch):
     checkout = tmp_path / "course?"
-    (checkout / "source" / "lectures").mkdir(parents=True)
+    (checkout / "source").mkdir(parents=True)
+    (checkout / "source" / "course.toml").touch()
     (checkout / "course_utils").mkdir()
     from course_runner.cli import common
 

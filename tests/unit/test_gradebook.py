@@ -22,7 +22,7 @@ from course_runner.grade.rules import Rule, read_changes
 from course_runner.grade.unpack import Skipped
 from course_utils.errors import CourseError
 from course_utils.homework.question import load_tasks
-from tests.e2e.test_inbox import homework, put
+from tests.unit.test_inbox import homework, put
 
 DUE = "2026-11-30T23:59"
 MOODLE = """\ufeffFirst name,Last name,ID number,Email address
