@@ -20,6 +20,7 @@ from tests.command import ROOT
 from tests.kinds_of_code import DIFFERS, FILES, KINDS
 
 pytestmark = [
+    pytest.mark.long,  # two minutes: 38 kernels of both kinds
     pytest.mark.skipif(sys.platform != "linux", reason="warm kernels are forked, on Linux only"),
 ]
 
