@@ -167,11 +167,12 @@ def _store_template() -> Iterator[None]:
     from course_runner.cli.common import find_root
     from course_runner.kernels.warm import template
     from course_utils import store
+    from course_utils._plumbing.places import sqlite_uri
 
     path = template(find_root())
     if not path.exists():
         path.parent.mkdir(exist_ok=True)
-        store.create(f"sqlite:///{path}")
+        store.create(sqlite_uri(path))
     os.environ["COURSE_STORE_TEMPLATE"] = str(path)
     try:
         yield

@@ -1,1 +1,0 @@
-"""The checks of each homework, one module a homework: ``hwNN.py`` with a tuple ``TASKS``."""
