@@ -47,6 +47,7 @@ LEARNERS = (
     ".course/*",
 )
 _BEFORE = pytest.StashKey[dict[str, tuple[int, int]]]()
+_CHANGED = pytest.StashKey[list[str]]()
 
 
 def _learners() -> dict[str, tuple[int, int]]:
@@ -63,7 +64,7 @@ def pytest_sessionstart(session: pytest.Session) -> None:
         session.config.stash[_BEFORE] = _learners()
 
 
-@pytest.hookimpl(trylast=True)
+@pytest.hookimpl(tryfirst=True)
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """Fail when a test has changed any of it."""
     if hasattr(session.config, "workerinput") or _BEFORE not in session.config.stash:
@@ -71,7 +72,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     before, now = session.config.stash[_BEFORE], _learners()
     if changed := sorted(name for name in before.keys() | now.keys() if before.get(name) != now.get(name)):
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
-        print(f"\nThe tests have changed what belongs to the learner in this checkout: {', '.join(changed[:10])}")
+        session.config.stash[_CHANGED] = changed
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
@@ -113,7 +114,7 @@ def pytest_testnodedown(node: object) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """Say what was not run, by name, and why."""
+    """Say what was not run, by name, and why; last, where the eye rests, what the tests should have left alone."""
     if counts := config.stash.get(_LEFT_OUT, {}):
         terminalreporter.section("not run", sep="-")
         for file, count in sorted(counts.items()):
@@ -123,6 +124,10 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
             terminalreporter.write_line(
                 f"{name} is not installed: {what} was not tested; the skips above name the tests"
             )
+    if changed := config.stash.get(_CHANGED, []):
+        terminalreporter.section("failed: the tests changed what belongs to the learner in this checkout", red=True)
+        for name in changed[:10]:
+            terminalreporter.write_line(name)
 
 
 @pytest.fixture(scope="session")
