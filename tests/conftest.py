@@ -204,6 +204,12 @@ def _own_environment() -> Iterator[None]:
     names = ("MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI", "MLFLOW_EXPERIMENT_ID")
     for name in names:
         os.environ.pop(name, None)
+    here, runs = ROOT / "mlflow.db", _when(ROOT / "mlflow.db")
     yield
     for name in names:
         os.environ.pop(name, None)
+    assert _when(here) == runs, f"{here} was written while this test ran: it belongs to the learner"
+
+
+def _when(path: Path) -> int:
+    return path.stat().st_mtime_ns if path.exists() else 0
