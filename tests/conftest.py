@@ -186,6 +186,7 @@ def course_home(store_template: Path, _shared_home: Path, monkeypatch: pytest.Mo
     yield home
     while mlflow.active_run():
         mlflow.end_run()
+    mlflow.flush_trace_async_logging()  # what a thread still holds would go to the store of whoever comes next
     fluent._active_experiment_id = None
     if not autologging_is_disabled("sklearn"):
         mlflow.sklearn.autolog(disable=True)
