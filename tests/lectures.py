@@ -30,7 +30,6 @@ OLD_SHAPE = {
     "monitoring",
     "pipelines",
     "serving",
-    "start_here",
     "tracking_server",
 }
 NEW_SHAPE = [page for page in LECTURES if page.step.name not in OLD_SHAPE]
