@@ -160,7 +160,7 @@ WRONG = {
         ("tag-placeholder", swap('"Ada"', '"your name"')),
         ("tag-placeholder", swap('"Ada"', '"..."')),
         ("new-not-given", 'with mlflow.start_run(run_name="mine"):\n    mlflow.set_tag("learner", "Ada")'),
-        ("run-deleted", append("mlflow.delete_run(mine.info.run_id)")),
+        ("run-deleted", append("mlflow.delete_run(mine[\"run_id\"][0])")),
     ],
     3: [
         ("not-started", ""),
@@ -213,4 +213,24 @@ WRONG = {
 }  # fmt: skip
 
 #: Mutants that are right answers, with the reason. The key is the start of the description.
-EQUIVALENT = {}
+_CURRENT = "the given cell has made that experiment the current one"
+EQUIVALENT = {
+    2: {"line 1: dropped experiment_names=": _CURRENT, "line 2: 'Ada'": "any name is right"},
+    3: {
+        "line 1: dropped experiment_names=": _CURRENT,
+        "line 3: dropped index=": "an extra column with row numbers does no harm",
+        "line 3: False → True": "an extra column with row numbers does no harm",
+    },
+    4: {
+        "line 1: dropped filter_string=": "the run of Jonas is the newest anyway",
+        "line 1: dropped max_results=": "the newest is the first anyway",
+        "line 1: 1 → 3": "the newest is the first anyway",
+        "line 4: 1 → 3": "by chance Jonas's depth is tried or not",
+        "line 4: 6 → 13": "depths that are not his do not match",
+        "line 5: dropped random_state=": "by chance the tree chooses the same among equal splits, or not",
+    },
+    5: {
+        "line 9: dropped max_results=": "there are no other runs",
+        "line 9: 8 → 17": "there are no other runs",
+    },
+}

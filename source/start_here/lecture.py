@@ -172,12 +172,11 @@ assert mlflow.get_tracking_uri().endswith("mlflow.db") and file.is_file()
 #    ```
 #    mlflow ui --backend-store-uri sqlite:///mlflow.db --port 5001
 #    ```
-# 2. If *MLflow Assistant* opens at the right, its cross closes it. At the top left, choose *Model training*. With
-#    *GenAI* chosen, which is for chat programs, the UI shows none of our runs.
+# 2. If *MLflow Assistant* opens at the right, close it with its cross, because it takes the room that the page needs.
+#    At the top left, choose *Model training*. With *GenAI* chosen, which is for chat programs, the UI shows other things.
 # 3. Click *Experiments* at the left, then `first-steps`, then the run `hello`.
-# 4. Find `lectures` under *Metrics* and `team` under *Parameters*.
-# 5. To come back, click `first-steps` above the name of the run; from there, the arrow beside the experiment's name
-#    leads to the list of experiments.
+# 4. Find `lectures` under *Metrics* and `team` under *Parameters*. Under *About this run* stands the run's id.
+# 5. To come back to the list of experiments, click the arrow beside `first-steps` at the left.
 #
 # If `first-steps` is not in the list, the UI looks at another store: stop it, go to the course folder, and use exactly
 # the line above.
@@ -205,7 +204,8 @@ from course_utils import data
 
 customers = data.churn(n_rows, seed)  # one row for each customer
 y = customers["churned"]  # 1 for a customer who left, else 0
-X = pd.get_dummies(customers.drop(columns="churned"), dtype=float)  # words become 0 and 1
+X = customers.drop(columns="churned")
+X = pd.get_dummies(X, dtype=float)  # words become columns of 0 and 1
 X_train, X_valid, y_train, y_valid = train_test_split(
     X, y, test_size=0.3, stratify=y, random_state=seed
 )
