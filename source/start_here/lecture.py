@@ -301,7 +301,7 @@ lesson.turn(logged.get("minutes") == 25, hint)
 # |---|---|---|
 # | read and run a lecture | open `notebooks/`, Shift+Enter | `make lab` or `course lab` |
 # | do the homework | open `exercises/`, fill the gaps, run `hw.check(1)` | `course progress` shows your points |
-# | get help with task 1 | `hw.hint(1)`, up to three times | |
+# | get help with task 1 | `hw.hint(1)`; run it again for the next hint | |
 # | compare with our solution | `hw.solution(1)`, or open `solutions/` | |
 # | see your runs | *MLflow UI* in the links | `make ui` or `course ui` |
 # | run all lectures in a batch | | `make run` or `course run` |
