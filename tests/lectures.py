@@ -24,7 +24,6 @@ OLD_SHAPE = {
     "batch_and_scale",
     "full_workflow",
     "genai",
-    "ml_workflow",
     "model_registry",
     "models",
     "monitoring",
