@@ -17,8 +17,7 @@
 # **Time:** 20 min to read · 14 min to do
 #
 # <!-- links -->
-
-# %% [markdown]
+#
 # ## Recall
 #
 # One question on an earlier lecture. Click an answer; each of them replies.
@@ -89,6 +88,7 @@ boxes = {name: (*places[i], f"{i + 1} {name}") for i, name in enumerate(names)}
 boxes["record"] = (4.9, 1.7, "the record\ndata, settings, results, models")
 arrows = [(names[i], names[i + 1], "") for i in range(8)]
 arrows.append(("retraining", "collection", "and again"))
+arrows += [(name, "record", "") for name in ("preparation", "training", "monitoring")]
 title = "The last stage leads back to the first, and every turn needs a record"
 plots.show(plots.diagram(boxes, arrows, title=title, width=8.5, height=3.6))
 
@@ -153,7 +153,8 @@ for i, name in enumerate(lines):
 ax.axhline(0.5, color="#595959", linestyle="--", label="guessing")
 before, after = lines.iloc[1, 0], lines.iloc[2, 0]
 title = f"From week 5 to 6, the model falls from {before:.2f} to {after:.2f}"
-ax.set(title=title, xlabel="week", ylabel="ROC-AUC of that week")
+ax.set_title(title, loc="left", weight="bold", size=11)
+ax.set(xlabel="week", ylabel="ROC-AUC of that week")
 ax.legend()
 words = f"{title}. Lines: {lines.round(2).to_dict()}, with guessing at 0.5."
 plots.show(plots.describe(fig, words))
@@ -271,7 +272,7 @@ print("the same data: ", kept.params["data_digest"] == fingerprint(customers))
 print("the same score:", again == kept.metrics["valid_auc"])
 
 # %% [markdown]
-# **Versioned.** Nothing is overwritten: what was recorded stays, and another attempt is another run.
+# **Versioned.** What was recorded is not overwritten. Another attempt is another run.
 #
 # **Predict.** What does MLflow do when somebody wants to change the recorded depth to 9: change it, keep both, or
 # refuse?
@@ -298,23 +299,8 @@ assert fingerprint(changed) != fingerprint(customers)
 # %% [markdown]
 # You should see that MLflow refuses. Parameters are fixed once they are written; tags and notes may change.
 #
-# **Comparable.** All runs that use the same names stand in one table.
-
-# %%
-for depth in (3, 8):
-    with mlflow.start_run(run_name="tree"):
-        mlflow.log_params(settings | {"max_depth": depth} | rows)
-        mlflow.log_metric("valid_auc", score(depth, 20))
-
-same_data = f"params.data_digest = '{rows['data_digest']}'"
-table = mlflow.search_runs(filter_string=same_data, max_results=3)
-table[["params.max_depth", "params.min_samples_leaf", "metrics.valid_auc"]].round(3)
-
-# %% tags=["claims"]
-assert table["params.max_depth"].tolist() == ["8", "3", "5"]
-
-# %% [markdown]
-# The filter asks for runs on the same data: a comparison across different data would say nothing.
+# **Comparable.** Runs that use the same names stand in one table, as the three trees in [Start
+# here]({step:start_here}) did; and with the fingerprint you see whether they were measured on the same data.
 #
 # **Shared.** The record has an address, and whoever may use this address sees the same runs. Today it is a file on your
 # disk. [Tracking server]({step:tracking_server}) makes it an address in the network.
@@ -323,12 +309,13 @@ assert table["params.max_depth"].tolist() == ["8", "3", "5"]
 #
 # 1. Open the UI: *MLflow UI* in the links at the top, or the command printed under *Setup*. *Model training* must be
 #    chosen at the top left. If *MLflow Assistant* is open at the right, close it with its cross.
-# 2. Click *Experiments* at the left, then `churn-record`. Three rows are called `tree`: names may repeat, ids do not.
-# 3. Click the lowest `tree`, the oldest. Its data fingerprint and its settings stand under *Parameters*, its score under
-#    *Metrics*. This page is the answer to Ines.
+# 2. Click *Experiments* at the left, then `churn-record`, then the run `tree`. (If you ran the cells more than once, there
+#    are several of this name: names may repeat, ids do not.)
+# 3. The data fingerprint and the settings stand under *Parameters*, the score under *Metrics*, and the time under *About
+#    this run*. This page is the answer to Ines.
 # 4. To come back, click the arrow beside `churn-record` at the left.
 #
-# ![The oldest run, with the fingerprint of its data, its settings and its score](../site/_static/ml_workflow_record.png)
+# ![The page of the run tree: fingerprint of the data, settings and score](../site/_static/ml_workflow_record.png)
 #
 # ## Round 3: the parts of MLflow
 #
@@ -348,9 +335,8 @@ arrows = [
     ("ui", "server", "HTTP"),
     ("server", "backend", ""),
     ("server", "artifacts", ""),
-    ("sdk", "backend", "without a server: directly"),
 ]
-title = "Two stores keep everything, and code and UI reach them through a server"
+title = "Two stores keep everything; a server stands in front of them"
 plots.show(plots.diagram(boxes, arrows, title=title, height=3.2))
 
 # %% [markdown]
@@ -401,8 +387,8 @@ plots.show(plots.diagram(boxes, arrows, title=title, width=8, height=1.9))
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
 boxes = {
-    "a": (1.0, 1.7, "scikit-learn"),
-    "b": (1.0, 0.5, "PyTorch"),
+    "a": (1.0, 1.7, "trained by\nscikit-learn"),
+    "b": (1.0, 0.5, "trained by\nPyTorch"),
     "folder": (4.7, 1.1, "model folder\nMLmodel, weights,\nrequirements"),
     "use": (8.6, 1.1, "one way to load\nload_model(…)\n.predict(table)"),
 }
@@ -412,7 +398,7 @@ plots.show(plots.diagram(boxes, arrows, title=title, width=8, height=2.4))
 
 # %% [markdown]
 # An MLflow **model** is a folder in one format, whatever library has made it: the model itself, the packages that it
-# needs, the columns that it expects, and a file `MLmodel` that describes all this. You want it because whoever uses a
+# needs, usually the columns that it expects, and a file `MLmodel` that describes all this. You want it because whoever uses a
 # model should not have to know how it was made. Without it you have `model_final_2.pkl`, and nobody knows which version
 # of which library can open it. Lectures: [Models]({step:models}) and [Portable models]({step:portable_models}).
 #
@@ -432,8 +418,8 @@ plots.show(plots.diagram(boxes, arrows, title=title, width=8, height=2.4))
 # %% [markdown]
 # The **registry** gives models a name and numbers their versions. An **alias** such as `champion` is a name that you can
 # point at one version today and at another tomorrow. Applications ask for the alias, so a new version, or going back to
-# the old one, is one call, and the registry knows which version was used. Without it, somebody copies a file over
-# another at night. Lecture: [Model registry]({step:model_registry}).
+# the old one, is one call. Without it, somebody copies a file over another at night. Lecture: [Model
+# registry]({step:model_registry}).
 #
 # ### Serving
 
@@ -443,7 +429,7 @@ boxes = {
     "server": (4.9, 1.0, "scoring server\nmlflow models serve"),
     "model": (8.8, 1.0, "model\nfrom the registry"),
 }
-arrows = [("app", "server", "customer"), ("server", "app", "")]
+arrows = [("server", "app", ""), ("app", "server", "customer,\nprediction")]
 arrows.append(("model", "server", "is loaded"))
 title = "Serving: a program sends a customer over HTTP and gets a prediction"
 plots.show(plots.diagram(boxes, arrows, title=title, width=8, height=1.9))
@@ -480,19 +466,20 @@ plots.show(plots.diagram(boxes, arrows, title=title, width=8.5, height=1.9))
 # |---|---|---|---|
 # | [MLflow][ml] | open source; run it yourself, or as a managed service | the whole life cycle, with any library | active; a project of the Linux Foundation |
 # | [Weights & Biases][wb] | commercial service, also on your own machines | deep learning, live curves, shared reports | active; part of CoreWeave since 2025 |
-# | [Neptune][nt] | commercial service | very many metrics of one training | **closed** in March 2026, after OpenAI bought it; hosted data is deleted |
+# | [Neptune][nt] | commercial service | very many metrics of one training | **closed** in March 2026, after OpenAI had bought it; [what was on its servers is deleted][nd] |
 # | [Comet][ct] | commercial service; its Opik is open source | tracking; judging language models | active |
-# | [ClearML][cl] | open source server, and a service | tracking together with queues that start jobs on your machines | active |
-# | [Aim][am] | open source, run it yourself | exploring very many runs in a fast UI | last release in May 2025; questions about its maintenance are unanswered |
+# | [ClearML][cl] | open source server, and a service | tracking together with queues that start jobs on your machines | active; its library 2.1.10 in July 2026 |
+# | [Aim][am] | open source, run it yourself | exploring very many runs in a fast UI | last release in May 2025; whether it is maintained was asked in 2026, without an answer so far |
 # | [TensorBoard][tb] | open source, local | the curves of a training | 2.21 in June 2026; its sharing service ended in 2024 |
 # | [Sacred][sc] | open source library, without a UI of its own | research scripts with many settings | hardly maintained |
 # | [DVC][dv] | open source, on top of git | versions of large data | active; with the makers of lakeFS since November 2025 |
 #
 # [ml]: https://github.com/mlflow/mlflow
 # [wb]: https://docs.coreweave.com/products/wandb
-# [nt]: https://github.com/zenml-io/zenml/issues/4498
+# [nt]: https://github.com/zenml-io/zenml/pull/4403
+# [nd]: https://github.com/ultralytics/ultralytics/pull/25972
 # [ct]: https://github.com/comet-ml/opik
-# [cl]: https://github.com/clearml/clearml-server
+# [cl]: https://github.com/clearml/clearml/pull/1658
 # [am]: https://github.com/aimhubio/aim/issues/3414
 # [tb]: https://github.com/tensorflow/tensorboard/pull/7130
 # [sc]: https://github.com/IDSIA/sacred/issues/871
@@ -515,7 +502,7 @@ boxes = {
     "dvc": (4.9, 2.1, "DVC storage\nlarge data,\nevery version"),
     "training": (1.0, 0.4, "training"),
     "mlflow": (4.9, 0.4, "MLflow run\nsettings, results,\nmodel"),
-    "team": (8.8, 0.4, "UI, registry,\nserving"),
+    "team": (8.8, 0.4, "team\nUI, registry,\nserving"),
 }
 arrows = [
     ("git", "dvc", "points to"),
