@@ -74,7 +74,7 @@ RIGHT = {
         """,
         """
         lines = ["part;wish", "GenAI;B", "DVC;E", "Models;G", "Tracking;C", "Projects;A", "Registry;D", "Serving;F"]
-        (folder / "parts.csv").write_text("\n".join(lines))
+        (folder / "parts.csv").write_text("\\n".join(lines))
         """,
     ],
     5: [

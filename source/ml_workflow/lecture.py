@@ -251,11 +251,11 @@ def fingerprint(table):
 
 
 settings = {"max_depth": 5, "min_samples_leaf": 20, "random_state": seed}
-rows = {"n_rows": n_rows, "data_digest": fingerprint(customers)}
+rows = {"data_digest": fingerprint(customers), "n_rows": n_rows}
 
 mlflow.set_experiment("churn-record")
 with mlflow.start_run(run_name="tree") as run:
-    mlflow.log_params(settings | rows)
+    mlflow.log_params(rows | settings)
     mlflow.log_metric("valid_auc", score(5, 20))
 
 # %% [markdown]
@@ -311,8 +311,8 @@ assert fingerprint(changed) != fingerprint(customers)
 #    chosen at the top left. If *MLflow Assistant* is open at the right, close it with its cross.
 # 2. Click *Experiments* at the left, then `churn-record`, then the run `tree`. (If you ran the cells more than once, there
 #    are several of this name: names may repeat, ids do not.)
-# 3. The data fingerprint and the settings stand under *Parameters*, the score under *Metrics*, and the time under *About
-#    this run*. This page is the answer to Ines.
+# 3. The score stands under *Metrics*, the fingerprint of the data and the settings under *Parameters* (scroll down for
+#    the last of them), and the time under *About this run*. This page is the answer to Ines.
 # 4. To come back, click the arrow beside `churn-record` at the left.
 #
 # ![The page of the run tree: fingerprint of the data, settings and score](../site/_static/ml_workflow_record.png)
