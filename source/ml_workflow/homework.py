@@ -119,7 +119,8 @@ X_train, X_valid, y_train, y_valid = train_test_split(
     table.drop(columns="target"), y, test_size=0.3, stratify=y, random_state=data.course_seed()
 )
 
-sheet = pd.DataFrame({"row": [1, 2, 3, 4], "max_depth": [2, 3, 4, 6], "min_samples_leaf": [40, 20, 10, 3]})
+sheet = pd.DataFrame({"row": [1, 2, 3, 4], "max_depth": [2, 3, 4, 6]})
+sheet["min_samples_leaf"] = [40, 20, 10, 3]
 found = []
 for row in sheet.itertuples():
     typed = DecisionTreeClassifier(

@@ -124,7 +124,7 @@ stream = data.churn_stream(
 week, left = stream["week"], stream["churned"]
 X_week = pd.get_dummies(stream.drop(columns=["churned", "week"]), dtype=float)
 
-
+# %%
 def train(weeks):
     rows = week.isin(weeks)
     forest = RandomForestClassifier(50, min_samples_leaf=10, random_state=seed)
@@ -587,7 +587,7 @@ def score_with(table):
     tree = DecisionTreeClassifier(**settings).fit(X_train.loc[rows], y_train[rows])
     return roc_auc_score(y_valid, tree.predict_proba(X_valid)[:, 1])
 
-
+# %%
 for name, table in tables.items():
     with mlflow.start_run(run_name="twin") as twin:
         mlflow.log_params(settings)
