@@ -24,13 +24,11 @@ OLD_SHAPE = {
     "batch_and_scale",
     "full_workflow",
     "genai",
-    "ml_workflow",
     "model_registry",
     "models",
     "monitoring",
     "pipelines",
     "serving",
-    "start_here",
     "tracking_server",
 }
 NEW_SHAPE = [page for page in LECTURES if page.step.name not in OLD_SHAPE]

@@ -32,70 +32,73 @@ RIGHT = {
         """,
     ],
     3: [
-        # all at once
+        # by the client, rounding as the sheet does
         """
-        names = ["paperless", "monthly_charges", "tenure_months"]
-        t, p = stats.ttest_ind(left[names], stayed[names], equal_var=False)
-        d = (left[names].mean() - stayed[names].mean()) / ((left[names].var() + stayed[names].var()) / 2) ** 0.5
-        verdict = np.select([p >= 0.05, t > 0], ["not shown", "more"], "less")
-        table = pd.DataFrame({"feature": names, "t": t, "p": p, "d": d.to_numpy(), "verdict": verdict})
-        table.to_csv(folder / "t_tests.csv")
+        client = mlflow.MlflowClient()
+        e = client.create_experiment("hw-ml-workflow-record")
+        for row in sheet.to_dict("records"):
+            tree = DecisionTreeClassifier(
+                max_depth=int(row["max_depth"]), min_samples_leaf=int(row["min_samples_leaf"]), random_state=0
+            ).fit(X_train, y_train)
+            auc = roc_auc_score(y_valid, tree.predict_proba(X_valid).T[1])
+            run = client.create_run(e, run_name=f"row-{row['row']:.0f}").info.run_id
+            for name in ("max_depth", "min_samples_leaf", "random_state"):
+                client.log_param(run, name, tree.get_params()[name])
+            client.log_param(run, "data_digest", digest)
+            client.log_metric(run, "valid_auc", auc)
+            client.set_tag(run, "sheet", "ok" if round(auc, 2) == round(row["auc"], 2) else "Wrong")
+            client.set_terminated(run)
         """,
-        # by hand
+        # a first try without the data, more settings than asked, tags afterwards
         """
-        out = {}
-        for f in ["tenure_months", "monthly_charges", "paperless"]:
-            a, b = left[f].to_numpy(), stayed[f].to_numpy()
-            va, vb = a.var(ddof=1), b.var(ddof=1)
-            t = (a.mean() - b.mean()) / np.sqrt(va / len(a) + vb / len(b))
-            df = (va / len(a) + vb / len(b)) ** 2
-            df /= (va / len(a)) ** 2 / (len(a) - 1) + (vb / len(b)) ** 2 / (len(b) - 1)
-            p = 2 * stats.t.sf(abs(t), df)
-            verdict = ("More" if t > 0 else "Less") if p < 0.05 else "Not shown"
-            out[f] = {"t": t, "p": p, "d": (a.mean() - b.mean()) / np.sqrt(0.5 * (va + vb)), "verdict": verdict}
-        pd.DataFrame(out).T.rename_axis("feature").to_csv(folder / "t_tests.csv")
+        mlflow.set_experiment("hw-ml-workflow-record")
+        with mlflow.start_run(run_name="row-1"):
+            mlflow.log_params({"max_depth": 2})
+        client = mlflow.MlflowClient()
+        for number, depth, leaf, noted in sheet.itertuples(index=False):
+            tree = DecisionTreeClassifier(max_depth=depth, min_samples_leaf=leaf, random_state=0)
+            tree.fit(X_train, y_train)
+            mlflow.start_run(run_name=f"row-{number}", description="from the sheet")
+            mlflow.log_params({**tree.get_params(), "data_digest": digest, "n_rows": len(table)})
+            auc = roc_auc_score(y_valid, tree.predict_proba(X_valid)[:, 1])
+            mlflow.log_metrics({"valid_auc": auc, "sheet_auc": noted})
+            made = mlflow.active_run().info.run_id
+            mlflow.end_run()
+            client.set_tag(made, "sheet", "wrong" if f"{auc:.2f}" != f"{noted:.2f}" else "ok")
         """,
     ],
     4: [
-        # V by hand, true and false
         """
-        rows = {}
-        for f in ["payment", "internet", "contract"]:
-            counts = customers.groupby([f, "churned"]).size().unstack()
-            chi2, p, dof, expected = stats.chi2_contingency(counts)
-            rows[f] = {"chi2": chi2, "p": p, "dof": dof, "V": np.sqrt(chi2 / counts.to_numpy().sum())}
-        table = pd.DataFrame(rows).T.rename_axis("feature")
-        table["strongest"] = table.index == table["V"].idxmax()
-        table.to_csv(folder / "chi_square.csv")
+        words = "projects genai tracking registry dvc serving models".split()
+        pd.DataFrame({"wish": list("ABCDEFG"), "part": words})[::-1].to_csv(folder / "parts.csv", index=False)
         """,
-        # the table turned, more columns than asked
         """
-        rows = []
-        for f in ["contract", "internet", "payment"]:
-            c = pd.crosstab(customers["churned"], customers[f])
-            r = stats.chi2_contingency(c)
-            rows.append([f, r.statistic, r.pvalue, stats.contingency.association(c), "no"])
-        rows[int(np.argmax([r[3] for r in rows]))][4] = "Yes"
-        pd.DataFrame(rows, columns=["feature", "chi2", "p", "V", "strongest"]).to_csv(folder / "chi_square.csv")
+        lines = ["part;wish", "GenAI;B", "DVC;E", "Models;G", "Tracking;C", "Projects;A", "Registry;D", "Serving;F"]
+        (folder / "parts.csv").write_text("\\n".join(lines))
         """,
     ],
     5: [
-        # one test at a time
         """
-        found = []
-        for name in candidates:
-            a, b = candidates.loc[left.index, name], candidates.loc[stayed.index, name]
-            if stats.ttest_ind(a, b, equal_var=False).pvalue * 100 < 0.05:
-                found.append(name)
-        with open(folder / "survivors.json", "w") as file:
-            json.dump(sorted(found), file)
+        client = mlflow.MlflowClient()
+        e = client.create_experiment("hw-ml-workflow-watch")
+        run = client.create_run(e, run_name="watch").info.run_id
+        bad = []
+        for w in [10, 9, 8, 7, 6, 5, 4]:
+            client.log_metric(run, "week_auc", week_auc(w), step=w)
+            bad += [w] if week_auc(w) < 0.6 else []
+        client.log_param(run, "first_bad_week", bad[-1])
+        client.set_terminated(run)
         """,
-        # Holm's procedure
+        # all weeks, the training weeks too, after a try without steps
         """
-        p = stats.ttest_ind(candidates.loc[left.index], candidates.loc[stayed.index], equal_var=False).pvalue
-        p = pd.Series(p, index=candidates.columns).sort_values()
-        keep = (p < 0.05 / np.arange(100, 0, -1)).cumprod().astype(bool)
-        p[keep].index.to_series().to_json(folder / "survivors.json", orient="values")
+        mlflow.set_experiment("hw-ml-workflow-watch")
+        with mlflow.start_run(run_name="watch"):
+            mlflow.log_metric("week_auc", week_auc(4))
+        curve = pd.Series({w: week_auc(w) for w in range(1, 11)})
+        with mlflow.start_run(run_name="watch"):
+            for w, value in curve.items():
+                mlflow.log_metrics({"week_auc": value}, step=w)
+            mlflow.log_params({"first_bad_week": str(curve[curve < 0.6].index[0]), "limit": 0.6})
         """,
     ],
 }
@@ -130,82 +133,47 @@ WRONG = {
     ],
     3: [
         ("not-started", ""),
-        ("column-missing", swap('"d": d, ', "")),
-        ("wrong-features", swap('"paperless"', '"senior"')),
-        ("not-a-number", swap('"p": test.pvalue', '"p": "small"')),
-        ("groups-swapped", swap("(left[feature], stayed[feature]", "(stayed[feature], left[feature]")),
-        ("equal-variance", swap(", equal_var=False", "")),
-        ("one-sided", swap('"p": test.pvalue', '"p": test.pvalue / 2')),
-        ("statistic-as-effect", swap('"d": d', '"d": test.statistic')),
-        ("not-standardised", swap(" / spread", "")),
-        (
-            "other-spread",
-            swap(
-                "np.sqrt((left[feature].var() + stayed[feature].var()) / 2)",
-                "np.sqrt((left[feature].var() * (len(left) - 1) + stayed[feature].var() * (len(stayed) - 1)) / 1498)",
-            ),
-        ),
-        ("rounded", swap('"d": d', '"d": round(d, 2)')),
-        ("value-wrong", swap('"t": test.statistic', '"t": 3.0')),
-        ("word-unknown", swap('"not shown"', '"equal"')),
-        ("chance-as-effect", swap('"not shown" if test.pvalue >= 0.05 else ', "")),
-        ("effect-missed", swap('"verdict": verdict', '"verdict": "not shown"')),
-        ("wrong-direction", swap("d > 0", "d < 0")),
+        ("run-name", swap("row-{number}", "sheet-row-{number}")),
+        ("data-not-recorded", swap(' | {"data_digest": digest}', "")),
+        ("other-data", swap('"data_digest": digest', '"data_digest": "clinic"')),
+        ("param-missing", swap("log_params(settings |", 'log_params({"max_depth": depth} |')),
+        ("param-value", swap('{"max_depth": depth,', '{"max_depth": 3,')),
+        ("row-mixed", swap("DecisionTreeClassifier(**settings)", "DecisionTreeClassifier(max_depth=2, min_samples_leaf=40, random_state=0)")),
+        ("rounded", swap('log_metric("valid_auc", auc)', 'log_metric("valid_auc", round(auc, 2))')),
+        ("from-the-sheet", swap('log_metric("valid_auc", auc)', 'log_metric("valid_auc", auc if abs(auc - noted) < 0.006 else noted)')),
+        ("train-not-test", swap("y_valid, tree.predict_proba(X_valid)", "y_train, tree.predict_proba(X_train)")),
+        ("labels-not-probabilities", swap("tree.predict_proba(X_valid)[:, 1]", "tree.predict(X_valid)")),
+        ("metric-name", swap('"valid_auc"', '"valid-AUC"')),
+        ("metric-as-param", swap('log_metric("valid_auc"', 'log_param("valid_auc"')),
+        ("tag-missing", swap('mlflow.set_tag("sheet", "ok" if abs(auc - noted) < 0.006 else "wrong")', "pass")),
+        ("word-unknown", swap('"wrong"', '"no"')),
+        ("sheet-believed", swap('"wrong"', '"ok"')),
+        ("rounding-as-error", swap("0.006", "0.0000001")),
     ],
     4: [
         ("not-started", ""),
-        ("column-missing", swap('"V": V', '"effect": V', 'table["V"]', 'table["effect"]')),
-        ("wrong-features", swap('"payment"', '"senior"')),
-        ("not-a-number", swap('"V": V', '"V": "large"', 'table["V"] == table["V"].max()', 'table["chi2"] > 100')),
-        ("shares-not-counts", swap("contingency(counts)", "contingency(counts.div(counts.sum(axis=1), axis=0))")),
-        ("shares-not-counts", swap("contingency(counts)", "contingency(counts / len(customers))")),
-        ("shares-not-counts", swap("contingency(counts)", "contingency(counts.div(counts.sum(axis=1) / 100, axis=0))")),
-        (
-            "totals-included",
-            swap(
-                "chi2_contingency(counts)",
-                'chi2_contingency(pd.crosstab(customers[feature], customers["churned"], margins=True))',
-            ),
-        ),
-        ("statistic-as-effect", swap('"V": V', '"V": test.statistic')),
-        ("root-missing", swap('"V": V', '"V": V**2')),
-        ("other-effect", swap('"cramer"', '"pearson"')),
-        ("other-association", swap('"cramer"', '"tschuprow"')),
-        ("value-wrong", swap('"chi2": test.statistic', '"chi2": 100.0')),
-        ("word-unknown", swap('"yes", "no"', '"strong", "weak"')),
-        ("not-strongest", swap(".max()", ".min()")),
-        ("not-strongest", swap('"yes", "no"', '"yes", "yes"')),
+        ("file-name", swap("parts.csv", "part.csv")),
+        ("column-missing", swap('name="part"', 'name="tool"')),
+        ("row-missing", swap('    "G": "models",\n', "")),
+        ("word-unknown", swap('"dvc"', '"git"')),
+        ("models-not-registry", swap('"registry"', '"models"')),
+        ("serving-not-registry", swap('"registry"', '"serving"')),
+        ("tracking-not-dvc", swap('"dvc"', '"tracking"')),
+        ("tracking-not-genai", swap('"genai"', '"tracking"')),
+        ("registry-not-models", swap('"models"', '"registry"')),
+        ("serving-not-projects", swap('"projects"', '"serving"')),
+        ("part-wrong", swap('"tracking"', '"dvc"')),
     ],
     5: [
         ("not-started", ""),
-        ("file-broken", swap("json.dumps(survivors)", "str(survivors)")),
-        ("not-a-list", swap("json.dumps(survivors)", "json.dumps(len(survivors))")),
-        ("no-correction", swap(" / len(p_values)", "")),
-        ("column-unknown", swap("json.dumps(survivors)", 'json.dumps(survivors + ["contract"])')),
-        ("wrong-survivors", swap("json.dumps(survivors)", "json.dumps(survivors[:1])")),
+        ("step-missing", swap(", step=w", "")),
+        ("step-shifted", swap("step=w", "step=14 - w")),
+        ("week-wrong", swap("min(w for", "max(w for")),
+        ("param-missing", swap('"first_bad_week"', '"alarm"')),
+        ("param-as-metric", swap('log_param("first_bad_week"', 'log_metric("first_bad_week"')),
+        ("rounded", swap("value, step", "round(value, 2), step")),
     ],
-}
+}  # fmt: skip
 
-_INDEX = "an extra column with row numbers does not disturb"
 #: Mutants that are right answers, with the reason. The key is the start of the description.
-EQUIVALENT = {
-    3: {"line 8: False → True": _INDEX, "line 8: dropped index=": _INDEX},
-    4: {
-        "line 5: dropped method=": "Cramér's V is the default",
-        "line 9: False → True": _INDEX,
-        "line 9: dropped index=": _INDEX,
-    },
-    5: {
-        "line 2: False → True": "Student's test lets the same columns survive",
-        "line 2: dropped equal_var=": "Student's test lets the same columns survive",
-    },
-}
-
-# Found by people who attacked the checks.
-_ROOT = "np.sqrt((left[feature].var() + stayed[feature].var()) / 2)"
-WRONG[3] += [
-    ("spread-of-all", swap(_ROOT, "pd.concat([left, stayed])[feature].std()")),
-    ("spread-of-one", swap(_ROOT, "stayed[feature].std()")),
-    ("spread-by-n", swap("left[feature].var()", "np.var(left[feature])", "stayed[feature].var()", "np.var(stayed[feature])")),
-    ("groups-swapped", swap('"d": d', '"d": -d')),
-]
+EQUIVALENT = {}

@@ -1,19 +1,25 @@
-"""Homework 01: stages of the life cycle, roles, a t-test, a chi-square test, and many tests at once."""
+"""Homework of the life cycle: stages, roles, a spreadsheet to check against a record, parts of MLflow, a week of change."""
 
 from __future__ import annotations
 
+import hashlib
+import random
 from functools import cache
 from typing import Any
 
-import numpy as np
 import pandas as pd
-from scipy import stats
+from mlflow.entities import Run
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.metrics import roc_auc_score
+from sklearn.model_selection import train_test_split
+from sklearn.tree import DecisionTreeClassifier
 
 from course_utils import data
 from course_utils.homework.evidence import Evidence, close, listing
 from course_utils.homework.mistake import Mistake
 from course_utils.homework.question import Task
-from course_utils.homework.reading import json_of, number
+from course_utils.homework.reading import visible
+from course_utils.homework.slips import Rows, auc_slips
 
 _STAGES = {
     "A": "preparation",
@@ -132,300 +138,201 @@ def roles(evidence: Evidence) -> None:
         )
 
 
-# ---- tests ------------------------------------------------------------------------------------------------------------
+# ---- the record -------------------------------------------------------------------------------------------------------
 
-_NUMERIC = ("tenure_months", "monthly_charges", "paperless")
-_WORDS = ("contract", "internet", "payment")
-
-
-@cache
-def _groups(seed: int) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
-    """Return all customers, those who left and those who stayed."""
-    customers = data.churn(1500, seed)
-    return customers, customers[customers["churned"] == 1], customers[customers["churned"] == 0]
-
-
-def _rows(table: Any, features: tuple[str, ...], file: str) -> dict[str, Any]:
-    """Return feature → row, or tell that features are missing or double."""
-    found = [str(f).strip() for f in table["feature"]]
-    if sorted(found) != sorted(features):
-        raise Mistake(
-            "wrong-features",
-            f"`{file}` has rows for {listing(found)}; the task asks for {listing(features)}, one row each.",
-        )
-    return dict(zip(found, (row for _, row in table.iterrows()), strict=True))
-
-
-def _number(row: Any, column: str, file: str) -> float:
-    """Return a cell as a number."""
-    return number(row[column], f"`{column}` of `{row['feature']}` in `{file}`")
+#: Row of the sheet → (max_depth, min_samples_leaf).
+_SHEET = {1: (2, 40), 2: (3, 20), 3: (4, 10), 4: (6, 3)}
 
 
 @cache
-def _t_test(seed: int, feature: str) -> dict[str, float]:
-    """Return Welch's test of a feature, Cohen's d, and the plausible wrong numbers."""
-    _, left, stayed = _groups(seed)
-    a, b = left[feature], stayed[feature]
-    welch, student = stats.ttest_ind(a, b, equal_var=False), stats.ttest_ind(a, b)
-    difference = a.mean() - b.mean()
-    pooled = np.sqrt(((len(a) - 1) * a.var() + (len(b) - 1) * b.var()) / (len(a) + len(b) - 2))
-    return {
-        "t": welch.statistic,
-        "p": welch.pvalue,
-        "d": difference / np.sqrt((a.var() + b.var()) / 2),
-        "student_t": student.statistic,
-        "student_p": student.pvalue,
-        "half_p": welch.pvalue / 2,
-        "whole_d": difference / pd.concat([a, b]).std(),
-        "stayed_d": difference / b.std(),
-        "rough_d": difference / np.sqrt((a.var(ddof=0) + b.var(ddof=0)) / 2),
-        "pooled_d": difference / pooled,
-        "difference": difference,
-    }
+def _clinic(seed: int) -> tuple[str, tuple[Any, Any, Any, Any]]:
+    """Return the fingerprint of the clinic's table, and its rows as the given cell splits them."""
+    table = data.bundled("breast_cancer")
+    digest = hashlib.sha256(table.to_csv(index=False).encode()).hexdigest()[:12]
+    y = (table["target"] == 0).astype(float)
+    X = table.drop(columns="target")
+    return digest, tuple(train_test_split(X, y, test_size=0.3, stratify=y, random_state=seed))
 
 
-def t_tests(evidence: Evidence) -> None:
-    """Task 3: Welch's t-test, Cohen's d and a verdict for three features."""
-    file = "t_tests.csv"
-    table = evidence.table("hw-ml-workflow", file, ("feature", "t", "p", "d", "verdict"))
-    found = _rows(table, _NUMERIC, file)
-    for feature in _NUMERIC:
-        row, reference = found[feature], _t_test(data.course_seed(), feature)
-        student = (
-            "That is Student's test, which takes both groups to be equally spread. Leavers and stayers are not: use "
-            "Welch's, `equal_var=False`."
-        )
-        t, p, d = (_number(row, column, file) for column in ("t", "p", "d"))
-        if close(t, -reference["t"]) or close(d, -reference["d"]):
+def _tree(row: int) -> DecisionTreeClassifier:
+    """Return the unfitted tree of a row of the sheet."""
+    depth, leaf = _SHEET[row]
+    return DecisionTreeClassifier(max_depth=depth, min_samples_leaf=leaf, random_state=0)
+
+
+@cache
+def _tree_auc(seed: int, row: int) -> float:
+    """Return the validation ROC-AUC of the tree of a row of the sheet."""
+    X_train, X_valid, y_train, y_valid = _clinic(seed)[1]
+    return float(roc_auc_score(y_valid, _tree(row).fit(X_train, y_train).predict_proba(X_valid)[:, 1]))
+
+
+def record(evidence: Evidence) -> None:
+    """Task 3: four runs, each with settings, data and result, and what the sheet is worth."""
+    seed = data.course_seed()
+    slip = random.Random(seed).randrange(4) + 1
+    runs = {row: evidence.latest_run("hw-ml-workflow-record", f"row-{row}") for row in _SHEET}
+    for row, run in runs.items():
+        _judge_row(evidence, run, row)
+    for row, run in runs.items():
+        tag = evidence.tag(run, "sheet").strip().lower()
+        if tag not in ("ok", "wrong"):
             raise Mistake(
-                "groups-swapped",
-                f"`{'t' if close(t, -reference['t']) else 'd'}` of `{feature}` has the other sign: the groups went in as "
-                "stayed, left. The sign says who has "
-                "more, so the order is part of the result.",
+                "word-unknown",
+                f"The tag `sheet` of `row-{row}` is `{visible(tag)}`; the task has the words `ok` and `wrong`. A search for "
+                "one of them should find all such runs.",
             )
-        evidence.judge_number(
-            f"t of {feature}",
-            t,
-            reference["t"],
-            {
-                "equal-variance": (reference["student_t"], student),
-                "columns-swapped": (reference["p"], "That is the p-value: `t` and `p` are exchanged."),
-            },
-        )
-        evidence.judge_number(
-            f"p of {feature}",
-            p,
-            reference["p"],
-            {
-                "one-sided": (
-                    reference["half_p"],
-                    "That is one-sided. The question is whether they differ, either way.",
-                ),
-                "equal-variance-p": (reference["student_p"], student),
-            },
-        )
-        evidence.judge_number(
-            f"d of {feature}",
-            d,
-            reference["d"],
-            {
-                "statistic-as-effect": (
-                    reference["t"],
-                    "That is the t statistic. It grows with the number of customers; the size of the difference does "
-                    "not. Divide the difference of means by a standard deviation.",
-                ),
-                "not-standardised": (
-                    reference["difference"],
-                    "That is the difference in the feature's own unit. Divided by a standard deviation, features can "
-                    "be compared.",
-                ),
-                "other-spread": (
-                    reference["pooled_d"],
-                    "That divides by the pooled deviation, where the larger group counts more. It is in use, too; "
-                    "the task asks for the root of the mean of both variances.",
-                ),
-                "spread-of-all": (
-                    reference["whole_d"],
-                    "That divides by the deviation of *all* customers, which holds the difference itself. The task asks for "
-                    "the root of the mean of both variances.",
-                ),
-                "spread-of-one": (
-                    reference["stayed_d"],
-                    "That divides by the deviation of those who stayed alone. The task asks for both groups.",
-                ),
-                "spread-by-n": (
-                    reference["rough_d"],
-                    "NumPy's `var` divides by n, pandas' by n - 1. Groups are samples: take n - 1 (`ddof=1`).",
-                ),
-            },
-        )
-        _verdict(str(row["verdict"]).strip().lower(), feature, reference)
-
-
-def _verdict(verdict: str, feature: str, reference: dict[str, float]) -> None:
-    """Judge what was concluded from t and p."""
-    right = "not shown" if reference["p"] >= 0.05 else "more" if reference["t"] > 0 else "less"
-    if verdict == right:
-        return
-    if verdict not in ("more", "less", "not shown"):
-        raise Mistake(
-            "word-unknown",
-            f"The verdict on `{feature}` is `{verdict[:30]}`; the words are `more`, `less`, `not shown`.",
-        )
-    if right == "not shown":
-        raise Mistake(
-            "chance-as-effect",
-            f"The verdict on `{feature}` is `{verdict}`, but p is {reference['p']:.2g}: chance alone parts the "
-            "groups this far in many samples.",
-        )
-    if verdict == "not shown":
-        raise Mistake(
-            "effect-missed",
-            f"The verdict on `{feature}` is `not shown`, but p is {reference['p']:.1g}, far below 0.05.",
-        )
-    raise Mistake(
-        "wrong-direction",
-        f"The verdict on `{feature}` is `{verdict}`. Look at the sign of t: is it those who left, or those who "
-        "stayed, who have more?",
-    )
-
-
-@cache
-def _chi_square(seed: int, feature: str) -> dict[str, float]:
-    """Return the chi-square test of a feature, Cramér's V, and the plausible wrong numbers."""
-    customers = _groups(seed)[0]
-    counts = pd.crosstab(customers[feature], customers["churned"])
-    shares = pd.crosstab(customers[feature], customers["churned"], normalize="index")
-    totals = pd.crosstab(customers[feature], customers["churned"], margins=True)
-    test = stats.chi2_contingency(counts)
-    return {
-        "chi2": test.statistic,
-        "p": test.pvalue,
-        "V": stats.contingency.association(counts, method="cramer"),
-        "shares": stats.chi2_contingency(shares).statistic,
-        "percentages": stats.chi2_contingency(shares * 100).statistic,
-        "of_all": stats.chi2_contingency(counts / counts.to_numpy().sum()).statistic,
-        "totals_p": stats.chi2_contingency(totals).pvalue,
-        "g": stats.chi2_contingency(counts, lambda_="log-likelihood").statistic,
-        "phi2": test.statistic / len(customers),
-        "pearson": stats.contingency.association(counts, method="pearson"),
-        "tschuprow": stats.contingency.association(counts, method="tschuprow"),
-    }
-
-
-def chi_square(evidence: Evidence) -> None:
-    """Task 4: chi-square and Cramér's V of three features, and the strongest of them."""
-    file = "chi_square.csv"
-    table = evidence.table("hw-ml-workflow", file, ("feature", "chi2", "p", "V", "strongest"))
-    found = _rows(table, _WORDS, file)
-    effects = {feature: _chi_square(data.course_seed(), feature)["V"] for feature in _WORDS}
-    for feature in _WORDS:
-        row, reference = found[feature], _chi_square(data.course_seed(), feature)
-        chi2, p, effect = (_number(row, column, file) for column in ("chi2", "p", "V"))
-        if any(close(chi2, reference[wrong]) for wrong in ("shares", "percentages", "of_all")):
+        if row == slip and tag == "ok":
             raise Mistake(
-                "shares-not-counts",
-                f"`chi2` of `{feature}` is {chi2:.3g}: that is the test of a table of shares. It must know how many "
-                "customers stand behind a share. Give it counts.",
+                "sheet-believed",
+                f"`row-{row}` has the tag `ok`, but its `valid_auc` is not what stands in the sheet. Compare the two numbers "
+                "to two digits.",
             )
-        evidence.judge_number(
-            f"chi2 of {feature}",
-            chi2,
-            reference["chi2"],
-            {
-                "likelihood-not-chi2": (
-                    reference["g"],
-                    "That is the likelihood-ratio statistic G. The task asks for Pearson's chi-square.",
-                ),
-                "p-not-chi2": (reference["p"], "That is the p-value: two columns are exchanged."),
-            },
-        )
-        evidence.judge_number(
-            f"p of {feature}",
-            p,
-            reference["p"],
-            {
-                "totals-included": (
-                    reference["totals_p"],
-                    "The table had its totals in it (`margins=True`), so the test counted every customer twice.",
-                )
-            },
-        )
-        other = (
-            "That is another measure of association. Cramér's V is the root of chi-square divided by rows times the "
-        )
-        other += "smaller side of the table less one."
-        evidence.judge_number(
-            f"V of {feature}",
-            effect,
-            reference["V"],
-            {
-                "statistic-as-effect": (
-                    reference["chi2"],
-                    "That is the chi-square statistic, which grows with the number of customers. V does not.",
-                ),
-                "root-missing": (reference["phi2"], "That is V squared: the root is missing."),
-                "other-effect": (reference["pearson"], other),
-                "other-association": (reference["tschuprow"], other),
-            },
-        )
-    _strongest({f: str(found[f]["strongest"]).strip().lower() for f in _WORDS}, max(effects, key=effects.__getitem__))
+        if row != slip and tag == "wrong":
+            raise Mistake(
+                "rounding-as-error",
+                f"`row-{row}` has the tag `wrong`, but the sheet's number is the `valid_auc` to two digits. Rounding makes a "
+                "number less exact, not wrong: round yours before you compare.",
+            )
 
 
-def _strongest(marks: dict[str, str], right: str) -> None:
-    """Judge which feature was marked as the strongest."""
-    yes = {f for f, mark in marks.items() if mark in ("yes", "true", "1", "1.0")}
-    no = {f for f, mark in marks.items() if mark in ("no", "false", "0", "0.0")}
-    if yes | no != set(marks):
-        raise Mistake("word-unknown", f"`strongest` holds {listing(marks.values())}; the words are `yes` and `no`.")
-    if yes != {right}:
+def _judge_row(evidence: Evidence, run: Run, row: int) -> None:
+    """Look at settings, data and result of the run for one row of the sheet."""
+    depth, leaf = _SHEET[row]
+    for name, wanted in (("max_depth", depth), ("min_samples_leaf", leaf), ("random_state", 0)):
+        if (value := evidence.number_param(run, name)) != wanted:
+            raise Mistake(
+                "param-value",
+                f"The run `row-{row}` says `{name}` {value:g}, and row {row} of the task says something else. Who repeats "
+                "the run gets another tree: take the value from the sheet.",
+            )
+    digest, rows = _clinic(data.course_seed())
+    if "data_digest" not in run.data.params:
         raise Mistake(
-            "not-strongest",
-            f"Marked as strongest: {listing(yes) or 'none'}. One feature has the largest effect; compare the column "
-            "that does not depend on the number of customers.",
+            "data-not-recorded",
+            f"The run `row-{row}` has its settings, but no parameter `data_digest`. On another table the same settings give "
+            "another score, so without it nobody can say what was measured: record the fingerprint.",
         )
+    if evidence.param(run, "data_digest").strip() != digest:
+        raise Mistake(
+            "other-data",
+            f"The run `row-{row}` has the `data_digest` `{visible(run.data.params['data_digest'], 20)}`, which is not that of "
+            "the clinic's table. Record the value of the variable `digest`.",
+        )
+    got, right = evidence.metric(run, "valid_auc"), _tree_auc(data.course_seed(), row)
+    if not close(got, right) and any(close(got, _tree_auc(data.course_seed(), other)) for other in _SHEET):
+        raise Mistake(
+            "row-mixed",
+            f"`valid_auc` of the run `row-{row}` is that of another row's tree. Fit, parameters and metric belong into one turn "
+            "of the loop.",
+        )
+    slips = {
+        "from-the-sheet": (round(right, 2) - 0.04, "That is the sheet's number. Record what your own tree reaches.")
+    }
+    name = f"valid_auc of row-{row}"
+    evidence.judge_number(name, got, right, slips, slips=lambda: auc_slips(_tree(row), Rows(*rows), "validation"))
+
+
+# ---- parts and tools --------------------------------------------------------------------------------------------------
+
+_PARTS = {
+    "A": "projects",
+    "B": "genai",
+    "C": "tracking",
+    "D": "registry",
+    "E": "dvc",
+    "F": "serving",
+    "G": "models",
+}
+#: (wish, part that was given) → (code, message) of the confusions that people really have.
+_MIXED = {
+    ("D", "models"): (
+        "models-not-registry",
+        "Wish D is about *which* version counts today. A format for models does not know that. Which part keeps versions "
+        "and decisions?",
+    ),
+    ("D", "serving"): (
+        "serving-not-registry",
+        "In wish D the program that serves is not touched. What does it ask to learn which version it should use?",
+    ),
+    ("E", "tracking"): (
+        "tracking-not-dvc",
+        "For wish E somebody wants 40 GB *back*. A run records which data were used; it does not bring them back for a commit.",
+    ),
+    ("B", "tracking"): (
+        "tracking-not-genai",
+        "In wish B nothing was trained: it is about single requests to a language model, step by step. Which part records "
+        "those?",
+    ),
+    ("G", "registry"): (
+        "registry-not-models",
+        "Wish G is about the *form* in which a model is kept, whichever library made it. Which part is that form?",
+    ),
+    ("A", "serving"): (
+        "serving-not-projects",
+        "In wish A a *training* is started, not a model asked. Which part repeats a training elsewhere?",
+    ),
+}
+
+
+def parts(evidence: Evidence) -> None:
+    """Task 4: seven wishes, seven parts or tools."""
+    table = evidence.table("hw-ml-workflow", "parts.csv", ("wish", "part"))
+    given = _answers(table, "wish", "part", _PARTS, "parts.csv")
+    for (wish, part), (code, message) in _MIXED.items():
+        if given[wish] == part:
+            raise Mistake(code, message)
+    wrong = [wish for wish, part in _PARTS.items() if given[wish] != part]
+    if wrong:
+        raise Mistake(
+            "part-wrong",
+            f"{len(_PARTS) - len(wrong)} of {len(_PARTS)} are right. Look again at wish {wrong[0]}: `{given[wrong[0]]}` is for "
+            "something else (Round 3 and Round 4 of the lecture have a paragraph on each).",
+        )
+
+
+# ---- a week of change -------------------------------------------------------------------------------------------------
 
 
 @cache
-def _candidates(seed: int) -> dict[str, float]:
-    """Return column → p of the hundred candidates."""
-    customers = _groups(seed)[0]
-    names = ["tenure_months", "monthly_charges", "support_calls", "data_gb"]
-    noise = np.random.default_rng(seed).normal(size=(len(customers), 96))
-    table = pd.concat([customers[names], pd.DataFrame(noise).add_prefix("noise_")], axis=1)
-    leaver = customers["churned"] == 1
-    test = stats.ttest_ind(table[leaver], table[~leaver], equal_var=False)
-    return dict(zip(table.columns, test.pvalue, strict=True))
-
-
-def survivors(evidence: Evidence) -> None:
-    """Stretch: the columns that survive a correction for a hundred tests."""
-    found = json_of(evidence.file("hw-ml-workflow", "survivors.json"), "file-broken")
-    if not isinstance(found, list) or not all(isinstance(name, str) for name in found):
-        raise Mistake("not-a-list", "`survivors.json` should hold a list of column names.")
-    p = _candidates(data.course_seed())
-    ordered = sorted(p, key=p.__getitem__)
-    bonferroni = {name for name in p if p[name] < 0.05 / len(p)}
-    # Holm's procedure: as strict about false alarms, and a little stronger.
-    holm: set[str] = set()
-    for rank, name in enumerate(ordered):
-        if p[name] >= 0.05 / (len(p) - rank):
-            break
-        holm.add(name)
-    if set(found) in (bonferroni, holm):
-        return
-    if set(found) == {name for name in p if p[name] < 0.05}:
-        raise Mistake(
-            "no-correction",
-            f"{len(found)} columns are below 0.05, noise among them. With a hundred questions about five come out by "
-            "chance: the limit must be stricter.",
-        )
-    if unknown := set(found) - set(p):
-        raise Mistake("column-unknown", f"{listing(unknown, 4)} is no column of `candidates`.")
-    raise Mistake(
-        "wrong-survivors",
-        f"{len(found)} columns are listed, and they are not those whose p is below the corrected limit.",
+def _curve(seed: int) -> dict[int, float]:
+    """Return week → ROC-AUC of the forest of the given cell."""
+    changed = random.Random(seed).randint(5, 8)
+    stream = data.churn_stream(10, 600, changed, kind="concept", seed=seed)
+    X, left, week = (
+        pd.get_dummies(stream.drop(columns=["churned", "week"]), dtype=float),
+        stream["churned"],
+        stream["week"],
     )
+    forest = RandomForestClassifier(30, min_samples_leaf=10, random_state=0).fit(X[week <= 3], left[week <= 3])
+    return {w: float(roc_auc_score(left[week == w], forest.predict_proba(X[week == w])[:, 1])) for w in range(4, 11)}
+
+
+def watch(evidence: Evidence) -> None:
+    """Stretch: a curve over the weeks, and the first bad one."""
+    run = evidence.latest_run("hw-ml-workflow-watch", "watch")
+    evidence.metric(run, "week_auc")
+    right = _curve(data.course_seed())
+    seen = {m.step: m.value for m in evidence.client.get_metric_history(run.info.run_id, "week_auc")}
+    if missing := [w for w in right if w not in seen]:
+        raise Mistake(
+            "step-missing",
+            f"`week_auc` has the steps {listing(seen, 10)}, but none for week {missing[0]}. Without its week a value cannot be "
+            "placed on a curve: log one value for each week from 4 to 10, with `step=` the week.",
+        )
+    for w, value in right.items():
+        if not close(seen[w], value) and any(close(seen[w], other) for other in right.values()):
+            raise Mistake(
+                "step-shifted",
+                f"The value at step {w} is that of another week. The step of a value is its week, not its place in a list.",
+            )
+        evidence.judge_number(f"week_auc at step {w}", seen[w], value, {})
+    first, got = min(w for w in right if right[w] < 0.6), evidence.number_param(run, "first_bad_week")
+    if got != first:
+        raise Mistake(
+            "week-wrong",
+            f"`first_bad_week` is {got:g}. In your own curve, look for the earliest week with a value below 0.6.",
+        )
 
 
 TASKS = (
@@ -455,38 +362,38 @@ TASKS = (
         level="warm-up",
     ),
     Task(
-        "a t-test, and what it means",
+        "a spreadsheet that nobody can check",
         2,
-        t_tests,
+        record,
         (
-            "Which of the columns answers “is it chance?”, and which “how much is it?”",
-            "`stats.ttest_ind(left[feature], stayed[feature], equal_var=False)` has `statistic` and `pvalue`; the "
-            "sign of t says who has more.",
-            "`d = (left[feature].mean() - stayed[feature].mean()) / np.sqrt((left[feature].var() + "
-            "stayed[feature].var()) / 2)`",
+            "What does a stranger need to repeat one row of the sheet? What of it does the sheet not say?",
+            "Go through the rows with `for number, depth, leaf, noted in sheet.itertuples(index=False):`. One dictionary builds "
+            "the tree and is recorded.",
+            '`mlflow.log_params(settings | {"data_digest": digest})`; the tag is `ok` when `abs(auc - noted)` is smaller than '
+            "0.006.",
         ),
-        "Chance and size, told apart.",
+        "Four numbers that anybody can repeat, and one slip found.",
+        level="transfer",
     ),
     Task(
-        "chi-square, and which feature weighs most",
+        "which part, which tool?",
         2,
-        chi_square,
+        parts,
         (
-            "What must a table hold so that a test can know how many customers there were?",
-            '`pd.crosstab(customers[feature], customers["churned"])` counts; `stats.chi2_contingency` tests; '
-            "`stats.contingency.association` gives V.",
+            "Is the wish about a training, a model, a decision, a request, or data?",
+            "Each word is used once: begin with those you are sure of. Which tool is named in Round 4 and not in Round 3?",
         ),
-        "Compared by effect, not by p.",
+        "You know where to look for what.",
     ),
     Task(
-        "a hundred questions",
+        "when did the world change?",
         0,
-        survivors,
+        watch,
         (
-            "How many of a hundred columns of noise are below 0.05, on average?",
-            "Divide 0.05 by the number of tests. `ttest_ind` takes whole tables and returns a p for each column.",
+            "How did the lecture's first pitfall record a value for each week?",
+            '`for w in range(4, 11): mlflow.log_metric("week_auc", week_auc(w), step=w)`; then take the first week below 0.6.',
         ),
-        "What is left is worth a closer look.",
+        "One run holds the whole curve, and the week in which somebody had to look.",
         level="transfer",
     ),
 )

@@ -1,27 +1,30 @@
 # %% [markdown]
-# # Homework 01: who does what, and what the data say
+# # Homework: the life cycle of a model
 #
-# **30 minutes · 4 tasks and a stretch · 8 points.** Run every cell as often as you like: a check reads your *latest*
-# file in `outputs/hw-ml-workflow`. Below each task stands `hw.check(n)`; when you are stuck, add a cell with `hw.hint(n)`.
+# **30 minutes · 4 tasks and a stretch · 8 points.** The tasks are independent of each other. Run every cell as often as you
+# like: a check reads your *latest* run or file. Below each task stands `hw.check(n)`; when you are stuck, add a cell with
+# `hw.hint(n)`.
 #
 # <!-- links -->
 
 # %%
-import json
+import hashlib
+import random
 
-import numpy as np
+import mlflow
 import pandas as pd
-from scipy import stats
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.metrics import roc_auc_score
+from sklearn.model_selection import train_test_split
+from sklearn.tree import DecisionTreeClassifier
 
 from course_utils import data, store
 from course_utils.homework import Homework
 
-hw = Homework("ml_workflow")
 store.connect()
+hw = Homework("ml_workflow")
 folder = store.outputs("hw-ml-workflow")
-customers = data.churn(1500, data.course_seed())
-left, stayed = customers[customers["churned"] == 1], customers[customers["churned"] == 0]
-print(f"{len(left)} customers left, {len(stayed)} stayed")
+print("Open the UI, from the course folder:", store.ui_command(), sep="\n")
 
 # %% [markdown]
 # ## Task 1: name the stage (2 points)
@@ -41,7 +44,8 @@ print(f"{len(left)} customers left, {len(stayed)} stayed")
 # | H | Aisha puts the model behind an address that the call centre asks. |
 # | I | Mira compares sixteen settings of a logistic regression by cross-validation and keeps the best. |
 #
-# Write `outputs/hw-ml-workflow/stages.csv` with the columns `note` and `stage`, one row a note.
+# Write the file `stages.csv` in `folder`, which is `outputs/hw-ml-workflow`, with the columns `note` and `stage` and one row
+# for each note.
 
 # %% tags=["task-1"]
 ### BEGIN SOLUTION
@@ -65,8 +69,8 @@ hw.check(1)
 # %% [markdown]
 # ## Task 2: who takes it? (2 points)
 #
-# The roles are `data engineer`, `data scientist`, `ML engineer` and `governance officer`. Write
-# `outputs/hw-ml-workflow/roles.csv` with the columns `ticket` and `role`.
+# Six tickets lie on the table. Give each to the role that answers for it: `data engineer`, `data scientist`, `ML engineer` or
+# `governance officer`. Write the file `roles.csv` in `folder`, with the columns `ticket` and `role` and one row for each ticket.
 #
 # | ticket | to do |
 # |---|---|
@@ -94,72 +98,122 @@ pd.Series(roles, name="role").rename_axis("ticket").to_csv(folder / "roles.csv")
 hw.check(2)
 
 # %% [markdown]
-# ## Task 3: a t-test, and what it means (2 points)
+# ## Task 3: a spreadsheet that nobody can check (2 points)
 #
-# Compare those who `left` with those who `stayed`, in this order, by Welch's t-test (two-sided), for `tenure_months`,
-# `monthly_charges` and `paperless`. Write `outputs/hw-ml-workflow/t_tests.csv` with one row a feature and the columns
+# A friend of Mira's at a clinic has tried four decision trees on real data: measurements of breast tumours, malignant (1) or
+# benign (0). The next cell shows the friend's sheet, in which `auc` is the ROC-AUC on the validation rows, rounded to two
+# digits. **One of the four numbers was typed in wrongly.** Make a record, and find it. In the experiment
+# `hw-ml-workflow-record`, log one run for each row of the sheet, called `row-1` to `row-4`:
 #
-# - `feature`, `t`, `p`;
-# - `d`: Cohen's d, the difference of means (left minus stayed) divided by the root of the mean of both variances;
-# - `verdict` at 0.05: leavers have `more`, `less`, or `not shown`.
+# - fit a `DecisionTreeClassifier` on the training rows, with `max_depth` and `min_samples_leaf` of that row and
+#   `random_state=0`;
+# - the parameters `max_depth`, `min_samples_leaf`, `random_state`, and `data_digest`, the value of the variable `digest`;
+# - the metric `valid_auc`: what your tree reaches on the validation rows, not rounded;
+# - the tag `sheet`, with the value `ok` when the sheet agrees to two digits, and `wrong` when it does not.
+
+# %%
+table = data.bundled("breast_cancer")
+digest = hashlib.sha256(table.to_csv(index=False).encode()).hexdigest()[:12]
+y = (table["target"] == 0).astype(float)
+X_train, X_valid, y_train, y_valid = train_test_split(
+    table.drop(columns="target"), y, test_size=0.3, stratify=y, random_state=data.course_seed()
+)
+
+sheet = pd.DataFrame({"row": [1, 2, 3, 4], "max_depth": [2, 3, 4, 6]})
+sheet["min_samples_leaf"] = [40, 20, 10, 3]
+found = []
+for row in sheet.itertuples():
+    typed = DecisionTreeClassifier(
+        max_depth=row.max_depth, min_samples_leaf=row.min_samples_leaf, random_state=0
+    ).fit(X_train, y_train)
+    found.append(round(roc_auc_score(y_valid, typed.predict_proba(X_valid)[:, 1]), 2))
+found[random.Random(data.course_seed()).randrange(4)] -= 0.04  # the slip, in a row drawn by chance
+sheet["auc"] = found
+sheet
 
 # %% tags=["task-3"]
 ### BEGIN SOLUTION
-rows = []
-for feature in ("tenure_months", "monthly_charges", "paperless"):
-    test = stats.ttest_ind(left[feature], stayed[feature], equal_var=False)
-    spread = np.sqrt((left[feature].var() + stayed[feature].var()) / 2)
-    d = (left[feature].mean() - stayed[feature].mean()) / spread
-    verdict = "not shown" if test.pvalue >= 0.05 else "more" if d > 0 else "less"
-    rows.append({"feature": feature, "t": test.statistic, "p": test.pvalue, "d": d, "verdict": verdict})
-pd.DataFrame(rows).to_csv(folder / "t_tests.csv", index=False)
+mlflow.set_experiment("hw-ml-workflow-record")
+
+for number, depth, leaf, noted in sheet.itertuples(index=False):
+    settings = {"max_depth": depth, "min_samples_leaf": leaf, "random_state": 0}
+    tree = DecisionTreeClassifier(**settings).fit(X_train, y_train)
+    auc = roc_auc_score(y_valid, tree.predict_proba(X_valid)[:, 1])
+    with mlflow.start_run(run_name=f"row-{number}"):
+        mlflow.log_params(settings | {"data_digest": digest})
+        mlflow.log_metric("valid_auc", auc)
+        mlflow.set_tag("sheet", "ok" if abs(auc - noted) < 0.006 else "wrong")
 ### END SOLUTION
 
 # %%
 hw.check(3)
 
 # %% [markdown]
-# ## Task 4: chi-square, and which feature weighs most (2 points)
+# ## Task 4: which part, which tool? (2 points)
 #
-# Test `contract`, `internet` and `payment` against `churned`. Write `outputs/hw-ml-workflow/chi_square.csv` with the columns
-# `feature`, `chi2`, `p`, `V` (Cramér's V) and `strongest`: `yes` for the feature with the largest effect, `no` for the
-# others.
+# Seven wishes of the team, and seven answers, each of which is used once: MLflow's `tracking`, `projects`, `models`,
+# `registry`, `serving` and `genai`, and `dvc`, which is no part of MLflow. Write the file `parts.csv` in `folder`, with the
+# columns `wish` and `part` and one row for each wish.
+#
+# | wish | what somebody would like |
+# |---|---|
+# | A | Aisha: start Mira's training on another machine by one command, with the packages that it needs. |
+# | B | Ines: look up which text the chat program sent to the language model yesterday, step by step. |
+# | C | Mira: see all attempts of the week in one table, sorted by score. |
+# | D | Aisha: put last week's version back in charge, by one call, without touching the program that uses it. |
+# | E | Jonas: check out the 40 GB of call recordings that belong to last year's commit. |
+# | F | Tom: let the call centre's Java program ask about one customer over HTTP. |
+# | G | Mira: keep models of scikit-learn and of PyTorch so that both are loaded by the same line of Python. |
 
 # %% tags=["task-4"]
 ### BEGIN SOLUTION
-rows = []
-for feature in ("contract", "internet", "payment"):
-    counts = pd.crosstab(customers[feature], customers["churned"])
-    test = stats.chi2_contingency(counts)
-    V = stats.contingency.association(counts, method="cramer")
-    rows.append({"feature": feature, "chi2": test.statistic, "p": test.pvalue, "V": V})
-table = pd.DataFrame(rows)
-table["strongest"] = np.where(table["V"] == table["V"].max(), "yes", "no")
-table.to_csv(folder / "chi_square.csv", index=False)
+parts = {
+    "A": "projects",
+    "B": "genai",
+    "C": "tracking",
+    "D": "registry",
+    "E": "dvc",
+    "F": "serving",
+    "G": "models",
+}
+pd.Series(parts, name="part").rename_axis("wish").to_csv(folder / "parts.csv")
 ### END SOLUTION
 
 # %%
 hw.check(4)
 
 # %% [markdown]
-# ## Stretch: a hundred questions (no points)
+# ## Stretch: when did the world change? (no points)
 #
-# `candidates` has four real columns and 96 of pure noise. Which differ between leavers and stayers (Welch, two-sided)
-# when you allow for asking a hundred times? Write their names as a JSON list to `outputs/hw-ml-workflow/survivors.json`.
-# Bonferroni's limit will do.
+# The next cell makes ten weeks of customers, in which something changes in a week that is drawn by chance, and trains a
+# forest on the weeks 1 to 3. `week_auc(w)` is its ROC-AUC in week `w`. In the experiment `hw-ml-workflow-watch`, make one run
+# called `watch` with
+#
+# - the metric `week_auc` for each week from 4 to 10, with the week as its step: `mlflow.log_metric(…, step=w)`;
+# - the parameter `first_bad_week`: the first week in which it is below 0.6.
 
 # %%
-names = ["tenure_months", "monthly_charges", "support_calls", "data_gb"]
-noise = np.random.default_rng(data.course_seed()).normal(size=(len(customers), 96))
-candidates = pd.concat([customers[names], pd.DataFrame(noise).add_prefix("noise_")], axis=1)
-print(candidates.shape[1], "columns")
+changed = random.Random(data.course_seed()).randint(5, 8)
+stream = data.churn_stream(10, 600, changed, kind="concept", seed=data.course_seed())
+X_week = pd.get_dummies(stream.drop(columns=["churned", "week"]), dtype=float)
+early = stream["week"] <= 3
+forest = RandomForestClassifier(30, min_samples_leaf=10, random_state=0)
+forest.fit(X_week[early], stream["churned"][early])
+
+
+def week_auc(w):
+    rows = stream["week"] == w
+    return roc_auc_score(stream["churned"][rows], forest.predict_proba(X_week[rows])[:, 1])
 
 # %% tags=["task-5"]
 ### BEGIN SOLUTION
-leaver = customers["churned"] == 1
-p_values = stats.ttest_ind(candidates[leaver], candidates[~leaver], equal_var=False).pvalue
-survivors = candidates.columns[p_values < 0.05 / len(p_values)].tolist()
-(folder / "survivors.json").write_text(json.dumps(survivors))
+mlflow.set_experiment("hw-ml-workflow-watch")
+
+curve = {w: week_auc(w) for w in range(4, 11)}
+with mlflow.start_run(run_name="watch"):
+    for w, value in curve.items():
+        mlflow.log_metric("week_auc", value, step=w)
+    mlflow.log_param("first_bad_week", min(w for w in curve if curve[w] < 0.6))
 ### END SOLUTION
 
 # %%
@@ -172,7 +226,7 @@ hw.check(5)
 hw.progress()
 
 # %% [markdown] tags=["solution"]
-# **Why it works.** A stage is known by its question, not by its tool: D and B compute the same measure, one before the
-# model is used and one while it is used. A verdict needs p, d needs no verdict: a difference can be real and small, or
-# large and not shown with few customers. And p alone gets small with every customer you add, which is why the strongest
-# feature is chosen by V.
+# **Why it works.** Notes B and D ask the same question at two times, and that is the difference between monitoring and
+# evaluation. In Task 3 the sheet could be checked because settings, `random_state` and rows were known; with the fingerprint in
+# the record, the next person need not ask which table it was. A wish like D is about a *decision*, which version counts, and
+# decisions live in the registry.

@@ -39,44 +39,92 @@ RIGHT = {
         """,
     ],
     3: [
-        # from MLflow's own table
+        # shorter names, and the depths as numbers
         """
-        found = mlflow.search_runs(experiment_names=["hw-start-here-trees"])
+        found = mlflow.search_runs(experiment_names=["hw-start-here-trees"], order_by=["metrics.valid_auc DESC"])
         found = found.rename(columns=lambda c: c.split(".")[-1]).rename(columns={"runName": "run_name"})
-        found[["run_name", "test_auc", "max_depth"]].to_csv(store.outputs("hw-start-here") / "runs.csv", index=False)
+        found["max_depth"] = found["max_depth"].astype(int)
+        found[["run_name", "valid_auc", "max_depth"]].to_csv(store.outputs("hw-start-here") / "runs.csv", index=False)
         """,
         # by hand, all columns
         """
         import csv
         with open(store.outputs("hw-start-here") / "runs.csv", "w", newline="") as file:
             rows = csv.writer(file)
-            rows.writerow(["run_name", "max_depth", "test_auc", "status"])
+            rows.writerow(["tags.mlflow.runName", "params.max_depth", "metrics.valid_auc", "status"])
             for r in mlflow.search_runs(experiment_names=["hw-start-here-trees"], output_format="list"):
-                rows.writerow([r.info.run_name, r.data.params["max_depth"], r.data.metrics["test_auc"], r.info.status])
+                rows.writerow([r.info.run_name, r.data.params["max_depth"], r.data.metrics["valid_auc"], r.info.status])
         """,
+        # everything, with the numbers of the rows
+        'mlflow.search_runs().to_csv(store.outputs("hw-start-here") / "runs.csv")',
     ],
     4: [
+        # by the client, the nearest of five
         """
-        mlflow.set_experiment("hw-start-here-deeper")
-        with mlflow.start_run(run_name="deeper"):
-            deep = DecisionTreeClassifier(max_depth=7, random_state=0).fit(split.X_train, split.y_train)
-            mlflow.log_params(deep.get_params())
-            mlflow.log_metric("test_auc", roc_auc_score(split.y_test, deep.predict_proba(split.X_test).T[1]))
+        client = mlflow.MlflowClient()
+        e = client.get_experiment_by_name("hw-start-here-clinic").experiment_id
+        seen = client.search_runs([e], "attributes.run_name = 'jonas'")[0].data.metrics["valid_auc"]
+        found = {}
+        for k in (1, 2, 3, 4, 5):
+            t = DecisionTreeClassifier(max_depth=k, random_state=0).fit(X_train, y_train)
+            found[k] = roc_auc_score(y_valid, t.predict_proba(X_valid).T[1])
+        k = min(found, key=lambda k: abs(found[k] - seen))
+        run = client.create_run(e, run_name="corrected")
+        client.log_param(run.info.run_id, "max_depth", k)
+        client.log_metric(run.info.run_id, "valid_auc", found[k])
+        client.set_terminated(run.info.run_id)
         """,
-        # several tries under one name: the newest counts
+        # a first try with an untrue depth, then all settings
         """
-        mlflow.set_experiment("hw-start-here-deeper")
-        for depth in (2, 4, 6):
-            t = DecisionTreeClassifier(max_depth=depth, random_state=0).fit(split.X_train, split.y_train)
-            with mlflow.start_run(run_name="deeper"):
-                mlflow.log_param("max_depth", depth)
-                mlflow.log_metrics({"test_auc": roc_auc_score(split.y_test, t.predict_proba(split.X_test)[:, 1])})
+        with mlflow.start_run(run_name="corrected"):
+            mlflow.log_params({"max_depth": 6})
+        seen = mlflow.search_runs(filter_string="attributes.run_name = 'jonas'")["metrics.valid_auc"][0]
+        for k in range(1, 6):
+            t = DecisionTreeClassifier(max_depth=k, random_state=0).fit(X_train, y_train)
+            score = roc_auc_score(y_valid, t.predict_proba(X_valid)[:, 1])
+            if score == seen:
+                mlflow.start_run(run_name="corrected", description="the depth that has Jonas's score")
+                mlflow.log_params(t.get_params())
+                mlflow.log_metrics({"valid_auc": score})
+                mlflow.end_run()
+        """,
+    ],
+    5: [
+        """
+        client = mlflow.MlflowClient()
+        mlflow.set_experiment("hw-start-here-best")
+        scores = {}
+        for k in range(8, 0, -1):
+            t = DecisionTreeClassifier(max_depth=k, random_state=0).fit(X_train, y_train)
+            with mlflow.start_run(run_name=f"depth-{k}") as r:
+                mlflow.log_params(t.get_params())
+                mlflow.log_metric("valid_auc", roc_auc_score(y_valid, t.predict_proba(X_valid)[:, 1]))
+            scores[r.info.run_id] = mlflow.get_run(r.info.run_id).data.metrics["valid_auc"]
+        client.set_tag(max(scores, key=scores.get), "best", "Yes")
+        """,
+        # a winner of an earlier, unfinished try does not disturb
+        """
+        mlflow.set_experiment("hw-start-here-best")
+        with mlflow.start_run(run_name="depth-1", tags={"best": "yes"}):
+            pass
+        best = (0, None)
+        for k in range(1, 9):
+            t = DecisionTreeClassifier(max_depth=k, random_state=0).fit(X_train, y_train)
+            auc = roc_auc_score(y_valid, t.predict_proba(X_valid)[:, 1])
+            with mlflow.start_run(run_name=f"depth-{k}") as r:
+                mlflow.log_param("max_depth", k)
+                mlflow.log_metric("valid_auc", auc)
+            best = max(best, (auc, r.info.run_id))
+        with mlflow.start_run(run_id=best[1]):
+            mlflow.set_tag("best", "yes")
         """,
     ],
 }
 
 _STRAY = 'import os\nmlflow.set_tracking_uri(f"sqlite:///{os.getcwd()}/mlflow.db")\nmlflow.set_experiment("hw-start-here-first")'
-_AUC = "roc_auc_score(split.y_test, tree.predict_proba(split.X_test)[:, 1])"
+_AUC = "roc_auc_score(y_valid, model.predict_proba(X_valid)[:, 1])"
+_FIT = "DecisionTreeClassifier(max_depth=d, random_state=0).fit(X_train, y_train)"
+_TRUE = 'mlflow.log_param("max_depth", model.get_params()["max_depth"])'
 
 WRONG = {
     1: [
@@ -91,7 +139,7 @@ WRONG = {
         ("param-missing", swap('mlflow.log_param("n_customers", len(customers))', "pass")),
         ("param-as-metric", swap('log_param("n_customers"', 'log_metric("n_customers"')),
         ("param-name", swap('"n_customers"', '"N_Customers"')),
-        ("param-value", swap("len(customers)", "len(split.X_train)")),
+        ("param-value", swap("len(customers)", "len(customers.columns)")),
         ("param-value", swap("len(customers)", '"eight hundred"')),
         ("metric-as-param", swap('log_metric("churn_rate"', 'log_param("churn_rate"')),
         ("metric-name", swap('"churn_rate"', '"churnrate"')),
@@ -112,7 +160,7 @@ WRONG = {
         ("tag-placeholder", swap('"Ada"', '"your name"')),
         ("tag-placeholder", swap('"Ada"', '"..."')),
         ("new-not-given", 'with mlflow.start_run(run_name="mine"):\n    mlflow.set_tag("learner", "Ada")'),
-        ("run-deleted", append("mlflow.delete_run(mine.info.run_id)")),
+        ("run-deleted", append("mlflow.delete_run(mine[\"run_id\"][0])")),
     ],
     3: [
         ("not-started", ""),
@@ -121,39 +169,68 @@ WRONG = {
         (
             "file-broken",
             swap(
-                'table.to_csv(store.outputs("hw-start-here") / "runs.csv")',
+                'table[columns].to_csv(store.outputs("hw-start-here") / "runs.csv", index=False)',
                 '(store.outputs("hw-start-here") / "runs.csv").write_text("")',
             ),
         ),
-        ("column-missing", swap('"runs.csv")', '"runs.csv", index=False)')),
-        ("column-missing", swap('["max_depth", "test_auc"]', '["test_auc"]')),
-        ("rows-missing", swap("table.to_csv", "table.head(2).to_csv")),
-        ("column-wrong", swap("table.to_csv", "table.sort_index().assign(max_depth=[9, 3, 1]).to_csv")),
-        ("not-a-number", swap("table.to_csv", 'table.assign(test_auc="high").to_csv')),
-        ("rounded", swap("table.to_csv", "table.round(2).to_csv")),
-        ("value-wrong", swap("table.to_csv", "table.assign(test_auc=0.5123).to_csv")),
+        ("column-missing", swap('"params.max_depth", ', "")),
+        ("rows-missing", swap("table[columns]", "table[columns].head(2)")),
+        ("column-wrong", swap("table[columns]", 'table[columns].assign(**{"params.max_depth": [1, 2, 5]})')),
+        ("not-a-number", swap("table[columns]", 'table[columns].assign(**{"metrics.valid_auc": "high"})')),
+        ("rounded", swap("table[columns]", "table[columns].round(2)")),
+        ("value-wrong", swap("table[columns]", 'table[columns].assign(**{"metrics.valid_auc": 0.5123})')),
+        (
+            "row-mixed",
+            swap("table[columns]", 'table[columns].assign(**{"metrics.valid_auc": table["metrics.valid_auc"].to_numpy()[::-1]})'),
+        ),
     ],
     4: [
         ("not-started", ""),
-        ("param-value", swap("grow(5)", "grow(2)")),
-        ("stale-value", swap('tree.get_params()["max_depth"]', "6")),
-        ("train-not-test", swap(_AUC, "roc_auc_score(split.y_train, tree.predict_proba(split.X_train)[:, 1])")),
-        ("labels-not-probabilities", swap("tree.predict_proba(split.X_test)[:, 1]", "tree.predict(split.X_test)")),
-        ("accuracy-not-auc", swap(_AUC, "tree.score(split.X_test, split.y_test)")),
-        ("metric-missing", swap('"test_auc"', '"score"')),
+        ("run-name", swap('run_name="corrected"', 'run_name="correct"')),
+        ("untrue-depth", swap(_TRUE, 'mlflow.log_param("max_depth", depth)')),
+        ("param-value", swap(_TRUE, 'mlflow.log_param("max_depth", 30)')),
+        ("stale-value", swap(_TRUE, 'mlflow.log_param("max_depth", d % 5 + 1)')),
+        ("other-tree", swap("abs(auc - seen) < 1e-9", "d == depth_of_jonas % 5 + 1", "seen = ", 'depth_of_jonas = random.Random(data.course_seed()).randint(1, 5)\nseen = ')),
+        ("train-not-test", swap('log_metric("valid_auc", auc)', 'log_metric("valid_auc", roc_auc_score(y_train, model.predict_proba(X_train)[:, 1]))')),
+        ("labels-not-probabilities", swap('log_metric("valid_auc", auc)', 'log_metric("valid_auc", roc_auc_score(y_valid, model.predict(X_valid)))')),
+        ("accuracy-not-auc", swap('log_metric("valid_auc", auc)', 'log_metric("valid_auc", model.score(X_valid, y_valid))')),
+        ("param-missing", swap(_TRUE, "pass")),
+        ("metric-as-param", swap('log_metric("valid_auc"', 'log_param("valid_auc"')),
+        ("given-changed", append('mlflow.log_metric("valid_auc", 0.5, run_id=jonas["run_id"][0])')),
+        ("wrong-experiment", swap("for d in range(1, 6)", 'mlflow.set_experiment("mine")\nfor d in range(1, 6)')),
     ],
-}
+    5: [
+        ("not-started", ""),
+        ("run-name", swap("range(1, 9)", "range(1, 8)")),
+        ("name-not-param", swap('"max_depth", d', '"max_depth", d + 1')),
+        ("stale-value", swap("max_depth=d", "max_depth=3")),
+        ("train-not-test", swap(_AUC, "roc_auc_score(y_train, model.predict_proba(X_train)[:, 1])")),
+        ("tag-missing", swap('mlflow.MlflowClient().set_tag(newest["run_id"][winner], "best", "yes")', "pass")),
+        ("not-the-best", swap("idxmax", "idxmin")),
+        ("not-one-winner", append('mlflow.MlflowClient().set_tag(newest["run_id"][(winner + 1) % 8], "best", "no")')),
+        ("not-one-winner", swap('"best", "yes"', '"best", "true"')),
+    ],
+}  # fmt: skip
 
 #: Mutants that are right answers, with the reason. The key is the start of the description.
+_CURRENT = "the given cell has made that experiment the current one"
 EQUIVALENT = {
-    2: {
-        "line 1: dropped experiment_names=": "the given cell has made that experiment the active one",
-        "line 2: 'Ada'": "any name is right",
+    2: {"line 1: dropped experiment_names=": _CURRENT, "line 2: 'Ada'": "any name is right"},
+    3: {
+        "line 1: dropped experiment_names=": _CURRENT,
+        "line 3: dropped index=": "an extra column with row numbers does no harm",
+        "line 3: False → True": "an extra column with row numbers does no harm",
     },
-    3: {"line 1: dropped columns=": "these runs have no other columns"},
+    4: {
+        "line 1: dropped filter_string=": "the run of Jonas is the newest anyway",
+        "line 1: dropped max_results=": "the newest is the first anyway",
+        "line 1: 1 → 3": "the newest is the first anyway",
+        "line 4: 1 → 3": "by chance Jonas's depth is tried or not",
+        "line 4: 6 → 13": "depths that are not his do not match",
+        "line 5: dropped random_state=": "by chance the tree chooses the same among equal splits, or not",
+    },
+    5: {
+        "line 9: dropped max_results=": "there are no other runs",
+        "line 9: 8 → 17": "there are no other runs",
+    },
 }
-
-# Found by people who attacked the checks.
-WRONG[3].append(
-    ("row-mixed", swap("table.to_csv", 'table["test_auc"] = table["test_auc"].to_numpy()[::-1]\ntable.to_csv'))
-)

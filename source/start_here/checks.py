@@ -1,21 +1,25 @@
-"""Homework 00: a first run, a tag, a table read back into a file; they prove that the set-up works."""
+"""Homework of Start here: a first run, a tag, a table read back into a file, and a run that says something untrue."""
 
 from __future__ import annotations
 
 from functools import cache
+from typing import Any
 
-from sklearn.metrics import accuracy_score, roc_auc_score
+from mlflow.entities import Run
+from sklearn.metrics import roc_auc_score
+from sklearn.model_selection import train_test_split
 from sklearn.tree import DecisionTreeClassifier
 
 from course_utils import data
 from course_utils.homework.evidence import Evidence, close, listing
 from course_utils.homework.mistake import Mistake, NotStarted
 from course_utils.homework.question import Task
-from course_utils.homework.reading import number
-from course_utils.homework.slips import auc_slips
+from course_utils.homework.reading import csv_of, need_columns, number
+from course_utils.homework.slips import Rows, auc_slips
 
 N_ROWS = 800
-DEPTHS = (1, 3, 9)
+#: Depths of the trees that the given cell of task 3 logs, and among which Jonas's in task 4 is.
+_LOGGED, _POSSIBLE = (1, 2, 5), range(1, 6)
 
 
 @cache
@@ -25,17 +29,33 @@ def _churned(seed: int) -> float:
 
 
 @cache
-def _tree(seed: int, depth: int) -> dict[str, float]:
-    """Return the scores of a tree of that depth: the right one and the plausible wrong ones."""
-    split = data.churn_split(N_ROWS, seed, numeric=True)
-    tree = DecisionTreeClassifier(max_depth=depth, random_state=0).fit(split.X_train, split.y_train)
-    test = tree.predict_proba(split.X_test)[:, 1]
-    return {
-        "right": roc_auc_score(split.y_test, test),
-        "train": roc_auc_score(split.y_train, tree.predict_proba(split.X_train)[:, 1]),
-        "labels": roc_auc_score(split.y_test, tree.predict(split.X_test)),
-        "accuracy": accuracy_score(split.y_test, tree.predict(split.X_test)),
-    }
+def _rows(seed: int) -> tuple[Any, Any, Any, Any]:
+    """Return training and validation rows of the clinic as the homework's cells make them."""
+    X = data.bundled("breast_cancer")
+    y = (X.pop("target") == 0).astype(float)
+    return tuple(train_test_split(X, y, test_size=0.3, stratify=y, random_state=seed))
+
+
+@cache
+def _auc(seed: int, depth: int) -> float:
+    """Return the validation ROC-AUC of a tree of that depth."""
+    X_train, X_valid, y_train, y_valid = _rows(seed)
+    tree = DecisionTreeClassifier(max_depth=depth, random_state=0).fit(X_train, y_train)
+    return float(roc_auc_score(y_valid, tree.predict_proba(X_valid)[:, 1]))
+
+
+def _judge_tree(evidence: Evidence, run: Run, depth: int) -> None:
+    """Compare ``valid_auc`` of a run with that of a tree of a depth from 1 to 8."""
+    seed, name = data.course_seed(), f"valid_auc of {run.info.run_name}"
+    got, right = evidence.metric(run, "valid_auc"), _auc(seed, depth)
+    if not close(got, right) and any(close(got, _auc(seed, other)) for other in range(1, 9)):
+        raise Mistake(
+            "stale-value",
+            f"The run `{run.info.run_name}` says `max_depth` {depth:g}, but its score belongs to a tree of another depth. "
+            "Fit, parameter and metric belong into one cell; ask the tree for its depth: `get_params()`.",
+        )
+    tree = DecisionTreeClassifier(max_depth=depth, random_state=0)
+    evidence.judge_number(name, got, right, {}, slips=lambda: auc_slips(tree, Rows(*_rows(seed)), "validation"))
 
 
 def first_run(evidence: Evidence) -> None:
@@ -76,8 +96,8 @@ def named(evidence: Evidence) -> None:
     if "lectures" not in run.data.metrics:
         raise Mistake(
             "new-not-given",
-            "`mine` is not the run that the given cell made. A tag can be added to a run that has ended: tag that "
-            "one instead of making a new run.",
+            "The newest run `mine` is not the one that the given cell made. A tag can be added to a run that has ended: "
+            "tag that one, and delete the new run.",
         )
     if not run.data.params and all(name.startswith("mlflow.") for name in run.data.tags):
         raise NotStarted("The run `mine` has no tag of your own yet.")
@@ -91,77 +111,116 @@ def named(evidence: Evidence) -> None:
 def read_back(evidence: Evidence) -> None:
     """Task 3: the table of three runs as a CSV file."""
     if not evidence.runs("hw-start-here-trees"):
-        raise NotStarted("The experiment `hw-start-here-trees` has no runs yet: run the cell above.")
-    if (
-        not (evidence.home / "outputs" / "hw-start-here" / "runs.csv").is_file()
-        and (evidence.here / "runs.csv").is_file()
-    ):
+        raise NotStarted("The experiment `hw-start-here-trees` has no runs yet: run the given cell first.")
+    folder = evidence.home / "outputs" / "hw-start-here"
+    if not (folder / "runs.csv").is_file() and (evidence.here / "runs.csv").is_file():
         raise Mistake(
             "file-place",
             "There is a `runs.csv` beside your notebook, but the task wants it in `outputs/hw-start-here`, where other "
-            "notebooks and "
-            "this check look. The helper `store.outputs` gives that folder.",
+            "notebooks and this check look. `store.outputs` gives that folder.",
         )
-    table = evidence.table("hw-start-here", "runs.csv", ("run_name", "max_depth", "test_auc"))
-    seed = data.course_seed()
-    for depth in DEPTHS:
-        rows = table[table["run_name"].astype(str).str.strip() == f"depth-{depth}"]
+    table = csv_of(evidence.file("hw-start-here", "runs.csv"))
+    # Whoever gives the columns shorter names says the same.
+    full = {"run_name": "tags.mlflow.runName", "max_depth": "params.max_depth", "valid_auc": "metrics.valid_auc"}
+    table = table.rename(columns={short: name for short, name in full.items() if name not in table})
+    need_columns(table, tuple(full.values()), "runs.csv")
+    for depth in _LOGGED:
+        rows = table[table["tags.mlflow.runName"].astype(str).str.strip() == f"depth-{depth}"]
         if rows.empty:
             raise Mistake(
                 "rows-missing",
-                f"`runs.csv` has {listing(table['run_name'])}, but not `depth-{depth}`. Write all runs of the "
-                "experiment.",
+                f"`runs.csv` has {listing(table['tags.mlflow.runName']) or 'no rows'}, but not `depth-{depth}`, so a reader "
+                "compares only some of the runs. Write all runs of the experiment.",
             )
-        newest = rows.iloc[0]
-        if number(newest["max_depth"], f"In `runs.csv` the `max_depth` of `depth-{depth}`") != depth:
-            raise Mistake(
-                "column-wrong",
-                f"In `runs.csv` the run `depth-{depth}` has the `max_depth` {newest['max_depth']}. The columns seem "
-                "mixed up.",
-            )
-        auc = number(newest["test_auc"], f"In `runs.csv` the `test_auc` of `depth-{depth}`")
-        if any(close(auc, _tree(seed, d)["right"]) for d in DEPTHS) and not close(auc, _tree(seed, depth)["right"]):
-            raise Mistake(
-                "row-mixed",
-                f"In `runs.csv` the run `depth-{depth}` has the score of another depth. Keep rows whole when you sort or "
-                "join them.",
-            )
-        evidence.judge_number(f"test_auc of depth-{depth}", auc, _tree(seed, depth)["right"], {})
+        _judge_row(evidence, rows.iloc[0], depth)
 
 
-def deeper(evidence: Evidence) -> None:
-    """Stretch: parameter and metric that belong together."""
-    run = evidence.latest_run("hw-start-here-deeper", "deeper")
-    depth, auc, seed = evidence.number_param(run, "max_depth"), evidence.metric(run, "test_auc"), data.course_seed()
-    if depth not in range(4, 9):
-        raise Mistake("param-value", f"`max_depth` is {depth:g}; the task asks for a depth from 4 to 8.")
-    found = _tree(seed, int(depth))
-    others = [d for d in range(1, 21) if d != depth and close(auc, _tree(seed, d)["right"])]
-    if others and not close(auc, found["right"]):
+def _judge_row(evidence: Evidence, row: Any, depth: int) -> None:
+    """Compare one row of the table with the tree that the given cell has logged."""
+    if number(row["params.max_depth"], f"In `runs.csv` the `params.max_depth` of `depth-{depth}`") != depth:
         raise Mistake(
-            "stale-value",
-            f"The run says `max_depth` {depth:g}, but its score belongs to a tree of another depth. A variable was "
-            "changed and the tree was not fitted again. Ask the tree: `tree.get_params()`.",
+            "column-wrong",
+            f"In `runs.csv` the run `depth-{depth}` has the `params.max_depth` {row['params.max_depth']}. The columns seem "
+            "mixed up: write the table as `search_runs` returns it.",
         )
-    evidence.judge_number(
-        "test_auc",
-        auc,
-        found["right"],
-        {
-            "train-not-test": (found["train"], "That is the value on the *training* rows, which the tree has seen."),
-            "labels-not-probabilities": (
-                found["labels"],
-                "That ranks by predicted labels, which know only two ranks. Use `predict_proba`.",
-            ),
-            "accuracy-not-auc": (
-                found["accuracy"],
-                "That is the accuracy at one threshold. ROC-AUC judges the order of all rows: give it the probabilities.",
-            ),
-        },
-        slips=lambda: auc_slips(
-            DecisionTreeClassifier(max_depth=int(depth), random_state=0), data.churn_split(N_ROWS, seed, numeric=True)
-        ),
-    )
+    auc = number(row["metrics.valid_auc"], f"In `runs.csv` the `metrics.valid_auc` of `depth-{depth}`")
+    right = {d: _auc(data.course_seed(), d) for d in _LOGGED}
+    if not close(auc, right[depth]) and any(close(auc, value) for value in right.values()):
+        raise Mistake(
+            "row-mixed",
+            f"In `runs.csv` the run `depth-{depth}` has the score of another depth. Keep rows whole when you sort or join "
+            "them.",
+        )
+    evidence.judge_number(f"metrics.valid_auc of depth-{depth}", auc, right[depth], {})
+
+
+def corrected(evidence: Evidence) -> None:
+    """Task 4: the depth that belongs to Jonas's score, in a run that tells the truth."""
+    runs = evidence.runs("hw-start-here-clinic")
+    jonas = next((run for run in runs if run.info.run_name == "jonas"), None)
+    if jonas is None:
+        raise NotStarted("The experiment `hw-start-here-clinic` has no run `jonas` yet: run the given cell first.")
+    seed, seen = data.course_seed(), jonas.data.metrics.get("valid_auc", 0.0)
+    if not any(close(seen, _auc(seed, depth)) for depth in _POSSIBLE):
+        raise Mistake(
+            "given-changed",
+            "The newest run `jonas` no longer has the score that the given cell logs, so there is nothing to compare with. "
+            "Run the given cell again, and log your finding in a run called `corrected`.",
+        )
+    try:
+        run = evidence.latest_run("hw-start-here-clinic", "corrected")
+    except Mistake as mistake:
+        if mistake.code == "run-name" and all(r.info.run_name == "jonas" for r in runs):
+            raise NotStarted("There is no run `corrected` yet.") from None
+        raise
+    depth = evidence.number_param(run, "max_depth")
+    if depth == 6:
+        raise Mistake(
+            "untrue-depth",
+            "`max_depth` is 6, which is what Jonas's run says, and it is not true. Fit a tree of each depth from 1 to 5, and "
+            "see which of them has his score.",
+        )
+    if depth not in _POSSIBLE:
+        raise Mistake("param-value", f"`max_depth` is {depth:g}; Jonas's tree has a depth from 1 to 5.")
+    _judge_tree(evidence, run, int(depth))
+    if not close(_auc(seed, int(depth)), seen):
+        raise Mistake(
+            "other-tree",
+            f"Depth {depth:g} and its score belong together, but the score is not that of Jonas's run, so this is not the "
+            "tree that he used. Compare the score of each depth with his.",
+        )
+
+
+def winner(evidence: Evidence) -> None:
+    """Stretch: eight trees, and a tag on the best."""
+    seed, best = data.course_seed(), []
+    for depth in range(1, 9):
+        run = evidence.latest_run("hw-start-here-best", f"depth-{depth}", others=("hw-start-here-trees",))
+        if evidence.number_param(run, "max_depth") != depth:
+            raise Mistake(
+                "name-not-param",
+                f"The run `depth-{depth}` says `max_depth` {run.data.params['max_depth']}. Name and parameter of a run should "
+                "tell the same story: make both from the same variable.",
+            )
+        _judge_tree(evidence, run, depth)
+        if "best" in run.data.tags:
+            best.append((depth, evidence.tag(run, "best").strip().lower()))
+    if not best:
+        raise Mistake(
+            "tag-missing",
+            "Eight runs, and none has the tag `best`, so a reader must compare them once more. Set the tag on the winner.",
+        )
+    if len(best) > 1 or best[0][1] != "yes":
+        raise Mistake(
+            "not-one-winner",
+            f"The tag `best` stands on {len(best)} of the eight runs, first with the value `{best[0][1]}`. One run has it, "
+            "with the value `yes`: then a search for it finds the winner alone.",
+        )
+    if not close(_auc(seed, best[0][0]), max(_auc(seed, depth) for depth in range(1, 9))):
+        raise Mistake(
+            "not-the-best",
+            f"The tag stands on `depth-{best[0][0]}`, but another run has a higher `valid_auc`. Sort the table by that column.",
+        )
 
 
 TASKS = (
@@ -184,8 +243,8 @@ TASKS = (
         named,
         (
             "How do you say *which* run gets the tag? By its name, or by its id?",
-            '`mlflow.search_runs(experiment_names=[…], output_format="list")[0].info.run_id` is the id.',
-            '`mlflow.MlflowClient().set_tag(mine.info.run_id, "learner", "…")` with your name.',
+            '`mlflow.search_runs(experiment_names=["hw-start-here-name"])["run_id"][0]` is the id.',
+            '`mlflow.MlflowClient().set_tag(run_id, "learner", "…")` with your name.',
         ),
         "A finished run can still learn something new about itself.",
         level="warm-up",
@@ -195,20 +254,33 @@ TASKS = (
         2,
         read_back,
         (
-            "What did the lecture's table have as its index, and does `to_csv` write the index?",
-            '`store.runs("hw-start-here-trees", columns=["max_depth", "test_auc"])` is the table.',
-            '`table.to_csv(store.outputs("hw-start-here") / "runs.csv")`',
+            "Which call gives a table of the runs of an experiment? Which of its columns does the task name?",
+            '`mlflow.search_runs(experiment_names=["hw-start-here-trees"])` is the table; `table[[…]]` keeps some columns.',
+            '`table.to_csv(store.outputs("hw-start-here") / "runs.csv", index=False)`',
         ),
         "What is in the store can leave it, for any tool that reads a table.",
     ),
     Task(
-        "a deeper tree",
-        0,
-        deeper,
+        "a run that is not true",
+        2,
+        corrected,
         (
-            "If you change the depth, which lines must run again?",
-            'Keep fit, parameter and metric in one cell, and log `tree.get_params()["max_depth"]`.',
+            "What do you know for sure about Jonas's tree, and what is the one thing that you do not know?",
+            "Fit a tree for each depth from 1 to 5 and print its score beside his.",
+            'His score: `mlflow.search_runs(filter_string="attributes.run_name = \'jonas\'")["metrics.valid_auc"][0]`. When one '
+            'of yours is the same, `with mlflow.start_run(run_name="corrected"):` log both.',
         ),
-        "The parameter says what the model really used.",
+        "The score led back to the depth, and the new run tells the truth.",
+        level="transfer",
+    ),
+    Task(
+        "eight trees and a winner",
+        0,
+        winner,
+        (
+            "How did the lecture log three trees? What changes for eight?",
+            '`table["metrics.valid_auc"].idxmax()` is the row of the highest score; `set_tag` wants that row\'s `run_id`.',
+        ),
+        "Eight runs, and a search for one tag finds the best of them.",
     ),
 )

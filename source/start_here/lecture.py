@@ -3,22 +3,38 @@
 #
 # **What will you build in this series, and is your machine ready for it?**
 #
-# We will build a check of your machine, your first run in five lines, and three more that you compare in a picture.
+# **To run a cell,** click into it and press Shift+Enter. What it prints appears below it, and the next cell is
+# selected. Go from the top to the bottom, and run every cell before you read on. Try it now with the first one, below.
+#
+# We will check this machine, record a first run in five lines of MLflow, find it again in code and in the browser, and
+# compare three models by what was recorded about them.
 #
 # Afterwards you can
-# - **check** your environment and **say** where your runs are kept;
-# - **log** a run in five lines and **find** it in the MLflow UI;
+# - **say** what a run, an experiment and a store are, and **check** that your machine has what it needs;
+# - **log** a run in five lines, and **find** it again in code and in the MLflow UI;
+# - **compare** several runs in one table;
 # - **follow** a lecture, **do** its homework, and **run** all of them in a batch.
 #
-# **You need:** a little Python and scikit-learn. No MLflow.
+# **You need:** a little Python, and to have fitted a scikit-learn model once. No MLflow.
 #
-# **Time:** 12 min to read · 13 min to do
+# **Time:** 15 min to read · 15 min to do
 #
 # <!-- links -->
+
+# %%
+print("This cell has run.")
+
+# %% [markdown]
+# You should see that sentence, and a number in the brackets at the left of the cell: `[1]` for the cell that ran first.
+# While a cell is working, a star `[*]` stands there. If nothing happens, click into the cell once more; and if a window
+# asks for a kernel, choose *Python 3 (ipykernel)*, the Python that this course was installed in.
+#
+# Outputs are stored with the lectures, so you can also read without running anything. Ids, times and seconds, which
+# differ on every machine, are masked in the stored outputs as ‹…›.
 #
 # ## Recall
 #
-# Every lecture begins with a question on something earlier. Click an answer; each one replies.
+# Every lecture begins with one question on something earlier. Click an answer; each of them replies.
 
 # %%
 from course_utils import lesson
@@ -28,156 +44,236 @@ lesson.quiz("start_here", "recall")
 # %% [markdown]
 # ## The problem
 #
-# Nordtel, a telecom company, loses customers. **Mira** trains models that say who will leave. **Jonas** owns the
-# customer tables, **Aisha** runs what Mira trains, **Tom** calls the customers on the list, and **Ines** asks where
-# each number comes from. They have notebooks, a spreadsheet, and many files named `model_final`. Over sixteen lectures
-# they get from there to models that are tracked, compared, versioned, served and watched, with **MLflow** as their
-# memory.
+# Nordtel, a telecom company, loses more than one customer in five. Five people try to do something about it. **Jonas**
+# looks after the tables of customers. **Mira** trains models that say who is about to leave. **Aisha** makes a model
+# answer, day and night. **Tom** calls the customers on the list. **Ines** asks where each number comes from, because
+# the authorities ask her.
 #
-# ## The map
+# Today Tom wants the model from last Tuesday, the good one. There are eleven notebooks, a spreadsheet, and seven files
+# whose names begin with `model_final`. Mira knows that the model existed. She cannot find it.
 #
-# Minutes are for reading and doing; homework takes about as long again. "Needs" says what to read before.
-#
-# <!-- contents:begin -->
-# (The build writes the table of all lectures here, from their headers.)
-# <!-- contents:end -->
+# In twenty-two lectures the team gets from there to models that are tracked, compared, versioned, served and watched.
+# Their memory is **MLflow**: your code tells it what it does, at the moment when it does it, and MLflow writes that
+# down in a place where everybody can look it up.
+
+# %% tags=["hide-input"] jupyter={"source_hidden": true}
+from course_utils import plots
+
+boxes = {
+    "code": (1.0, 1.0, "your notebook\nimport mlflow"),
+    "store": (4.6, 1.0, "the store\nthe file mlflow.db"),
+    "ui": (8.2, 1.0, "MLflow UI\nin your browser"),
+}
+arrows = [("code", "store", "writes"), ("ui", "store", "reads")]
+title = "The notebook writes to a store, and the UI reads the same store"
+plots.show(plots.diagram(boxes, arrows, title=title, height=2.0))
+
+# %% [markdown]
+# The place is called a **store**. In most of this course it is one file on your disk, the database `mlflow.db` in the
+# folder of the course. The **UI** (user interface) is a page in your browser that shows what is in a store. It is a
+# program of its own: it neither knows your notebook nor needs it.
 #
 # ## Setup
 #
-# Press Shift+Enter to run a cell. The cell below, tagged `parameters`, holds what you may change; a batch can replace
-# its values.
+# The next cell has the tag `parameters`. Its values are those that you may change; then run all cells again. A batch
+# can change them as well, for many lectures at once.
 
 # %% tags=["parameters"]
 seed = 0
-n_rows = 1000
-
-# %% [markdown]
-# ## Round 1: is this machine ready?
-#
-# Results are stored with the lectures, so you can read them without running anything. Run ids, times and seconds are
-# masked there as ‹…›, because they differ on every machine.
-
-# %%
-import sys
-from importlib.metadata import requires, version
-
-from packaging.requirements import Requirement
-
-wanted = next(line for line in requires("course-utils") if line.startswith("mlflow"))
-print("Python 3.11 to 3.14:", (3, 11) <= sys.version_info[:2] <= (3, 14))
-print("MLflow as pinned:", Requirement(wanted).specifier.contains(version("mlflow")))
-
-# %% [markdown]
-# You should see True twice. If not, this notebook runs in another Python: choose the kernel of the course's `.venv`, or
-# start JupyterLab with `make lab`.
-#
-# Runs go into a **store**, here one database file for the whole course. `store.connect()` makes it when it is missing
-# and points MLflow at it. Can it be written?
+n_rows = 2000
 
 # %%
 import mlflow
 
 from course_utils import store
 
-store.connect()
-experiment = mlflow.set_experiment("first-steps")
-mlflow.set_experiment_tag("checked", "yes")
-print("store can be written:", mlflow.get_experiment(experiment.experiment_id).tags["checked"] == "yes")
-print("the store is called", mlflow.get_tracking_uri().rsplit("/", 1)[1])
+store.quiet()  # keeps MLflow's progress lines off this page
+file = store.home() / "mlflow.db"  # in the folder of this course
 
 # %% [markdown]
-# In a terminal, `course doctor` looks at more: packages, kernel, ports.
+# ## Round 1: is this machine ready?
+#
+# Two things decide whether the lectures do what they say: the version of Python and the version of MLflow. MLflow
+# changes from one version to the next, so the course is tied to one, and every line has been tried with it.
+
+# %%
+import sys
+
+print("Python 3.11 to 3.14:", (3, 11) <= sys.version_info[:2] <= (3, 14))
+print("MLflow 3.17.2:", mlflow.__version__ == "3.17.2")
+
+# %% tags=["claims"]
+CHANGES = [{"n_rows": 200}, {"n_rows": 500}, {"n_rows": 20000}, {"seed": 3}]
+
+assert (3, 11) <= sys.version_info[:2] <= (3, 14)
+
+# %% [markdown]
+# You should see `True` twice. If you see `False`, this notebook runs in another Python than the course's: choose the
+# kernel *Python 3 (ipykernel)* at the top right, or stop JupyterLab and start it with `make lab`.
+#
+# `course doctor`, typed in a terminal in the course folder, looks at more: packages, kernel, store and ports. In
+# JupyterLab you get a terminal from the *+* beside the tabs. If the terminal does not know `course`, type
+# `source .venv/bin/activate` first (on Windows `.venv\Scripts\activate`).
 #
 # ## Round 2: a run in five lines
 #
-# **Predict.** The next cell logs a word and a number. Will the word come back as a word, and the number as a number?
+# A **run** is one execution of some code, together with what you want to remember about it. Here are its two simplest
+# contents. A **parameter** is something that you have *chosen* before, such as the depth of a tree. A **metric** is a
+# number that *came out*, such as a score. Runs that answer the same question are kept together under a name, and such
+# a group is called an **experiment**.
+#
+# Below are the five lines. In words: use this store; use this experiment (MLflow makes it when it is not there yet);
+# begin a run; write down a parameter; write down a metric. The run ends where the indented lines end.
+#
+# **Predict.** Then we ask the store what it has got. In which form will the whole number 22 come back: `22`, `22.0` or
+# `'22'`? Write your guess between the quotes. It is not marked. A guess that was wrong, and that you wrote down, is
+# how the right answer sticks.
 
 # %%
-prediction = "?"  # write what you expect; being wrong here is how it sticks
+prediction = "?"  # 22, 22.0 or '22'
 
 # %%
-import mlflow
-
+mlflow.set_tracking_uri(f"sqlite:///{file}")
 mlflow.set_experiment("first-steps")
 with mlflow.start_run(run_name="hello") as run:
     mlflow.log_param("team", "Nordtel")
-    mlflow.log_metric("lectures", 16)
+    mlflow.log_metric("lectures", 22)
 
 # %%
 stored = mlflow.get_run(run.info.run_id)
-print(stored.info.run_name, "|", stored.info.status, "|", stored.data.params, "|", stored.data.metrics)
+print("name:      ", stored.info.run_name)
+print("status:    ", stored.info.status)
+print("parameters:", stored.data.params)
+print("metrics:   ", stored.data.metrics)
+
+# %% tags=["claims"]
+assert stored.info.run_name == "hello" and stored.info.status == "FINISHED"
+assert stored.data.params == {"team": "Nordtel"}
+assert str(stored.data.metrics) == "{'lectures': 22.0}"
+assert mlflow.get_tracking_uri().endswith("mlflow.db") and file.is_file()
 
 # %% [markdown]
-# You should see both, and FINISHED. That was a **run**: one execution, with what you chose (a *parameter*) and what
-# came out (a *metric*). It is in the store now, and stays there when you close the notebook.
+# You should see `hello`, `FINISHED`, the team, and `22.0`: a metric is always kept as a decimal number, so that runs
+# can be sorted by it. If you see an error instead, run the cells from *Setup* on once more.
+#
+# MLflow gave the run an id, `run.info.run_id`, a long word that no other run has. The name `hello` is for people: run
+# the cell twice, and there are two runs called `hello`, with two ids.
+#
+# The first of the five lines is the one that beginners forget. `sqlite:///` and the path of a file is the store's
+# address, called the **tracking URI**. Without this line MLflow uses a store in the folder in which Python was started,
+# so that two notebooks in two folders do not see each other's runs. [MLflow basics]({step:mlflow_basics}) comes back to
+# this.
 #
 # ## Look at the UI
-
-# %%
-print("In a terminal, in the course folder:", store.ui_command(), "or, shorter:", "course ui", sep="\n")
-
-# %% [markdown]
-# 1. In JupyterLab, click *MLflow UI* among the links at the top of a lecture, or the tile *MLflow* in a new launcher
-#    (the *+* beside the tabs). Elsewhere, run the command and open <http://127.0.0.1:5001>.
-# 2. At the top left, choose *Model training* if *GenAI* is chosen, which shows no runs. Your browser remembers it. If
-#    the *MLflow Assistant* opens on the right, its × closes it.
-# 3. Click *Experiments*, `first-steps`, then the run `hello`.
-# 4. Find `team` under the parameters and `lectures` under the metrics.
 #
-# If `first-steps` is not in the list, the UI looks at another store: use the exact command above.
+# 1. In JupyterLab, click *MLflow UI* among the links at the top of this lecture. It takes up to a minute and opens in a
+#    tab. Elsewhere, type the line below in a terminal in the course folder, leave it running, and open
+#    <http://127.0.0.1:5001>. `course ui` is short for it.
+#    ```
+#    mlflow ui --backend-store-uri sqlite:///mlflow.db --port 5001
+#    ```
+# 2. If *MLflow Assistant* opens at the right, close it with its cross, because it takes the room that the page needs.
+#    At the top left, choose *Model training*. With *GenAI* chosen, which is for chat programs, the UI shows other things.
+# 3. Click *Experiments* at the left, then `first-steps`, then the run `hello`.
+# 4. Find `lectures` under *Metrics* and `team` under *Parameters*. Under *About this run* stands the run's id.
+# 5. To come back to the list of experiments, click the arrow beside `first-steps` at the left.
 #
-# ![The MLflow UI in a tab of JupyterLab: a row for each run](../site/_static/lab_mlflow.png)
+# If `first-steps` is not in the list, the UI looks at another store: stop it, go to the course folder, and use exactly
+# the line above.
 #
-# | the tile | one run |
-# |---|---|
-# | ![A new launcher; MLflow stands beside Python 3](../site/_static/lab_launcher.png) | ![The run 100-trees with its parameters and metric](../site/_static/lab_run.png) |
+# ![The page of the run hello: the metric lectures is 22, the parameter team is Nordtel](../site/_static/start_here_run.png)
 #
 # ## Round 3: runs that you can compare
 #
-# One run is a note. Several are an experiment. A decision tree predicts who leaves; its `max_depth` says how many
-# questions it may ask in a row.
+# One run is a note. Several runs of one experiment can be compared, and that is what MLflow is for.
 #
-# **Predict.** Depth 1, 4 or 12: which tree ranks *new* customers best?
+# Mira tries a **decision tree**, which asks yes-or-no questions about a customer (more than two calls to support? a
+# contract by the month?). `max_depth` limits how many it may ask in a row. A model must not be judged on the rows that
+# it was trained on, so we set 30 % of the customers aside and call them **validation rows**.
+#
+# The score is **ROC-AUC**: take one customer who left and one who stayed; how often does the model give the higher risk
+# to the one who left? Guessing has 0.5, and 1.0 is never wrong.
+
+# %%
+import pandas as pd
+from sklearn.metrics import roc_auc_score
+from sklearn.model_selection import train_test_split
+from sklearn.tree import DecisionTreeClassifier
+
+from course_utils import data
+
+customers = data.churn(n_rows, seed)  # one row for each customer
+y = customers["churned"]  # 1 for a customer who left, else 0
+X = customers.drop(columns="churned")
+X = pd.get_dummies(X, dtype=float)  # words become columns of 0 and 1
+X_train, X_valid, y_train, y_valid = train_test_split(
+    X, y, test_size=0.3, stratify=y, random_state=seed
+)
+
+# %% [markdown]
+# **Predict.** With 1, 4 or 12 questions in a row: which tree ranks the validation customers best?
 
 # %%
 prediction = 0  # 1, 4 or 12
 
 # %%
-from sklearn.metrics import roc_auc_score
-from sklearn.tree import DecisionTreeClassifier
+def auc(tree, X, y):
+    return roc_auc_score(y, tree.predict_proba(X)[:, 1])
 
-from course_utils import data
-
-split = data.churn_split(n_rows, seed, numeric=True)
 
 for depth in (1, 4, 12):
+    settings = {"max_depth": depth, "random_state": seed}
     with mlflow.start_run(run_name=f"depth-{depth}"):
-        tree = DecisionTreeClassifier(max_depth=depth, random_state=seed).fit(split.X_train, split.y_train)
-        mlflow.log_param("max_depth", depth)
-        mlflow.log_metric("test_auc", roc_auc_score(split.y_test, tree.predict_proba(split.X_test)[:, 1]))
-
-# %%
-table = store.runs("first-steps", "params.max_depth != ''", columns=["max_depth", "test_auc"])
-table.head(3).round(3)
+        tree = DecisionTreeClassifier(**settings).fit(X_train, y_train)
+        mlflow.log_params(settings | {"n_rows": n_rows})
+        mlflow.log_metric("train_auc", auc(tree, X_train, y_train))
+        mlflow.log_metric("valid_auc", auc(tree, X_valid, y_valid))
 
 # %% [markdown]
-# You should see three rows, newest first. If there are none, the cell before has not run.
+# `log_params` takes a dictionary and logs all of it. The settings are in a dictionary because the same one has built
+# the tree: so the record cannot say anything else than what was used.
+#
+# Now we ask the store, with `search_runs`. It returns a table with one row for each run, the newest first. The filter
+# keeps the runs whose name begins with `depth-`; `%` stands for any letters. Should you run the cells twice, `head(3)`
+# keeps the newest three.
 
 # %%
-from course_utils import plots
+runs = mlflow.search_runs(
+    experiment_names=["first-steps"],
+    filter_string="attributes.run_name LIKE 'depth-%'",
+).head(3)
+runs = runs.set_index("tags.mlflow.runName")
+columns = ["params.max_depth", "metrics.train_auc", "metrics.valid_auc"]
+runs[columns].round(3)
 
-scores = table["test_auc"].head(3)
-fig = plots.bars(scores, title=f"{scores.idxmax()} ranks new customers best", xlabel="test ROC-AUC", baseline=0.5)
+# %%
+scores = runs["metrics.valid_auc"]
+title = f"{scores.idxmax()} ranks the validation customers best"
+label = "ROC-AUC on the validation rows"
+fig = plots.bars(scores.rename_axis("run"), title=title, xlabel=label, baseline=0.5)
 plots.show(fig)
 
+# %% tags=["claims"]
+assert list(runs.index) == ["depth-12", "depth-4", "depth-1"]
+assert n_rows not in (2000, 20000) or scores.idxmax() == "depth-4"
+assert runs["metrics.train_auc"].idxmax() == "depth-12"
+assert runs["metrics.train_auc"]["depth-12"] > 0.9
+assert runs["metrics.train_auc"]["depth-12"] - scores["depth-12"] > 0.2
+assert n_rows != 2000 or scores["depth-4"] - scores.drop("depth-4").max() > 0.03
+assert runs["params.max_depth"].tolist() == ["12", "4", "1"]
+
 # %% [markdown]
-# A tree of depth 1 asks too little; one of depth 12 learns its training rows by heart. You found that without a
-# spreadsheet: the numbers were logged where they arose.
+# You should see three rows. With 2,000 customers and the seed 0, 1, 2 or 3, depth 4 is ahead by more than 0.03. One
+# question is too little to tell customers apart. Twelve are too many, and the table says why: on its training rows this
+# tree has more than 0.9, and on the others at least 0.2 less. It has learned its training rows by heart, and that does
+# not help with customers it has never seen.
+#
+# You found this in a table that the code itself has written. Nobody had to copy a number.
 #
 # ## Your turn
 #
 # Every lecture has a gap like this one. Replace the three dots by **one line** that logs the metric `minutes` with the
-# value 25.
+# value 25; then run both cells.
 #
 # <details><summary>One solution</summary>
 #
@@ -185,12 +281,18 @@ plots.show(fig)
 #
 # </details>
 
-# %%
+# %% tags=["your-turn"]
 with mlflow.start_run(run_name="your-turn") as yours:
     ...
 
+# %% tags=["your-turn-solution"]
+with mlflow.start_run(run_name="your-turn") as yours:
+    mlflow.log_metric("minutes", 25)
+
+# %%
 logged = mlflow.get_run(yours.info.run_id).data.metrics
-lesson.turn(logged.get("minutes") == 25, "log_metric takes a name and a number, inside the with block.")
+hint = "the run has no metric minutes of 25. log_metric takes a name and a number."
+lesson.turn(logged.get("minutes") == 25, hint)
 
 # %% [markdown]
 # ## How to work with this series
@@ -198,67 +300,145 @@ lesson.turn(logged.get("minutes") == 25, "log_metric takes a name and a number, 
 # | you want to | in JupyterLab | in a terminal |
 # |---|---|---|
 # | read and run a lecture | open `notebooks/`, Shift+Enter | `make lab` or `course lab` |
-# | do the homework | open `exercises/`, fill the gaps, run `hw.check(1)` | `course progress` |
+# | do the homework | open `exercises/`, fill the gaps, run `hw.check(1)` | `course progress` shows your points |
+# | get help with task 1 | `hw.hint(1)`; run it again for the next hint | |
 # | compare with our solution | `hw.solution(1)`, or open `solutions/` | |
-# | see your runs | *MLflow UI* in the links, or the tile *MLflow* | `make ui` or `course ui` |
-# | run everything in a batch | | `make run` or `course run` |
-# | run one lecture with another value | edit the `parameters` cell | `course run 00 -p n_rows 500` |
-# | find out what is wrong | | `make test`, `course doctor` |
+# | see your runs | *MLflow UI* in the links | `make ui` or `course ui` |
+# | run all lectures in a batch | | `make run` or `course run` |
+# | run one lecture with another value | edit the `parameters` cell | `course run start_here -p n_rows 500` |
+# | find out what is wrong | | `course doctor` |
 #
-# A batch keeps its own store and its own copies under `runs/`, so it never touches your work. Homework is judged by
-# what is in your store: try as often as you like, the newest run counts. `hw.hint(1)` asks a question first and gives
-# the line last.
+# A batch has a store and copies of its own, in a new folder below `runs/`, so it never touches your work.
 #
-# | homework, not right yet | and right |
-# |---|---|
-# | ![Task 1: not yet, train-not-test, and what to do](../site/_static/homework_wrong.png) | ![Task 1: passed](../site/_static/homework_right.png) |
+# Homework is judged by what is in your store, so you may solve it in any style, and try as often as you like. A check
+# says what it has seen, why that is a problem and what to do. The word in a box, below `train-not-test`, is the short
+# name of the mistake; lectures use the same names under *Pitfalls*.
 #
-# `make site` makes a web site of the series, for reading:
+# ![A homework task that is not right yet: the check names the mistake and says what to do](../site/_static/homework_wrong.png)
 #
-# | search | quizzes |
-# |---|---|
-# | ![Search for threshold: lectures and homework](../site/_static/site_search.png) | ![A quiz: the right answer in green, with a reason](../site/_static/site_quiz.png) |
-# | **dark theme** | **solutions, folded away** |
-# | ![Lecture {step:mlflow_basics} on a dark page](../site/_static/site_dark.png) | ![A solution unfolded under its task](../site/_static/site_solution.png) |
+# ### The map
 #
-# **You know MLflow from an older course?** In [What is taught where](README.md), the topics that begin with *Changed*,
-# *Moved* or *Removed* say what is different today, and which lecture runs the old call beside the new one.
+# Minutes are for reading and doing; homework takes about as long again. "Needs" says which lectures to read before.
+#
+# <!-- contents:begin -->
+# (The build writes the table of all lectures here, from their headers.)
+# <!-- contents:end -->
+#
+# If you know MLflow from an older course, look into [What is taught where](README.md): the topics that begin with
+# *Changed*, *Moved* or *Removed* say what is different today.
 #
 # ## Pitfalls
 #
-# Each lecture produces three mistakes on purpose and repairs them. Checks name them by the same code.
+# Each lecture makes three mistakes on purpose, and repairs them.
 #
-# **`experiment-name`: almost the same name.** Names must agree letter by letter.
+# **`experiment-name`: almost the same name.** Names must agree letter by letter. Here is somebody who looks for our
+# experiment:
 
 # %%
-for name in ("first-steps", "First steps"):
-    print(f"{name!r} is an experiment:", mlflow.get_experiment_by_name(name) is not None)
+wanted = "First Steps"
+print("found:", mlflow.get_experiment_by_name(wanted) is not None)
 
 # %% [markdown]
-# Repair: copy names, or keep one in a variable. `set_experiment("First steps")` would not fail: it makes a second one.
-#
-# **`stale-value`: a cell was changed and its neighbour was not run again.** Below, `depth` is new and the tree is old.
+# MLflow does not guess. It is worse when you write: `set_experiment("First Steps")` would not fail, but make a second
+# experiment, and your runs would be in two places. To repair it, keep a name in one variable, or copy it from the list:
+
+# %%
+names = [experiment.name for experiment in mlflow.search_experiments()]
+wanted = next(name for name in names if name.startswith("first"))
+print("found:", mlflow.get_experiment_by_name(wanted) is not None, "as", wanted)
+
+# %% tags=["claims"]
+assert wanted == "first-steps"
+assert mlflow.get_experiment_by_name("First Steps") is None
+
+# %% [markdown]
+# **`stale-value`: a cell was changed, and the one that uses it was not run again.** Cells remember what ran, not what
+# you read. Below, somebody fits a tree, changes the depth, and goes on to log it:
 
 # %%
 depth = 4
-tree = DecisionTreeClassifier(max_depth=depth, random_state=seed).fit(split.X_train, split.y_train)
+tree = DecisionTreeClassifier(max_depth=depth, random_state=seed).fit(X_train, y_train)
 depth = 9  # changed, and the line above was not run again
-print("would be logged:", depth, "| the tree really has:", tree.get_params()["max_depth"])
+with mlflow.start_run(run_name="stale") as stale:
+    mlflow.log_param("max_depth", depth)
+    mlflow.log_metric("valid_auc", auc(tree, X_valid, y_valid))
+same = mlflow.get_run(stale.info.run_id).data.metrics["valid_auc"] == scores["depth-4"]
+print(f"the run says depth {depth}; its score is that of depth 4: {same}")
 
 # %% [markdown]
-# Repair: ask the model (`tree.get_params()`), and use *Restart Kernel and Run All Cells* before you believe a number.
-#
-# **`file-place`: a file lands where nobody looks.** A bare name is a file in the folder that the notebook runs in.
+# A parameter can never be changed again, so a run that says something untrue is deleted and made anew. To prevent it,
+# ask the model for its settings, and use *Restart Kernel and Run All Cells* before you believe a number.
+
+# %%
+mlflow.delete_run(stale.info.run_id)
+with mlflow.start_run(run_name="mended") as mended:
+    mlflow.log_param("max_depth", tree.get_params()["max_depth"])
+    mlflow.log_metric("valid_auc", auc(tree, X_valid, y_valid))
+print("the run says", mlflow.get_run(mended.info.run_id).data.params)
+
+# %% tags=["claims"]
+assert same
+assert mlflow.get_run(mended.info.run_id).data.params == {"max_depth": "4"}
+
+# %% [markdown]
+# **`file-place`: a file lands where nobody looks.** A name without a folder means the folder that the notebook runs in.
+# That is rarely the one you think of, and the check of a homework does not look there.
 
 # %%
 from pathlib import Path
 
-print("'answer.csv' would be in the folder of outputs:", Path("answer.csv").resolve().parent == store.outputs("00"))
-print("repaired:", "/".join((store.outputs("00") / "answer.csv").parts[-3:]))
+runs[columns].to_csv("runs.csv")
+written = Path("runs.csv").resolve()
+print("in the folder of outputs:", written.parent == store.outputs("start_here"))
 
 # %% [markdown]
-# Repair: `store.outputs("00")` is a folder that every lecture and check can find.
+# To repair it, say the whole path. `store.outputs("start_here")` is the folder `outputs/start_here` of this course,
+# which is made when it is missing; every lecture and homework has one like it.
+
+# %%
+moved = written.replace(store.outputs("start_here") / "runs.csv")
+print("in the folder of outputs:", moved.parent == store.outputs("start_here"))
+
+# %% tags=["claims"]
+assert (store.outputs("start_here") / "runs.csv").is_file() and not Path("runs.csv").exists()
+
+# %% [markdown]
+# ## In your own project
 #
+# The same work without any help from this course, on real data that comes with scikit-learn: is a tumour malignant?
+# Copy it into a file `trees.py` in an empty folder, and run `python trees.py` there. The first time, MLflow also reports
+# that it makes the tables of its database. A path without a folder behind `sqlite:///` is a file in the folder that you
+# are in.
+
+# %% tags=["own-project"]
+"""Three trees, recorded and compared: python trees.py"""
+
+import mlflow
+from sklearn.datasets import load_breast_cancer
+from sklearn.metrics import roc_auc_score
+from sklearn.model_selection import train_test_split
+from sklearn.tree import DecisionTreeClassifier
+
+mlflow.set_tracking_uri("sqlite:///mlflow.db")
+mlflow.set_experiment("my-first-runs")
+
+X, y = load_breast_cancer(return_X_y=True, as_frame=True)
+y = 1 - y  # in this table 0 is malignant; we look for that, so it becomes 1
+X_train, X_valid, y_train, y_valid = train_test_split(X, y, stratify=y, random_state=0)
+
+for depth in (1, 4, 12):
+    settings = {"max_depth": depth, "random_state": 0}
+    with mlflow.start_run(run_name=f"depth-{depth}"):
+        tree = DecisionTreeClassifier(**settings).fit(X_train, y_train)
+        mlflow.log_params(settings)
+        risk = tree.predict_proba(X_valid)[:, 1]
+        mlflow.log_metric("valid_auc", roc_auc_score(y_valid, risk))
+
+runs = mlflow.search_runs(max_results=3)
+print(runs[["tags.mlflow.runName", "params.max_depth", "metrics.valid_auc"]])
+print("Look at them: mlflow ui --backend-store-uri sqlite:///mlflow.db --port 5001")
+
+# %% [markdown]
 # ## Quiz
 
 # %%
@@ -267,14 +447,20 @@ lesson.quiz("start_here")
 # %% [markdown]
 # ## Key points
 #
-# - The environment is right when Python and MLflow are the pinned ones and the store can be written; `course doctor`
-#   checks it all.
-# - `set_experiment`, `with start_run()`, `log_param`, `log_metric`: five lines make a run. `course ui` shows it.
-# - A lecture is: predict, run, compare. Homework is judged by your store. `course run` runs everything in a batch.
+# - **What are run, experiment and store?** A run is one execution with what is worth remembering: parameters that you
+#   chose, metrics that came out. An experiment is a named group of runs. The store keeps them, here in one file.
+# - **Is the machine ready?** When Python and MLflow have the versions of the course; `course doctor` looks at the rest.
+# - **How do you log a run, and find it again?** `set_tracking_uri`, `set_experiment`, `start_run`, `log_param`,
+#   `log_metric`; then `get_run` with its id, or the UI.
+# - **How do you compare runs?** `search_runs` returns a table with one row for each run. Compare on rows that the models
+#   were not trained on.
+# - **How do you work here?** Predict, run, compare with "You should see". Homework is judged by your store. `course run`
+#   runs everything in a batch.
 #
 # ## Next steps
 #
-# - Do the [homework](../exercises/00_start_here.ipynb): it proves that your set-up works.
-# - Next lecture: the life cycle of a model, and who does what in it.
+# - Do the [homework]({homework:start_here}): a first run, a tag, a file, and a colleague's run that is not true.
+# - Next lecture: [The life cycle of a model]({step:ml_workflow}), who does what in it, and which tools there are.
 # - Official page: [MLflow](https://mlflow.org/docs/latest/).
-# - Optional depth: run the tree with `n_rows = 200` and with 20,000. Does the best depth stay the same?
+# - Optional depth: set `n_rows` to 200, and then to 20,000, and run all again. With few customers, is the tree of depth
+#   4 still ahead? And what happens to the distance between its two scores when there are many?
