@@ -444,7 +444,18 @@ assert {m.dataset_name for m in kept if m.key == "roc_auc"} == {"churn-valid", "
 # %% [markdown]
 # ## Look at the UI
 #
-# UI_TODO
+# Open the UI with the command that is printed under *Setup*; close the panel *MLflow Assistant* with its cross. Choose
+# *Model training* at the top left and click *Experiments* on the left. (When an experiment is still open, click the
+# arrow beside its name first.) Then click `churn-evaluation`.
+#
+# 1. Click **Models** on the left, then `logistic`. (If you ran the lecture more than once, take the topmost.) Under
+#    *Metrics*, each row has the metric, the data set with its digest, and the run that logged it: `roc_auc` stands there
+#    three times, on training, validation and test rows. (`brier` comes from *Your turn* below.)
+# 2. Click *Models* on the left again, then `forest`. Its table is long, because of the report. (MLflow 3.17 writes each
+#    metric of a report twice, with the same value.) Scroll in it to `worth_in_euro`.
+# 3. Click *Runs* on the left, then `report-forest`, then **Artifacts**: the five pictures.
+#
+# ![The metrics of the model logistic, after step 1](../site/_static/evaluation_model.png)
 #
 # ## Your turn
 #
@@ -573,11 +584,13 @@ assert X_jonas.index.isin(X_train.index).mean() > 0.5
 # ## In your own project
 #
 # The same work without any help from this course, on real data that comes with scikit-learn. Copy it into a file
-# `evaluate.py` in an empty folder and run `python evaluate.py`. The first time, MLflow also reports that it makes its
-# tables.
+# `evaluate.py` in an empty folder and run `python evaluate.py`. The line with `logging` keeps MLflow's reports of its
+# progress from your screen.
 
 # %% tags=["own-project"]
 """Two models, scored on the same rows, and compared: python evaluate.py"""
+
+import logging
 
 import mlflow
 import numpy as np
@@ -589,6 +602,7 @@ from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+logging.getLogger("mlflow").setLevel(logging.WARNING)
 mlflow.set_tracking_uri("sqlite:///mlflow.db")
 mlflow.set_experiment("my-evaluation")
 X, y = load_breast_cancer(return_X_y=True, as_frame=True)
@@ -604,12 +618,12 @@ for kind in (LogisticRegression(), GaussianNB()):
     scores[name] = model.predict_proba(X_valid)[:, 1]
     with mlflow.start_run(run_name=name):
         stored = mlflow.sklearn.log_model(model, name=name, pip_requirements=packages)
-        uri = stored.model_uri
-        mlflow.models.evaluate(uri, rows, model_type="classifier", evaluator_config=quiet)
+        how = {"model_type": "classifier", "evaluator_config": quiet}
+        mlflow.models.evaluate(stored.model_uri, rows, **how)
 
-where = {"dataset_name": rows.name, "dataset_digest": rows.digest}
-order = [{"field_name": "metrics.roc_auc", "ascending": False, **where}]
-print(mlflow.search_logged_models(order_by=order)[["name", "model_id"]])
+order = {"field_name": "metrics.roc_auc", "ascending": False}
+order |= {"dataset_name": rows.name, "dataset_digest": rows.digest}
+print(mlflow.search_logged_models(order_by=[order])[["name", "model_id"]])
 rng, leads = np.random.default_rng(0), []
 for _ in range(500):  # the same drawn rows for both models
     drawn = rng.integers(0, len(y_valid), len(y_valid))
