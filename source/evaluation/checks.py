@@ -136,7 +136,9 @@ def ranking(evidence: Evidence) -> None:
     number = evidence.experiment_id("hw-evaluation-ranking")
     models = evidence.client.search_logged_models([number])
     if len(models) < 4:
-        raise NotStarted("The experiment `hw-evaluation-ranking` does not hold the four models: run the given cell first.")
+        raise NotStarted(
+            "The experiment `hw-evaluation-ranking` does not hold the four models: run the given cell first."
+        )
     tagged = [m for m in models if m.tags.get("chosen", "").strip().lower() == "yes"]
     if not tagged:
         others = {k for m in models for k in m.tags if not k.startswith("mlflow.")}
@@ -144,7 +146,8 @@ def ranking(evidence: Evidence) -> None:
             if near != "chosen":
                 raise Mistake("tag-name", f"A model has the tag {instead(near, 'chosen')} A query asks for that name.")
             raise Mistake(
-                "tag-value", "A model has the tag `chosen`, but its value is not `yes`, so a query for it finds nothing."
+                "tag-value",
+                "A model has the tag `chosen`, but its value is not `yes`, so a query for it finds nothing.",
             )
         runs = evidence.runs("hw-evaluation-ranking")
         if any("chosen" in {**r.data.tags, **r.data.params} for r in runs):
@@ -180,7 +183,8 @@ def ranking(evidence: Evidence) -> None:
             f"`{name}` is first on the rows that Jonas picked, which have the same name. What tells his data set from ours?",
         )
     raise Mistake(
-        "not-first", f"`{name}` is not the first on our validation rows. Which direction does the order have by default?"
+        "not-first",
+        f"`{name}` is not the first on our validation rows. Which direction does the order have by default?",
     )
 
 

@@ -180,8 +180,9 @@ hw.check(3)
 
 # %%
 truth = y_valid.to_numpy()
-p_new = make_pipeline(StandardScaler(), LogisticRegression()).fit(X_train, y_train).predict_proba(X_valid)[:, 1]
-p_old = make_pipeline(StandardScaler(), GaussianNB()).fit(X_train, y_train).predict_proba(X_valid)[:, 1]
+new = make_pipeline(StandardScaler(), LogisticRegression()).fit(X_train, y_train)
+old = make_pipeline(StandardScaler(), GaussianNB()).fit(X_train, y_train)
+p_new, p_old = (model.predict_proba(X_valid)[:, 1] for model in (new, old))
 
 # %% tags=["task-4"]
 mlflow.set_experiment("hw-evaluation-lead")
