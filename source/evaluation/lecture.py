@@ -225,6 +225,7 @@ assert n_rows < 2000 or seed > 3 or rank(valid_rows) == ["logistic", "forest", "
 # predictions and the truth.
 
 # %%
+import matplotlib.pyplot as plt
 from mlflow.models import MetricThreshold, make_metric
 
 
@@ -241,6 +242,7 @@ with mlflow.start_run(run_name="report-forest") as report:
         extra_metrics=[calls],
         evaluator_config={"log_model_explainability": False},  # that needs shap
     )
+plt.close("all")  # MLflow leaves an empty figure open
 
 # %%
 forest = mlflow.get_logged_model(ids["forest"])
@@ -397,8 +399,9 @@ lead = auc_on(everyone, "logistic") - auc_on(everyone, "forest")
 low, high = np.percentile(draws["same customers"], [2.5, 97.5])
 
 fig, ax = plots.new_figure(height=3)
-ax.hist(draws["different customers"], bins=30, alpha=0.5, color=plots.ORANGE)
-ax.hist(draws["same customers"], bins=30, alpha=0.7, color=plots.BLUE)
+bins = np.histogram_bin_edges(draws["different customers"], 50)
+ax.hist(draws["different customers"], bins, alpha=0.5, color=plots.ORANGE)
+ax.hist(draws["same customers"], bins, alpha=0.7, color=plots.BLUE)
 ax.axvline(0, color="black", linestyle="--")
 ax.legend(["no lead", *reversed(draws)], frameon=False)
 ax.set(xlabel="lead of logistic over forest (ROC-AUC)", ylabel="draws")
