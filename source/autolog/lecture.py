@@ -438,7 +438,8 @@ assert any(w.category is FutureWarning and "mlflow.models.evaluate" in str(w.mes
 # %% [markdown]
 # A limit of 0.9 refuses this model, because it finds fewer of those who leave. The recall here is that of the class
 # `True`, and nothing is weighted. Older texts write `mlflow.evaluate`, which still works and warns that it is now
-# called `mlflow.models.evaluate`. This is only a first look at evaluation.
+# called `mlflow.models.evaluate`. This is only a first look;
+# [Evaluation]({step:evaluation}) hangs such numbers on a model and its rows.
 #
 # ## Round 5: options, and what they cost
 #

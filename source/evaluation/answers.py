@@ -1,38 +1,207 @@
-"""Right and wrong answers to the homework of a evaluation."""
+"""Right and wrong answers to the homework of evaluation."""
 
 from tests.submissions.tools import append, swap
 
-_NAMES = {1: "tumours", 2: "wines", 3: "digits", 4: "again"}
+RIGHT = {
+    1: [
+        # with the client, the data sets made by hand, a first try without a data set
+        """
+        with mlflow.start_run() as run:
+            mlflow.log_metric("recall", 0.5, model_id=model_id)
+        says = model.predict(X_valid)
+        for name, part in (("tumours-large", X_valid.mean_area >= 700), ("tumours-small", X_valid.mean_area < 700)):
+            rows = mlflow.data.from_pandas(X_valid[part], name=name)
+            mlflow.start_run(run_name=name)
+            mlflow.log_metric("recall", says[part & y_valid].mean(), model_id=model_id, dataset=rows)
+            mlflow.end_run()
+        """,
+        # the stored model, loaded again; a wrong value first, in the same run
+        """
+        loaded = mlflow.sklearn.load_model(f"models:/{model_id}")
+        with mlflow.start_run(run_name="both"):
+            for name, ask in (("tumours-small", "mean_area < 700"), ("tumours-large", "mean_area >= 700")):
+                X = X_valid.query(ask)
+                y = y_valid[X.index]
+                rows = as_dataset(X, y, name)
+                mlflow.log_metric("recall", 0.1, model_id=model_id, dataset=rows)
+                mlflow.log_metric("recall", recall_score(y, loaded.predict(X)), model_id=model_id, dataset=rows)
+        """,
+    ],
+    2: [
+        # by hand, over the metrics of each model
+        """
+        client = mlflow.MlflowClient()
+        found = client.search_logged_models([mlflow.get_experiment_by_name("hw-evaluation-ranking").experiment_id])
+        score = {}
+        for m in found:
+            for metric in m.metrics:
+                if metric.key == "roc_auc" and metric.dataset_digest == valid_rows.digest:
+                    score[m.model_id] = metric.value
+        client.set_logged_model_tags(max(score, key=score.get), {"chosen": "yes"})
+        """,
+        # another one first, then taken back
+        """
+        found = mlflow.search_logged_models(output_format="list")
+        mlflow.set_logged_model_tags(found[0].model_id, {"chosen": "yes"})
+        mlflow.set_logged_model_tags(found[0].model_id, {"chosen": "no"})
+        auc = {m.model_id: roc_auc_score(y_valid, four[m.name].fit(X_train, y_train).predict_proba(X_valid)[:, 1]) for m in found}
+        best = max(auc, key=auc.get)
+        mlflow.set_logged_model_tags(best, {"chosen": "Yes"})
+        """,
+    ],
+    3: [
+        # the verdict from the number itself
+        """
+        count = make_metric(
+            eval_fn=lambda predictions, targets: float(targets.sum() - (predictions & targets).sum()),
+            greater_is_better=False,
+            name="missed",
+        )
+        with mlflow.start_run(run_name="report") as run:
+            result = mlflow.models.evaluate(
+                uri, valid_rows, model_type="classifier", extra_metrics=[count], evaluator_config=no_shap
+            )
+        word = "passed" if result.metrics["recall_score"] >= 0.85 else "refused"
+        mlflow.MlflowClient().set_tag(run.info.run_id, "verdict", word)
+        """,
+        # a first report that failed, a loaded model, its predictions as a table with the model's id
+        """
+        try:
+            with mlflow.start_run(run_name="report"):
+                raise ValueError("first try")
+        except ValueError:
+            pass
+        mlflow.start_run(run_name="report")
+        missed = make_metric(eval_fn=lambda predictions, targets: (targets > predictions).sum(), greater_is_better=False, name="missed")
+        result = mlflow.models.evaluate(
+            uri, valid_rows, model_type="classifier", extra_metrics=[missed], evaluator_config=no_shap
+        )
+        mlflow.set_tag("verdict", "refused" if result.metrics["recall_score"] < 0.85 else "passed")
+        mlflow.end_run()
+        """,
+    ],
+    4: [
+        # other draws, more of them, through pandas
+        """
+        import pandas as pd
+        frame = pd.DataFrame({"y": truth, "new": p_new, "old": p_old})
 
+        def lead_of(f):
+            return roc_auc_score(f.y, f.new) - roc_auc_score(f.y, f.old)
 
-def _right(name: str) -> list:
-    with_the_client = f"""
-    client = mlflow.MlflowClient()
-    made = client.create_run(client.create_experiment("hw-evaluation-{name}"), run_name="share")
-    client.log_param(made.info.run_id, "n_rows", {name}.size)
-    client.log_metric(made.info.run_id, "share", sum({name} == 1) / len({name}))
-    client.set_terminated(made.info.run_id)
-    """
-    without_a_block = f"""
-    mlflow.set_experiment("hw-evaluation-{name}")
-    mlflow.start_run(run_name="share")
-    mlflow.log_params({{"n_rows": len({name}), "label": 1}})
-    mlflow.log_metrics({{"share": {name}.eq(1).mean()}})
-    mlflow.end_run()
-    """
-    return [with_the_client, without_a_block]
+        leads = pd.Series([lead_of(frame.sample(len(frame), replace=True, random_state=i)) for i in range(800)])
+        low, high = leads.quantile(0.025), leads.quantile(0.975)
+        with mlflow.start_run(run_name="lead"):
+            mlflow.log_metric("lead", lead_of(frame))
+            mlflow.log_metric("low", low)
+            mlflow.log_metric("high", high)
+            mlflow.set_tag("verdict", "undecided" if low <= 0 <= high else "better" if low > 0 else "worse")
+        """,
+        # with scipy, and the client
+        """
+        from scipy.stats import bootstrap
 
+        def difference(y, new, old):
+            return roc_auc_score(y, new) - roc_auc_score(y, old)
 
-def _wrong(name: str) -> list:
-    return [
-        ("wrong-class", swap("== 1", "== 0")),
-        ("count-not-share", swap(".mean()", ".sum()")),
-        ("rows-not-counted", swap(f"len({name})", f"len({name}) // 2")),
-        ("metric-as-param", swap("log_metric", "log_param")),
-        ("run-open", append('mlflow.start_run(run_name="share")')),
-    ]
+        found = bootstrap(
+            (truth, p_new, p_old), difference, paired=True, vectorized=False, n_resamples=600, method="percentile", rng=7
+        ).confidence_interval
+        client = mlflow.MlflowClient()
+        run = client.create_run(mlflow.get_experiment_by_name("hw-evaluation-lead").experiment_id, run_name="lead")
+        values = {"lead": difference(truth, p_new, p_old), "low": found.low, "high": found.high}
+        for name, value in values.items():
+            client.log_metric(run.info.run_id, name, float(value))
+        word = "better" if found.low > 0 else "worse" if found.high < 0 else "undecided"
+        client.set_tag(run.info.run_id, "verdict", word)
+        client.set_terminated(run.info.run_id)
+        """,
+    ],
+    5: [
+        """
+        rows = mlflow.data.from_pandas(answers[["malignant", "says"]], targets="malignant", predictions="says", name="supplier-answers")
+        with mlflow.start_run():
+            mlflow.models.evaluate(data=rows, model_type="classifier", evaluator_config=no_shap, model_id=supplier.model_id)
+        """,
+        """
+        rows = mlflow.data.from_pandas(answers, targets="malignant", predictions="says", name="supplier-answers")
+        mlflow.models.evaluate(data=rows, model_type="classifier", evaluator_config=no_shap, model_id=supplier.model_id)
+        """,
+    ],
+}
 
+_SLICE_LOG = "model_id=model_id, dataset=as_dataset(X, y, name)"
+_RECALL = "recall_score(y, model.predict(X))"
+_OURS = '{"dataset_name": valid_rows.name, "dataset_digest": valid_rows.digest}'
+_RULE = '"better" if low > 0 else "worse" if high < 0 else "undecided"'
+_DRAW = "roc_auc_score(truth[rows], p_new[rows]) - roc_auc_score(truth[rows], p_old[rows])"
 
-RIGHT = {task: _right(name) for task, name in _NAMES.items()}
-WRONG = {task: _wrong(name) for task, name in _NAMES.items()}
+WRONG = {
+    1: [
+        ("not-started", ""),
+        ("not-on-model", swap(_SLICE_LOG, "dataset=as_dataset(X, y, name)")),
+        ("data-set-missing", swap(_SLICE_LOG, "model_id=model_id")),
+        ("data-set-name", swap('"tumours-small"', '"small"')),
+        ("metric-name", swap('log_metric("recall"', 'log_metric("Recall"')),
+        ("slices-swapped", swap("small, ", "~small, ", '"tumours-large": ~small', '"tumours-large": small')),
+        ("whole-not-slice", swap(_RECALL, "recall_score(y_valid, model.predict(X_valid))")),
+        ("train-not-valid", swap('X_valid["mean_area"]', 'X_train["mean_area"]', "X_valid[chosen], y_valid[chosen]", "X_train[chosen], y_train[chosen]")),
+        ("arguments-swapped", swap(_RECALL, "recall_score(model.predict(X), y)")),
+        ("accuracy-not-recall", swap(_RECALL, "model.score(X, y)")),
+        ("wrong-class", swap(_RECALL, "recall_score(y, model.predict(X), pos_label=False)")),
+        ("value-wrong", swap(_RECALL, "0.12345")),
+    ],
+    2: [
+        ("not-started", ""),
+        ("ranked-without-rows", swap("**ours", "")),
+        ("same-name-other-rows", swap(_OURS, '{"dataset_name": valid_rows.name, "dataset_digest": jonas_rows.digest}')),
+        ("not-first", swap('"ascending": False', '"ascending": True', "best.model_id, ", "[m for m in mlflow.search_logged_models(output_format='list') if m.name not in ('stump', 'deep-tree') and m.model_id != mlflow.search_logged_models(order_by=[{'field_name': 'metrics.roc_auc', 'ascending': False, **ours}], output_format='list')[0].model_id][0].model_id, ")),
+        ("tag-value", swap('"chosen": "yes"', '"chosen": "no"')),
+        ("tag-name", swap('"chosen": "yes"', '"choosen": "yes"')),
+        ("not-on-model", swap("mlflow.set_logged_model_tags(best.model_id, {", "mlflow.MlflowClient().set_tag(best.source_run_id, *{", '"yes"})', '"yes"}.popitem())')),
+        ("two-chosen", append('for m in mlflow.search_logged_models(output_format="list")[:2]:\n    mlflow.set_logged_model_tags(m.model_id, {"chosen": "yes"})')),
+    ],
+    3: [
+        ("not-started", ""),
+        ("run-name", swap('run_name="report"', 'run_name="my report"')),
+        ("own-metric-missing", swap("extra_metrics=[missed], ", "")),
+        ("alarms-not-missed", swap("targets & ~predictions", "predictions & ~targets")),
+        ("caught-not-missed", swap("targets & ~predictions", "targets & predictions")),
+        ("all-errors", swap("targets & ~predictions", "targets != predictions")),
+        ("share-not-count", swap("(targets & ~predictions).sum()", "(targets & ~predictions).sum() / targets.sum()")),
+        ("data-set-name", swap("uri, valid_rows", 'uri, as_dataset(X_valid, y_valid, "valid")')),
+        ("same-name-other-rows", swap("uri, valid_rows", 'uri, as_dataset(X_train, y_train, "tumours-valid")')),
+        ("verdict-wrong", swap('"passed"', '"x"', '"refused"', '"passed"', '"x"', '"refused"')),
+        ("verdict-unknown", swap('"passed"', '"good"', '"refused"', '"good"')),
+        ("verdict-missing", swap("mlflow.set_tag(", "print(")),
+        ("not-evaluated", 'with mlflow.start_run(run_name="report"):\n    mlflow.log_metric("missed", 9, model_id=to_judge.model_id, dataset=valid_rows)\n    mlflow.set_tag("verdict", "refused")'),
+        ("not-on-model", 'with mlflow.start_run(run_name="report"):\n    mlflow.log_metric("missed", 9)\n    mlflow.set_tag("verdict", "refused")'),
+    ],
+    4: [
+        ("not-started", ""),
+        ("lead-reversed", swap("p_new) - roc_auc_score(truth, p_old)", "p_old) - roc_auc_score(truth, p_new)")),
+        ("lead-reversed", swap(_DRAW, "roc_auc_score(truth[rows], p_old[rows]) - roc_auc_score(truth[rows], p_new[rows])")),
+        ("not-paired", swap(_DRAW, "roc_auc_score(truth[rows], p_new[rows]) - roc_auc_score(*(a[rng.integers(0, len(truth), len(truth))] if False else a[r] for r in [rng.integers(0, len(truth), len(truth))] for a in (truth, p_old)))")),
+        ("ends-swapped", swap("[2.5, 97.5]", "[97.5, 2.5]")),
+        ("interval-narrow", swap("[2.5, 97.5]", "[16, 84]")),
+        ("interval-wrong", swap('"low": low', '"low": low - 0.02')),
+        ("metric-missing", swap(', "high": high', "")),
+        ("verdict-missing", swap(f'mlflow.set_tag("verdict", {_RULE})', "pass")),
+        ("verdict-wrong", swap(_RULE, '"worse"')),
+        ("verdict-unknown", swap(_RULE, '"maybe"')),
+        ("metric-as-tag", swap("log_metrics({", "set_tags({")),
+        ("tag-as-param", swap("mlflow.set_tag(", "mlflow.log_param(")),
+    ],
+    5: [
+        ("not-started", ""),
+        ("not-on-model", swap(" model_id=supplier.model_id,", "")),
+        ("data-set-name", swap('name="supplier-answers"', 'name="answers"')),
+        ("arguments-swapped", swap('targets="malignant", predictions="says"', 'targets="says", predictions="malignant"')),
+    ],
+}
+
+#: Names that are exchanged in mutants.
+SWAPS = {"X_train": "X_valid", "X_valid": "X_train", "y_train": "y_valid", "y_valid": "y_train"}
+
+#: Mutants that are right answers, with the reason. The key is the start of the description.
 EQUIVALENT: dict[int, dict[str, str]] = {}

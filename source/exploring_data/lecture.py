@@ -1,18 +1,20 @@
 # %% [markdown]
 # # Exploring data
 #
-# **Which question does this lecture answer?**
+# **What is in this table, and which of the differences in it are more than chance?**
 #
-# We will build one run that holds a setting and a result. (All that stands here runs and passes every test: replace it
-# piece by piece, and look into `source/WRITING.md` on the way.)
+# We will build a clean table out of a delivery with three kinds of dirt, draw who leaves, test nine columns, each with
+# the test that fits its meaning, keep the results in a file and in a run, and find out when they stopped being true.
 #
 # Afterwards you can
-# - **record** a setting and a result in a run;
-# - **repair** a run in which the two were mixed up.
+# - **find** and **repair** repeated rows, wrong units and gaps;
+# - **choose** a test by what a column means, and **say** how large a difference is;
+# - **correct** for asking many questions at once;
+# - **keep** the results, and **notice** when the customers are no longer the ones you explored.
 #
-# **You need:** {step:ml_workflow}.
+# **You need:** [Start here]({step:start_here}) and a little pandas. No statistics.
 #
-# **Time:** 10 min to read · 10 min to do
+# **Time:** 17 min to read · 17 min to do
 #
 # <!-- links -->
 
@@ -29,158 +31,552 @@ lesson.quiz("exploring_data", "recall")
 # %% [markdown]
 # ## The problem
 #
-# On Tuesday Tom, who leads customer care, asks how many of the customers have left. Somebody answers with a number, and
-# nobody can say on Thursday which customers were counted.
+# On Monday Jonas exports the customer table for Mira. By noon she has found that the average customer pays 141 euro a
+# month, and that seniors leave more often than others. On Tuesday Tom plans an offer for seniors. On Wednesday Aisha
+# repeats the analysis with other customers and finds nothing about seniors; and she knows nobody who pays 141 euro.
+#
+# Mira did what many people do: she looked at the table until something caught her eye. Something always does. An
+# **exploration** that can be trusted is a series of small experiments. Each has a question that was written down
+# first, a test that fits it, and a result that is kept, also when it is dull.
 #
 # ## Setup
 
 # %% tags=["parameters"]
 seed = 0
-n_rows = 500
+n_rows = 2000
 
 # %%
 import mlflow
+import numpy as np
 import pandas as pd
+from scipy import stats
+from sklearn.model_selection import train_test_split
 
 from course_utils import data, plots, store
 
 store.connect()
-mlflow.set_experiment("exploring-data")
-left = data.churn_split(n_rows, seed, numeric=True).y_train
+print("Open the UI, from the course folder:", store.ui_command(), sep="\n")
 
 # %% [markdown]
-# ## Round 1: one number, with what it depends on
+# The next cell plays Jonas's export. It draws the customers of the invented company, numbers them, and puts in what
+# real exports contain: gaps, a few charges that somebody wrote in cents, and a page that was exported twice.
+
+# %%
+rng = np.random.default_rng(seed)
+delivered = data.churn(n_rows, seed, missing=0.05)
+delivered.insert(0, "customer", np.arange(n_rows))
+delivered.loc[rng.random(n_rows) < 0.01, "monthly_charges"] *= 100
+again = delivered.sample(25, random_state=seed)
+delivered = pd.concat([delivered, again], ignore_index=True)
+delivered.head(3)
+
+# %% [markdown]
+# One row is one customer. `churned` is the **target**, the column that we want to understand: 1 for a customer who
+# left within the next month, 0 for one who stayed.
 #
-# **Predict.** Have more customers stayed, or left?
+# ## Round 1: find the dirt, and repair it
+#
+# Before any question about customers comes the question whether the table can be believed. Three counts tell most of
+# it: rows that come twice, gaps, and values that are far away from all others, which are called **outliers**.
 
 # %%
-prediction = "?"  # stayed or left
+print("rows:", len(delivered))
+print("repeated customers:", delivered["customer"].duplicated().sum())
+print("gaps in each column:")
+delivered.isna().sum().loc[lambda gaps: gaps > 0]
+
+# %% [markdown]
+# **Predict.** One charge in a hundred is a hundred times too high. Most customers pay about 60 euro. What is the mean
+# of `monthly_charges` in this table: about 60, about 65, or more than 80?
 
 # %%
-with mlflow.start_run(run_name="share") as run:
-    mlflow.log_params({"n_rows": n_rows, "data_seed": seed})
-    mlflow.log_metric("share", left.mean())
+prediction = "?"  # about 60, about 65, more than 80
 
-counts = pd.Series({"stayed": int((left == 0).sum()), "left": int((left == 1).sum())})
-title = f"{counts['left']} of {len(left)} customers have left"
-plots.show(plots.bars(counts, title=title, xlabel="customers", digits=0))
+# %%
+charges = delivered["monthly_charges"]
+print(f"mean {charges.mean():.0f}, median {charges.median():.0f}")
+
+low, high = charges.quantile([0.25, 0.75])
+fence = high + 1.5 * (high - low)
+outlier = charges > fence
+print(f"{outlier.sum()} of {len(charges)} charges are above {fence:.0f} euro;", end=" ")
+print(f"the smallest of them is {charges[outlier].min():.0f}")
 
 # %% tags=["claims"]
-CHANGES = [{"n_rows": 1000}]
+CHANGES = [{"n_rows": 4000}, {"seed": 3}]
 
-assert counts["stayed"] > counts["left"]
+assert delivered["customer"].duplicated().sum() == 25
+assert charges.mean() > 80 and 50 < charges.median() < 65
+assert (outlier == (charges > 200)).all() and outlier.sum() > 5
+assert 1.4 * charges.median() < charges.mean()
+assert charges[outlier].min() > 1000 and charges[~outlier].max() < 160
+assert (n_rows, seed) != (2000, 0) or round(charges.mean()) == 141
 
 # %% [markdown]
-# You should see that most of them have stayed. If the picture is missing, run the cells above it.
+# You should see a mean above 80, which is Mira's mistake: a handful of wrong values pulls it away from what anybody
+# pays, while the **median**, the value in the middle, hardly moves. The rule in the cell is a common one: the middle
+# half of the values lies between the two quartiles, and what is further above it than one and a half times this range
+# is suspicious.
 #
-# **Predict.** What does the store give back for the setting `n_rows`: a number, or text?
+# A rule only points. What to do with an outlier depends on *why* it is there. A rare but true value stays. A wrong unit
+# is converted, not thrown away: all of these are above 1,000, and no contract of Nordtel costs that, but each of them
+# divided by 100 is an ordinary charge. Repeated customers lose their second row. And the gaps? They are filled later,
+# inside the pipeline ([Pipelines]({step:pipelines})), and only if they do not say something themselves:
 
 # %%
-stored = mlflow.get_run(run.info.run_id).data
-print(stored.params["n_rows"].__class__.__name__)
+customers = delivered.drop_duplicates("customer").set_index("customer")
+in_cents = customers["monthly_charges"] > fence
+customers.loc[in_cents, "monthly_charges"] /= 100
+print(f"{len(customers)} customers, {in_cents.sum()} charges converted")
+
+for name in ("tenure_months", "monthly_charges", "data_gb"):
+    gap = customers[name].isna()
+    left = customers["churned"].groupby(gap).mean()
+    print(f"{name}: {left[True]:.2f} of those with a gap left, {left[False]:.2f} of others")
 
 # %% tags=["claims"]
-assert isinstance(stored.params["n_rows"], str)
+assert len(customers) == n_rows and customers["monthly_charges"].max() < 160
+for name in ("tenure_months", "monthly_charges", "data_gb"):
+    left = customers["churned"].groupby(customers[name].isna()).mean()
+    assert abs(left[True] - left[False]) < 0.15
 
 # %% [markdown]
-# You should see `str`, because a setting is a label, and MLflow does not calculate with it.
+# You should see two similar shares in each line; they rest on a hundred gaps or so, so they jump a little. If they were
+# far apart, the gap itself would be information, and would deserve a column of its own.
+#
+# ## Round 2: draw before you test
+#
+# From here on we look at three quarters of the customers. The last quarter is put away, as in every later lecture: it
+# will judge a model one day, so nothing that we decide may depend on it.
+
+# %%
+people, put_away = train_test_split(
+    customers, test_size=0.25, stratify=customers["churned"], random_state=seed
+)
+left, stayed = people[people["churned"] == 1], people[people["churned"] == 0]
+print(f"{len(people)} customers, {len(left)} of them left: {len(left) / len(people):.0%}")
+
+# %% [markdown]
+# About one in four has left. Such an **imbalance** matters later: a model that always says "stays" would be right three
+# times out of four and useless.
+#
+# A picture of the **distribution** of a column, that is, of which values are how frequent, shows what no mean can show.
+# The areas of both groups are made equal, so that the shapes can be compared.
+
+# %%
+fig, axes = plots.new_figure(1, 2, width=10, height=3.4)
+for ax, name in zip(axes, ("tenure_months", "monthly_charges"), strict=True):
+    bins = np.linspace(people[name].min(), people[name].max(), 25)
+    for group, color in ((stayed, plots.SKY), (left, plots.VERMILION)):
+        ax.hist(group[name].dropna(), bins, density=True, alpha=0.6, color=color)
+    ax.set(xlabel=name, ylabel="share of the group per unit")
+axes[0].legend(["stayed", "left"], frameon=False)
+months = left["tenure_months"].median(), stayed["tenure_months"].median()
+euro = left["monthly_charges"].median(), stayed["monthly_charges"].median()
+title = f"Leavers: {months[0]:.0f} instead of {months[1]:.0f} months,"
+title += f" {euro[0]:.0f} instead of {euro[1]:.0f} euro (medians)"
+fig.suptitle(title)
+plots.show(plots.describe(fig, f"Histograms of tenure and charges by group. {title}."))
+
+# %% [markdown]
+# The charges have three humps, around 20, 50 and 75 euro, one for each kind of internet connection (none, DSL, fiber).
+# No mean would tell you that.
+#
+# For a column with few values, draw the **rate** of leaving for each of them, and write down how many customers stand
+# behind it.
+#
+# **Predict.** There are three kinds of contract: month to month, one year, two years. How many times as often do
+# customers leave a monthly contract as one for two years: about twice, three times, or more than four times?
+
+# %%
+prediction = "?"  # twice, three times, more than four times
+
+# %%
+by_contract = people.groupby("contract")["churned"].agg(["mean", "size"])
+rates = by_contract["mean"]
+rates.index = [f"{name} ({n})" for name, n in by_contract["size"].items()]
+title = f"Monthly contracts are left {rates.iloc[0] / rates.iloc[2]:.0f} times as often"
+label = "share that left (in brackets: customers)"
+plots.show(plots.bars(rates, title=title, xlabel=label))
+
+# %% tags=["claims"]
+assert list(by_contract.index) == ["month-to-month", "one-year", "two-year"]
+assert rates.iloc[0] > rates.iloc[1] > rates.iloc[2] and rates.iloc[0] > 4 * rates.iloc[2]
+assert 0.2 < len(left) / len(people) < 0.27
+assert months[0] < months[1] and euro[0] > euro[1]
+typical = people.groupby("internet")["monthly_charges"].median()
+assert typical["none"] < 27 and 45 < typical["dsl"] < 55 and 70 < typical["fiber"] < 80
+
+# %% [markdown]
+# You should see more than four times. That is a large difference, on hundreds of customers. Is it chance? Nobody would
+# think so here. For smaller differences we need a test.
+#
+# ## Round 3: a test that fits the column
+#
+# A **test** plays a game: suppose that leaving had nothing to do with this column. How often would chance alone make
+# the two groups differ as much as they do, or more? This share is called ***p***. A small *p* says that chance is a
+# poor explanation. By custom a difference is called **significant** when *p* is below 0.05.
+#
+# Which test it is depends on what the column *means*, not on how it is stored. `senior` is stored as a number, 0 or 1,
+# but it means yes or no.
+
+# %% tags=["hide-input"] jupyter={"source_hidden": true}
+boxes = {
+    "column": (0.6, 1.7, "column\nwhat does\nit mean?"),
+    "amount": (3.8, 3.2, "amount\nmonths, euro"),
+    "count": (3.8, 1.7, "count\nfew values, lopsided"),
+    "kind": (3.8, 0.2, "kind\na word, yes or no"),
+    "t": (7.8, 3.2, "Welch\ndo the means differ?"),
+    "u": (7.8, 1.7, "Mann Whitney\nis one group higher?"),
+    "chi": (7.8, 0.2, "chi square\ndo the shares differ?"),
+}
+arrows = [
+    ("column", "amount", ""),
+    ("column", "count", ""),
+    ("column", "kind", ""),
+    ("amount", "t", "t-test"),
+    ("count", "u", "ranks"),
+    ("kind", "chi", "counts"),
+]
+title = "The meaning of a column chooses the test"
+plots.show(plots.diagram(boxes, arrows, title=title, width=9, height=3.8))
+
+# %% [markdown]
+# **An amount: Welch's t-test** compares two means and does not ask that both groups are equally spread
+# (`equal_var=False`). Its *p* says whether there is a difference, but not whether it is large; with enough customers
+# every tiny difference is significant. So each test gets an **effect size** as its companion. For means it is
+# **Cohen's d**: the difference, divided by the typical spread in a group. People call 0.2 small, 0.5 medium and 0.8
+# large.
+
+# %%
+def welch(name):
+    a, b = left[name].dropna(), stayed[name].dropna()
+    test = stats.ttest_ind(a, b, equal_var=False)
+    spread = np.sqrt((a.var() + b.var()) / 2)
+    return {"test": "Welch", "p": test.pvalue, "effect": (a.mean() - b.mean()) / spread}
+
+
+found = welch("tenure_months")
+print(f"tenure_months: p {found['p']:.0e}, d {found['effect']:.2f}")
+
+# %% [markdown]
+# **A count: the Mann–Whitney test.** `support_calls` is 0, 1 or 2 for most, and 7 for a few. A mean is not a good summary
+# of such a column. This test sorts all customers by their calls, and asks whether one group stands higher in the line
+# than the other. Its effect size can be said in words: draw one leaver and one stayer; how often has the leaver
+# called more? (A tie counts half.) 0.5 would be no difference.
+
+# %%
+def mann_whitney(name):
+    a, b = left[name].dropna(), stayed[name].dropna()
+    test = stats.mannwhitneyu(a, b)
+    above = test.statistic / (len(a) * len(b))
+    return {"test": "Mann-Whitney", "p": test.pvalue, "effect": above}
+
+
+found = mann_whitney("support_calls")
+print(f"support_calls: p {found['p']:.0e}, share of pairs {found['effect']:.2f}")
+
+# %% [markdown]
+# **A kind: the chi-square test.** It counts customers in a table, contract by left or stayed, and compares the counts with
+# those that we would expect if the two had nothing to do with each other. Its effect size is **Cramér's V**, from 0 (none)
+# to 1 (one column tells the other).
+
+# %%
+def chi_square(name):
+    counts = pd.crosstab(people[name], people["churned"])
+    test = stats.chi2_contingency(counts)
+    V = stats.contingency.association(counts, method="cramer")
+    return {"test": "chi-square", "p": test.pvalue, "effect": V}
+
+
+found = chi_square("contract")
+print(f"contract: p {found['p']:.0e}, V {found['effect']:.2f}")
+pd.crosstab(people["contract"], people["churned"])
+
+# %% tags=["claims"]
+assert welch("tenure_months")["p"] < 1e-9 and -0.8 < welch("tenure_months")["effect"] < -0.4
+assert mann_whitney("support_calls")["p"] < 1e-9
+assert 0.6 < mann_whitney("support_calls")["effect"] < 0.72
+assert chi_square("contract")["p"] < 1e-9 and 0.2 < chi_square("contract")["effect"] < 0.4
+
+# %% [markdown]
+# You should see three very small values of *p* (`e-19` means: eighteen zeros behind the point before the first digit comes). Leavers have a
+# shorter tenure, with a medium effect; a leaver has called more in about two thirds of the pairs; and the contract
+# matters.
+#
+# A test does not say *why*. Do people leave because they call, or call because they want to leave? Only a trial could
+# tell.
+#
+# ## Round 4: nine questions at once
+#
+# Now all columns. When you ask one question, chance alone gives you *p* below 0.05 once in twenty times. When you ask
+# twenty questions, you must expect one such false alarm. The simplest correction, **Bonferroni's**, divides the limit by
+# the number of questions: for nine columns, 0.05 / 9.
+#
+# **Predict.** Tom wants an offer for seniors, because Mira saw that they leave more often. Will `senior` be below the
+# corrected limit?
+
+# %%
+prediction = "?"  # yes or no
+
+# %%
+chosen = {
+    welch: ["tenure_months", "monthly_charges", "data_gb"],
+    mann_whitney: ["support_calls"],
+    chi_square: ["contract", "internet", "payment", "senior", "paperless"],
+}
+results = pd.DataFrame(
+    {name: test(name) for test, names in chosen.items() for name in names}
+).T.rename_axis("column")
+results["p"], results["effect"] = results["p"].astype(float), results["effect"].astype(float)
+results["below 0.05"] = results["p"] < 0.05
+results["below 0.05 / 9"] = results["p"] < 0.05 / len(results)
+shown = results.sort_values("p").round({"effect": 2})
+shown.assign(p=shown["p"].map("{:.1g}".format))
+
+# %% tags=["claims"]
+sure = results[results["below 0.05 / 9"]].index
+assert {"tenure_months", "monthly_charges", "support_calls", "contract", "internet"} <= set(sure)
+assert not results.loc["paperless", "below 0.05"]
+assert (n_rows, seed) != (2000, 0) or not results.loc["senior", "below 0.05"]
+assert not (n_rows == 2000 and seed == 2) or results.loc["senior", "below 0.05"]
+assert not (n_rows == 2000 and seed == 1) or results.loc["senior", "below 0.05 / 9"]
+assert abs(results.loc["senior", "effect"]) < 0.1 and results.loc["payment", "effect"] < 0.1
+
+# %% [markdown]
+# You should see tenure, charges, calls, contract and internet below the corrected limit, whatever seed you take, and
+# `paperless` above both limits. `senior` depends on the customers: with 2,000 customers and seed 0 it is not
+# significant, with seed 2 it is below 0.05 but not below 0.05 / 9, with seed 1 it is below both. Its effect is
+# tiny each time. That is what a weak difference looks like, and it is no ground for an offer.
+#
+# "Not significant" means **not shown**, which is less than "shown to be equal": with more customers it may be shown.
+#
+# Effect sizes of different kinds (d, share of pairs, V) have different scales, so compare only those of one kind.
+#
+# ## Keep the results
+#
+# An exploration that lives in a notebook's output is lost with the next *Run All*. So the table goes into a file, and
+# the file into a run, in the lines that you know from [Start here]({step:start_here}). `log_artifact` is new: it
+# copies a file into the run, so that table, number of rows and seed stay together. Dull results are in it as well;
+# otherwise somebody asks the same question again next month, and the corrected limit counts too few questions.
+
+# %%
+mlflow.set_experiment("churn-exploration")
+file = store.outputs("exploring_data") / "tests.csv"
+results.to_csv(file)
+
+with mlflow.start_run(run_name="nine-columns") as run:
+    mlflow.log_param("n_rows", n_rows)
+    mlflow.log_param("data_seed", seed)
+    mlflow.log_param("n_tests", len(results))
+    mlflow.log_metric("share_left", len(left) / len(people))
+    mlflow.log_artifact(file)
+
+# %% tags=["claims"]
+kept = pd.read_csv(mlflow.artifacts.download_artifacts(run_id=run.info.run_id, artifact_path="tests.csv"))
+assert list(kept["column"]) == list(results.index) and np.allclose(kept["p"], results["p"])
+
+# %% [markdown]
+# [Logging]({step:logging}) shows how single results become metrics that can be searched.
 #
 # ## Look at the UI
 #
-# 1. Click *Experiments* on the left, then `exploring-data`.
-# 2. Click the run `share`. Its setting stands under *Parameters*, its result under *Metrics*.
+# Open the UI with the command that is printed under *Setup*; close the panel *MLflow Assistant* with its cross. Choose
+# *Model training* at the top left and click *Experiments* on the left.
+#
+# 1. Click `churn-exploration`, then the run `nine-columns`. (If you ran the lecture more than once, take the topmost.) Its
+#    **Overview** shows the three parameters and the metric.
+# 2. Click **Artifacts**, then `tests.csv`. The file is shown as a table, and a click on `p` sorts it. The arrow at the
+#    right downloads it.
+#
+# ![The file of the nine tests in the run, after step 2](../site/_static/exploring_data_run.png)
+#
+# ## Round 5: true for how long?
+#
+# Explorations age. `churn_stream` gives customers week by week. In week 6 of this stream Nordtel raises prices and
+# connects more houses with fiber. When the values of the columns move like this, one speaks of **feature drift** or
+# data drift.
+#
+# **Predict.** More customers pay more. What happens to the rule that we found, that those who pay more leave more often:
+# does it stay, grow weaker, or turn round?
+
+# %%
+prediction = "?"  # stays, weaker, turns round
+
+# %%
+stream = data.churn_stream(n_weeks=10, drift_week=6, kind="data", seed=seed)
+weekly = stream.groupby("week")[["monthly_charges", "churned"]].mean()
+stream["when"] = np.where(stream["week"] < 6, "weeks 1-5", "weeks 6-10")
+band = pd.cut(stream["monthly_charges"], [0, 40, 60, 80, 200])
+rule = stream.groupby([band, "when"], observed=True)["churned"].mean().unstack()
+
+fig, axes = plots.new_figure(1, 2, width=10, height=3.4)
+axes[0].plot(weekly.index, weekly["monthly_charges"], "o-", color=plots.BLUE)
+axes[0].set(xlabel="week", ylabel="mean charge (euro)", ylim=(0, 90))
+for when, style, color in zip(rule, "os", plots.COLORS, strict=False):
+    axes[1].plot(rule.index.astype(str), rule[when], style, color=color, label=when)
+axes[1].set(xlabel="charge (euro)", ylabel="share that left", ylim=(0, 0.5))
+axes[1].legend(frameon=False)
+rise = weekly.loc[6:, "monthly_charges"].mean() - weekly.loc[:5, "monthly_charges"].mean()
+moved = (rule["weeks 1-5"] - rule["weeks 6-10"]).abs().max()
+title = f"Charges rise by {rise:.0f} euro; at one price the share moves by {moved:.2f} at most"
+fig.suptitle(title)
+plots.show(plots.describe(fig, f"Charges by week; share that left by price. {title}."))
+
+# %% tags=["claims"]
+assert 14 < rise < 23
+assert moved < 0.08
+assert rule.iloc[-1].min() > rule.iloc[0].max() + 0.1
+assert weekly.loc[6:, "churned"].mean() > weekly.loc[:5, "churned"].mean() + 0.03
+fiber = (stream["internet"] == "fiber").groupby(stream["when"]).mean()
+assert fiber.iloc[1] > fiber.iloc[0] + 0.1
+
+# %% [markdown]
+# You should see a step in the left picture, and in the right one two marks close together at each price: the rule stays.
+# More customers leave after week 6, because more of them pay a high price, not because a high price means something
+# else. The other case exists, too: the rule itself can change while the columns look as before.
+# [ML workflow]({step:ml_workflow}) has an example, and [Monitoring]({step:monitoring}) tells the two apart.
 #
 # ## Your turn
 #
-# Replace the three dots by **one line** that records `n_rows`; then run both cells.
+# Is the share of customers with paperless bills the same in all three kinds of contract? Replace the three dots by **one
+# line** that sets `counts` to the table of counts, contract by `paperless`; then run both cells. The cell keeps the
+# *p* in a run.
 #
 # <details><summary>One solution</summary>
 #
-# `mlflow.log_param("n_rows", n_rows)`
+# `counts = pd.crosstab(people["contract"], people["paperless"])`
 #
 # </details>
 
 # %% tags=["your-turn"]
+counts = pd.DataFrame([[1, 1], [1, 1]])
+...
+
 with mlflow.start_run(run_name="your-turn") as yours:
-    ...
+    mlflow.log_metric("p", stats.chi2_contingency(counts).pvalue)
+    mlflow.log_metric("customers", counts.to_numpy().sum())
 
 # %% tags=["your-turn-solution"]
+counts = pd.DataFrame([[1, 1], [1, 1]])
+counts = pd.crosstab(people["contract"], people["paperless"])
+
 with mlflow.start_run(run_name="your-turn") as yours:
-    mlflow.log_param("n_rows", n_rows)
+    mlflow.log_metric("p", stats.chi2_contingency(counts).pvalue)
+    mlflow.log_metric("customers", counts.to_numpy().sum())
 
 # %%
-kept = mlflow.get_run(yours.info.run_id).data.params
-hint = "the run has no parameter n_rows. log_param takes a name and a value."
-lesson.turn("n_rows" in kept, hint)
+kept = mlflow.get_run(yours.info.run_id).data.metrics
+asked = pd.crosstab(people["contract"], people["paperless"])
+right = abs(kept["p"] - stats.chi2_contingency(asked).pvalue) < 1e-9
+hint = "pd.crosstab takes two columns of people and counts their pairs."
+lesson.turn(right and kept["customers"] == len(people), hint)
 
 # %% [markdown]
 # ## Pitfalls
 #
-# **`param-as-metric`: a setting was logged as a metric.**
+# Each of them has a code, and the checks of the homework use the same codes.
+#
+# **`statistic-as-effect`: a small *p* is taken for a large difference.** *p* shrinks with every customer that you add.
+# Here is `senior` once more, with 2,000 and with 60,000 customers:
 
 # %%
-with mlflow.start_run(run_name="mixed-up") as mixed:
-    mlflow.log_metric("n_rows", n_rows)
-print("parameters:", mlflow.get_run(mixed.info.run_id).data.params)
+size_of = {}
+for size in (2_000, 60_000):
+    more = data.churn(size, seed)
+    counts = pd.crosstab(more["senior"], more["churned"])
+    p = stats.chi2_contingency(counts).pvalue
+    size_of[size] = stats.contingency.association(counts, method="cramer")
+    print(f"{size} customers: p {p:.1g}")
 
 # %% [markdown]
-# To repair it, add the parameter to the run, by the run's id.
+# To repair it, look at the effect size, which says nothing about the number of customers:
 
 # %%
-mlflow.MlflowClient().log_param(mixed.info.run_id, "n_rows", n_rows)
-print("parameters:", mlflow.get_run(mixed.info.run_id).data.params)
+for size, V in size_of.items():
+    print(f"{size} customers: V {V:.2f}")
+
+# %% tags=["claims"]
+assert p < 1e-9 and max(size_of.values()) < 0.1
 
 # %% [markdown]
-# **`metric-as-param`: a result was logged as a parameter.** It is text now, and cannot be sorted.
+# **`no-correction`: many questions, one limit.** Here are a hundred columns of noise, which have nothing to do with
+# anybody:
 
 # %%
-mlflow.MlflowClient().log_param(mixed.info.run_id, "share", round(left.mean(), 3))
-print("metrics:", list(mlflow.get_run(mixed.info.run_id).data.metrics))
+noise = np.random.default_rng(seed).normal(size=(len(people), 100))
+gone = (people["churned"] == 1).to_numpy()
+p = stats.ttest_ind(noise[gone], noise[~gone], equal_var=False).pvalue
+print("below 0.05:", (p < 0.05).sum(), "of 100")
 
 # %% [markdown]
-# To repair it, log the result as a metric, too.
+# To repair it, divide the limit by the number of questions that were *asked*, not by the number of those that you report:
 
 # %%
-mlflow.log_metric("share", left.mean(), run_id=mixed.info.run_id)
-print("metrics:", sorted(mlflow.get_run(mixed.info.run_id).data.metrics))
+print("below 0.05 / 100:", (p < 0.05 / 100).sum(), "of 100")
+
+# %% tags=["claims"]
+assert 1 <= (p < 0.05).sum() <= 12 and (p < 0.05 / 100).sum() == 0
 
 # %% [markdown]
-# **`run-open`: something was logged outside a `with` block.** MLflow opens a run for it, and leaves it open.
+# **`shares-not-counts`: the test got percentages.** A table of shares looks tidier than one of counts, and the test
+# accepts it. But it takes the numbers for customers, so it believes that there are three of them:
 
 # %%
-mlflow.log_metric("share", 0.0)
-stray = mlflow.active_run()
-print("a run is open:", stray is not None)
+shares = pd.crosstab(people["contract"], people["churned"], normalize="index")
+p_shares = stats.chi2_contingency(shares).pvalue
+print(f"contract, from shares: p {p_shares:.2f}")
 
 # %% [markdown]
-# To repair it, end the run; this one holds nothing of value, so it goes into the trash.
+# To repair it, give the test counts, and print shares for the reader:
 
 # %%
-mlflow.end_run()
-mlflow.delete_run(stray.info.run_id)
+counts = pd.crosstab(people["contract"], people["churned"])
+p_counts = stats.chi2_contingency(counts).pvalue
+print(f"contract, from counts: p {p_counts:.0e}")
+
+# %% tags=["claims"]
+assert p_shares > 0.5 and p_counts < 1e-9
 
 # %% [markdown]
 # ## In your own project
 #
-# The same work without any help from this course, on real data that comes with scikit-learn. Copy it into a file
-# `script.py` in an empty folder and run `python script.py`.
+# The same work without any help from this course, on real data that comes with scikit-learn: which measurements differ
+# between malignant and benign tumours? Copy it into a file `explore.py` in an empty folder and run `python explore.py`.
+# The first time, MLflow also reports that it makes its tables.
 
 # %% tags=["own-project"]
-"""One run with a setting and a result: python script.py"""
+"""Thirty columns tested and kept: python explore.py"""
 
 import mlflow
+import numpy as np
+import pandas as pd
+from scipy import stats
 from sklearn.datasets import load_breast_cancer
+from sklearn.model_selection import train_test_split
+
+table = load_breast_cancer(as_frame=True).frame
+print("repeated rows:", table.duplicated().sum(), "| gaps:", table.isna().sum().sum())
+table, put_away = train_test_split(table, stratify=table["target"], random_state=0)
+malignant, benign = table[table["target"] == 0], table[table["target"] == 1]
+
+rows = []
+for name in table.columns.drop("target"):  # all of them are amounts
+    a, b = malignant[name], benign[name]
+    spread = np.sqrt((a.var() + b.var()) / 2)
+    p = stats.ttest_ind(a, b, equal_var=False).pvalue
+    rows.append({"column": name, "p": p, "d": (a.mean() - b.mean()) / spread})
+results = pd.DataFrame(rows).sort_values("d", key=abs, ascending=False)
+results["sure"] = results["p"] < 0.05 / len(results)
+results.to_csv("tests.csv", index=False)
 
 mlflow.set_tracking_uri("sqlite:///mlflow.db")
-mlflow.set_experiment("my-project")
-
-benign = load_breast_cancer().target
-with mlflow.start_run(run_name="share"):
-    mlflow.log_param("n_rows", len(benign))
-    mlflow.log_metric("share", benign.mean())
-
-runs = mlflow.search_runs()
-print(runs[["tags.mlflow.runName", "params.n_rows", "metrics.share"]])
+mlflow.set_experiment("my-exploration")
+with mlflow.start_run(run_name="thirty-columns"):
+    mlflow.log_param("n_tests", len(results))
+    mlflow.log_metric("n_sure", results["sure"].sum())
+    mlflow.log_artifact("tests.csv")
+print(results.head(3))
 print("Look at them: mlflow ui --backend-store-uri sqlite:///mlflow.db")
 
 # %% [markdown]
@@ -192,11 +588,19 @@ lesson.quiz("exploring_data")
 # %% [markdown]
 # ## Key points
 #
-# - **How do you record a setting and a result?** The setting as a parameter, the result as a metric, in one run.
-# - **How do you repair a run in which they were mixed up?** By the run's id: what is missing can be added.
+# - **How do you find and repair dirt?** Count repeated rows and gaps, compare mean with median, look at what lies far
+#   outside. Convert a wrong unit, keep a rare true value, and ask whether a gap says something.
+# - **Which test, and how large?** By meaning: Welch's t-test for amounts, Mann–Whitney for lopsided counts, chi-square of
+#   *counts* for kinds, also when they are stored as 0 and 1. *p* says whether, the effect size says how much.
+# - **What if you ask often?** Divide the limit by the number of questions. "Not significant" means not shown.
+# - **How do results last?** In a file and a run, dull ones included. When the columns drift, explore again: the
+#   customers have changed, though the rule may still hold.
 #
 # ## Next steps
 #
-# - Do the [homework]({homework:exploring_data}).
-# - Official page: [MLflow Tracking](https://mlflow.org/docs/latest/ml/tracking/).
-# - Optional depth: change `n_rows` to 1000 in the parameters cell, and run all again.
+# - Do the [homework]({homework:exploring_data}): a dirty delivery, three columns and their tests, a hundred questions,
+#   and a drift to find.
+# - Next lecture: [Pipelines]({step:pipelines}), where gaps are filled without cheating.
+# - Official page: [SciPy, statistics](https://docs.scipy.org/doc/scipy/tutorial/stats.html).
+# - Optional depth: change `n_rows` to 4000, or `seed` to 3, in the parameters cell, and run all again. What becomes of
+#   `senior`?

@@ -324,9 +324,10 @@ assert len(report.splitlines()) == 2 and len(table) == len(wrong) + 2
 # rows that arrive little by little. If your table grows with every *Run All*, you log into an old run; a new run starts
 # with an empty one.
 #
-# A statistical test is a result as well. Do leavers have a shorter tenure, and does the kind of contract matter? A
-# t-test answers for a number, a chi-square test for a category. Log the test's name, too, or nobody knows what the
-# number means. A slash in the name of a metric groups charts in the UI.
+# A statistical test is a result as well. [Exploring data]({step:exploring_data}) chose a test for each column and kept
+# all results as a file. Logged one by one they can be searched, too. Do leavers have a shorter tenure (a t-test), and
+# does the kind of contract matter (a chi-square test)? Log the test's name, too, or nobody knows what the number
+# means. A slash in the name of a metric groups charts in the UI.
 
 # %%
 from scipy import stats
