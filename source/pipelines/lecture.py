@@ -259,7 +259,7 @@ pd.DataFrame(scores).agg(["mean", "std", "min", "max"]).T.round(3)
 # %%
 ahead = int((scores["all-columns"] > scores["numbers-only"]).sum())
 fig, ax = plots.new_figure(height=2.8)
-for row, (name, auc) in enumerate(scores.items()):
+for row, auc in enumerate(scores.values()):
     ax.scatter(auc, [row] * 5, s=70, color=plots.COLORS[row], alpha=0.7)
     ax.scatter(auc.mean(), row, s=260, color="black", marker="|")
 title = f"All columns beat numbers only in {ahead} of 5 folds"
