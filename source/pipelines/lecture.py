@@ -36,8 +36,8 @@ lesson.quiz("pipelines", "recall")
 # on the new customers: 0.66.
 #
 # Nobody has lied. Mira prepared the table in eleven cells of her notebook, and only the model at the end went to Aisha,
-# who wrote the eleven cells again. One of the cells had looked at rows that it should not have seen. Both troubles, the
-# lost cells and the look, have the same cure: preparation and model become **one object**, a **pipeline**.
+# who had to write the eleven cells again. And one of the cells had looked at rows that it should not have seen. Both
+# troubles have the same cure: preparation and model become **one object**, a **pipeline**.
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
 from course_utils import plots
@@ -263,7 +263,8 @@ for row, auc in enumerate(scores.values()):
     ax.scatter(auc, [row] * 5, s=70, color=plots.COLORS[row], alpha=0.7)
     ax.scatter(auc.mean(), row, s=260, color="black", marker="|")
 title = f"All columns beat numbers only in {ahead} of 5 folds"
-ax.set(title=title, xlabel="ROC-AUC of each fold (black: mean)", ylim=(2.5, -0.5))
+ax.set_title(title, loc="left", weight="bold")
+ax.set(xlabel="ROC-AUC of each fold (black: mean)", ylim=(2.5, -0.5))
 ax.set_yticks(range(3), list(scores))
 ranges = [f"{n} {a.min():.3f} to {a.max():.3f}" for n, a in scores.items()]
 plots.show(plots.describe(fig, f"{title}. Folds: {'; '.join(ranges)}."))
@@ -316,20 +317,20 @@ pd.DataFrame(rows).T.round(3)
 knn = pd.DataFrame(rows).T
 assert knn["ROC-AUC"].idxmin() == "no scaling"
 assert knn["ROC-AUC"].drop("no scaling").min() > knn["ROC-AUC"]["no scaling"] + 0.04
-assert abs(knn["ROC-AUC"]["scaling"] - knn["ROC-AUC"]["capping and scaling"]) < 0.03
+assert abs(knn["ROC-AUC"]["scaling"] - knn["ROC-AUC"]["capping and scaling"]) < knn["spread"].iloc[1:].max()
 assert knn["width"]["no scaling"] > 30
-assert knn["width"]["scaling"] < 0.3 and knn["width"]["capping and scaling"] > 1.5
+assert knn["width"]["scaling"] < 0.3 and 2 < knn["width"]["capping and scaling"] < 3
 
 # %% [markdown]
-# You should see "no scaling" last, by far: charges in cents and months in dozens then *are* the distance, and a
-# contract of 0, 1 or 2 counts for nothing. (A double underscore leads to a step inside a step, and `"passthrough"` takes
-# it out.)
+# You should see "no scaling" last, by far: columns with large numbers, such as charges and months, then decide who is
+# near, and a contract of 0, 1 or 2 hardly counts. (A double underscore leads to a step inside a step, and
+# `"passthrough"` takes it out.)
 #
 # The last column shows what the outliers do. It is the width of the middle 80 % of the charges after preparation. With
 # scaling alone, the cents blow up the standard deviation, so ordinary customers come out almost equal. With the cap they
-# differ by about two, as in any scaled column. The *score* hardly moves, because charges are not what this model lives
-# on. We keep the cap for the column's sake, and do not claim that it makes the model better. (`RobustScaler`, which uses
-# median and quartiles, is another way; trees need no scaling at all.)
+# lie between two and three standard deviations apart. The *score* hardly notices: the two rows differ by less than the
+# spread of the folds. We keep the cap for the column's sake, and do not claim that it makes the model better.
+# (`RobustScaler`, which uses median and quartiles, is another way. Trees need no scaling at all.)
 #
 # ## Look at the UI
 #
@@ -440,6 +441,24 @@ assert result["new customers"].idxmin() == "Mira's slide"
 assert result["new customers"].drop("Mira's slide").min() - result["new customers"]["Mira's slide"] > 0.05
 
 # %% [markdown]
+# The same numbers as a picture:
+
+# %%
+fig, ax = plots.new_figure(height=2.8)
+for column, marker in zip(result, "o|", strict=True):
+    color = plots.COLORS[0] if marker == "o" else "black"
+    look = {"s": 200, "color": color, "marker": marker, "label": column}
+    ax.scatter(result[column], range(3), **look)
+gap = result.iloc[0, 0] - result.iloc[0, 1]
+title = f"The slide promised {gap:.2f} more than it kept"
+ax.set_title(title, loc="left", weight="bold")
+ax.set(xlabel="ROC-AUC", ylim=(2.5, -0.5))
+ax.set_yticks(range(3), list(result.index))
+ax.legend()
+words = [f"{n} {a:.2f} and {b:.2f}" for n, (a, b) in result.T.items()]
+plots.show(plots.describe(fig, f"{title}. Promised and kept: {'; '.join(words)}."))
+
+# %% [markdown]
 # This answers the question in the title. The slide promised more than 0.9, and the call centre got less than from a
 # pipeline without any postcode, because the model had learned to lean on a column that was a copy of the answer. The
 # two honest pipelines keep what they promise, give or take the spread of the folds.
@@ -512,7 +531,7 @@ joblib.load(folder / "mailed.joblib")
 try:
     skops.io.load(folder / "mailed.skops")
 except skops.io.exceptions.UntrustedTypesFoundException as error:
-    print("skops refuses:", str(error).split(".")[0])
+    print("skops refuses:", error)
 
 # %% tags=["claims"]
 try:
@@ -545,17 +564,17 @@ else:
 # %% tags=["your-turn"]
 mine = clone(pipeline)
 ...
-joblib.dump(mine.fit(X_train, y_train), folder / "your-turn.joblib")
+saved = joblib.dump(mine.fit(X_train, y_train), folder / "your-turn.joblib")
 
 # %% tags=["your-turn-solution"]
 mine = clone(pipeline)
 mine.set_params(columntransformer__pipeline__simpleimputer__strategy="mean")
-joblib.dump(mine.fit(X_train, y_train), folder / "your-turn.joblib")
+saved = joblib.dump(mine.fit(X_train, y_train), folder / "your-turn.joblib")
 
 # %%
-saved = joblib.load(folder / "your-turn.joblib").get_params()
-strategy = saved["columntransformer__pipeline__simpleimputer__strategy"]
-hint = f"the saved pipeline fills gaps with the {strategy}. set_params takes the long name."
+settings = joblib.load(saved[0]).get_params()
+strategy = settings["columntransformer__pipeline__simpleimputer__strategy"]
+hint = f"the saved one fills gaps with the {strategy}. set_params takes the long name."
 lesson.turn(strategy == "mean", hint)
 
 # %% [markdown]
