@@ -165,7 +165,7 @@ WRONG = {
             swap("neg_root_mean_squared_error", "neg_mean_squared_error", "-scores.mean()", "np.sqrt(-scores.mean())"),
         ),
         ("other-metric", swap("neg_root_mean_squared_error", "neg_mean_absolute_error")),
-        ("score-not-error", swap(', scoring="neg_root_mean_squared_error"', "", "-scores.mean()", "scores.mean()")),
+        ("score-not-error", swap(", scoring=scoring", "", "-scores.mean()", "scores.mean()")),
         ("sign", swap("-scores.mean()", "scores.mean()")),
         ("rounded", swap("-scores.mean()", "round(-scores.mean(), 1)")),
         (
@@ -173,8 +173,8 @@ WRONG = {
             swap(
                 "cross_val_score(model,",
                 "__import__('sklearn.model_selection').model_selection.cross_validate(model,",
-                'error")',
-                'error", return_train_score=True)["train_score"]',
+                "scoring=scoring)",
+                'scoring=scoring, return_train_score=True)["train_score"]',
             ),
         ),
         (
@@ -272,7 +272,7 @@ EQUIVALENT = {
         "line 7: False → True": _INDEX,
         "line 7: dropped index=": _INDEX,
     },
-    2: {"line 8: False → True": _INDEX, "line 8: dropped index=": _INDEX},
+    2: {"line 9: False → True": _INDEX, "line 9: dropped index=": _INDEX},
     3: {"line 4: False → True": _INDEX, "line 4: dropped index=": _INDEX},
     4: {"line 4: False → True": _INDEX, "line 4: dropped index=": _INDEX},
 }

@@ -80,7 +80,8 @@ for degree in (1, 2, 3):
     model = make_pipeline(
         SimpleImputer(), StandardScaler(), PolynomialFeatures(degree), LinearRegression()
     )
-    scores = cross_val_score(model, X_gaps, y_train, cv=folds, scoring="neg_root_mean_squared_error")
+    scoring = "neg_root_mean_squared_error"
+    scores = cross_val_score(model, X_gaps, y_train, cv=folds, scoring=scoring)
     rows.append({"degree": degree, "cv_rmse": -scores.mean()})
 pd.DataFrame(rows).to_csv(folder / "degrees.csv", index=False)
 ### END SOLUTION
