@@ -32,7 +32,7 @@ lesson.quiz("features_and_models", "recall")
 # ## The problem
 #
 # On Monday Mira's team talks about a better model for Nordtel's customers. Jonas has let a decision tree grow until its
-# ROC-AUC was 1.00. Tom, who leads customer care, has read that forests beat everything. Ines asks why nobody has squared
+# ROC-AUC was 1.00. Tom, who leads customer care, has read that forests beat everything. Aisha asks why nobody has squared
 # the columns. Three people, three changes, and each of them brings a number from the rows that they worked on.
 #
 # Each change makes a model more *flexible*: it can follow the data more closely. That is not always a gain.
@@ -186,7 +186,7 @@ for d in fits:  # the error to the truth is exactly the sum
 #
 # ## Round 2: other columns
 #
-# Now Ines's suggestion. We take real data: 30 measurements of breast tumours. **Class 1 is malignant**; we say so with
+# Now Aisha's suggestion. We take real data: 30 measurements of breast tumours. **Class 1 is malignant**; we say so with
 # our own line, because scikit-learn delivers the labels the other way round. A quarter of the rows waits for the end.
 
 # %%
@@ -556,8 +556,8 @@ assert max(top.values()) - ranks["LogisticRegression"] < 0.01
 #
 # ### The choice, and the test rows
 #
-# The tuned machine is ahead of the plain logistic regression by less than 0.01. We take the simpler model, which Ines can
-# explain, and open the test rows once:
+# The tuned machine is ahead of the plain logistic regression by less than 0.01. We take the simpler model, whose weights
+# anybody can read, and open the test rows once:
 
 # %%
 from sklearn.metrics import roc_auc_score
