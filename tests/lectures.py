@@ -27,7 +27,6 @@ OLD_SHAPE = {
     "model_registry",
     "models",
     "monitoring",
-    "pipelines",
     "serving",
     "tracking_server",
 }

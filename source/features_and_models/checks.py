@@ -1,51 +1,359 @@
-"""Homework of a features and models: one number for each of three data sets, and a stretch."""
+"""Homework of features and models: steps on wines, a rare class, a tracked regression, a tree chosen by folds, groups."""
 
 from __future__ import annotations
 
-from functools import partial
+from functools import cache
+from typing import Any
+
+from sklearn.cluster import KMeans
+from sklearn.decomposition import PCA
+from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+from sklearn.feature_selection import SelectKBest
+from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.metrics import (
+    accuracy_score,
+    f1_score,
+    mean_absolute_error,
+    mean_squared_error,
+    precision_score,
+    recall_score,
+    root_mean_squared_error,
+    silhouette_score,
+)
+from sklearn.model_selection import KFold, StratifiedKFold, cross_validate, train_test_split
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.tree import DecisionTreeRegressor
 
 from course_utils import data
-from course_utils.homework.evidence import Evidence, close
+from course_utils.homework.evidence import Evidence, listing
 from course_utils.homework.mistake import Mistake
 from course_utils.homework.question import Task
+from course_utils.homework.reading import numbers_of, words_of
+from course_utils.homework.slips import Rows, error_slips
 
-#: Experiment → data set. A run called `share` may be in any of them.
-_EXPERIMENTS = {
-    "hw-features-and-models-tumours": "breast_cancer",
-    "hw-features-and-models-wines": "wine",
-    "hw-features-and-models-digits": "digits",
-    "hw-features-and-models-again": "wine",
-}
+DEPTHS = (1, 2, 3, 5, 8, 20)
 
 
-def share(evidence: Evidence, experiment: str) -> None:
-    """Judge one run: the number of rows, and the share of label 1."""
-    run = evidence.latest_run(experiment, "share", others=_EXPERIMENTS)
-    label = data.bundled(_EXPERIMENTS[experiment])["target"]
-    rows = evidence.number_param(run, "n_rows")
-    if not close(rows, len(label)):
+# ---- task 1 ----------------------------------------------------------------------------------------------------------
+
+
+@cache
+def _wine(seed: int, name: str) -> dict[str, float]:
+    """Return the right accuracy of a step and the plausible wrong numbers."""
+    wines = data.bundled("wine")
+    kinds = wines.pop("target")
+    folds = StratifiedKFold(5, shuffle=True, random_state=seed)
+    step = {"pca": PCA(2), "lda": LinearDiscriminantAnalysis(n_components=2), "best": SelectKBest(k=2)}[name]
+
+    def scores(*steps: Any, X: Any = wines, cv: Any = folds, scoring: str = "accuracy", rows: str = "test") -> float:
+        model = make_pipeline(*steps, LogisticRegression())
+        return cross_validate(model, X, kinds, cv=cv, scoring=scoring, return_train_score=True)[f"{rows}_score"].mean()
+
+    scaler = StandardScaler()
+    before = step.fit_transform(scaler.fit_transform(wines), kinds)
+    return {
+        "right": scores(scaler, step),
+        "leaked-rows": scores(X=before),
+        "not-scaled": scores(step),
+        "no-step": scores(scaler),
+        "train-not-test": scores(scaler, step, rows="train"),
+        "other-folds": scores(scaler, step, cv=5),
+        "other-metric": scores(scaler, step, scoring="f1_macro"),
+    }
+
+
+def steps(evidence: Evidence) -> None:
+    """Task 1: cross-validated accuracy of three ways to two columns."""
+    table = evidence.table("hw-features", "steps.csv", ("step", "accuracy"))
+    names = words_of(table, "step")
+    values = numbers_of(table, "accuracy", "steps.csv")
+    if sorted(names) != ["best", "lda", "pca"]:
         raise Mistake(
-            "rows-not-counted",
-            f"`n_rows` is {rows:g}, and the table has another number of rows. Record how many rows were used.",
+            "step-names",
+            f"`steps.csv` has the steps {listing(names)}; the task wants one row each for `pca`, `lda` and `best`.",
         )
-    evidence.judge_number(
-        "share",
-        evidence.metric(run, "share"),
-        float((label == 1).mean()),
-        {
-            "wrong-class": (float((label == 0).mean()), "That is the share of label 0. The task asks for label 1."),
-            "count-not-share": (float((label == 1).sum()), "That is how *many* rows there are. Divide by all of them."),
-        },
-    )
+    messages = {
+        "leaked-rows": "The two columns were made from *all* rows before the folds were. The step has seen the rows that "
+        "judge; put it into the pipeline.",
+        "not-scaled": "That comes out without the scaler. A column with large numbers then counts more than the others.",
+        "no-step": "That comes out with all 13 columns. The task asks for two, made by the step.",
+        "train-not-test": "That is the accuracy on the rows that were fitted on. Each fold judges rows that the pipeline "
+        "has not seen.",
+        "other-folds": "Those are other folds: `cv=5` does not shuffle. Steps are compared on the same folds, `wine_folds`.",
+        "other-metric": "That is F1, averaged over the kinds. The task asks for the accuracy.",
+    }
+    for name, value in zip(names, values, strict=True):
+        reference = _wine(data.course_seed(), name)
+        wrong = {code: (reference[code], message) for code, message in messages.items()}
+        evidence.judge_number(f"accuracy of {name}", value, reference["right"], wrong)
 
 
-_HINTS = (
-    "Which of the two is a choice, and which is a result?",
-    '`mlflow.log_param("n_rows", …)` and `mlflow.log_metric("share", …)`, inside `with mlflow.start_run(run_name="share"):`.',
-)
-TASKS = tuple(
-    Task(title, points, partial(share, experiment=experiment), _HINTS, "The run says which rows its number is about.")
-    for title, points, experiment in zip(
-        ("tumours", "wines", "digits", "wines again"), (2, 2, 2, 0), _EXPERIMENTS, strict=True
+# ---- task 2 ----------------------------------------------------------------------------------------------------------
+
+_MEASURES = {"precision": precision_score, "recall": recall_score, "f1": f1_score}
+
+
+@cache
+def _eights(seed: int) -> dict[str, tuple[Any, Any]]:
+    """Return (true, predicted) of validation and training rows, in the homework's code."""
+    digits = data.bundled("digits")
+    is_other = (digits.pop("target") != 8).astype(int)
+    X_train, X_valid, y_train, y_valid = train_test_split(
+        digits, is_other, test_size=0.5, stratify=is_other, random_state=seed
     )
+    model = make_pipeline(StandardScaler(), PCA(10, random_state=0), LogisticRegression()).fit(X_train, y_train)
+    return {"valid": (y_valid, model.predict(X_valid)), "train": (y_train, model.predict(X_train))}
+
+
+def eights(evidence: Evidence) -> None:
+    """Task 2: precision, recall and F1 of the rare class, which has the code 0."""
+    run = evidence.latest_run("hw-features-eights", "eights")
+    rows = _eights(data.course_seed())
+    true, said = rows["valid"]
+    values = {name: measure(true, said, pos_label=0) for name, measure in _MEASURES.items()}
+    for name, measure in _MEASURES.items():
+        other = "precision" if name == "recall" else "recall"
+        average = "That is an average over both classes, and the many other digits hide the eights. Name the one class."
+        wrong = {
+            "wrong-class": (
+                measure(true, said, pos_label=1),
+                "That speaks of the *other* digits, which have the code 1. The post office looks for the eights: say "
+                "which class is the positive one.",
+            ),
+            "averaged": (measure(true, said, average="weighted"), average),
+            "averaged-plainly": (measure(true, said, average="macro"), average),
+            "accuracy-not-asked": (
+                accuracy_score(true, said),
+                "That is the accuracy. Nine digits in ten are no eights, so it is high for whoever finds none.",
+            ),
+            "train-not-test": (
+                measure(*rows["train"], pos_label=0),
+                "That is the value on the *training* rows. Use the validation rows.",
+            ),
+            "metrics-swapped": (
+                values[other],
+                f"That is the value of `{other}`. Precision asks about the alarms, recall about the cases.",
+            ),
+        }
+        evidence.judge_number(name, evidence.metric(run, name), values[name], wrong)
+
+
+# ---- tasks 3 and 4: the patients -------------------------------------------------------------------------------------
+
+
+@cache
+def _patients(seed: int) -> Rows:
+    X = data.bundled("diabetes")
+    y = X.pop("target")
+    return Rows(*train_test_split(X, y, random_state=seed))
+
+
+def tracked(evidence: Evidence) -> None:
+    """Task 3: one run with alpha, test RMSE and test MAE."""
+    run = evidence.latest_run("hw-features-tracking", "ridge")
+    alpha = evidence.number_param(run, "alpha")
+    if not 0 < alpha < 1e9:
+        raise Mistake("param-value", f"`alpha` is {alpha:g}. Choose a number above 0: 0 would be an ordinary line.")
+    rows = _patients(data.course_seed())
+    model = make_pipeline(StandardScaler(), Ridge(alpha=alpha))
+    said = model.fit(rows.X_train, rows.y_train).predict(rows.X_test)
+    bare = Ridge(alpha=alpha).fit(rows.X_train, rows.y_train).predict(rows.X_test)
+    values = {"rmse": root_mean_squared_error(rows.y_test, said), "mae": mean_absolute_error(rows.y_test, said)}
+    for name, measure in {"rmse": root_mean_squared_error, "mae": mean_absolute_error}.items():
+        wrong = {
+            "squared-not-root": (
+                mean_squared_error(rows.y_test, said),
+                "That is the mean *squared* error, in points². Take the root.",
+            ),
+            "metrics-swapped": (
+                values["mae" if name == "rmse" else "rmse"],
+                "That is the value of the other metric. RMSE and MAE answer different questions.",
+            ),
+            "not-scaled": (
+                measure(rows.y_test, bare),
+                "That comes from a ridge without the scaler. Its brake treats all columns alike, so they need one scale.",
+            ),
+        }
+        evidence.judge_number(
+            f"test_{name}",
+            evidence.metric(run, f"test_{name}"),
+            values[name],
+            wrong,
+            " points",
+            slips=lambda measure=measure: error_slips(model, rows, measure),
+        )
+
+
+@cache
+def _trees(seed: int) -> dict[int, dict[str, float]]:
+    """Return depth → errors of a tree on judging and fitted rows, and what is confused with them."""
+    rows = _patients(seed)
+    folds = KFold(5, shuffle=True, random_state=seed)
+    scoring = {"rmse": "neg_root_mean_squared_error", "mse": "neg_mean_squared_error", "mae": "neg_mean_absolute_error"}
+    found = {}
+    for depth in DEPTHS:
+        tree = DecisionTreeRegressor(max_depth=depth, random_state=0)
+        more = {"scoring": scoring, "return_train_score": True}
+        result = cross_validate(tree, rows.X_train, rows.y_train, cv=folds, **more)
+        found[depth] = {key: -value.mean() for key, value in result.items() if key.startswith(("test_", "train_"))}
+        other = cross_validate(tree, rows.X_train, rows.y_train, cv=5, scoring="neg_root_mean_squared_error")
+        found[depth]["other_folds"] = -other["test_score"].mean()
+        fitted = tree.fit(rows.X_train, rows.y_train)
+        found[depth]["all_train"] = root_mean_squared_error(rows.y_train, fitted.predict(rows.X_train))
+        found[depth]["test_rows"] = root_mean_squared_error(rows.y_test, fitted.predict(rows.X_test))
+    return found
+
+
+def depth(evidence: Evidence) -> None:
+    """Task 4: the depth that the folds prefer, with its two errors."""
+    run = evidence.latest_run("hw-features-depth", "tree")
+    chosen = evidence.number_param(run, "max_depth")
+    trees = _trees(data.course_seed())
+    if chosen not in trees:
+        raise Mistake(
+            "param-value",
+            f"`max_depth` is {chosen:g}, which is none of the depths that the task compares: {listing(DEPTHS)}.",
+        )
+    best = min(trees, key=lambda d: trees[d]["test_rmse"])
+    if chosen == min(trees, key=lambda d: trees[d]["train_rmse"]):
+        raise Mistake(
+            "chosen-by-training",
+            f"Depth {chosen:g} has the smallest error on the rows that were *fitted on*, as the deepest tree always has. "
+            "Let the judging folds choose.",
+        )
+    if chosen != best:
+        raise Mistake(
+            "wrong-depth",
+            f"Depth {chosen:g} is not the one with the smallest mean RMSE on the judging folds. Compare all six, on "
+            "`tree_folds` and with the same `random_state`.",
+        )
+    errors = trees[best]
+    for name, right, other in (("cv_rmse", "test", "train"), ("train_rmse", "train", "test")):
+        wrong = {
+            "metrics-swapped": (
+                errors[f"{other}_rmse"],
+                "That is the other error of the two: one is of the judging folds, one of the rows that were fitted on.",
+            ),
+            "squared-not-root": (
+                errors[f"{right}_mse"],
+                "That is the mean *squared* error. Take the scorer of the root.",
+            ),
+            "root-of-mean": (
+                errors[f"{right}_mse"] ** 0.5,
+                "That is the root of the mean MSE. The task asks for the mean over the folds of the RMSE.",
+            ),
+            "other-metric": (errors[f"{right}_mae"], "That is the mean *absolute* error, not the RMSE."),
+            "other-folds": (errors["other_folds"], "Those are other folds: `cv=5` does not shuffle. Use `tree_folds`."),
+            "one-fit": (
+                errors["all_train"],
+                "That is the error of one tree on all training rows. The task asks for the mean over the folds.",
+            ),
+            "test-rows": (
+                errors["test_rows"],
+                "That comes from the test rows, which wait until the choice has been made.",
+            ),
+        }
+        evidence.judge_number(name, evidence.metric(run, name), errors[f"{right}_rmse"], wrong, " points")
+
+
+# ---- stretch ---------------------------------------------------------------------------------------------------------
+
+
+@cache
+def _groups() -> tuple[dict[int, float], dict[int, float]]:
+    """Return the silhouette for each number of groups: of scaled and of raw irises."""
+    raw = data.bundled("iris").drop(columns="target")
+    scaled = StandardScaler().fit_transform(raw)
+    shapes = []
+    for table in (scaled, raw):
+        fits = {k: KMeans(k, n_init=10, random_state=0).fit_predict(table) for k in range(2, 7)}
+        shapes.append({k: float(silhouette_score(table, group)) for k, group in fits.items()})
+    return shapes[0], shapes[1]
+
+
+def groups(evidence: Evidence) -> None:
+    """Stretch: the number of groups that the silhouette prefers."""
+    run = evidence.latest_run("hw-features-groups", "k-means")
+    k = evidence.number_param(run, "n_clusters")
+    shape, raw = _groups()
+    best = max(shape, key=shape.get)
+    if k not in shape:
+        raise Mistake("param-value", f"`n_clusters` is {k:g}; the task compares 2, 3, 4, 5 and 6 groups.")
+    if k == 3 != best:
+        raise Mistake(
+            "labels-known",
+            "Three is the number of species, and nobody told k-means about them. Report the number that the silhouette "
+            "prefers, even if you know better.",
+        )
+    if k != best:
+        raise Mistake("wrong-number", f"Another number of groups has a higher silhouette than {k:g} groups.")
+    wrong = {
+        "not-scaled": (raw[best], "That is the silhouette of the raw table. Scale first: k-means measures distances."),
+    }
+    evidence.judge_number("silhouette", evidence.metric(run, "silhouette"), shape[best], wrong)
+
+
+TASKS = (
+    Task(
+        "two columns are enough?",
+        2,
+        steps,
+        (
+            "What must happen in each fold before the model sees two columns, and which object makes sure of it?",
+            "Three pipelines that differ in the middle step. `cross_val_score` takes the pipeline and the raw `wines`.",
+            "`cross_val_score(make_pipeline(StandardScaler(), step, LogisticRegression()), wines, kinds, cv=wine_folds)` "
+            "for each step.",
+        ),
+        "Three steps, measured on rows that none of them has seen.",
+        level="transfer",
+    ),
+    Task(
+        "find the eights",
+        2,
+        eights,
+        (
+            "Which code do the eights have, and which one does scikit-learn take as positive if you say nothing?",
+            "Either exchange 0 and 1 in both arrays, or use the argument of the metric that names the positive class.",
+            "`recall_score(other_valid, predicted, pos_label=…)`, and the same for the other two.",
+        ),
+        "Your numbers speak of the eights.",
+        level="transfer",
+    ),
+    Task(
+        "track a small regression",
+        2,
+        tracked,
+        (
+            "Which of the three numbers is a choice, and which two are results?",
+            "`log_param` for the choice, `log_metric` for each result, inside `with "
+            'mlflow.start_run(run_name="ridge"):`.',
+            '`mlflow.log_metric("test_rmse", root_mean_squared_error(points_test, guess))`',
+        ),
+        "A number, and the choice that made it, in one place.",
+        level="warm-up",
+    ),
+    Task(
+        "the tree that Jonas chose",
+        2,
+        depth,
+        (
+            "Which of the two scores that `cross_validate` returns may choose, and what is the other one good for?",
+            "Loop over `depths`, with `return_train_score=True`. The scorers are negated; turn the sign back.",
+            "`result = cross_validate(tree, D_train, d_train, cv=tree_folds, "
+            'scoring="neg_root_mean_squared_error", return_train_score=True)`, then look at `result["test_score"]`.',
+        ),
+        "The folds have chosen, and the gap between the two errors shows how much this tree still overfits.",
+    ),
+    Task(
+        "how many groups?",
+        0,
+        groups,
+        (
+            "Which number can you compute without knowing a species, and on which table?",
+            "`silhouette_score(scaled, KMeans(k, n_init=10, random_state=0).fit_predict(scaled))` for each k.",
+        ),
+        "You reported what the metric says, and not what you knew.",
+        level="transfer",
+    ),
 )

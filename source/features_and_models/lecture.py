@@ -1,18 +1,20 @@
 # %% [markdown]
-# # Features and models
+# # Features and models: which change makes a model better?
 #
-# **Which question does this lecture answer?**
+# **More columns, another kind of model, or other settings: what helps, and how do you know?**
 #
-# We will build one run that holds a setting and a result. (All that stands here runs and passes every test: replace it
-# piece by piece, and look into `source/WRITING.md` on the way.)
+# We will try all three, on customers, tumours, patients and wines, and judge each change on rows that had no part in it.
+# On the way we will meet the two ways in which a model can be wrong, and the numbers by which models are compared.
 #
 # Afterwards you can
-# - **record** a setting and a result in a run;
-# - **repair** a run in which the two were mixed up.
+# - **tell** underfitting from overfitting by two scores, and **explain** bias and variance;
+# - **make**, **choose** and mix columns inside a pipeline, and **judge** whether it helped;
+# - **choose** a metric for classes, numbers and groups, and **say** which class it speaks of;
+# - **search** settings by grid, by chance and by Optuna, on equal terms.
 #
-# **You need:** {step:pipelines}.
+# **You need:** [Pipelines]({step:pipelines}), for pipelines and folds.
 #
-# **Time:** 10 min to read · 10 min to do
+# **Time:** 16 min to read · 20 min to do
 #
 # <!-- links -->
 
@@ -29,159 +31,686 @@ lesson.quiz("features_and_models", "recall")
 # %% [markdown]
 # ## The problem
 #
-# On Tuesday Tom, who leads customer care, asks how many of the customers have left. Somebody answers with a number, and
-# nobody can say on Thursday which customers were counted.
+# On Monday Mira's team talks about a better model for Nordtel's customers. Jonas has let a decision tree grow until its
+# ROC-AUC was 1.00. Tom, who leads customer care, has read that forests beat everything. Aisha asks why nobody has squared
+# the columns. Three people, three changes, and each of them brings a number from the rows that they worked on.
 #
+# Each change makes a model more *flexible*: it can follow the data more closely. That is not always a gain.
+
+# %% tags=["hide-input"] jupyter={"source_hidden": true}
+from course_utils import plots
+
+boxes = {
+    "simple": (1.0, 1.4, "too simple\nwrong on all rows:\nunderfitting"),
+    "right": (4.8, 1.4, "as flexible as\nthe data can bear"),
+    "wild": (8.6, 1.4, "too flexible\nright on its own\nrows: overfitting"),
+}
+arrows = [
+    ("simple", "right", "more\nflexible"),
+    ("right", "wild", "more\nflexible"),
+]
+title = "A model can be too simple, and it can be too flexible"
+plots.show(plots.diagram(boxes, arrows, title=title, width=9, height=2.4))
+
+# %% [markdown]
 # ## Setup
 
 # %% tags=["parameters"]
 seed = 0
-n_rows = 500
+n_rows = 2000
 
 # %%
 import mlflow
+import numpy as np
 import pandas as pd
+from sklearn.model_selection import StratifiedKFold, cross_validate, train_test_split
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
-from course_utils import data, plots, store
+from course_utils import data, store
 
 store.connect()
-mlflow.set_experiment("features-and-models")
-left = data.churn_split(n_rows, seed, numeric=True).y_train
+folds = StratifiedKFold(5, shuffle=True, random_state=seed)
+customers = data.churn_split(n_rows, seed, numeric=True)
 
 # %% [markdown]
-# ## Round 1: one number, with what it depends on
+# ## Round 1: Jonas's perfect tree
 #
-# **Predict.** Have more customers stayed, or left?
+# A decision tree asks one question after the other; `max_depth` says how many in a row. `cross_validate` works like
+# `cross_val_score`, and `return_train_score=True` adds the score on the rows that each copy was fitted on.
+#
+# **Predict.** The deeper the tree, the better its score on its *own* rows. What will the score on the judging folds do:
+# rise as well, fall, or first rise and then fall?
 
 # %%
-prediction = "?"  # stayed or left
+prediction = "?"  # rise, fall, or rise and fall
 
 # %%
-with mlflow.start_run(run_name="share") as run:
-    mlflow.log_params({"n_rows": n_rows, "data_seed": seed})
-    mlflow.log_metric("share", left.mean())
+from sklearn.tree import DecisionTreeClassifier
 
-counts = pd.Series({"stayed": int((left == 0).sum()), "left": int((left == 1).sum())})
-title = f"{counts['left']} of {len(left)} customers have left"
-plots.show(plots.bars(counts, title=title, xlabel="customers", digits=0))
+depths = [1, 2, 3, 4, 6, 8, 12, 20]
+rows = {}
+for depth in depths:
+    tree = DecisionTreeClassifier(max_depth=depth, random_state=seed)
+    result = cross_validate(
+        tree, customers.X_train, customers.y_train,
+        cv=folds, scoring="roc_auc", return_train_score=True,
+    )
+    own, judged = result["train_score"].mean(), result["test_score"].mean()
+    rows[depth] = {"its own rows": own, "judging folds": judged}
+curve = pd.DataFrame(rows).T.rename_axis("depth")
+
+# %%
+best = curve["judging folds"].idxmax()
+fig, ax = plots.new_figure(height=3.4)
+for column, marker in zip(curve, "so", strict=True):
+    ax.plot(range(len(depths)), curve[column], marker=marker, label=column)
+ax.set_xticks(range(len(depths)), depths)
+title = f"On the judging folds depth {best} is best, and depth 20 is near guessing"
+ax.set_title(title, loc="left", weight="bold")
+ax.set(xlabel="max_depth of the tree", ylabel="ROC-AUC")
+ax.legend()
+words = [f"depth {d}: {a:.2f} and {b:.2f}" for d, (a, b) in curve.T.items()]
+plots.show(plots.describe(fig, f"{title}. Own rows and folds: {'; '.join(words)}."))
 
 # %% tags=["claims"]
-CHANGES = [{"n_rows": 1000}]
+CHANGES = [{"n_rows": 1000}, {"seed": 3}]
 
-assert counts["stayed"] > counts["left"]
+assert curve["its own rows"].is_monotonic_increasing and curve["its own rows"][20] > 0.99
+assert curve["judging folds"].max() - curve["judging folds"][20] > 0.05
+assert curve["judging folds"].max() - curve["judging folds"][1] > 0.02
+assert best not in (1, 12, 20)
+assert curve["judging folds"][20] < 0.62
+assert curve["its own rows"][1] - curve["judging folds"][1] < 0.06
 
 # %% [markdown]
-# You should see that most of them have stayed. If the picture is missing, run the cells above it.
+# You should see the two lines start together and part. At depth 1 both are low: the tree is too simple for any rows,
+# which is called **underfitting**. At depth 20 the tree reaches 1.00 on its own rows, as Jonas said, and comes close to
+# guessing on new ones: **overfitting**. It has learned its customers by heart, their chance included.
 #
-# **Predict.** What does the store give back for the setting `n_rows`: a number, or text?
+# So look at *two* scores. Both low: make the model more flexible. Far apart: make it simpler, or bring more rows.
+#
+# ### Bias and variance
+#
+# Why are there two kinds of error? Imagine that the same team could collect its data many times. We can do that where we
+# know the truth: the dashed curve. Each time we draw 20 measurements with chance errors, and fit a polynomial. Here are
+# the fits of 30 such teams, for three degrees.
 
 # %%
-stored = mlflow.get_run(run.info.run_id).data
-print(stored.params["n_rows"].__class__.__name__)
+from sklearn.linear_model import LinearRegression
+from sklearn.preprocessing import PolynomialFeatures
+
+rng = np.random.default_rng(seed)
+x = np.linspace(0, 1, 20).reshape(-1, 1)
+truth = np.sin(2 * np.pi * x).ravel()
+teams = truth + rng.normal(0, 0.4, size=(200, 20))  # 200 teams, 20 measurements each
+
+fits, errors = {}, {}
+for degree in (1, 4, 12):
+    model = make_pipeline(PolynomialFeatures(degree), LinearRegression())
+    fits[degree] = np.array([model.fit(x, team).predict(x) for team in teams])
+    bias = fits[degree].mean(axis=0) - truth
+    variance = fits[degree].var(axis=0)
+    errors[degree] = {"bias²": (bias**2).mean(), "variance": variance.mean()}
+pd.DataFrame(errors).T.assign(sum=lambda t: t.sum(axis=1)).round(3)
+
+# %%
+fig, axes = plots.new_figure(1, 3, 9, 3.2, sharey=True)
+for ax, (degree, lines) in zip(axes, fits.items(), strict=True):
+    ax.plot(x, lines[:30].T, color=plots.COLORS[0], alpha=0.25, linewidth=1)
+    ax.plot(x, truth, "k--", linewidth=2)
+    b, v = errors[degree].values()
+    ax.set_title(f"degree {degree}\nbias² {b:.2f}, variance {v:.2f}", loc="left")
+    ax.set(xlabel="x", ylim=(-2.2, 2.2))
+words = [f"degree {d}: bias² {e['bias²']:.2f}, variance {e['variance']:.2f}"
+         for d, e in errors.items()]
+text = f"Thirty fits around the true curve for three degrees. {'; '.join(words)}."
+plots.show(plots.describe(fig, text))
 
 # %% tags=["claims"]
-assert isinstance(stored.params["n_rows"], str)
+wrong = pd.DataFrame(errors).T
+assert wrong["bias²"].idxmax() == 1 and wrong["variance"].idxmax() == 12
+assert wrong["bias²"][1] > 5 * wrong["variance"][1]
+assert wrong["variance"][12] > 5 * wrong["bias²"][12]
+assert wrong.sum(axis=1).idxmin() == 4
+for d in fits:  # the error to the truth is exactly the sum
+    assert np.isclose(((fits[d] - truth) ** 2).mean(), wrong.loc[d].sum())
 
 # %% [markdown]
-# You should see `str`, because a setting is a label, and MLflow does not calculate with it.
+# You should see that the lines of degree 1 agree with each other and are all wrong in the same way. This error is **bias**:
+# the distance from the truth to the *average* fit. Those of degree 12 are right on average, but each team has another one.
+# This error is **variance**: how much the fit depends on which rows were drawn. The error of a fit is the sum of both.
+# (On top comes the chance error of a new measurement, which no model removes.)
+#
+# Underfitting is mostly bias, overfitting mostly variance. More rows reduce variance; they do not help against bias.
+#
+# ## Round 2: other columns
+#
+# Now Aisha's suggestion. We take real data: 30 measurements of breast tumours. **Class 1 is malignant**; we say so with
+# our own line, because scikit-learn delivers the labels the other way round. A quarter of the rows waits for the end.
+
+# %%
+cancer = data.bundled("breast_cancer")
+malignant = (cancer.pop("target") == 0).astype(int)  # delivered: 0 malignant, 1 benign
+X_train, X_test, y_train, y_test = train_test_split(
+    cancer, malignant, stratify=malignant, random_state=seed
+)
+print(f"{y_train.sum()} of {len(y_train)} tumours are malignant")
+
+# %% [markdown]
+# Columns can be made, chosen or mixed:
+#
+# - **Made:** a *polynomial* adds squares and products; *binning* cuts each column into intervals.
+# - **Chosen:** the 8 columns with the highest *correlation* with the label (for two classes `f_classif` ranks them so), or
+#   the 8 that a forest finds most *important*.
+# - **Mixed:** **PCA** finds the directions in which the rows differ most, and does not look at the label. **LDA** finds
+#   those that separate the classes, so it needs the label.
+#
+# Each of them learns from rows, so each is a *step*.
+#
+# **Predict.** How many columns do 30 become with all squares and all products of two?
+
+# %%
+prediction = 0  # your number
+
+# %%
+from sklearn.decomposition import PCA
+from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.feature_selection import SelectFromModel, SelectKBest, f_classif
+from sklearn.preprocessing import KBinsDiscretizer
+
+forest = RandomForestClassifier(25, random_state=seed)
+bins = KBinsDiscretizer(5, quantile_method="averaged_inverted_cdf")
+important = SelectFromModel(forest, max_features=8, threshold=-np.inf)
+steps = {
+    "as they are": "passthrough",
+    "polynomial": PolynomialFeatures(2, include_bias=False),
+    "binning": bins,
+    "8 by correlation": SelectKBest(f_classif, k=8),
+    "8 by importance": important,
+    "PCA, 8": PCA(8, random_state=seed),
+    "LDA": LinearDiscriminantAnalysis(),
+}
+
+# %%
+from sklearn.linear_model import LogisticRegression
+
+rows = {}
+for name, step in steps.items():
+    model = make_pipeline(StandardScaler(), step, LogisticRegression(max_iter=2000))
+    result = cross_validate(
+        model, X_train, y_train, cv=folds, scoring="roc_auc", return_train_score=True
+    )
+    width = model.fit(X_train, y_train)[-1].coef_.shape[1]
+    own, judged = result["train_score"].mean(), result["test_score"].mean()
+    spread = result["test_score"].std()
+    rows[name] = {"columns": width, "own rows": own, "folds": judged, "spread": spread}
+columns = pd.DataFrame(rows).T.astype({"columns": int})
+columns.round(4)
+
+# %% tags=["claims"]
+plain = columns.loc["as they are"]
+assert columns["columns"]["polynomial"] == 495 and columns["columns"]["LDA"] == 1
+assert columns["folds"].max() - plain["folds"] < plain["spread"]
+assert columns["own rows"]["polynomial"] > 0.9999
+assert columns["folds"]["polynomial"] < plain["folds"] + 0.001
+eight = columns.loc[["8 by correlation", "8 by importance"], "folds"]
+assert (plain["folds"] - eight).max() < 0.02
+
+# %% [markdown]
+# You should see 495 columns: 30, their 30 squares, and 435 products. With them the model is perfect on its own rows and
+# no better on the folds, which is overfitting again. No change is ahead of "as they are" by more than the spread. That is
+# a finding, too: these columns were good already. And 8 columns of 30 lose less than 0.02, which matters if somebody has to
+# measure them.
+#
+# ### PCA and LDA in a picture, on rows that they have not seen
+#
+# LDA knows the labels, so on its own rows it always looks good. Therefore both learn from one half of 178 wines of three
+# kinds, and we draw the *other* half. The **silhouette** says how well groups are separated: 1 is best, 0 means that they
+# overlap.
+
+# %%
+from sklearn.metrics import silhouette_score
+
+wine = data.bundled("wine")
+kinds = wine.pop("target")
+W_learn, W_new, kinds_learn, kinds_new = train_test_split(
+    wine, kinds, test_size=0.5, stratify=kinds, random_state=seed
+)
+views = {"PCA": PCA(2), "LDA": LinearDiscriminantAnalysis(n_components=2)}
+places, separation = {}, {}
+for name, view in views.items():
+    view = make_pipeline(StandardScaler(), view).fit(W_learn, kinds_learn)
+    places[name] = view.transform(W_new)
+    separation[name] = silhouette_score(places[name], kinds_new)
+
+# %%
+fig, axes = plots.new_figure(1, 2, 9, 3.6)
+for ax, (name, place) in zip(axes, places.items(), strict=True):
+    for kind, marker in enumerate("os^"):
+        dots, color = place[kinds_new == kind], plots.COLORS[kind]
+        ax.scatter(*dots.T, s=22, color=color, marker=marker, label=f"wine {kind}")
+    title = f"{name}: silhouette {separation[name]:.2f} on new wines"
+    ax.set_title(title, loc="left", weight="bold")
+    ax.set(xlabel="component 1", ylabel="component 2")
+axes[0].legend()
+words = " and ".join(f"{n}, silhouette {s:.2f}" for n, s in separation.items())
+plots.show(plots.describe(fig, f"New wines of three kinds in two components: {words}."))
+
+# %% tags=["claims"]
+assert separation["LDA"] > separation["PCA"] + 0.02
+assert separation["PCA"] > 0.4
+
+# %% [markdown]
+# You should see three groups in both, and a clearer separation by LDA, on wines that it has not seen.
+#
+# ## Round 3: another kind of model, and the number that judges it
+#
+# Tom's forest has competitors, and which of them wins depends on the number that you look at:
+#
+# | task | metric | reads as |
+# |---|---|---|
+# | classes | accuracy | share of right answers; says little when one class is rare |
+# | | precision | of the alarms, the share that is right |
+# | | recall | of the cases, the share that is found |
+# | | F1 | harmonic mean of precision and recall |
+# | | ROC-AUC | chance that a case ranks above a non-case; guessing has 0.5 |
+# | numbers | RMSE | root of the mean squared error, in the target's unit; MSE is its square |
+# | | MAE | mean absolute error; large misses weigh less than in RMSE |
+# | | R² | share of the variance explained; 0 for a model that always says the mean |
+# | groups | silhouette | from −1 to 1, high is good |
+# | | Davies–Bouldin | 0 is best |
+#
+# Precision, recall and F1 speak of *one* class, the positive one. scikit-learn takes the class 1, here malignant.
+
+# %%
+from sklearn.dummy import DummyClassifier
+from sklearn.ensemble import GradientBoostingClassifier
+from sklearn.naive_bayes import GaussianNB
+from sklearn.neighbors import KNeighborsClassifier
+from sklearn.svm import SVC
+
+families = [
+    DummyClassifier(strategy="uniform", random_state=seed),  # a coin
+    LogisticRegression(),
+    KNeighborsClassifier(),
+    GaussianNB(),
+    SVC(),
+    DecisionTreeClassifier(random_state=seed),
+    forest,
+    GradientBoostingClassifier(n_estimators=30, random_state=seed),
+]
+
+# %%
+measures = ["accuracy", "precision", "recall", "f1", "roc_auc"]
+rows, spreads = {}, {}
+for family in families:
+    model = make_pipeline(StandardScaler(), family)
+    result = cross_validate(model, X_train, y_train, cv=folds, scoring=measures)
+    name = type(family).__name__
+    rows[name] = {measure: result[f"test_{measure}"].mean() for measure in measures}
+    spreads[name] = result["test_roc_auc"].std()
+classes = pd.DataFrame(rows).T
+classes.round(3)
+
+# %%
+ranks = classes["roc_auc"].sort_values(ascending=False)
+lead = ranks.iloc[0] - ranks.iloc[1]
+print(f"{ranks.index[0]} is ahead of {ranks.index[1]} by {lead:.4f}", end=", ")
+print(f"the spread of its folds is {spreads[ranks.index[0]]:.4f}")
+
+# %% tags=["claims"]
+assert classes["roc_auc"].idxmin() == "DummyClassifier"
+assert classes["roc_auc"].drop("DummyClassifier").idxmin() == "DecisionTreeClassifier"
+assert lead < spreads[ranks.index[0]]
+assert ranks["LogisticRegression"] > ranks["RandomForestClassifier"]
+assert 0.3 < classes["precision"]["DummyClassifier"] < 0.45
+
+# %% [markdown]
+# You should see the coin last and the single tree before it. The lead at the top is smaller than the spread, so it decides
+# nothing. Tom's forest does not beat a logistic regression here. "Forests beat everything" is an idea like any other: it
+# has to be measured on your data.
+#
+# Now numbers: how far does diabetes progress in a year, in points? Each model becomes a run. scikit-learn wants "higher is
+# better", so its scorers negate errors, and we turn the sign back.
+
+# %%
+from sklearn.dummy import DummyRegressor
+from sklearn.ensemble import RandomForestRegressor
+from sklearn.linear_model import Ridge
+from sklearn.model_selection import KFold
+from sklearn.neighbors import KNeighborsRegressor
+
+patients = data.bundled("diabetes")
+progression = patients.pop("target")
+patient_folds = KFold(5, shuffle=True, random_state=seed)
+regressors = {
+    "dummy": DummyRegressor(),
+    "line": LinearRegression(),
+    "ridge": Ridge(alpha=1.0),
+    "neighbors": KNeighborsRegressor(15),
+    "forest": RandomForestRegressor(25, random_state=seed),
+}
+
+# %%
+scorers = {
+    "MSE": "neg_mean_squared_error",
+    "RMSE": "neg_root_mean_squared_error",
+    "MAE": "neg_mean_absolute_error",
+    "R2": "r2",
+}
+mlflow.set_experiment("diabetes-models")
+rows = {}
+for name, regressor in regressors.items():
+    model = make_pipeline(StandardScaler(), regressor)
+    result = cross_validate(
+        model, patients, progression, cv=patient_folds, scoring=scorers
+    )
+    found = {measure: abs(result[f"test_{measure}"].mean()) for measure in scorers}
+    found["R2"] = result["test_R2"].mean()  # not an error, so nothing was negated
+    with mlflow.start_run(run_name=name):
+        mlflow.log_params({"model": type(regressor).__name__, "folds_seed": seed})
+        mlflow.log_metrics(found)
+    rows[name] = found
+numbers = pd.DataFrame(rows).T
+numbers.round(2)
+
+# %% tags=["claims"]
+assert numbers["RMSE"].idxmax() == "dummy" and numbers["R2"]["dummy"] < 0
+assert numbers["RMSE"][["line", "ridge"]].max() < numbers["RMSE"][["neighbors", "forest"]].min()
+assert abs(numbers["RMSE"]["line"] - numbers["RMSE"]["ridge"]) < 0.2
+assert (numbers["MAE"] < numbers["RMSE"]).all()
+
+# %% [markdown]
+# You should see the dummy at an R² of about 0, and the two lines ahead of neighbours and forest: with 442 patients and much
+# chance, little flexibility is an advantage. MAE is below RMSE everywhere, because squaring gives large misses more weight.
+#
+# Groups, last. **Clustering** has no labels to learn from: it looks for rows that are close together. For the wines we do
+# know the kinds, so the last column can say how well the groups agree with them (1: exactly, 0: by chance). The algorithms
+# never see it.
+
+# %%
+from sklearn.cluster import DBSCAN, AgglomerativeClustering, KMeans
+from sklearn.metrics import adjusted_rand_score, davies_bouldin_score
+from sklearn.mixture import GaussianMixture
+
+scaled = StandardScaler().fit_transform(wine)
+clusterings = {
+    f"k-means, {k}": KMeans(k, n_init=10, random_state=seed) for k in (2, 3, 4, 5)
+}
+clusterings["agglomerative, 3"] = AgglomerativeClustering(3)
+clusterings["Gaussian mixture, 3"] = GaussianMixture(3, random_state=seed)
+clusterings["DBSCAN"] = DBSCAN(eps=2.3)  # finds the number of groups itself
+rows = {}
+for name, clustering in clusterings.items():
+    group = clustering.fit_predict(scaled)
+    rows[name] = {
+        "silhouette": silhouette_score(scaled, group),
+        "Davies–Bouldin": davies_bouldin_score(scaled, group),
+        "agrees with kinds": adjusted_rand_score(kinds, group),
+    }
+groups = pd.DataFrame(rows).T
+groups.round(3)
+
+# %% tags=["claims"]
+kmeans = groups.filter(like="k-means", axis=0)
+assert kmeans["silhouette"].idxmax() == kmeans["Davies–Bouldin"].idxmin() == "k-means, 3"
+assert kmeans["agrees with kinds"].idxmax() == "k-means, 3"
+assert groups["silhouette"].idxmin() == "DBSCAN"
+
+# %% [markdown]
+# You should see that among two, three, four and five groups, both metrics choose three, and that these agree best with
+# the kinds. It need not be so: a metric of the shape rewards round, well separated groups, whatever they mean.
 #
 # ## Look at the UI
 #
-# 1. Click *Experiments* on the left, then `features-and-models`.
-# 2. Click the run `share`. Its setting stands under *Parameters*, its result under *Metrics*.
+# Open the UI: the tile *MLflow* in JupyterLab's launcher, or `course ui` in a terminal in the course folder, then
+# <http://127.0.0.1:5001>. When a panel *MLflow Assistant* opens at the right, close it with its cross. Then choose
+# *Model training* at the top left.
 #
+# 1. Click *Experiments* on the left, then `diabetes-models`. Each model is a row.
+# 2. Click *Sort: Created* above the table and choose `RMSE`. For an error the best is the *smallest* number: if `dummy` is
+#    on top, open the same menu again and click the arrow that points the other way.
+# 3. Tick the boxes of `line` and `forest`, and click *Compare*: their metrics stand side by side. The browser's back
+#    button leads back.
+#
+# ## Round 4: other settings
+#
+# A support vector machine (`SVC`) has two settings that matter, `C` and `gamma`, both on a scale of powers of ten. Three ways
+# to search:
+#
+# - a **grid** tries all combinations of chosen values;
+# - a **random** search draws combinations from the whole range;
+# - a **Bayesian** search (here Optuna) draws where earlier attempts did well.
+#
+# To compare them fairly, all get the *same ranges* and the same number of attempts, sixteen, on the same folds.
+#
+# **Predict.** With sixteen attempts, how many different values of `C` does the grid try, and how many does the random search?
+
+# %%
+prediction = (0, 0)  # grid, random
+
+# %%
+import optuna
+from scipy.stats import loguniform
+from sklearn.model_selection import GridSearchCV, RandomizedSearchCV, cross_val_score
+
+ranges = {"svc__C": (1e-2, 1e3), "svc__gamma": (1e-5, 1)}
+machine = make_pipeline(StandardScaler(), SVC())
+same = {"cv": folds, "scoring": "roc_auc"}
+
+values = {name: np.geomspace(*limits, 4) for name, limits in ranges.items()}
+grid = GridSearchCV(machine, values, **same).fit(X_train, y_train)
+
+drawn = {name: loguniform(*limits) for name, limits in ranges.items()}
+chance = RandomizedSearchCV(machine, drawn, n_iter=16, random_state=seed, **same)
+chance.fit(X_train, y_train)
+
+# %%
+optuna.logging.set_verbosity(optuna.logging.WARNING)
+
+
+def attempt(trial):
+    chosen = {k: trial.suggest_float(k, *ranges[k], log=True) for k in ranges}
+    model = machine.set_params(**chosen)
+    return cross_val_score(model, X_train, y_train, **same).mean()
+
+
+sampler = optuna.samplers.TPESampler(seed=seed, n_startup_trials=5)
+study = optuna.create_study(direction="maximize", sampler=sampler)
+study.optimize(attempt, n_trials=16)
+
+tried = {
+    "grid": (grid.cv_results_["params"], grid.cv_results_["mean_test_score"]),
+    "random": (chance.cv_results_["params"], chance.cv_results_["mean_test_score"]),
+    "Bayesian": ([t.params for t in study.trials], [t.value for t in study.trials]),
+}
+
+# %%
+fig, axes = plots.new_figure(1, 3, 9, 3.2, sharey=True)
+for ax, (name, (settings, auc)) in zip(axes, tried.items(), strict=True):
+    table = pd.DataFrame(settings)
+    ax.scatter(table["svc__C"], table["svc__gamma"], c=auc, cmap="viridis", s=40)
+    n_values = table["svc__C"].nunique()
+    ax.set_title(f"{name}: best {max(auc):.4f},\n{n_values} values of C", loc="left")
+    ax.set(xscale="log", yscale="log", xlabel="C")
+axes[0].set_ylabel("gamma")
+words = [f"{name} {max(auc):.4f}" for name, (_, auc) in tried.items()]
+text = f"Sixteen attempts of each search; brighter is better. Best: {', '.join(words)}."
+plots.show(plots.describe(fig, text))
+
+# %% tags=["claims"]
+top = {name: max(auc) for name, (_, auc) in tried.items()}
+assert all(len(settings) == 16 for settings, _ in tried.values())
+assert len({s["svc__C"] for s in tried["grid"][0]}) == 4
+assert len({s["svc__C"] for s in tried["random"][0]}) == 16
+assert max(top.values()) - min(top.values()) < 0.003
+assert max(top.values()) - ranks["LogisticRegression"] < 0.01
+
+# %% [markdown]
+# You should see 4 and 16: a grid spends most of its attempts on values that it has tried already. (Brighter dots are
+# better.) The three best scores differ by less than 0.003, so for two settings any of them will do. With more settings a
+# grid becomes too large, and the others pay off; [Nested runs]({step:nested_runs}) compares them properly. The best of
+# sixteen scores also tends to be a little lucky, so it is no forecast.
+#
+# ### The choice, and the test rows
+#
+# The tuned machine is ahead of the plain logistic regression by less than 0.01. We take the simpler model, whose weights
+# anybody can read, and open the test rows once:
+
+# %%
+from sklearn.metrics import roc_auc_score
+
+chosen = make_pipeline(StandardScaler(), LogisticRegression()).fit(X_train, y_train)
+test_auc = roc_auc_score(y_test, chosen.predict_proba(X_test)[:, 1])
+print(f"folds {ranks['LogisticRegression']:.3f}, test rows {test_auc:.3f}")
+
+# %% tags=["claims"]
+assert abs(test_auc - ranks["LogisticRegression"]) < 0.02
+
+# %% [markdown]
 # ## Your turn
 #
-# Replace the three dots by **one line** that records `n_rows`; then run both cells.
+# Replace the three dots by a **step** that keeps five principal components.
 #
 # <details><summary>One solution</summary>
 #
-# `mlflow.log_param("n_rows", n_rows)`
+# `step = PCA(5)`
 #
 # </details>
 
 # %% tags=["your-turn"]
+step = ...
+mine = make_pipeline(StandardScaler(), step, LogisticRegression())
 with mlflow.start_run(run_name="your-turn") as yours:
-    ...
+    if step is not ...:
+        mlflow.log_param("width", mine.fit(X_train, y_train)[-1].coef_.shape[1])
+        mlflow.log_param("step", type(step).__name__)
 
 # %% tags=["your-turn-solution"]
+step = PCA(5)
+mine = make_pipeline(StandardScaler(), step, LogisticRegression())
 with mlflow.start_run(run_name="your-turn") as yours:
-    mlflow.log_param("n_rows", n_rows)
+    if step is not ...:
+        mlflow.log_param("width", mine.fit(X_train, y_train)[-1].coef_.shape[1])
+        mlflow.log_param("step", type(step).__name__)
 
 # %%
 kept = mlflow.get_run(yours.info.run_id).data.params
-hint = "the run has no parameter n_rows. log_param takes a name and a value."
-lesson.turn("n_rows" in kept, hint)
+hint = f"the run says {kept or 'nothing'}. PCA takes the number of components."
+lesson.turn(kept == {"width": "5", "step": "PCA"}, hint)
 
 # %% [markdown]
 # ## Pitfalls
 #
-# **`param-as-metric`: a setting was logged as a metric.**
+# Each of them has a code, and the checks of the homework use the same codes.
+#
+# **`wrong-class`: the number speaks of the other class.** With the labels as scikit-learn delivers them, class 1 is
+# *benign*, and "recall" is the share of healthy tumours that were recognised. It looks better, and answers a question that
+# nobody asked.
 
 # %%
-with mlflow.start_run(run_name="mixed-up") as mixed:
-    mlflow.log_metric("n_rows", n_rows)
-print("parameters:", mlflow.get_run(mixed.info.run_id).data.params)
+benign = 1 - y_train  # as delivered
+model = make_pipeline(StandardScaler(), LogisticRegression())
+other = cross_val_score(model, X_train, benign, cv=folds, scoring="recall").mean()
+right = classes["recall"]["LogisticRegression"]
+print(f"recall of benign {other:.3f}, of malignant {right:.3f}")
 
 # %% [markdown]
-# To repair it, add the parameter to the run, by the run's id.
+# To repair it, make the class that you look for the class 1, in one line with a comment, and name it in the table.
 
 # %%
-mlflow.MlflowClient().log_param(mixed.info.run_id, "n_rows", n_rows)
-print("parameters:", mlflow.get_run(mixed.info.run_id).data.params)
+y_named = (benign == 0).astype(int).rename("malignant")
+mended = cross_val_score(model, X_train, y_named, cv=folds, scoring="recall").mean()
+print(f"recall of {y_named.name}: {mended:.3f}")
+
+# %% tags=["claims"]
+assert other > right
+assert mended == right
 
 # %% [markdown]
-# **`metric-as-param`: a result was logged as a parameter.** It is text now, and cannot be sorted.
+# **`squared-not-root`: an error in another unit.** MSE, RMSE and the negated score of the same model:
 
 # %%
-mlflow.MlflowClient().log_param(mixed.info.run_id, "share", round(left.mean(), 3))
-print("metrics:", list(mlflow.get_run(mixed.info.run_id).data.metrics))
+scores = cross_val_score(
+    make_pipeline(StandardScaler(), LinearRegression()), patients, progression,
+    cv=patient_folds, scoring="neg_mean_squared_error",
+)
+print(f"as the scorer says: {scores.mean():.0f}")
 
 # %% [markdown]
-# To repair it, log the result as a metric, too.
+# Nobody is wrong by minus three thousand points: this is a squared error with its sign turned. To repair it, use the scorer
+# that takes the root, turn the sign back, and write the unit beside the number.
 
 # %%
-mlflow.log_metric("share", left.mean(), run_id=mixed.info.run_id)
-print("metrics:", sorted(mlflow.get_run(mixed.info.run_id).data.metrics))
+print(f"RMSE {numbers['RMSE']['line']:.1f} points")
+
+# %% tags=["claims"]
+assert -3700 < scores.mean() < -2500
+assert np.isclose(-scores.mean(), numbers["MSE"]["line"])
 
 # %% [markdown]
-# **`run-open`: something was logged outside a `with` block.** MLflow opens a run for it, and leaves it open.
+# **`chosen-by-training`: the rows that taught have also chosen.** Whoever takes the best training score takes the deepest
+# tree, always.
 
 # %%
-mlflow.log_metric("share", 0.0)
-stray = mlflow.active_run()
-print("a run is open:", stray is not None)
+wrong_depth = curve["its own rows"].idxmax()
+lost = curve["judging folds"].max() - curve["judging folds"][wrong_depth]
+print(f"chosen by its own rows: depth {wrong_depth}, loses {lost:.3f} on the folds")
 
 # %% [markdown]
-# To repair it, end the run; this one holds nothing of value, so it goes into the trash.
+# To repair it, let the folds choose:
 
 # %%
-mlflow.end_run()
-mlflow.delete_run(stray.info.run_id)
+right_depth = curve["judging folds"].idxmax()
+print(f"chosen by the folds: depth {right_depth}")
+
+# %% tags=["claims"]
+assert wrong_depth >= 12 and lost > 0.05 and right_depth < 12
 
 # %% [markdown]
 # ## In your own project
 #
 # The same work without any help from this course, on real data that comes with scikit-learn. Copy it into a file
-# `script.py` in an empty folder and run `python script.py`.
+# `compare.py` in an empty folder and run `python compare.py`.
 
 # %% tags=["own-project"]
-"""One run with a setting and a result: python script.py"""
+"""Steps and families compared on the same folds, as runs: python compare.py"""
 
 import mlflow
 from sklearn.datasets import load_breast_cancer
+from sklearn.decomposition import PCA
+from sklearn.dummy import DummyClassifier
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import StratifiedKFold, cross_validate, train_test_split
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 mlflow.set_tracking_uri("sqlite:///mlflow.db")
-mlflow.set_experiment("my-project")
+mlflow.set_experiment("tumour-models")
+X, y = load_breast_cancer(return_X_y=True, as_frame=True)
+y = (y == 0).astype(int)  # class 1 is malignant, the one we look for
+X_train, X_test, y_train, y_test = train_test_split(X, y, stratify=y, random_state=0)
+folds = StratifiedKFold(5, shuffle=True, random_state=0)
 
-benign = load_breast_cancer().target
-with mlflow.start_run(run_name="share"):
-    mlflow.log_param("n_rows", len(benign))
-    mlflow.log_metric("share", benign.mean())
-
-runs = mlflow.search_runs()
-print(runs[["tags.mlflow.runName", "params.n_rows", "metrics.share"]])
-print("Look at them: mlflow ui --backend-store-uri sqlite:///mlflow.db")
+candidates = {
+    "coin": DummyClassifier(strategy="uniform", random_state=0),
+    "logistic": make_pipeline(StandardScaler(), LogisticRegression()),
+    "pca-logistic": make_pipeline(StandardScaler(), PCA(8), LogisticRegression()),
+    "forest": RandomForestClassifier(50, random_state=0),
+}
+for name, model in candidates.items():
+    scoring = {"auc": "roc_auc", "recall_malignant": "recall"}
+    more = {"cv": folds, "scoring": scoring, "return_train_score": True}
+    result = cross_validate(model, X_train, y_train, **more)
+    with mlflow.start_run(run_name=name):
+        mlflow.log_metric("own_auc", result["train_auc"].mean())
+        mlflow.log_metric("folds_auc", result["test_auc"].mean())
+        mlflow.log_metric("folds_recall", result["test_recall_malignant"].mean())
+    print(f"{name}: own {result['train_auc'].mean():.3f}", end=", ")
+    print(f"folds {result['test_auc'].mean():.3f}")
 
 # %% [markdown]
 # ## Quiz
@@ -192,11 +721,20 @@ lesson.quiz("features_and_models")
 # %% [markdown]
 # ## Key points
 #
-# - **How do you record a setting and a result?** The setting as a parameter, the result as a metric, in one run.
-# - **How do you repair a run in which they were mixed up?** By the run's id: what is missing can be added.
+# - **Too simple or too flexible?** Two scores tell: both low is underfitting (bias), far apart is overfitting (variance).
+# - **Do other columns help?** Make, choose or mix them as a step of the pipeline, and compare folds with "as they are".
+#   A gain within the spread is no gain.
+# - **Which number judges?** One that answers your question, with the positive class or the unit named, and a dummy
+#   beside it.
+# - **How do you search settings?** Any way, if ranges, attempts and folds are the same. The test rows are opened once,
+#   after the choice.
 #
 # ## Next steps
 #
-# - Do the [homework]({homework:features_and_models}).
-# - Official page: [MLflow Tracking](https://mlflow.org/docs/latest/ml/tracking/).
-# - Optional depth: change `n_rows` to 1000 in the parameters cell, and run all again.
+# - Do the [homework]({homework:features_and_models}): steps on wines, a rare class, a tracked regression, and a tree that
+#   Jonas chose.
+# - Next lecture: [MLflow basics]({step:mlflow_basics}), where all such attempts are kept.
+# - Official pages: [metrics](https://scikit-learn.org/stable/modules/model_evaluation.html),
+#   [validation curves](https://scikit-learn.org/stable/modules/learning_curve.html).
+# - Optional depth: change `n_rows` to 1000, or `seed` to 3, in the parameters cell, and run all again. Which depth is best
+#   then?

@@ -52,52 +52,64 @@ RIGHT = {
     3: [
         # compressed
         """
-        joblib.dump(ridge, folder / "model.joblib", compress=3)
+        joblib.dump(fitted, folder / "model.joblib", compress=3)
         back = joblib.load(folder / "model.joblib")
-        pd.DataFrame({"after": back.predict(X_test), "before": ridge.predict(X_test)}).to_csv(folder / "proof.csv")
+        pd.DataFrame({"after": back.predict(X_test), "before": fitted.predict(X_test)}).to_csv(folder / "proof.csv")
         """,
         # compressed in another way, through an open file
         """
-        joblib.dump(ridge, folder / "model.joblib", compress=("xz", 3))
+        joblib.dump(fitted, folder / "model.joblib", compress=("xz", 3))
         with open(folder / "model.joblib", "rb") as file:
             back = joblib.load(file)
-        pd.DataFrame(dict(before=ridge.predict(X_test), after=back.predict(X_test))).to_csv(folder / "proof.csv")
+        pd.DataFrame(dict(before=fitted.predict(X_test), after=back.predict(X_test))).to_csv(folder / "proof.csv")
         """,
         """
-        joblib.dump(ridge, str(folder / "model.joblib"), compress="gzip")
+        joblib.dump(fitted, str(folder / "model.joblib"), compress="gzip")
         back = joblib.load(folder / "model.joblib")
-        pd.DataFrame(dict(before=ridge.predict(X_test), after=back.predict(X_test))).to_csv(folder / "proof.csv")
+        pd.DataFrame(dict(before=fitted.predict(X_test), after=back.predict(X_test))).to_csv(folder / "proof.csv")
         """,
         """
-        joblib.dump(ridge, str(folder / "model.joblib"), compress=("bz2", 3))
+        joblib.dump(fitted, str(folder / "model.joblib"), compress=("bz2", 3))
         back = joblib.load(folder / "model.joblib")
-        pd.DataFrame(dict(before=ridge.predict(X_test), after=back.predict(X_test))).to_csv(folder / "proof.csv")
+        pd.DataFrame(dict(before=fitted.predict(X_test), after=back.predict(X_test))).to_csv(folder / "proof.csv")
         """,
         """
-        joblib.dump(ridge, str(folder / "model.joblib"), compress=("lzma", 3))
+        joblib.dump(fitted, str(folder / "model.joblib"), compress=("lzma", 3))
         back = joblib.load(folder / "model.joblib")
-        pd.DataFrame(dict(before=ridge.predict(X_test), after=back.predict(X_test))).to_csv(folder / "proof.csv")
+        pd.DataFrame(dict(before=fitted.predict(X_test), after=back.predict(X_test))).to_csv(folder / "proof.csv")
         """,
     ],
     4: [
-        # plural calls, another alpha
+        # by hand, fold after fold
         """
-        mlflow.set_experiment("hw-pipelines-tracking")
-        m = make_pipeline(StandardScaler(), Ridge(alpha=100)).fit(X_train, y_train)
-        e = y_test - m.predict(X_test)
-        with mlflow.start_run(run_name="ridge"):
-            mlflow.log_params({"alpha": 100, "model": "ridge"})
-            mlflow.log_metrics({"test_rmse": (e**2).mean() ** 0.5, "test_mae": e.abs().mean(), "r2": 0.4})
+        from sklearn.metrics import roc_auc_score
+
+        lines = []
+        for n, (train, judge) in enumerate(gene_folds.split(genes, ill), 1):
+            best = SelectKBest(k=20).fit(genes[train], ill[train])
+            scaler = StandardScaler().fit(best.transform(genes[train]))
+            line = LogisticRegression().fit(scaler.transform(best.transform(genes[train])), ill[train])
+            p = line.predict_proba(scaler.transform(best.transform(genes[judge])))[:, 1]
+            lines.append((n, roc_auc_score(ill[judge], p)))
+        pd.DataFrame(lines, columns=["fold", "auc"])[::-1].to_csv(folder / "honest.csv")
         """,
-        # by the client
+        # named steps, cross_validate, after Jonas's own cell
         """
-        c = mlflow.MlflowClient()
-        r = c.create_run(c.create_experiment("hw-pipelines-tracking"), run_name="ridge").info.run_id
-        m = make_pipeline(StandardScaler(), Ridge(0.5)).fit(X_train, y_train)
-        c.log_param(r, "alpha", 0.5)
-        c.log_metric(r, "test_rmse", root_mean_squared_error(y_test, m.predict(X_test)))
-        c.log_metric(r, "test_mae", mean_absolute_error(y_test, m.predict(X_test)))
-        c.set_terminated(r)
+        from sklearn.model_selection import cross_validate
+        from sklearn.pipeline import Pipeline
+
+        chosen = SelectKBest(k=20).fit_transform(genes, ill)
+        old = cross_val_score(LogisticRegression(), chosen, ill, cv=gene_folds, scoring="roc_auc")
+        pd.DataFrame({"fold": [1, 2, 3, 4, 5], "auc": old}).to_csv(folder / "honest.csv")
+        steps = [("choose", SelectKBest(k=20)), ("scale", StandardScaler()), ("line", LogisticRegression())]
+        found = cross_validate(Pipeline(steps), genes, ill, cv=gene_folds, scoring="roc_auc")["test_score"]
+        pd.Series(found, index=range(1, 6), name="auc").rename_axis("fold").to_csv(folder / "honest.csv")
+        """,
+        # scaled first: the choice is the same on any scale
+        """
+        m = make_pipeline(StandardScaler(), SelectKBest(k=20), LogisticRegression())
+        auc = cross_val_score(m, pd.DataFrame(genes), pd.Series(ill), cv=gene_folds, scoring="roc_auc")
+        pd.DataFrame({"auc": auc, "fold": np.arange(5) + 1}).to_csv(folder / "honest.csv", index=False)
         """,
     ],
     5: [
@@ -115,8 +127,10 @@ RIGHT = {
     ],
 }
 
+_JONAS = ("SelectKBest(k=20), ", "", "StandardScaler(), ", "", "(model, genes")
+_JONAS += ("(model, StandardScaler().fit_transform(SelectKBest(k=20).fit_transform(genes, ill))",)
 _WRITE = 'coefficients.to_csv(folder / "coefficients.csv", index=False)'
-_PIPE = "make_pipeline(StandardScaler(), PolynomialFeatures(2, include_bias=False), LinearRegression())"
+_PIPE = "StandardScaler(), PolynomialFeatures(2, include_bias=False), LinearRegression()"
 
 WRONG = {
     1: [
@@ -133,11 +147,11 @@ WRONG = {
         (
             "scaled-last",
             swap(
-                _PIPE, "make_pipeline(PolynomialFeatures(2, include_bias=False), StandardScaler(), LinearRegression())"
+                _PIPE, "PolynomialFeatures(2, include_bias=False), StandardScaler(), LinearRegression()"
             ),
         ),
         ("fitted-on-test", swap("fit(X_train, y_train)", "fit(X_test, y_test)")),
-        ("brake-added", swap("LinearRegression()", "Ridge()")),
+        ("brake-added", swap("LinearRegression()", "__import__('sklearn.linear_model').linear_model.Ridge()")),
         ("rounded", swap(_WRITE, f"coefficients = coefficients.round(1)\n{_WRITE}")),
     ],
     2: [
@@ -151,7 +165,7 @@ WRONG = {
             swap("neg_root_mean_squared_error", "neg_mean_squared_error", "-scores.mean()", "np.sqrt(-scores.mean())"),
         ),
         ("other-metric", swap("neg_root_mean_squared_error", "neg_mean_absolute_error")),
-        ("score-not-error", swap(', scoring="neg_root_mean_squared_error"', "", "-scores.mean()", "scores.mean()")),
+        ("score-not-error", swap(", scoring=scoring", "", "-scores.mean()", "scores.mean()")),
         ("sign", swap("-scores.mean()", "scores.mean()")),
         ("rounded", swap("-scores.mean()", "round(-scores.mean(), 1)")),
         (
@@ -159,8 +173,8 @@ WRONG = {
             swap(
                 "cross_val_score(model,",
                 "__import__('sklearn.model_selection').model_selection.cross_validate(model,",
-                'error")',
-                'error", return_train_score=True)["train_score"]',
+                "scoring=scoring)",
+                'scoring=scoring, return_train_score=True)["train_score"]',
             ),
         ),
         (
@@ -172,24 +186,24 @@ WRONG = {
         ("other-imputer", swap("SimpleImputer()", 'SimpleImputer(strategy="median")')),
         (
             "one-split",
-            swap("-scores.mean()", "root_mean_squared_error(y_test, model.fit(X_gaps, y_train).predict(X_test))"),
+            swap("-scores.mean()", "((y_test - model.fit(X_gaps, y_train).predict(X_test)) ** 2).mean() ** 0.5"),
         ),
         ("value-wrong", swap("-scores.mean()", "54.0")),
     ],
     3: [
         ("not-started", ""),
-        ("other-format", swap("joblib.dump(ridge,", "skops.io.dump(ridge,")),
+        ("other-format", swap("joblib.dump(fitted,", "skops.io.dump(fitted,")),
         ("model-not-in-file", '(folder / "model.joblib").write_text("here is my model")'),
         ("model-not-in-file", '(folder / "model.joblib").write_bytes(b"\\x78\\x9cbroken")'),
-        ("steps-not-saved", swap("joblib.dump(ridge,", "joblib.dump(ridge[-1],")),
-        ("steps-not-saved", swap("joblib.dump(ridge,", "joblib.dump(ridge[:-1],")),
+        ("steps-not-saved", swap("joblib.dump(fitted,", "joblib.dump(fitted[-1],")),
+        ("steps-not-saved", swap("joblib.dump(fitted,", "joblib.dump(fitted[:-1],")),
         (
             "saved-unfitted",
             swap(
-                "joblib.dump(ridge,",
-                "joblib.dump(make_pipeline(StandardScaler(), PolynomialFeatures(2), Ridge(10.0)),",
+                "joblib.dump(fitted,",
+                "joblib.dump(make_pipeline(StandardScaler(), PolynomialFeatures(2), LinearRegression()),",
                 "reloaded.predict",
-                "ridge.predict",
+                "fitted.predict",
             ),
         ),
         ("no-proof", swap('proof.to_csv(folder / "proof.csv", index=False)', "pass")),
@@ -199,25 +213,39 @@ WRONG = {
         (
             "other-predictions",
             swap(
-                "joblib.dump(ridge,",
-                "ridge = make_pipeline(StandardScaler(), PolynomialFeatures(2), Ridge()).fit(X, y)\njoblib.dump(ridge,",
+                "joblib.dump(fitted,",
+                "fitted = make_pipeline(StandardScaler(), PolynomialFeatures(2), LinearRegression()).fit(X, y)\njoblib.dump(fitted,",
             ),
         ),
         ("not-equal", swap("reloaded.predict(X_test)", "reloaded.predict(X_test).round(2)")),
     ],
     4: [
         ("not-started", ""),
-        ("experiment-name", swap("hw-pipelines-tracking", "hw_pipelines_Tracking")),
-        ("param-value", swap("alpha = 5.0", "alpha = 0.0")),
-        ("param-value", swap('log_param("alpha", alpha)', 'log_param("alpha", "five")')),
-        ("param-missing", swap('mlflow.log_param("alpha", alpha)', "pass")),
-        ("metric-name", swap('"test_rmse"', '"test-RMSE"')),
-        ("train-not-test", swap("X_test", "X_train", "y_test", "y_train")),
-        ("squared-not-root", swap("root_mean_squared_error(y_test, predicted)", "((y_test - predicted) ** 2).mean()")),
-        ("metrics-swapped", swap("root_mean_squared_error", "mean_absolute_error")),
-        ("not-scaled", swap("make_pipeline(StandardScaler(), Ridge(alpha))", "Ridge(alpha)")),
-        ("sign", swap("root_mean_squared_error(y", "-root_mean_squared_error(y")),
-        ("value-wrong", swap('log_param("alpha", alpha)', 'log_param("alpha", 6)')),
+        ("file-name", swap("honest.csv", "Honest.csv")),
+        ("column-missing", swap('"auc": scores', '"score": scores')),
+        ("fold-numbers", swap("range(1, 6)", "range(5)")),
+        ("fold-numbers", swap("range(1, 6)", "[1]", '"auc": scores', '"auc": [scores.mean()]')),
+        ("fold-order", swap('"auc": scores', '"auc": np.sort(scores)[::-1]')),
+        ("leaked-rows", swap(*_JONAS)),
+        ("leaked-rows", swap("SelectKBest(k=20), ", "", "(model, genes", "(model, SelectKBest(k=20).fit_transform(genes, ill)")),
+        ("scaler-outside", swap("StandardScaler(), ", "", "(model, genes", "(model, StandardScaler().fit_transform(genes)")),
+        ("not-scaled", swap("StandardScaler(), ", "")),
+        ("no-choice", swap("SelectKBest(k=20), ", "")),
+        ("setting-forgotten", swap("SelectKBest(k=20)", "SelectKBest()")),
+        ("other-folds", swap("cv=gene_folds", "cv=5")),
+        ("accuracy-not-auc", swap('scoring="roc_auc"', 'scoring="accuracy"')),
+        (
+            "train-not-test",
+            swap(
+                "cross_val_score(model,",
+                "__import__('sklearn.model_selection').model_selection.cross_validate(model,",
+                '"roc_auc")',
+                '"roc_auc", return_train_score=True)["train_score"]',
+            ),
+        ),
+        ("rounded", swap('"auc": scores', '"auc": scores.round(3)')),
+        ("mean-not-folds", swap('"auc": scores', '"auc": scores.mean()')),
+        ("value-wrong", swap("k=20", "k=200")),
     ],
     5: [
         ("not-started", ""),
@@ -235,25 +263,21 @@ WRONG = {
 }
 
 #: Mutants that are right answers, with the reason. The key is the start of the description.
+_INDEX = "an extra column with row numbers does not disturb"
+_ONES = "the column of ones has the coefficient 0 and is left out"
 EQUIVALENT = {
     1: {
-        "line 1: False → True": "the column of ones has the coefficient 0 and is left out",
-        "line 1: dropped include_bias=": "the column of ones has the coefficient 0 and is left out",
-        "line 4: False → True": "an extra column with row numbers does not disturb",
-        "line 4: dropped index=": "an extra column with row numbers does not disturb",
+        "line 2: False → True": _ONES,
+        "line 2: dropped include_bias=": _ONES,
+        "line 7: False → True": _INDEX,
+        "line 7: dropped index=": _INDEX,
     },
-    2: {
-        "line 6: False → True": "an extra column with row numbers does not disturb",
-        "line 6: dropped index=": "an extra column with row numbers does not disturb",
-    },
-    3: {
-        "line 4: False → True": "an extra column with row numbers does not disturb",
-        "line 4: dropped index=": "an extra column with row numbers does not disturb",
-    },
-    4: {"line 1: 5.0 →": "any alpha above 0 is right"},
+    2: {"line 9: False → True": _INDEX, "line 9: dropped index=": _INDEX},
+    3: {"line 4: False → True": _INDEX, "line 4: dropped index=": _INDEX},
+    4: {"line 4: False → True": _INDEX, "line 4: dropped index=": _INDEX},
 }
 
-SWAPS = {"X_gaps": "X_train", "folds": "seed", "ridge": "X_test"}
+SWAPS = {"X_gaps": "X_train", "folds": "seed", "fitted": "X_test", "gene_folds": "folds"}
 
 # Found by people who attacked the checks.
 
@@ -263,8 +287,8 @@ UNSEEN = {
         (
             "the file is there and the column `after` is a copy of `before`: nobody loaded the model",
             '''
-joblib.dump(ridge, folder / "model.joblib")
-p = ridge.predict(X_test)
+joblib.dump(fitted, folder / "model.joblib")
+p = fitted.predict(X_test)
 pd.DataFrame({"before": p, "after": p}).to_csv(folder / "proof.csv", index=False)
 ''',
         ),

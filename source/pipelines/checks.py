@@ -1,4 +1,4 @@
-"""Homework 02: a polynomial pipeline, cross-validated RMSE, a saved and reloaded model, a tracked regression."""
+"""Homework of pipelines: a polynomial pipeline, its cross-validated RMSE, a file and a proof, a leak to mend."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ import numpy as np
 import pandas as pd
 import skops.io
 from sklearn.ensemble import RandomForestRegressor
+from sklearn.feature_selection import SelectKBest
 from sklearn.impute import SimpleImputer
-from sklearn.linear_model import LinearRegression, Ridge
-from sklearn.metrics import mean_absolute_error, mean_squared_error, root_mean_squared_error
-from sklearn.model_selection import KFold, cross_val_score, cross_validate, train_test_split
+from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
+from sklearn.metrics import mean_squared_error
+from sklearn.model_selection import KFold, StratifiedKFold, cross_val_score, cross_validate, train_test_split
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import PolynomialFeatures, StandardScaler
 
@@ -25,7 +26,7 @@ from course_utils.homework.evidence import Evidence, close, listing
 from course_utils.homework.mistake import Mistake, NotStarted
 from course_utils.homework.question import Task
 from course_utils.homework.reading import json_of, numbers_of
-from course_utils.homework.slips import Rows, error_slips, is_rounded
+from course_utils.homework.slips import is_rounded
 
 #: How joblib's compressed files begin, and what unpacks them; zlib's decompressor knows gzip too.
 _PACKED = ((b"\x78", lambda: zlib.decompressobj()), (b"\x1f\x8b", lambda: zlib.decompressobj(47)))
@@ -218,10 +219,10 @@ def degrees(evidence: Evidence) -> None:
 
 @cache
 def _predictions(seed: int) -> dict[str, np.ndarray]:
-    """Return what `ridge` predicts on test and training rows."""
+    """Return what `fitted` predicts on test and training rows."""
     X_train, X_test, y_train, _, _ = _rows(seed)
-    ridge = make_pipeline(StandardScaler(), PolynomialFeatures(2), Ridge(10.0)).fit(X_train, y_train)
-    return {"test": ridge.predict(X_test), "train": ridge.predict(X_train)}
+    fitted = make_pipeline(StandardScaler(), PolynomialFeatures(2), LinearRegression()).fit(X_train, y_train)
+    return {"test": fitted.predict(X_test), "train": fitted.predict(X_train)}
 
 
 def _content(raw: bytes) -> bytes:
@@ -242,12 +243,12 @@ def saved(evidence: Evidence) -> None:
         content = _content(file.read(_MOST_BYTES))
     if b"schema.json" in content and zipfile.is_zipfile(path):
         raise Mistake("other-format", "`model.joblib` is a skops file. The task asks for joblib; skops is the stretch.")
-    if b"Ridge" not in content and b"StandardScaler" not in content:
+    if b"LinearRegression" not in content and b"StandardScaler" not in content:
         raise Mistake(
             "model-not-in-file",
-            "I find neither a scaler nor a ridge in `model.joblib`. Save the pipeline itself, with `joblib.dump`.",
+            "I find neither a scaler nor a line in `model.joblib`. Save the pipeline itself, with `joblib.dump`.",
         )
-    if b"StandardScaler" not in content or b"PolynomialFeatures" not in content or b"Ridge" not in content:
+    if not all(step in content for step in (b"StandardScaler", b"PolynomialFeatures", b"LinearRegression")):
         raise Mistake(
             "steps-not-saved",
             "`model.joblib` holds a part of the pipeline only. Who loads it would have to repeat the other steps by "
@@ -281,7 +282,7 @@ def _proof(evidence: Evidence) -> None:
     else:
         raise Mistake(
             "other-predictions",
-            f"`before` has {len(before)} rows that are not the predictions of `ridge` for the "
+            f"`before` has {len(before)} rows that are not the predictions of `fitted` for the "
             f"{len(reference['test'])} test rows, in their order. Was another model or another table used?",
         )
     if not np.allclose(before, after, rtol=1e-9, atol=0):
@@ -296,65 +297,102 @@ def _proof(evidence: Evidence) -> None:
 
 
 @cache
-def _ridge(seed: int, alpha: float) -> dict[str, float]:
-    """Return the right errors of a ridge with this alpha, and the plausible wrong ones."""
-    X_train, X_test, y_train, y_test, _ = _rows(seed)
-    model = make_pipeline(StandardScaler(), Ridge(alpha)).fit(X_train, y_train)
-    bare = Ridge(alpha).fit(X_train, y_train)
-    found = {}
-    for name, (X, y, m) in {
-        "test": (X_test, y_test, model),
-        "train": (X_train, y_train, model),
-        "unscaled": (X_test, y_test, bare),
-    }.items():
-        predicted = m.predict(X)
-        found[f"{name}_mse"] = mean_squared_error(y, predicted)
-        found[f"{name}_rmse"] = found[f"{name}_mse"] ** 0.5
-        found[f"{name}_mae"] = mean_absolute_error(y, predicted)
-    return found
+def _genes(seed: int) -> dict[str, np.ndarray]:
+    """Return the five scores of the mended cell and of the plausible wrong ones."""
+    genes = np.random.default_rng(seed).normal(size=(100, 500))
+    ill = np.tile([0, 1], 50)
+    folds = StratifiedKFold(5, shuffle=True, random_state=seed)
+    model = make_pipeline(SelectKBest(k=20), StandardScaler(), LogisticRegression())
+
+    def scores(model: Any = model, X: Any = genes, cv: Any = folds, scoring: str = "roc_auc") -> np.ndarray:
+        return cross_val_score(model, X, ill, cv=cv, scoring=scoring)
+
+    chosen = SelectKBest(k=20).fit_transform(genes, ill)
+    scaled = StandardScaler().fit_transform(genes)
+    train = cross_validate(model, genes, ill, cv=folds, scoring="roc_auc", return_train_score=True)["train_score"]
+    return {
+        "right": scores(),
+        "leaked": scores(LogisticRegression(), StandardScaler().fit_transform(chosen)),
+        "half": scores(model[1:], chosen),
+        "scaler_outside": scores(make_pipeline(SelectKBest(k=20), LogisticRegression()), scaled),
+        "no_scaler": scores(make_pipeline(SelectKBest(k=20), LogisticRegression())),
+        "no_choice": scores(model[1:]),
+        "ten": scores(make_pipeline(SelectKBest(), StandardScaler(), LogisticRegression())),
+        "other_folds": scores(cv=5),
+        "accuracy": scores(scoring="accuracy"),
+        "train": train,
+    }
 
 
-def _error_slips(alpha: float, name: str) -> Any:
-    measure = root_mean_squared_error if name == "rmse" else mean_absolute_error
-    rows = Rows(*_rows(data.course_seed())[:4])
-    return error_slips(make_pipeline(StandardScaler(), Ridge(alpha)), rows, measure)
+def _same(got: np.ndarray, reference: np.ndarray) -> bool:
+    return all(close(a, b) for a, b in zip(got, reference, strict=True))
 
 
-def tracked(evidence: Evidence) -> None:
-    """Task 4: one run with alpha, test RMSE and test MAE."""
-    run = evidence.latest_run("hw-pipelines-tracking", "ridge")
-    alpha = evidence.number_param(run, "alpha")
-    if not 0 < alpha < 1e9:
-        raise Mistake("param-value", f"`alpha` is {alpha:g}. Choose a number above 0: 0 would be an ordinary line.")
-    reference = _ridge(data.course_seed(), alpha)
-    for name in ("rmse", "mae"):
-        wrong = {
-            "train-not-test": (
-                reference[f"train_{name}"],
-                "That is the error on the *training* rows, which the model has seen. Use the test rows.",
-            ),
-            "squared-not-root": (
-                reference["test_mse"],
-                "That is the mean *squared* error, in points². Take the root.",
-            ),
-            "metrics-swapped": (
-                reference["test_mae" if name == "rmse" else "test_rmse"],
-                "That is the value of the other metric. RMSE and MAE answer different questions.",
-            ),
-            "not-scaled": (
-                reference[f"unscaled_{name}"],
-                "That comes from a ridge without the scaler. Its brake treats all columns alike, so they need one "
-                "scale.",
-            ),
-        }
-        evidence.judge_number(
-            f"test_{name}",
-            evidence.metric(run, f"test_{name}"),
-            reference[f"test_{name}"],
-            wrong,
-            " points",
-            slips=lambda name=name: _error_slips(alpha, name),
+def mended(evidence: Evidence) -> None:
+    """Task 4: the scores of a pipeline in which selection and scaling are steps."""
+    table = evidence.table("hw-pipelines", "honest.csv", ("fold", "auc"))
+    numbers = numbers_of(table, "fold", "honest.csv")
+    values = numbers_of(table, "auc", "honest.csv")
+    if sorted(numbers) != [1, 2, 3, 4, 5]:
+        raise Mistake(
+            "fold-numbers",
+            f"`honest.csv` has the folds {listing(f'{n:g}' for n in numbers)}; the task wants one row for each of the folds "
+            "1 to 5. A mean alone would hide how far the folds lie apart.",
         )
+    got = np.asarray(values, dtype=float)[np.argsort(numbers)]
+    reference = _genes(data.course_seed())
+    if _same(got, reference["right"]):
+        return
+    if _same(np.sort(got), np.sort(reference["right"])):
+        raise Mistake(
+            "fold-order",
+            "The five scores are right, but they stand beside other folds. Number them in the order in which `gene_folds` "
+            "gives the folds, so that somebody can compare fold by fold.",
+        )
+    told = {
+        "leaked": (
+            "leaked-rows",
+            "These are Jonas's scores: the genes are still chosen on all rows. The choice has looked at the labels of the "
+            "rows that judge; make it a step that each fold fits again.",
+        ),
+        "half": (
+            "leaked-rows",
+            "The scaler is a step now, but the genes are still chosen on all rows, labels included. The choice learns as well: "
+            "it has to be made again in each fold.",
+        ),
+        "scaler_outside": (
+            "scaler-outside",
+            "The choice is a step now, but the scaler still learns from all rows. It does little harm here, and nobody can "
+            "know that in advance: put it into the pipeline.",
+        ),
+        "no_scaler": ("not-scaled", "The scaler has gone. The task keeps all three of Jonas's parts."),
+        "no_choice": ("no-choice", "All 500 genes are used. The task keeps the choice of 20, inside the folds."),
+        "ten": ("setting-forgotten", "That is what 10 genes give. The task keeps Jonas's settings: `k=20`."),
+        "other_folds": (
+            "other-folds",
+            "Those are other folds: `cv=5` does not shuffle. Scores are compared on the same folds: `gene_folds`.",
+        ),
+        "accuracy": (
+            "accuracy-not-auc",
+            "That is the share of right answers. The task keeps Jonas's measure, the ROC-AUC.",
+        ),
+        "train": (
+            "train-not-test",
+            "Those are scores on the rows that were fitted on. Each fold judges rows that the pipeline has not seen.",
+        ),
+    }
+    for name, (code, message) in told.items():
+        if _same(got, reference[name]):
+            raise Mistake(code, message)
+    if all(close(a, b) or is_rounded(a, b) for a, b in zip(got, reference["right"], strict=True)):
+        raise Mistake("rounded", "The scores are rounded. Write full precision, and round when you print.")
+    if len(set(got)) == 1 and close(got[0], reference["right"].mean()):
+        raise Mistake("mean-not-folds", "All five rows hold the mean. The task asks for the score of each fold.")
+    raise Mistake(
+        "value-wrong",
+        f"The scores are {listing(f'{v:.3f}' for v in got)}. A pipeline of Jonas's three parts gives others on these folds. Look "
+        "at the parts and their settings, at the rows, and at `cv`.",
+    )
 
 
 # ---- stretch ---------------------------------------------------------------------------------------------------------
@@ -433,23 +471,23 @@ TASKS = (
         (
             "How would you convince Aisha that the file is the model, without showing her a single byte?",
             "Both models get the same rows. Equal answers are the proof.",
-            '`joblib.dump(ridge, folder / "model.joblib")`, `joblib.load(...)`, then a table with the columns '
+            '`joblib.dump(fitted, folder / "model.joblib")`, `joblib.load(...)`, then a table with the columns '
             "`before` and `after`.",
         ),
         "What was loaded answers like what was saved.",
         level="warm-up",
     ),
     Task(
-        "track a small regression",
+        "a colleague's cell that leaks",
         2,
-        tracked,
+        mended,
         (
-            "Which of the three numbers is a choice, and which two are results?",
-            "`log_param` for the choice, `log_metric` for each result, inside `with "
-            'mlflow.start_run(run_name="ridge"):`.',
-            '`mlflow.log_metric("test_rmse", root_mean_squared_error(y_test, predicted))`',
+            "Which lines of Jonas's cell learn something from the rows? From which rows do they learn?",
+            "Each of his parts becomes a step, in his order. `cross_val_score` takes the pipeline and the raw `genes`.",
+            "`make_pipeline(SelectKBest(k=20), …, LogisticRegression())`, then one row for each of the five scores.",
         ),
-        "A number, and the choice that made it, in one place.",
+        "The genes are chosen again in each fold, and the number says what the data says: nothing.",
+        level="transfer",
     ),
     Task(
         "a file that asks first",

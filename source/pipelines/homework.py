@@ -1,11 +1,13 @@
 # %% [markdown]
-# # Homework 02: degrees, folds, files, and a tracked regression
+# # Homework: pipelines
 #
-# **30 minutes · 4 tasks and a stretch · 8 points.** Run every cell as often as you like: a check reads your *latest*
-# file or run. Below each task stands `hw.check(n)`; when you are stuck, add a cell with `hw.hint(n)`.
+# **30 minutes · 4 tasks and a stretch · 8 points.** The tasks are independent of each other. Run every cell as often as you
+# like: a check reads your *latest* file. Below each task stands `hw.check(n)`; when you are stuck, add a cell with
+# `hw.hint(n)`.
 #
-# The patients of the diabetes study: three measurements, and how far the disease went in a year. One body-mass index in
-# ten is missing in `X_gaps`, nothing is missing in `X_train` and `X_test`.
+# Tasks 1 to 3 are about the patients of the diabetes study: three measurements, and how far the disease went in a year, in
+# points. Nothing is missing in `X_train` and `X_test`. `X_gaps` holds the training rows once more, with one body-mass index
+# in ten missing. All files go to the folder `outputs/hw-pipelines`, which the variable `folder` names.
 #
 # <!-- links -->
 
@@ -13,46 +15,49 @@
 import json
 
 import joblib
-import mlflow
 import numpy as np
 import pandas as pd
 import skops.io
 from sklearn.ensemble import RandomForestRegressor
+from sklearn.feature_selection import SelectKBest
 from sklearn.impute import SimpleImputer
-from sklearn.linear_model import LinearRegression, Ridge
-from sklearn.metrics import mean_absolute_error, root_mean_squared_error
-from sklearn.model_selection import KFold, cross_val_score, train_test_split
+from sklearn.linear_model import LinearRegression, LogisticRegression
+from sklearn.model_selection import KFold, StratifiedKFold, cross_val_score, train_test_split
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import PolynomialFeatures, StandardScaler
 
 from course_utils import data, store
 from course_utils.homework import Homework
 
-# %%
 store.connect()
 hw = Homework("pipelines")
 seed = data.course_seed()
+
 diabetes = data.bundled("diabetes")
 X, y = diabetes[["bmi", "bp", "s5"]] * 100 + 10, diabetes["target"]
 X_train, X_test, y_train, y_test = train_test_split(X, y, random_state=seed)
 X_gaps = X_train.mask(np.random.default_rng(seed).random(X_train.shape) < (0.1, 0, 0))
-
 folds = KFold(5, shuffle=True, random_state=seed)
 folder = store.outputs("hw-pipelines")
-print("Open the UI, from the course folder:", store.ui_command(), sep="\n")
 
 # %% [markdown]
 # ## Task 1: scaler, polynomial, line (2 points)
 #
-# Build a pipeline of `StandardScaler`, `PolynomialFeatures` of **degree 2** and `LinearRegression`, in this order,
-# and fit it on the training rows. Write its coefficients to `outputs/hw-pipelines/coefficients.csv`, with the columns
-# `feature` (the names that the preparation gives, such as `bmi bp`) and `coefficient`.
+# `PolynomialFeatures` of degree 2 makes new columns: the square of each column, and the product of each two. Build a
+# pipeline of `StandardScaler`, `PolynomialFeatures` of **degree 2** and `LinearRegression`, in this order, and fit it on
+# the training rows.
+#
+# Write its coefficients to the file `coefficients.csv`, one row each, unrounded, with the columns `feature` (the name that
+# the preparation gives, such as `bmi bp`) and `coefficient`. A row for the column of ones, called `1`, is allowed.
 
 # %% tags=["task-1"]
 ### BEGIN SOLUTION
-pipeline = make_pipeline(StandardScaler(), PolynomialFeatures(2, include_bias=False), LinearRegression())
+pipeline = make_pipeline(
+    StandardScaler(), PolynomialFeatures(2, include_bias=False), LinearRegression()
+)
 pipeline.fit(X_train, y_train)
-coefficients = pd.DataFrame({"feature": pipeline[:-1].get_feature_names_out(), "coefficient": pipeline[-1].coef_})
+names = pipeline[:-1].get_feature_names_out()
+coefficients = pd.DataFrame({"feature": names, "coefficient": pipeline[-1].coef_})
 coefficients.to_csv(folder / "coefficients.csv", index=False)
 ### END SOLUTION
 
@@ -62,16 +67,21 @@ hw.check(1)
 # %% [markdown]
 # ## Task 2: which degree? (2 points)
 #
-# Now with gaps. For degree 1, 2 and 3, cross-validate mean imputer, scaler, polynomial and line on `X_gaps`,
-# `y_train` with `cv=folds`. Write `outputs/hw-pipelines/degrees.csv` with the columns `degree` and `cv_rmse`: the mean over
-# the folds of the root mean squared error, in points of the study.
+# Now with gaps. For degree 1, 2 and 3, put mean imputer, scaler, polynomial and line into a pipeline, in this order, and
+# cross-validate it on `X_gaps` and `y_train` with `cv=folds`.
+#
+# Write the file `degrees.csv`, one row for each degree, unrounded, with the columns `degree` and `cv_rmse`. The second
+# is the *mean over the folds* of the root mean squared error, a positive number in points.
 
 # %% tags=["task-2"]
 ### BEGIN SOLUTION
 rows = []
 for degree in (1, 2, 3):
-    model = make_pipeline(SimpleImputer(), StandardScaler(), PolynomialFeatures(degree), LinearRegression())
-    scores = cross_val_score(model, X_gaps, y_train, cv=folds, scoring="neg_root_mean_squared_error")
+    model = make_pipeline(
+        SimpleImputer(), StandardScaler(), PolynomialFeatures(degree), LinearRegression()
+    )
+    scoring = "neg_root_mean_squared_error"
+    scores = cross_val_score(model, X_gaps, y_train, cv=folds, scoring=scoring)
     rows.append({"degree": degree, "cv_rmse": -scores.mean()})
 pd.DataFrame(rows).to_csv(folder / "degrees.csv", index=False)
 ### END SOLUTION
@@ -82,19 +92,22 @@ hw.check(2)
 # %% [markdown]
 # ## Task 3: save, reload, prove (2 points)
 #
-# `ridge` is fitted. Save it with joblib as `outputs/hw-pipelines/model.joblib`, load it into a new name, and prove that
-# nothing got lost: write `outputs/hw-pipelines/proof.csv` with the columns `before` and `after`, the predictions of both on
-# the test rows.
+# `fitted` is a pipeline like that of Task 1, with degree 2, and it is fitted on `X_train`. Save the whole of it with
+# joblib as the file `model.joblib`, and load the file into a new name.
+#
+# Prove that nothing got lost: write the file `proof.csv` with the columns `before` and `after`, the unrounded predictions
+# of `fitted` and of the loaded pipeline for the rows of `X_test`, in their order.
 
 # %%
-ridge = make_pipeline(StandardScaler(), PolynomialFeatures(2), Ridge(10.0)).fit(X_train, y_train)
-print("Fitted:", " → ".join(name for name, _ in ridge.steps))
+fitted = make_pipeline(StandardScaler(), PolynomialFeatures(2), LinearRegression())
+fitted.fit(X_train, y_train)
+print("Fitted:", " → ".join(name for name, _ in fitted.steps))
 
 # %% tags=["task-3"]
 ### BEGIN SOLUTION
-joblib.dump(ridge, folder / "model.joblib")
+joblib.dump(fitted, folder / "model.joblib")
 reloaded = joblib.load(folder / "model.joblib")
-proof = pd.DataFrame({"before": ridge.predict(X_test), "after": reloaded.predict(X_test)})
+proof = pd.DataFrame({"before": fitted.predict(X_test), "after": reloaded.predict(X_test)})
 proof.to_csv(folder / "proof.csv", index=False)
 ### END SOLUTION
 
@@ -102,24 +115,34 @@ proof.to_csv(folder / "proof.csv", index=False)
 hw.check(3)
 
 # %% [markdown]
-# ## Task 4: track a small regression (2 points)
+# ## Task 4: a colleague's cell that leaks (2 points)
 #
-# Best after lecture {step:mlflow_basics}; the lines you need are also in lecture {step:pipelines}, under the regression table. In an experiment
-# `hw-pipelines-tracking`, make a run called `ridge`. Choose an `alpha` above 0, fit `make_pipeline(StandardScaler(),
-# Ridge(alpha))` on the training rows, and log the parameter `alpha` and the metrics `test_rmse` and `test_mae` on the
-# test rows.
+# A clinic has measured 500 genes of 100 patients and wants to know who is ill. Jonas helped out with this cell, and is proud
+# of the number:
+#
+# ```python
+# chosen = SelectKBest(k=20).fit_transform(genes, ill)  # the 20 genes that differ most
+# scaled = StandardScaler().fit_transform(chosen)
+# model = LogisticRegression()
+# scores = cross_val_score(model, scaled, ill, cv=gene_folds, scoring="roc_auc")
+# ```
+#
+# The next cell draws the genes, and you see that they are pure chance: nobody can do better than guess. Write Jonas's
+# cell in such a way that nothing learns from a fold that judges. Keep his three parts with these settings, his folds and
+# his measure. Write the file `honest.csv` with the columns `fold` (1 to 5, in the order of `gene_folds`) and `auc`
+# (unrounded, one score for each fold).
+
+# %%
+genes = np.random.default_rng(seed).normal(size=(100, 500))
+ill = np.tile([0, 1], 50)
+gene_folds = StratifiedKFold(5, shuffle=True, random_state=seed)
 
 # %% tags=["task-4"]
 ### BEGIN SOLUTION
-alpha = 5.0
-tracked = make_pipeline(StandardScaler(), Ridge(alpha)).fit(X_train, y_train)
-predicted = tracked.predict(X_test)
-
-mlflow.set_experiment("hw-pipelines-tracking")
-with mlflow.start_run(run_name="ridge"):
-    mlflow.log_param("alpha", alpha)
-    mlflow.log_metric("test_rmse", root_mean_squared_error(y_test, predicted))
-    mlflow.log_metric("test_mae", mean_absolute_error(y_test, predicted))
+model = make_pipeline(SelectKBest(k=20), StandardScaler(), LogisticRegression())
+scores = cross_val_score(model, genes, ill, cv=gene_folds, scoring="roc_auc")
+honest = pd.DataFrame({"fold": range(1, 6), "auc": scores})
+honest.to_csv(folder / "honest.csv", index=False)
 ### END SOLUTION
 
 # %%
@@ -128,11 +151,14 @@ hw.check(4)
 # %% [markdown]
 # ## Stretch: a file that asks first (no points)
 #
-# Save `forest` with skops as `outputs/hw-pipelines/forest.skops`. Which types does the file ask you to trust? Write them as a
-# JSON list to `outputs/hw-pipelines/untrusted.json`.
+# Save `forest` with skops as the file `forest.skops`. Which types does the file ask you to trust? Write them as a JSON list
+# to the file `untrusted.json`.
 
 # %%
-forest = make_pipeline(StandardScaler(), RandomForestRegressor(3, max_depth=3, random_state=0)).fit(X_train, y_train)
+forest = make_pipeline(
+    StandardScaler(), RandomForestRegressor(3, max_depth=3, random_state=0)
+)
+forest.fit(X_train, y_train)
 print("Fitted:", " → ".join(name for name, _ in forest.steps))
 
 # %% tags=["task-5"]
@@ -152,8 +178,9 @@ hw.check(5)
 hw.progress()
 
 # %% [markdown] tags=["solution"]
-# **Why it works.** The coefficients stand for *scaled* columns, because the scaler comes first: they can be compared
-# with each other. The imputer is a step, so each fold fills its gaps with means of its own training rows. A higher
-# degree always fits the training rows better. Only the folds show whether that helps with new patients; on the
-# training rows degree 3 looks like a clear win. A proof
-# compares what a model *does*; two files may differ in every byte and still predict the same.
+# **Why it works.** In Task 1 the scaler comes first, so the coefficients belong to columns of one scale and can be compared
+# with each other. In Task 2 the imputer is a step, so each fold fills its gaps with the mean of its own training rows, and
+# all degrees are judged on the same folds. The proof of Task 3 compares what the two pipelines *do*; two files may differ in
+# every byte and still predict the same. In Task 4 the choice of the genes had looked at all labels. It was not the scaler
+# that did the harm: as a step of the pipeline, the choice is made again for each fold, and the score falls to about a
+# half, which is guessing.
