@@ -55,7 +55,7 @@ arrows = [
     ("folder", "sklearn", "load"),
     ("folder", "pyfunc", "load"),
 ]
-title = "A run makes a model, the model is a folder, and the folder can be loaded in two ways"
+title = "A run makes a model, and its folder can be loaded in two ways"
 plots.show(plots.diagram(boxes, arrows, title=title, width=8.2))
 
 # %% [markdown]
@@ -113,8 +113,8 @@ customers.head(3)
 # %% [markdown]
 # ## Round 1: what is in the folder?
 #
-# Most of `log_model` is known from MLflow basics: the types that are trusted have been read and written down, and the
-# packages are named. New is the **signature**. It says which columns the model takes, of which type, and what comes
+# Most of this is known from MLflow basics: the types that are trusted have been read and written down, and the packages
+# are named. New is the **signature**. It says which columns the model takes, of which type, and what comes
 # out. `infer_signature` works it out from a table and the model's answer to it; Round 2 shows what it is good for.
 
 # %%
@@ -125,6 +125,7 @@ assert found == trusted, found
 packages = mlflow.sklearn.get_default_pip_requirements(include_skops=True)
 signature = mlflow.models.infer_signature(X_train, pipeline.predict(X_train))
 
+# %%
 with mlflow.start_run(run_name="churn-pipeline") as run:
     churn_pipeline = mlflow.sklearn.log_model(
         pipeline,
@@ -144,7 +145,8 @@ prediction = "?"  # a number
 
 # %%
 stored = mlflow.get_run(run.info.run_id)
-print("artifacts of the run:", len(mlflow.artifacts.list_artifacts(run_id=run.info.run_id)))
+artifacts = mlflow.artifacts.list_artifacts(run_id=run.info.run_id)
+print("artifacts of the run:", len(artifacts))
 print("models of the run:   ", len(stored.outputs.model_outputs))
 print("address begins with: ", churn_pipeline.model_uri[:10])
 
@@ -226,6 +228,8 @@ requests = {
     "whole numbers": customers.astype({"support_calls": "int64"}),
     "capital letters": customers.assign(contract=customers["contract"].str.title()),
 }
+
+# %%
 verdicts = {}
 for name, table in requests.items():
     try:
@@ -374,13 +378,17 @@ calls = {}
 for name, logged in models.items():
     model = mlflow.pyfunc.load_model(logged.model_uri)
     for writing, table in {"clean": customers, "messy": messy}.items():
-        answers = pd.DataFrame(model.predict(table))  # the last column says whom to call
+        answers = pd.DataFrame(model.predict(table))  # last column: whom to call
         calls[f"{name}, {writing}"] = int(answers.iloc[:, -1].sum())
 
+# %%
 before, after = calls["churn_pipeline, clean"], calls["churn_pipeline, messy"]
-title = f"Written otherwise, the bare pipeline finds {after} customers instead of {before}"
-label = f"customers to call, of {len(customers)}"
-plots.show(plots.bars(pd.Series(calls), title=title, xlabel=label, digits=0))
+options = {
+    "title": f"The bare pipeline calls {after} customers instead of {before}",
+    "xlabel": f"customers to call, of {len(customers)}",
+}
+options |= {"highlight": "churn_pipeline, messy", "digits": 0}
+plots.show(plots.bars(pd.Series(calls), **options))
 
 # %% tags=["claims"]
 assert after < before
@@ -432,10 +440,12 @@ customers.join(answer).to_parquet("calls.parquet")
 """
 (folder / "score.py").write_text(score)
 messy.to_parquet(folder / "customers.parquet")
-shipped = mlflow.artifacts.download_artifacts(caller.model_uri, dst_path=folder / "model")
-command = [sys.executable, "score.py", shipped]
-subprocess.run(command, cwd=folder, check=True, capture_output=True)
+arrived = folder / "model"
+mlflow.artifacts.download_artifacts(caller.model_uri, dst_path=arrived)
+command = [sys.executable, "score.py", str(arrived)]
+_ = subprocess.run(command, cwd=folder, check=True, capture_output=True)
 
+# %%
 scored = pd.read_parquet(folder / "calls.parquet")
 print("the same answer as here:", scored["call"].equals(everybody["call"]))
 scored.nlargest(3, "probability").round(3)
@@ -493,7 +503,8 @@ with mlflow.start_run(run_name="strict"):
     yours = mlflow.pyfunc.log_model(name="whom_to_call_strict", **parts, **strict)
 
 # %%
-config = mlflow.models.get_model_info(yours.model_uri).flavors["python_function"]["config"]
+card = mlflow.models.get_model_info(yours.model_uri)
+config = card.flavors["python_function"]["config"]
 hint = "the setting is called threshold, and model_config is a dictionary."
 lesson.turn(config == {"threshold": 0.6}, hint)
 
@@ -542,17 +553,19 @@ with warnings.catch_warnings(record=True) as said:
     with_integers = mlflow.models.infer_signature(requests["whole numbers"])
 print("warning:", str(said[0].message).split(". ")[0])
 
+# %%
 one_gap = customers.copy()
 one_gap.loc[one_gap.index[0], "support_calls"] = float("nan")
-for made_from, inputs in {"int": with_integers.inputs, "float": signature.inputs}.items():
+signatures = {"int": with_integers, "float": signature}
+for made_from, made in signatures.items():
     try:
-        mlflow.models.validate_schema(one_gap, inputs)
+        mlflow.models.validate_schema(one_gap, made.inputs)
         print(made_from, "accepted")
     except mlflow.MlflowException as error:
         print(made_from, "refused:", str(error).split(". ")[1])
 
 # %% [markdown]
-# The second line is the repair: train on floats and show MLflow floats, as `data.churn_split` does for us.
+# The last line is the repair: train on floats and show MLflow floats, as `data.churn_split` does for us.
 #
 # **`labels-not-probabilities`: pyfunc answers 0 or 1.** It calls the pipeline's `predict`, which cuts at 0.5, so Tom's 0.3
 # cannot be applied any more. If no class of your own is needed, one argument makes pyfunc call `predict_proba`:
