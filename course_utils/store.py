@@ -417,7 +417,7 @@ def log_model(model: Any, name: str, X: pd.DataFrame, **kwargs: Any) -> ModelInf
     """Log a fitted scikit-learn model to the active run: skops format, signature, example, fixed requirements.
 
     MLflow's own call refuses most models in skops format until the types inside are named, and looks for requirements
-    in a subprocess for 7 s. Lecture 08 does each step by hand.
+    in a subprocess for 7 s. The lecture on MLflow basics does each step by hand.
 
     Parameters
     ----------

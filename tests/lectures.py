@@ -25,7 +25,6 @@ OLD_SHAPE = {
     "full_workflow",
     "genai",
     "model_registry",
-    "models",
     "monitoring",
     "serving",
     "tracking_server",

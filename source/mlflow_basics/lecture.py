@@ -222,7 +222,7 @@ print(found)
 # %% [markdown]
 # Read such a list before you trust it. This one has a single name: the tree of scikit-learn, of which a forest is made.
 # We expected that, so we write it down as our list. A name that you do not know would be a reason to stop;
-# [Portable models]({step:models}) shows what an attacker would put there.
+# [Portable models]({step:portable_models}) shows what an attacker would put there.
 #
 # Now three forests, each recorded with its model; the second has the settings of `first-try` once more. The
 # comparison with our list stands inside the loop, so a model with anything else in it is not stored.

@@ -80,44 +80,59 @@ for cut in (0.1, 0.4):
 """,
     ],
     3: [
-        # by the client
+        # the file read as YAML, as whole text
         """
-        five = split.X_test[:5]
-        mlflow.models.predict(model_uri=pipeline_uri, input_data=five, output_path=proof, env_manager="local")
-        client = mlflow.MlflowClient()
-        made = client.create_run(mlflow.get_experiment_by_name("hw-models-check").experiment_id, run_name="check")
-        client.log_artifact(made.info.run_id, str(proof))
-        client.set_tag(made.info.run_id, "checked_model", pipeline_uri)
-        client.set_terminated(made.info.run_id)
+        import json, yaml
+        found = []
+        for path in inbox.glob("*/MLmodel"):
+            content = yaml.safe_load(path.read_text())
+            signature = content.get("signature")
+            n = sum(c["required"] for c in json.loads(signature["inputs"])) if signature else 0
+            fn = content["flavors"]["python_function"]["predict_fn"]
+            found.append((path.parent.name, float(n), {"predict": "Labels"}.get(fn, "Probabilities")))
+        pd.DataFrame(found, columns=["model", "must_have", "answers"]).to_csv(folder / "cards.csv")
         """,
-        # inside the run, with more tags than asked, from a file
+        # with the class of MLflow, columns in another order, more columns than asked
         """
-        split.X_test.head(5).to_csv(folder / "five.csv", index=False)
-        with mlflow.start_run(run_name="check", tags={"checked_model": pipeline_uri, "by": "me"}):
-            mlflow.models.predict(pipeline_uri, input_path=str(folder / "five.csv"), content_type="csv",
-                                  output_path=str(proof), env_manager="local")
-            mlflow.log_artifacts(folder)
+        from mlflow.models import Model
+        lines = ["answers,model,must_have,note"]
+        for sender in ("carla", "ben", "anna"):
+            m = Model.load(str(inbox / sender))
+            n = len(m.signature.inputs.required_input_names()) if m.signature else 0
+            kind = "labels" if m.flavors["python_function"]["predict_fn"] == "predict" else "probabilities"
+            lines.append(f"{kind},{sender},{n},read")
+        (folder / "cards.csv").write_text("\\n".join(lines))
         """,
     ],
     4: [
-        # the file read as YAML
+        # an optional second field, another name of the class
         """
-        import yaml
-        found = []
-        for path in inbox.glob("*/MLmodel"):
-            flavor = yaml.safe_load(path.read_text())["flavors"]["sklearn"]
-            types = flavor["skops_trusted_types"] if flavor["serialization_format"] == "skops" else None
-            found.append((path.parent.name, flavor["serialization_format"], 0 if types is None else len(types)))
-        pd.DataFrame(found, columns=["model", "format", "trusted"]).to_csv(folder / "inbox.csv")
+        text = (
+            "import mlflow, pydantic\\n"
+            "class T(pydantic.BaseModel):\\n    mean_radius: float\\n    name: str | None = None\\n"
+            "class M(mlflow.pyfunc.PythonModel):\\n"
+            "    def predict(self, model_input: list[T]) -> list[bool]:\\n"
+            "        return [not t.mean_radius < 15 for t in model_input]\\n"
+            "mlflow.models.set_model(M())\\n"
+        )
+        (folder / "rule.py").write_text(text)
+        with mlflow.start_run(run_name="rule"):
+            mlflow.pyfunc.log_model(name="rule", python_model=str(folder / "rule.py"), pip_requirements=["pydantic"])
         """,
-        # with the class of MLflow, as text
+        # a first try without hints, in a file of another name
         """
-        from mlflow.models import Model
-        lines = ["trusted,model,format"]
-        for sender in ("carla", "ben", "anna"):
-            f = Model.load(str(inbox / sender)).flavors["sklearn"]
-            lines.append(f"{len(f['skops_trusted_types'] or ())},{sender},{f['serialization_format']}")
-        (folder / "inbox.csv").write_text("\\n".join(lines))
+        for hint in ("", ": list[T]"):
+            text = (
+                "import mlflow, pydantic\\n"
+                "class T(pydantic.BaseModel):\\n    mean_radius: float\\n"
+                "class M(mlflow.pyfunc.PythonModel):\\n"
+                f"    def predict(self, context, model_input{hint}, params=None):\\n"
+                "        return [t.mean_radius >= 15.0 for t in model_input]\\n"
+                "mlflow.models.set_model(M())\\n"
+            )
+            (folder / "rule.py").write_text(text)
+            with mlflow.start_run(run_name="rule"):
+                mlflow.pyfunc.log_model(name="rule", python_model=folder / "rule.py", pip_requirements=["pydantic"])
         """,
     ],
 }
@@ -200,40 +215,42 @@ WRONG = {
     ],
     3: [
         ("not-started", ""),
-        ("run-name", swap('run_name="check"', 'run_name="proof"')),
-        ("artifact-missing", swap("mlflow.log_artifact(proof)", "pass")),
-        ("artifact-name", swap("log_artifact(proof)", 'log_artifact(proof, "check")')),
+        ("file-name", swap('"cards.csv"', '"Cards.CSV"')),
+        ("inbox-rows", swap("sorted(inbox.iterdir())", "sorted(inbox.iterdir())[:2]")),
+        ("column-missing", swap('"must_have":', '"inputs":')),
+        ("optional-counted", swap("sum(column.required for column in columns)", "len(columns)")),
         (
-            "artifact-outside",
-            swap(
-                "    mlflow.log_artifact(proof)",
-                "    import pathlib\n    root = pathlib.Path(mlflow.get_artifact_uri().removeprefix('file://'))\n"
-                "    root.mkdir(parents=True, exist_ok=True)\n    (root / 'answers.json').symlink_to(proof)",
-            ),
+            "no-signature",
+            swap("sum(column.required for column in columns)", "sum(column.required for column in columns) or 8"),
         ),
-        ("tag-missing", swap('mlflow.set_tag("checked_model", pipeline_uri)', "pass")),
-        ("tag-as-param", swap("set_tag(", "log_param(")),
-        ("tag-name", swap('"checked_model"', '"checked-model"')),
-        ("other-model", swap('"checked_model", pipeline_uri', '"checked_model", "pipeline"')),
-        (
-            "answers-format",
-            swap(
-                "mlflow.models.predict(pipeline_uri,",
-                "answer = pipeline.predict(",
-                ', env_manager="local", output_path=str(proof))',
-                ")\nproof.write_text(str(answer))",
-            ),
-        ),
-        ("other-rows", swap("split.X_test.head(5)", "split.X_test.tail(5)")),
-        ("other-rows", swap("split.X_test.head(5)", "split.X_test.head(5).assign(contract='MONTHLY')")),
-        ("other-rows", swap("split.X_test.head(5)", "split.X_test")),
+        ("signature-overlooked", swap("sum(column.required for column in columns)", "0")),
+        ("must-have-wrong", swap("sum(column.required for column in columns)", "2 * sum(c.required for c in columns)")),
+        ("must-have-wrong", swap("sum(column.required for column in columns)", '"all"')),
+        ("labels-not-probabilities", swap('"probabilities" if function == "predict_proba" else "labels"', '"labels"')),
+        ("answers-word", swap('"probabilities" if function == "predict_proba" else "labels"', "function")),
     ],
     4: [
         ("not-started", ""),
-        ("inbox-rows", swap("sorted(inbox.iterdir())", "sorted(inbox.iterdir())[:2]")),
-        ("format-wrong", swap('flavor["serialization_format"]', '"skops"')),
-        ("trusted-wrong", swap("len(flavor.get(\"skops_trusted_types\") or [])", "1")),
-        ("column-missing", swap('"trusted":', '"types":')),
+        ("model-name", swap('name="rule",', 'name="thumb",')),
+        ("no-signature", swap("model_input: list[Tumour], params=None) -> list[bool]", "model_input, params=None)")),
+        (
+            "signature-from-example",
+            swap(
+                "model_input: list[Tumour], params=None) -> list[bool]",
+                "model_input, params=None)",
+                "[tumour.mean_radius >= 15 for tumour in model_input]",
+                "(model_input['mean_radius'] >= 15).tolist()",
+                'pip_requirements=["pydantic"]',
+                'pip_requirements=["pydantic"], input_example=pd.DataFrame({"mean_radius": [14.0]})',
+            ),
+        ),
+        ("signature-columns", swap("mean_radius", "radius")),
+        ("integer-column", swap("mean_radius: float", "mean_radius: int")),
+        (
+            "not-from-code",
+            "with mlflow.start_run(run_name='rule'):\n    store.log_model(LogisticRegression().fit([[1.0], [2.0]], [0.0, 1.0]),"
+            " 'rule', pd.DataFrame({'mean_radius': [1.0, 2.0]}))",
+        ),
     ],
 }
 
@@ -313,29 +330,6 @@ with mlflow.start_run(run_name="caller"):
         pip_requirements=mlflow.sklearn.get_default_pip_requirements(include_skops=True))
 mlflow.pyfunc.load_model(m.model_uri).predict(messy).to_csv(folder / "calls.csv", index=False)
 '''))
-WRONG[4].append(("trusted-wrong", '''  # trusted as words
-rows = []
-for m in sorted(inbox.iterdir()):
-    f = mlflow.models.get_model_info(str(m)).flavors["sklearn"]
-    rows.append({"model": m.name, "format": f["serialization_format"], "trusted": ", ".join(f.get("skops_trusted_types") or []) or "none"})
-pd.DataFrame(rows).to_csv(folder / "inbox.csv")
-'''))
-
-#: Wrong answers that pass, because a store holds no trace of the mistake: (what cannot be seen, answer).
-UNSEEN = {
-    3: [
-        (
-            "the right answers, computed past `mlflow.models.predict`",
-            '''
-import json
-p = pipeline.predict_proba(split.X_test.head(5))
-proof.write_text(json.dumps({"predictions": p.tolist()}))
-with mlflow.start_run(run_name="check"):
-    mlflow.log_artifact(proof); mlflow.set_tag("checked_model", pipeline_uri)
-''',
-        ),
-    ],
-}
 WRONG[2] += [
     (
         "probability-wrong",

@@ -1,4 +1,4 @@
-"""Homework 08: a model by hand, one with its own threshold, a check before shipping, cards read before loading."""
+"""Homework of models: a model by hand, one with cleaning and threshold inside, three folders read, a rule with hints."""
 
 from __future__ import annotations
 
@@ -276,67 +276,106 @@ def _judge_calls(found: pd.DataFrame) -> None:
         raise Mistake("call-wrong", "`call` does not say which probabilities reach the threshold. Compare them.")
 
 
-def shipped(evidence: Evidence) -> None:
-    """Task 3: the answer of ``mlflow.models.predict``, kept with the address of the model."""
-    run = evidence.latest_run("hw-models-check", "check")
-    address = evidence.tag(run, "checked_model")
-    given = {
-        f"models:/{output.model_id}"
-        for other in evidence.runs("hw-models-given")
-        for output in (other.outputs.model_outputs if other.outputs else [])
-    }
-    if address not in given:
-        raise Mistake(
-            "other-model",
-            f"`checked_model` is `{visible(address)}`, which is not the address of a model that the given cell has logged. "
-            "A proof names what it proves: use `pipeline_uri`.",
-        )
-    path = evidence.artifact(run, "answers.json")
-    try:
-        answers = np.asarray(json.loads(text_of(path))["predictions"], dtype=float)
-    except (ValueError, KeyError, TypeError, OverflowError):
-        raise Mistake(
-            "answers-format",
-            '`answers.json` is not what `mlflow.models.predict` writes, `{"predictions": [...]}`. Give it the file\'s '
-            "path as `output_path=`.",
-        ) from None
-    right = _probabilities(data.course_seed())["clean"][:5]
-    if answers.shape != (5, 2) or not _same(answers[:, 1], right):
-        raise Mistake(
-            "other-rows",
-            f"The answers have the shape {answers.shape} or are for other customers. Send the first five rows of "
-            "`split.X_test`, as they are.",
-        )
-
-
-def inbox(evidence: Evidence) -> None:
-    """Stretch: format and trusted types of three models, from their cards."""
-    found = evidence.table("hw-models", "inbox.csv", ("model", "format", "trusted"))
+def folders(evidence: Evidence) -> None:
+    """Task 3: what three signatures demand and what three models answer, from their cards."""
+    found = evidence.table("hw-models", "cards.csv", ("model", "must_have", "answers"))
     cards = {}
     for file in (evidence.home / "outputs/hw-models/inbox").glob("*/MLmodel"):
-        cards[file.parent.name] = read_card(file.parent, file.parent.name)["flavors"].get("sklearn", {})
+        cards[file.parent.name] = read_card(file.parent, file.parent.name)
     if not cards:
         raise NotStarted("The inbox is empty: run the given cell first.")
     found["model"] = found["model"].astype(str).str.strip()
     if sorted(found["model"]) != sorted(cards):
         raise Mistake(
             "inbox-rows",
-            f"`inbox.csv` has the models {listing(found['model'])}; the inbox has {listing(cards)}, one row each.",
+            f"`cards.csv` has the models {listing(found['model'])}; the inbox has {listing(cards)}, one row each.",
         )
     for _, row in found.iterrows():
-        flavor = cards[str(row["model"])]
-        if str(row["format"]).strip() != flavor.get("serialization_format"):
+        name, card = str(row["model"]), cards[str(row["model"])]
+        columns = json.loads(card["signature"]["inputs"]) if card.get("signature") else []
+        _judge_count(name, number(row["must_have"], f"`must_have` of `{name}`", "must-have-wrong"), columns)
+        said = str(row["answers"]).strip().lower()
+        if said not in ("labels", "probabilities"):
             raise Mistake(
-                "format-wrong",
-                f"The format of `{row['model']}` is not `{visible(row['format'])}`. It stands in `MLmodel`, in the flavor "
-                "`sklearn`, as `serialization_format`.",
+                "answers-word",
+                f"`answers` of `{name}` is `{visible(said)}`; the task asks for one of the words `labels` and `probabilities`.",
             )
-        trusted = number(row["trusted"], f"`trusted` of `{row['model']}`", "trusted-wrong")
-        if trusted != len(flavor.get("skops_trusted_types") or []):
+        function = card["flavors"]["python_function"]["predict_fn"]
+        if (said == "probabilities") != (function == "predict_proba"):
             raise Mistake(
-                "trusted-wrong",
-                f"`{row['model']}` does not ask for {trusted:g} types. Count `skops_trusted_types`.",
+                "labels-not-probabilities",
+                f"Loaded as pyfunc, `{name}` does not answer with {said}. The flavor `python_function` in `MLmodel` names "
+                "the method that is called.",
             )
+
+
+def _judge_count(name: str, got: float, columns: list[dict[str, Any]]) -> None:
+    """Compare the number of columns that a model is said to demand with its signature."""
+    demanded = sum(column["required"] for column in columns)
+    if got == demanded:
+        return
+    if not columns:
+        raise Mistake(
+            "no-signature",
+            f"`{name}` has no signature, so it demands nothing, and `must_have` is not {got:g}. What its pipeline was "
+            "trained on is another question.",
+        )
+    if got == 0:
+        raise Mistake(
+            "signature-overlooked",
+            f"`{name}` does have a signature, and it demands columns. Read `signature` in its `MLmodel`.",
+        )
+    if got == len(columns):
+        raise Mistake(
+            "optional-counted",
+            f"The signature of `{name}` *names* {got:g} columns, but not all of them must be there: look at `required` of each.",
+        )
+    if got == len(columns) - demanded:
+        raise Mistake(
+            "optional-counted",
+            f"So many columns of `{name}` may be *left out*. The task asks how many must be there.",
+        )
+    raise Mistake(
+        "must-have-wrong",
+        f"`must_have` of `{name}` is {got:g}, which is not the number of columns that its signature demands. Count them in "
+        "its own `MLmodel`.",
+    )
+
+
+def rule(evidence: Evidence) -> None:
+    """Stretch: a signature that comes from the type hints of ``predict``."""
+    run = evidence.latest_run("hw-models-rule", "rule")
+    model, card = _named(evidence, run, "rule")
+    flavor = card["flavors"].get("python_function", {})
+    if "model_code_path" not in flavor:
+        raise Mistake(
+            "not-from-code",
+            "The model was not made from a file of code. Give `mlflow.pyfunc.log_model` the path as `python_model=`.",
+        )
+    if not (card.get("signature") or {}).get("inputs"):
+        raise Mistake(
+            "no-signature",
+            "The model has no signature, so the hints of `predict` do not say enough. MLflow understands a list of a class "
+            "that names its fields with their types.",
+        )
+    if not card.get("is_signature_from_type_hint"):
+        raise Mistake(
+            "signature-from-example",
+            "The signature comes from an example or was given by hand. Here it shall come from the type hints of "
+            "`predict` alone: leave the two arguments out.",
+        )
+    inputs = guarded(lambda: json.loads(card["signature"]["inputs"]), "no-signature", "The signature cannot be read.")
+    fields = inputs[0].get("properties", {}) if inputs and isinstance(inputs[0], dict) else {}
+    if "mean_radius" not in fields:
+        raise Mistake(
+            "signature-columns",
+            f"The signature names {listing(fields) or 'no fields'}; a caller of this rule sends `mean_radius`.",
+        )
+    if fields["mean_radius"].get("type") in ("long", "integer"):
+        raise Mistake(
+            "integer-column",
+            "The signature calls `mean_radius` an integer, so a radius of 14.5 is refused. It is a decimal number.",
+        )
 
 
 TASKS = (
@@ -345,7 +384,7 @@ TASKS = (
         2,
         by_hand,
         (
-            "Which four steps did the lecture's first round take? Which argument of `log_model` belongs to each?",
+            "Which arguments did `log_model` get in the lecture's first round, and what is each for? Which pitfall is about labels?",
             "The signature comes from what you show MLflow: an example of floats gives a signature of floats. The "
             "types come from `skops.io.get_untrusted_types(data=skops.io.dumps(forest))`.",
             "`pip_requirements=mlflow.sklearn.get_default_pip_requirements(include_skops=True)`",
@@ -353,7 +392,7 @@ TASKS = (
         "Everything that a stranger needs to run your model is in its folder.",
     ),
     Task(
-        "preprocessing and threshold inside",
+        "cleaning and threshold inside",
         3,
         caller,
         (
@@ -367,27 +406,28 @@ TASKS = (
         level="transfer",
     ),
     Task(
-        "check before you ship",
+        "three folders from the clinic",
         2,
-        shipped,
+        folders,
         (
-            "Which environment does `mlflow.models.predict` use when you do not say?",
-            '`env_manager="local"` takes the present environment, `output_path=` names the file. Keep the file '
-            "with `log_artifact`.",
-            '`mlflow.models.predict(pipeline_uri, split.X_test.head(5), env_manager="local", output_path=str(proof))`',
+            "Which file of a model folder is its table of contents? How did the lecture read it without loading the model?",
+            "`mlflow.models.get_model_info(path)` has `flavors` and `signature`; a signature that is not there is `None`. Each of "
+            "`signature.inputs.inputs` knows whether it is `required`.",
+            '`card.flavors["python_function"]["predict_fn"]` and '
+            "`sum(column.required for column in card.signature.inputs.inputs)`",
         ),
-        "A check that is not kept is a rumour; yours is in the store.",
-        level="warm-up",
+        "You know how to ask three models, and have loaded none.",
+        level="transfer",
     ),
     Task(
-        "read before you load",
+        "a signature without an example",
         0,
-        inbox,
+        rule,
         (
-            "Which file of a model folder is its table of contents?",
-            '`mlflow.models.get_model_info(path).flavors["sklearn"]` is a dictionary, and nothing has been loaded.',
+            "Where did the lecture's `TomsRule` get its signature from?",
+            "A class that inherits from `pydantic.BaseModel` names the field with its type; `predict` takes a list of it.",
         ),
-        "You know what is in three parcels without opening one.",
+        "The hints in the code are the contract, and MLflow checks them at each call.",
         level="transfer",
     ),
 )

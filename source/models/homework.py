@@ -1,14 +1,13 @@
 # %% [markdown]
-# # Homework 08: models that travel
+# # Homework: models
 #
-# **30 minutes · 3 tasks and a stretch · 7 points.** Run every cell as often as you like: a check reads your *latest*
-# run. Below each task stands `hw.check(n)`; when you are stuck, add a cell with `hw.hint(n)`.
+# **30 minutes · 3 tasks and a stretch · 7 points.** The tasks are independent of each other. Run every cell as often as you
+# like: a check reads what is in the store, and your *latest* run counts. Below each task stands `hw.check(n)`; when you
+# are stuck, add a cell with `hw.hint(n)`.
 #
 # <!-- links -->
 
 # %%
-import contextlib
-import io
 import shutil
 
 import mlflow
@@ -31,29 +30,16 @@ split = data.churn_split(800, data.course_seed())
 print("Open the UI, from the course folder:", store.ui_command(), sep="\n")
 
 # %% [markdown]
-# The next cell logs a pipeline that Mira has trained; `pipeline_uri` is its address. Tasks 2 and 3 use it.
-
-# %%
-numbers, words = list(split.X_train.select_dtypes("number")), ["contract", "internet", "payment"]
-prepare = make_column_transformer((StandardScaler(), numbers), (OneHotEncoder(handle_unknown="ignore"), words))
-pipeline = make_pipeline(prepare, LogisticRegression(max_iter=500)).fit(split.X_train, split.y_train)
-
-mlflow.set_experiment("hw-models-given")
-with mlflow.start_run(run_name="pipeline"):
-    pipeline_uri = store.log_model(pipeline, "pipeline", split.X_train, pyfunc_predict_fn="predict_proba").model_uri
-print("address:", pipeline_uri)
-
-# %% [markdown]
 # ## Task 1: a model by hand (2 points)
 #
-# The cell gives you a fitted forest and its table. Mind the types of the columns.
+# The cell gives you a fitted forest and the table that it was trained on. Mind the types of the columns.
 #
 # In the experiment `hw-models-models`, make a run called `by-hand` that logs the forest as a model named `churn_forest`:
 #
-# - in skops format, with the types that you trust;
-# - with a signature in which no input is an integer, and an example of three rows;
-# - with fixed requirements: scikit-learn and skops, each with its exact version;
-# - so that pyfunc answers with *probabilities*: `log_model` takes `pyfunc_predict_fn="predict_proba"`.
+# - in the format skops, with the types that you trust after reading them;
+# - with a signature that names all columns of `table`, none of them as an integer, and an example of three rows;
+# - with fixed requirements: scikit-learn and skops, each with its exact version, and nothing that a forest does not need;
+# - so that pyfunc answers with *probabilities*, not with labels.
 
 # %%
 table = split.X_train.select_dtypes("number").astype({"support_calls": int})
@@ -80,19 +66,32 @@ with mlflow.start_run(run_name="by-hand"):
 hw.check(1)
 
 # %% [markdown]
-# ## Task 2: preprocessing and threshold inside (3 points)
+# ## Task 2: cleaning and threshold inside (3 points)
 #
-# The call centre's table, `messy`, writes the contracts in another way, and Tom calls from a probability of **0.4** on.
+# The given cell logs a pipeline that Mira has trained; `pipeline_uri` is its address. The call centre's table, `messy`,
+# writes the contracts in another way, and Tom calls from a probability of churn of **0.4** on.
 #
-# 1. Write a file `caller.py` in `folder` with a pyfunc model. It cleans the contract names, then returns a table with
-#    the columns `probability` (of churn) and `call` (true from the threshold on). It takes the pipeline from its
+# 1. Write a file `caller.py` in `folder` with a pyfunc model. Its `predict` cleans the contract names, and returns a table with
+#    the columns `probability` (of churn, class 1) and `call` (true from the threshold on). It takes the pipeline from its
 #    *artifacts* (name it `pipeline`) and the threshold from its *model_config* (name it `threshold`).
 # 2. In the experiment `hw-models-caller`, make a run called `caller` that logs this file as a model named `caller`, with
-#    example and requirements as in task 1.
+#    a signature, an example of one to five rows, and requirements as in task 1.
 # 3. Load the logged model, predict `messy`, and write the answer to `calls.csv` in `folder`, one row a customer in the
 #    order of `messy`.
 
 # %%
+numbers, words = list(split.X_train.select_dtypes("number")), ["contract", "internet", "payment"]
+prepare = make_column_transformer(
+    (StandardScaler(), numbers), (OneHotEncoder(handle_unknown="ignore"), words)
+)
+pipeline = make_pipeline(prepare, LogisticRegression(max_iter=500))
+pipeline.fit(split.X_train, split.y_train)
+
+mlflow.set_experiment("hw-models-given")
+with mlflow.start_run(run_name="pipeline"):
+    pipeline_uri = store.log_model(
+        pipeline, "pipeline", split.X_train, pyfunc_predict_fn="predict_proba"
+    ).model_uri
 messy = split.X_test.assign(contract=split.X_test["contract"].str.upper() + " ")
 messy.head(2)
 
@@ -137,55 +136,90 @@ answers.to_csv(folder / "calls.csv")
 hw.check(2)
 
 # %% [markdown]
-# ## Task 3: check before you ship (2 points)
+# ## Task 3: three folders from the clinic (2 points)
 #
-# Aisha wants proof that the model at `pipeline_uri` answers. Send the first five rows of `split.X_test` through it with
-# `mlflow.models.predict`, in the present environment, and let it write its answer to a file `answers.json`. Keep the
-# proof: in the experiment `hw-models-check`, make a run called `check` with that file as the artifact `answers.json` and the
-# address of the model as the tag `checked_model`.
+# Mira's friend at the clinic got three models, in the folder `inbox`, and wants to know how to ask them. Say it without
+# loading any of them: write `cards.csv` in `folder`, with one row for each model and the columns
+#
+# - `model`: the name of its folder;
+# - `must_have`: how many columns *must* be in a table, according to the signature; 0 when it has no signature;
+# - `answers`: `labels` or `probabilities`, whichever the model gives when it is loaded as pyfunc.
+
+# %%
+X = data.bundled("breast_cancer")
+y = (X.pop("target") == 0).astype(float)
+rng = np.random.default_rng(data.course_seed())
+inbox = folder / "inbox"
+shutil.rmtree(inbox, ignore_errors=True)
+
+senders = rng.permutation(["anna", "ben", "carla"])
+widths = rng.permutation([8, 11, 14])
+for kind, (sender, width) in enumerate(zip(senders, widths, strict=True)):
+    small = X.iloc[:, :width]
+    fitted = make_pipeline(StandardScaler(), LogisticRegression()).fit(small, y)
+    shown = small.copy()
+    if kind == 1:  # measured for some of the women only
+        shown.iloc[:9, :3] = np.nan
+    mlflow.sklearn.save_model(
+        fitted,
+        inbox / sender,
+        signature=None if kind == 0 else mlflow.models.infer_signature(shown),
+        pyfunc_predict_fn="predict" if kind == 2 else "predict_proba",
+        pip_requirements=["scikit-learn", "skops"],
+    )
+print("Folders:", *sorted(path.name for path in inbox.iterdir()))
 
 # %% tags=["task-3"]
-mlflow.set_experiment("hw-models-check")
-proof = folder / "answers.json"
 ### BEGIN SOLUTION
-mlflow.models.predict(pipeline_uri, split.X_test.head(5), env_manager="local", output_path=str(proof))
-
-with mlflow.start_run(run_name="check"):
-    mlflow.log_artifact(proof)
-    mlflow.set_tag("checked_model", pipeline_uri)
+rows = []
+for path in sorted(inbox.iterdir()):
+    card = mlflow.models.get_model_info(str(path))
+    function = card.flavors["python_function"]["predict_fn"]
+    columns = card.signature.inputs.inputs if card.signature else []
+    rows.append(
+        {
+            "model": path.name,
+            "must_have": sum(column.required for column in columns),
+            "answers": "probabilities" if function == "predict_proba" else "labels",
+        }
+    )
+pd.DataFrame(rows).to_csv(folder / "cards.csv", index=False)
 ### END SOLUTION
 
 # %%
 hw.check(3)
 
 # %% [markdown]
-# ## Stretch: read before you load (no points)
+# ## Stretch: a signature without an example (no points)
 #
-# The cell puts three model folders into `inbox`. Without loading any of them, write `inbox.csv` in `folder`: one row a
-# model, with the columns `model` (name of its folder), `format` (as `MLmodel` calls it) and `trusted` (how many types
-# it asks you to trust; 0 for a format that does not ask).
-
-# %%
-inbox = folder / "inbox"
-small_forest = RandomForestClassifier(3, max_depth=2, random_state=0).fit(split.X_test[numbers], split.y_test)
-shutil.rmtree(inbox, ignore_errors=True)
-senders = np.random.default_rng(data.course_seed()).permutation(["anna", "ben", "carla"])
-mails = [(LogisticRegression(), "skops"), (small_forest, "skops"), (LogisticRegression(), "cloudpickle")]
-for sender, (model, form) in zip(senders, mails, strict=True):
-    trusted = ["numpy.dtype", "sklearn.tree._tree.Tree"] if model is small_forest else None
-    with contextlib.redirect_stderr(io.StringIO()):  # MLflow warns of the pickle, as it should
-        how = {"serialization_format": form, "skops_trusted_types": trusted, "pip_requirements": ["scikit-learn"]}
-        mlflow.sklearn.save_model(model, inbox / sender, **how)
-print("Mail from", *sorted(path.name for path in inbox.iterdir()))
+# The clinic also has a rule of thumb: a tumour with a `mean_radius` of 15 or more is looked at again. Write it into a file
+# `rule.py` in `folder` as a pyfunc model whose `predict` takes a list of tumours, each with the number `mean_radius` (a
+# decimal number), and answers with a list of true and false. In the experiment `hw-models-rule`, make a run called
+# `rule` that logs it as a model named `rule`, **without** `signature=` and without `input_example=`. It shall have a
+# signature all the same.
 
 # %% tags=["task-4"]
+mlflow.set_experiment("hw-models-rule")
 ### BEGIN SOLUTION
-rows = []
-for mail in sorted(inbox.iterdir()):
-    flavor = mlflow.models.get_model_info(str(mail)).flavors["sklearn"]
-    n_trusted = len(flavor.get("skops_trusted_types") or [])
-    rows.append({"model": mail.name, "format": flavor["serialization_format"], "trusted": n_trusted})
-pd.DataFrame(rows).to_csv(folder / "inbox.csv")
+code = """
+import mlflow
+from pydantic import BaseModel
+
+class Tumour(BaseModel):
+    mean_radius: float
+
+class Rule(mlflow.pyfunc.PythonModel):
+    def predict(self, model_input: list[Tumour], params=None) -> list[bool]:
+        return [tumour.mean_radius >= 15 for tumour in model_input]
+
+mlflow.models.set_model(Rule())
+"""
+(folder / "rule.py").write_text(code)
+
+with mlflow.start_run(run_name="rule"):
+    mlflow.pyfunc.log_model(
+        name="rule", python_model=folder / "rule.py", pip_requirements=["pydantic"]
+    )
 ### END SOLUTION
 
 # %%
