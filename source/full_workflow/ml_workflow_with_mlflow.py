@@ -154,7 +154,8 @@ def log_candidates(search, run_id):
     client = mlflow.MlflowClient()
     experiment_id = client.get_run(run_id).info.experiment_id
     for setting, score in zip(search.cv_results_["params"], search.cv_results_["mean_test_score"], strict=True):
-        name = ", ".join(f"{key.removeprefix('classifier__')}={value}" for key, value in setting.items())
+        setting = {key.removeprefix("classifier__"): value for key, value in setting.items()}
+        name = ", ".join(f"{key}={value}" for key, value in setting.items())
         child = client.create_run(experiment_id, run_name=name, tags={"mlflow.parentRunId": run_id})
         params = [Param(key, str(value)) for key, value in setting.items()]
         now = int(1000 * time.time())
