@@ -490,7 +490,13 @@ def serve(evidence: Evidence) -> None:
                 "threshold-default": (0.5, "That is the threshold of every `predict`, which nobody has chosen for F1."),
             },
         )
-    inside = _threshold_inside(evidence, evidence.model(run, "clinic"))
+    model = evidence.models(run)[-1]
+    if model.name != "clinic":
+        raise Mistake(
+            "model-name",
+            f"The model is called `{visible(model.name, 40)}`; the task asks for `clinic`. Whoever loads it asks by name.",
+        )
+    inside = _threshold_inside(evidence, model)
     if not close(inside, got):
         raise Mistake(
             "threshold-differs",

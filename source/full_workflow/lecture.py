@@ -219,9 +219,11 @@ search = model_selection.GridSearchCV(pipeline, grids[model], scoring=scoring, c
 best = search.best_estimator_
 
 results = pd.DataFrame(search.cv_results_)
-short = results.filter(like="param_").rename(columns=lambda c: c.split("__")[1])
-short = short.map(str)  # as text, or pandas takes None for a gap
-table = short.assign(score=results["mean_test_score"])
+settings = [
+    {key.split("__")[1]: str(value) for key, value in setting.items()}
+    for setting in search.cv_results_["params"]  # text: pandas takes None for a gap
+]
+table = pd.DataFrame(settings).assign(score=results["mean_test_score"])
 rows, *columns = table.columns[:-1]
 table.pivot_table(index=rows, columns=columns, values="score").round(4)
 
@@ -257,7 +259,6 @@ mlflow.log_artifact(folder / "cv_results.csv", run_id=run_id)
 print({key.split("__")[1]: value for key, value in search.best_params_.items()})
 
 # %%
-settings = short.to_dict("records")
 for setting, score in zip(settings, table["score"], strict=True):
     name = ", ".join(f"{key}={value}" for key, value in setting.items())
     tags = {"mlflow.parentRunId": run_id}
