@@ -115,14 +115,19 @@ hw.check(2)
 mlflow.set_experiment("hw-full-workflow-calibration")
 forest = RandomForestClassifier(15, random_state=0)
 ### BEGIN SOLUTION
-models = {method: CalibratedClassifierCV(forest, method=method, cv=3) for method in ("sigmoid", "isotonic")}
+models = {
+    method: CalibratedClassifierCV(forest, method=method, cv=3)
+    for method in ("sigmoid", "isotonic")
+}
 oof = {m: brier_score_loss(y, out_of_fold(models[m], X, y, folds=3)) for m in models}
 best = min(oof, key=oof.get)
 calibrated = models[best].fit(X, y)
 with mlflow.start_run(run_name="calibrated"):
     mlflow.log_param("method", best)
     mlflow.log_metric("oof_brier", oof[best])
-    mlflow.log_metric("test_brier", brier_score_loss(y_test, calibrated.predict_proba(X_test)[:, 1]))
+    mlflow.log_metric(
+        "test_brier", brier_score_loss(y_test, calibrated.predict_proba(X_test)[:, 1])
+    )
 ### END SOLUTION
 
 # %%

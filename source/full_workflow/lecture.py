@@ -120,7 +120,9 @@ print("Open the UI, from the course folder:", store.ui_command(), sep="\n")
 
 
 # %%
-def load_and_split_data(n_samples=5000, n_features=20, missing_share=0.05, label_noise=0.05, test_size=0.2):
+def load_and_split_data(
+    n_samples=5000, n_features=20, missing_share=0.05, label_noise=0.05, test_size=0.2
+):
     if data == "breast_cancer":
         X, y = datasets.load_breast_cancer(return_X_y=True, as_frame=True)
         y = 1 - y  # 1 is now malignant
@@ -215,7 +217,9 @@ grids = {
 
 # %%
 cv = StratifiedKFold(folds, shuffle=True, random_state=seed)
-search = model_selection.GridSearchCV(pipeline, grids[model], scoring=scoring, cv=cv).fit(X, y)
+search = model_selection.GridSearchCV(
+    pipeline, grids[model], scoring=scoring, cv=cv
+).fit(X, y)
 best = search.best_estimator_
 
 results = pd.DataFrame(search.cv_results_)
@@ -237,7 +241,9 @@ CHANGES = [
 if model == "logistic_regression":
     assert len(results) == 16 and search.n_splits_ * 16 == 16 * folds
     if scoring == "roc_auc":
-        by_weight = table.pivot_table(index=["C", "solver"], columns="class_weight", values="score")
+        by_weight = table.pivot_table(
+            index=["C", "solver"], columns="class_weight", values="score"
+        )
         assert (by_weight["balanced"] - by_weight["None"]).abs().max() < 0.05
 
 # %% [markdown]
@@ -288,7 +294,9 @@ prediction = "?"  # above, at or below
 
 # %%
 def out_of_fold(estimator):
-    both = model_selection.cross_val_predict(estimator, X, y, cv=cv, method="predict_proba")
+    both = model_selection.cross_val_predict(
+        estimator, X, y, cv=cv, method="predict_proba"
+    )
     return both[:, 1]
 
 
@@ -315,11 +323,18 @@ plots.show(plots.calibration_comparison(y, unseen))
 # %% tags=["claims"]
 if model == "logistic_regression":
     balanced, plain = (
-        out_of_fold(clone(best).set_params(classifier__class_weight=w)).mean() for w in ("balanced", None)
+        out_of_fold(clone(best).set_params(classifier__class_weight=w)).mean()
+        for w in ("balanced", None)
     )
     assert balanced > plain
-    assert data == "breast_cancer" or (balanced > y.mean() + 0.05 and abs(plain - y.mean()) < 0.02)
-    assert data != "breast_cancer" or method == "none" and max(brier, key=brier.get) == "sigmoid"
+    assert data == "breast_cancer" or (
+        balanced > y.mean() + 0.05 and abs(plain - y.mean()) < 0.02
+    )
+    assert (
+        data != "breast_cancer"
+        or method == "none"
+        and max(brier, key=brier.get) == "sigmoid"
+    )
 assert method == min(brier, key=brier.get)
 
 # %% [markdown]
@@ -369,7 +384,9 @@ print(f"threshold {threshold:.3f}, out-of-fold F1 {oof_f1:.3f}")
 # %%
 def curves(estimator, sizes=6):
     sizes = np.linspace(0.1, 1, sizes)
-    return model_selection.learning_curve(estimator, X, y, train_sizes=sizes, scoring=scoring, cv=cv, shuffle=True)
+    return model_selection.learning_curve(
+        estimator, X, y, train_sizes=sizes, scoring=scoring, cv=cv, shuffle=True
+    )
 
 
 ends = {}
@@ -395,8 +412,12 @@ if scoring == "roc_auc":
     gaps_ = worked["training"] - worked["validation"]
     assert gaps_["tree of depth 1"] < 0.05 < gaps_["tree without limit"]
     assert worked.loc["tree without limit", "training"] == 1
-    assert worked.loc["tree of depth 1", "validation"] < at_end["final_val_score"] - 0.05
-    assert model != "logistic_regression" or (at_end["train_val_gap"] < 0.05 and at_end["final_val_score"] > 0.9)
+    assert (
+        worked.loc["tree of depth 1", "validation"] < at_end["final_val_score"] - 0.05
+    )
+    assert model != "logistic_regression" or (
+        at_end["train_val_gap"] < 0.05 and at_end["final_val_score"] > 0.9
+    )
 
 # %% [markdown]
 # With ROC-AUC, you should see all three. The tree of depth 1 is low on both: bias. The tree without limit is perfect on
@@ -417,7 +438,9 @@ ranges = {
 }
 name, values = ranges[model]
 vary = {"param_name": f"classifier__{name}", "param_range": values}
-train, valid = model_selection.validation_curve(best, X, y, **vary, scoring=scoring, cv=cv)
+train, valid = model_selection.validation_curve(
+    best, X, y, **vary, scoring=scoring, cv=cv
+)
 optimal = float(values[valid.mean(axis=1).argmax()])
 mlflow.log_params({f"optimal_{name}": optimal}, run_id=run_id)
 mlflow.log_metric("optimal_val_score", valid.mean(axis=1).max(), run_id=run_id)
@@ -498,8 +521,17 @@ runtime = pd.DataFrame(costs).T.rename_axis("model")
 # Everything is chosen. `predict_proba` gives probabilities; `predict` already uses the threshold.
 
 # %% tags=["claims"]
-stored = (data, n_samples, seed, scoring, model) == ("synthetic", 2000, 42, "roc_auc", "logistic_regression")
-gain = runtime.loc["random_forest", "cv_roc_auc"] - runtime.loc["logistic_regression", "cv_roc_auc"]
+stored = (data, n_samples, seed, scoring, model) == (
+    "synthetic",
+    2000,
+    42,
+    "roc_auc",
+    "logistic_regression",
+)
+gain = (
+    runtime.loc["random_forest", "cv_roc_auc"]
+    - runtime.loc["logistic_regression", "cv_roc_auc"]
+)
 assert not stored or polynomial or abs(gain) < 0.006 < folds_auc.std()
 assert (runtime["one_row_ms"] > 100 * runtime["per_sample_ms"]).all() or len(X) < 1200
 
@@ -568,9 +600,15 @@ for address, uri in addresses.items():
 
 # %% tags=["claims"]
 assert served_f1 == test["test_f1"]
-assert mlflow.get_run(run_id).data.metrics["served_f1"] == mlflow.get_run(run_id).data.metrics["test_f1"]
+assert (
+    mlflow.get_run(run_id).data.metrics["served_f1"]
+    == mlflow.get_run(run_id).data.metrics["test_f1"]
+)
 assert all(
-    np.array_equal(mlflow.sklearn.load_model(u).predict_proba(X_test)[:, 1], probability) for u in addresses.values()
+    np.array_equal(
+        mlflow.sklearn.load_model(u).predict_proba(X_test)[:, 1], probability
+    )
+    for u in addresses.values()
 )
 
 # %% [markdown]
@@ -684,7 +722,9 @@ X_rare = rng.normal(size=(5000, 3))
 y_rare = (rng.random(5000) < 1 / (1 + np.exp(4 - X_rare[:, 0]))).astype(int)
 
 plain = LogisticRegression()
-p_rare = model_selection.cross_val_predict(plain, X_rare, y_rare, cv=cv, method="predict_proba")[:, 1]
+p_rare = model_selection.cross_val_predict(
+    plain, X_rare, y_rare, cv=cv, method="predict_proba"
+)[:, 1]
 for name, limit in {"with": best_f1_threshold(y_rare, p_rare), "without": 0.5}.items():
     calls = p_rare >= limit
     found = int((calls & (y_rare == 1)).sum())
@@ -705,7 +745,10 @@ print(f"chosen out of fold:      F1 is {test['test_f1']:.3f}")
 # %% tags=["claims"]
 assert f1_looks >= test["test_f1"]
 assert np.array_equal(without.predict_proba(X_test)[:, 1], probability)
-assert found <= 1 and ((p_rare >= best_f1_threshold(y_rare, p_rare)) & (y_rare == 1)).sum() >= 20
+assert (
+    found <= 1
+    and ((p_rare >= best_f1_threshold(y_rare, p_rare)) & (y_rare == 1)).sum() >= 20
+)
 assert 0.02 < y_rare.mean() < 0.04
 
 # %% [markdown]
@@ -734,7 +777,9 @@ print("parent:", mlflow.get_run(run_id).info.status)
 # %% tags=["claims"]
 assert mlflow.get_run(run_id).info.status == "FINISHED"
 assert mlflow.get_run(run_id).data.params["calibration_folds"] == str(folds)
-kept_runs = client.search_runs([experiment.experiment_id], f"tags.mlflow.parentRunId = '{run_id}'")
+kept_runs = client.search_runs(
+    [experiment.experiment_id], f"tags.mlflow.parentRunId = '{run_id}'"
+)
 assert len(kept_runs) == len(results)
 
 # %% [markdown]
@@ -760,7 +805,9 @@ mlflow.set_tracking_uri("sqlite:///mlflow.db")
 mlflow.set_experiment("ml_workflow_demo")
 X, y = load_breast_cancer(return_X_y=True, as_frame=True)
 y = 1 - y  # 1 is malignant, the class to find
-X, X_test, y, y_test = model_selection.train_test_split(X, y, stratify=y, random_state=0)
+X, X_test, y, y_test = model_selection.train_test_split(
+    X, y, stratify=y, random_state=0
+)
 
 plain = make_pipeline(StandardScaler(), LogisticRegression())
 variants = {m: CalibratedClassifierCV(plain, method=m) for m in ("sigmoid", "isotonic")}
@@ -770,14 +817,21 @@ for name, variant in variants.items():
     unseen = model_selection.cross_val_predict(variant, X, y, method="predict_proba")
     brier[name] = brier_score_loss(y, unseen[:, 1])
 method = min(brier, key=brier.get)
-model = model_selection.TunedThresholdClassifierCV(variants[method], scoring="f1").fit(X, y)
+model = model_selection.TunedThresholdClassifierCV(variants[method], scoring="f1").fit(
+    X, y
+)
 
 with mlflow.start_run(run_name="breast_cancer"):
     mlflow.log_params({"calibration_method": method, "positive_class": "malignant"})
     mlflow.log_metric("optimal_threshold", model.best_threshold_)
     types = skops.io.get_untrusted_types(data=skops.io.dumps(model))
     print("trusted, after reading:", types)
-    info = mlflow.sklearn.log_model(model, name="model", skops_trusted_types=types, pip_requirements=["scikit-learn"])
+    info = mlflow.sklearn.log_model(
+        model,
+        name="model",
+        skops_trusted_types=types,
+        pip_requirements=["scikit-learn"],
+    )
     name = "calibrated_breast_cancer"
     version = mlflow.register_model(info.model_uri, name).version
     served = mlflow.pyfunc.load_model(f"models:/{name}/{version}")
