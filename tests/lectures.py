@@ -26,7 +26,6 @@ OLD_SHAPE = {
     "ml_workflow",
     "model_registry",
     "models",
-    "monitoring",
     "pipelines",
     "serving",
     "start_here",
