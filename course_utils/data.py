@@ -217,6 +217,8 @@ def synthetic(
 ) -> pd.DataFrame:
     """Return a two-class table of numbers with missing values and wrong labels, as the complete workflow wants it.
 
+    The same rows as those of ``load_and_split_data`` in ``ml_workflow_with_mlflow.py``. About one label in five is 1.
+
     Parameters
     ----------
     n_rows, n_features
@@ -238,8 +240,9 @@ def synthetic(
         n_features=n_features,
         n_informative=max(2, n_features // 2),
         n_redundant=n_features // 4,
+        n_clusters_per_class=1,
+        weights=[0.8],
         flip_y=label_noise,
-        class_sep=0.9,
         random_state=seed,
     )
     rng = np.random.default_rng(seed)
@@ -310,6 +313,8 @@ def load_and_split_data(
         table, name, target = churn(n_rows, seed, missing), "churn", target or CHURN_TARGET
     elif source in BUNDLED:
         table, name, target = bundled(str(source)), str(source), target or "target"
+        if source == "breast_cancer":  # scikit-learn codes them as 0 and 1
+            table["target"] = table["target"].map({0: "malignant", 1: "benign"})
     else:
         path = Path(source).expanduser()
         if not path.suffix and not path.exists():

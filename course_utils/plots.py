@@ -500,48 +500,51 @@ def validation_curve(
 
 
 @_styled
-def runtime_comparison(table: pd.DataFrame, *, score: str = "roc_auc", score_label: str = "test ROC-AUC") -> Figure:
-    """Return seconds to fit and milliseconds per predicted row of several models, beside their score.
+def runtime_comparison(table: pd.DataFrame) -> Figure:
+    """Return the score of several models over the folds, beside what they cost: fit, one row, a row of a batch.
 
     Parameters
     ----------
     table
-        Indexed by model, with ``fit_seconds``, ``per_sample_ms`` and the column `score`.
-    score, score_label
-        Column of the score, and its name on the axis.
+        Indexed by model, with ``cv_roc_auc``, ``fit_seconds`` (missing where it was not measured), ``one_row_ms`` and
+        ``per_sample_ms``.
 
     Raises
     ------
     CourseError
         When a column is missing.
     """
-    _needs(table, "fit_seconds", "per_sample_ms", score)
-    fig, axes = new_figure(1, 3, 10, 1.6 + 0.6 * len(table))
     panels = (
-        ("fit_seconds", "fit (s)", "{:.3g} s", "Fit"),
-        ("per_sample_ms", "prediction of one row (ms)", "{:.2g} ms", "Predict"),
-        (score, score_label, "{:.3f}", "Score"),
+        ("cv_roc_auc", "ROC-AUC over the folds", "{:.3f}"),
+        ("fit_seconds", "fit (s)", "{:.3g} s"),
+        ("one_row_ms", "one row alone (ms)", "{:.2g} ms"),
+        ("per_sample_ms", "a row of a batch (ms)", "{:.2g} ms"),
     )
-    for ax, (column, label, form, _) in zip(axes, panels, strict=True):
+    _needs(table, *(column for column, _, _ in panels))
+    fig, axes = new_figure(1, 4, 11, 1.6 + 0.6 * len(table))
+    for ax, (column, label, form) in zip(axes, panels, strict=True):
         values = table[column]
-        winner = values.idxmax() if column == score else values.idxmin()
+        winner = values.idxmax() if column == "cv_roc_auc" else values.idxmin()
         colors = [BLUE if name == winner else SKY for name in values.index]
-        drawn = ax.barh(range(len(values)), values, color=colors)
-        ax.bar_label(drawn, [form.format(v) for v in values], padding=3)
-        ax.set_yticks(range(len(values)), values.index if ax is axes[0] else [""] * len(values))
+        drawn = ax.barh(range(len(values)), values.fillna(0), color=colors)
+        ax.bar_label(drawn, ["" if pd.isna(v) else form.format(v) for v in values], padding=3)
+        names = [str(name).replace("_", " ") for name in values.index]
+        ax.set_yticks(range(len(values)), names if ax is axes[0] else [""] * len(values))
         ax.invert_yaxis()
-        ax.set_xlim(0, 1.35 * values.max())
-        ax.set_title(f"{winner}\nis {'best' if column == score else 'fastest'}")
+        ax.set_xlim(0, 1.45 * values.max())
+        ax.set_title(
+            f"{str(winner).replace('_', ' ')}\nis {'best' if column == 'cv_roc_auc' else 'fastest'}", fontsize=10
+        )
         ax.set_xlabel(label)
         ax.grid(axis="y", visible=False)
-        ax.xaxis.set_major_locator(MaxNLocator(4))
+        ax.xaxis.set_major_locator(MaxNLocator(3))
     words = "; ".join(
-        f"{name}: fits in {row['fit_seconds']:.3g} s, predicts a row in {row['per_sample_ms']:.2g} ms, "
-        f"{score_label} {row[score]:.3f}"
+        f"{name}: ROC-AUC over the folds {row['cv_roc_auc']:.3f}, one row takes {row['one_row_ms']:.2g} ms alone and "
+        f"{row['per_sample_ms']:.2g} ms in a batch"
         for name, row in table.iterrows()
     )
-    fastest, best = table["fit_seconds"].idxmin(), table[score].idxmax()
-    return describe(fig, f"{fastest} fits fastest, {best} has the best {score_label}. {words}.")
+    best, fastest = table["cv_roc_auc"].idxmax(), table["one_row_ms"].idxmin()
+    return describe(fig, f"{best} has the best score, {fastest} answers one row fastest. {words}.")
 
 
 @_styled

@@ -20,9 +20,8 @@ ROOT = Path(__file__).resolve().parents[1]
 PAGES = pages(ROOT)
 LECTURES = [page for page in PAGES if page.kind == "notebooks"]
 #: Steps whose lecture still has the first edition's shape. Take a name out when you rewrite its lecture; add none.
-OLD_SHAPE = {
+OLD_SHAPE: set[str] = {
     "batch_and_scale",
-    "full_workflow",
     "genai",
     "model_registry",
     "monitoring",

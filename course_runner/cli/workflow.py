@@ -1,4 +1,4 @@
-"""The verb ``course workflow``: the eight steps of lecture 11 without Jupyter."""
+"""The verb ``course workflow``: the eight steps of the lecture `full_workflow` without Jupyter."""
 
 from __future__ import annotations
 
@@ -217,14 +217,17 @@ def _report(result: WorkflowResult) -> None:
     table.add_column("value", overflow="fold")
     settings = ", ".join(f"{k} {v:g}" if isinstance(v, float) else f"{k} {v}" for k, v in result.best_params.items())
     briers = ", ".join(f"{name} {row['brier']:.4f}" for name, row in result.calibration.iterrows())
+    registered = result.runtime.loc["registered"]
     rows = {
         "best setting": settings,
         "its score over the folds": f"{result.cv_score:.3f}",
-        "Brier score, out of fold": briers,
+        "Brier score, out of fold": f"{briers}; registered: {result.calibration_method}",
         "threshold, out of fold": f"{result.threshold:.3f}",
         "test ROC-AUC": f"{result.scores['roc_auc']:.3f}",
         "test PR-AUC": f"{result.scores['pr_auc']:.3f}",
         "test F1 at the threshold": f"{result.scores['f1']:.3f}",
+        "F1 as the registered model answers": f"{result.served_f1:.3f}",
+        "one row, registered model": f"{registered['one_row_ms']:.1f} ms ({registered['per_sample_ms']:.3f} ms in a batch)",
         "seconds": f"{sum(result.seconds.values()):.1f} s",
     }
     for name, value in rows.items():

@@ -35,8 +35,8 @@ RIGHT = {
     2: [
         # between two neighbouring probabilities every threshold makes the same calls
         """
-        p = evaluation.out_of_fold(model, X, y, folds=5, seed=0)
-        threshold = evaluation.best_f1_threshold(y, p)[0]
+        p = out_of_fold(model, X, y, 5)
+        threshold = best_f1_threshold(y, p)
         threshold = (threshold + max(p[p < threshold])) / 2
         called = model.fit(X, y).predict_proba(X_test)[:, 1] >= threshold
         with mlflow.start_run(run_name="threshold"):
@@ -44,18 +44,19 @@ RIGHT = {
         """,
         """
         from sklearn.model_selection import cross_val_predict
-        p = cross_val_predict(model, X, y, cv=evaluation.folds_of(5, 0), method="predict_proba")[:, 1]
-        t, f1 = evaluation.best_f1_threshold(y, p)
+        p = cross_val_predict(model, X, y, cv=StratifiedKFold(5, shuffle=True, random_state=0), method="predict_proba")[:, 1]
+        t = best_f1_threshold(y, p)
+        f1 = f1_score(y, p >= t)
         model.fit(X, y)
         with mlflow.start_run(run_name="threshold"):
             mlflow.log_metrics({"threshold": t, "oof_f1": f1, "test_f1": f1_score(y_test, (model.predict_proba(X_test)[:, 1] >= t).astype(int))})
         """,
         """
-        t = evaluation.best_f1_threshold(y, evaluation.out_of_fold(model, X, y, 5, 0))[0]
+        t = best_f1_threshold(y, out_of_fold(model, X, y, 5))
         probability = model.fit(X, y).predict_proba(X_test)[:, 1]
         with mlflow.start_run(run_name="threshold"):
             mlflow.log_metric("threshold", t)
-            mlflow.log_metric("test_f1", evaluation.scores(y_test, probability, t)["f1"])
+            mlflow.log_metric("test_f1", f1_score(y_test, probability >= t))
         """,
     ],
     3: [
@@ -63,7 +64,7 @@ RIGHT = {
         found = []
         for m in ("isotonic", "sigmoid"):
             c = CalibratedClassifierCV(RandomForestClassifier(15, random_state=0), method=m, cv=3)
-            p = evaluation.out_of_fold(c, X, y, 3, 0)
+            p = out_of_fold(c, X, y, 3)
             found.append((float(((p - y) ** 2).mean()), m))
         oof, m = sorted(found)[0]
         p = CalibratedClassifierCV(forest, method=m, cv=3).fit(X, y).predict_proba(X_test)
@@ -77,18 +78,47 @@ RIGHT = {
             for m in ("sigmoid", "isotonic"):
                 c = CalibratedClassifierCV(forest, cv=3, method=m)
                 with mlflow.start_run(run_name=m, nested=True):
-                    tried[m] = evaluation.scores(y, evaluation.out_of_fold(c, X, y, folds=3, seed=0))["brier"]
+                    tried[m] = brier_score_loss(y, out_of_fold(c, X, y, folds=3))
                     mlflow.log_metric("oof_brier", tried[m])
         c = CalibratedClassifierCV(forest, method=tried.idxmin(), cv=3)
         c.fit(X, y)
         mlflow.start_run(run_name="calibrated")
         mlflow.log_param("method", c.method)
         mlflow.log_metric("oof_brier", tried.min())
-        mlflow.log_metric("test_brier", evaluation.scores(y_test, c.predict_proba(X_test)[:, 1])["brier"])
+        mlflow.log_metric("test_brier", brier_score_loss(y_test, c.predict_proba(X_test)[:, 1]))
         mlflow.end_run()
         """,
     ],
     4: [
+        # between two neighbouring probabilities every threshold makes the same calls; the model first, by the run's id
+        """
+        p = out_of_fold(clinic, X_c, y_c, 5)
+        t = best_f1_threshold(y_c, p)
+        t = float((t + max(p[p < t])) / 2)
+        model = FixedThresholdClassifier(estimator=clinic, threshold=t, pos_label=1).fit(X_c, y_c)
+        with mlflow.start_run(run_name="clinic") as run:
+            store.log_model(model, "clinic", X_c)
+        served = mlflow.sklearn.load_model(f"runs:/{run.info.run_id}/clinic")
+        mlflow.MlflowClient().log_metric(run.info.run_id, "threshold", t)
+        mlflow.MlflowClient().log_metric(run.info.run_id, "served_f1", f1_score(y_c_test, served.predict(X_c_test)))
+        """,
+        # MLflow's own call, a fitted pipeline inside, an earlier attempt
+        """
+        import skops.io
+        with mlflow.start_run(run_name="clinic"):
+            mlflow.log_metric("threshold", 0.5)
+        t = best_f1_threshold(y_c, out_of_fold(clinic, X_c, y_c, folds=5))
+        wrapped = FixedThresholdClassifier(clinic.fit(X_c, y_c), threshold=t)
+        wrapped.fit(X_c, y_c)
+        mlflow.start_run(run_name="clinic")
+        types = skops.io.get_untrusted_types(data=skops.io.dumps(wrapped))
+        info = mlflow.sklearn.log_model(wrapped, name="clinic", skops_trusted_types=types, pip_requirements=["scikit-learn", "skops"])
+        answers = mlflow.pyfunc.load_model(f"models:/{info.model_id}").predict(X_c_test)
+        mlflow.log_metrics({"threshold": t, "served_f1": f1_score(y_c_test, answers)})
+        mlflow.end_run()
+        """,
+    ],
+    5: [
         """
         folds = cross_val_score(model, X, y, cv=5, scoring="roc_auc")
         with mlflow.start_run(run_name="tuesday", description="five folds"):
@@ -104,27 +134,22 @@ RIGHT = {
         c.set_terminated(r)
         """,
     ],
-    5: [
-        """
-        import time
-        lines = ["model,fit_seconds,roc_auc"]
-        for m in (RandomForestClassifier(15, random_state=0), LogisticRegression()):
-            start = time.perf_counter(); m.fit(X, y); took = time.perf_counter() - start
-            auc = evaluation.scores(y_test, m.predict_proba(X_test)[:, 1])["roc_auc"]
-            lines.append(f"{type(m).__name__},{took!r},{float(auc)!r}")
-        (store.outputs("hw-full-workflow") / "runtime.csv").write_text("\\n".join(lines))
-        """,
-        swap('"roc_auc": auc}', '"roc_auc": auc, "extra": 1}'),
-    ],
 }
 
-_TRAIN = "evaluation.best_f1_threshold(y, evaluation.out_of_fold(model, X, y, folds=5, seed=0))"
+_CLINIC = "best_f1_threshold(y_c, out_of_fold(clinic, X_c, y_c, folds=5))"
+_TRAIN = "best_f1_threshold(y, out_of_fold(model, X, y, folds=5))"
 WRONG = {
     1: [
         ("not-started", ""),
         ("run-name", swap('run_name="grid"', 'run_name="search"')),
         ("param-missing", swap('mlflow.log_param("best_C", search.best_params_["logisticregression__C"])', "pass")),
-        ("not-the-best", swap('search.best_params_["logisticregression__C"]', "results.param_logisticregression__C[results.mean_test_score.argmin()]")),
+        (
+            "not-the-best",
+            swap(
+                'search.best_params_["logisticregression__C"]',
+                "results.param_logisticregression__C[results.mean_test_score.argmin()]",
+            ),
+        ),
         ("mean-of-all", swap('"best_cv_auc", search.best_score_', '"best_cv_auc", results.mean_test_score.mean()')),
         ("value-wrong", swap('"best_cv_auc", search.best_score_', '"best_cv_auc", 0.7123')),
         ("children-missing", swap("for _, row in results.iterrows():", "for _, row in results.head(0).iterrows():")),
@@ -140,60 +165,125 @@ WRONG = {
     ],
     2: [
         ("not-started", ""),
-        ("threshold-on-test", swap(_TRAIN, "evaluation.best_f1_threshold(y_test, model.fit(X, y).predict_proba(X_test)[:, 1])")),
-        ("threshold-on-train", swap(_TRAIN, "evaluation.best_f1_threshold(y, model.fit(X, y).predict_proba(X)[:, 1])")),
-        ("threshold-default", swap(_TRAIN, "(0.5, 0)")),
+        ("threshold-on-test", swap(_TRAIN, "best_f1_threshold(y_test, model.fit(X, y).predict_proba(X_test)[:, 1])")),
+        ("threshold-on-train", swap(_TRAIN, "best_f1_threshold(y, model.fit(X, y).predict_proba(X)[:, 1])")),
+        ("threshold-default", swap(_TRAIN, "0.5")),
         ("f1-at-half", swap("predict_proba(X_test)[:, 1] >= threshold", "predict(X_test)")),
         ("metric-as-param", swap('log_metric("threshold"', 'log_param("threshold"')),
         ("metric-missing", swap('mlflow.log_metric("test_f1", f1_score(y_test, predicted))', "pass")),
         ("value-wrong", swap("f1_score(y_test, predicted)", "0.4321")),
-        ("value-wrong", swap("threshold, _ = " + _TRAIN, "threshold = 0.9")),
+        ("value-wrong", swap("threshold = " + _TRAIN, "threshold = 0.9")),
     ],
     3: [
         ("not-started", ""),
         ("not-the-lower", swap("min(oof", "max(oof")),
-        ("chosen-on-test", swap("brier_score_loss(y, evaluation.out_of_fold(models[m], X, y, folds=3, seed=0))", "brier_score_loss(y_test, models[m].fit(X, y).predict_proba(X_test)[:, 1])")),
-        ("chosen-on-train", swap("brier_score_loss(y, evaluation.out_of_fold(models[m], X, y, folds=3, seed=0))", "brier_score_loss(y, models[m].fit(X, y).predict_proba(X)[:, 1])")),
-        ("calibrated-on-train", "from sklearn.frozen import FrozenEstimator\n" + solution("11", 3).replace(
-            "calibrated = models[best].fit(X, y)",
-            "calibrated = CalibratedClassifierCV(FrozenEstimator(forest.fit(X, y)), method=best).fit(X, y)",
-        )),
+        (
+            "chosen-on-test",
+            swap(
+                "brier_score_loss(y, out_of_fold(models[m], X, y, folds=3))",
+                "brier_score_loss(y_test, models[m].fit(X, y).predict_proba(X_test)[:, 1])",
+            ),
+        ),
+        (
+            "chosen-on-train",
+            swap(
+                "brier_score_loss(y, out_of_fold(models[m], X, y, folds=3))",
+                "brier_score_loss(y, models[m].fit(X, y).predict_proba(X)[:, 1])",
+            ),
+        ),
+        (
+            "calibrated-on-train",
+            "from sklearn.frozen import FrozenEstimator\n"
+            + solution("full_workflow", 3).replace(
+                "calibrated = models[best].fit(X, y)",
+                "calibrated = CalibratedClassifierCV(FrozenEstimator(forest.fit(X, y)), method=best).fit(X, y)",
+            ),
+        ),
         ("not-calibrated", swap("calibrated = models[best]", "calibrated = forest")),
         ("method-mixed", swap("calibrated = models[best]", "calibrated = models[max(oof, key=oof.get)]")),
         ("method-other", swap('"method", best', '"method", "platt"')),
         ("metric-missing", swap('mlflow.log_metric("oof_brier", oof[best])', "pass")),
-        ("train-not-test", swap("brier_score_loss(y_test, calibrated.predict_proba(X_test)", "brier_score_loss(y, calibrated.predict_proba(X)")),
+        (
+            "train-not-test",
+            swap(
+                "brier_score_loss(y_test, calibrated.predict_proba(X_test)",
+                "brier_score_loss(y, calibrated.predict_proba(X)",
+            ),
+        ),
         ("oof-not-test", swap("brier_score_loss(y_test, calibrated.predict_proba(X_test)[:, 1])", "oof[best]")),
-        ("auc-not-brier", swap("brier_score_loss(y_test, calibrated.predict_proba(X_test)[:, 1])", 'evaluation.scores(y_test, calibrated.predict_proba(X_test)[:, 1])["roc_auc"]')),
-        ("rounded", swap("brier_score_loss(y_test, calibrated.predict_proba(X_test)[:, 1])", "round(brier_score_loss(y_test, calibrated.predict_proba(X_test)[:, 1]), 3)")),
+        (
+            "auc-not-brier",
+            swap(
+                "brier_score_loss(y_test, calibrated.predict_proba(X_test)[:, 1])",
+                '__import__("sklearn.metrics").metrics.roc_auc_score(y_test, calibrated.predict_proba(X_test)[:, 1])',
+            ),
+        ),
+        (
+            "rounded",
+            swap(
+                "brier_score_loss(y_test, calibrated.predict_proba(X_test)[:, 1])",
+                "round(brier_score_loss(y_test, calibrated.predict_proba(X_test)[:, 1]), 3)",
+            ),
+        ),
     ],
     4: [
         ("not-started", ""),
-        ("param-changed", """
+        (
+            "threshold-on-test",
+            swap(_CLINIC, "best_f1_threshold(y_c_test, clinic.fit(X_c, y_c).predict_proba(X_c_test)[:, 1])"),
+        ),
+        ("threshold-on-train", swap(_CLINIC, "best_f1_threshold(y_c, clinic.fit(X_c, y_c).predict_proba(X_c)[:, 1])")),
+        ("threshold-default", swap(_CLINIC, "0.5")),
+        ("threshold-lost", swap("store.log_model(final,", "store.log_model(clinic.fit(X_c, y_c),")),
+        (
+            "threshold-differs",
+            swap(
+                "FixedThresholdClassifier(clinic, threshold=threshold)",
+                "FixedThresholdClassifier(clinic, threshold=0.9)",
+            ),
+        ),
+        (
+            "f1-at-half",
+            swap("served.predict(X_c_test)", "served._model_impl.sklearn_model.estimator_.predict(X_c_test)"),
+        ),
+        ("train-not-test", swap("f1_score(y_c_test, served.predict(X_c_test))", "f1_score(y_c, served.predict(X_c))")),
+        (
+            "model-missing",
+            swap(
+                'info = store.log_model(final, "clinic", X_c)',
+                "pass",
+                "served = mlflow.pyfunc.load_model(info.model_uri)",
+                "served = final",
+            ),
+        ),
+        ("metric-missing", swap('mlflow.log_metric("threshold", threshold)', "pass")),
+        ("run-name", swap('run_name="clinic"', 'run_name="Jonas"')),
+    ],
+    5: [
+        ("not-started", ""),
+        (
+            "param-changed",
+            """
 old = mlflow.search_runs(experiment_names=["hw-full-workflow-rerun"]).run_id[0]
 with mlflow.start_run(run_id=old):
     mlflow.log_param("folds", 5)
-"""),
+""",
+        ),
         ("run-name", swap('run_name="tuesday"', 'run_name="Tue"')),
         ("param-value", swap('"folds", 5', '"folds", 3')),
         ("folds-not-changed", swap("cv=5", "cv=3")),
         ("other-measure", swap(', scoring="roc_auc"', "")),
-        ("metric-missing", swap('mlflow.log_metric("cv_auc", cross_val_score(model, X, y, cv=5, scoring="roc_auc").mean())', "pass")),
-        ("metric-overwritten", append("""
+        (
+            "metric-missing",
+            swap('mlflow.log_metric("cv_auc", cross_val_score(model, X, y, cv=5, scoring="roc_auc").mean())', "pass"),
+        ),
+        (
+            "metric-overwritten",
+            append("""
 old = mlflow.search_runs(filter_string="run_name = 'monday'").run_id[0]
 mlflow.log_metric("cv_auc", 0.75, run_id=old)
-""")),
-    ],
-    5: [
-        ("not-started", ""),
-        ("rows-repeated", swap("pd.DataFrame(rows)", "pd.DataFrame(rows + rows)")),
-        ("not-a-number", swap('"roc_auc": auc', '"roc_auc": f"{auc:.3f} AUC"')),
-        ("file-name", swap('"runtime.csv"', '"runtimes.csv"')),
-        ("column-missing", swap('"fit_seconds": cost', '"seconds": cost')),
-        ("models-other", swap("type(estimator).__name__", '"model"')),
-        ("seconds-wrong", swap("cost.fit_seconds", "0")),
-        ("labels-not-probabilities", swap('evaluation.scores(y_test, estimator.fit(X, y).predict_proba(X_test)[:, 1])["roc_auc"]', '__import__("sklearn.metrics").metrics.roc_auc_score(y_test, estimator.fit(X, y).predict(X_test))')),
-        ("file-broken", append('(store.outputs("hw-full-workflow") / "runtime.csv").write_text("")')),
+"""),
+        ),
     ],
 }
 
@@ -204,19 +294,29 @@ EQUIVALENT = {
         "line 4: False": "the index is one more column of the file",
         "line 6: dropped run_name=": "a child is known by its parameter",
     },
-    2: {"line 1: dropped folds=": "five folds are the default"},
     3: {"line 3: dropped key=": "by chance: the first name in the alphabet is the better method under one seed of two"},
-    4: {"line 3: dropped cv=": "five folds are scikit-learn's default"},
-    5: {
-        "line 6: dropped index=": "the index is one more column of the file",
-        "line 6: False": "the index is one more column of the file",
-    },
+    5: {"line 3: dropped cv=": "five folds are scikit-learn's default"},
 }
 
 # Found by people who attacked the checks.
 WRONG[2] += [
     ("one-minus", swap("f1_score(y_test, predicted)", "1 - f1_score(y_test, predicted)")),
-    ("oof-not-test", swap("f1_score(y_test, predicted)", "evaluation.best_f1_threshold(y, evaluation.out_of_fold(model, X, y, folds=5, seed=0))[1]")),
-    ("part-of-f1", swap("f1_score(y_test, predicted)", "__import__('sklearn.metrics').metrics.recall_score(y_test, predicted)")),
-    ("threshold-on-a-grid", swap("mlflow.log_metric(\"threshold\", threshold)", "p = evaluation.out_of_fold(model, X, y, folds=5, seed=0)\n    threshold = max((t / 10 for t in range(1, 10)), key=lambda t: f1_score(y, p >= t))\n    mlflow.log_metric(\"threshold\", threshold)")),
+    (
+        "oof-not-test",
+        swap(
+            "f1_score(y_test, predicted)",
+            "max(f1_score(y, out_of_fold(model, X, y, folds=5) >= t) for t in out_of_fold(model, X, y, folds=5))",
+        ),
+    ),
+    (
+        "part-of-f1",
+        swap("f1_score(y_test, predicted)", "__import__('sklearn.metrics').metrics.recall_score(y_test, predicted)"),
+    ),
+    (
+        "threshold-on-a-grid",
+        swap(
+            'mlflow.log_metric("threshold", threshold)',
+            'p = out_of_fold(model, X, y, folds=5)\n    threshold = max((t / 10 for t in range(1, 10)), key=lambda t: f1_score(y, p >= t))\n    mlflow.log_metric("threshold", threshold)',
+        ),
+    ),
 ]

@@ -1,9 +1,12 @@
-"""Homework 11: a grid as a family of runs, a threshold, a calibration, a rerun, a runtime table."""
+"""Homework of the full workflow: a grid as a family of runs, a threshold, a calibration, a served model, a rerun."""
 
 from __future__ import annotations
 
+import json
+import zipfile
 from collections.abc import Iterator
 from functools import cache
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -11,16 +14,24 @@ from sklearn.calibration import CalibratedClassifierCV
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import accuracy_score, brier_score_loss, f1_score, precision_score, recall_score, roc_auc_score
-from sklearn.model_selection import GridSearchCV, cross_val_score
+from sklearn.metrics import (
+    accuracy_score,
+    brier_score_loss,
+    f1_score,
+    precision_recall_curve,
+    precision_score,
+    recall_score,
+    roc_auc_score,
+)
+from sklearn.model_selection import GridSearchCV, StratifiedKFold, cross_val_predict, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from course_utils import data, evaluation
-from course_utils.homework.evidence import Evidence, close, listing
+from course_utils import data
+from course_utils.homework.evidence import Evidence, close
 from course_utils.homework.mistake import Mistake, NotStarted
 from course_utils.homework.question import Task
-from course_utils.homework.reading import csv_of, numbers_of, visible
+from course_utils.homework.reading import csv_of, visible
 from course_utils.homework.slips import auc_slips
 
 _CANDIDATES = (0.001, 0.01, 0.1, 1.0)
@@ -28,6 +39,18 @@ _CANDIDATES = (0.001, 0.01, 0.1, 1.0)
 
 def _model() -> object:
     return make_pipeline(StandardScaler(), LogisticRegression())
+
+
+def _out_of_fold(model: Any, X: pd.DataFrame, y: pd.Series, folds: int) -> np.ndarray:
+    cv = StratifiedKFold(folds, shuffle=True, random_state=0)
+    return cross_val_predict(model, X, y, cv=cv, method="predict_proba")[:, 1]
+
+
+def _best_f1_threshold(y: Any, probability: np.ndarray) -> tuple[float, float]:
+    """Return the threshold with the best F1, and this F1."""
+    precision, recall, thresholds = precision_recall_curve(y, probability)
+    f1 = (2 * precision * recall / np.maximum(precision + recall, 1e-12))[:-1]
+    return float(thresholds[f1.argmax()]), float(f1.max())
 
 
 @cache
@@ -113,7 +136,7 @@ def _probabilities(seed: int) -> dict[str, np.ndarray]:
     s = _split(seed)
     fitted = _model().fit(s.X_train, s.y_train)
     return {
-        "folds": evaluation.out_of_fold(_model(), s.X_train, s.y_train, folds=5, seed=0),
+        "folds": _out_of_fold(_model(), s.X_train, s.y_train, 5),
         "train": fitted.predict_proba(s.X_train)[:, 1],
         "test": fitted.predict_proba(s.X_test)[:, 1],
     }
@@ -122,7 +145,7 @@ def _probabilities(seed: int) -> dict[str, np.ndarray]:
 def _same_calls(seed: int, threshold: float) -> bool:
     """Tell whether a threshold has the best F1: between two neighbouring probabilities all make the same calls."""
     y, folds = _split(seed).y_train, _probabilities(seed)["folds"]
-    return close(f1_score(y, folds >= threshold), evaluation.best_f1_threshold(y, folds)[1])
+    return close(f1_score(y, folds >= threshold), _best_f1_threshold(y, folds)[1])
 
 
 def _test_f1(seed: int, threshold: float) -> float:
@@ -136,9 +159,9 @@ def _thresholds(seed: int) -> dict[str, tuple[float, float]]:
     s, p = _split(seed), _probabilities(seed)
     test, train, folds = p["test"], p["train"], p["folds"]
     chosen = {
-        "right": evaluation.best_f1_threshold(s.y_train, folds)[0],
-        "test": evaluation.best_f1_threshold(s.y_test, test)[0],
-        "train": evaluation.best_f1_threshold(s.y_train, train)[0],
+        "right": _best_f1_threshold(s.y_train, folds)[0],
+        "test": _best_f1_threshold(s.y_test, test)[0],
+        "train": _best_f1_threshold(s.y_train, train)[0],
         "half": 0.5,
     }
     return {way: (t, f1_score(s.y_test, test >= t)) for way, t in chosen.items()}
@@ -207,7 +230,7 @@ def threshold(evidence: Evidence) -> None:
                 "threshold-default": (0.5, "That is the threshold of `predict`, which nobody has chosen for F1."),
                 "f1-not-threshold": (
                     ways["right"][1],
-                    "That is an F1, not a threshold: `best_f1_threshold` returns both, the threshold first.",
+                    "That is an F1, not a threshold. Log what `best_f1_threshold` returns.",
                 ),
             },
             slips=lambda: _threshold_slips(got),
@@ -237,7 +260,7 @@ def _briers(seed: int) -> dict[str, dict[str, float]]:
     found = {}
     for method in _METHODS:
         model = CalibratedClassifierCV(RandomForestClassifier(15, random_state=0), method=method, cv=3)
-        folds = evaluation.out_of_fold(model, s.X_train, s.y_train, folds=3, seed=0)
+        folds = _out_of_fold(model, s.X_train, s.y_train, 3)
         test = model.fit(s.X_train, s.y_train).predict_proba(s.X_test)[:, 1]
         known = CalibratedClassifierCV(FrozenEstimator(plain), method=method).fit(s.X_train, s.y_train)
         found[method] = {
@@ -394,45 +417,109 @@ def rerun(evidence: Evidence) -> None:
     )
 
 
-def runtime(evidence: Evidence) -> None:
-    """Stretch: fit times and scores of two models as a table."""
-    table = evidence.table("hw-full-workflow", "runtime.csv", ["model", "fit_seconds", "roc_auc"])
-    names = {"LogisticRegression", "RandomForestClassifier"}
-    table["model"] = table["model"].astype(str).str.strip()
-    if set(table["model"]) != names:
-        raise Mistake("models-other", f"The table is about {listing(table['model'])}; the task names two classes.")
-    if len(table) != len(names):
+@cache
+def _clinic(seed: int) -> tuple[np.ndarray, pd.Series, np.ndarray, pd.Series, np.ndarray]:
+    """Return out-of-fold probabilities and labels, test probabilities and labels, and those of the training rows."""
+    X = data.bundled("breast_cancer")
+    y = (X.pop("target") == 0).astype(int)
+    rows = np.random.default_rng(seed).permutation(len(X))
+    test, train = rows[:200], rows[200:]
+    X_train, y_train = X.iloc[train], y.iloc[train]
+    model = make_pipeline(StandardScaler(), LogisticRegression(C=0.01))
+    folds = _out_of_fold(model, X_train, y_train, 5)
+    fitted = model.fit(X_train, y_train)
+    return folds, y_train, fitted.predict_proba(X.iloc[test])[:, 1], y.iloc[test], fitted.predict_proba(X_train)[:, 1]
+
+
+def _threshold_inside(evidence: Evidence, model: Any) -> float:
+    """Return the threshold inside a stored `FixedThresholdClassifier`, without loading it."""
+    flavor = evidence.mlmodel(model)["flavors"].get("sklearn", {})
+    if flavor.get("serialization_format") != "skops":
         raise Mistake(
-            "rows-repeated",
-            f"The table has {len(table)} rows for {len(names)} models. A reader cannot tell which measurement counts: "
-            "write the file anew, one row per model.",
+            "pickle-format",
+            "The model is stored in a format that can run any code when it is loaded. Let `store.log_model` choose the "
+            "format: it trusts the types of your own model, and nothing else.",
         )
-    seconds = numbers_of(table, "fit_seconds", "runtime.csv", "seconds-wrong")
-    if (seconds <= 0).any() or (seconds > 60).any():
+    file = evidence.local(model.artifact_location) / str(flavor.get("pickled_model", "model.skops"))
+    try:
+        with zipfile.ZipFile(file) as archive:
+            schema = json.loads(archive.read("schema.json"))
+        kind, stored = schema["__class__"], dict(schema["content"]["content"])
+    except Exception:  # zipfile raises several unrelated types, and a file may hold anything
         raise Mistake(
-            "seconds-wrong",
-            "`fit_seconds` holds values that no measurement gives, so costs cannot be compared. Write seconds, as numbers.",
+            "model-files",
+            "The file of the model is not where the store says, or not whole, so nobody can load it. Log the model again.",
+        ) from None
+    if kind != "FixedThresholdClassifier":
+        raise Mistake(
+            "threshold-lost",
+            f"The stored model is a `{visible(kind)}`, whose `predict` knows nothing of your threshold: a service would "
+            "answer as if nobody had chosen one. Wrap the pipeline together with the threshold, and log the wrapper.",
         )
-    s = _split(data.course_seed())
-    for name, model in {
-        "LogisticRegression": LogisticRegression(),
-        "RandomForestClassifier": RandomForestClassifier(15, random_state=0),
-    }.items():
-        fitted = model.fit(s.X_train, s.y_train)
-        right = roc_auc_score(s.y_test, fitted.predict_proba(s.X_test)[:, 1])
-        got = float(dict(zip(table["model"], numbers_of(table, "roc_auc", "runtime.csv"), strict=True))[name])
+    try:
+        return float(json.loads(stored["threshold"]["content"]))
+    except (KeyError, TypeError, ValueError):
+        raise Mistake(
+            "threshold-lost",
+            "The threshold inside the stored model is not a number, so it cannot be the one in your record. Give the "
+            "wrapper the number that you logged.",
+        ) from None
+
+
+def serve(evidence: Evidence) -> None:
+    """Task 4: a threshold from out-of-fold rows, inside the stored model, and the F1 of what that model answers."""
+    run = evidence.latest_run("hw-full-workflow-serve", "clinic")
+    folds, y, p, y_test, p_train = _clinic(data.course_seed())
+    right, best = _best_f1_threshold(y, folds)
+    got = evidence.metric(run, "threshold")
+    if not close(f1_score(y, folds >= got), best):
         evidence.judge_number(
-            f"roc_auc of {name}",
+            "threshold",
             got,
             right,
             {
-                "labels-not-probabilities": (
-                    roc_auc_score(s.y_test, fitted.predict(s.X_test)),
-                    "That is ROC-AUC of the predicted labels; it ranks, so it needs probabilities.",
-                )
+                "threshold-on-test": (
+                    _best_f1_threshold(y_test, p)[0],
+                    "That is Jonas's threshold: the best one *for the test rows*. Choose it on out-of-fold probabilities of "
+                    "the training rows, so that the test rows can judge it.",
+                ),
+                "threshold-on-train": (
+                    _best_f1_threshold(y, p_train)[0],
+                    "That comes from training rows that the model has seen. Use out-of-fold probabilities.",
+                ),
+                "threshold-default": (0.5, "That is the threshold of every `predict`, which nobody has chosen for F1."),
             },
-            slips=lambda model=model: auc_slips(model, s),
         )
+    model = evidence.models(run)[-1]
+    if model.name != "clinic":
+        raise Mistake(
+            "model-name",
+            f"The model is called `{visible(model.name, 40)}`; the task asks for `clinic`. Whoever loads it asks by name.",
+        )
+    inside = _threshold_inside(evidence, model)
+    if not close(inside, got):
+        raise Mistake(
+            "threshold-differs",
+            f"The run says {got:.4g}, the model holds {inside:.4g}: what would be served is not what is reported. Give the "
+            "wrapper the number that you log.",
+        )
+    told_half = "That is F1 at 0.5, so the model that answered was one without your threshold. Load the one you logged."
+    told_train = "That is the F1 on the training rows, which the model has seen. Judge on the test rows."
+    told_oof = "That is the F1 that chose the threshold, on out-of-fold rows. Ask the loaded model about the test rows."
+    evidence.judge_number(
+        "served_f1",
+        evidence.metric(run, "served_f1"),
+        f1_score(y_test, p >= got),
+        {
+            "f1-at-half": (f1_score(y_test, p >= 0.5), told_half),
+            "train-not-test": (f1_score(y, p_train >= got), told_train),
+            "oof-not-test": (best, told_oof),
+            "accuracy-not-f1": (
+                accuracy_score(y_test, p >= got),
+                "That is the accuracy. The task asks for F1, which does not count the benign ones that were left alone.",
+            ),
+        },
+    )
 
 
 TASKS = (
@@ -454,7 +541,7 @@ TASKS = (
         threshold,
         (
             "Which rows may help to choose, and which may only judge?",
-            "`evaluation.best_f1_threshold(y, probabilities)` with out-of-fold probabilities of the *training* rows.",
+            "`best_f1_threshold(y, probabilities)` with out-of-fold probabilities of the *training* rows.",
             "`predicted = model.fit(X, y).predict_proba(X_test)[:, 1] >= threshold`",
         ),
         "The test rows judged a threshold that they did not choose.",
@@ -466,16 +553,28 @@ TASKS = (
         (
             "Who may teach the correction, and who may choose between two: rows that the forest knows, or rows it has not seen?",
             "Give the *unfitted* forest to `CalibratedClassifierCV`, once per method, and each of the two to "
-            "`evaluation.out_of_fold`. Which of the two Brier scores is better, the higher or the lower?",
+            "`out_of_fold`. Which of the two Brier scores is better, the higher or the lower?",
             "Twice, with `model = CalibratedClassifierCV(forest, method=…, cv=3)`: "
-            "`brier_score_loss(y, evaluation.out_of_fold(model, X, y, folds=3, seed=0))`.",
+            "`brier_score_loss(y, out_of_fold(model, X, y, folds=3))`.",
         ),
         "Rows that no forest had seen taught the correction and chose it, so the test rows could judge.",
         level="transfer",
     ),
     Task(
-        "another setting, another run",
+        "serve what you report",
         2,
+        serve,
+        (
+            "Which of Jonas's two numbers was chosen by rows that also judge it? And what does `predict` of his model use?",
+            "`best_f1_threshold` with out-of-fold probabilities; then `FixedThresholdClassifier(clinic, threshold=…)`, fitted.",
+            "`mlflow.pyfunc.load_model(info.model_uri).predict(X_c_test)`, where `info` is what `store.log_model` returned.",
+        ),
+        "The model that answers is the model whose score you reported.",
+        level="transfer",
+    ),
+    Task(
+        "another setting, another run",
+        0,
         rerun,
         (
             "Can a parameter of a finished run change? What would a reader of the old number think?",
@@ -483,15 +582,5 @@ TASKS = (
         ),
         "Two settings, two runs, both true.",
         level="warm-up",
-    ),
-    Task(
-        "what does a forest cost?",
-        0,
-        runtime,
-        (
-            "`time_model` returns an object: which field holds the seconds of `fit`?",
-            "One dict a model with `model`, `fit_seconds`, `roc_auc`; then `pd.DataFrame(rows).to_csv(…, index=False)`.",
-        ),
-        "Cost and gain side by side: now it is a decision.",
     ),
 )

@@ -1,23 +1,31 @@
 # %% [markdown]
-# # Homework 11: four steps of the workflow
+# # Homework: the full workflow
 #
-# **30 minutes · 4 tasks and a stretch · 8 points.** Each task is one step of the lecture on a small table. Run every cell as
-# often as you like: a check reads your *latest* run.
+# **35 minutes · 4 tasks and a stretch · 8 points.** The tasks are independent of each other; each is one step of the
+# workflow on a small table. Run every cell as often as you like: a check reads your *latest* run. Below each task stands
+# `hw.check(n)`; when you are stuck, add a cell with `hw.hint(n)`.
 #
 # <!-- links -->
 
 # %%
 import mlflow
+import numpy as np
 import pandas as pd
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import brier_score_loss, f1_score
-from sklearn.model_selection import GridSearchCV, cross_val_score
+from sklearn.metrics import brier_score_loss, f1_score, precision_recall_curve
+from sklearn.model_selection import (
+    FixedThresholdClassifier,
+    GridSearchCV,
+    StratifiedKFold,
+    cross_val_predict,
+    cross_val_score,
+)
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from course_utils import data, evaluation, store
+from course_utils import data, store
 from course_utils.homework import Homework
 
 store.connect()
@@ -25,6 +33,23 @@ hw = Homework("full_workflow")
 split = data.churn_split(400, data.course_seed(), numeric=True)
 X, y, X_test, y_test = split.X_train, split.y_train, split.X_test, split.y_test
 print("Open the UI, from the course folder:", store.ui_command(), sep="\n")
+
+# %% [markdown]
+# Two functions that several tasks use, as the lecture wrote them: probabilities of class 1 for rows that the model has not
+# seen, and the threshold with the best F1.
+
+
+# %%
+def out_of_fold(model, X, y, folds):
+    cv = StratifiedKFold(folds, shuffle=True, random_state=0)
+    return cross_val_predict(model, X, y, cv=cv, method="predict_proba")[:, 1]
+
+
+def best_f1_threshold(y, probability):
+    precision, recall, thresholds = precision_recall_curve(y, probability)
+    f1 = 2 * precision * recall / np.maximum(precision + recall, 1e-12)
+    return float(thresholds[f1[:-1].argmax()])
+
 
 # %% [markdown]
 # ## Task 1: a grid as a family (2 points)
@@ -35,7 +60,8 @@ print("Open the UI, from the course folder:", store.ui_command(), sep="\n")
 
 # %%
 model = make_pipeline(StandardScaler(), LogisticRegression())
-search = GridSearchCV(model, {"logisticregression__C": [0.001, 0.01, 0.1, 1.0]}, cv=3, scoring="roc_auc").fit(X, y)
+grid = {"logisticregression__C": [0.001, 0.01, 0.1, 1.0]}
+search = GridSearchCV(model, grid, cv=3, scoring="roc_auc").fit(X, y)
 results = pd.DataFrame(search.cv_results_)
 
 # %% tags=["task-1"]
@@ -58,15 +84,15 @@ hw.check(1)
 # ## Task 2: a threshold that has not seen the test (2 points)
 #
 # Choose the threshold with the best F1 from **out-of-fold** probabilities of the training rows
-# (`evaluation.out_of_fold(model, X, y, folds=5, seed=0)`). Then fit `model` on all training rows and judge it on the test
-# rows at that threshold. In the experiment `hw-full-workflow-threshold`, log both numbers as metrics of a run `threshold`: `threshold`
-# and `test_f1`.
+# (`out_of_fold(model, X, y, folds=5)`). Then fit `model` on all training rows and judge it on the test rows: a row is called
+# when its probability is at the threshold or above it. In the experiment `hw-full-workflow-threshold`, log both numbers as
+# metrics of a run `threshold`: `threshold` and `test_f1`.
 
 # %% tags=["task-2"]
 mlflow.set_experiment("hw-full-workflow-threshold")
 model = make_pipeline(StandardScaler(), LogisticRegression())
 ### BEGIN SOLUTION
-threshold, _ = evaluation.best_f1_threshold(y, evaluation.out_of_fold(model, X, y, folds=5, seed=0))
+threshold = best_f1_threshold(y, out_of_fold(model, X, y, folds=5))
 predicted = model.fit(X, y).predict_proba(X_test)[:, 1] >= threshold
 with mlflow.start_run(run_name="threshold"):
     mlflow.log_metric("threshold", threshold)
@@ -81,7 +107,7 @@ hw.check(2)
 #
 # The forest of the next cell is too sure of itself. Calibrate it in three folds, with `sigmoid` and with `isotonic`, and
 # choose the method by the Brier score of **out-of-fold** probabilities of the training rows
-# (`evaluation.out_of_fold(…, X, y, folds=3, seed=0)`). Then fit the chosen one on all training rows. In the experiment
+# (`out_of_fold(…, X, y, folds=3)`). Then fit the chosen one on all training rows. In the experiment
 # `hw-full-workflow-calibration`, log in a run `calibrated` the parameter `method`, the metric `oof_brier` that decided, and the metric
 # `test_brier`, the Brier score on the test rows.
 
@@ -89,59 +115,91 @@ hw.check(2)
 mlflow.set_experiment("hw-full-workflow-calibration")
 forest = RandomForestClassifier(15, random_state=0)
 ### BEGIN SOLUTION
-models = {method: CalibratedClassifierCV(forest, method=method, cv=3) for method in ("sigmoid", "isotonic")}
-oof = {m: brier_score_loss(y, evaluation.out_of_fold(models[m], X, y, folds=3, seed=0)) for m in models}
+models = {
+    method: CalibratedClassifierCV(forest, method=method, cv=3)
+    for method in ("sigmoid", "isotonic")
+}
+oof = {m: brier_score_loss(y, out_of_fold(models[m], X, y, folds=3)) for m in models}
 best = min(oof, key=oof.get)
 calibrated = models[best].fit(X, y)
 with mlflow.start_run(run_name="calibrated"):
     mlflow.log_param("method", best)
     mlflow.log_metric("oof_brier", oof[best])
-    mlflow.log_metric("test_brier", brier_score_loss(y_test, calibrated.predict_proba(X_test)[:, 1]))
+    mlflow.log_metric(
+        "test_brier", brier_score_loss(y_test, calibrated.predict_proba(X_test)[:, 1])
+    )
 ### END SOLUTION
 
 # %%
 hw.check(3)
 
 # %% [markdown]
-# ## Task 4: another setting, another run (2 points)
+# ## Task 4: serve what you report (2 points)
 #
-# The next cell makes a run `monday` in the experiment `hw-full-workflow-rerun`: a score from **three** folds. On Tuesday you want
-# **five** folds for the same `model`. Log them so that both can be compared: a run `tuesday` with the parameter `folds`
-# and the metric `cv_auc`, the mean of the five. `monday` must stay as it was.
+# The clinic of an earlier homework wants a service that finds malignant tumours (class 1). Jonas has written this cell:
+#
+# ```python
+# clinic = make_pipeline(StandardScaler(), LogisticRegression(C=0.01)).fit(X_c, y_c)
+# p = clinic.predict_proba(X_c_test)[:, 1]
+# threshold = best_f1_threshold(y_c_test, p)
+# with mlflow.start_run(run_name="clinic"):
+#     mlflow.log_metric("threshold", threshold)
+#     mlflow.log_metric("test_f1", f1_score(y_c_test, p >= threshold))
+#     store.log_model(clinic, "clinic", X_c)
+# ```
+#
+# It chooses on the rows that judge, and the model that it logs does not know the threshold. Mend both, for the same
+# pipeline. In the experiment `hw-full-workflow-serve`, a run `clinic` needs
+#
+# - the metric `threshold`, the one with the best F1 on out-of-fold probabilities of the training rows, five folds;
+# - a model named `clinic`: a `FixedThresholdClassifier` with this threshold around the pipeline, fitted on `X_c, y_c` and
+#   stored in the format that `store.log_model` uses;
+# - the metric `served_f1`, the F1 on the test rows of what this model's `predict` answers **after you have loaded it**.
 
 # %%
-mlflow.set_experiment("hw-full-workflow-rerun")
-model = make_pipeline(StandardScaler(), LogisticRegression())
-if mlflow.search_runs(experiment_names=["hw-full-workflow-rerun"], filter_string="attributes.run_name = 'monday'").empty:
-    with mlflow.start_run(run_name="monday"):
-        mlflow.log_param("folds", 3)
-        mlflow.log_metric("cv_auc", cross_val_score(model, X, y, cv=3, scoring="roc_auc").mean())
+X_c = data.bundled("breast_cancer")
+y_c = (X_c.pop("target") == 0).astype(int).rename("malignant")
+rows = np.random.default_rng(data.course_seed()).permutation(len(X_c))
+X_c_test, y_c_test = X_c.iloc[rows[:200]], y_c.iloc[rows[:200]]
+X_c, y_c = X_c.iloc[rows[200:]], y_c.iloc[rows[200:]]
 
 # %% tags=["task-4"]
+mlflow.set_experiment("hw-full-workflow-serve")
+clinic = make_pipeline(StandardScaler(), LogisticRegression(C=0.01))
 ### BEGIN SOLUTION
-with mlflow.start_run(run_name="tuesday"):
-    mlflow.log_param("folds", 5)
-    mlflow.log_metric("cv_auc", cross_val_score(model, X, y, cv=5, scoring="roc_auc").mean())
+threshold = best_f1_threshold(y_c, out_of_fold(clinic, X_c, y_c, folds=5))
+final = FixedThresholdClassifier(clinic, threshold=threshold).fit(X_c, y_c)
+with mlflow.start_run(run_name="clinic"):
+    mlflow.log_metric("threshold", threshold)
+    info = store.log_model(final, "clinic", X_c)
+    served = mlflow.pyfunc.load_model(info.model_uri)
+    mlflow.log_metric("served_f1", f1_score(y_c_test, served.predict(X_c_test)))
 ### END SOLUTION
 
 # %%
 hw.check(4)
 
 # %% [markdown]
-# ## Stretch: what does a forest cost? (no points)
+# ## Stretch: another setting, another run (no points)
 #
-# Measure `LogisticRegression()` and `RandomForestClassifier(15, random_state=0)` with `evaluation.time_model(model, X, y,
-# X_test)`, and write `runtime.csv` into `store.outputs("hw-full-workflow")`: columns `model`, `fit_seconds`, `roc_auc`
-# (on the test rows), a row per model, named by its class.
+# The next cell makes a run `monday` in the experiment `hw-full-workflow-rerun`: a score from **three** folds. On Tuesday
+# you want **five** folds for the same `model`. Log them so that both can be compared: a run `tuesday` with the parameter
+# `folds` and the metric `cv_auc`, the mean of the five. `monday` must stay as it was.
+
+# %%
+mlflow.set_experiment("hw-full-workflow-rerun")
+model = make_pipeline(StandardScaler(), LogisticRegression())
+monday = "attributes.run_name = 'monday'"
+if mlflow.search_runs(experiment_names=["hw-full-workflow-rerun"], filter_string=monday).empty:
+    with mlflow.start_run(run_name="monday"):
+        mlflow.log_param("folds", 3)
+        mlflow.log_metric("cv_auc", cross_val_score(model, X, y, cv=3, scoring="roc_auc").mean())
 
 # %% tags=["task-5"]
 ### BEGIN SOLUTION
-rows = []
-for estimator in (LogisticRegression(), RandomForestClassifier(15, random_state=0)):
-    cost = evaluation.time_model(estimator, X, y, X_test)
-    auc = evaluation.scores(y_test, estimator.fit(X, y).predict_proba(X_test)[:, 1])["roc_auc"]
-    rows.append({"model": type(estimator).__name__, "fit_seconds": cost.fit_seconds, "roc_auc": auc})
-pd.DataFrame(rows).to_csv(store.outputs("hw-full-workflow") / "runtime.csv", index=False)
+with mlflow.start_run(run_name="tuesday"):
+    mlflow.log_param("folds", 5)
+    mlflow.log_metric("cv_auc", cross_val_score(model, X, y, cv=5, scoring="roc_auc").mean())
 ### END SOLUTION
 
 # %%
@@ -155,4 +213,5 @@ hw.progress()
 
 # %% [markdown] tags=["solution"]
 # **Why it works.** Everything that is *chosen* (C, threshold, calibration) is chosen on training rows, through folds, so the
-# test rows stay judges. And each setting is a run of its own, so no number ever needs to change.
+# test rows stay judges. What was chosen is kept where it acts: the threshold is part of the model, so `predict` of the
+# loaded model gives the score in the report. And each setting is a run of its own, so no number ever needs to change.

@@ -177,7 +177,7 @@ def test_a_workflow_on_a_file_of_ones_own_is_verified_and_a_changed_file_is_name
     uri = store.default_uri()
     verdict = verify.verify(result.run_id, uri, ROOT)
     assert verdict.same, verdict.error or [row for row in verdict.rows if not row.same]
-    assert {"cv_score", "threshold", "test_roc_auc"} <= {row.metric for row in verdict.rows}
+    assert {"cv_score", "optimal_threshold", "test_roc_auc"} <= {row.metric for row in verdict.rows}
     assert len({row.run for row in verdict.rows}) == 5  # the parent and the four settings
     version = verify._find(MlflowClient(uri, uri), f"models:/{result.model_name}/1", uri)
     assert version.info.run_id == result.run_id

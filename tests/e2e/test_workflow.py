@@ -12,6 +12,8 @@ import mlflow
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.metrics import f1_score
+from sklearn.tree import DecisionTreeClassifier
 
 from course_runner import workflow
 from course_runner.cli import app as cli
@@ -80,8 +82,8 @@ def test_it_leaves_the_named_files_and_nothing_else(whole):
 
 def test_every_setting_is_a_child_run_and_a_row(whole):
     assert len(whole.children) == len(pd.read_csv(whole.result.folder / "cv_results.csv")) == 16
-    settings = {(run.data.params["C"], run.data.params["class_weight"]) for run in whole.children}
-    assert len(settings) == 16 and {weight for _, weight in settings} == {"None", "balanced"}
+    settings = {tuple(run.data.params[name] for name in ("C", "solver", "class_weight")) for run in whole.children}
+    assert len(settings) == 16 and {weight for _, _, weight in settings} == {"None", "balanced"}
     assert {run.info.status for run in [whole.parent, *whole.children]} == {"FINISHED"}
     best = max(whole.children, key=lambda run: run.data.metrics["cv_score"])
     assert best.data.metrics["cv_score"] == pytest.approx(whole.result.cv_score)
@@ -92,7 +94,7 @@ def test_the_parent_says_what_was_done_with_which_data(whole):
     params, metrics = whole.parent.data.params, whole.parent.data.metrics
     assert params["seed"] == "42" and params["folds"] == "2" and params["data"] == "synthetic"
     assert metrics["test_roc_auc"] == pytest.approx(whole.result.scores["roc_auc"])
-    assert {f"oof_brier_{name}" for name in ("uncalibrated", "sigmoid", "isotonic")} <= set(metrics)
+    assert {f"oof_brier_{name}" for name in ("none", "sigmoid", "isotonic")} <= set(metrics)
     assert whole.parent.data.tags["data_digest"] == whole.split.digest
     logged = {item.tags[0].value: item.dataset.digest for item in whole.parent.inputs.dataset_inputs}
     test = whole.split.X_test.assign(target=whole.split.y_test.astype(float))
@@ -108,10 +110,11 @@ def test_the_model_predicts_the_same_from_run_registry_and_folder(whole):
     assert not list((whole.result.folder / "model").rglob("*.pkl")), "a pickle may run code when it is loaded"
 
 
-def test_runtimes_are_those_of_both_models_with_the_machine(whole):
+def test_runtimes_are_those_of_both_models_and_of_the_registered_one_with_the_machine(whole):
     table = pd.read_csv(whole.result.folder / "runtime_comparison.csv", index_col="model")
-    assert list(table.index) == ["logistic_regression", "random_forest"]
-    assert (table[["fit_seconds", "predict_seconds", "per_sample_ms"]] > 0).all().all()
+    assert list(table.index) == ["logistic_regression", "random_forest", "registered"]
+    assert (table[["predict_seconds", "per_sample_ms", "one_row_ms"]] > 0).all().all()
+    assert (table["one_row_ms"] > 10 * table["per_sample_ms"]).all(), "one row alone is not a share of a batch"
     assert table["hardware"].str.contains("cores").all()
 
 
@@ -180,7 +183,7 @@ def test_the_command_takes_a_file_of_ones_own(shop, course_home, monkeypatch, ca
     for name in workflow.FILES:
         assert (output / name).exists() and name in out
     assert "mlflow server --backend-store-uri sqlite:///mlflow.db" in out
-    assert "[8/8] Compare runtimes" in err and "Warning" not in err
+    assert "[8/8] Evaluate on the test set, register" in err and "Warning" not in err
     columns = set(mlflow.models.get_model_info(str(output / "model")).signature.inputs.input_names())
     assert columns == {"visits", "basket", "region", "card"}
 
@@ -216,7 +219,7 @@ def test_the_command_refuses_with_one_message_and_leaves_nothing(course_home, mo
         ({"folds": 1}, "folds is 1; it must be a whole number from 2 on"),
         ({"n_rows": 5}, "n_rows is 5; it must be a whole number from 20 on"),
         ({"n_rows": "all"}, "n_rows is 'all'"),
-        ({"calibration": "platt"}, "Choose one of sigmoid, isotonic"),
+        ({"calibration": "platt"}, "Choose one of auto, none, sigmoid, isotonic"),
         ({"n_rows": 24, "folds": 8}, "training rows, too few for 8 folds inside 8 folds"),
     ],
 )
@@ -266,11 +269,19 @@ def test_an_open_run_and_an_experiment_in_the_trash_are_told(course_home):
 # ------------------------------------------------------------------------------------------------- single steps
 
 
-@pytest.mark.parametrize(("model", "small", "size"), [(m, s, 4 if s else 16) for m in workflow.MODELS for s in (0, 1)])
-def test_the_grid_has_sixteen_settings_or_four(model, small, size):
+@pytest.mark.parametrize(
+    ("model", "small", "size"),
+    [
+        ("logistic_regression", False, 16),
+        ("random_forest", False, 27),
+        ("logistic_regression", True, 4),
+        ("random_forest", True, 4),
+    ],
+)
+def test_the_grid_has_the_settings_of_the_document_or_four(model, small, size):
     from sklearn.model_selection import ParameterGrid
 
-    grid = workflow.param_grid(model, bool(small))
+    grid = workflow.param_grid(model, small)
     assert len(ParameterGrid(grid)) == size
     pipeline = workflow.build_pipeline(pd.DataFrame({"x": [1.0]}), model)
     assert {*grid, workflow.varied(model)[0]} <= set(pipeline.get_params())
@@ -291,16 +302,102 @@ def test_the_pipeline_takes_gaps_new_categories_and_a_column_without_values():
 def test_a_learning_curve_never_starts_with_one_class_only():
     y = pd.Series([0] * 95 + [1] * 10)  # sorted: the first rows of each training fold hold one class
     sizes = workflow.learning_sizes(y, folds=5, seed=0)
-    for train, _ in evaluation.folds_of(5, 0).split(y, y):
+    for train, _ in workflow.folds_of(5, 0).split(y, y):
         assert set(y.to_numpy()[train[: sizes[0]]]) == {0, 1}
     assert sizes[-1] == 84 and (np.diff(sizes) > 0).all()
 
 
-@pytest.mark.parametrize(("gap", "gain", "row"), [(0.1, 0.02, 0), (0.1, 0.0, 1), (0.01, 0.02, 2), (0.01, 0.0, 3)])
-def test_the_reading_table_points_at_the_row_that_describes_the_curve(gap, gain, row):
-    validation = np.array([0.7, 0.75, 0.8, 0.8 + gain])[:, None]
-    curve = workflow.Curve("rows", np.array([10, 20, 30, 40]), validation + gap, validation)
-    assert workflow.reading_table(curve)["here"].tolist() == ["→" if i == row else "" for i in range(4)]
+@pytest.mark.parametrize(
+    ("level", "gap", "gain", "diagnosis"),
+    [
+        (0.7, 0.1, 0.0, "high variance"),
+        (0.7, 0.1, 0.02, "high variance"),
+        (0.7, 0.01, 0.02, "still learning"),
+        (0.7, 0.01, 0.0, "high bias"),
+        (0.96, 0.01, 0.0, "good fit"),
+        (-0.05, 0.01, 0.0, "good fit"),
+        (-0.3, 0.01, 0.0, "high bias"),
+    ],
+)
+def test_the_reading_table_points_at_the_row_that_describes_the_curve(level, gap, gain, diagnosis):
+    validation = np.array([level - 0.1, level - 0.05, level, level + gain])[:, None]
+    table = workflow.reading_table(workflow.Curve("rows", np.array([10, 20, 30, 40]), validation + gap, validation))
+    (found,) = table.loc[table["here"] == "→", "diagnosis"]
+    assert found.startswith(diagnosis)
+
+
+def test_the_best_threshold_is_as_good_as_any_other():
+    rng = np.random.default_rng(0)
+    y = rng.integers(0, 2, 200)
+    p = np.clip(0.3 * y + rng.normal(0.35, 0.2, 200), 0, 1)
+    threshold, f1 = workflow.best_f1_threshold(y, p)
+    by_hand = {t: f1_score(y, p >= t) for t in np.unique(p)}
+    assert f1 == pytest.approx(max(by_hand.values()))
+    assert by_hand[threshold] == pytest.approx(f1)
+
+
+def test_out_of_fold_probabilities_come_from_models_that_have_not_seen_the_row():
+    # A model that knows its rows by heart is right on all of them; out of fold it can only guess.
+    rng = np.random.default_rng(1)
+    X, y = pd.DataFrame({"noise": rng.random(300)}), pd.Series(rng.integers(0, 2, 300))
+    tree = DecisionTreeClassifier(random_state=0)
+    assert tree.fit(X, y).score(X, y) == 1.0
+    assert 0.4 < evaluation.scores(y, workflow.out_of_fold(tree, X, y, folds=5, seed=0))["accuracy"] < 0.6
+
+
+# -------------------------------------------------------------------------------- what is served is what is reported
+
+
+@pytest.fixture
+def rare(tmp_path) -> Path:
+    """A file in which three rows of a hundred are of the class to find, so that 0.5 would flag nobody."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(1200, 4))
+    y = rng.random(1200) < 1 / (1 + np.exp(4.3 - 1.0 * X[:, 0] - 0.7 * X[:, 1]))
+    path = tmp_path / "rare.csv"
+    pd.DataFrame(X, columns=list("abcd")).assign(fraud=np.where(y, "yes", "no")).to_csv(path, index=False)
+    return path
+
+
+@pytest.mark.parametrize("source", ["synthetic", "breast_cancer", "rare"])
+def test_the_registered_model_answers_with_the_f1_that_is_reported(source, request, course_home):
+    store.connect()
+    own = {"data": request.getfixturevalue("rare"), "target": "fraud"} if source == "rare" else {"data": source}
+    config = WorkflowConfig(**own, n_rows=1000 if source == "synthetic" else None, folds=3, small=True)
+    result = run_workflow(config)
+    split = workflow.load(config)
+    model = mlflow.pyfunc.load_model(f"models:/{result.model_name}/{result.model_version}")
+    answers = model.predict(split.X_test)
+    reported = mlflow.get_run(result.run_id).data.metrics
+    assert f1_score(split.y_test, answers) == pytest.approx(reported["test_f1"]) == reported["served_f1"] > 0
+    assert reported["optimal_threshold"] != 0.5
+    assert result.model_name.endswith(source if source != "synthetic" else "regression"), "the data is in the name"
+    if source == "rare":
+        probability = mlflow.sklearn.load_model(result.model_uri).predict_proba(split.X_test)
+        assert f1_score(split.y_test, probability[:, 1] >= 0.5) < reported["test_f1"], "0.5 was never reported"
+
+
+def test_the_calibration_with_the_lowest_brier_score_out_of_fold_is_registered(whole, course_home):
+    briers = whole.result.calibration["brier"]
+    assert whole.parent.data.params["calibration_method"] == whole.result.calibration_method == briers.idxmin()
+    store.connect()
+    worst = run_workflow(replace(SMALL, calibration=briers.idxmax()))
+    assert mlflow.get_run(worst.run_id).data.params["calibration_method"] == briers.idxmax()
+
+
+def test_the_class_to_find_is_named_and_can_be_chosen(course_home, monkeypatch, capsys):
+    words = ["workflow", "--data", "breast_cancer", "--fast"]
+    for positive, options in (("malignant", []), ("benign", ["--positive", "benign"])):
+        assert course(monkeypatch, *words, *options) == 0
+        assert f"Class to find: '{positive}'" in capsys.readouterr().out
+        (run, *_) = mlflow.search_runs(
+            experiment_names=["ml_workflow_demo"],
+            output_format="list",
+            filter_string=f"params.positive_class = '{positive}'",
+        )
+        version = mlflow.MlflowClient().search_model_versions(f"run_id = '{run.info.run_id}'")[0]
+        assert version.name == "calibrated_logistic_regression_breast_cancer"
+        assert version.tags["positive_class"] == positive
 
 
 def test_at_most_so_many_rows_of_a_bundled_set_are_used():

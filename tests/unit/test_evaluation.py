@@ -1,13 +1,9 @@
-"""Scores, thresholds, calibration and timing, each against a case that can be worked out by hand."""
+"""Scores and reliability, each against a case that can be worked out by hand."""
 
 from __future__ import annotations
 
 import numpy as np
-import pandas as pd
 import pytest
-from sklearn.dummy import DummyClassifier
-from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import f1_score
 
 from course_utils import evaluation
 from course_utils.errors import CourseError
@@ -31,16 +27,6 @@ def test_a_threshold_above_every_probability_gives_zero_and_no_warning():
     assert evaluation.scores(Y, P, threshold=0.99)["f1"] == 0.0
 
 
-def test_the_best_threshold_is_as_good_as_any_other():
-    rng = np.random.default_rng(0)
-    y = rng.integers(0, 2, 200)
-    p = np.clip(0.3 * y + rng.normal(0.35, 0.2, 200), 0, 1)
-    threshold, f1 = evaluation.best_f1_threshold(y, p)
-    by_hand = {t: f1_score(y, p >= t) for t in np.unique(p)}
-    assert f1 == pytest.approx(max(by_hand.values()))
-    assert by_hand[threshold] == pytest.approx(f1)
-
-
 @pytest.mark.parametrize(
     ("y", "p", "message"),
     [
@@ -53,7 +39,7 @@ def test_the_best_threshold_is_as_good_as_any_other():
     ],
 )
 def test_what_does_not_fit_together_is_told_in_one_message(y, p, message):
-    for measure in (evaluation.scores, evaluation.best_f1_threshold, evaluation.reliability):
+    for measure in (evaluation.scores, evaluation.reliability):
         with pytest.raises(CourseError, match=message):
             measure(y, p)
 
@@ -63,31 +49,3 @@ def test_reliability_leaves_out_empty_bins_and_counts_every_row():
     assert table["rows"].tolist() == [2, 2]
     assert table["predicted"].tolist() == pytest.approx([0.055, 0.97])
     assert table["observed"].tolist() == pytest.approx([0.5, 1.0])
-    assert evaluation.calibration_error([0, 1, 1, 1], [0.05, 0.06, 0.94, 1.0]) == pytest.approx(
-        (2 * 0.445 + 2 * 0.03) / 4
-    )
-
-
-def test_out_of_fold_probabilities_come_from_models_that_have_not_seen_the_row():
-    # A model that knows its rows by heart is right on all of them; out of fold it can only guess.
-    from sklearn.tree import DecisionTreeClassifier
-
-    rng = np.random.default_rng(1)
-    X, y = pd.DataFrame({"noise": rng.random(300)}), pd.Series(rng.integers(0, 2, 300))
-    tree = DecisionTreeClassifier(random_state=0)
-    assert tree.fit(X, y).score(X, y) == 1.0
-    unseen = evaluation.out_of_fold(tree, X, y, folds=5, seed=0)
-    assert 0.4 < evaluation.scores(y, unseen)["accuracy"] < 0.6
-    assert np.array_equal(unseen, evaluation.out_of_fold(tree, X, y, folds=5, seed=0))
-
-
-def test_timing_leaves_the_model_as_it_was_and_gives_its_probabilities():
-    X, y = pd.DataFrame({"x": np.arange(50.0)}), pd.Series([0, 1] * 25)
-    model = LogisticRegression()
-    timing = evaluation.time_model(model, X, y, X.head(10), repeats=2)
-    assert not hasattr(model, "coef_")
-    assert timing.fit_seconds > 0 and timing.predict_seconds > 0
-    assert timing.per_sample_ms == pytest.approx(1000 * timing.predict_seconds / 10)
-    assert np.allclose(timing.probability, LogisticRegression().fit(X, y).predict_proba(X.head(10))[:, 1])
-    with pytest.raises(CourseError, match="nothing would be measured"):
-        evaluation.time_model(DummyClassifier(), X, y, X, repeats=0)

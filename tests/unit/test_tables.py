@@ -71,7 +71,7 @@ def test_the_command_says_how_it_read_each_column_and_keeps_it_with_the_run(cour
     assert "Class to find: 'ja'" in done.stdout
     assert "calibrated_logistic_regression_stay_or_go, version 1" in " ".join(done.stdout.split())
     mlflow.set_tracking_uri(f"sqlite:///{course_home / 'mlflow.db'}")
-    (run,) = mlflow.search_runs(experiment_names=["full-workflow"], filter_string="tags.positive_class = 'ja'")[
+    (run,) = mlflow.search_runs(experiment_names=["ml_workflow_demo"], filter_string="tags.positive_class = 'ja'")[
         "run_id"
     ]
     kept = mlflow.artifacts.load_text(f"runs:/{run}/columns.csv")
@@ -190,7 +190,10 @@ def test_the_rarer_class_is_the_one_to_find_and_another_can_be_chosen(write):
     with pytest.raises(CourseError, match="equally many rows.*--positive 'zone'"):
         load(even)
     assert load(write(target=["no" if v % 2 else "yes" for v in range(60)]))[0].classes == ("no", "yes")
-    assert data.load_and_split_data("breast_cancer", wishes=Wishes(positive="0")).classes == (1, 0)
+    assert data.load_and_split_data("breast_cancer", wishes=Wishes(positive="benign")).classes == (
+        "malignant",
+        "benign",
+    )
 
 
 def test_rows_without_a_label_go_only_when_asked(write):
