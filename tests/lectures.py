@@ -23,7 +23,6 @@ LECTURES = [page for page in PAGES if page.kind == "notebooks"]
 OLD_SHAPE = {
     "batch_and_scale",
     "full_workflow",
-    "genai",
     "ml_workflow",
     "model_registry",
     "models",

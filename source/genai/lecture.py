@@ -77,7 +77,7 @@ plots.show(plots.diagram(boxes, arrows, title=title))
 # %% tags=["parameters"]
 model_address = ""  # empty: the small model on this machine
 model_name = "smollm2-135m"
-max_tokens = 24  # an answer is cut after so many pieces of words
+max_tokens = 20  # an answer is cut after so many pieces of words
 min_correct = 0.8  # a version with fewer right answers does not go live
 
 # %%
@@ -422,7 +422,10 @@ def evaluate(label, prompt, guard=False):
         )
 
 
-results = {label: evaluate(label, prompt) for label, prompt in prompts.items()}
+results = {label: evaluate(label, prompts[label]) for label in ("memory", "page")}
+
+# %%
+results["strict"] = evaluate("strict", prompts["strict"])
 
 # %%
 results["guard"] = evaluate("guard", prompts["page"], guard=True)
@@ -446,6 +449,8 @@ assert table["correct"].idxmin() == "memory"
 assert table["invented"].idxmax() == "memory"
 assert table.loc["strict", "correct"] < table.loc["guard", "correct"]
 assert table.loc["guard", "tokens"] < table.loc["page", "tokens"]
+on_page = results["strict"].result_df["correct/value"].tolist()
+assert sum(on_page) < len(FACTS) and table.loc["strict", "correct"] < table.loc["page", "correct"]
 
 # %% [markdown]
 # With the small model you should see `memory` at the bottom and `guard` at the top. Another model gives other
@@ -506,10 +511,9 @@ assert winner == "guard" and number == 2
 
 # %%
 JUDGED = [
-    ("How fast is fiber?", "Fiber reaches 500 megabit per second.", True),
-    ("How soon does the chat answer?", "It answers within ten minutes.", True),
-    ("How fast is fiber?", "Fiber reaches 12 megabit per year.", False),
-    ("How soon does the chat answer?", "Bananas are blue.", False),
+    ("Fiber reaches 500 megabit per second.", "500 megabit per second", True),
+    ("The notice period of a contract is 12 days.", "17 days", False),
+    ("Bananas are blue.", "ten minutes", False),
 ]
 
 # %% [markdown]
@@ -525,26 +529,27 @@ from mlflow.genai import make_judge
 os.environ.setdefault("OPENAI_API_KEY", "none")  # MLflow wants one, our model does not
 judge = make_judge(
     name="supported",
-    instructions="Does the answer {{ outputs }} say the same as {{ expectations }}?",
+    instructions="Does the answer {{ outputs }} contain the fact {{ expectations }}? "
+    "Say yes or no.",
     model=f"openai:/{model_name}",
     base_url=f"{address}/v1/chat/completions",
     feedback_value_type=bool,
     inference_params={"temperature": 0, "max_tokens": 60},
 )
-said_yes = {True: 0, False: 0}
-for question, text, right in JUDGED:
-    fact = {"fact": find_page(question)[0].page_content}
-    verdict = judge(outputs={"answer": text}, expectations=fact)
-    said_yes[right] += verdict.value is True
-print(f"called right: {said_yes[True]} of 2 right and {said_yes[False]} of 2 wrong answers")
+called_right = {True: 0, False: 0}
+for text, fact, right in JUDGED:
+    verdict = judge(outputs={"answer": text}, expectations={"fact": fact})
+    called_right[right] += verdict.value is True
+print(f"called right: {called_right[True]} of 1 right answer,", end=" ")
+print(f"{called_right[False]} of 2 wrong answers")
 
 # %% tags=["claims"]
-assert said_yes[False] >= 1  # the judge passes nonsense
+assert called_right[False] >= 1  # the judge passes what is wrong
 
 # %% [markdown]
-# You should see that it calls wrong answers right: asked whether something is so, a small model likes to say yes. A
-# mean of such verdicts would be near 1 for every version, and say nothing. With a large model as judge (write its
-# address into the parameters) the same four rows show whether it is better, and there are tricks that a large one
+# You should see that it calls wrong answers right, and with the small model even blue bananas: asked whether something
+# is so, it says yes. A mean of such verdicts is near 1 for every version, and says nothing. With a large model as judge (write its
+# address into the parameters) the same three rows show whether it is better, and there are tricks that a large one
 # falls for too: it prefers long answers and its own style. Keep people's verdicts as the measure, as Tom's feedback
 # above; trust a judge as far as it agrees with them. Then it goes into `scorers=[correct, judge]` like any other;
 # MLflow also brings judges with finished instructions, such as `Correctness` and `RetrievalGroundedness`.
