@@ -142,6 +142,7 @@ print("a model answers at", address if model_address else "an address of this ma
 # %%
 def ask_model(prompt):
     key = os.environ.get("OPENAI_API_KEY", "none")
+    headers = {"Authorization": f"Bearer {key}"}
     request = {
         "model": model_name,
         "messages": [{"role": "user", "content": prompt}],
@@ -149,15 +150,10 @@ def ask_model(prompt):
         "max_tokens": max_tokens,
         "stop": ["\n"],
     }
-    reply = httpx.post(
-        f"{address}/v1/chat/completions",
-        json=request,
-        headers={"Authorization": f"Bearer {key}"},
-        timeout=120,
-    )
+    url = f"{address}/v1/chat/completions"
+    reply = httpx.post(url, json=request, headers=headers, timeout=120)
     reply.raise_for_status()
     return reply.json()
-
 
 # %% [markdown]
 # **Predict.** We ask for the notice period, and give no help page. What will the model do: admit that it does not
@@ -199,6 +195,7 @@ versions = {
     "page": (page + "Page: {{ page }}\n" + gap, "The page stands in the prompt."),
     "strict": (strict + "Page: {{ page }}\n" + gap, "It shall admit what it lacks."),
 }
+# %%
 prompts = {}
 for label, (template, why) in versions.items():
     prompts[label] = mlflow.genai.register_prompt(
@@ -253,7 +250,7 @@ HELP_PAGES = {
     "chat": "The chat answers within ten minutes.",
 }
 
-
+# %%
 def words(text):
     return {word for word in re.findall(r"[a-z]+", text.lower()) if len(word) > 3}
 
@@ -266,7 +263,6 @@ def find_page(question, guard=False):
     if guard and shared[name] == 0:
         return []  # no page has anything to do with the question
     return [Document(page_content=HELP_PAGES[name], metadata={"name": name})]
-
 
 # %% [markdown]
 # A **trace** records one request, and each step in it is a **span** with inputs, outputs, start and end. The decorator
@@ -287,7 +283,7 @@ def write(prompt):
         span.set_attribute("mlflow.chat.tokenUsage", counts)
     return text
 
-
+# %%
 @mlflow.trace(span_type=SpanType.CHAIN)
 def answer(question, prompt, guard=False):
     found = find_page(question, guard)
@@ -295,7 +291,6 @@ def answer(question, prompt, guard=False):
         return "I do not know."
     page = found[0].page_content
     return write(prompt.format(page=page, question=question))
-
 
 # %% [markdown]
 # We ask something that no page answers, with version 2 of the prompt (`guard` comes later).
@@ -378,12 +373,12 @@ rows = [
 # - `tokens`: what the answer cost.
 
 # %%
-PAGES_TEXT = " ".join(HELP_PAGES.values())
-
-
 @scorer
 def correct(outputs, expectations):
     return expectations["fact"] in outputs
+
+# %%
+PAGES_TEXT = " ".join(HELP_PAGES.values())
 
 
 @scorer
@@ -542,6 +537,7 @@ judge = make_judge(
     feedback_value_type=bool,
     inference_params={"temperature": 0, "max_tokens": 60},
 )
+# %%
 called_right = {True: 0, False: 0}
 for text, fact, right in JUDGED:
     verdict = judge(outputs={"answer": text}, expectations={"fact": fact})
@@ -646,7 +642,7 @@ finished = [
     )
 ]
 
-
+# %%
 @scorer
 def exact(outputs, expectations):
     return outputs == expectations["fact"]
@@ -655,7 +651,6 @@ def exact(outputs, expectations):
 @scorer
 def few_days(outputs):
     return int(re.search(r"\d+", outputs)[0]) < 100
-
 
 # %%
 logging.getLogger("mlflow.genai").setLevel(logging.ERROR)
