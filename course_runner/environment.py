@@ -206,11 +206,17 @@ def _same_version(locked: str, installed: str | None) -> bool:
         return locked == installed
 
 
+def installed_alone() -> set[str]:
+    """Return the packages that are installed without what they declare: the extra ``genai`` of pyproject.toml."""
+    return {canonicalize_name(Requirement(line).name) for line in project()["optional-dependencies"]["genai"]}
+
+
 def render_environment_yml(packages: Sequence[LockedPackage]) -> str:
     """Write the text of environment.yml for these packages.
 
     conda hands the pip section to one ``pip install -r`` in the folder of environment.yml, where ``-e .``
-    finds the package. Hashes stay in the lock: pip refuses ``-e`` beside them.
+    finds the package. Hashes stay in the lock: pip refuses ``-e`` beside them. Packages that are `installed_alone` are
+    left out, because pip takes no ``--no-deps`` from a file.
 
     Parameters
     ----------
@@ -222,9 +228,13 @@ def render_environment_yml(packages: Sequence[LockedPackage]) -> str:
     str
         YAML text that ends with a newline.
     """
-    pins = "".join(f"      - {_yaml_string(package.pin)}\n" for package in packages)
+    alone = installed_alone()
+    pins = "".join(f"      - {_yaml_string(package.pin)}\n" for package in packages if package.name not in alone)
+    left = " ".join(package.pin for package in packages if package.name in alone)
+    without = "# Left out, because pip would compile packages that it declares and nobody needs. By hand, afterwards:\n"
+    without = f"{without}#     pip install --no-deps {left}\n" if left else ""
     return (
-        f"{_HEADER}name: {CONDA_NAME}\nchannels:\n  - conda-forge\n  - nodefaults\n"
+        f"{_HEADER}{without}name: {CONDA_NAME}\nchannels:\n  - conda-forge\n  - nodefaults\n"
         f"dependencies:\n  - python{project()['requires-python']}\n  - pip\n  - pip:\n{pins}      - -e .\n"
     )
 

@@ -197,9 +197,9 @@ WRONG = {
 #: Mutants that are right answers, with the reason. The key is the start of the description.
 EQUIVALENT = {
     1: {
-        "line 1: 'The first wording.'": "any message of three words is right",
-        "line 3: 'Summarise in": "any wording with both gaps is right",
-        "line 3: 'A limit": "any message of three words is right",
+        "line 3: 'The first wording.'": "any message of three words is right",
+        "line 7: 'Summarise in": "any wording with both gaps is right",
+        "line 8: 'A limit": "any message of three words is right",
     },
     4: {
         "line 1: dropped source_id=": "MLflow fills in the user",

