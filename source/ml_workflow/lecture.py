@@ -208,7 +208,9 @@ X_train, X_valid, y_train, y_valid = train_test_split(
 # %%
 def score(max_depth, min_samples_leaf, random_state=seed):
     tree = DecisionTreeClassifier(
-        max_depth=max_depth, min_samples_leaf=min_samples_leaf, random_state=random_state
+        max_depth=max_depth,
+        min_samples_leaf=min_samples_leaf,
+        random_state=random_state,
     ).fit(X_train, y_train)
     return roc_auc_score(y_valid, tree.predict_proba(X_valid)[:, 1])
 
