@@ -187,7 +187,7 @@ def churn_stream(
         First week after the change; past `n_weeks` means no change.
     kind
         ``"data"``: prices rise by 14 euro and fiber spreads, the rule behind churn stays (data drift).
-        ``"concept"``: the inputs stay, but calls to support stop to matter and contracts bind less (concept drift).
+        ``"concept"``: the inputs stay, but what calls to support and contracts do to churn turns round (concept drift).
         ``"none"``: nothing changes.
     seed
         Seed of the draw.

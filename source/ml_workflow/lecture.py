@@ -205,10 +205,13 @@ X_train, X_valid, y_train, y_valid = train_test_split(
     X, y, test_size=0.3, stratify=y, random_state=seed
 )
 
-
-def score(depth, leaf):
-    settings = {"max_depth": depth, "min_samples_leaf": leaf, "random_state": seed}
-    tree = DecisionTreeClassifier(**settings).fit(X_train, y_train)
+# %%
+def score(max_depth, min_samples_leaf, random_state=seed):
+    tree = DecisionTreeClassifier(
+        max_depth=max_depth,
+        min_samples_leaf=min_samples_leaf,
+        random_state=random_state,
+    ).fit(X_train, y_train)
     return roc_auc_score(y_valid, tree.predict_proba(X_valid)[:, 1])
 
 
@@ -236,8 +239,8 @@ assert len(tried) == 50
 assert len(fitting) >= 2, len(fitting)
 
 # %% [markdown]
-# You should see more than one, so the number does not lead back to its model. A spreadsheet is not bad because it is
-# ugly. It is bad because a person fills it in, later, and from memory: what that person leaves out is gone.
+# You should see more than one, so the number does not lead back to its model. The trouble with a spreadsheet is that a
+# person fills it in, later and from memory, and what that person leaves out is gone.
 #
 # A **system of record** is filled in by the code, at the moment when it runs. It keeps four things together: the
 # result, the settings, the data, and the model or the way to make it again. The data need not be copied for that. A
@@ -251,22 +254,22 @@ def fingerprint(table):
 
 
 settings = {"max_depth": 5, "min_samples_leaf": 20, "random_state": seed}
-rows = {"data_digest": fingerprint(customers), "n_rows": n_rows}
+rows = {"data_digest": fingerprint(customers), "split_seed": seed}
 
 mlflow.set_experiment("churn-record")
 with mlflow.start_run(run_name="tree") as run:
     mlflow.log_params(rows | settings)
-    mlflow.log_metric("valid_auc", score(5, 20))
+    mlflow.log_metric("valid_auc", score(**settings))
 
 # %% [markdown]
-# This gives four properties, which you can try out one by one.
+# `split_seed` says how the customers were divided into training and validation rows. Such a record has four properties.
 #
-# **Reproducible.** Whoever has the record can do the same again. We forget our variables and use only what the store
-# says. A parameter comes back as text, so `int` makes numbers of it.
+# **Reproducible.** Whoever has the record and the data can do the same again. We take the settings from the store, not
+# from our variable. A parameter comes back as text, so `int` makes a number of it.
 
 # %%
 kept = mlflow.get_run(run.info.run_id).data
-again = score(int(kept.params["max_depth"]), int(kept.params["min_samples_leaf"]))
+again = score(**{name: int(kept.params[name]) for name in settings})
 
 print("the same data: ", kept.params["data_digest"] == fingerprint(customers))
 print("the same score:", again == kept.metrics["valid_auc"])
@@ -491,10 +494,13 @@ plots.show(plots.diagram(boxes, arrows, title=title, width=8.5, height=1.9))
 # ### MLflow and DVC
 #
 # These two are often named together, and do different things. **DVC** (data version control) answers "which data
-# belonged to this git commit?". It puts a small pointer file into git and the large file somewhere else; `git checkout`
-# followed by `dvc checkout` brings the old data back, and `dvc repro` runs again what has become stale. MLflow answers
-# "what did each execution use, and what came out?". It does not bring back 40 GB of data, and DVC has no server with a
-# model registry. Many teams use both: DVC keeps the data, and each MLflow run records which version it used.
+# belonged to this git commit?". It puts a small pointer file into git and the large file into a storage beside it. To
+# have the old data back, you call `git checkout` and then `dvc checkout` (or `dvc pull`, when the data are on another
+# machine), and `dvc repro` runs again what has become stale.
+#
+# MLflow answers "what did each execution use, and what came out?". It does not bring back 40 GB of data for a commit,
+# and serving a model, or pointing an alias at a version, is not DVC's work. Many teams use both: DVC keeps the data,
+# and each MLflow run records which version it has used.
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
 boxes = {
@@ -529,13 +535,13 @@ plots.show(plots.diagram(boxes, arrows, title=title, width=8, height=3.2))
 # %% tags=["your-turn"]
 with mlflow.start_run(run_name="your-turn") as yours:
     mlflow.log_params(settings)
-    mlflow.log_metric("valid_auc", score(5, 20))
+    mlflow.log_metric("valid_auc", score(**settings))
     ...
 
 # %% tags=["your-turn-solution"]
 with mlflow.start_run(run_name="your-turn") as yours:
     mlflow.log_params(settings)
-    mlflow.log_metric("valid_auc", score(5, 20))
+    mlflow.log_metric("valid_auc", score(**settings))
     mlflow.log_param("data_digest", fingerprint(customers))
 
 # %%

@@ -77,6 +77,9 @@ plots.show(plots.diagram(boxes, arrows, title=title, height=2.0))
 #
 # The next cell has the tag `parameters`. Its values are those that you may change; then run all cells again. A batch
 # can change them as well, for many lectures at once.
+#
+# `course_utils`, which you see in the cell after it, is a small package of this course. It knows where the folder of the
+# course is, makes the tables of Nordtel's customers, and draws. What a lecture teaches is never hidden in it.
 
 # %% tags=["parameters"]
 seed = 0
