@@ -93,8 +93,8 @@ print("Open the UI, from the course folder:", store.ui_command(), sep="\n")
 # %% [markdown]
 # `store.connect()` stands for the lines of [MLflow basics]({step:mlflow_basics}) that point MLflow at the store. The
 # labels are `True` for a customer who left and `False` for one who stayed. MLflow guesses from the labels what kind of
-# problem it looks at: with `True` and `False` there is no doubt, while with 0.0 and 1.0 it takes the classes for
-# measurements and warns.
+# problem it looks at: with `True` and `False` it is sure, while with 1 and 0 it warns that it is not, although the
+# numbers come out the same.
 
 # %%
 split = data.churn_split(n_rows, seed, numeric=True)
@@ -265,7 +265,7 @@ assert on_valid["true_positives"] == (flagged & y_valid).sum()
 #
 # The run of the report has pictures as well. Here are two of the five. In the left one each line is a true class and
 # adds up to 1. The right one asks whether probabilities can be taken at their word: of the customers to whom the model
-# gives 0.3, about 30 % should leave, so the points should be near the dashed line.
+# gives 0.3, about 30 % should leave, so the points should be near the dotted line.
 
 # %%
 fig, axes = plots.new_figure(1, 2, width=10, height=3.8)

@@ -120,8 +120,7 @@ assert (n_rows, seed) != (2000, 0) or round(charges.mean()) == 141
 #
 # A rule only points. What to do with an outlier depends on *why* it is there. A rare but true value stays. A wrong unit
 # is converted, not thrown away: all of these are above 1,000, and no contract of Nordtel costs that, but each of them
-# divided by 100 is an ordinary charge. Repeated customers lose their second row. And the gaps? They are filled later,
-# inside the pipeline ([Pipelines]({step:pipelines})), and only if they do not say something themselves:
+# divided by 100 is an ordinary charge. Repeated customers lose their second row. The gaps stay for now.
 
 # %%
 customers = delivered.drop_duplicates("customer").set_index("customer")
@@ -129,21 +128,11 @@ in_cents = customers["monthly_charges"] > fence
 customers.loc[in_cents, "monthly_charges"] /= 100
 print(f"{len(customers)} customers, {in_cents.sum()} charges converted")
 
-for name in ("tenure_months", "monthly_charges", "data_gb"):
-    gap = customers[name].isna()
-    left = customers["churned"].groupby(gap).mean()
-    print(f"{name}: {left[True]:.2f} of those with a gap left, {left[False]:.2f} of others")
-
 # %% tags=["claims"]
 assert len(customers) == n_rows and customers["monthly_charges"].max() < 160
-for name in ("tenure_months", "monthly_charges", "data_gb"):
-    left = customers["churned"].groupby(customers[name].isna()).mean()
-    assert abs(left[True] - left[False]) < 0.15
+assert (customers.loc[in_cents, "monthly_charges"] < 100).all()
 
 # %% [markdown]
-# You should see two similar shares in each line; they rest on a hundred gaps or so, so they jump a little. If they were
-# far apart, the gap itself would be information, and would deserve a column of its own.
-#
 # ## Round 2: draw before you test
 #
 # From here on we look at three quarters of the customers. The last quarter is put away, as in every later lecture: it
@@ -159,6 +148,23 @@ print(f"{len(people)} customers, {len(left)} of them left: {len(left) / len(peop
 # %% [markdown]
 # About one in four has left. Such an **imbalance** matters later: a model that always says "stays" would be right three
 # times out of four and useless.
+#
+# Now the gaps. They will be filled inside the pipeline ([Pipelines]({step:pipelines})), so that nothing is learned from
+# rows that are put away. Before that, ask whether a gap says something itself:
+
+# %%
+for name in ("tenure_months", "monthly_charges", "data_gb"):
+    share = people["churned"].groupby(people[name].isna()).mean()
+    print(f"{name}: left {share[True]:.2f} with a gap, {share[False]:.2f} without")
+
+# %% tags=["claims"]
+for name in ("tenure_months", "monthly_charges", "data_gb"):
+    share = people["churned"].groupby(people[name].isna()).mean()
+    assert abs(share[True] - share[False]) < 0.15
+
+# %% [markdown]
+# You should see two similar shares in each line; a column has few gaps, so the first share jumps a little. If the two were far apart, the gap itself would be information, and would deserve a column of
+# its own.
 #
 # A picture of the **distribution** of a column, that is, of which values are how frequent, shows what no mean can show.
 # The areas of both groups are made equal, so that the shapes can be compared.
@@ -300,17 +306,17 @@ assert 0.6 < mann_whitney("support_calls")["effect"] < 0.72
 assert chi_square("contract")["p"] < 1e-9 and 0.2 < chi_square("contract")["effect"] < 0.4
 
 # %% [markdown]
-# You should see three very small values of *p* (`e-19` means: eighteen zeros behind the point before the first digit comes). Leavers have a
+# You should see three very small values of *p* (`4e-19` is 4 divided by a 1 with nineteen zeros). Leavers have a
 # shorter tenure, with a medium effect; a leaver has called more in about two thirds of the pairs; and the contract
 # matters.
 #
 # A test does not say *why*. Do people leave because they call, or call because they want to leave? Only a trial could
-# tell.
+# tell, in which chance decides who is called.
 #
 # ## Round 4: nine questions at once
 #
-# Now all columns. When you ask one question, chance alone gives you *p* below 0.05 once in twenty times. When you ask
-# twenty questions, you must expect one such false alarm. The simplest correction, **Bonferroni's**, divides the limit by
+# Now all columns. When a column has nothing to do with leaving, chance alone still gives *p* below 0.05 once in twenty
+# times. So when you ask about twenty such columns, you must expect one false alarm. The simplest correction, **Bonferroni's**, divides the limit by
 # the number of questions: for nine columns, 0.05 / 9.
 #
 # **Predict.** Tom wants an offer for seniors, because Mira saw that they leave more often. Will `senior` be below the
