@@ -266,10 +266,10 @@ found = welch("tenure_months")
 print(f"tenure_months: p {found['p']:.0e}, d {found['effect']:.2f}")
 
 # %% [markdown]
-# **A count: the Mann–Whitney test.** `support_calls` is 0, 1 or 2 for most, and 7 for a few. A mean is not a good summary
-# of such a column. This test sorts all customers by their calls, and asks whether one group stands higher in the line
-# than the other. Its effect size can be said in words: draw one leaver and one stayer; how often has the leaver
-# called more? (A tie counts half.) 0.5 would be no difference.
+# **A count: the Mann–Whitney test.** `support_calls` is 0, 1 or 2 for most, and 5 or more for a few. A mean is not a good
+# summary of such a column. This test sorts all customers by their calls, and asks whether one group stands higher in
+# the line than the other. Its effect size can be said in words: draw one leaver and one stayer; how often has the
+# leaver called more? (A tie counts half.) 0.5 would be no difference.
 
 # %%
 def mann_whitney(name):
@@ -283,9 +283,9 @@ found = mann_whitney("support_calls")
 print(f"support_calls: p {found['p']:.0e}, share of pairs {found['effect']:.2f}")
 
 # %% [markdown]
-# **A kind: the chi-square test.** It counts customers in a table, contract by left or stayed, and compares the counts with
-# those that we would expect if the two had nothing to do with each other. Its effect size is **Cramér's V**, from 0 (none)
-# to 1 (one column tells the other).
+# **A kind: the chi-square test.** It counts customers in a table, contract by left or stayed, and compares the counts
+# with those that we would expect if the two had nothing to do with each other. Its effect size is **Cramér's V**, from
+# 0 (none) to 1 (one column tells the other).
 
 # %%
 def chi_square(name):
@@ -302,12 +302,14 @@ pd.crosstab(people["contract"], people["churned"])
 # %% tags=["claims"]
 assert welch("tenure_months")["p"] < 1e-9 and -0.8 < welch("tenure_months")["effect"] < -0.4
 assert mann_whitney("support_calls")["p"] < 1e-9
+assert (people["support_calls"] <= 2).mean() > 0.75 and (people["support_calls"] >= 5).sum() > 5
 assert 0.6 < mann_whitney("support_calls")["effect"] < 0.72
 assert chi_square("contract")["p"] < 1e-9 and 0.2 < chi_square("contract")["effect"] < 0.4
 
 # %% [markdown]
-# You should see three very small values of *p* (`4e-19` is 4 divided by a 1 with nineteen zeros). Leavers have a shorter
-# tenure, with a medium effect; a leaver has called more in about two thirds of the pairs; and the contract matters.
+# You should see three very small values of *p* (`4e-19` is 4 divided by a 1 with nineteen zeros). Leavers have a
+# shorter tenure, with a medium effect; a leaver has called more in about two thirds of the pairs; and the contract
+# matters.
 #
 # A test does not say *why*. Do people leave because they call, or call because they want to leave? Only a trial could
 # tell, in which chance decides who is called.
@@ -315,8 +317,8 @@ assert chi_square("contract")["p"] < 1e-9 and 0.2 < chi_square("contract")["effe
 # ## Round 4: nine questions at once
 #
 # Now all columns. When a column has nothing to do with leaving, chance alone still gives *p* below 0.05 once in twenty
-# times. So when you ask about twenty such columns, you must expect one false alarm. The simplest correction, **Bonferroni's**, divides the limit by
-# the number of questions: for nine columns, 0.05 / 9.
+# times. So when you ask about twenty such columns, you must expect one false alarm. The simplest correction,
+# **Bonferroni's**, divides the limit by the number of questions: for nine columns, 0.05 / 9.
 #
 # **Predict.** Tom wants an offer for seniors, because Mira saw that they leave more often. Will `senior` be below the
 # corrected limit?
@@ -389,8 +391,8 @@ assert list(kept["column"]) == list(results.index) and np.allclose(kept["p"], re
 # Open the UI with the command that is printed under *Setup*; close the panel *MLflow Assistant* with its cross. Choose
 # *Model training* at the top left and click *Experiments* on the left.
 #
-# 1. Click `churn-exploration`, then the run `nine-columns`. (If you ran the lecture more than once, take the topmost.) Its
-#    **Overview** shows the three parameters and the metric.
+# 1. Click `churn-exploration`, then the run `nine-columns`. (If you ran the lecture more than once, take the topmost.)
+#    Its **Overview** shows the three parameters and the metric.
 # 2. Click **Artifacts**, then `tests.csv`. The file is shown as a table, and a click on `p` sorts it. The arrow at the
 #    right downloads it.
 #
@@ -402,8 +404,8 @@ assert list(kept["column"]) == list(results.index) and np.allclose(kept["p"], re
 # connects more houses with fiber. When the values of the columns move like this, one speaks of **feature drift** or
 # data drift.
 #
-# **Predict.** More customers pay more. What happens to the rule that we found, that those who pay more leave more often:
-# does it stay, grow weaker, or turn round?
+# **Predict.** More customers pay more. What happens to the rule that we found, that those who pay more leave more
+# often: does it stay, grow weaker, or turn round?
 
 # %%
 prediction = "?"  # stays, weaker, turns round
@@ -414,7 +416,9 @@ weekly = stream.groupby("week")[["monthly_charges", "churned"]].mean()
 stream["when"] = np.where(stream["week"] < 6, "weeks 1-5", "weeks 6-10")
 band = pd.cut(stream["monthly_charges"], [0, 40, 60, 80, 200])
 rule = stream.groupby([band, "when"], observed=True)["churned"].mean().unstack()
+rule.round(2)
 
+# %%
 fig, axes = plots.new_figure(1, 2, width=10, height=3.4)
 axes[0].plot(weekly.index, weekly["monthly_charges"], "o-", color=plots.BLUE)
 axes[0].set(xlabel="week", ylabel="mean charge (euro)", ylim=(0, 90))
@@ -439,16 +443,16 @@ fiber = (stream["internet"] == "fiber").groupby(stream["when"]).mean()
 assert fiber.iloc[1] > fiber.iloc[0] + 0.1
 
 # %% [markdown]
-# You should see a step in the left picture, and in the right one two marks close together at each price: the rule stays.
-# More customers leave after week 6, because more of them pay a high price, not because a high price means something
-# else. The other case exists, too: the rule itself can change while the columns look as before.
-# [ML workflow]({step:ml_workflow}) has an example, and [Monitoring]({step:monitoring}) tells the two apart.
+# You should see a step in the left picture, and in the right one two marks close together at each price: the rule
+# stays. More customers leave after week 6, because more of them pay a high price, not because a high price means
+# something else. The other case exists, too: the rule itself can change while the columns look as before. [ML
+# workflow]({step:ml_workflow}) has an example, and [Monitoring]({step:monitoring}) tells the two apart.
 #
 # ## Your turn
 #
-# Is the share of customers with paperless bills the same in all three kinds of contract? Replace the three dots by **one
-# line** that sets `counts` to the table of counts, contract by `paperless`; then run both cells. The cell keeps the
-# *p* in a run.
+# Is the share of customers with paperless bills the same in all three kinds of contract? Replace the three dots by
+# **one line** that sets `counts` to the table of counts, contract by `paperless`; then run both cells. The cell keeps
+# the *p* in a run.
 #
 # <details><summary>One solution</summary>
 #
@@ -517,7 +521,8 @@ p = stats.ttest_ind(noise[gone], noise[~gone], equal_var=False).pvalue
 print("below 0.05:", (p < 0.05).sum(), "of 100")
 
 # %% [markdown]
-# To repair it, divide the limit by the number of questions that were *asked*, not by the number of those that you report:
+# To repair it, divide the limit by the number of questions that were *asked*, not by the number of those that you
+# report:
 
 # %%
 print("below 0.05 / 100:", (p < 0.05 / 100).sum(), "of 100")
@@ -597,8 +602,8 @@ lesson.quiz("exploring_data")
 #
 # - **How do you find and repair dirt?** Count repeated rows and gaps, compare mean with median, look at what lies far
 #   outside. Convert a wrong unit, keep a rare true value, and ask whether a gap says something.
-# - **Which test, and how large?** By meaning: Welch's t-test for amounts, Mann–Whitney for lopsided counts, chi-square of
-#   *counts* for kinds, also when they are stored as 0 and 1. *p* says whether, the effect size says how much.
+# - **Which test, and how large?** By meaning: Welch's t-test for amounts, Mann–Whitney for lopsided counts, chi-square
+#   of *counts* for kinds, also when they are stored as 0 and 1. *p* says whether, the effect size says how much.
 # - **What if you ask often?** Divide the limit by the number of questions. "Not significant" means not shown.
 # - **How do results last?** In a file and a run, dull ones included. When the columns drift, explore again: the
 #   customers have changed, though the rule may still hold.
