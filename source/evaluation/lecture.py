@@ -93,8 +93,8 @@ print("Open the UI, from the course folder:", store.ui_command(), sep="\n")
 # %% [markdown]
 # `store.connect()` stands for the lines of [MLflow basics]({step:mlflow_basics}) that point MLflow at the store. The
 # labels are `True` for a customer who left and `False` for one who stayed. MLflow guesses from the labels what kind of
-# problem it looks at: with `True` and `False` there is no doubt, while with 0.0 and 1.0 it takes the classes for
-# measurements and warns.
+# problem it looks at: with `True` and `False` it is sure, while with 1 and 0 it warns that it is not, although the
+# numbers come out the same.
 
 # %%
 split = data.churn_split(n_rows, seed, numeric=True)
@@ -259,13 +259,13 @@ assert on_valid["recall_score"] < 0.5 and len(on_valid) == 14
 assert on_valid["true_positives"] == (flagged & y_valid).sum()
 
 # %% [markdown]
-# You should see fourteen metrics, among them yours, and all of them hang on the model *and* on `churn-valid`. Precision,
-# recall and F1 are those of the class `True`, the customers who left. `recall_score` says which share of them the model
-# flags, with its own threshold of 0.5.
+# You should see fourteen metrics, among them yours, and all of them hang on the model *and* on `churn-valid`.
+# Precision, recall and F1 are those of the class `True`, the customers who left. `recall_score` says which share of
+# them the model flags, with its own threshold of 0.5.
 #
 # The run of the report has pictures as well. Here are two of the five. In the left one each line is a true class and
 # adds up to 1. The right one asks whether probabilities can be taken at their word: of the customers to whom the model
-# gives 0.3, about 30 % should leave, so the points should be near the dashed line.
+# gives 0.3, about 30 % should leave, so the points should be near the dotted line.
 
 # %%
 fig, axes = plots.new_figure(1, 2, width=10, height=3.8)
@@ -361,10 +361,10 @@ assert hits == models["logistic"].predict(X_valid[~often & y_valid]).sum()
 assert gone >= 15
 
 # %% [markdown]
-# You should see that every model is better for those who called often, and that the logistic regression misses more than
-# nine of ten quiet customers who leave. Tom was right, and no average would have shown it. Always say how many rows a
-# slice has: the fewer there are, the more a single customer moves its score. And choose slices because they matter to
-# somebody, before you look: among fifty slices, one looks terrible by luck alone.
+# You should see that every model is better for those who called often, and that the logistic regression misses more
+# than nine of ten quiet customers who leave. Tom was right, and no average would have shown it. Always say how many
+# rows a slice has: the fewer there are, the more a single customer moves its score. And choose slices because they
+# matter to somebody, before you look: among fifty slices, one looks terrible by luck alone.
 #
 # ## Round 5: is the lead real?
 #
@@ -452,8 +452,8 @@ assert {m.dataset_name for m in kept if m.key == "roc_auc"} == {"churn-valid", "
 # arrow beside its name first.) Then click `churn-evaluation`.
 #
 # 1. Click **Models** on the left, then `logistic`. (If you ran the lecture more than once, take the topmost.) Under
-#    *Metrics*, each row has the metric, the data set with its digest, and the run that logged it: `roc_auc` stands there
-#    three times, on training, validation and test rows. (`brier` comes from *Your turn* below.)
+#    *Metrics*, each row has the metric, the data set with its digest, and the run that logged it: `roc_auc` stands
+#    there three times, on training, validation and test rows. (`brier` comes from *Your turn* below.)
 # 2. Click *Models* on the left again, then `forest`. Its table is long, because of the report. (MLflow 3.17 writes each
 #    metric of a report twice, with the same value.) Scroll in it to `worth_in_euro`.
 # 3. Click *Runs* on the left, then `report-forest`, then **Artifacts**: the five pictures.

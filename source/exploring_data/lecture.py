@@ -120,8 +120,7 @@ assert (n_rows, seed) != (2000, 0) or round(charges.mean()) == 141
 #
 # A rule only points. What to do with an outlier depends on *why* it is there. A rare but true value stays. A wrong unit
 # is converted, not thrown away: all of these are above 1,000, and no contract of Nordtel costs that, but each of them
-# divided by 100 is an ordinary charge. Repeated customers lose their second row. And the gaps? They are filled later,
-# inside the pipeline ([Pipelines]({step:pipelines})), and only if they do not say something themselves:
+# divided by 100 is an ordinary charge. Repeated customers lose their second row. The gaps stay for now.
 
 # %%
 customers = delivered.drop_duplicates("customer").set_index("customer")
@@ -129,21 +128,11 @@ in_cents = customers["monthly_charges"] > fence
 customers.loc[in_cents, "monthly_charges"] /= 100
 print(f"{len(customers)} customers, {in_cents.sum()} charges converted")
 
-for name in ("tenure_months", "monthly_charges", "data_gb"):
-    gap = customers[name].isna()
-    left = customers["churned"].groupby(gap).mean()
-    print(f"{name}: {left[True]:.2f} of those with a gap left, {left[False]:.2f} of others")
-
 # %% tags=["claims"]
 assert len(customers) == n_rows and customers["monthly_charges"].max() < 160
-for name in ("tenure_months", "monthly_charges", "data_gb"):
-    left = customers["churned"].groupby(customers[name].isna()).mean()
-    assert abs(left[True] - left[False]) < 0.15
+assert (customers.loc[in_cents, "monthly_charges"] < 160).all()
 
 # %% [markdown]
-# You should see two similar shares in each line; they rest on a hundred gaps or so, so they jump a little. If they were
-# far apart, the gap itself would be information, and would deserve a column of its own.
-#
 # ## Round 2: draw before you test
 #
 # From here on we look at three quarters of the customers. The last quarter is put away, as in every later lecture: it
@@ -154,11 +143,28 @@ people, put_away = train_test_split(
     customers, test_size=0.25, stratify=customers["churned"], random_state=seed
 )
 left, stayed = people[people["churned"] == 1], people[people["churned"] == 0]
-print(f"{len(people)} customers, {len(left)} of them left: {len(left) / len(people):.0%}")
+print(f"{len(people)} customers; left: {len(left)}, or {len(left) / len(people):.0%}")
 
 # %% [markdown]
 # About one in four has left. Such an **imbalance** matters later: a model that always says "stays" would be right three
 # times out of four and useless.
+#
+# Now the gaps. They will be filled inside the pipeline ([Pipelines]({step:pipelines})), so that nothing is learned from
+# rows that are put away. Before that, ask whether a gap says something itself:
+
+# %%
+for name in ("tenure_months", "monthly_charges", "data_gb"):
+    share = people["churned"].groupby(people[name].isna()).mean()
+    print(f"{name}: left {share[True]:.2f} with a gap, {share[False]:.2f} without")
+
+# %% tags=["claims"]
+for name in ("tenure_months", "monthly_charges", "data_gb"):
+    share = people["churned"].groupby(people[name].isna()).mean()
+    assert abs(share[True] - share[False]) < 0.15
+
+# %% [markdown]
+# You should see two similar shares in each line; a column has few gaps, so the first share jumps a little. If the two
+# were far apart, the gap itself would be information, and would deserve a column of its own.
 #
 # A picture of the **distribution** of a column, that is, of which values are how frequent, shows what no mean can show.
 # The areas of both groups are made equal, so that the shapes can be compared.
@@ -260,10 +266,10 @@ found = welch("tenure_months")
 print(f"tenure_months: p {found['p']:.0e}, d {found['effect']:.2f}")
 
 # %% [markdown]
-# **A count: the Mann–Whitney test.** `support_calls` is 0, 1 or 2 for most, and 7 for a few. A mean is not a good summary
-# of such a column. This test sorts all customers by their calls, and asks whether one group stands higher in the line
-# than the other. Its effect size can be said in words: draw one leaver and one stayer; how often has the leaver
-# called more? (A tie counts half.) 0.5 would be no difference.
+# **A count: the Mann–Whitney test.** `support_calls` is 0, 1 or 2 for most, and 5 or more for a few. A mean is not a good
+# summary of such a column. This test sorts all customers by their calls, and asks whether one group stands higher in
+# the line than the other. Its effect size can be said in words: draw one leaver and one stayer; how often has the
+# leaver called more? (A tie counts half.) 0.5 would be no difference.
 
 # %%
 def mann_whitney(name):
@@ -277,9 +283,9 @@ found = mann_whitney("support_calls")
 print(f"support_calls: p {found['p']:.0e}, share of pairs {found['effect']:.2f}")
 
 # %% [markdown]
-# **A kind: the chi-square test.** It counts customers in a table, contract by left or stayed, and compares the counts with
-# those that we would expect if the two had nothing to do with each other. Its effect size is **Cramér's V**, from 0 (none)
-# to 1 (one column tells the other).
+# **A kind: the chi-square test.** It counts customers in a table, contract by left or stayed, and compares the counts
+# with those that we would expect if the two had nothing to do with each other. Its effect size is **Cramér's V**, from
+# 0 (none) to 1 (one column tells the other).
 
 # %%
 def chi_square(name):
@@ -296,22 +302,23 @@ pd.crosstab(people["contract"], people["churned"])
 # %% tags=["claims"]
 assert welch("tenure_months")["p"] < 1e-9 and -0.8 < welch("tenure_months")["effect"] < -0.4
 assert mann_whitney("support_calls")["p"] < 1e-9
+assert (people["support_calls"] <= 2).mean() > 0.75 and (people["support_calls"] >= 5).sum() > 5
 assert 0.6 < mann_whitney("support_calls")["effect"] < 0.72
 assert chi_square("contract")["p"] < 1e-9 and 0.2 < chi_square("contract")["effect"] < 0.4
 
 # %% [markdown]
-# You should see three very small values of *p* (`e-19` means: eighteen zeros behind the point before the first digit comes). Leavers have a
+# You should see three very small values of *p* (`4e-19` is 4 divided by a 1 with nineteen zeros). Leavers have a
 # shorter tenure, with a medium effect; a leaver has called more in about two thirds of the pairs; and the contract
 # matters.
 #
 # A test does not say *why*. Do people leave because they call, or call because they want to leave? Only a trial could
-# tell.
+# tell, in which chance decides who is called.
 #
 # ## Round 4: nine questions at once
 #
-# Now all columns. When you ask one question, chance alone gives you *p* below 0.05 once in twenty times. When you ask
-# twenty questions, you must expect one such false alarm. The simplest correction, **Bonferroni's**, divides the limit by
-# the number of questions: for nine columns, 0.05 / 9.
+# Now all columns. When a column has nothing to do with leaving, chance alone still gives *p* below 0.05 once in twenty
+# times. So when you ask about twenty such columns, you must expect one false alarm. The simplest correction,
+# **Bonferroni's**, divides the limit by the number of questions: for nine columns, 0.05 / 9.
 #
 # **Predict.** Tom wants an offer for seniors, because Mira saw that they leave more often. Will `senior` be below the
 # corrected limit?
@@ -328,7 +335,7 @@ chosen = {
 results = pd.DataFrame(
     {name: test(name) for test, names in chosen.items() for name in names}
 ).T.rename_axis("column")
-results["p"], results["effect"] = results["p"].astype(float), results["effect"].astype(float)
+results = results.astype({"p": float, "effect": float})
 results["below 0.05"] = results["p"] < 0.05
 results["below 0.05 / 9"] = results["p"] < 0.05 / len(results)
 shown = results.sort_values("p").round({"effect": 2})
@@ -384,8 +391,8 @@ assert list(kept["column"]) == list(results.index) and np.allclose(kept["p"], re
 # Open the UI with the command that is printed under *Setup*; close the panel *MLflow Assistant* with its cross. Choose
 # *Model training* at the top left and click *Experiments* on the left.
 #
-# 1. Click `churn-exploration`, then the run `nine-columns`. (If you ran the lecture more than once, take the topmost.) Its
-#    **Overview** shows the three parameters and the metric.
+# 1. Click `churn-exploration`, then the run `nine-columns`. (If you ran the lecture more than once, take the topmost.)
+#    Its **Overview** shows the three parameters and the metric.
 # 2. Click **Artifacts**, then `tests.csv`. The file is shown as a table, and a click on `p` sorts it. The arrow at the
 #    right downloads it.
 #
@@ -397,8 +404,8 @@ assert list(kept["column"]) == list(results.index) and np.allclose(kept["p"], re
 # connects more houses with fiber. When the values of the columns move like this, one speaks of **feature drift** or
 # data drift.
 #
-# **Predict.** More customers pay more. What happens to the rule that we found, that those who pay more leave more often:
-# does it stay, grow weaker, or turn round?
+# **Predict.** More customers pay more. What happens to the rule that we found, that those who pay more leave more
+# often: does it stay, grow weaker, or turn round?
 
 # %%
 prediction = "?"  # stays, weaker, turns round
@@ -409,7 +416,9 @@ weekly = stream.groupby("week")[["monthly_charges", "churned"]].mean()
 stream["when"] = np.where(stream["week"] < 6, "weeks 1-5", "weeks 6-10")
 band = pd.cut(stream["monthly_charges"], [0, 40, 60, 80, 200])
 rule = stream.groupby([band, "when"], observed=True)["churned"].mean().unstack()
+rule.round(2)
 
+# %%
 fig, axes = plots.new_figure(1, 2, width=10, height=3.4)
 axes[0].plot(weekly.index, weekly["monthly_charges"], "o-", color=plots.BLUE)
 axes[0].set(xlabel="week", ylabel="mean charge (euro)", ylim=(0, 90))
@@ -417,9 +426,11 @@ for when, style, color in zip(rule, "os", plots.COLORS, strict=False):
     axes[1].plot(rule.index.astype(str), rule[when], style, color=color, label=when)
 axes[1].set(xlabel="charge (euro)", ylabel="share that left", ylim=(0, 0.5))
 axes[1].legend(frameon=False)
-rise = weekly.loc[6:, "monthly_charges"].mean() - weekly.loc[:5, "monthly_charges"].mean()
+euros = weekly["monthly_charges"]
+rise = euros.loc[6:].mean() - euros.loc[:5].mean()
 moved = (rule["weeks 1-5"] - rule["weeks 6-10"]).abs().max()
-title = f"Charges rise by {rise:.0f} euro; at one price the share moves by {moved:.2f} at most"
+title = f"Charges rise by {rise:.0f} euro;"
+title += f" at one price the share moves by {moved:.2f} at most"
 fig.suptitle(title)
 plots.show(plots.describe(fig, f"Charges by week; share that left by price. {title}."))
 
@@ -432,16 +443,16 @@ fiber = (stream["internet"] == "fiber").groupby(stream["when"]).mean()
 assert fiber.iloc[1] > fiber.iloc[0] + 0.1
 
 # %% [markdown]
-# You should see a step in the left picture, and in the right one two marks close together at each price: the rule stays.
-# More customers leave after week 6, because more of them pay a high price, not because a high price means something
-# else. The other case exists, too: the rule itself can change while the columns look as before.
-# [ML workflow]({step:ml_workflow}) has an example, and [Monitoring]({step:monitoring}) tells the two apart.
+# You should see a step in the left picture, and in the right one two marks close together at each price: the rule
+# stays. More customers leave after week 6, because more of them pay a high price, not because a high price means
+# something else. The other case exists, too: the rule itself can change while the columns look as before. [ML
+# workflow]({step:ml_workflow}) has an example, and [Monitoring]({step:monitoring}) tells the two apart.
 #
 # ## Your turn
 #
-# Is the share of customers with paperless bills the same in all three kinds of contract? Replace the three dots by **one
-# line** that sets `counts` to the table of counts, contract by `paperless`; then run both cells. The cell keeps the
-# *p* in a run.
+# Is the share of customers with paperless bills the same in all three kinds of contract? Replace the three dots by
+# **one line** that sets `counts` to the table of counts, contract by `paperless`; then run both cells. The cell keeps
+# the *p* in a run.
 #
 # <details><summary>One solution</summary>
 #
@@ -510,7 +521,8 @@ p = stats.ttest_ind(noise[gone], noise[~gone], equal_var=False).pvalue
 print("below 0.05:", (p < 0.05).sum(), "of 100")
 
 # %% [markdown]
-# To repair it, divide the limit by the number of questions that were *asked*, not by the number of those that you report:
+# To repair it, divide the limit by the number of questions that were *asked*, not by the number of those that you
+# report:
 
 # %%
 print("below 0.05 / 100:", (p < 0.05 / 100).sum(), "of 100")
@@ -590,8 +602,8 @@ lesson.quiz("exploring_data")
 #
 # - **How do you find and repair dirt?** Count repeated rows and gaps, compare mean with median, look at what lies far
 #   outside. Convert a wrong unit, keep a rare true value, and ask whether a gap says something.
-# - **Which test, and how large?** By meaning: Welch's t-test for amounts, Mann–Whitney for lopsided counts, chi-square of
-#   *counts* for kinds, also when they are stored as 0 and 1. *p* says whether, the effect size says how much.
+# - **Which test, and how large?** By meaning: Welch's t-test for amounts, Mann–Whitney for lopsided counts, chi-square
+#   of *counts* for kinds, also when they are stored as 0 and 1. *p* says whether, the effect size says how much.
 # - **What if you ask often?** Divide the limit by the number of questions. "Not significant" means not shown.
 # - **How do results last?** In a file and a run, dull ones included. When the columns drift, explore again: the
 #   customers have changed, though the rule may still hold.
