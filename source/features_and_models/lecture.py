@@ -42,7 +42,7 @@ from course_utils import plots
 
 boxes = {
     "simple": (1.0, 1.4, "too simple\nwrong on all rows:\nunderfitting"),
-    "right": (4.8, 1.4, "as flexible as\nthe data can bear"),
+    "right": (4.8, 1.4, "balanced\nas flexible as\nthe data can bear"),
     "wild": (8.6, 1.4, "too flexible\nright on its own\nrows: overfitting"),
 }
 arrows = [
@@ -103,8 +103,8 @@ curve = pd.DataFrame(rows).T.rename_axis("depth")
 # %%
 best = curve["judging folds"].idxmax()
 fig, ax = plots.new_figure(height=3.4)
-for column, marker in zip(curve, "so", strict=True):
-    ax.plot(range(len(depths)), curve[column], marker=marker, label=column)
+for column, marker, color in zip(curve, "so", plots.COLORS, strict=False):
+    ax.plot(range(len(depths)), curve[column], color, marker=marker, label=column)
 ax.set_xticks(range(len(depths)), depths)
 title = f"On the judging folds depth {best} is best, and depth 20 is near guessing"
 ax.set_title(title, loc="left", weight="bold")
@@ -428,7 +428,8 @@ assert (numbers["MAE"] < numbers["RMSE"]).all()
 #
 # Groups, last. **Clustering** has no labels to learn from: it looks for rows that are close together. For the wines we do
 # know the kinds, so the last column can say how well the groups agree with them (1: exactly, 0: by chance). The algorithms
-# never see it.
+# never see it. DBSCAN finds the number of groups itself, and calls wines that fit nowhere noise; we count the noise as one
+# more group.
 
 # %%
 from sklearn.cluster import DBSCAN, AgglomerativeClustering, KMeans
@@ -441,7 +442,7 @@ clusterings = {
 }
 clusterings["agglomerative, 3"] = AgglomerativeClustering(3)
 clusterings["Gaussian mixture, 3"] = GaussianMixture(3, random_state=seed)
-clusterings["DBSCAN"] = DBSCAN(eps=2.3)  # finds the number of groups itself
+clusterings["DBSCAN"] = DBSCAN(eps=2.3)
 rows = {}
 for name, clustering in clusterings.items():
     group = clustering.fit_predict(scaled)
@@ -492,7 +493,6 @@ assert groups["silhouette"].idxmin() == "DBSCAN"
 prediction = (0, 0)  # grid, random
 
 # %%
-import optuna
 from scipy.stats import loguniform
 from sklearn.model_selection import GridSearchCV, RandomizedSearchCV, cross_val_score
 
@@ -504,10 +504,12 @@ values = {name: np.geomspace(*limits, 4) for name, limits in ranges.items()}
 grid = GridSearchCV(machine, values, **same).fit(X_train, y_train)
 
 drawn = {name: loguniform(*limits) for name, limits in ranges.items()}
-chance = RandomizedSearchCV(machine, drawn, n_iter=16, random_state=seed, **same)
-chance.fit(X_train, y_train)
+more = {"n_iter": 16, "random_state": seed, **same}
+chance = RandomizedSearchCV(machine, drawn, **more).fit(X_train, y_train)
 
 # %%
+import optuna
+
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 
 
