@@ -269,7 +269,7 @@ for name, step in steps.items():
     spread = result["test_score"].std()
     rows[name] = {"columns": width, "own rows": own, "folds": judged, "spread": spread}
 columns = pd.DataFrame(rows).T.astype({"columns": int})
-columns.round(4)
+columns.round(3)
 
 # %% tags=["claims"]
 plain = columns.loc["as they are"]
@@ -579,7 +579,7 @@ assert all(len(settings) == 16 for settings, _ in tried.values())
 assert len({s["svc__C"] for s in tried["grid"][0]}) == 4
 assert len({s["svc__C"] for s in tried["random"][0]}) == 16
 assert max(top.values()) - min(top.values()) < 0.003
-assert max(top.values()) - ranks["LogisticRegression"] < 0.01
+assert max(top.values()) - ranks["LogisticRegression"] < min(0.01, spreads["LogisticRegression"])
 
 # %% [markdown]
 # You should see 4 and 16: a grid spends most of its attempts on values that it has tried already. (Brighter dots are
