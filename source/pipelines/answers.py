@@ -243,7 +243,6 @@ WRONG = {
                 '"roc_auc", return_train_score=True)["train_score"]',
             ),
         ),
-        ("rounded", swap('"auc": scores', '"auc": scores.round(3)')),
         ("mean-not-folds", swap('"auc": scores', '"auc": scores.mean()')),
         ("value-wrong", swap("k=20", "k=200")),
     ],

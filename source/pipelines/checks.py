@@ -384,8 +384,6 @@ def mended(evidence: Evidence) -> None:
     for name, (code, message) in told.items():
         if _same(got, reference[name]):
             raise Mistake(code, message)
-    if all(close(a, b) or is_rounded(a, b) for a, b in zip(got, reference["right"], strict=True)):
-        raise Mistake("rounded", "The scores are rounded. Write full precision, and round when you print.")
     if len(set(got)) == 1 and close(got[0], reference["right"].mean()):
         raise Mistake("mean-not-folds", "All five rows hold the mean. The task asks for the score of each fold.")
     raise Mistake(

@@ -129,8 +129,8 @@ hw.check(3)
 #
 # The next cell draws the genes, and you see that they are pure chance: nobody can do better than guess. Write Jonas's
 # cell in such a way that nothing learns from a fold that judges. Keep his three parts with these settings, his folds and
-# his measure. Write the file `honest.csv` with the columns `fold` (1 to 5, in the order of `gene_folds`) and `auc`
-# (unrounded, one score for each fold).
+# his measure. Write the file `honest.csv` with the columns `fold` (1 to 5, in the order of `gene_folds`) and `auc` (one
+# score for each fold).
 
 # %%
 genes = np.random.default_rng(seed).normal(size=(100, 500))

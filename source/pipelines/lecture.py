@@ -345,9 +345,11 @@ assert knn["width"]["scaling"] < 0.3 and 2 < knn["width"]["capping and scaling"]
 #
 # 1. Click *Experiments* on the left, then `churn-pipelines`. Each candidate is a row.
 # 2. Click *Sort: Created* above the table and choose `auc_mean`: the best candidate is now on top. The column of the metric
-#    has been added at the far right.
-# 3. Click the name `all-columns`. You find `auc_mean` beside `auc_spread`, and the parameters that say which customers
-#    were used. With these a colleague can make the same folds again.
+#    has been added at the far right. To see it without scrolling, open *Columns* and untick *Dataset* and *Source*.
+# 3. Click the name `all-columns`. You find `auc_mean` above `auc_spread`, and the parameters that say which customers and
+#    which folds were used. With these a colleague can make the same folds again. The browser's back button leads back.
+#
+# ![The runs of churn-pipelines, sorted by auc_mean, after step 2](../site/_static/pipelines_runs.png)
 #
 # ## Round 4: the score that was too good
 #
