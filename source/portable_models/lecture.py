@@ -159,16 +159,20 @@ except skops.io.exceptions.UntrustedTypesFoundException as error:
 # %% [markdown]
 # Nothing ran. So is skops safe? It is as safe as the list of names that you allow, and a name can be a function, too. Here is
 # the model of a stranger. It has a step that prints whatever passes through it. In earnest, such a step would send your
-# customers to somebody.
+# customers to somebody. (`unseen` keeps one remark of MLflow off the page: a step without `predict` cannot be loaded as
+# pyfunc.)
 
 # %%
+import contextlib
+import io
 from functools import partial
 
 spy = FunctionTransformer(partial(print, "The stranger reads:\n"))
 listed = skops.io.get_untrusted_types(data=skops.io.dumps(spy))
 print(listed)
 
-with mlflow.start_run(run_name="from-a-stranger"):
+unseen = contextlib.redirect_stderr(io.StringIO())
+with mlflow.start_run(run_name="from-a-stranger"), unseen:
     stranger = mlflow.sklearn.log_model(
         spy, name="stranger", skops_trusted_types=listed, pip_requirements=packages
     )
@@ -235,10 +239,7 @@ with mlflow.start_run(run_name="from-code"):
 # as skops and as a pickle. (MLflow warns of the pickle, as it should; the cell keeps the warning off the page.)
 
 # %%
-import contextlib
-import io
-
-with mlflow.start_run(run_name="two-formats"), contextlib.redirect_stderr(io.StringIO()):
+with mlflow.start_run(run_name="two-formats"), unseen:
     as_skops = mlflow.sklearn.log_model(
         pipeline, name="as_skops", pip_requirements=packages, input_example=X_train.head(3)
     )
@@ -264,7 +265,7 @@ for name, logged in models.items():
     try:
         mlflow.pyfunc.load_model(logged.model_uri)
         verdicts[name] = "loaded"
-    except mlflow.MlflowException as error:
+    except mlflow.MlflowException:
         verdicts[name] = "refused"
     print(f"{name:9s} {verdicts[name]}")
 del os.environ["MLFLOW_ALLOW_PICKLE_DESERIALIZATION"]
@@ -336,8 +337,8 @@ print("guessed:", *(line.split("==")[0] for line in requirements(guessed)))
 # The given list is **pinned**: `==` and an exact version. What it does not pin is what these packages need in turn, such as
 # numpy and scipy. To fix those as well, let a tool solve and record the whole set. MLflow knows one: when a project has a
 # `pyproject.toml` and a `uv.lock` (made by `uv lock`), a call without `pip_requirements` takes all versions from the
-# lock file instead of guessing, and copies both files into the model. (Not run here, because making the lock file needs
-# the network.)
+# lock file instead of guessing. `mlflow.pyfunc.log_model` also copies both files into the model. (Not run here, because
+# making the lock file needs the network.)
 #
 # ## Round 5: code of your own, and what is not in the folder
 #
@@ -523,7 +524,7 @@ assert fingerprint(here) == noted and fingerprint(arrived) != noted
 #
 # ## Your turn
 #
-# Ines wants a list of all models of today that run a file of their own when they are loaded. Replace the three dots by
+# Ines wants to know which of these five models run a file of their own when they are loaded. Replace the three dots by
 # **one line** that sets `runs_code` to whether this `flavor` names a file of code, and run both cells.
 #
 # <details><summary>One solution</summary>
@@ -533,7 +534,7 @@ assert fingerprint(here) == noted and fingerprint(arrived) != noted
 # </details>
 
 # %% tags=["your-turn"]
-todays = [stranger, from_code, as_skops, as_pickle, together, needs_key]
+todays = [from_code, as_skops, as_pickle, together, needs_key]
 for logged in todays:
     flavor = mlflow.models.get_model_info(logged.model_uri).flavors["python_function"]
     runs_code = False
@@ -541,7 +542,7 @@ for logged in todays:
     mlflow.set_logged_model_tags(logged.model_id, {"runs_code": str(runs_code)})
 
 # %% tags=["your-turn-solution"]
-todays = [stranger, from_code, as_skops, as_pickle, together, needs_key]
+todays = [from_code, as_skops, as_pickle, together, needs_key]
 for logged in todays:
     flavor = mlflow.models.get_model_info(logged.model_uri).flavors["python_function"]
     runs_code = False
@@ -551,7 +552,7 @@ for logged in todays:
 # %%
 tagged = [mlflow.get_logged_model(logged.model_id) for logged in todays]
 found = {model.name for model in tagged if model.tags.get("runs_code") == "True"}
-hint = "two of the six do. The table above says by which word of MLmodel they are known."
+hint = "two of the five do. The table above says by which word of MLmodel they are known."
 lesson.turn(found == {"chatty", "prices"}, hint)
 
 # %% [markdown]
@@ -594,7 +595,7 @@ assert "artifact_path" in said.getvalue() and "execute arbitrary code" in said.g
 # %%
 lists = {"open": ["scikit-learn", "skops"], "pinned": ["scikit-learn==1.5.2", "skops"]}
 for name, wanted in lists.items():
-    with mlflow.start_run(run_name=name):
+    with mlflow.start_run(run_name=name), unseen:
         logged = mlflow.sklearn.log_model(pipeline, name=name, pip_requirements=wanted)
     said = io.StringIO()
     with contextlib.redirect_stderr(said):
