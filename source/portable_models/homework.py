@@ -191,11 +191,14 @@ hw.check(3)
 # %%
 for name in ("checked", "arrived"):
     shutil.rmtree(folder / name, ignore_errors=True)
+wine = data.bundled("wine").astype(float)
+colour = wine[["color_intensity", "hue"]]
+by_colour = LogisticRegression(max_iter=5000).fit(colour, wine["target"])
 with unseen:
     mlflow.sklearn.save_model(
-        plain,
+        by_colour,
         folder / "checked",
-        input_example=X.iloc[:3, :3],
+        input_example=colour.head(3),
         pip_requirements=["scikit-learn", "skops"],
     )
 shutil.copytree(folder / "checked", folder / "arrived")

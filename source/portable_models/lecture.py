@@ -42,7 +42,7 @@ lesson.quiz("portable_models", "recall")
 from course_utils import plots
 
 boxes = {
-    "load": (0.8, 1.5, "load_model"),
+    "load": (0.8, 1.5, "you load\na model"),
     "pickle": (4.0, 3.0, "pickle\nthe file's own\ninstructions"),
     "skops": (4.0, 1.5, "skops\ntypes and functions\non its list, by name"),
     "code": (4.0, 0.0, "from code\nthe .py file,\ntop to bottom"),
@@ -140,8 +140,8 @@ assert b"print" in content
 # %% [markdown]
 # You should see the line between *read* and *loaded*: reading bytes is harmless, loading obeyed the instruction. What was
 # "loaded" is `None`, the answer of `print`; there was never a model. And there is no moment between loading and running at
-# which you could have looked at the object. That is why MLflow stores scikit-learn models in another format today; until
-# version 3 the default was a pickle.
+# which you could have looked at the object. That is why MLflow stores scikit-learn models in another format today;
+# in older versions the default was a pickle.
 #
 # ## Round 2: skops holds names, not instructions
 #
@@ -226,8 +226,9 @@ class Chatty(mlflow.pyfunc.PythonModel):
 
 mlflow.models.set_model(Chatty())
 """
-(folder / "chatty.py").write_text(chatty)
+_ = (folder / "chatty.py").write_text(chatty)
 
+# %%
 with mlflow.start_run(run_name="from-code"):
     from_code = mlflow.pyfunc.log_model(
         name="chatty", python_model=folder / "chatty.py", pip_requirements=["mlflow"]
@@ -241,7 +242,7 @@ with mlflow.start_run(run_name="from-code"):
 # %%
 with mlflow.start_run(run_name="two-formats"), unseen:
     as_skops = mlflow.sklearn.log_model(
-        pipeline, name="as_skops", pip_requirements=packages, input_example=X_train.head(3)
+        pipeline, name="as_skops", pip_requirements=packages
     )
     as_pickle = mlflow.sklearn.log_model(
         pipeline,
@@ -325,7 +326,7 @@ assert "pydantic==2.*" in requirements(guessed)
 
 # %%
 counts = {"given": len(requirements(as_skops)), "guessed": len(requirements(guessed))}
-title = f"The guess names {counts['guessed']} packages, the given list {counts['given']}"
+title = "Guessed, {guessed} packages; given, {given}".format(**counts)
 label = "packages in requirements.txt"
 plots.show(plots.bars(pd.Series(counts), title=title, xlabel=label, digits=0))
 print("guessed:", *(line.split("==")[0] for line in requirements(guessed)))
@@ -359,7 +360,9 @@ class Clip(TransformerMixin, BaseEstimator):
     def transform(self, X):
         return X.clip(upper=self.highest)
 """
-(folder / "cleaning.py").write_text(cleaning)
+_ = (folder / "cleaning.py").write_text(cleaning)
+
+# %%
 sys.path.insert(0, str(folder))  # as if it were beside this notebook
 sys.modules.pop("cleaning", None)  # in case you run this cell twice
 from cleaning import Clip
@@ -369,7 +372,8 @@ from cleaning import Clip
 # copies files or folders into the model's folder `code`, and puts that folder on Python's path when the model is loaded.
 
 # %%
-clipped = make_pipeline(Clip(), StandardScaler(), LogisticRegression()).fit(X_train, y_train)
+clipped = make_pipeline(Clip(), StandardScaler(), LogisticRegression())
+clipped.fit(X_train, y_train)
 ours = ["cleaning.Clip"]
 assert skops.io.get_untrusted_types(data=skops.io.dumps(clipped)) == ours
 
@@ -379,9 +383,13 @@ parts = {
     "input_example": X_train.head(3),
 }
 module = [str(folder / "cleaning.py")]
+
+# %%
 with mlflow.start_run(run_name="own-module"):
     alone = mlflow.sklearn.log_model(clipped, name="alone", **parts)
-    together = mlflow.sklearn.log_model(clipped, name="together", code_paths=module, **parts)
+    together = mlflow.sklearn.log_model(
+        clipped, name="together", code_paths=module, **parts
+    )
 
 # %% [markdown]
 # **Predict.** A new Python, in another folder, loads both. In which case does it find `cleaning`?
@@ -407,8 +415,8 @@ for name in ("alone", "together"):
 """
 
 # %%
-command = [sys.executable, "-c", script]
-done = subprocess.run(command, cwd=elsewhere, capture_output=True, text=True, check=True)
+options = {"cwd": elsewhere, "capture_output": True, "text": True, "check": True}
+done = subprocess.run([sys.executable, "-c", script], **options)
 print(done.stdout)
 
 # %% tags=["claims"]
@@ -435,7 +443,9 @@ class Prices(mlflow.pyfunc.PythonModel):
 
 mlflow.models.set_model(Prices())
 """
-(folder / "prices.py").write_text(prices)
+_ = (folder / "prices.py").write_text(prices)
+
+# %%
 os.environ["PRICES_API_KEY"] = "not a real key"
 asks = {"python_model": folder / "prices.py", "pip_requirements": ["mlflow"]}
 with mlflow.start_run(run_name="needs-a-key"):
@@ -552,7 +562,7 @@ for logged in todays:
 # %%
 tagged = [mlflow.get_logged_model(logged.model_id) for logged in todays]
 found = {model.name for model in tagged if model.tags.get("runs_code") == "True"}
-hint = "two of the five do. The table above says by which word of MLmodel they are known."
+hint = "two of the five do. Which word of MLmodel tells them, in the table above?"
 lesson.turn(found == {"chatty", "prices"}, hint)
 
 # %% [markdown]
@@ -580,7 +590,9 @@ for line in said.getvalue().splitlines():
 
 # %%
 with mlflow.start_run(run_name="new-call"):
-    new_call = mlflow.sklearn.log_model(pipeline, name="churn", pip_requirements=packages)
+    new_call = mlflow.sklearn.log_model(
+        pipeline, name="churn", pip_requirements=packages
+    )
 for logged in (old_call, new_call):
     print(logged.flavors["sklearn"]["serialization_format"])
 
@@ -634,7 +646,7 @@ except AssertionError as error:
 #
 # The same work without any help from this course, on real data that comes with scikit-learn. Copy it into a file
 # `ship.py` in an empty folder and run `python ship.py`. It makes a model, checks it, and reads its folder as a stranger
-# should. (`joblib` is not needed anywhere.)
+# should.
 
 # %% tags=["own-project"]
 """A model that may travel, read and checked before it does: python ship.py"""
