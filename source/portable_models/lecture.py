@@ -42,7 +42,7 @@ lesson.quiz("portable_models", "recall")
 from course_utils import plots
 
 boxes = {
-    "load": (0.8, 1.5, "load_model"),
+    "load": (0.8, 1.5, "you load\na model"),
     "pickle": (4.0, 3.0, "pickle\nthe file's own\ninstructions"),
     "skops": (4.0, 1.5, "skops\ntypes and functions\non its list, by name"),
     "code": (4.0, 0.0, "from code\nthe .py file,\ntop to bottom"),
@@ -140,8 +140,8 @@ assert b"print" in content
 # %% [markdown]
 # You should see the line between *read* and *loaded*: reading bytes is harmless, loading obeyed the instruction. What was
 # "loaded" is `None`, the answer of `print`; there was never a model. And there is no moment between loading and running at
-# which you could have looked at the object. That is why MLflow stores scikit-learn models in another format today; until
-# version 3 the default was a pickle.
+# which you could have looked at the object. That is why MLflow stores scikit-learn models in another format today;
+# in older versions the default was a pickle.
 #
 # ## Round 2: skops holds names, not instructions
 #
@@ -159,16 +159,20 @@ except skops.io.exceptions.UntrustedTypesFoundException as error:
 # %% [markdown]
 # Nothing ran. So is skops safe? It is as safe as the list of names that you allow, and a name can be a function, too. Here is
 # the model of a stranger. It has a step that prints whatever passes through it. In earnest, such a step would send your
-# customers to somebody.
+# customers to somebody. (`unseen` keeps one remark of MLflow off the page: a step without `predict` cannot be loaded as
+# pyfunc.)
 
 # %%
+import contextlib
+import io
 from functools import partial
 
 spy = FunctionTransformer(partial(print, "The stranger reads:\n"))
 listed = skops.io.get_untrusted_types(data=skops.io.dumps(spy))
 print(listed)
 
-with mlflow.start_run(run_name="from-a-stranger"):
+unseen = contextlib.redirect_stderr(io.StringIO())
+with mlflow.start_run(run_name="from-a-stranger"), unseen:
     stranger = mlflow.sklearn.log_model(
         spy, name="stranger", skops_trusted_types=listed, pip_requirements=packages
     )
@@ -222,8 +226,9 @@ class Chatty(mlflow.pyfunc.PythonModel):
 
 mlflow.models.set_model(Chatty())
 """
-(folder / "chatty.py").write_text(chatty)
+_ = (folder / "chatty.py").write_text(chatty)
 
+# %%
 with mlflow.start_run(run_name="from-code"):
     from_code = mlflow.pyfunc.log_model(
         name="chatty", python_model=folder / "chatty.py", pip_requirements=["mlflow"]
@@ -235,12 +240,9 @@ with mlflow.start_run(run_name="from-code"):
 # as skops and as a pickle. (MLflow warns of the pickle, as it should; the cell keeps the warning off the page.)
 
 # %%
-import contextlib
-import io
-
-with mlflow.start_run(run_name="two-formats"), contextlib.redirect_stderr(io.StringIO()):
+with mlflow.start_run(run_name="two-formats"), unseen:
     as_skops = mlflow.sklearn.log_model(
-        pipeline, name="as_skops", pip_requirements=packages, input_example=X_train.head(3)
+        pipeline, name="as_skops", pip_requirements=packages
     )
     as_pickle = mlflow.sklearn.log_model(
         pipeline,
@@ -264,7 +266,7 @@ for name, logged in models.items():
     try:
         mlflow.pyfunc.load_model(logged.model_uri)
         verdicts[name] = "loaded"
-    except mlflow.MlflowException as error:
+    except mlflow.MlflowException:
         verdicts[name] = "refused"
     print(f"{name:9s} {verdicts[name]}")
 del os.environ["MLFLOW_ALLOW_PICKLE_DESERIALIZATION"]
@@ -324,7 +326,7 @@ assert "pydantic==2.*" in requirements(guessed)
 
 # %%
 counts = {"given": len(requirements(as_skops)), "guessed": len(requirements(guessed))}
-title = f"The guess names {counts['guessed']} packages, the given list {counts['given']}"
+title = "Guessed, {guessed} packages; given, {given}".format(**counts)
 label = "packages in requirements.txt"
 plots.show(plots.bars(pd.Series(counts), title=title, xlabel=label, digits=0))
 print("guessed:", *(line.split("==")[0] for line in requirements(guessed)))
@@ -336,8 +338,8 @@ print("guessed:", *(line.split("==")[0] for line in requirements(guessed)))
 # The given list is **pinned**: `==` and an exact version. What it does not pin is what these packages need in turn, such as
 # numpy and scipy. To fix those as well, let a tool solve and record the whole set. MLflow knows one: when a project has a
 # `pyproject.toml` and a `uv.lock` (made by `uv lock`), a call without `pip_requirements` takes all versions from the
-# lock file instead of guessing, and copies both files into the model. (Not run here, because making the lock file needs
-# the network.)
+# lock file instead of guessing. `mlflow.pyfunc.log_model` also copies both files into the model. (Not run here, because
+# making the lock file needs the network.)
 #
 # ## Round 5: code of your own, and what is not in the folder
 #
@@ -358,7 +360,9 @@ class Clip(TransformerMixin, BaseEstimator):
     def transform(self, X):
         return X.clip(upper=self.highest)
 """
-(folder / "cleaning.py").write_text(cleaning)
+_ = (folder / "cleaning.py").write_text(cleaning)
+
+# %%
 sys.path.insert(0, str(folder))  # as if it were beside this notebook
 sys.modules.pop("cleaning", None)  # in case you run this cell twice
 from cleaning import Clip
@@ -368,7 +372,8 @@ from cleaning import Clip
 # copies files or folders into the model's folder `code`, and puts that folder on Python's path when the model is loaded.
 
 # %%
-clipped = make_pipeline(Clip(), StandardScaler(), LogisticRegression()).fit(X_train, y_train)
+clipped = make_pipeline(Clip(), StandardScaler(), LogisticRegression())
+clipped.fit(X_train, y_train)
 ours = ["cleaning.Clip"]
 assert skops.io.get_untrusted_types(data=skops.io.dumps(clipped)) == ours
 
@@ -378,9 +383,13 @@ parts = {
     "input_example": X_train.head(3),
 }
 module = [str(folder / "cleaning.py")]
+
+# %%
 with mlflow.start_run(run_name="own-module"):
     alone = mlflow.sklearn.log_model(clipped, name="alone", **parts)
-    together = mlflow.sklearn.log_model(clipped, name="together", code_paths=module, **parts)
+    together = mlflow.sklearn.log_model(
+        clipped, name="together", code_paths=module, **parts
+    )
 
 # %% [markdown]
 # **Predict.** A new Python, in another folder, loads both. In which case does it find `cleaning`?
@@ -406,8 +415,8 @@ for name in ("alone", "together"):
 """
 
 # %%
-command = [sys.executable, "-c", script]
-done = subprocess.run(command, cwd=elsewhere, capture_output=True, text=True, check=True)
+options = {"cwd": elsewhere, "capture_output": True, "text": True, "check": True}
+done = subprocess.run([sys.executable, "-c", script], **options)
 print(done.stdout)
 
 # %% tags=["claims"]
@@ -434,7 +443,9 @@ class Prices(mlflow.pyfunc.PythonModel):
 
 mlflow.models.set_model(Prices())
 """
-(folder / "prices.py").write_text(prices)
+_ = (folder / "prices.py").write_text(prices)
+
+# %%
 os.environ["PRICES_API_KEY"] = "not a real key"
 asks = {"python_model": folder / "prices.py", "pip_requirements": ["mlflow"]}
 with mlflow.start_run(run_name="needs-a-key"):
@@ -523,7 +534,7 @@ assert fingerprint(here) == noted and fingerprint(arrived) != noted
 #
 # ## Your turn
 #
-# Ines wants a list of all models of today that run a file of their own when they are loaded. Replace the three dots by
+# Ines wants to know which of these five models run a file of their own when they are loaded. Replace the three dots by
 # **one line** that sets `runs_code` to whether this `flavor` names a file of code, and run both cells.
 #
 # <details><summary>One solution</summary>
@@ -533,7 +544,7 @@ assert fingerprint(here) == noted and fingerprint(arrived) != noted
 # </details>
 
 # %% tags=["your-turn"]
-todays = [stranger, from_code, as_skops, as_pickle, together, needs_key]
+todays = [from_code, as_skops, as_pickle, together, needs_key]
 for logged in todays:
     flavor = mlflow.models.get_model_info(logged.model_uri).flavors["python_function"]
     runs_code = False
@@ -541,7 +552,7 @@ for logged in todays:
     mlflow.set_logged_model_tags(logged.model_id, {"runs_code": str(runs_code)})
 
 # %% tags=["your-turn-solution"]
-todays = [stranger, from_code, as_skops, as_pickle, together, needs_key]
+todays = [from_code, as_skops, as_pickle, together, needs_key]
 for logged in todays:
     flavor = mlflow.models.get_model_info(logged.model_uri).flavors["python_function"]
     runs_code = False
@@ -551,7 +562,7 @@ for logged in todays:
 # %%
 tagged = [mlflow.get_logged_model(logged.model_id) for logged in todays]
 found = {model.name for model in tagged if model.tags.get("runs_code") == "True"}
-hint = "two of the six do. The table above says by which word of MLmodel they are known."
+hint = "two of the five do. Which word of MLmodel tells them, in the table above?"
 lesson.turn(found == {"chatty", "prices"}, hint)
 
 # %% [markdown]
@@ -579,7 +590,9 @@ for line in said.getvalue().splitlines():
 
 # %%
 with mlflow.start_run(run_name="new-call"):
-    new_call = mlflow.sklearn.log_model(pipeline, name="churn", pip_requirements=packages)
+    new_call = mlflow.sklearn.log_model(
+        pipeline, name="churn", pip_requirements=packages
+    )
 for logged in (old_call, new_call):
     print(logged.flavors["sklearn"]["serialization_format"])
 
@@ -594,7 +607,7 @@ assert "artifact_path" in said.getvalue() and "execute arbitrary code" in said.g
 # %%
 lists = {"open": ["scikit-learn", "skops"], "pinned": ["scikit-learn==1.5.2", "skops"]}
 for name, wanted in lists.items():
-    with mlflow.start_run(run_name=name):
+    with mlflow.start_run(run_name=name), unseen:
         logged = mlflow.sklearn.log_model(pipeline, name=name, pip_requirements=wanted)
     said = io.StringIO()
     with contextlib.redirect_stderr(said):
@@ -633,7 +646,7 @@ except AssertionError as error:
 #
 # The same work without any help from this course, on real data that comes with scikit-learn. Copy it into a file
 # `ship.py` in an empty folder and run `python ship.py`. It makes a model, checks it, and reads its folder as a stranger
-# should. (`joblib` is not needed anywhere.)
+# should.
 
 # %% tags=["own-project"]
 """A model that may travel, read and checked before it does: python ship.py"""
