@@ -25,7 +25,6 @@ OLD_SHAPE = {
     "full_workflow",
     "genai",
     "ml_workflow",
-    "model_registry",
     "models",
     "monitoring",
     "pipelines",
