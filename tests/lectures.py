@@ -28,7 +28,6 @@ OLD_SHAPE = {
     "models",
     "monitoring",
     "pipelines",
-    "serving",
     "start_here",
     "tracking_server",
 }

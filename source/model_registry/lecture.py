@@ -81,7 +81,6 @@ import warnings
 
 import mlflow
 import numpy as np
-import pandas as pd
 from sklearn.compose import make_column_transformer
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
