@@ -106,18 +106,21 @@ def proba(version):
 
 
 for version in (2, 3):
-    before = client.get_model_version_by_alias("hw-model-registry-gate", "champion").version
+    champion = client.get_model_version_by_alias("hw-model-registry-gate", "champion")
+    before = champion.version
     ours, theirs = proba(version), proba(before)
     challenger_auc, champion_auc = roc_auc_score(y, ours), roc_auc_score(y, theirs)
     rng = np.random.default_rng(0)
     gains = []
     for _ in range(200):
         rows = rng.integers(0, len(y), len(y))
-        gains.append(roc_auc_score(y[rows], ours[rows]) - roc_auc_score(y[rows], theirs[rows]))
+        gain = roc_auc_score(y[rows], ours[rows])
+        gains.append(gain - roc_auc_score(y[rows], theirs[rows]))
     gain_low = np.percentile(gains, 2.5)
     decision = "promoted" if gain_low > 0 else "refused"
+    aucs = {"challenger_auc": challenger_auc, "champion_auc": champion_auc}
     with mlflow.start_run(run_name=f"gate-v{version}"):
-        mlflow.log_metrics({"challenger_auc": challenger_auc, "champion_auc": champion_auc})
+        mlflow.log_metrics(aucs)
         mlflow.log_metric("gain_low", gain_low)
         mlflow.set_tags({"decision": decision, "before": before})
     if decision == "promoted":

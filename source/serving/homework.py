@@ -130,7 +130,7 @@ def ask(app, bodies):
 
 # %%
 def probe(app):
-    """Send four requests to the application and keep the answers as an artifact of the run `probe`."""
+    """Send four requests to the application; the run `probe` keeps the answers."""
     good = split.X_test.iloc[0].to_dict()
     bodies = {
         "good": good,
