@@ -25,41 +25,51 @@ RIGHT = {
         """,
     ],
     2: [
-        # pyfunc-free, by client, decisions written after the fact, three runs of v2
+        # by client, draws made beforehand, decisions written after the fact, v2 judged in two runs
         """
-        champion = 1
-        for version in ("2", "2", "3"):
-            p = {v: mlflow.sklearn.load_model(f"models:/hw-model-registry-gate/{v}").predict_proba(split.X_test).T[1] for v in (champion, version)}
-            ours, theirs = roc_auc_score(split.y_test, p[version]), roc_auc_score(split.y_test, p[champion])
-            run = client.create_run(client.get_experiment_by_name("hw-model-registry-gate").experiment_id, run_name="gate-v" + version)
-            client.log_metric(run.info.run_id, "challenger_auc", ours)
-            client.log_metric(run.info.run_id, "champion_auc", theirs)
-            if ours > theirs:
+        name, champion, y = "hw-model-registry-gate", "1", split.y_test.values
+        p = {v: mlflow.sklearn.load_model(f"models:/{name}/{v}").predict_proba(split.X_test).T[1] for v in "123"}
+        draws = np.random.default_rng(0).integers(0, len(y), (200, len(y)))
+        for version in ("2", "3"):
+            ours, theirs = p[version], p[champion]
+            low = np.quantile([roc_auc_score(y[d], ours[d]) - roc_auc_score(y[d], theirs[d]) for d in draws], 0.025)
+            for attempt in range(2):
+                run = client.create_run(client.get_experiment_by_name(name).experiment_id, run_name="gate-v" + version)
+                client.set_tag(run.info.run_id, "before", champion)
+                client.log_metric(run.info.run_id, "challenger_auc", roc_auc_score(y, ours))
+                client.log_metric(run.info.run_id, "champion_auc", roc_auc_score(y, theirs))
+                client.log_metric(run.info.run_id, "gain_low", low)
+                client.set_tag(run.info.run_id, "decision", "promoted" if low > 0 else "refused")
+                client.set_terminated(run.info.run_id)
+            if low > 0:
                 champion = version
-                client.set_registered_model_alias("hw-model-registry-gate", "champion", version)
-            client.set_tag(run.info.run_id, "decision", "promoted" if champion == version else "refused")
-            client.set_terminated(run.info.run_id)
+                client.set_registered_model_alias(name, "champion", version)
         """,
         # tags with the run, alias moved inside it
         """
         for v in range(2, 4):
-            new, old = (mlflow.sklearn.load_model(u) for u in (f"models:/hw-model-registry-gate/{v}", "models:/hw-model-registry-gate@champion"))
-            new, old = (roc_auc_score(split.y_test, m.predict_proba(split.X_test)[:, 1]) for m in (new, old))
-            with mlflow.start_run(run_name=f"gate-v{v}", tags={"decision": "promoted" if new > old else "refused", "by": "me"}):
-                mlflow.log_metric("challenger_auc", new)
-                mlflow.log_metric("champion_auc", old)
-                if new > old:
+            old_v = client.get_registered_model("hw-model-registry-gate").aliases["champion"]
+            new, old = (mlflow.sklearn.load_model(f"models:/hw-model-registry-gate/{u}").predict_proba(split.X_test)[:, 1] for u in (v, old_v))
+            truth, rng, diff = split.y_test.to_numpy(), np.random.default_rng(seed=0), np.empty(200)
+            for k in range(200):
+                i = rng.integers(low=0, high=len(truth), size=len(truth))
+                diff[k] = roc_auc_score(truth[i], new[i]) - roc_auc_score(truth[i], old[i])
+            low, high = np.percentile(diff, (2.5, 97.5))
+            with mlflow.start_run(run_name=f"gate-v{v}", tags={"decision": "promoted" if low > 0 else "refused", "by": "me", "before": str(old_v)}):
+                mlflow.log_metrics({"challenger_auc": roc_auc_score(truth, new), "champion_auc": roc_auc_score(truth, old), "gain_low": low, "gain_high": high})
+                if low > 0:
                     client.set_registered_model_alias("hw-model-registry-gate", "champion", v)
         """,
     ],
     3: [
         # alias removed and set again, tags one by one
         """
+        was = str(client.get_registered_model("hw-model-registry-rollback").aliases["champion"])
         client.delete_registered_model_alias("hw-model-registry-rollback", "champion")
         client.set_registered_model_alias("hw-model-registry-rollback", "champion", "1")
-        client.set_model_version_tag("hw-model-registry-rollback", "2", "status", "rolled back")
+        client.set_model_version_tag("hw-model-registry-rollback", was, "status", "rolled back")
         with mlflow.start_run(run_name="rollback"):
-            mlflow.set_tag("from_version", "2")
+            mlflow.set_tag("from_version", was)
             mlflow.set_tag("to_version", "1")
             mlflow.set_tag("by", "me")
             mlflow.set_tag("why", "customers were called twice")
@@ -71,9 +81,9 @@ RIGHT = {
                 raise RuntimeError
         except RuntimeError:
             pass
-        with mlflow.start_run(run_name="rollback", tags={"by": "A", "why": "it looks odd", "from_version": "2", "to_version": "1"}):
+        with mlflow.start_run(run_name="rollback", tags={"by": "A", "why": "it looks odd", "from_version": str(served), "to_version": "1"}):
             client.set_registered_model_alias("hw-model-registry-rollback", "champion", 1)
-            client.set_model_version_tag("hw-model-registry-rollback", 2, "status", "rolled back")
+            client.set_model_version_tag("hw-model-registry-rollback", served, "status", "rolled back")
         """,
     ],
     4: [
@@ -99,12 +109,12 @@ WRONG = {
         ("registered-name", swap("hw-model-registry-churn", "hw_model_registry_churn")),
         ("version-missing", swap('mlflow.register_model(tree_uri, "hw-model-registry-churn")\n', "")),
         ("version-missing", swap("logistic_uri", "tree_uri")),
-        ("alias-missing", swap('client.set_registered_model_alias("hw-model-registry-churn", "champion", best.version)', "pass")),
+        ("alias-missing", swap('client.set_registered_model_alias(name, "champion", best.version)', "pass")),
         ("alias-case", swap('"champion"', '"Champion"')),
         ("alias-version", swap('"champion", best.version', '"champion", 1')),
-        ("description-on-model", swap('update_model_version("hw-model-registry-churn", best.version, description', 'update_registered_model("hw-model-registry-churn", description')),
+        ("description-on-model", swap("update_model_version(name, best.version, description", "update_registered_model(name, description")),
         ("description-short", swap("Logistic regression on six numeric columns.", "Logistic")),
-        ("tag-on-model", swap(', tags={"validated_by": "Mira"}', "", "client.update_model_version", 'client.set_registered_model_tag("hw-model-registry-churn", "validated_by", "Mira")\nclient.update_model_version')),
+        ("tag-on-model", swap(", tags=tags", "", "client.update_model_version", 'client.set_registered_model_tag(name, "validated_by", "Mira")\nclient.update_model_version')),
         ("version-tag-missing", swap('"validated_by": "Mira"', '"validated": "Mira"')),
         ("version-tag-value", swap('"Mira"', '"mira"')),
         ("version-source", swap("mlflow.register_model(logistic_uri", "mlflow.register_model(mlflow.artifacts.download_artifacts(logistic_uri, dst_path=str(store.outputs('hw-model-registry')))")),
@@ -114,33 +124,42 @@ WRONG = {
         ("run-name", swap("gate-v{version}", "gate {version}")),
         ("metric-name", swap('"challenger_auc": ', '"Challenger AUC": ')),
         ("metric-missing", swap(', "champion_auc": champion_auc', "")),
+        ("metric-missing", swap('mlflow.log_metric("gain_low", gain_low)', "pass")),
         ("train-not-test", swap("split.y_test", "split.y_train", "split.X_test", "split.X_train")),
         ("labels-not-probabilities", swap("model.predict_proba(split.X_test)[:, 1]", "model.predict(split.X_test)")),
-        ("accuracy-not-auc", swap("roc_auc_score(split.y_test, model.predict_proba(split.X_test)[:, 1])", "model.score(split.X_test, split.y_test)")),
-        ("wrong-version", swap('auc_of("models:/hw-model-registry-gate@champion")', 'auc_of("models:/hw-model-registry-gate/latest")')),
+        ("wrong-version", swap("proba(before)", 'proba("3")')),
         ("wrong-version", swap('{"challenger_auc": challenger_auc, "champion_auc": champion_auc}', '{"challenger_auc": champion_auc, "champion_auc": challenger_auc}')),
         ("value-wrong", swap('"challenger_auc": challenger_auc', '"challenger_auc": 0.71')),
         ("rounded", swap('"challenger_auc": challenger_auc', '"challenger_auc": round(challenger_auc, 3)')),
-        ("tag-missing", swap('mlflow.set_tag("decision", decision)', "pass")),
-        ("tag-as-param", swap('mlflow.set_tag("decision"', 'mlflow.log_param("decision"')),
-        ("tag-name", swap('mlflow.set_tag("decision"', 'mlflow.set_tag("Decision"')),
+        ("interval-end", swap("np.percentile(gains, 2.5)", "np.percentile(gains, 97.5)")),
+        ("one-sided", swap("np.percentile(gains, 2.5)", "np.percentile(gains, 5)")),
+        ("percent-as-share", swap("np.percentile(gains, 2.5)", "np.percentile(gains, 0.025)")),
+        ("mean-not-low", swap("np.percentile(gains, 2.5)", "np.mean(gains)")),
+        ("gain-sign", swap("np.percentile(gains, 2.5)", "np.percentile([-g for g in gains], 2.5)")),
+        ("not-paired", swap("        gains.append(", "        other = rng.integers(0, len(y), len(y))\n        gains.append(", "roc_auc_score(y[rows], theirs[rows])", "roc_auc_score(y[other], theirs[other])")),
+        ("value-wrong", swap("range(200)", "range(100)")),
+        ("tag-missing", swap('"decision": decision, ', "")),
+        ("tag-missing", swap(', "before": before', "")),
+        ("tag-name", swap('"decision": decision', '"Decision": decision')),
         ("decision-word", swap('"refused"', '"no"')),
-        ("decision-wrong", swap("challenger_auc > champion_auc", "challenger_auc < champion_auc")),
+        ("decision-wrong", swap("gain_low > 0", "gain_low < 0")),
+        ("record-value", swap('"before": before', '"before": version')),
         ("worse-promoted", append('client.set_registered_model_alias("hw-model-registry-gate", "champion", 2)')),
         ("alias-not-moved", swap('        client.set_registered_model_alias("hw-model-registry-gate", "champion", version)', "        pass")),
         ("alias-missing", append('client.delete_registered_model_alias("hw-model-registry-gate", "champion")')),
     ],
     3: [
         ("not-started", ""),
-        ("version-deleted", 'client.delete_model_version("hw-model-registry-rollback", 2)'),
-        ("alias-missing", swap('client.set_registered_model_alias("hw-model-registry-rollback", "champion", 1)', 'client.delete_registered_model_alias("hw-model-registry-rollback", "champion")')),
+        ("version-deleted", 'client.delete_model_version("hw-model-registry-rollback", served)'),
+        ("alias-missing", swap('client.set_registered_model_alias(name, "champion", 1)', 'client.delete_registered_model_alias(name, "champion")')),
         ("record-missing", 'client.set_registered_model_alias("hw-model-registry-rollback", "champion", 1)'),
         ("run-name", swap('run_name="rollback"', 'run_name="back"')),
-        ("alias-not-moved", swap('"champion", 1', '"champion", 2')),
-        ("wrong-version", swap('"hw-model-registry-rollback", 2, "status"', '"hw-model-registry-rollback", 1, "status"')),
-        ("version-tag-missing", swap('client.set_model_version_tag("hw-model-registry-rollback", 2, "status", "rolled back")', "pass")),
+        ("alias-not-moved", swap('"champion", 1', '"champion", served')),
+        ("wrong-version", swap('name, before, "status"', 'name, 1, "status"')),
+        ("version-tag-missing", swap('client.set_model_version_tag(name, before, "status", "rolled back")', "pass")),
         ("version-tag-value", swap('"rolled back"', '"rollback"')),
         ("record-value", swap('"to_version": 1', '"to_version": 2')),
+        ("record-value", swap('"from_version": before', '"from_version": client.get_model_version_by_alias(name, "champion").version')),
         ("tag-missing", swap('"by": "Aisha", ', "")),
         ("tag-as-param", swap("mlflow.set_tags", "mlflow.log_params")),
         ("record-unsigned", swap('"Aisha"', '" "')),
@@ -149,7 +168,7 @@ WRONG = {
     4: [
         ("not-started", ""),
         ("latest-not-champion", swap("hw-model-registry-copy@champion", "hw-model-registry-copy/latest")),
-        ("alias-missing", swap('client.set_registered_model_alias("hw-model-registry-production", "champion", copied.version)', "pass")),
+        ("alias-missing", swap('client.set_registered_model_alias(name, "champion", copied.version)', "pass")),
         ("alias-case", swap('"champion"', '"Champion"')),
         ("registered-name", swap('"hw-model-registry-production"', '"hw-model-registry-Production"')),
         ("stale-copy", append('start_again("hw-model-registry-copy", "logistic", "deep")')),
@@ -158,8 +177,8 @@ WRONG = {
 
 #: Mutants that are right answers, with the reason. The key is the start of the description.
 EQUIVALENT: dict[int, dict[str, str]] = {
-    1: {"line 3: 'Logistic regression": "any description of three words is right"},
-    3: {"line 4: 'Aisha": "anybody may sign", "line 4: \"Tom's list": "any reason of three words is right"},
+    1: {"line 4: 'Logistic regression": "any description of three words is right"},
+    3: {"line 6: 'Aisha": "anybody may sign", "line 6: \"Tom's list": "any reason of three words is right"},
 }
 SWAPS = {"challenger_auc": "champion_auc", "champion_auc": "challenger_auc"}
 

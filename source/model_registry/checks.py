@@ -1,4 +1,4 @@
-"""Homework 09: versions and aliases, a promotion gate, a rollback with a record, a copy for production."""
+"""Homework: versions and aliases, a promotion gate, a rollback with a record, a copy for production."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import re
 from functools import cache
 from typing import Any
 
+import numpy as np
 from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
 from sklearn.linear_model import LogisticRegression
@@ -142,17 +143,71 @@ def _version_tag(version: Any, name: str, value: str) -> None:
         )
 
 
+@cache
+def _gain_lows(seed: int, version: int, champion: int) -> dict[str, float]:
+    """Return the lower end of the gain's interval in the bootstrap of the task, and what plausible slips give."""
+    split = data.churn_split(900, seed, numeric=True)
+    y = split.y_test.to_numpy()
+    ours, theirs = (
+        _model(_KINDS[v]).fit(split.X_train, split.y_train).predict_proba(split.X_test)[:, 1]
+        for v in (version, champion)
+    )
+
+    def drawn(paired: bool = True, size: int = len(y), draws: int = 200) -> np.ndarray:
+        rng, found = np.random.default_rng(0), []
+        for _ in range(draws):
+            rows = rng.integers(0, len(y), size)
+            others = rows if paired else rng.integers(0, len(y), size)
+            found.append(roc_auc_score(y[rows], ours[rows]) - roc_auc_score(y[others], theirs[others]))
+        return np.array(found)
+
+    gains = drawn()
+    return {
+        "right": float(np.percentile(gains, 2.5)),
+        "interval-end": float(np.percentile(gains, 97.5)),
+        "gain-sign": float(np.percentile(-gains, 2.5)),
+        "one-sided": float(np.percentile(gains, 5)),
+        "percent-as-share": float(np.percentile(gains, 0.025)),
+        "not-paired": float(np.percentile(drawn(paired=False), 2.5)),
+        "mean-not-low": float(np.mean(gains)),
+    }
+
+
+_GAIN_SLIPS = {
+    "interval-end": "That is the upper end of the interval. A gate must ask for the worst that chance allows: the lower.",
+    "gain-sign": "That comes from champion minus challenger. A gain is what the *challenger* adds.",
+    "one-sided": "That is the 5th percentile. The middle 95 % leave 2.5 % on each side.",
+    "percent-as-share": "That is the percentile 0.025. `np.percentile` counts in percent, from 0 to 100.",
+    "not-paired": "Each model was scored on a draw of its own, so what is hard for both does not cancel out. Use one draw "
+    "for both.",
+    "mean-not-low": "That is the mean of the gains. It says how much better on average, and nothing about chance.",
+}
+
+
 def gate(evidence: Evidence) -> None:
     """Task 2: two contests on test rows, their records, and the alias where it belongs."""
-    scores = _scores(data.course_seed())
+    seed = data.course_seed()
+    scores = _scores(seed)
     evidence.registered("hw-model-registry-gate")
-    champion = 1
+    champion, promoted = 1, []
     for version in (2, 3):
         run = evidence.latest_run("hw-model-registry-gate", f"gate-v{version}")
-        better = scores[_KINDS[version]]["right"] > scores[_KINDS[champion]]["right"]
         _judge_contest(evidence, run, scores, version, champion)
+        lows = _gain_lows(seed, version, champion)
+        wrong = {code: (lows[code], message) for code, message in _GAIN_SLIPS.items()}
+        evidence.judge_number("gain_low", evidence.metric(run, "gain_low"), lows["right"], wrong)
+        better = lows["right"] > 0
         _judge_decision(evidence, run, "promoted" if better else "refused")
-        champion = version if better else champion
+        before = evidence.tag(run, "before").strip()
+        if before != str(champion):
+            raise Mistake(
+                "record-value",
+                f"`before` of `{run.info.run_name}` is `{visible(before, 40)}`, but another version was the champion when "
+                "this one was judged. Read it from the registry before you decide.",
+            )
+        if better:
+            champion = version
+            promoted.append(version)
     serving = int(evidence.alias("hw-model-registry-gate", "champion").version)
     if serving == champion:
         return
@@ -161,7 +216,7 @@ def gate(evidence: Evidence) -> None:
             "other-version",
             f"`@champion` is version {serving}, which no gate has judged. Only the versions of the given cell compete.",
         )
-    if scores[_KINDS[serving]]["right"] < scores[_KINDS[champion]]["right"] and serving != 1:
+    if serving != 1 and serving not in promoted:
         raise Mistake(
             "worse-promoted",
             f"`@champion` is version {serving}, which your own gate refused. The alias must move only when the "
@@ -169,7 +224,7 @@ def gate(evidence: Evidence) -> None:
         )
     raise Mistake(
         "alias-not-moved",
-        f"The gate promoted version {champion}, but `@champion` is still version {serving}, so the service never sees "
+        f"The gate promoted another version than the one that is `@champion` now ({serving}), so the service never sees "
         "the better model. Set the alias after the decision.",
     )
 
@@ -221,8 +276,8 @@ def _judge_decision(evidence: Evidence, run: Run, right: str) -> None:
     if word != right:
         raise Mistake(
             "decision-wrong",
-            f"`{run.info.run_name}` says `{word}`, but its two metrics say otherwise. Higher ROC-AUC is better, and a "
-            "challenger must be better than the champion.",
+            f"`{run.info.run_name}` says `{word}`, but its `gain_low` says otherwise. Above zero, chance alone does not "
+            "explain the lead; at zero or below it may.",
         )
 
 
@@ -230,17 +285,18 @@ def roll_back(evidence: Evidence) -> None:
     """Task 3: alias back, the version kept and marked, a signed record."""
     name = "hw-model-registry-rollback"
     have = {int(version.version): version for version in evidence.versions(name)}
-    if 2 not in have:
+    served = 2 + data.course_seed() % 2
+    if served not in have:
         raise Mistake(
             "version-deleted",
-            "Version 2 is gone. With it went its alias and the evidence of what served on Friday, and the service "
+            f"Version {served} is gone. With it went its alias and the evidence of what served on Friday, and the service "
             "found no champion. Run the given lines again, and move the alias instead.",
         )
     serving = int(evidence.alias(name, "champion").version)
     try:
         run = evidence.latest_run(name, "rollback")
     except NotStarted:
-        if serving == 2 and "status" not in have[2].tags:
+        if serving == served and "status" not in have[served].tags:
             raise
         raise Mistake(
             "record-missing",
@@ -257,18 +313,21 @@ def roll_back(evidence: Evidence) -> None:
         raise Mistake(
             "version-deleted", "Version 1 is gone, so there is nothing to go back to. Run the given lines again."
         )
-    if "status" not in have[2].tags and "status" in have[1].tags:
+    tagged = [number for number, version in have.items() if "status" in version.tags]
+    if tagged and served not in tagged:
         raise Mistake(
             "wrong-version",
-            "The tag `status` stands on version 1, which serves again. Version 2 was rolled back: tag that one.",
+            f"The tag `status` stands on version {tagged[0]}, which was not the champion that you took back. Tag the "
+            "version that had the alias when the given lines had run.",
         )
-    _version_tag(have[2], "status", "rolled back")
-    for tag, value in (("from_version", "2"), ("to_version", "1")):
+    _version_tag(have[served], "status", "rolled back")
+    for tag, value in (("from_version", str(served)), ("to_version", "1")):
         seen = evidence.tag(run, tag)
         if seen != value:
             raise Mistake(
                 "record-value",
-                f"The record's `{tag}` is `{visible(seen, 40)}`, but that is not what happened. Write the version's number.",
+                f"The record's `{tag}` is `{visible(seen, 40)}`, but that is not what happened. Ask the "
+                "registry which version the alias means, before you move it.",
             )
     if not evidence.tag(run, "by").strip():
         raise Mistake("record-unsigned", "The record's `by` is empty. A decision that nobody signs cannot be audited.")
@@ -319,24 +378,23 @@ TASKS = (
         3,
         gate,
         (
-            "Who is the champion when version 3 is judged, and how do you load *whoever is champion*?",
-            "`models:/hw-model-registry-gate/2` is a version, `models:/hw-model-registry-gate@champion` is the alias. Load both with "
-            "`mlflow.sklearn.load_model`, score both on the test rows.",
-            'Inside a loop over `(2, 3)`: `decision = "promoted" if challenger_auc > champion_auc else "refused"`, log '
-            "it "
-            'in the run, and set the alias only `if decision == "promoted"`.',
+            "Who is the champion when version 3 is judged, and how do you ask the registry for it?",
+            "`client.get_model_version_by_alias(…)` gives the champion of that moment; score both models' probabilities on "
+            "the *same* drawn rows, and take the difference.",
+            "Inside the loop over `(2, 3)`: read `before`, make `rng` anew, collect 200 differences in a list, and take "
+            "`np.percentile(…, 2.5)` of it; then the run, and the alias only `if` the decision is `promoted`.",
         ),
-        "Your gate refuses what is worse and lets through what is better, and can prove it.",
+        "Your gate lets through what is better than chance, refuses the rest, and can prove it.",
     ),
     Task(
         "roll back, with a record",
         2,
         roll_back,
         (
-            "Which single thing decides what the service loads? What would be lost if you deleted version 2?",
+            "Which single thing decides what the service loads? What does the registry forget once you move it?",
             "`set_registered_model_alias` moves the alias; `set_model_version_tag` marks the version; a run keeps "
             "by and why as tags.",
-            '`with mlflow.start_run(run_name="rollback"): mlflow.set_tags({"from_version": 2, …})`',
+            "`before = client.get_model_version_by_alias(…).version` comes first, then the alias, the tag, and the run.",
         ),
         "The service is back, nothing is lost, and Ines has her record.",
         level="transfer",

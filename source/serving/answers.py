@@ -82,7 +82,8 @@ router = APIRouter()
 
 @router.post("/score")
 def answer(row: Row):
-    return {"probability": model.predict(pd.DataFrame([dict(row)]))[:, 1].tolist()[0]}
+    found = client.get_registered_model("hw-serving-churn").aliases["champion"]
+    return {"probability": model.predict(pd.DataFrame([dict(row)]))[:, 1].tolist()[0], "version": str(found)}
 
 one = FastAPI()
 probe(one)
@@ -154,7 +155,7 @@ WRONG = {
         ("not-parquet", swap("to_parquet(", "to_csv(")),
         ("column-missing", swap(".assign(version=version)", "")),
         ("wrong-class", swap("[:, 1]", "[:, 0]")),
-        ("stale-version", swap('load_model("models:/hw-serving-churn@champion")', 'load_model("models:/hw-serving-churn/3")')),
+        ("stale-version", swap("models:/hw-serving-churn/{version}", "models:/hw-serving-churn/3")),
         ("rows-shuffled", swap("tonight.index", "range(500)")),
         ("customer-ids", swap("tonight.index", 'tonight.index.map("C{}".format)')),
         ("customer-ids", append('scores.head(9).assign(version=version).to_parquet(folder / "scores.parquet")')),
@@ -201,10 +202,12 @@ WRONG = {
                 'customer | {"tenure_months": {True: customer["tenure_months"]}[customer["tenure_months"] >= 0]}',
             ),
         ),
-        ("answer-shape", swap('{"probability": float(answer[0, 1])}', "float(answer[0, 1])")),
+        ("answer-shape", swap('{"probability": float(answer[0, 1]), "version": number}', "float(answer[0, 1])")),
+        ("version-missing", swap(', "version": number}', "}")),
+        ("version-wrong", swap('"version": number', '"version": "champion"')),
         ("wrong-class", swap("answer[0, 1]", "answer[0, 0]")),
         ("rounded", swap("float(answer[0, 1])", "round(float(answer[0, 1]), 2)")),
-        ("stale-version", swap("hw-serving-churn@champion", "hw-serving-churn/3")),
+        ("stale-version", swap("hw-serving-churn/{number}", "hw-serving-churn/3")),
         ("value-wrong", swap("float(answer[0, 1])", "0.123456")),
     ],
     4: [
@@ -230,9 +233,11 @@ WRONG = {
 #: Mutants that are right answers, with the reason. The key is the start of the description.
 EQUIVALENT = {
     4: {
-        "line 5: .X_test": "any one customer takes as long as any other",
-        "line 6: 1000 →": "times that are twice as long are those of a slower machine",
-        "line 5: 1 →": "three rows take as long as one; the store cannot tell them apart",
+        "line 2: 5": "how often was warmed up leaves no trace in the store",
+        "line 3": "the calls to warm up leave no trace in the store",
+        "line 7: .X_test": "any one customer takes as long as any other",
+        "line 8: 1000 →": "times that are twice as long are those of a slower machine",
+        "line 7: 1 →": "three rows take as long as one; the store cannot tell them apart",
     },
 }
 

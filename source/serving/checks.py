@@ -1,4 +1,4 @@
-"""Homework 10: bodies for a model server, a batch as Parquet, a service with rules, latency."""
+"""Homework: bodies for a model server, a batch as Parquet, a service with rules, latency."""
 
 from __future__ import annotations
 
@@ -186,7 +186,7 @@ def _judge_scores(got: np.ndarray, ids: np.ndarray, references: list[dict[str, n
 
 
 def service(evidence: Evidence) -> None:
-    """Task 3: what a service answered to three requests."""
+    """Task 3: what a service answered to four requests."""
     champion = _champion(evidence)
     run = evidence.latest_run("hw-serving-service", "probe")
     answers = _json(evidence.artifact(run, "answers.json"))
@@ -233,8 +233,9 @@ def service(evidence: Evidence) -> None:
     except (ValueError, KeyError, TypeError, OverflowError):
         raise Mistake(
             "answer-shape",
-            f"The answer is `{visible(text)}`; the task asks for a dictionary with `probability`, a number.",
+            f"The answer is `{visible(text)}`; the task asks for a dictionary with `probability`, a number, and `version`.",
         ) from None
+    _judge_version(text, champion)
     references = _probabilities(data.course_seed())
     wrong = {
         "wrong-class": (
@@ -258,6 +259,23 @@ def service(evidence: Evidence) -> None:
     Evidence.judge_number(
         "probability", got, references[champion - 1]["test"][0], {"wrong-class": wrong["wrong-class"]}
     )
+
+
+def _judge_version(text: str, champion: int) -> None:
+    """Tell when an answer does not say which version made it, or names another."""
+    said = json.loads(text).get("version")
+    if said is None:
+        raise Mistake(
+            "version-missing",
+            "The answer has no `version`. When the alias has moved and the service was not restarted, nobody could tell. "
+            "Ask the registry once, when the service starts, and put it into each answer.",
+        )
+    if str(said).strip() != str(champion):
+        raise Mistake(
+            "version-wrong",
+            f"The answer says `version` is `{visible(str(said), 40)}`, but the alias points at another one. Resolve the "
+            "alias, and load the version that you found.",
+        )
 
 
 def latency(evidence: Evidence) -> None:
@@ -300,9 +318,9 @@ TASKS = (
         bodies,
         (
             "What is the one key of each body, and what stands under it: rows or columns?",
-            '`to_dict("split")` and `to_dict("list")` give the two shapes; `json.dumps` makes text of them. A CSV '
-            "for a model has no index.",
-            '`(folder / "split.json").write_text(json.dumps({"dataframe_split": three.to_dict("split")}))`',
+            "`DataFrame.to_dict` has an argument `orient`, and two of its values give the two shapes; `json.dumps` makes text "
+            "of them. A CSV for a model has no index.",
+            "Write `json.dumps({form: table})` into each JSON file, where `form` is the key from the task.",
         ),
         "A server makes the same table of all three.",
         level="transfer",
@@ -313,7 +331,7 @@ TASKS = (
         batch,
         (
             "Which address stays the same when Aisha promotes another version?",
-            "`models:/hw-serving-churn@champion` loads it; `client.get_model_version_by_alias` says which version it is. "
+            "`client.get_model_version_by_alias` says which version it is; `models:/hw-serving-churn/{version}` loads it. "
             "Column 1 of the prediction is churn.",
             '`pd.DataFrame({"customer_id": tonight.index, "probability": champion.predict(tonight)[:, 1]})`',
         ),
