@@ -786,7 +786,7 @@ assert len(kept_runs) == len(results)
 # ## In your own project
 #
 # The heart of the workflow without any help from this course, on real data: calibration and threshold out of fold, in
-# one model, and the proof. `TunedThresholdClassifierCV` chooses the threshold by cross-validation and keeps it inside. The whole of it, with all eight steps, is the file named above.
+# one model, and the proof. The whole of it, with all eight steps, is the file named above.
 
 # %% tags=["own-project"]
 """What is served is what is reported: python train.py"""
@@ -810,12 +810,12 @@ X, X_test, y, y_test = ms.train_test_split(X, y, stratify=y, random_state=0)
 variants = {"none": make_pipeline(StandardScaler(), LogisticRegression())}
 for name in ("sigmoid", "isotonic"):
     variants[name] = CalibratedClassifierCV(variants["none"], method=name)
-brier = {}
+unseen = {}
 for name, variant in variants.items():
-    unseen = ms.cross_val_predict(variant, X, y, method="predict_proba")
-    brier[name] = brier_score_loss(y, unseen[:, 1])
-method = min(brier, key=brier.get)
-model = ms.TunedThresholdClassifierCV(variants[method], scoring="f1").fit(X, y)
+    unseen[name] = ms.cross_val_predict(variant, X, y, method="predict_proba")[:, 1]
+method = min(unseen, key=lambda name: brier_score_loss(y, unseen[name]))
+limit = max(unseen[method], key=lambda value: f1_score(y, unseen[method] >= value))
+model = ms.FixedThresholdClassifier(variants[method], threshold=limit).fit(X, y)
 
 with mlflow.start_run(run_name="breast_cancer"):
     mlflow.log_params({"calibration_method": method, "positive_class": "malignant"})

@@ -25,26 +25,31 @@ RIGHT = {
         """,
     ],
     2: [
-        # the table of all features, then one run a week
+        # all at once, as tags of the run
         """
         mlflow.set_experiment("hw-monitoring-drift")
-        table = monitoring.by_window(spring.X_train, prices, features=["monthly_charges"])
-        for (_, week), row in table.iterrows():
-            with mlflow.start_run(run_name="week-" + str(week).zfill(2), tags={"alert": "yes" if row["psi"] > 0.25 else "no"}):
-                mlflow.log_metric("psi", row["psi"])
-                mlflow.log_metric("ks", row["distance"])
+        spoken = pd.Series(model.predict_proba(spring.X_train).T[1])
+        for week in sorted(prices.week.unique(), reverse=True):
+            rows = prices[prices.week == week]
+            value = psi(then, rows.monthly_charges)
+            with mlflow.start_run(run_name="week-" + str(week).zfill(2), tags={"alert": "yes" if value > 0.25 else "no"}):
+                mlflow.log_metric("psi", value)
+                mlflow.log_metric("ks", stats.ks_2samp(rows.monthly_charges, then)[0])
+                mlflow.log_metric("psi_prediction", psi(spoken, model.predict_proba(rows[features])[:, 1]))
         """,
-        # scipy for the test, backwards in time
+        # the client, a table of all numbers first
         """
-        from scipy.stats import ks_2samp
         c = mlflow.MlflowClient()
         e = c.create_experiment("hw-monitoring-drift")
+        said = pd.Series(model.predict_proba(spring.X_train)[:, 1])
         for week in range(8, 0, -1):
-            now = prices[prices.week == week]["monthly_charges"]
+            part = prices[prices.week == week]
+            now = part["monthly_charges"]
             r = c.create_run(e, run_name=f"week-0{week}", tags={"alert": "no"}).info.run_id
-            c.log_metric(r, "psi", monitoring.psi(then, now))
-            c.log_metric(r, "ks", ks_2samp(now, then).statistic)
-            if monitoring.psi(then, now) > 0.25:
+            c.log_metric(r, "psi", psi(then, now))
+            c.log_metric(r, "ks", stats.ks_2samp(now, then).statistic)
+            c.log_metric(r, "psi_prediction", psi(said, pd.Series(model.predict_proba(part[features])[:, 1])))
+            if psi(then, now) > 0.25:
                 c.set_tag(r, "alert", "yes")
             c.set_terminated(r)
         """,
@@ -78,7 +83,7 @@ RIGHT = {
         new = new_model().fit(recent[features], recent["churned"])
         made = store.log_model(new, "m", recent[features], registered_model_name="hw-monitoring-churn")
         mlflow.set_experiment("hw-monitoring-gate")
-        print(registry.promote("hw-monitoring-churn", made.registered_model_version, held_out[features], held_out.churned, by="me", why="alert", margin=0))
+        print(gate("hw-monitoring-churn", made.registered_model_version, held_out, by="me", why="alert"))
         """,
         # a bad version first, refused; then the good one
         """
@@ -88,7 +93,7 @@ RIGHT = {
         mlflow.register_model(store.log_model(good, "good", spring.X_train).model_uri, "hw-monitoring-churn")
         mlflow.set_experiment("hw-monitoring-gate")
         for version in "23":
-            registry.promote("hw-monitoring-churn", version, held_out[features], held_out.churned, by="me", why="alert")
+            gate("hw-monitoring-churn", version, held_out, by="me", why="alert")
         """,
     ],
     5: [
@@ -103,12 +108,14 @@ RIGHT = {
             mlflow.log_metric("cramers_v", (found.statistic / counts.to_numpy().sum()) ** 0.5)
             mlflow.log_metric("p", found.pvalue)
         """,
-        # from the table of one window
+        # a cross table, V by numpy
         """
         mlflow.set_experiment("hw-monitoring-category")
-        row = monitoring.drift(first.to_frame(), last.to_frame()).loc["internet"]
+        both = pd.concat([first, last], keys=["then", "now"]).reset_index(level=0)
+        counts = pd.crosstab(both["internet"], both["level_0"])
+        chi2, p, *_ = stats.chi2_contingency(counts, correction=False)
         with mlflow.start_run(run_name="internet"):
-            mlflow.log_metrics({"cramers_v": row["distance"], "p": row["p"], "psi": row["psi"]})
+            mlflow.log_metrics({"cramers_v": float(np.sqrt(chi2 / len(both))), "p": p, "n": len(both)})
         """,
     ],
 }
@@ -138,46 +145,48 @@ WRONG = {
     ],
     2: [
         ("not-started", ""),
-        ("reference-swapped", swap("monitoring.psi(then, now)", "monitoring.psi(now, then)")),
+        ("reference-swapped", swap("psi(then, now)", "psi(now, then)")),
         ("previous-week", swap('now = rows["monthly_charges"]', 'now = rows["monthly_charges"]\n    then = prices.query("week == @week - 1")["monthly_charges"] if week > 1 else then')),
-        ("p-not-distance", swap("[0]", "[1]")),
-        ("decision-wrong", swap("psi > 0.25", "psi > 0.01")),
+        ("p-not-distance", swap(".statistic", ".pvalue")),
+        ("decision-wrong", swap("drift > 0.25", "drift > 0.01")),
         ("decision-word", swap('"yes"', '"ALERT"')),
-        ("tag-missing", swap('mlflow.set_tag("alert", "yes" if psi > 0.25 else "no")', "pass")),
-        ("metric-missing", swap(', "ks": monitoring.ks(then, now)[0]', "")),
+        ("tag-missing", swap('mlflow.set_tag("alert", "yes" if drift > 0.25 else "no")', "pass")),
+        ("metric-missing", swap(', "ks": stats.ks_2samp(then, now).statistic', "")),
         ("run-name", swap("{week:02d}", "{week}")),
-        ("value-wrong", swap("monitoring.psi(then, now)", "monitoring.psi(then, now, bins=5)")),
+        ("value-wrong", swap("psi(then, now)", "psi(then, now, bins=5)")),
+        ("labels-not-probabilities", swap("pd.Series(model.predict_proba(rows[features])[:, 1])", "pd.Series(model.predict(rows[features]))", "pd.Series(model.predict_proba(spring.X_train)[:, 1])", "pd.Series(model.predict(spring.X_train))")),
+        ("reference-swapped", swap("psi(said, says)", "psi(says, said)")),
+        ("metric-missing", swap('mlflow.log_metric("psi_prediction", psi(said, says))', "pass")),
     ],
     3: [
         ("not-started", ""),
         ("label-not-there", swap("<= today - label_delay", "<= today")),
         ("weeks-missing", swap("<= today - label_delay", "<= 4")),
         ("step-missing", swap(", step=week", "")),
-        ("accuracy-not-auc", swap('roc_auc_score(rows["churned"], model.predict_proba(rows[features])[:, 1])', 'model.score(rows[features], rows["churned"])')),
+        ("accuracy-not-auc", swap('roc_auc_score(rows["churned"], p)', 'model.score(rows[features], rows["churned"])')),
         ("labels-not-probabilities", swap("model.predict_proba(rows[features])[:, 1]", "model.predict(rows[features])")),
-        ("alert-week", swap(", above=False", "")),
-        ("alert-week", swap('"alert_week", monitoring', '"alert_week", "yes, in %s" % monitoring')),
-        ("one-week-alone", swap("above=False", "above=False, in_a_row=1")),
+        ("alert-week", swap("max(scores[w - 1], scores[w]) < limit", "min(scores[w - 1], scores[w]) > limit")),
+        ("alert-week", swap('"alert_week", alerts[0]', '"alert_week", "yes, in %s" % alerts[0]')),
+        ("one-week-alone", swap("max(scores[w - 1], scores[w])", "scores[w]")),
         ("tag-as-param", swap("mlflow.set_tag(", "mlflow.log_param(")),
     ],
     4: [
         ("not-started", ""),
-        ("gate-missing", swap('registry.promote("hw-monitoring-churn", version, held_out[features], held_out["churned"], by="Mira", why=why)', "None")),
-        ("gate-missing", swap('registry.promote("hw-monitoring-churn", version, held_out[features], held_out["churned"], by="Mira", why=why)', 'mlflow.MlflowClient().set_registered_model_alias("hw-monitoring-churn", "champion", version)')),
+        ("gate-missing", swap('gate("hw-monitoring-churn", version, held_out, by="Mira", why=why)', "None")),
+        ("gate-missing", swap('gate("hw-monitoring-churn", version, held_out, by="Mira", why=why)', 'mlflow.MlflowClient().set_registered_model_alias("hw-monitoring-churn", "champion", version)')),
         ("wrong-experiment", swap('mlflow.set_experiment("hw-monitoring-gate")\n', "")),
-        ("stale-holdout", swap('held_out[features], held_out["churned"]', "spring.X_test, spring.y_test")),
-        ("train-not-test", swap('held_out[features], held_out["churned"]', 'recent[features], recent["churned"]')),
+        ("stale-holdout", swap("version, held_out,", "version, spring.X_test.assign(churned=spring.y_test),")),
+        ("train-not-test", swap("version, held_out,", "version, recent,")),
         ("trained-on-held-out", swap('fit(recent[features], recent["churned"])', 'fit(rules.query("3 <= week <= 6")[features], rules.query("3 <= week <= 6")["churned"])')),
         ("not-retrained", swap('new_model().fit(recent[features], recent["churned"])', "model")),
-        ("gate-lowered", swap("why=why", "why=why, margin=-0.5")),
         ("alias-not-moved", append('mlflow.MlflowClient().set_registered_model_alias("hw-monitoring-churn", "champion", 1)')),
         ("registered-name", append('mlflow.MlflowClient().rename_registered_model("hw-monitoring-churn", "hw_monitoring_Churn")')),
     ],
     5: [
         ("not-started", ""),
         ("statistic-not-v", swap('"cramers_v": cramers_v', '"cramers_v": cramers_v**2 * 600')),
-        ("p-not-distance", swap('"cramers_v": cramers_v', '"cramers_v": p')),
-        ("metric-missing", swap(', "p": p', "")),
+        ("p-not-distance", swap('"cramers_v": cramers_v', '"cramers_v": found.pvalue')),
+        ("metric-missing", swap(', "p": found.pvalue', "")),
         ("value-wrong", swap('"cramers_v": cramers_v', '"cramers_v": 0.5')),
     ],
 }
@@ -209,7 +218,7 @@ WRONG[1] += [
     ("not-a-number", swap("week_1.assign(", 'week_1.assign(data_gb=[f"{value} GB" for value in week_1["data_gb"]], ')),
 ]
 WRONG[2] += [
-    ("metrics-exchanged", swap('{"psi": psi, "ks": monitoring.ks(then, now)[0]}', '{"ks": psi, "psi": monitoring.ks(then, now)[0]}')),
-    ("other-reference", swap("monitoring.psi(then, now)", 'monitoring.psi(spring.X_test["monthly_charges"], now)')),
-    ("previous-week", swap("monitoring.psi(then, now)", "monitoring.psi(prices.query('week == 1')['monthly_charges'], now)")),
+    ("metrics-exchanged", swap('{"psi": drift, "ks": stats.ks_2samp(then, now).statistic}', '{"ks": drift, "psi": stats.ks_2samp(then, now).statistic}')),
+    ("other-reference", swap("psi(then, now)", 'psi(spring.X_test["monthly_charges"], now)')),
+    ("previous-week", swap("psi(then, now)", "psi(prices.query('week == 1')['monthly_charges'], now)")),
 ]
