@@ -1,7 +1,7 @@
 # %% [markdown]
 # # Homework: capstone
 #
-# **90 minutes or more · 4 tasks and a stretch · 8 points.** This is a project of your own, in one experiment,
+# **90 minutes · 4 tasks and a stretch · 8 points.** This is a project of your own, in one experiment,
 # `hw-capstone-project`. The tasks are its stations. You may do them in any order and run every cell as often as you
 # like: a check reads what is in the store, your *latest* run of a name counts, and it tells you what is there, what is
 # not there yet, and why it matters. When you are stuck, add a cell with `hw.hint(n)`.
@@ -270,17 +270,20 @@ with mlflow.start_run(run_name="again"):
 
 REPORT = """# Report
 ## Question
-Which of these must somebody look at first? Today an expert looks at all of them in the order in which they
-come in. The answer is used to sort the pile: whatever the model calls goes to the top and is looked at the
-same day. To miss one is dearer than to look at one too many.
+Which of these must somebody look at first? Today an expert looks at all of them, in
+the order in which they come in. The answer sorts the pile: what the model calls goes
+to the top and is looked at the same day. To miss one is dearer than one too many.
 ## Data
-{n} rows that come with scikit-learn, numbers only, a quarter of them kept for the test and opened once.
+{n} rows that come with scikit-learn, numbers only. A quarter of them was kept for the
+test and opened once, after every choice had been made.
 ## Result
-The champion is version {version}. On the test rows its ROC-AUC is {auc:.3f}, where guessing reaches 0.5, and
-its F1 at the threshold {threshold} is {f1:.3f}. The same training, repeated from the record, gave the same.
+The champion is version {version}. On the test rows its ROC-AUC is {auc:.3f}, where
+guessing reaches 0.5, and its F1 at the threshold {threshold} is {f1:.3f}. The same
+training, repeated from the record, gave the same.
 ## Limits
-The rows are from one place and one time. Nobody has tried whether sorting the pile helps anybody, and three
-windows of test rows are not three months: drift has to be watched where the model is used.
+The rows are from one place and one time. Nobody has tried whether sorting the pile
+helps anybody, and three windows of test rows are not three months: drift has to be
+watched where the model is used.
 """
 text = REPORT.format(
     n=len(X_train) + len(X_valid) + len(X_test),

@@ -74,7 +74,6 @@ n_trials = 6
 # %%
 import mlflow
 import numpy as np
-import pandas as pd
 from sklearn.model_selection import train_test_split
 
 from course_utils import data, monitoring, store
@@ -86,11 +85,11 @@ rows = {"n_rows": n_rows, "data_seed": seed, "split_seed": seed}
 
 # %%
 def get_rows(n_rows, data_seed, split_seed):
-    """Return training, validation and test rows and labels, the same each time."""
+    """Return training, validation and test rows, then their labels."""
     split = data.churn_split(int(n_rows), int(data_seed), numeric=True)
     X, y = split.X_train, split.y_train
-    state = {"stratify": y, "random_state": int(split_seed)}
-    X_train, X_valid, y_train, y_valid = train_test_split(X, y, test_size=0.3, **state)
+    how = {"test_size": 0.3, "stratify": y, "random_state": int(split_seed)}
+    X_train, X_valid, y_train, y_valid = train_test_split(X, y, **how)
     return X_train, X_valid, split.X_test, y_train, y_valid, split.y_test
 
 
@@ -141,7 +140,7 @@ from sklearn.metrics import roc_auc_score
 def score(model, X, y):
     return roc_auc_score(y, model.predict_proba(X)[:, 1])
 
-
+# %%
 dummy = DummyClassifier().fit(X_train, y_train)
 with mlflow.start_run(run_name="baseline") as baseline:
     mlflow.log_params(rows | {"model": "DummyClassifier"})
@@ -175,7 +174,7 @@ from sklearn.preprocessing import StandardScaler
 def make(C):
     return make_pipeline(StandardScaler(), LogisticRegression(C=C, max_iter=500))
 
-
+# %%
 with mlflow.start_run(run_name="search") as search:
     mlflow.log_params(rows | {"n_trials": n_trials})
     for C in np.logspace(-4, 1, n_trials):
@@ -229,7 +228,7 @@ def train(settings, X, y):
     method, folds = settings["calibration"], int(settings["folds"])
     return CalibratedClassifierCV(inner, method=method, cv=folds).fit(X, y)
 
-
+# %%
 calibrated = train(settings, X_train, y_train)
 p_valid = calibrated.predict_proba(X_valid)[:, 1]
 grid = np.linspace(0.05, 0.95, 91).round(2)
@@ -247,6 +246,7 @@ deciding = FixedThresholdClassifier(
     FrozenEstimator(calibrated), threshold=threshold, response_method="predict_proba"
 ).fit(X_train, y_train)
 
+# %%
 with mlflow.start_run(run_name="final") as final:
     mlflow.log_params(rows | settings | {"threshold": threshold})
     info = store.log_model(deciding, "churn", X_train)
@@ -398,10 +398,13 @@ The champion is version {version}. On customers it had never seen: test ROC-AUC 
 A call was never tried, so we do not know whether it keeps anybody. In month 3
 the prices had moved, and the scores above are older than that.
 """
+
+# %%
+first = mlflow.get_run(exploration.info.run_id).data
 text = REPORT.format(
-    question=mlflow.get_run(exploration.info.run_id).data.tags["question"],
+    question=first.tags["question"],
     n_rows=record.params["n_rows"],
-    share=mlflow.get_run(exploration.info.run_id).data.metrics["positive_share"],
+    share=first.metrics["positive_share"],
     version=champion.version,
     auc=record.metrics["test_auc"],
     f1=record.metrics["test_f1"],
