@@ -98,9 +98,10 @@ X_train, X_valid, X_test, y_train, y_valid, y_test = get_rows(**rows)
 # %%
 parts = {}
 for name, X, y in (("valid", X_valid, y_valid), ("test", X_test, y_test)):
-    table = X.assign(churned=y)
-    parts[name] = mlflow.data.from_pandas(table, targets="churned", name=f"churn-{name}")
-print(len(X_train), "rows to train,", len(X_valid), "to choose,", len(X_test), "to judge once")
+    labels = {"targets": "churned", "name": f"churn-{name}"}
+    parts[name] = mlflow.data.from_pandas(X.assign(churned=y), **labels)
+print(len(X_train), "rows to train,", len(X_valid), "to choose,", end=" ")
+print(len(X_test), "to judge once")
 
 # %% [markdown]
 # `from_pandas` makes a data set that MLflow can record: its name, its columns, and a **digest**, a short code that
