@@ -145,7 +145,7 @@ def postgres(folder: str | Path | None = None) -> Iterator[Postgres]:
         stop = signal.SIGINT if folder is not None or not _POSIX else signal.SIGQUIT
         command = [programs / "postgres", "-D", data, "-p", str(port), *(w for s in settings for w in ("-c", s))]
         log = home / "postgres.log"
-        with _running(command, log, cwd=data, user=user, stop=stop) as process:
+        with running(command, log, cwd=data, user=user, stop=stop) as process:
             server = Postgres(programs, port, "mlflow", password)
             _until(server.answers, process, log, "PostgreSQL", 60)
             yield server
@@ -317,23 +317,8 @@ def mlflow_server(
             }
         command += options
         log = home / "mlflow.log"
-        with _running([sys.executable, "-m", *command], log, cwd=home, environment=environment) as process:
+        with running([sys.executable, "-m", *command], log, cwd=home, environment=environment) as process:
             yield Server(f"http://{HOST}:{port}", " ".join(command), log, process)
-
-
-@contextmanager
-def signed_in(user: str, password: str) -> Iterator[None]:
-    """Let MLflow clients of this process sign in as `user` while the block runs."""
-    names = ("MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD")
-    before = {name: os.environ.get(name) for name in names}
-    os.environ.update(zip(names, (user, password), strict=True))
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            os.environ.pop(name)
-            if value is not None:
-                os.environ[name] = value
 
 
 # ---- programs that end with us -----------------------------------------------------------------------------------
@@ -359,7 +344,7 @@ def _folder(folder: str | Path | None) -> Iterator[Path]:
 
 
 @contextmanager
-def _running(
+def running(
     command: Sequence[str | Path],
     log: Path,
     *,

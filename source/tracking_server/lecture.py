@@ -3,22 +3,24 @@
 #
 # **How do five people share one store, so that nothing is lost and not everyone may delete it?**
 #
-# We will build a real PostgreSQL database, move a laptop's runs into it, put `mlflow server` with users and permissions
-# in front, and let two people log at the same time.
+# We will move a laptop's runs into a PostgreSQL database and its files into a bucket, put `mlflow server` with users
+# and permissions in front, and let two people log at the same time. All of it is real, and all of it runs on this machine.
 #
 # Afterwards you can
-# - **move** a SQLite store to PostgreSQL, **back** it up, and **prove** by counting that nothing is missing;
-# - **start** a server with users, permissions and allowed hosts;
+# - **move** a SQLite store to PostgreSQL, and **prove** by counting that nothing is missing;
+# - **start** a server with users, permissions, allowed hosts and artifacts in S3;
 # - **grant** a permission, and **read** what the codes 401 and 403 say;
-# - **remove** runs and models for good.
+# - **back up** and **restore** a store, and **remove** runs and models for good.
 #
-# **You need:** lectures {step:mlflow_basics}, {step:models} and {step:model_registry}.
+# **You need:** [MLflow basics]({step:mlflow_basics}), [Models]({step:models}) and [Model registry]({step:model_registry}).
 #
-# **Time:** 14 min to read · 16 min to do
+# **Time:** 18 min to read · 18 min to do
 #
 # <!-- links -->
 #
 # ## Recall
+#
+# One question on an earlier lecture. Click an answer; each of them replies.
 
 # %%
 from course_utils import lesson
@@ -28,69 +30,119 @@ lesson.quiz("tracking_server", "recall")
 # %% [markdown]
 # ## The problem
 #
-# Mira's runs are in a SQLite file on her laptop. Jonas wants to see them, Aisha loads the model from there, and on
-# Friday the laptop travels. A SQLite file takes one writer at a time, lies on one disk and knows no users.
+# Mira's runs are in a SQLite file on her laptop. Jonas wants to see them, Aisha loads a model from there, and on Friday
+# the laptop travels. A SQLite file lets one program write at a time, lies on one disk, and knows no users: whoever can
+# open the file can delete everything in it.
 #
+# A team needs three programs instead. A **database server**, here PostgreSQL, keeps the rows and takes many writers. An
+# **object store** keeps the files. And **MLflow's server** stands in front of both: it is the only one that people talk
+# to, and it asks who they are.
+
+# %% tags=["hide-input"] jupyter={"source_hidden": true}
+from course_utils import plots
+
+boxes = {
+    "mira": (1.0, 2.4, "Mira\nEDIT"),
+    "tom": (1.0, 0.6, "Tom\nREAD"),
+    "server": (4.5, 1.5, "mlflow server\nusers, permissions"),
+    "rows": (8.2, 2.4, "PostgreSQL\nruns, metrics, users"),
+    "files": (8.2, 0.6, "bucket\nmodels, pictures"),
+}
+arrows = [
+    ("mira", "server", "logs"),
+    ("tom", "server", "reads"),
+    ("server", "rows", "rows"),
+    ("server", "files", "files"),
+]
+title = "People talk to one server, and it holds the keys of the other two"
+plots.show(plots.diagram(boxes, arrows, title=title))
+
+# %% [markdown]
 # ## Setup
 #
 # `team.postgres()` starts a real PostgreSQL that only this machine can reach, with a password made up now. What enters
-# `room` is stopped by `room.close()`, and also when the kernel ends.
+# `room` is stopped by `room.close()` in the last pitfall, and at the latest when the notebook ends.
 
 # %% tags=["parameters"]
 n_runs = 20  # runs that each of two people logs
 
 # %%
+import os
+import secrets
 import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
 from contextlib import ExitStack
+from pathlib import Path
 
+import httpx
 import mlflow
-from sqlalchemy import MetaData, Table, create_engine, select, text
-
-from course_utils import data, plots, store, team
-
-folder = store.outputs("13_tracking_server")
-shutil.rmtree(folder)  # what an earlier pass left
-room = ExitStack()
-postgres = room.enter_context(team.postgres())
-print("PostgreSQL", postgres.run("psql", "-d", "postgres", "-t", "-c", "show server_version").strip())
-
-# %%
-from sklearn.linear_model import LogisticRegression
-
-laptop = store.connect(f"sqlite:///{folder / 'laptop' / 'mlflow.db'}")
-split = data.churn_split(600, seed=0, numeric=True)
-mlflow.set_experiment("churn")
-for strength in (0.01, 0.1, 1.0):
-    with mlflow.start_run(run_name=f"C={strength}"):
-        model = LogisticRegression(C=strength, max_iter=2000).fit(split.X_train, split.y_train)
-        mlflow.log_param("C", strength)
-        mlflow.log_metric("test_accuracy", model.score(split.X_test, split.y_test))
-        logged = store.log_model(model, "model", split.X_train)
-print("Open the UI, from the course folder:", store.ui_command(), sep="\n")
-
-# %% [markdown]
-# ## Round 1: move the store
-#
-# MLflow has a tool for old run *folders* (`mlflow migrate-filestore`) and one that makes or renews a *schema*
-# (`mlflow db upgrade`), but none that moves rows from SQLite to PostgreSQL. So copy them: one MLflow version on both
-# sides, schema first, then every table. `command` runs `mlflow …` in this process, which is faster than starting it in a
-# terminal.
-
-# %%
+import pandas as pd
 from click.testing import CliRunner
 from mlflow.cli import cli
+from sklearn.linear_model import LogisticRegression
+from sqlalchemy import MetaData, create_engine, func, select, text
 
+from course_utils import data, store, team
 
+# %%
+room = ExitStack()
+folder = Path(tempfile.mkdtemp(dir=store.outputs("tracking_server")))
+room.callback(shutil.rmtree, folder, ignore_errors=True)
+postgres = room.enter_context(team.postgres())
+version = postgres.run("psql", "-d", "postgres", "-t", "-c", "show server_version")
+print("PostgreSQL", version.strip())
+
+# %% [markdown]
+# Mira's laptop is a folder with a store of its own: three runs, each with a model.
+
+# %%
+laptop = store.connect(f"sqlite:///{(folder / 'laptop' / 'mlflow.db').as_posix()}")
+split = data.churn_split(600, seed=0, numeric=True)
+mlflow.set_experiment("churn")
+for C in (0.01, 0.1, 1.0):
+    with mlflow.start_run(run_name=f"C={C}"):
+        model = LogisticRegression(C=C, max_iter=2000).fit(split.X_train, split.y_train)
+        mlflow.log_params({"C": C, "n_rows": 600, "data_seed": 0})
+        mlflow.log_metric("val_accuracy", model.score(split.X_val, split.y_val))
+        logged = store.log_model(model, "churn", split.X_train)
+print(len(store.runs("churn")), "runs on the laptop")
+
+# %% [markdown]
+# ## Round 1: move the rows
+#
+# The tables of a store and their columns are called its **schema**. `mlflow db upgrade` makes the schema in an empty
+# database, or renews that of an older MLflow. But no MLflow command moves rows from SQLite to PostgreSQL, so you copy
+# them: the same MLflow version on both sides, schema first, then every table. `command` runs `mlflow …` inside this
+# notebook, which saves the seconds of a new Python.
+
+# %%
 def command(*words):
     return CliRunner().invoke(cli, words, catch_exceptions=False).output
 
 
-uri = postgres.create("mlflow")
-command("db", "upgrade", uri)
-print(len(team.count_rows(uri)), "tables in PostgreSQL,", len(team.count_rows(laptop)), "on the laptop")
+def count_rows(uri):
+    engine, tables = create_engine(uri), MetaData()
+    tables.reflect(engine)
+    with engine.connect() as reading:
+        rows = {
+            name: reading.scalar(select(func.count()).select_from(table))
+            for name, table in tables.tables.items()
+        }
+    engine.dispose()
+    return pd.Series(rows).sort_index()
+
+
+uri = postgres.create("mlflow")  # `createdb mlflow`, and its address
+done = command("db", "upgrade", uri)
+same = set(count_rows(uri).index) == set(count_rows(laptop).index)
+print("PostgreSQL has the tables of the laptop:", same)
 
 # %% [markdown]
-# **Predict.** A row of `metrics` names a row of `runs`, which names one of `experiments`. PostgreSQL refuses a row
+# **Predict.** A row of `metrics` names a row of `runs`, which names a row of `experiments`. PostgreSQL refuses a row
 # whose partner is not there. In which order do you fill the three?
 
 # %%
@@ -99,87 +151,236 @@ prediction = ["?", "?", "?"]  # first, second, third
 
 # %%
 def copy_rows(source, target):
-    old, new, tables = create_engine(source), create_engine(target), MetaData()
-    tables.reflect(new)
+    old, new = create_engine(source), create_engine(target)
+    here, there = MetaData(), MetaData()
+    here.reflect(old)
+    there.reflect(new)
     with old.connect() as reading, new.begin() as writing:
-        for table in tables.sorted_tables:  # parents before children
-            rows = reading.execute(select(Table(table.name, MetaData(), autoload_with=old))).mappings().all()
+        for table in there.sorted_tables:  # parents before children
+            rows = reading.execute(select(here.tables[table.name])).mappings().all()
             if rows:
                 writing.execute(table.delete())  # what the schema came with
                 writing.execute(table.insert(), [dict(row) for row in rows])
-    return [table.name for table in tables.sorted_tables]
+    old.dispose()
+    new.dispose()
+    return [table.name for table in there.sorted_tables]
+
 
 order = copy_rows(laptop, uri)
-print("Order:", [name for name in order if name in ("metrics", "runs", "experiments")])
+print([name for name in order if name in ("metrics", "runs", "experiments")])
 
 # %%
-before, after = team.count_rows(laptop), team.count_rows(uri)
+before, after = count_rows(laptop), count_rows(uri)
 print("tables that differ:", (before != after).sum())
-print("rows:", {name: int(after[name]) for name in ("experiments", "runs", "metrics", "params", "logged_models")})
+after[["experiments", "runs", "metrics", "params", "logged_models"]]
+
+# %% tags=["claims"]
+CHANGES = [{"n_runs": 5}]
+three = [name for name in order if name in ("metrics", "runs", "experiments")]
+assert same and three == ["experiments", "runs", "metrics"]
+assert (before == after).all() and after["runs"] == after["logged_models"] == 3
 
 # %% [markdown]
-# You should see experiments, runs, metrics, and no table that differs. If the copy stops at a foreign key, the order is
-# wrong. All in one transaction: a copy that fails halfway leaves nothing behind. The counts agree, and yet **two things
-# are not well**; the pitfalls find them.
+# You should see experiments, runs, metrics, and no table that differs. `new.begin()` opens a **transaction**: either all
+# of the copy is written, or, when a line fails, nothing. The counts agree, and yet two things are not well. Two of the
+# pitfalls find them.
 #
-# ## Round 2: a server, and a backup before anyone comes in
+# ## Round 2: move the files into a bucket
 #
-# In a terminal, the server is started like this. Secrets stand in the environment, because other users of the machine
-# can read a command line:
+# An object store keeps files under names, without folders and without a disk that you can see. The names are called
+# **keys**, a collection of them a **bucket**, and the address to which requests go the **endpoint**. Amazon calls its
+# store S3, and many others speak the same language: MinIO on your own hardware, and `moto`, a program for tests, here. It
+# keeps everything in memory, and whatever key you show, it lets you in.
+
+# %%
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def start(log, *words, environment=None):  # in the background, until room.close()
+    words = [sys.executable, "-m", *map(str, words)]
+    running = team.running(words, folder / log, cwd=folder, environment=environment)
+    room.enter_context(running)
+
+
+def wait(url):
+    for _ in range(600):
+        try:
+            return httpx.get(url, trust_env=False).status_code
+        except httpx.TransportError:
+            time.sleep(0.1)
+    raise RuntimeError(f"{url} does not answer; its log is in {folder}")
+
+
+# %%
+import boto3
+
+endpoint = f"http://127.0.0.1:{(port := free_port())}"
+start("s3.log", "moto.server", "-H", "127.0.0.1", "-p", port)
+keys = {"AWS_ACCESS_KEY_ID": "nordtel", "AWS_SECRET_ACCESS_KEY": "only-in-a-lecture"}
+wait(endpoint)
+s3 = boto3.client(
+    "s3",
+    endpoint_url=endpoint,
+    aws_access_key_id=keys["AWS_ACCESS_KEY_ID"],
+    aws_secret_access_key=keys["AWS_SECRET_ACCESS_KEY"],
+    region_name="us-east-1",
+)
+made = s3.create_bucket(Bucket="nordtel-mlflow")
+
+
+def objects(bucket="nordtel-mlflow"):
+    pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket)
+    return [item["Key"] for page in pages for item in page.get("Contents", [])]
+
+
+# %% [markdown]
+# The files of the laptop go into the bucket, each under the path that it had. Then the laptop travels. But the database
+# still holds the laptop's paths: each run and each model says where its files are. Those addresses have to become
+# `mlflow-artifacts:/…`, which means "ask the server".
+
+# %%
+files = folder / "laptop" / "mlartifacts"
+for path in files.rglob("*"):
+    if path.is_file():
+        key = f"artifacts/{path.relative_to(files).as_posix()}"
+        s3.upload_file(str(path), "nordtel-mlflow", key)
+print("on the laptop:", sum(path.is_file() for path in files.rglob("*")))
+print("in the bucket:", len(objects()))
+
+# %%
+def rewrite(table, column):
+    words = f"update {table} set {column} = replace({column}, :old, 'mlflow-artifacts:')"
+    with create_engine(uri).begin() as connection:
+        connection.execute(text(words), {"old": files.as_posix()})
+
+
+rewrite("runs", "artifact_uri")
+rewrite("logged_models", "artifact_location")
+rewrite("model_versions", "storage_location")
+travelled = (folder / "laptop").rename(folder / "travelled")
+
+# %% [markdown]
+# ## Round 3: the server
+#
+# Now the program in front. In a terminal of the machine that everybody reaches, it is started like this. Secrets stand
+# in the environment, because every user of the machine can list the command lines of the others:
 #
 # ```bash
 # export MLFLOW_BACKEND_STORE_URI=postgresql+psycopg2://mlflow:…@db.nordtel.example/mlflow
-# export MLFLOW_FLASK_SERVER_SECRET_KEY=… MLFLOW_AUTH_ADMIN_PASSWORD=…   # 12 characters or more
-# export MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false                        # 10 processes fewer
-# mlflow server --app-name basic-auth --artifacts-destination ./artifacts --workers 1 \
-#     --host 127.0.0.1 --port 5001 --allowed-hosts "127.0.0.1:*,mlflow.nordtel.example"
+# export MLFLOW_AUTH_CONFIG_PATH=auth.ini MLFLOW_AUTH_ADMIN_PASSWORD=…   # 12 characters or more
+# export MLFLOW_FLASK_SERVER_SECRET_KEY=…           # any long random text: it signs the web forms
+# export AWS_ACCESS_KEY_ID=… AWS_SECRET_ACCESS_KEY=…
+# export MLFLOW_S3_ENDPOINT_URL=https://minio.nordtel.example   # MinIO; for Amazon, leave it out
+# mlflow server --app-name basic-auth --artifacts-destination s3://nordtel-mlflow/artifacts \
+#     --host 127.0.0.1 --port 5001 --workers 1 --allowed-hosts "127.0.0.1:*,mlflow.nordtel.example"
 # ```
 #
-# There is no default password any more: older courses sign in as `admin` with `password1234`, which answers 401 today.
-# Artifacts are **proxied**: clients send files to the server, and need no key for the disk behind it.
+# `--app-name basic-auth` switches users on. There is no default password: older courses sign in as `admin` with
+# `password1234`, which is refused today. Artifacts are **proxied**: people send files to the server, and the server
+# sends them on to the bucket, so nobody but the server needs the bucket's keys.
 #
-# Ours starts in the background. Meanwhile, a **backup**. `pg_dump` reads one moment of a database in use; nobody has to
-# stop working. A backup counts when it was restored once: on an empty database, with equal counts.
+# The next cells do exactly that. First the settings of the users:
 
 # %%
-passwords = {name: f"{name}-at-nordtel-13" for name in ("admin", "mira", "jonas", "tom")}  # only in a lecture!
-hosts = ("--allowed-hosts", "127.0.0.1:*,mlflow.nordtel.example")
-users = postgres.create("users")
-settings = {"admin_password": passwords["admin"], "auth_uri": users, "options": hosts}
-server = room.enter_context(team.mlflow_server(uri, folder / "server", **settings))
+people = ("admin", "mira", "jonas", "tom")
+passwords = {name: secrets.token_urlsafe(12) for name in people}
+settings = f"""
+[mlflow]
+default_permission = READ
+database_uri = {postgres.create("users")}
+admin_username = admin
+auth_cache_ttl_seconds = 60
+"""
+(folder / "auth.ini").touch(mode=0o600)  # nobody else may read it
+size = (folder / "auth.ini").write_text(settings)
 
 # %%
-dump = folder / "mlflow.dump"
-postgres.run("pg_dump", "--format=custom", "--file", dump, "mlflow")
-restored = postgres.create("restored")
-postgres.run("pg_restore", "--no-owner", "--dbname", "restored", dump)
-print("rows:", team.count_rows(uri).sum(), "| tables that differ:", (team.count_rows(restored) != after).sum())
+client_side = ("MLFLOW_", "AWS_")  # what this notebook is told must not reach the server
+environment = {k: v for k, v in os.environ.items() if not k.startswith(client_side)}
+environment |= {
+    "MLFLOW_BACKEND_STORE_URI": uri,
+    "MLFLOW_AUTH_CONFIG_PATH": str(folder / "auth.ini"),
+    "MLFLOW_AUTH_ADMIN_PASSWORD": passwords["admin"],
+    "MLFLOW_FLASK_SERVER_SECRET_KEY": secrets.token_hex(32),
+    "MLFLOW_S3_ENDPOINT_URL": endpoint,
+    "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",  # ten processes fewer
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    **keys,
+}
+port = free_port()
+words = ["mlflow", "server", "--app-name", "basic-auth", "--workers", "1"]
+words += ["--artifacts-destination", "s3://nordtel-mlflow/artifacts"]
+words += ["--host", "127.0.0.1", "--port", port]
+words += ["--allowed-hosts", "127.0.0.1:*,mlflow.nordtel.example"]
+start("server.log", *words, environment=environment)
+
+# %%
+def sign_in(name):
+    os.environ["MLFLOW_TRACKING_USERNAME"] = name
+    os.environ["MLFLOW_TRACKING_PASSWORD"] = passwords.get(name, "a-good-guess")
+
+
+address = f"http://127.0.0.1:{port}"
+print("health:", wait(f"{address}/health"))
+mlflow.set_tracking_uri(address)
+mlflow.set_registry_uri(address)
+sign_in("admin")
+client, run_id = mlflow.MlflowClient(), logged.run_id
+loaded = mlflow.sklearn.load_model(logged.model_uri)
+print("Mira's model, through the server:", type(loaded).__name__)
 
 # %% [markdown]
-# The database is half of a backup. The folder of `--artifacts-destination` is the other half; save it *after* the
-# database, so that no row points at a file that is missing.
+# You should see 200, and Mira's model, although her laptop's folder is gone. If it takes a minute, the machine is busy.
 #
-# ## Round 3: who may do what
+# **Predict.** Jonas logs a file. He has neither a key of the bucket nor its address. Where does the file end up?
+
+# %%
+prediction = "?"  # on this disk, in the bucket, nowhere
+
+# %%
+n_before = len(objects())
+client.log_text(run_id, "Reviewed by Jonas.", "review.txt")
+print("new objects:", len(objects()) - n_before)
+print([key.split("/")[-1] for key in objects() if "review" in key])
+
+# %% tags=["claims"]
+assert not files.exists() and len(objects()) == n_before + 1
+assert not {"AWS_SECRET_ACCESS_KEY", "MLFLOW_S3_ENDPOINT_URL"} & set(os.environ)
+assert (loaded.predict(split.X_val) == model.predict(split.X_val)).all()
+
+# %% [markdown]
+# You should see one new object in the bucket. The client sent the text to the server, and the server wrote it there.
 #
-# `admin` makes users and grants permissions: READ, then USE, EDIT (log), MANAGE (delete, and grant). Everybody has READ
-# by default.
+# Other stores need another flag and other variables, and people's code stays the same. On paper:
+#
+# | store | `--artifacts-destination` | the server needs |
+# |---|---|---|
+# | Amazon S3 | `s3://bucket/path` | `boto3`, `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`, or the role of its machine |
+# | MinIO | `s3://bucket/path` | the same keys, and `MLFLOW_S3_ENDPOINT_URL` |
+# | Google Cloud | `gs://bucket/path` | `google-cloud-storage`, `GOOGLE_APPLICATION_CREDENTIALS` |
+# | Azure | `wasbs://box@account.blob.core.windows.net/path` | `azure-storage-blob`, `AZURE_STORAGE_CONNECTION_STRING` |
+#
+# ## Round 4: who may do what
+#
+# The user `admin` makes users and grants permissions on an experiment or a registered model. There are four levels, each
+# with all that stands before it: READ, USE, EDIT (log and change), MANAGE (delete, and grant). `default_permission` says
+# what somebody has without a grant; here it is READ.
 
 # %%
 from mlflow.server import get_app_client
 
-mlflow.set_tracking_uri(server.wait())
-mlflow.set_registry_uri(server.address)
-room.enter_context(team.signed_in("admin", passwords["admin"]))
-churn = mlflow.get_experiment_by_name("churn").experiment_id
-auth = get_app_client("basic-auth", server.address)
+churn = client.get_experiment_by_name("churn").experiment_id
+auth = get_app_client("basic-auth", address)
 for name in ("mira", "jonas", "tom"):
     auth.create_user(name, passwords[name])
 for name in ("mira", "jonas"):
     auth.grant_user_permission(name, "experiment", churn, "EDIT")
-print("The team's server:", server.address)
 
 # %% [markdown]
-# **Predict.** Tom has READ, Mira has EDIT, a stranger guesses a password. Who may set a tag on a run, who may delete
+# **Predict.** Tom has READ, Mira has EDIT, a stranger guesses a password. Who may set a tag on a run, and who may delete
 # the experiment?
 
 # %%
@@ -195,26 +396,58 @@ def outcome(action):
     return "allowed"
 
 
-client, run_id = mlflow.MlflowClient(), logged.run_id
 actions = {
     "read": lambda: client.get_run(run_id),
     "tag": lambda: client.set_tag(run_id, "reviewed", "yes"),
     "delete": lambda: client.delete_experiment(churn),
 }
+answers = {}
 for name in ("stranger", "tom", "mira"):
-    with team.signed_in(name, passwords.get(name, "a-good-guess")):
-        print(f"{name:9}", {what: outcome(action) for what, action in actions.items()})
+    sign_in(name)
+    answers[name] = {what: outcome(action) for what, action in actions.items()}
+sign_in("admin")
+pd.DataFrame(answers).T
+
+# %% tags=["claims"]
+assert set(answers["stranger"].values()) == {"refused: 401"}
+no = "refused: 403"
+assert answers["tom"] == {"read": "allowed", "tag": no, "delete": no}
+assert answers["mira"] == {"read": "allowed", "tag": "allowed", "delete": no}
 
 # %% [markdown]
-# You should see 401 for the stranger (*who are you?*) and 403 for what a known person may not do. If everyone is
-# allowed, the server runs without `--app-name basic-auth`.
+# You should see 401 for the stranger: the server asks *who are you?* And 403 where a known person lacks the permission:
+# nobody here may delete, because that needs MANAGE. If everyone is allowed, the server runs without `--app-name
+# basic-auth`.
 #
-# Now two people at once, each in a process and under a name of their own.
+# **Who may knock.** The server also looks at the *name* by which it is called, the header `Host` that every browser
+# sends. `--allowed-hosts` lists the names that pass:
 
 # %%
-_ = (folder / "log_runs.py").write_text("""
-import sys
+knocks = {}
+for host in (f"127.0.0.1:{port}", "mlflow.nordtel.example", "evil.example"):
+    who = ("tom", passwords["tom"])
+    reply = httpx.get(f"{address}/", headers={"Host": host}, auth=who, trust_env=False)
+    knocks[host.replace(str(port), "PORT")] = reply.status_code
+print(knocks)
 
+# %% tags=["claims"]
+assert list(knocks.values()) == [200, 200, 403]
+
+# %% [markdown]
+# You should see 403 for `evil.example`, although Tom's password was right. This stops a web page whose own name was
+# pointed at your server, so that a colleague's browser talks to it (*DNS rebinding*). It stops no script: ours wrote any
+# name it liked. So `--host 0.0.0.0` **alone** is dangerous. It opens the server to the whole network, and without users
+# whoever reaches the port can read, change and delete everything. Three things belong together: users, allowed names,
+# and encryption. The last comes from a program in front (a *reverse proxy* with HTTPS), because basic authentication
+# sends the password readable.
+#
+# ## Round 5: two people at once
+#
+# Each of them logs in a process of their own, under their own name.
+
+# %%
+size = (folder / "log_runs.py").write_text("""
+import sys
 import mlflow
 
 mlflow.set_experiment("churn")
@@ -223,72 +456,77 @@ for i in range(int(sys.argv[1])):
         mlflow.log_metrics({"loss": 1 / (i + 1), "lift": i / 2})
 """)
 
-# %%
-import os
-import subprocess
-import sys
 
-
-def start(name):
-    signed_in = {"MLFLOW_TRACKING_USERNAME": name, "MLFLOW_TRACKING_PASSWORD": passwords[name]}
+def log_as(name):
+    sign_in(name)  # the process inherits the environment of this moment
     script = [sys.executable, folder / "log_runs.py", str(n_runs)]
-    return subprocess.Popen(script, env=os.environ | signed_in, stdout=subprocess.DEVNULL, stderr=subprocess.STDOUT)
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    return subprocess.Popen(script, **quiet)
 
 
 # %%
-print("ended well:", [person.wait() == 0 for person in [start("mira"), start("jonas")]])
+both = [log_as("mira"), log_as("jonas")]
+sign_in("admin")
+print("ended well:", [process.wait() == 0 for process in both])
 
 # %% tags=["measured"]
-import pandas as pd
-
-runs = mlflow.search_runs(experiment_names=["churn"], order_by=["attributes.start_time ASC"])
+runs = mlflow.search_runs([churn], order_by=["attributes.start_time ASC"])
 runs = runs[runs["tags.mlflow.user"].isin(["mira", "jonas"])]
-who = runs["tags.mlflow.user"].tolist()
-arrived = pd.DataFrame({name: [who[:n].count(name) for n in range(len(who) + 1)] for name in ("mira", "jonas")})
+is_hers = runs["tags.mlflow.user"].eq("mira").tolist()
+n = range(len(runs) + 1)
+arrived = pd.DataFrame({"arrival": n, "mira": [sum(is_hers[:i]) for i in n]})
+arrived["jonas"] = arrived["arrival"] - arrived["mira"]
 whole = runs[["metrics.loss", "metrics.lift"]].notna().all(axis=1).sum()
 title = f"{whole} of {2 * n_runs} runs arrived, each with both metrics"
 labels = {"xlabel": "runs that the server has received", "ylabel": "runs of this person"}
-fig = plots.runs_line(arrived.reset_index(names="arrival"), "arrival", ["mira", "jonas"], title=title, **labels)
+fig = plots.runs_line(arrived, "arrival", ["mira", "jonas"], title=title, **labels)
 plots.show(fig)
 
+# %% tags=["claims"]
+assert whole == 2 * n_runs == len(runs) and sum(is_hers) == n_runs
+
 # %% [markdown]
-# You should see two lines that grow side by side: PostgreSQL takes both writers at once. If one ends before the other
-# begins, the machine was too busy to run both. The name on a run, `mlflow.user`, is the one that was signed in.
+# You should see all runs arrive: PostgreSQL takes both writers, and nothing is lost. Lines that grow side by side show
+# that both wrote at the same time; if one ends before the other begins, the machine was too busy to run both. The name
+# on a run, `mlflow.user`, is the one that was signed in.
+#
+# ## Round 6: a backup, and a restore
+#
+# `pg_dump` writes a database that is in use into a file, as it was at one moment; nobody has to stop working. The bucket
+# is the other half of the backup. Copy it *after* the database, so that no saved row names a file that is missing. And a
+# backup counts when it was restored once: into an empty database, with equal counts.
+
+# %%
+dump = folder / "mlflow.dump"
+printed = postgres.run("pg_dump", "--format=custom", "--file", dump, "mlflow")
+made = s3.create_bucket(Bucket="nordtel-backup")
+for key in objects():
+    s3.copy({"Bucket": "nordtel-mlflow", "Key": key}, "nordtel-backup", key)
+
+restored = postgres.create("restored")
+printed = postgres.run("pg_restore", "--no-owner", "--dbname", "restored", dump)
+differ = count_rows(restored) != count_rows(uri)
+print("tables that differ:", differ.sum())
+print("objects that differ:", len(set(objects()) ^ set(objects("nordtel-backup"))))
+
+# %% tags=["claims"]
+assert not differ.any() and objects() == objects("nordtel-backup")
+
+# %% [markdown]
+# You should see 0 and 0. For a large bucket, the command `aws s3 sync` copies only what is new.
 #
 # ## Look at the UI
 #
-# The server runs until the last cell of the pitfalls, `room.close()`; after *Run All*, run the cells above once more.
-# Click the address printed above. The browser asks for a name: sign in as `tom`, with the password from the cell. With
-# *Model training* chosen, open `churn`, tick a run, press *Delete*, then *Delete selected*: "Permission denied".
-#
-# ## Who may knock
-#
-# The server looks at the *name* by which it is called. Without `--allowed-hosts`, localhost and private addresses pass.
+# Run the notebook up to the next cell: click it, then *Run > Run All Above Selected Cell*. (*Run All* also stops the
+# server, in the last pitfall.) The cell prints an address and Tom's password.
 
-# %%
-import httpx
-
-for host in ("127.0.0.1:5001", "mlflow.nordtel.example", "192.168.1.5:5001", "evil.example"):
-    reply = httpx.get(f"{server.address}/", headers={"Host": host}, auth=("tom", passwords["tom"]))
-    print(f"{host:23} {reply.status_code} {reply.text if reply.is_error else ''}")
+# %% tags=["measured"]
+print(address, "| user: tom | password:", passwords["tom"])
 
 # %% [markdown]
-# The 403 stops a web page that turns a colleague's browser against the server (*DNS rebinding*). It stops no script:
-# ours wrote any name it liked. So `--host 0.0.0.0` **alone** is dangerous: it opens every network card, and whoever
-# reaches the port reads, changes and deletes everything. Three things belong together: users (`--app-name basic-auth`),
-# the allowed names, and encryption (a proxy with HTTPS), since basic authentication sends the password readable.
-#
-# **Object stores**, on paper: the flag changes, the clients do not.
-#
-# | store | `--artifacts-destination` | the server needs |
-# |---|---|---|
-# | Amazon S3 | `s3://bucket/path` | `boto3`, `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY` |
-# | MinIO | the same | the same, and `MLFLOW_S3_ENDPOINT_URL` |
-# | Google Cloud | `gs://bucket/path` | `google-cloud-storage`, `GOOGLE_APPLICATION_CREDENTIALS` |
-# | Azure | `wasbs://box@account.blob.core.windows.net/path` | `azure-storage-blob`, `AZURE_STORAGE_CONNECTION_STRING` |
-#
-# For huge files, `--no-serve-artifacts --default-artifact-root s3://bucket/path` lets clients write there directly;
-# then each of them needs the key.
+# 1. Open the address in a browser. It asks for a name and a password: sign in as `tom`.
+# 2. With *Model training* chosen at the top left, open the experiment `churn`. You see Mira's and Jonas' runs.
+# 3. Tick a run, press *Delete*, and confirm. The run stays, and the page says that permission is denied.
 #
 # ## Your turn
 #
@@ -300,66 +538,127 @@ for host in ("127.0.0.1:5001", "mlflow.nordtel.example", "192.168.1.5:5001", "ev
 #
 # </details>
 
-# %%
+# %% tags=["your-turn"]
+sign_in("admin")
 ...
 
-with team.signed_in("tom", passwords["tom"]):
-    lesson.turn(outcome(actions["tag"]) == "allowed", "the cell that made the users grants two of them EDIT.")
+# %% tags=["your-turn-solution"]
+sign_in("admin")
+auth.grant_user_permission("tom", "experiment", churn, "EDIT")
+
+# %%
+sign_in("tom")
+hint = "the cell that made the users grants two of them EDIT."
+lesson.turn(outcome(actions["tag"]) == "allowed", hint)
+sign_in("admin")
 
 # %% [markdown]
 # ## Pitfalls
 #
-# **`sequence-behind`: the counter did not move.** We copied rows *with* their ids, so PostgreSQL's counter still stands
-# at the beginning. The first new experiment gets an id that is taken, and MLflow blames the name. Repair: set the
-# counter.
+# Each of them has a code, and the checks of the homework use the same codes.
+#
+# **`sequence-behind`: the counter did not move.** We copied rows *with* their ids, so PostgreSQL's own counter still
+# stands at the beginning. The first new experiment gets an id that is taken, and MLflow blames the name. To repair it,
+# set the counter to the largest id.
 
 # %%
 try:
     client.create_experiment("retention")
 except mlflow.MlflowException as error:
-    print("[sequence-behind]", str(error).split(". Error")[0], "| the id is taken:", "experiment_pk" in str(error))
+    print("[sequence-behind] the id is taken:", "experiment_pk" in str(error))
 
 with create_engine(uri).begin() as connection:
     counter = "pg_get_serial_sequence('experiments', 'experiment_id')"
-    connection.execute(text(f"select setval({counter}, (select max(experiment_id) from experiments))"))
-print("now:", outcome(lambda: client.create_experiment("retention")))
+    largest = "(select max(experiment_id) from experiments)"
+    connection.execute(text(f"select setval({counter}, {largest})"))
+print("repaired:", outcome(lambda: client.create_experiment("retention")))
 
 # %% [markdown]
-# **`artifacts-left-behind`: addresses of the laptop.** The rows moved, the files did not: the database holds absolute
-# paths. The laptop travels, and no model can be loaded. Repair: copy the files, and rewrite the addresses.
-#
-# **`model-left-behind`: deleted is not gone.** A deleted run goes to the trash; `mlflow gc` empties it. But the *logged
-# model* of that run stays, with its files. Repair: delete the model too, then collect.
+# **`artifacts-left-behind`: one address was forgotten.** Round 2 rewrote the addresses of runs and models, but an
+# *experiment* has one, too: it is where its *new* runs put their files. So a new run of `churn` still writes to the
+# laptop's folder, on whichever machine it runs. To repair it, rewrite that column as well.
 
 # %%
-travelling = (folder / "laptop").rename(folder / "travelling")
-try:
-    mlflow.sklearn.load_model(logged.model_uri)
-except (OSError, mlflow.MlflowException) as error:
-    print("[artifacts-left-behind]", type(error).__name__)
+def file_of_new_run():
+    n_before = len(objects())
+    with mlflow.start_run(experiment_id=churn, run_name="with-file"):
+        mlflow.log_text("weights", "weights.txt")
+    return len(objects()) - n_before
+
+
+print("[artifacts-left-behind] new objects in the bucket:", file_of_new_run())
+print("a laptop's folder again:", files.exists())
+rewrite("experiments", "artifact_location")
+print("repaired, new objects in the bucket:", in_bucket := file_of_new_run())
+
+# %% tags=["claims"]
+assert files.exists() and in_bucket == 1
+
+# %% [markdown]
+# **`model-left-behind`: deleted is not gone.** A deleted run goes to the trash, from where it can be restored; `mlflow
+# gc` empties the trash. But the *logged model* of that run stays, with its files. To repair it, delete the model too, and
+# collect again. `--tracking-uri` lets `gc` reach the files through the server.
 
 # %%
-shutil.copytree(travelling / "mlartifacts", folder / "server" / "artifacts", dirs_exist_ok=True)
-places = {"experiments": "artifact_location", "runs": "artifact_uri", "logged_models": "artifact_location"}
-places["model_versions"] = "storage_location"
-old = str(folder / "laptop" / "mlartifacts")
-with create_engine(uri).begin() as connection:
-    for table, column in places.items():
-        move = f"update {table} set {column} = replace({column}, :old, 'mlflow-artifacts:')"
-        connection.execute(text(move), {"old": old})
-print("loaded through the server:", type(mlflow.sklearn.load_model(logged.model_uri)).__name__)
-
-# %%
-where = ("--backend-store-uri", uri, "--tracking-uri", server.address)
+where = ("--backend-store-uri", uri, "--tracking-uri", address)
+model_id, left = logged.model_id, {}
 client.delete_run(run_id)
-print(command("gc", *where).strip())
-print("[model-left-behind] Its model is still there:", client.get_logged_model(logged.model_id).status.value)
-client.delete_logged_model(logged.model_id)
-print(command("gc", *where).strip())
+printed = command("gc", *where)
+left["after the run"] = sum(model_id in key for key in objects())
+status = client.get_logged_model(model_id).status
+print("[model-left-behind] the model is still", status.value)
+
+client.delete_logged_model(model_id)
+printed = command("gc", *where)
+left["after the model"] = sum(model_id in key for key in objects())
+print("files of the model in the bucket:", left)
+
+# %% tags=["claims"]
+assert left["after the run"] > 0 and left["after the model"] == 0
+assert run_id not in {run.info.run_id for run in client.search_runs([churn], run_view_type=3)}
+
+# %% [markdown]
+# Last, stop the three programs and sign out. To run single cells afterwards, start at the top.
 
 # %%
 room.close()
-print("The server still runs:", server.running)
+for name in ("MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD"):
+    del os.environ[name]
+
+# %% [markdown]
+# ## In your own project
+#
+# The same work without any help from this course: a server with users in an empty folder, a user who logs, and a
+# stranger who is refused. It needs `mlflow[auth]`. For a team, put your database into `MLFLOW_BACKEND_STORE_URI`, your
+# bucket behind `--artifacts-destination`, and both passwords into the environment instead of the file.
+
+# %% tags=["own-project"]
+"""A server with users: python team_server.py"""
+import os
+import secrets
+import subprocess
+import sys
+
+import mlflow
+from mlflow.server import get_app_client
+from sklearn.datasets import load_breast_cancer
+from sklearn.linear_model import LogisticRegression
+
+PASSWORDS = {"admin": "change-me-admin-1", "mira": "change-me-mira-22", "eve": "a guess"}
+env = {**os.environ, "MLFLOW_BACKEND_STORE_URI": "sqlite:///mlflow.db"}
+env |= {"MLFLOW_AUTH_ADMIN_PASSWORD": PASSWORDS["admin"]}
+env |= {"MLFLOW_FLASK_SERVER_SECRET_KEY": secrets.token_hex(32)}
+words = ["mlflow", "server", "--app-name", "basic-auth", "--workers", "1"]
+words += ["--port", "5077", "--artifacts-destination", "./artifacts"]
+with open("server.log", "w") as log:
+    server = subprocess.Popen([sys.executable, "-m", *words], env=env, stdout=log, stderr=log)
+mlflow.set_tracking_uri("http://127.0.0.1:5077")
+try:
+    for name in PASSWORDS:
+        os.environ["MLFLOW_TRACKING_USERNAME"] = name
+        os.environ["MLFLOW_TRACKING_PASSWORD"] = PASSWORDS[name]
+finally:
+    server.terminate()
 
 # %% [markdown]
 # ## Quiz
@@ -370,17 +669,21 @@ lesson.quiz("tracking_server")
 # %% [markdown]
 # ## Key points
 #
-# - Moving a store: same version, schema by `mlflow db upgrade`, rows parents first, then the counter and the files.
-#   Count every table on both sides.
-# - A backup is `pg_dump` plus the artifact folder, and it counts after one restore with equal counts.
-# - `--app-name basic-auth` asks who you are (401), permissions say what you may do (403), `--allowed-hosts` by which
-#   name the server may be called. `--host 0.0.0.0` needs all of them.
-# - `mlflow gc` removes deleted runs; their models have to be deleted too.
+# - **How do you move a store?** The same MLflow version on both sides, the schema by `mlflow db upgrade`, rows parents
+#   first, then the counters, the files and *every* column with an address. Count all tables on both sides.
+# - **How do you start a server for a team?** `mlflow server --app-name basic-auth --artifacts-destination s3://…
+#   --allowed-hosts …`, with the database's address, the passwords and the bucket's keys in the environment, and HTTPS in
+#   front.
+# - **What do 401 and 403 say?** 401: the server does not know you. 403: it knows you, and you lack the permission; or
+#   you called it by a name that is not allowed.
+# - **How do you back up and clean?** `pg_dump`, then the bucket, and one restore with equal counts. `mlflow gc` removes
+#   what is in the trash; the model of a deleted run has to be deleted, too.
 #
 # ## Next steps
 #
-# - Do the [homework](../exercises/13_tracking_server.ipynb): merge two stores, work out permissions, empty the trash.
-# - Next lecture: prompts, traces and evaluation.
+# - Do the [homework]({homework:tracking_server}): take over runs, work out permissions, empty the trash, restore a backup.
+# - Next lecture: [Reproducing]({step:reproducing}).
 # - Official pages: [self-hosting](https://mlflow.org/docs/latest/self-hosting/),
 #   [basic authentication](https://mlflow.org/docs/latest/self-hosting/security/basic-http-auth/).
-# - Optional depth: set `n_runs` to 200, and watch the counts; `course server --help` has such a server ready for a class.
+# - Optional depth: set `n_runs = 200` in the parameters cell and run all again. `course server --help` has such a server
+#   ready for a class.

