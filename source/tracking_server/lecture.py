@@ -102,12 +102,13 @@ print("PostgreSQL", version.strip())
 # %%
 laptop = store.connect(f"sqlite:///{(folder / 'laptop' / 'mlflow.db').as_posix()}")
 split = data.churn_split(600, seed=0, numeric=True)
+X_val, y_val = split.X_test, split.y_test  # rows that no model is trained on
 mlflow.set_experiment("churn")
 for C in (0.01, 0.1, 1.0):
     with mlflow.start_run(run_name=f"C={C}"):
         model = LogisticRegression(C=C, max_iter=2000).fit(split.X_train, split.y_train)
         mlflow.log_params({"C": C, "n_rows": 600, "data_seed": 0})
-        mlflow.log_metric("val_accuracy", model.score(split.X_val, split.y_val))
+        mlflow.log_metric("val_accuracy", model.score(X_val, y_val))
         logged = store.log_model(model, "churn", split.X_train)
 print(len(store.runs("churn")), "runs on the laptop")
 
@@ -349,7 +350,7 @@ print([key.split("/")[-1] for key in objects() if "review" in key])
 # %% tags=["claims"]
 assert not files.exists() and len(objects()) == n_before + 1
 assert not {"AWS_SECRET_ACCESS_KEY", "MLFLOW_S3_ENDPOINT_URL"} & set(os.environ)
-assert (loaded.predict(split.X_val) == model.predict(split.X_val)).all()
+assert (loaded.predict(X_val) == model.predict(X_val)).all()
 
 # %% [markdown]
 # You should see one new object in the bucket. The client sent the text to the server, and the server wrote it there.
@@ -646,17 +647,38 @@ from sklearn.linear_model import LogisticRegression
 
 PASSWORDS = {"admin": "change-me-admin-1", "mira": "change-me-mira-22", "eve": "a guess"}
 env = {**os.environ, "MLFLOW_BACKEND_STORE_URI": "sqlite:///mlflow.db"}
-env |= {"MLFLOW_AUTH_ADMIN_PASSWORD": PASSWORDS["admin"]}
-env |= {"MLFLOW_FLASK_SERVER_SECRET_KEY": secrets.token_hex(32)}
+env["MLFLOW_AUTH_ADMIN_PASSWORD"] = PASSWORDS["admin"]
+env["MLFLOW_FLASK_SERVER_SECRET_KEY"] = secrets.token_hex(32)
 words = ["mlflow", "server", "--app-name", "basic-auth", "--workers", "1"]
 words += ["--port", "5077", "--artifacts-destination", "./artifacts"]
 with open("server.log", "w") as log:
     server = subprocess.Popen([sys.executable, "-m", *words], env=env, stdout=log, stderr=log)
-mlflow.set_tracking_uri("http://127.0.0.1:5077")
+mlflow.set_tracking_uri(url := "http://127.0.0.1:5077")  # requests wait for it
+
+
+def sign_in(name):
+    os.environ["MLFLOW_TRACKING_USERNAME"] = name
+    os.environ["MLFLOW_TRACKING_PASSWORD"] = PASSWORDS[name]
+
+
 try:
-    for name in PASSWORDS:
-        os.environ["MLFLOW_TRACKING_USERNAME"] = name
-        os.environ["MLFLOW_TRACKING_PASSWORD"] = PASSWORDS[name]
+    sign_in("admin")
+    experiment = mlflow.set_experiment("cancer")
+    auth = get_app_client("basic-auth", url)
+    if "mira" not in [user.username for user in auth.list_users()]:
+        auth.create_user("mira", PASSWORDS["mira"])
+        auth.grant_user_permission("mira", "experiment", experiment.experiment_id, "EDIT")
+    sign_in("mira")
+    with mlflow.start_run():
+        X, y = load_breast_cancer(return_X_y=True)
+        model = LogisticRegression(max_iter=5000).fit(X, y)
+        mlflow.log_dict({"coefficients": model.coef_.tolist()}, "model.json")
+    print(len(mlflow.search_runs()), "runs on the server")
+    sign_in("eve")
+    try:
+        mlflow.search_runs()
+    except mlflow.MlflowException as error:
+        print("eve is refused:", "401" in str(error))
 finally:
     server.terminate()
 
