@@ -1,4 +1,4 @@
-"""Homework 13: runs taken over, a table of permissions, the trash emptied, a backup restored, a server's command."""
+"""Homework: runs taken over, a table of permissions, the trash emptied, a backup restored, a server's command."""
 
 from __future__ import annotations
 

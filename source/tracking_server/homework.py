@@ -1,9 +1,9 @@
 # %% [markdown]
-# # Homework 13: move, permit, collect, restore
+# # Homework: move, permit, collect, restore
 #
 # **30 minutes · 4 tasks and a stretch · 8 points.** Run every cell as often as you like. No server is needed: each task
-# is one that an administrator does on files. Below each task stands `hw.check(n)`; when you are stuck, add a cell with
-# `hw.hint(n)`.
+# is one that an administrator does on files or on a store. Below each task stands `hw.check(n)`; when you are stuck, add a
+# cell with `hw.hint(n)`.
 #
 # <!-- links -->
 
@@ -31,8 +31,10 @@ print("Open the UI, from the course folder:", store.ui_command(), sep="\n")
 # ## Task 1: take over a laptop's runs (2 points)
 #
 # The cell gives you `laptop`, the runs of another store as they were exported. Bring every run that is not deleted into
-# the experiment `hw-tracking-server-merged`, whole: name, status, start and end time, parameters, **all** points of each metric with
-# step and timestamp, and the files. `MlflowClient` has `create_run`, `log_batch`, `log_text` and `set_terminated`.
+# the experiment `hw-tracking-server-merged`, whole: name, status, start and end time, parameters, **all** points of each
+# metric with value, step and timestamp, and the files with their names and texts. Runs that failed come along, too.
+# `MlflowClient` has `create_run`, `log_batch`, `log_text` and `set_terminated`. If a try went wrong, run it again: one
+# whole run of each name is enough.
 
 # %%
 laptop = []
@@ -66,8 +68,9 @@ hw.check(1)
 # ## Task 2: who may do what (2 points)
 #
 # Everybody has READ, unless a grant says otherwise. READ and USE read, EDIT also logs, MANAGE also deletes,
-# NO_PERMISSIONS shuts everything. Write `outputs/hw-tracking-server/permissions.csv`: one row for **every** user and experiment, with
-# the columns `user`, `experiment`, `can_read`, `can_log`, `can_delete` (True or False).
+# NO_PERMISSIONS shuts everything, the default, too. Write `outputs/hw-tracking-server/permissions.csv`: one row for
+# **every** user and experiment, with the columns `user`, `experiment`, `can_read`, `can_log`, `can_delete` (True or
+# False).
 
 # %%
 EXPERIMENTS = ["churn", "retention", "payroll"]
@@ -94,8 +97,8 @@ hw.check(2)
 # %% [markdown]
 # ## Task 3: empty the trash (2 points)
 #
-# The experiment `hw-tracking-server-trash` has two runs, `keep` and `drop`, each with a logged model of the same name. Remove `drop`
-# and its model **for good**, and leave `keep` alone. `mlflow gc` wants `--backend-store-uri`; the line
+# The experiment `hw-tracking-server-trash` has two runs, `keep` and `drop`, each with a logged model of the same name. Remove
+# the run `drop` and its model **for good**, and leave both of `keep` alone. `mlflow gc` wants `--backend-store-uri`; the line
 # `CliRunner().invoke(cli, ["gc", …])` runs it here.
 
 # %%
@@ -162,9 +165,10 @@ hw.check(4)
 # %% [markdown]
 # ## Stretch: the command for the team (no points)
 #
-# Write to `outputs/hw-tracking-server/server.sh` **one** command that starts `mlflow server` for the team: listening on all network
-# cards, called `mlflow.nordtel.example`, with users, artifacts proxied to `s3://nordtel-mlflow`. The database's address
-# holds a password, so it comes from the environment (`MLFLOW_BACKEND_STORE_URI`), not from the command line.
+# Write to `outputs/hw-tracking-server/server.sh` **one** command that starts `mlflow server` for the team: listening on
+# all network cards (`0.0.0.0`), called by the name `mlflow.nordtel.example` and no other, with users, and with artifacts
+# proxied to `s3://nordtel-mlflow`. The database's address holds a password, so it comes from the environment
+# (`MLFLOW_BACKEND_STORE_URI`), not from the command line.
 
 # %% tags=["task-5"]
 ### BEGIN SOLUTION
