@@ -21,10 +21,10 @@ from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
+from course_utils._plumbing.files import ROOT
 from course_utils.errors import CourseError
 
 CONDA_NAME = "mlflow-course"
-ROOT = Path(__file__).resolve().parents[1]
 LOCK = ROOT / "requirements.lock"
 
 _HASH = re.compile(r"\s--hash=(\S+)")

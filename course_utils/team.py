@@ -19,6 +19,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from course_utils._plumbing.files import ROOT
 from course_utils._plumbing.places import sqlite_uri
 from course_utils._plumbing.processes import (
     HOST,
@@ -373,7 +374,7 @@ def _running(
     with log.open("wb") as out:
         supervisor = subprocess.Popen(
             [sys.executable, "-m", __name__, *words],
-            cwd=Path(__file__).resolve().parents[1],
+            cwd=ROOT,
             env=environment,
             stdin=subprocess.PIPE,
             stdout=out,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 import json
 import os
@@ -32,7 +31,7 @@ from course_runner.batch.execute import (
     read_notebook,
 )
 from course_runner.build.build import TIMES
-from course_utils._plumbing import class_server
+from course_utils._plumbing import class_server, files
 from course_utils._plumbing.places import command, sqlite_uri, tracking_uri
 from course_utils.errors import CourseError
 
@@ -103,30 +102,7 @@ class Batch:
             "key": self.key,
             "server": self.server,
         }
-        write_file(
-            self.folder / PLAN,
-            json.dumps(plan, indent=1, default=literal),
-            ELSEWHERE,
-        )
-
-
-def write_file(path: Path, text: str, advice: str) -> None:
-    """Write a file whole or not at all.
-
-    Raises
-    ------
-    CourseError
-        When it cannot be written; it ends with `advice`.
-    """
-    aside = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        aside.write_text(text, encoding="utf8")
-        os.replace(aside, path)
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            aside.unlink(missing_ok=True)
-        raise CourseError(f"{path} cannot be written: {error.strerror or error}. {advice}") from error
+        files.write(self.folder / PLAN, json.dumps(plan, indent=1, default=literal), ELSEWHERE)
 
 
 def new_folder(root: Path) -> Path:
@@ -344,8 +320,8 @@ def run(
     whole = f"{sum(o.ok for o in everything)} of {len(everything)} notebooks are whole"
     try:
         advice = f"When there is space, go on: {batch.go_on}"
-        write_file(batch.folder / "report.json", json.dumps([o.as_dict() for o in everything], indent=1), advice)
-        write_file(batch.folder / "index.html", report.render(batch, everything, parameters), advice)
+        files.write(batch.folder / "report.json", json.dumps([o.as_dict() for o in everything], indent=1), advice)
+        files.write(batch.folder / "index.html", report.render(batch, everything, parameters), advice)
     except CourseError as error:
         raise Unreported(f"{whole}, but {error}", everything) from error
     try:

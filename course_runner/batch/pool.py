@@ -23,6 +23,8 @@ from course_runner.batch.execute import Job, Outcome, end_leftovers, execute
 from course_runner.kernels.warm import warm_kernels
 from course_runner.kernels.warm_server import PR_SET_PDEATHSIG, prctl
 from course_utils import store
+from course_utils._plumbing import files
+from course_utils.errors import CourseError
 
 #: Seconds a worker may be silent past its notebook's limit before it is killed.
 GRACE = 30
@@ -286,8 +288,5 @@ def load_times(path: Path) -> dict[str, float]:
 def save_times(path: Path, outcomes: Iterable[Outcome]) -> None:
     """Remember the seconds of the notebooks that ran to their end."""
     times = load_times(path) | {o.name: o.seconds for o in outcomes if o.ok}
-    with contextlib.suppress(OSError):  # a lost record costs speed, nothing else
-        path.parent.mkdir(parents=True, exist_ok=True)
-        aside = path.with_suffix(f".{os.getpid()}")
-        aside.write_text(json.dumps(times, indent=1, sort_keys=True))
-        os.replace(aside, path)
+    with contextlib.suppress(CourseError):  # a lost record costs speed, nothing else
+        files.write(path, json.dumps(times, indent=1, sort_keys=True))

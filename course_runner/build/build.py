@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
 import tempfile
 from dataclasses import dataclass, field, replace
@@ -19,8 +18,8 @@ from course_runner.build import outputs
 from course_runner.build.origin import changed, origin
 from course_runner.build.source import KINDS, Page, make_notebook, pages
 from course_runner.kernels.sockets import scratch_parent
+from course_utils._plumbing import files
 from course_utils._plumbing.steps import steps
-from course_utils.errors import CourseError
 
 #: Prefix of every scratch folder; the masks know it.
 SCRATCH = "mlflow-course-"
@@ -311,15 +310,7 @@ def _slow(page: Page, outcome: Outcome, nb: NotebookNode) -> list[str]:
 
 
 def _write(item: Stale, nb: NotebookNode) -> None:
-    page = item.page
-    aside = page.path.with_name(f".{page.path.name}.{os.getpid()}")
-    try:
-        page.path.parent.mkdir(exist_ok=True)
-        aside.write_text(render(page, nb, item.origin), encoding="utf8")
-        os.replace(aside, page.path)
-    except OSError as error:
-        aside.unlink(missing_ok=True)
-        raise CourseError(f"{page.label} cannot be written: {error}. The old file is untouched.") from error
+    files.write(item.page.path, render(item.page, nb, item.origin), "The old file is untouched.")
 
 
 def _keep_partial(root: Path, page: Page, outcome: Outcome) -> str:

@@ -11,7 +11,7 @@ from functools import cache
 
 from nbformat import NotebookNode
 
-from course_runner.environment import ROOT
+from course_utils._plumbing.files import ROOT
 
 #: Mimetypes that are pictures: compared by their presence, not byte by byte (fonts differ between machines).
 PICTURES = ("image/png", "image/jpeg", "image/svg+xml")

@@ -16,6 +16,7 @@ from typing import Any
 
 from course_runner.classroom import server
 from course_utils import store, team
+from course_utils._plumbing.files import write
 from course_utils._plumbing.places import sqlite_uri
 from course_utils.errors import CourseError
 
@@ -115,7 +116,7 @@ def backup(folder: Path, target: Path | None = None, on_step: Callable[[str], No
             "rows": rows,
             "files": files,
         }
-        server.write_private(target / "manifest.json", json.dumps(manifest, indent=1))
+        write(target / "manifest.json", json.dumps(manifest, indent=1), server.ELSEWHERE, private=True)
     except BaseException as error:
         if made:
             shutil.rmtree(target, ignore_errors=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import ipaddress
 import json
 import os
@@ -27,6 +26,7 @@ from typing import TYPE_CHECKING
 from filelock import FileLock, Timeout
 
 from course_utils import store, team
+from course_utils._plumbing import files
 from course_utils._plumbing.noise import quiet
 from course_utils._plumbing.places import sqlite_uri
 from course_utils.errors import CourseError
@@ -49,6 +49,8 @@ _MEMBER = {
     "prompt": "MANAGE",
     "scorer": "MANAGE",
 }
+#: What to do when a file of the server cannot be written.
+ELSEWHERE = "Choose a folder with space that is yours."
 #: Bytes that a server leaves free on its disk: PostgreSQL without room for its log ends at once.
 RESERVE = 100_000_000
 #: Bytes without which PostgreSQL does not start: two files of that log.
@@ -99,7 +101,7 @@ class Settings:
 
     def write(self, folder: Path) -> None:
         """Write the settings; they may hold the password of a database."""
-        write_private(folder / "server.json", json.dumps(asdict(self), indent=1))
+        files.write(folder / "server.json", json.dumps(asdict(self), indent=1), ELSEWHERE, private=True)
 
 
 @dataclass
@@ -128,21 +130,6 @@ class Database:
 def default_folder() -> Path:
     """Return the folder of the server when none is named."""
     return store.home() / ".course" / "server"
-
-
-def write_private(path: Path, text: str) -> None:
-    """Write a file that only its owner can read, whole or not at all."""
-    aside = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        aside.unlink(missing_ok=True)
-        with open(os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf8") as file:
-            file.write(text)
-        os.replace(aside, path)
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            aside.unlink(missing_ok=True)
-        raise CourseError(f"{path} cannot be written: {error}. Choose a folder with space that is yours.") from error
 
 
 # ---- one server a folder -----------------------------------------------------------------------------------------
@@ -487,7 +474,7 @@ watched: dict[Path, Callable[[], bool]] = {}
 
 
 def _tell(folder: Path, state: Running) -> None:
-    write_private(folder / "running.json", json.dumps(asdict(state)))
+    files.write(folder / "running.json", json.dumps(asdict(state)), ELSEWHERE, private=True)
 
 
 def _address(settings: Settings) -> str:

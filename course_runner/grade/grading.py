@@ -22,6 +22,7 @@ from course_runner.grade import names, sandbox
 from course_runner.grade import submission as submission_steps
 from course_runner.grade.inbox import Submission
 from course_utils._plumbing import steps
+from course_utils._plumbing.files import ROOT
 from course_utils.errors import CourseError
 from course_utils.homework.question import load_tasks
 
@@ -242,7 +243,7 @@ def ours_to_mend(row: Grade) -> bool:
 
 def checks_digest(number: str) -> str:
     """Return 16 hex digits that change with what decides a verdict: the checks, the helpers and the libraries."""
-    files = {Path(submission_steps.__file__), Path(sandbox.__file__), *(steps.ROOT / "course_utils").rglob("*.py")}
+    files = {Path(submission_steps.__file__), Path(sandbox.__file__), *(ROOT / "course_utils").rglob("*.py")}
     files.add(steps.find(names.step(number)).folder / "checks.py")
     digest = hashlib.sha256()
     for path in sorted(files):

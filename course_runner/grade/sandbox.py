@@ -21,7 +21,7 @@ from typing import Any
 import psutil
 
 from course_utils import store
-from course_utils._plumbing import steps
+from course_utils._plumbing.files import ROOT
 from course_utils._plumbing.places import sqlite_uri
 
 
@@ -143,7 +143,7 @@ def _walls(program: str, home: Path, checks: bool = False) -> list[str]:
 
     Every capability goes: root, which keeps them otherwise, could mount a read-only folder writable again.
     """
-    source = steps.ROOT / "source"
+    source = ROOT / "source"
     places = {
         "/usr",
         "/bin",
@@ -158,7 +158,7 @@ def _walls(program: str, home: Path, checks: bool = False) -> list[str]:
     places |= {
         sys.prefix,
         sys.base_prefix,
-        *(str(steps.ROOT / package) for package in ("course_utils", "course_runner")),
+        *(str(ROOT / package) for package in ("course_utils", "course_runner")),
     }
     places |= {str(source if checks else source / "course.toml")}
     # The grader must get its turn while a fork bomb goes off.

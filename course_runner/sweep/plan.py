@@ -28,6 +28,7 @@ from course_runner.batch.execute import (
     read_notebook,
 )
 from course_runner.sweep.task import reaches
+from course_utils._plumbing import files
 from course_utils._plumbing.places import command, sqlite_uri, tracking_uri
 from course_utils.errors import CourseError
 
@@ -106,7 +107,7 @@ class Sweep:
             "cell_timeout": self.cell_timeout,
             "notebook_timeout": self.notebook_timeout,
         }
-        batch.write_file(self.folder / PLAN, json.dumps(plan, indent=1), GO_ON)
+        files.write(self.folder / PLAN, json.dumps(plan, indent=1), GO_ON)
 
 
 def _own(folder: Path) -> str:
@@ -283,7 +284,7 @@ def start(
     uri = tracking_uri(chosen) if chosen else _own(folder)
     sweep = Sweep(folder, title, points, swept, uri, text, "", cell_timeout, notebook_timeout)
     check_server(sweep.server)
-    batch.write_file(folder / NOTEBOOK, text, GO_ON)
+    files.write(folder / NOTEBOOK, text, GO_ON)
     sweep.save()
     return sweep
 

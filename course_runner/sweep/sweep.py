@@ -17,6 +17,7 @@ from course_runner.kernels.warm import template
 from course_runner.sweep.plan import GO_ON, NOTEBOOK, Point, Sweep
 from course_runner.sweep.record import Record, Report, Result, about, append, journal
 from course_runner.sweep.task import fingerprint, give_store, point_environment, reaches, release, run_point
+from course_utils._plumbing import files
 from course_utils._plumbing.places import sqlite_uri
 from course_utils.errors import CourseError
 
@@ -323,6 +324,6 @@ def _result(sweep: Sweep, future: Any, point: Point) -> Result:
     if text is not None and outcome.status not in ("bad notebook", "bad parameter"):
         whole = sweep.output(point)
         path = whole if outcome.ok else whole.parent / "partial" / whole.name
-        batch.write_file(path, text, GO_ON)
+        files.write(path, text, GO_ON)
         outcome.output = str(path)
     return Result(point.key, outcome, answer["runs"] or [], provenance.printed(text), attempt=answer["attempt"])
