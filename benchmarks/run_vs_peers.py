@@ -90,7 +90,7 @@ from pathlib import Path
 from nbclient import NotebookClient
 import nbformat
 from course_runner.kernels import warm
-from course_runner.batch.execute import Job, kernel_environment
+from course_runner.batch.job import Job, kernel_environment
 from course_runner.kernels.sockets import SocketKernelManager
 imports = ("import mlflow, mlflow.sklearn, pandas, sklearn.ensemble, matplotlib.pyplot, seaborn\\n"
            "from course_utils import data, store\\n")
@@ -251,7 +251,7 @@ def kernel(rounds: int) -> str:
 
 def record() -> str:
     """Return the seconds that a batch's own record in MLflow takes for 1 and 32 notebooks."""
-    from course_runner.batch.execute import Outcome
+    from course_runner.batch.job import Outcome
     from course_runner.batch.record import Recorder
     from course_utils import store
 

@@ -236,7 +236,7 @@ def _notebook_again(
     run: Any, parameters: dict[str, Any], text: str, root: Path, cold: bool, on_progress: OnProgress | None
 ) -> tuple[list[dict[str, Any]], str]:
     """Execute a notebook in a scratch folder; return what it logs, or how it failed."""
-    from course_runner.batch.execute import Job
+    from course_runner.batch.job import Job
     from course_runner.batch.pool import run_jobs
     from course_runner.sweep.task import point_environment
 

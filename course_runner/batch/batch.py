@@ -16,20 +16,17 @@ from typing import Any
 from filelock import AcquireReturnProxy, FileLock, Timeout
 
 from course_runner.batch import pool, record, report
-from course_runner.batch.execute import (
+from course_runner.batch.job import (
     CELL_TIMEOUT,
     MEMORY_LIMIT,
     NOTEBOOK_TIMEOUT,
     SKIP_TAG,
-    BadParameter,
     Job,
     Outcome,
-    convert_parameters,
     has_tag,
-    literal,
-    parameter_defaults,
     read_notebook,
 )
+from course_runner.batch.parameters import BadParameter, convert_parameters, literal, parameter_defaults
 from course_runner.build.build import TIMES
 from course_utils._plumbing import class_server, files
 from course_utils._plumbing.places import command, sqlite_uri, tracking_uri

@@ -17,7 +17,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
-from course_runner.batch.execute import Outcome
+from course_runner.batch.job import Outcome
 from course_runner.batch.pool import Progress as WorkerState
 from course_utils.errors import printable
 

@@ -19,7 +19,9 @@ import nbformat
 import psutil
 from nbformat import NotebookNode
 
-from course_runner.batch.execute import Job, Outcome, end_leftovers, execute
+from course_runner.batch.execute import execute
+from course_runner.batch.job import Job, Outcome
+from course_runner.batch.leftovers import end_leftovers
 from course_runner.kernels.warm import warm_kernels
 from course_runner.kernels.warm_server import PR_SET_PDEATHSIG, prctl
 from course_utils import store

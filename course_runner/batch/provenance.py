@@ -131,7 +131,7 @@ def keep(
     runs, printed
         As `in_store` and `printed`.
     """
-    from course_runner.batch.execute import literal
+    from course_runner.batch.parameters import literal
 
     if output and Path(output).is_file():
         client.log_artifact(run_id, output, EXECUTED)

@@ -13,7 +13,7 @@ import nbformat
 from nbformat import NotebookNode
 
 from course_runner.batch import pool
-from course_runner.batch.execute import BadNotebook, Job, Outcome, read_notebook
+from course_runner.batch.job import BadNotebook, Job, Outcome, read_notebook
 from course_runner.build import outputs
 from course_runner.build.origin import changed, origin
 from course_runner.build.source import KINDS, Page, make_notebook, pages

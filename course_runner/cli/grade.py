@@ -156,7 +156,7 @@ class _Shown:
         self.ticker.__exit__(*error)
 
     def __call__(self, row: object) -> None:
-        from course_runner.batch.execute import Outcome
+        from course_runner.batch.job import Outcome
 
         self.ticker([], Outcome(row.submission, f"{row.points:g} of {row.of:g} ({row.status})", row.seconds))
 

@@ -86,7 +86,7 @@ def sweep_command(
     """
     from course_runner.batch import batch
     from course_runner.batch.console import Ticker
-    from course_runner.batch.execute import CELL_TIMEOUT, NOTEBOOK_TIMEOUT
+    from course_runner.batch.job import CELL_TIMEOUT, NOTEBOOK_TIMEOUT
     from course_runner.cli.common import find_root, remove_when_empty, workers
     from course_runner.sweep import plan as sweep_plan
     from course_runner.sweep import record as sweep_record
@@ -127,7 +127,7 @@ def _prepare(
     root: Path, notebook: str | None, grid: list[str], parameter: list[str], draw: int | None, seed: int, yes: bool
 ) -> tuple[Path, str, list[Point], list[str]]:
     """Check everything that was asked for before there is a folder; return what `sweep_plan.start` takes after it."""
-    from course_runner.batch.execute import read_notebook
+    from course_runner.batch.job import read_notebook
     from course_runner.cli.common import read_parameters
     from course_runner.sweep import plan as sweep_plan
 
@@ -180,7 +180,7 @@ def _note_change(root: Path, sweep: Sweep) -> None:
     import nbformat
 
     from course_runner.batch import provenance
-    from course_runner.batch.execute import read_notebook
+    from course_runner.batch.job import read_notebook
 
     try:
         _, path = _find(root, sweep.title)
@@ -198,7 +198,7 @@ def _note_change(root: Path, sweep: Sweep) -> None:
 def _show(report: Report, metric: str | None, minimize: bool) -> None:
     """Print table, failures, figure and the best point's command; exit with 0 only when every point is whole."""
     from course_runner.batch.console import failures_table
-    from course_runner.batch.execute import BadParameter
+    from course_runner.batch.parameters import BadParameter
     from course_runner.sweep import report as sweep_report
     from course_runner.sweep.record import EXPERIMENT
 

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from xdist.scheduler import LoadScopeScheduling
 
-from course_runner.batch.execute import SKIP_TAG, Outcome
+from course_runner.batch.job import SKIP_TAG, Outcome
 from course_runner.batch.pool import load_times, save_times
 from course_runner.build.build import SCRATCH, TIMES
 from course_runner.kernels.sockets import scratch_parent

@@ -19,14 +19,8 @@ import nbformat
 from nbformat import NotebookNode
 
 from course_runner.batch import batch, provenance
-from course_runner.batch.execute import (
-    CELL_TIMEOUT,
-    NOTEBOOK_TIMEOUT,
-    convert_parameters,
-    literal,
-    parameter_defaults,
-    read_notebook,
-)
+from course_runner.batch.job import CELL_TIMEOUT, NOTEBOOK_TIMEOUT, read_notebook
+from course_runner.batch.parameters import convert_parameters, literal, parameter_defaults
 from course_runner.sweep.task import reaches
 from course_utils._plumbing import files
 from course_utils._plumbing.places import command, sqlite_uri, tracking_uri

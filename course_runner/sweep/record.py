@@ -15,7 +15,8 @@ from typing import Any
 import nbformat
 
 from course_runner.batch import provenance
-from course_runner.batch.execute import Outcome, parameter_defaults
+from course_runner.batch.job import Outcome
+from course_runner.batch.parameters import parameter_defaults
 from course_runner.batch.record import close_open_runs
 from course_runner.sweep.plan import NOTEBOOK, Point, Sweep, check_server, short
 from course_utils.errors import CourseError

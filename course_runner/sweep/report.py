@@ -8,7 +8,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from course_runner.batch.execute import BadParameter
+from course_runner.batch.parameters import BadParameter
 from course_runner.sweep.plan import GO_ON, short
 from course_runner.sweep.record import Report, Result
 from course_utils._plumbing import files

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from course_runner.batch import batch, pool, provenance
-from course_runner.batch.execute import Job, Outcome
+from course_runner.batch.job import Job, Outcome
 from course_runner.kernels.warm import template
 from course_runner.sweep.plan import GO_ON, NOTEBOOK, Point, Sweep
 from course_runner.sweep.record import Record, Report, Result, about, append, journal

@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from course_runner.batch.execute import Outcome
+from course_runner.batch.job import Outcome
 from course_runner.build import build, source
 from course_runner.sweep import record as sweep_record
 from tests.command import course

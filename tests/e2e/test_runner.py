@@ -19,7 +19,8 @@ import psutil
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output, new_raw_cell
 
-from course_runner.batch import console, execute, pool, timed_client
+from course_runner.batch import console, leftovers, parameters, pool
+from course_runner.batch.job import Outcome
 from course_runner.cli import app as cli
 from course_runner.kernels import provisioner
 from course_runner.kernels import sockets as kernels
@@ -297,7 +298,7 @@ def test_a_program_is_found_from_its_first_moment_on(monkeypatch):
 
     monkeypatch.setattr(psutil.Process, "cmdline", cmdline)
     with subprocess.Popen(["sleep", "60"], start_new_session=True, env={}) as program:
-        found = timed_client.running_below(os.getpid())
+        found = leftovers.running_below(os.getpid())
         program.kill()
     assert program.pid in {process.pid for process in found}
 
@@ -370,8 +371,8 @@ def test_a_wrong_parameter_is_refused_before_anything_runs(course_here, tmp_path
 
 def test_a_parameter_that_cannot_be_written_as_text_is_refused():
     nb = new_notebook(cells=[new_code_cell("model = None", metadata={"tags": ["parameters"]})])
-    with pytest.raises(execute.BadParameter, match="is object; a parameter is a number, text, None, or a list"):
-        execute.convert_parameters(nb, {"model": [object()]}, "a.ipynb")
+    with pytest.raises(parameters.BadParameter, match="is object; a parameter is a number, text, None, or a list"):
+        parameters.convert_parameters(nb, {"model": [object()]}, "a.ipynb")
 
 
 def test_parameters_without_a_parameters_cell_are_an_error(course_here, tmp_path):
@@ -666,10 +667,10 @@ def test_time_left_follows_the_last_report_and_this_machine():
     forecast = console.Forecast({"a": 10.0, "b": 8.0, "c": 6.0, "new": None}, workers=2)
     assert forecast.left() == pytest.approx(16.0), "two workers: 10 + 6, 8 + 8 (a new one counts as the mean)"
     forecast.see([pool.Progress("a", 1, 5), pool.Progress("b", 1, 5)], None)
-    forecast.see([], execute.Outcome("a", seconds=20.0))
+    forecast.see([], Outcome("a", seconds=20.0))
     assert forecast.left() > 16.0, "this machine is slower than last time"
     for name in ("b", "c", "new"):
-        forecast.see([], execute.Outcome(name, seconds=1.0))
+        forecast.see([], Outcome(name, seconds=1.0))
     assert console.time_left(forecast.left()) == "nearly done"
     assert console.Forecast({"a": None}, 2).left() is None, "nothing is known the first time"
     assert console.time_left(3725.4) == "about 1:02:05 left"

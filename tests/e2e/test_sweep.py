@@ -22,7 +22,7 @@ from mlflow import MlflowClient
 
 from course_runner import workflow
 from course_runner.batch import batch, pool, provenance
-from course_runner.batch.execute import Outcome
+from course_runner.batch.job import Outcome
 from course_runner.cli import workflow as cli_workflow
 from course_runner.kernels import warm_server
 from course_runner.lab.ui import ui_server
