@@ -52,11 +52,11 @@ if __name__ == "__main__":
 FLOOR = """
 import os, sys
 from pathlib import Path
-from course_runner.kernels import warm, warm_server
+from course_runner.kernels import preload, warm
 from course_runner.batch.pool import load_times
 os.environ.update(warm.KERNEL_SETTINGS)
 os.environ["COURSE_STORE_TEMPLATE"] = str(warm.template(Path(sys.argv[2]).parents[1]))
-warm_server.preload()
+preload.preload()
 import nbformat
 times = load_times(Path(sys.argv[2]))
 paths = sorted(sys.argv[3:], key=lambda p: -times.get("/".join(p.rsplit("/", 2)[1:]), 99))

@@ -168,7 +168,7 @@ def _parse_entry(entry: str, file_name: str) -> LockedPackage:
 def compare_with_lock(lock_path: Path | str = LOCK) -> list[Mismatch]:
     """Compare the packages of the running Python with the lock.
 
-    Packages that are installed but not in the lock are no mismatch: you may add your own.
+    Packages that are installed but not in the lock do not count: you may add your own.
 
     Parameters
     ----------

@@ -21,7 +21,7 @@ KERNEL = "python3"
 def execute(job: Job, on_cell: OnCell | None = None) -> tuple[Outcome, NotebookNode | None]:
     """Execute one notebook; never raises for what the notebook does.
 
-    The output is written aside and moved to ``job.output`` only when it is whole.
+    The output is written aside and moved to ``job.output`` only when it is complete.
 
     Returns
     -------
@@ -86,7 +86,7 @@ def _run(execution: Execution, parameters: dict[str, Any]) -> NotebookNode:
 
 
 def _judge(nb: NotebookNode, outcome: Outcome) -> None:
-    """Find out whether the notebook stopped quietly (``sys.exit(0)``, ``quit()``): then it is not whole."""
+    """Find out whether the notebook stopped quietly (``sys.exit(0)``, ``quit()``): then it is incomplete."""
     last_run = 1
     for index, cell in enumerate(nb.cells):
         if cell.cell_type != "code" or not cell.source.strip() or has_tag(cell, SKIP_TAG):
@@ -178,7 +178,7 @@ def _death(execution: Execution) -> str:
 
 
 def _write(nb: NotebookNode, job: Job, outcome: Outcome) -> None:
-    """Write the notebook: to its place when it is whole, else to the folder of partial ones."""
+    """Write the notebook: to its place when it is complete, else to the folder of partial ones."""
     try:
         text = nbformat.writes(nb)
         job.partial.write_text(text, encoding="utf8")

@@ -19,20 +19,12 @@ from course_utils.errors import CourseError
 
 #: Environment variable by which a process that a notebook started is known.
 MARK = "COURSE_JOB"
-
-
-#: Seconds that one cell and one whole notebook may take before they are stopped.
+#: Seconds that one cell and one notebook may take before they are stopped.
 CELL_TIMEOUT, NOTEBOOK_TIMEOUT = 120, 600
-
-
 #: Bytes of address space of one kernel, where the system can limit it (Linux).
 MEMORY_LIMIT = 8 << 30
-
-
-#: Tags of cells whose exception is expected, and that are not run: nbclient's own words, which nbval shares or is told.
+#: Tags of cells whose exception is expected, and that are not run: nbclient's names (nbval shares the first).
 RAISES_TAG, SKIP_TAG = "raises-exception", "skip-execution"
-
-
 #: Called with (index of the cell, number of cells) when a cell starts.
 OnCell = Callable[[int, int], None]
 
@@ -73,7 +65,7 @@ class Job:
 
     @property
     def partial(self) -> Path:
-        """Where the output goes while it is not whole, and stays when the notebook fails."""
+        """Where the output goes while it is incomplete, and stays when the notebook fails."""
         return self.output.parent / "partial" / self.output.name
 
     @property

@@ -13,8 +13,6 @@ from course_runner.batch.job import BadNotebook, has_tag
 from course_utils.errors import CourseError
 
 PARAMETERS_TAG = "parameters"
-
-
 #: What Python raises for text that it cannot read: NUL characters, unhashable keys, too many brackets, …
 _UNREADABLE = (ValueError, TypeError, SyntaxError, MemoryError, RecursionError)
 
@@ -24,7 +22,7 @@ class BadParameter(CourseError):
 
 
 def parameter_defaults(nb: NotebookNode) -> dict[str, Any]:
-    """Return the assignments in the cell tagged ``parameters``; a default that is no literal is returned as None.
+    """Return the assignments in the cell tagged ``parameters``; a default that is not a literal is returned as None.
 
     Raises
     ------
@@ -61,7 +59,7 @@ def convert_parameters(nb: NotebookNode, given: dict[str, Any], name: str) -> di
     Raises
     ------
     BadParameter
-        For a name that is no identifier, that the notebook does not have, or a value of another type.
+        For a name that is not an identifier, that the notebook does not have, or a value of another type.
     """
     if not given:
         return {}
@@ -121,7 +119,7 @@ def literal(value: Any) -> str:
     Raises
     ------
     BadParameter
-        When it is no number, text or None, nor a list, tuple, set or dict of these.
+        When it is not a number, text or None, nor a list, tuple, set or dict of these.
     """
     if isinstance(value, float):
         return float.__repr__(value) if math.isfinite(value) else f"float('{float.__repr__(value)}')"

@@ -22,8 +22,8 @@ from nbformat import NotebookNode
 from course_runner.batch.execute import execute
 from course_runner.batch.job import Job, Outcome
 from course_runner.batch.leftovers import end_leftovers
+from course_runner.kernels.child import PR_SET_PDEATHSIG, prctl
 from course_runner.kernels.warm import warm_kernels
-from course_runner.kernels.warm_server import PR_SET_PDEATHSIG, prctl
 from course_utils import store
 from course_utils._plumbing import files
 from course_utils.errors import CourseError
@@ -53,7 +53,7 @@ def default_workers() -> int:
 
 def _work(pipe: Connection) -> None:
     """Worker process: execute the jobs that come through the pipe until None comes."""
-    for name in ("SIGINT", "SIGHUP"):  # the parent decides; the whole group gets Ctrl-C
+    for name in ("SIGINT", "SIGHUP"):  # the parent decides; the process group gets Ctrl-C
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), signal.SIG_IGN)
     if sys.platform.startswith("linux"):
@@ -170,7 +170,7 @@ def _run_jobs(
 ) -> list[tuple[Outcome, NotebookNode | None]]:
     """Execute all jobs and return their outcomes in the order of the jobs.
 
-    A job whose worker dies or hangs gets an outcome of its own; the others go on. Ctrl-C lets running notebooks stop
+    A job whose worker dies or hangs gets an outcome of its own; the others continue. Ctrl-C lets running notebooks stop
     (their partial outputs are kept), marks the rest as ``interrupted`` and returns; a second Ctrl-C kills everything
     and raises.
     """

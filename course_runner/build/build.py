@@ -127,7 +127,7 @@ def stored(page: Page) -> NotebookNode | None:
     try:
         nb = read_notebook(page.path)
         _code(nb), _untouched(nb)  # a valid file may still have no cell ids, or metadata of another shape
-    except Exception:  # whatever the file holds, it is not what the build wrote
+    except Exception:  # any error: it is not what the build wrote
         return None
     return nb
 
@@ -295,7 +295,7 @@ def build(
 
 
 def _slow(page: Page, outcome: Outcome, nb: NotebookNode) -> list[str]:
-    """Say what of a lecture takes too long for a learner; other programs slow this down, so it is no error."""
+    """Say what of a lecture takes too long for a learner; other programs slow this down, so it is not an error."""
     if page.kind != "notebooks":
         return []
     found = []

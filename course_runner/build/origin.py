@@ -54,7 +54,7 @@ def origin(page: Page, nb: NotebookNode) -> dict[str, str]:
 
 
 def changed(before: dict[str, str], now: dict[str, str]) -> str:
-    """Return in words what differs between two origins; empty when nothing does."""
+    """Say what differs between two origins; empty when nothing does."""
     parts = [name for key, name in NAMES.items() if before.get(key) != now.get(key)]
     return " and ".join([", ".join(parts[:-1]), parts[-1]] if len(parts) > 1 else parts)
 

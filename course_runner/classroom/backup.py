@@ -53,7 +53,7 @@ def _dump(uri: str, target: Path) -> dict[str, int]:
     engine = create_engine(uri, isolation_level="REPEATABLE READ")
     try:
         with engine.connect() as connection:
-            # The counts and the dump look at the same moment, while others go on writing.
+            # The counts and the dump look at the same moment, while others continue to write.
             moment = connection.execute(text("select pg_export_snapshot()")).scalar()
             tables = inspect(connection).get_table_names()
             rows = {
@@ -123,7 +123,7 @@ def backup(folder: Path, target: Path | None = None, on_step: Callable[[str], No
         if made:
             shutil.rmtree(target, ignore_errors=True)
         if isinstance(error, (OSError, sqlite3.Error)):
-            raise CourseError(f"The backup in {target} is not whole and was removed: {error}.") from error
+            raise CourseError(f"The backup in {target} is incomplete and was removed: {error}.") from error
         raise
     return target
 
@@ -150,7 +150,7 @@ def read_manifest(source: Path) -> dict[str, Any]:
     Raises
     ------
     CourseError
-        When it is no backup, a file is missing, changed or unknown, or a name leads out of the folder.
+        When it is not a backup, a file is missing, changed or unknown, or a name leads out of the folder.
     """
     try:
         manifest = json.loads((source / "manifest.json").read_text(encoding="utf8"))
@@ -220,7 +220,7 @@ def restore(
             for path in _files(folder / "artifacts") if (folder / "artifacts").is_dir() else []:
                 name = path.relative_to(folder).as_posix()
                 if sha256(path) != manifest["files"][name]["sha256"]:
-                    raise CourseError(f"{path} was not written whole. Is the disk full?")
+                    raise CourseError(f"{path} was only written in part. Is the disk full?")
             settings.write(folder)
     except BaseException as error:
         for entry in folder.iterdir() if folder.is_dir() else ():

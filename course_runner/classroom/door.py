@@ -186,7 +186,7 @@ def _credentials(header: bytes) -> tuple[str, str]:
 def _address(scope: Scope) -> str:
     """Return where a request comes from; a network of IPv6 is one place, since each of its machines has 2**64 addresses.
 
-    Uvicorn has put the address in that a named proxy has told (`Settings.proxies`), and nobody else's.
+    Uvicorn has put the address there that a trusted proxy has sent (`Settings.proxies`), and nobody else's.
     """
     text = (scope.get("client") or ("",))[0]
     try:

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
 #: Bytes that a server leaves free on its disk: PostgreSQL without room for its log ends at once.
 RESERVE = 100_000_000
-
 #: Bytes without which PostgreSQL does not start: two files of that log.
 LEAST = 35_000_000
 
@@ -88,7 +87,7 @@ def room_left(folder: Path) -> int:
 
 
 def disk(folder: Path) -> tuple[bool, str]:
-    """Return whether a server still takes runs, and how much room its disk has, in words."""
+    """Return whether a server still takes runs, and how much room its disk has, as a text."""
     space = shutil.disk_usage(folder)
     words = f"{space.free / 1e6:,.0f} MB free of {space.total / 1e6:,.0f}"
     if space.free >= RESERVE:

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
 #: A name of a user is also the name of a workspace, and MLflow allows no more than this there.
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,58}[a-z0-9])?")
-
 #: What a member may do in a workspace. MANAGE of the workspace itself would let them make users, and the gateway
 #: would let them make the server call addresses of their choice.
 _MEMBER = {

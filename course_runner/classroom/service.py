@@ -122,7 +122,7 @@ def wait(folder: Path) -> None:
                 if not disk(folder)[0]:
                     raise CourseError(f"The server in {folder} has ended by itself; its disk is {disk(folder)[1]}.")
                 raise CourseError(
-                    f"The server in {folder} has ended by itself. Its last words are in mlflow.log and postgres.log there; "
+                    f"The server in {folder} has ended by itself. Look at the end of mlflow.log and postgres.log there; "
                     "too little memory is the usual cause. Then start it again."
                 )
     except KeyboardInterrupt:

@@ -21,9 +21,7 @@ if TYPE_CHECKING:
 
 #: Port of the server when none is named; the learner's own UI has 5001.
 PORT = 5002
-
 LOOPBACK = "127.0.0.1"
-
 #: What to do when a file of the server cannot be written.
 ELSEWHERE = "Choose a folder with space that is yours."
 
@@ -87,7 +85,7 @@ def parse(uri: str) -> URL:
         url = None
     if url is None or url.get_backend_name() not in ("postgresql", "sqlite", "mysql"):
         raise CourseError(
-            "The database is none that the server can use. Write postgresql, sqlite, or a URI such as "
+            "Unsupported database. Write postgresql, sqlite, or a URI such as "
             "postgresql+psycopg2://user:password@host:5432/name (in COURSE_DATABASE, so that nobody sees the password)."
         )
     # SQLAlchemy 2.1 takes psycopg (3) when no driver is named, and the course has psycopg2.
@@ -128,7 +126,7 @@ def prepare(
         settings.proxies = [_proxy(text) for text in proxies]
     if bad := [h for h in settings.allowed_hosts if not re.fullmatch(r"[A-Za-z0-9.\-*:\[\]]+", h) or h == "*"]:
         raise CourseError(
-            f"{bad[0]!r} is no host name for --allowed-hosts. Write names as in the address bar, for example "
+            f"{bad[0]!r} is not a host name for --allowed-hosts. Write names as they stand in the address bar, for example "
             "mlflow.example.org or mlflow.example.org:5002; '*' would switch the check off."
         )
     _check_port(settings)
@@ -142,7 +140,7 @@ def _proxy(text: str) -> str:
         network = None
     if network is None or network.prefixlen == 0:
         raise CourseError(
-            f"{text!r} is no address for --proxy. Write the proxy's own address or network as this machine sees it, for "
+            f"{text!r} is not an address for --proxy. Write the proxy's own address or network as this machine sees it, for "
             "example 10.0.0.5 or 10.0.0.0/24; a name, '*' or everybody's network would let anyone choose their address."
         )
     return str(network.network_address) if network.num_addresses == 1 else str(network)

@@ -232,7 +232,7 @@ def parse(raw: bytes) -> dict[str, Any]:
     Raises
     ------
     ValueError
-        When it is no notebook; the message says what is wrong with it.
+        When it is not a notebook; the message says what is wrong with it.
     """
     encoding = "utf-16" if raw[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
     if not raw.strip():

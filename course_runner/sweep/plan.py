@@ -1,4 +1,4 @@
-"""What a sweep is to run: the points of a grid, kept in a folder from which the sweep can go on."""
+"""What a sweep is to run: the points of a grid, kept in a folder from which the sweep can continue."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ PLAN, NOTEBOOK = "sweep.json", "notebook.ipynb"
 #: So many points need a yes.
 MANY = 1000
 #: What to do when a file of a sweep cannot be written.
-GO_ON = "Name a folder with space that you may write to: -o. A sweep that has begun goes on from here with --resume."
+GO_ON = "Name a folder with space that you may write to: -o. Once a sweep has begun, --resume continues it from here."
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ class Sweep:
         return self.folder / "points" / f"{point.name}.ipynb"
 
     def save(self) -> None:
-        """Write the plan, from which ``--resume`` goes on."""
+        """Write the plan, from which ``--resume`` continues."""
         plan = {
             "id": self.id,
             "title": self.title,
@@ -197,7 +197,7 @@ def plan(
         raise CourseError(f"{title}: {error}") from None
     except Exception as error:  # Python's parser has several for what is no Python
         raise CourseError(
-            f"The cell tagged 'parameters' of {title} is no plain Python ({' '.join(str(error).split())}), so nothing is "
+            f"The cell tagged 'parameters' of {title} is not plain Python ({' '.join(str(error).split())}), so nothing is "
             "known about what may vary. Keep only assignments in it."
         ) from error
     if not grid:
@@ -220,7 +220,7 @@ def plan(
     count = draw if draw is not None else total
     if count > MANY and not yes:
         raise CourseError(
-            f"This grid has {count:,} points, and each is a whole run of {title}. "
+            f"This grid has {count:,} points, and each is a complete run of {title}. "
             "Draw some of them with --random 200, or add --yes when you mean it."
         )
     chosen = range(total) if draw is None else sorted(random.Random(seed).sample(range(total), draw))
@@ -271,7 +271,7 @@ def start(
         raise CourseError(f"{folder} is a file; a sweep needs a folder. Name another with -o.")
     if folder.exists() and any(folder.iterdir()):
         go_on = command("course", "sweep", "--resume", "-o", folder)
-        again = f" It holds a sweep; go on with it: {go_on}" if (folder / PLAN).exists() else ""
+        again = f" It holds a sweep; continue it with: {go_on}" if (folder / PLAN).exists() else ""
         raise CourseError(f"{folder} is not empty. A sweep starts in a folder of its own; name another with -o.{again}")
     text = nbformat.writes(provenance.strip(read_notebook(source)))
     chosen = os.environ.get("MLFLOW_TRACKING_URI")

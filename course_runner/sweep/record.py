@@ -120,7 +120,7 @@ def append(folder: Path, result: Result) -> None:
 
 
 def journal(folder: Path) -> dict[str, Result]:
-    """Return the newest result of each key; a line that was cut off by a kill is no result."""
+    """Return the newest result of each key; a line that was cut off by a kill does not count."""
     found: dict[str, Result] = {}
     with contextlib.suppress(OSError):
         for line in (folder / JOURNAL).read_text(encoding="utf8").splitlines():

@@ -50,7 +50,7 @@ def choose_metric(results: Iterable[Result], wanted: str | None) -> str | None:
 def frame(report: Report, metric: str | None, minimize: bool) -> pd.DataFrame:
     """Return one row a point: parameters, the ranking metric (its best value), the other metrics, seconds, status.
 
-    With a metric the best whole point comes first; points that failed come last.
+    With a metric the best completed point comes first; points that failed come last.
     """
     import pandas as pd
 

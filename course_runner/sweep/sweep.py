@@ -39,7 +39,7 @@ def run(
     cold: bool = False,
     on_progress: OnProgress | None = None,
 ) -> Report:
-    """Run the points that are not whole yet, each once, and write every result as soon as it is there.
+    """Run the points that are not done yet, each once, and write every result as soon as it is there.
 
     Parameters
     ----------
@@ -244,7 +244,7 @@ def _on_cluster(
         stopped = _gather(sweep, client, futures, ready, finish, on_progress)
     except KeyboardInterrupt:
         stopped, interrupted = "stopped by Ctrl-C", True
-        for future, point in futures.values():  # what is whole is kept
+        for future, point in futures.values():  # what is complete is kept
             if future.status == "finished":
                 finish(point, _result(sweep, future, point))
     finally:
@@ -316,7 +316,7 @@ def _result(sweep: Sweep, future: Any, point: Point) -> Result:
     except KilledWorker:
         error = "each worker that ran it was killed (out of memory?)"
         return Result(point.key, Outcome(point.name, "lost", error=error))
-    except Exception as error:  # whatever the worker's Python raised outside the notebook
+    except Exception as error:  # any error that the worker's Python raised outside the notebook
         text = " ".join(f"{type(error).__name__}: {error}".split())[:500]
         return Result(point.key, Outcome(point.name, "failed", error=f"the worker could not run it: {text}"))
     outcome: Outcome = answer["outcome"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import socket
 import sqlite3
@@ -20,7 +21,6 @@ import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output, new_raw_cell
 
 from course_runner.batch import console, leftovers, parameters, pool
-from course_runner.batch.job import Outcome
 from course_runner.cli import app as cli
 from course_runner.kernels import provisioner
 from course_runner.kernels import sockets as kernels
@@ -663,30 +663,20 @@ def test_two_warm_kernels_draw_different_random_numbers(pair_of_runs):
     assert drawn[0] != drawn[1]
 
 
-def test_time_left_follows_the_last_report_and_this_machine():
-    forecast = console.Forecast({"a": 10.0, "b": 8.0, "c": 6.0, "new": None}, workers=2)
-    assert forecast.left() == pytest.approx(16.0), "two workers: 10 + 6, 8 + 8 (a new one counts as the mean)"
-    forecast.see([pool.Progress("a", 1, 5), pool.Progress("b", 1, 5)], None)
-    forecast.see([], Outcome("a", seconds=20.0))
-    assert forecast.left() > 16.0, "this machine is slower than last time"
-    for name in ("b", "c", "new"):
-        forecast.see([], Outcome(name, seconds=1.0))
-    assert console.time_left(forecast.left()) == "nearly done"
-    assert console.Forecast({"a": None}, 2).left() is None, "nothing is known the first time"
-    assert console.time_left(3725.4) == "about 1:02:05 left"
-
-
 def test_a_terminal_shows_time_left_and_the_cell_of_each_worker(monkeypatch):
     import io
 
     from rich.console import Console
 
-    seen = io.StringIO()
-    ticker = console.Ticker(2, "Running", {"notebooks/03_x.ipynb": 5.0, "solutions/03_x.ipynb": 61.0}, 1)
-    ticker.console = ticker._live.console = Console(file=seen, force_terminal=True, width=80)
+    seen, clock = io.StringIO(), iter(range(0, 1000, 10))
+    ticker = console.Ticker(2, "Running")
+    ticker.console = ticker._live.console = Console(file=seen, force_terminal=True, width=100)
+    ticker._bar.get_time = lambda: next(clock)
     with ticker:
-        ticker([pool.Progress("notebooks/03_x.ipynb", 7, 31)], None)
-    assert "about 1:06 left" in seen.getvalue() and "notebooks/03 cell 7/31" in seen.getvalue()
+        for cell in range(1, 8):
+            ticker._last = 0.0  # each is shown, however soon it follows
+            ticker([pool.Progress("notebooks/03_x.ipynb", cell, 31)], None)
+    assert re.search(r"0:\d\d:\d\d\S* left", seen.getvalue()) and "notebooks/03 cell 7/31" in seen.getvalue()
 
 
 def test_a_temporary_folder_with_a_long_name_still_has_room_for_sockets(monkeypatch, tmp_path):
