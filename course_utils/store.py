@@ -17,6 +17,7 @@ import pandas as pd
 from filelock import FileLock, Timeout
 
 from course_utils._plumbing import class_server
+from course_utils._plumbing.files import checkout
 from course_utils._plumbing.noise import quiet
 from course_utils._plumbing.places import command, database_path, sqlite_uri, tracking_uri
 
@@ -41,11 +42,7 @@ def home() -> Path:
     """
     if folder := os.environ.get("COURSE_HOME"):
         return Path(folder).absolute()
-    for start in (Path.cwd(), Path(__file__).resolve().parent):
-        for folder in (start, *start.parents):
-            if (folder / "course_utils").is_dir() and (folder / "notebooks").is_dir():
-                return folder
-    return Path.cwd()
+    return checkout() or Path.cwd()
 
 
 def default_uri() -> str:

@@ -11,7 +11,9 @@ from typing import Any
 
 from nbformat import NotebookNode
 
-from course_runner.batch.execute import Outcome, execute, parameter_defaults
+from course_runner.batch.execute import execute
+from course_runner.batch.job import Outcome
+from course_runner.batch.parameters import parameter_defaults
 from course_runner.build.build import SCRATCH, make_job
 from course_runner.build.source import Page, pages, read_source, tagged
 from course_runner.kernels.sockets import scratch_parent

@@ -10,7 +10,7 @@ from typing import Any
 
 import nbformat
 
-from course_runner.batch.execute import Outcome
+from course_runner.batch.job import Outcome
 
 EXPERIMENT = "course-batches"
 

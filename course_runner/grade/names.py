@@ -12,6 +12,7 @@ from functools import cache
 from typing import Any
 
 from course_utils._plumbing import steps
+from course_utils._plumbing.files import ROOT
 
 _HOMEWORK_WORDS = r"homework|home[ _-]work|assignment|exercises?|hw|ex|task|lab|week|hausaufgabe|übung|devoir|tarea"
 _NOISE = re.compile(
@@ -231,7 +232,7 @@ def parse(raw: bytes) -> dict[str, Any]:
     Raises
     ------
     ValueError
-        When it is no notebook; the message says what is wrong with it.
+        When it is not a notebook; the message says what is wrong with it.
     """
     encoding = "utf-16" if raw[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
     if not raw.strip():
@@ -260,7 +261,7 @@ def title(kind_and_source: Iterable[tuple[str, str]]) -> str:
 @cache
 def ours(folder: str, number: str) -> tuple[tuple[str, str], ...]:
     """Return the cells of our notebook in ``exercises``, ``solutions`` or ``notebooks``; none when it is not here."""
-    for path in sorted((steps.ROOT / folder).glob(f"{number}_*.ipynb")):
+    for path in sorted((ROOT / folder).glob(f"{number}_*.ipynb")):
         return tuple(cells(parse(path.read_bytes())))
     return ()
 

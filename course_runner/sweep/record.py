@@ -15,7 +15,8 @@ from typing import Any
 import nbformat
 
 from course_runner.batch import provenance
-from course_runner.batch.execute import Outcome, parameter_defaults
+from course_runner.batch.job import Outcome
+from course_runner.batch.parameters import parameter_defaults
 from course_runner.batch.record import close_open_runs
 from course_runner.sweep.plan import NOTEBOOK, Point, Sweep, check_server, short
 from course_utils.errors import CourseError
@@ -119,7 +120,7 @@ def append(folder: Path, result: Result) -> None:
 
 
 def journal(folder: Path) -> dict[str, Result]:
-    """Return the newest result of each key; a line that was cut off by a kill is no result."""
+    """Return the newest result of each key; a line that was cut off by a kill does not count."""
     found: dict[str, Result] = {}
     with contextlib.suppress(OSError):
         for line in (folder / JOURNAL).read_text(encoding="utf8").splitlines():

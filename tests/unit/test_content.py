@@ -9,7 +9,7 @@ import re
 
 import pytest
 
-from course_runner.batch.execute import parameter_defaults
+from course_runner.batch.parameters import parameter_defaults
 from course_runner.build import build, contents, outputs
 from course_runner.build.source import BEGIN, END, SCRIPT, make_notebook, read_source
 from course_utils.homework.question import load_tasks
