@@ -152,7 +152,7 @@ WRONG = {
         ("statistic-as-effect", swap(_U, "test.statistic")),
         ("shares-not-counts", swap(_CHI, 'stats.chi2_contingency(pd.crosstab(customers["paperless"], customers["churned"], normalize="index")).pvalue')),
         ("statistic-as-effect", swap('"chi-square", stats.chi2_contingency(counts).pvalue, V', '"chi-square", stats.chi2_contingency(counts).pvalue, stats.chi2_contingency(counts).statistic')),
-        ("other-effect", swap('method="cramer"', 'method="pearson"')),
+        ("root-missing", swap('rows.append(("paperless", "chi-square", stats.chi2_contingency(counts).pvalue, V))', 'rows.append(("paperless", "chi-square", stats.chi2_contingency(counts).pvalue, V**2))')),
         ("column-missing", swap('"p", "effect"]', '"p", "size"]')),
     ],
     3: [

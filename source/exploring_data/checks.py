@@ -280,10 +280,6 @@ def _kind(evidence: Evidence, p: float, effect: float) -> None:
                 "That is the chi-square statistic, which grows with the customers. Cramér's V does not.",
             ),
             "root-missing": (V**2, "That is V squared: the root is missing."),
-            "other-effect": (
-                float(stats.contingency.association(counts, method="pearson")),
-                "That is Pearson's coefficient, another measure. The task asks for Cramér's V.",
-            ),
         },
     )
 
