@@ -53,17 +53,17 @@ def clean(evidence: Evidence) -> None:
         raise Mistake("rows-unknown", f"`{file}` has bottles that were not delivered, such as {min(unknown):g}.")
     lost = set(right.index) - set(bottles)
     if lost:
-        gaps, cents = (set(dirty.index[dirty[name]]) for name in ("malic_acid", "alcohol"))
-        if lost & cents and lost <= gaps | cents:
-            raise Mistake(
-                "outliers-dropped",
-                f"{len(lost)} bottles are gone, those in per mille among them. A wrong unit is no reason to lose a row: "
-                "convert it.",
-            )
+        gaps, per_mille = (set(dirty.index[dirty[name]]) for name in ("malic_acid", "alcohol"))
         if lost <= gaps:
             raise Mistake(
                 "gaps-dropped",
                 f"{len(lost)} bottles are gone, each of which had a gap. Their other values are good: leave the gaps.",
+            )
+        if lost <= gaps | per_mille:
+            raise Mistake(
+                "outliers-dropped",
+                f"{len(lost)} bottles are gone, those in per mille among them. A wrong unit is no reason to lose a row: "
+                "convert it.",
             )
         raise Mistake("rows-lost", f"{len(lost)} bottles are gone, such as {min(lost):g}. Keep every bottle once.")
     table = table.set_index(pd.Index(bottles, name="bottle")).loc[right.index, right.columns]
