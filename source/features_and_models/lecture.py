@@ -203,8 +203,8 @@ assert (plenty["variance"] < 0.2 * wrong["variance"]).all()
 assert plenty["bias²"][1] > 0.8 * wrong["bias²"][1]
 
 # %% [markdown]
-# You should see that the variance has shrunk to about a tenth, while the bias of degree 1 has stayed: no number of rows
-# turns a straight line into a wave.
+# You should see that the variance has shrunk to about a tenth, while the bias of degree 1 is nearly what it was: no number
+# of rows turns a straight line into a wave.
 #
 # ## Round 2: other columns
 #
@@ -524,7 +524,6 @@ assert groups["silhouette"].idxmin() == "DBSCAN"
 prediction = (0, 0)  # grid, random
 
 # %%
-from scipy.stats import loguniform
 from sklearn.model_selection import GridSearchCV, RandomizedSearchCV, cross_val_score
 
 ranges = {"svc__C": (1e-2, 1e3), "svc__gamma": (1e-5, 1)}
@@ -533,6 +532,9 @@ same = {"cv": folds, "scoring": "roc_auc"}
 
 values = {name: np.geomspace(*limits, 4) for name, limits in ranges.items()}
 grid = GridSearchCV(machine, values, **same).fit(X_train, y_train)
+
+# %%
+from scipy.stats import loguniform
 
 drawn = {name: loguniform(*limits) for name, limits in ranges.items()}
 more = {"n_iter": 16, "random_state": seed, **same}
