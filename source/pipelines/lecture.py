@@ -504,9 +504,9 @@ skops.io.dump(pipeline, folder / "churn.skops")
 print(skops.io.get_untrusted_types(file=folder / "churn.skops"))
 
 # %% [markdown]
-# Read the list. `numpy.clip` is the function of our cap, and `numpy.dtype` is the type of number that an encoder
-# writes. We expected both, so we write them down. Do not pass on the list that the file itself gave you: then the file
-# decides whether it is trusted.
+# Read the list. `numpy.clip` is the function of our cap, and `numpy.dtype` is the imputer's note of the type of number
+# that it has learned from. We know where both come from, so we write them down. Do not pass on the list that the file
+# itself gave you: then the file decides whether it is trusted.
 
 # %%
 trusted = ["numpy.clip", "numpy.dtype"]
