@@ -242,6 +242,7 @@ from sklearn.ensemble import RandomForestClassifier
 from sklearn.feature_selection import SelectFromModel, SelectKBest, f_classif
 from sklearn.preprocessing import KBinsDiscretizer
 
+# %%
 forest = RandomForestClassifier(25, random_state=seed)
 bins = KBinsDiscretizer(5, quantile_method="averaged_inverted_cdf")
 important = SelectFromModel(forest, max_features=8, threshold=-np.inf)
@@ -357,6 +358,7 @@ from sklearn.naive_bayes import GaussianNB
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.svm import SVC
 
+# %%
 families = [
     DummyClassifier(strategy="uniform", random_state=seed),  # a coin
     LogisticRegression(),
@@ -426,6 +428,8 @@ scorers = {
     "MAE": "neg_mean_absolute_error",
     "R2": "r2",
 }
+
+# %%
 mlflow.set_experiment("diabetes-models")
 rows = {}
 for name, regressor in regressors.items():
@@ -470,6 +474,8 @@ clusterings = {
 clusterings["agglomerative, 3"] = AgglomerativeClustering(3)
 clusterings["Gaussian mixture, 3"] = GaussianMixture(3, random_state=seed)
 clusterings["DBSCAN"] = DBSCAN(eps=2.3)
+
+# %%
 rows = {}
 for name, clustering in clusterings.items():
     group = clustering.fit_predict(scaled)
@@ -620,7 +626,7 @@ assert abs(test_auc - ranks["LogisticRegression"]) < 0.02
 step = ...
 mine = make_pipeline(StandardScaler(), step, LogisticRegression())
 with mlflow.start_run(run_name="your-turn") as yours:
-    if step is not ...:
+    if hasattr(step, "fit"):
         mlflow.log_param("width", mine.fit(X_train, y_train)[-1].coef_.shape[1])
         mlflow.log_param("step", type(step).__name__)
 
@@ -628,7 +634,7 @@ with mlflow.start_run(run_name="your-turn") as yours:
 step = PCA(5)
 mine = make_pipeline(StandardScaler(), step, LogisticRegression())
 with mlflow.start_run(run_name="your-turn") as yours:
-    if step is not ...:
+    if hasattr(step, "fit"):
         mlflow.log_param("width", mine.fit(X_train, y_train)[-1].coef_.shape[1])
         mlflow.log_param("step", type(step).__name__)
 
