@@ -410,6 +410,7 @@ from sklearn.linear_model import Ridge
 from sklearn.model_selection import KFold
 from sklearn.neighbors import KNeighborsRegressor
 
+# %%
 patients = data.bundled("diabetes")
 progression = patients.pop("target")
 patient_folds = KFold(5, shuffle=True, random_state=seed)
