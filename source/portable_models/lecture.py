@@ -199,7 +199,7 @@ assert listed == ["builtins.print", "functools.partial"]
 # `MLmodel` could have been edited:
 
 # %%
-we_trust = {"numpy.dtype", "sklearn.tree._tree.Tree"}
+we_trust = {"numpy.dtype", "sklearn.tree._tree.Tree"}  # imputers and forests
 home = Path(mlflow.artifacts.download_artifacts(stranger.model_uri))  # loads nothing
 names = skops.io.get_untrusted_types(file=home / "model.skops")
 print("not on our list:", sorted(set(names) - we_trust))
@@ -290,6 +290,9 @@ home = Path(mlflow.artifacts.download_artifacts(from_code.model_uri))
 print((home / code_file).read_text()[:52])
 
 # %% [markdown]
+# `model_code_path` says where the file was when the model was logged; its copy lies in the model's folder under the same
+# name. Here is what you have seen, in one table:
+#
 # | kind | seen in `MLmodel` | what may run on load | before you load |
 # |---|---|---|---|
 # | pickle | `serialization_format: cloudpickle` or `pickle`; `python_model: …pkl` | anything | do not load a stranger's |
@@ -429,7 +432,7 @@ assert (elsewhere / "together/code/cleaning.py").is_file()
 #
 # Something else stays behind: **environment variables**, for example the key of a service that the model asks. When a model
 # is logged with an example, MLflow writes down the *names* of the variables that `predict` used and that look like keys
-# (their names contain `API_KEY` or `API_TOKEN`), never the values:
+# (above all, names with `API_KEY` or `API_TOKEN` in them), never the values:
 
 # %%
 prices = """
@@ -526,11 +529,16 @@ assert fingerprint(here) == noted and fingerprint(arrived) != noted
 #
 # ## Look at the UI
 #
-# 1. Open the UI with the command under *Setup*. Choose *Model training* at the top left, then the experiment
-#    `churn-portable`, then *Models* in the menu on the left.
-# 2. Click `together`. In *Overview* you find the tags `checked` and `fingerprint`.
-# 3. Click *Artifacts*, then `MLmodel`: find `skops_trusted_types` and `code`. Open the folder `code` and read
-#    `cleaning.py`. Looking at files here loads nothing, so this is a safe place to read the model of a stranger.
+# 1. Open the UI with the command under *Setup*. When a panel *MLflow Assistant* opens at the right, close it with its cross.
+#    Choose *Model training* at the top left, then *Experiments*, then the experiment `churn-portable`.
+# 2. In the menu on the left, click *Models*, then `together` (the upper one, if you ran the lecture twice), and *Artifacts*.
+# 3. Click `MLmodel`, and find `skops_trusted_types` and `code`.
+# 4. Click the folder `code`, then `cleaning.py`, and read it. Looking at files here loads nothing, so this is a safe place
+#    to read the model of a stranger.
+#
+# The tags of a logged model, such as our fingerprint, are not shown on its page; ask for them in code, as above.
+#
+# ![The file cleaning.py in the model together, after step 4](../site/_static/portable_models_code.png)
 #
 # ## Your turn
 #
