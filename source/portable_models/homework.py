@@ -75,7 +75,8 @@ with unseen, contextlib.redirect_stdout(io.StringIO()):
             skops_trusted_types=types if types and form == "skops" else None,
             pip_requirements=["scikit-learn"],
         )
-    mlflow.pyfunc.save_model(inbox / next(senders), python_model=chatty, pip_requirements=["mlflow"])
+    options = {"python_model": chatty, "pip_requirements": ["mlflow"]}
+    mlflow.pyfunc.save_model(inbox / next(senders), **options)
 print("Mail from", *sorted(path.name for path in inbox.iterdir()))
 
 # %% tags=["task-1"]
