@@ -164,7 +164,8 @@ churn = make_pipeline(StandardScaler(), LogisticRegression()).fit(split.X_train,
 
 mlflow.set_experiment("hw-portable-given")
 with mlflow.start_run(run_name="churn"):
-    churn_uri = store.log_model(churn, "churn", split.X_train, pyfunc_predict_fn="predict_proba").model_uri
+    answer = {"pyfunc_predict_fn": "predict_proba"}
+    churn_uri = store.log_model(churn, "churn", split.X_train, **answer).model_uri
 
 # %% tags=["task-3"]
 mlflow.set_experiment("hw-portable-check")

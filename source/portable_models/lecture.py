@@ -277,8 +277,9 @@ assert verdicts == {"as_pickle": "refused", "as_skops": "refused", "from_code": 
 # %% [markdown]
 # You should see that only the model from code loads, and its line ran. The switch is about pickles. It refuses skops as well,
 # because of the list that travels inside. It does **not** look at code: a model from code needs no pickle, so it runs. The
-# same holds for modules that travel with a model (Round 5). There is no switch for code. It is read, like any program that
-# somebody sends you, and these two calls run nothing:
+# same holds for a model that brings its own module for loading (`loader_module` in `MLmodel`, the file in the folder
+# `code`). There is no switch for code. It is read, like any program that somebody sends you, and these two calls run
+# nothing:
 
 # %%
 card = mlflow.models.get_model_info(from_code.model_uri)
@@ -298,7 +299,7 @@ print((home / code_file).read_text()[:52])
 # | pickle | `serialization_format: cloudpickle` or `pickle`; `python_model: …pkl` | anything | do not load a stranger's |
 # | skops | `serialization_format: skops` | imports and rebuilds the types on its list; functions on it run when the model is used | read the names |
 # | from code | `model_code_path` | the whole file | read the file |
-# | modules | `code: code` | each module that is imported | read the folder `code` |
+# | modules | `code: code`, or a `loader_module` that is not MLflow's | each module that is imported | read the folder `code` |
 #
 # One more door is often forgotten: *installing* a stranger's `requirements.txt` runs code as well, because packages
 # may bring their own installation program.
@@ -339,9 +340,9 @@ print("guessed:", *(line.split("==")[0] for line in requirements(guessed)))
 # only what the model needs; each superfluous package has to be installed wherever the model goes.
 #
 # The given list is **pinned**: `==` and an exact version. What it does not pin is what these packages need in turn, such as
-# numpy and scipy. To fix those as well, let a tool solve and record the whole set. MLflow knows one: when a project has a
-# `pyproject.toml` and a `uv.lock` (made by `uv lock`), a call without `pip_requirements` takes all versions from the
-# lock file instead of guessing. `mlflow.pyfunc.log_model` also copies both files into the model. (Not run here, because
+# numpy and scipy. To fix those as well, let a tool solve and record the whole set. MLflow knows one, uv: when the folder in which
+# Python runs has a `pyproject.toml` and a `uv.lock` (made by `uv lock`), a call without `pip_requirements` takes all
+# versions from the lock file instead of guessing. `mlflow.pyfunc.log_model` also copies both files into the model. (Not run here, because
 # making the lock file needs the network.)
 #
 # ## Round 5: code of your own, and what is not in the folder
