@@ -199,7 +199,7 @@ assert listed == ["builtins.print", "functools.partial"]
 # `MLmodel` could have been edited:
 
 # %%
-we_trust = {"numpy.dtype", "sklearn.tree._tree.Tree"}
+we_trust = {"numpy.dtype", "sklearn.tree._tree.Tree"}  # imputers and forests
 home = Path(mlflow.artifacts.download_artifacts(stranger.model_uri))  # loads nothing
 names = skops.io.get_untrusted_types(file=home / "model.skops")
 print("not on our list:", sorted(set(names) - we_trust))
@@ -277,8 +277,9 @@ assert verdicts == {"as_pickle": "refused", "as_skops": "refused", "from_code": 
 # %% [markdown]
 # You should see that only the model from code loads, and its line ran. The switch is about pickles. It refuses skops as well,
 # because of the list that travels inside. It does **not** look at code: a model from code needs no pickle, so it runs. The
-# same holds for modules that travel with a model (Round 5). There is no switch for code. It is read, like any program that
-# somebody sends you, and these two calls run nothing:
+# same holds for a model that brings its own module for loading (`loader_module` in `MLmodel`, the file in the folder
+# `code`). There is no switch for code. It is read, like any program that somebody sends you, and these two calls run
+# nothing:
 
 # %%
 card = mlflow.models.get_model_info(from_code.model_uri)
@@ -290,12 +291,15 @@ home = Path(mlflow.artifacts.download_artifacts(from_code.model_uri))
 print((home / code_file).read_text()[:52])
 
 # %% [markdown]
+# `model_code_path` says where the file was when the model was logged; its copy lies in the model's folder under the same
+# name. Here is what you have seen, in one table:
+#
 # | kind | seen in `MLmodel` | what may run on load | before you load |
 # |---|---|---|---|
 # | pickle | `serialization_format: cloudpickle` or `pickle`; `python_model: …pkl` | anything | do not load a stranger's |
 # | skops | `serialization_format: skops` | imports and rebuilds the types on its list; functions on it run when the model is used | read the names |
 # | from code | `model_code_path` | the whole file | read the file |
-# | modules | `code: code` | each module that is imported | read the folder `code` |
+# | modules | `code: code`, or a `loader_module` that is not MLflow's | each module that is imported | read the folder `code` |
 #
 # One more door is often forgotten: *installing* a stranger's `requirements.txt` runs code as well, because packages
 # may bring their own installation program.
@@ -336,9 +340,9 @@ print("guessed:", *(line.split("==")[0] for line in requirements(guessed)))
 # only what the model needs; each superfluous package has to be installed wherever the model goes.
 #
 # The given list is **pinned**: `==` and an exact version. What it does not pin is what these packages need in turn, such as
-# numpy and scipy. To fix those as well, let a tool solve and record the whole set. MLflow knows one: when a project has a
-# `pyproject.toml` and a `uv.lock` (made by `uv lock`), a call without `pip_requirements` takes all versions from the
-# lock file instead of guessing. `mlflow.pyfunc.log_model` also copies both files into the model. (Not run here, because
+# numpy and scipy. To fix those as well, let a tool solve and record the whole set. MLflow knows one, uv: when the folder in which
+# Python runs has a `pyproject.toml` and a `uv.lock` (made by `uv lock`), a call without `pip_requirements` takes all
+# versions from the lock file instead of guessing. `mlflow.pyfunc.log_model` also copies both files into the model. (Not run here, because
 # making the lock file needs the network.)
 #
 # ## Round 5: code of your own, and what is not in the folder
@@ -429,7 +433,7 @@ assert (elsewhere / "together/code/cleaning.py").is_file()
 #
 # Something else stays behind: **environment variables**, for example the key of a service that the model asks. When a model
 # is logged with an example, MLflow writes down the *names* of the variables that `predict` used and that look like keys
-# (their names contain `API_KEY` or `API_TOKEN`), never the values:
+# (above all, names with `API_KEY` or `API_TOKEN` in them), never the values:
 
 # %%
 prices = """
@@ -526,11 +530,16 @@ assert fingerprint(here) == noted and fingerprint(arrived) != noted
 #
 # ## Look at the UI
 #
-# 1. Open the UI with the command under *Setup*. Choose *Model training* at the top left, then the experiment
-#    `churn-portable`, then *Models* in the menu on the left.
-# 2. Click `together`. In *Overview* you find the tags `checked` and `fingerprint`.
-# 3. Click *Artifacts*, then `MLmodel`: find `skops_trusted_types` and `code`. Open the folder `code` and read
-#    `cleaning.py`. Looking at files here loads nothing, so this is a safe place to read the model of a stranger.
+# 1. Open the UI with the command under *Setup*. When a panel *MLflow Assistant* opens at the right, close it with its cross.
+#    Choose *Model training* at the top left, then *Experiments*, then the experiment `churn-portable`.
+# 2. In the menu on the left, click *Models*, then `together` (the upper one, if you ran the lecture twice), and *Artifacts*.
+# 3. Click `MLmodel`, and find `skops_trusted_types` and `code`.
+# 4. Click the folder `code`, then `cleaning.py`, and read it. Looking at files here loads nothing, so this is a safe place
+#    to read the model of a stranger.
+#
+# The tags of a logged model, such as our fingerprint, are not shown on its page; ask for them in code, as above.
+#
+# ![The file cleaning.py in the model together, after step 4](../site/_static/portable_models_code.png)
 #
 # ## Your turn
 #
