@@ -625,10 +625,10 @@ if __name__ == "__main__":
     model = FixedThresholdClassifier(LogisticRegression(max_iter=5000), threshold=0.3)
     needs = mlflow.sklearn.get_default_pip_requirements(include_skops=True)
     trusted = [f"sklearn.model_selection._classification_threshold.{CLASS}"]
-    how = {"registered_model_name": NAME, "pip_requirements": needs}
+    how = {"registered_model_name": NAME, "skops_trusted_types": trusted}
     mlflow.set_experiment(NAME)
     model.fit(X_train, y_train)
-    made = mlflow.sklearn.log_model(model, name=NAME, skops_trusted_types=trusted, **how)
+    made = mlflow.sklearn.log_model(model, name=NAME, pip_requirements=needs, **how)
     client.set_registered_model_alias(NAME, "champion", made.registered_model_version)
 
 version = client.get_model_version_by_alias(NAME, "champion").version  # once
