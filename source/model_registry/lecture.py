@@ -388,8 +388,8 @@ assert copied.source == f"models:/{NAME}/2"
 # You should see number 1, because each registered model counts for itself, the tags, the training run, and no alias. An
 # alias is a decision, and the new place takes it for itself.
 #
-# A registry of *another store*, such as a production server with its own database, is a different matter. MLflow has no
-# call that copies between two stores. We download the model's files, point MLflow at the other store (here a second
+# A registry of *another store*, such as a production server with its own database, is a different matter. MLflow 3.17 has
+# no call that copies between two stores of your own. We download the model's files, point MLflow at the other store (here a second
 # database file stands for it), and log and register them there. What we want to keep besides the files, we must carry
 # ourselves, as tags.
 
@@ -651,5 +651,5 @@ lesson.quiz("model_registry")
 # - Next lecture: [Serving]({step:serving}), where the champion answers requests.
 # - Official pages: [MLflow Model Registry](https://mlflow.org/docs/latest/ml/model-registry/) and
 #   [Webhooks](https://mlflow.org/docs/latest/ml/webhooks/).
-# - Optional depth: set `n_rows = 3000` in the parameters cell and run all again. The intervals are narrower. Does the gate
+# - Optional depth: set `n_rows = 3000` in the parameters cell and run all again. The intervals change. Does the gate
 #   decide otherwise?
