@@ -72,6 +72,7 @@ import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 
+# %%
 import httpx
 import mlflow
 import numpy as np
@@ -119,6 +120,7 @@ def register(C):
         store.log_model(model, "churn", split.X_train, registered_model_name=NAME)
 
 
+# %%
 register(C=1.0)
 client.set_registered_model_alias(NAME, "champion", 1)
 
@@ -186,20 +188,28 @@ def free_port():
         return probe.getsockname()[1]
 
 
-def start(*words):
-    command = [sys.executable, "-m", *words]
-    with open(folder / "servers.log", "w") as log:
-        return subprocess.Popen(command, env=environment, stdout=log, stderr=log)
-
-
 # %%
 import atexit
 
+for process in globals().get("started", []):  # from an earlier run of this cell
+    process.terminate()
+started = []
+
+
+def start(*words):
+    command = [sys.executable, "-m", *words]
+    with open(folder / "servers.log", "w") as log:
+        process = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
+    started.append(process)
+    atexit.register(process.terminate)  # it ends with this notebook at the latest
+    return process
+
+
+# %%
 http = httpx.Client(trust_env=False, timeout=60)  # never ask a proxy for this machine
 
 
 def wait(process, url):
-    atexit.register(process.terminate)  # it ends with this notebook at the latest
     while process.poll() is None:
         try:
             return http.get(url).status_code
@@ -234,8 +244,8 @@ few.to_csv(folder / "rows.csv", index=False)
 
 # %% [markdown]
 # In a second terminal, in the course folder, `curl` sends a file (`-d @…`) with a header that says what it is. For the
-# other JSON forms, change the file's name. For CSV, use `--data-binary`, because `-d` takes out the line ends, and then
-# all rows are one. On Windows, write `curl.exe`, and everything on one line without `\`.
+# other JSON forms, change the file's name. For CSV, use `--data-binary`, because `-d` takes out the line ends, and
+# without them the server answers with an error (400). On Windows, write `curl.exe`, and everything on one line without `\`.
 #
 # ```bash
 # curl -H "Content-Type: application/json" -d @outputs/serving/dataframe_split.json \
@@ -311,10 +321,10 @@ assert status == {"no contract": 400, "text": 400, "gap": 200, "extra": 200} | {
 # Tom's screen should show the probability, not only 0 or 1. Ines wants each answer to name the version. And customers
 # that cannot exist should be refused. All this is possible in a service of your own, with **FastAPI**, a library that
 # makes a web service out of Python functions. It lives in a file `service.py`, because a program that runs for months
-# does not belong in a notebook. The first half resolves the alias once and loads that version:
+# does not belong in a notebook. The first part resolves the alias once and loads that version:
 
 # %%
-first_half = '''
+model_part = '''
 from typing import Literal
 
 import mlflow
@@ -330,11 +340,11 @@ app = FastAPI(title="Churn scores")
 '''
 
 # %% [markdown]
-# The second half describes a customer, and says what to answer. A request that does not fit the class `Customer` is
-# refused with 422 before our function is called. The threshold is not typed in: it is read from the model.
+# The second part describes a customer. A request that does not fit the class is refused with the status 422, before any
+# function of ours is called.
 
 # %%
-second_half = '''
+customer_part = '''
 class Customer(BaseModel):
     tenure_months: float = Field(ge=0)  # zero or more
     monthly_charges: float
@@ -345,7 +355,13 @@ class Customer(BaseModel):
     contract: Literal["month-to-month", "one-year", "two-year"]
     internet: Literal["fiber", "dsl", "none"]
     payment: Literal["card", "transfer", "check"]
+'''
 
+# %% [markdown]
+# The third part answers. The threshold is not typed in: it is read from the model.
+
+# %%
+answer_part = '''
 @app.post("/score")
 def score(customer: Customer):
     row = pd.DataFrame([customer.model_dump()])
@@ -356,7 +372,8 @@ def score(customer: Customer):
         "version": str(version),
     }
 '''
-size = (folder / "service.py").write_text(first_half + second_half)
+code = model_part + customer_part + answer_part
+size = (folder / "service.py").write_text(code)
 
 # %% [markdown]
 # In a terminal, after the first two lines from round 2, this starts it (`service:app` means: from `service.py`, take
@@ -579,14 +596,10 @@ print("restarted | the service answers with version", answer["version"])
 assert answer["version"] == "2"
 
 # %% [markdown]
-# Last, stop what you started. In a terminal, that is Ctrl+C. To run single cells again afterwards, start at the top.
-
-# %%
-for process in (service, mlflow_server):
-    process.terminate()
-    process.wait()
-
-# %% [markdown]
+# The two servers go on running, so that you can try more. In a terminal, Ctrl+C stops a server. These two end when
+# this notebook's kernel ends (*Kernel*, *Shut Down Kernel*), or with `service.terminate()` and
+# `mlflow_server.terminate()`.
+#
 # ## In your own project
 #
 # The same work without any help from this course, on real data that comes with scikit-learn. Copy it into a file
@@ -603,35 +616,29 @@ from sklearn.datasets import load_breast_cancer
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import FixedThresholdClassifier, train_test_split
 
-NAME = "cancer"
+NAME, CLASS = "cancer", "FixedThresholdClassifier"
 mlflow.set_tracking_uri("sqlite:///mlflow.db")
 client = mlflow.MlflowClient()
-app = FastAPI()
-
-
-def champion():  # the alias is resolved once
-    version = client.get_model_version_by_alias(NAME, "champion").version
-    return version, mlflow.sklearn.load_model(f"models:/{NAME}/{version}")
-
-
 if __name__ == "__main__":
     X, y = load_breast_cancer(return_X_y=True, as_frame=True)
     X_train, X_new, y_train, _ = train_test_split(X, y, stratify=y, random_state=0)
     model = FixedThresholdClassifier(LogisticRegression(max_iter=5000), threshold=0.3)
     needs = mlflow.sklearn.get_default_pip_requirements(include_skops=True)
-    trusted = ["sklearn.model_selection._classification_threshold.FixedThresholdClassifier"]
-    how = {"registered_model_name": NAME, "pip_requirements": needs}
-    mlflow.set_experiment("cancer")
-    with mlflow.start_run():
-        model.fit(X_train, y_train)
-        made = mlflow.sklearn.log_model(model, name=NAME, skops_trusted_types=trusted, **how)
+    trusted = [f"sklearn.model_selection._classification_threshold.{CLASS}"]
+    how = {"registered_model_name": NAME, "skops_trusted_types": trusted}
+    mlflow.set_experiment(NAME)
+    model.fit(X_train, y_train)
+    made = mlflow.sklearn.log_model(model, name=NAME, pip_requirements=needs, **how)
     client.set_registered_model_alias(NAME, "champion", made.registered_model_version)
-    version, loaded = champion()
+
+version = client.get_model_version_by_alias(NAME, "champion").version  # once
+loaded = mlflow.sklearn.load_model(f"models:/{NAME}/{version}")
+if __name__ == "__main__":
     batch = pd.DataFrame({"benign": loaded.predict(X_new), "version": version})
     batch.to_parquet("batch.parquet")
     print(len(batch), "rows scored by version", version)
-else:
-    version, loaded = champion()
+
+app = FastAPI()
 
 
 @app.post("/score")
