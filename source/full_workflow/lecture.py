@@ -248,8 +248,7 @@ if model == "logistic_regression":
 
 # %% [markdown]
 # With ROC-AUC, you should see that the weights move the score by little: they push all probabilities up, and the *order*
-# of the rows stays nearly the same. What they do to the probabilities comes back in step 4. (With `scoring = "f1"` they
-# matter more, because F1 is measured at 0.5.)
+# of the rows stays nearly the same. What they do to the probabilities comes back in step 4.
 #
 # Now the record: choices as parameters of the parent, the whole table as a file, and one child run for each setting.
 # One `log_batch` for a child is much faster than a call for each value.
@@ -383,9 +382,10 @@ print(f"threshold {threshold:.3f}, out-of-fold F1 {oof_f1:.3f}")
 
 # %%
 def curves(estimator, sizes=6):
+    draw = {"shuffle": True, "random_state": seed}
     sizes = np.linspace(0.1, 1, sizes)
     return model_selection.learning_curve(
-        estimator, X, y, train_sizes=sizes, scoring=scoring, cv=cv, shuffle=True
+        estimator, X, y, train_sizes=sizes, scoring=scoring, cv=cv, **draw
     )
 
 
@@ -511,10 +511,9 @@ runtime = pd.DataFrame(costs).T.rename_axis("model")
 # %% [markdown]
 # If the two are closer to each other than the spread over the folds, take the one that is cheaper and easier to explain.
 # If the forest is clearly ahead, this is the moment to change `model` and to run all again, *before* the test. With the
-# values as they are stored, the two are that close, and we go on with the logistic regression. A rule of thumb for
-# other cases: for answers within 10 ms, take a linear model or a small forest; for a nightly batch, take the better
-# score, since the price per row hardly matters; for very many rows, compare how the fit time grows before anything
-# else.
+# values as they are stored, the two are that close, and we go on with the logistic regression. In other cases: for
+# answers within 10 ms, take a linear model or a small forest; for a nightly batch, take the better score; for very many
+# rows, look at how the fit time grows first.
 #
 # ## Step 5: open the test rows, once
 #
@@ -667,9 +666,11 @@ print("best run by test_roc_auc:", top.info.run_name)
 # python ml_workflow_with_mlflow.py --data customers.csv --target churned --positive yes
 # ```
 #
-# If something stops you: *port 5001 is in use* → take another number behind `--port`; *an import fails* → compare
-# `python -m pip list` with the versions in the model's `requirements.txt`; *the search is slow* → fewer rows, folds and
-# settings first (`--fast`), then `n_jobs=-1` in `GridSearchCV`.
+# If something stops you:
+#
+# - *port 5001 is in use*: take another number behind `--port`.
+# - *an import fails*: compare `python -m pip list` with the model's `requirements.txt`.
+# - *the search is slow*: fewer rows, folds and settings first (`--fast`), then `n_jobs=-1` in `GridSearchCV`.
 #
 # ## Your turn
 #
