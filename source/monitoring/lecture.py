@@ -206,6 +206,7 @@ def serve(region, week):
     weeks[region, week] = run.info.run_id
 
 
+# %%
 for region in streams:
     for week in range(1, today + 1):
         serve(region, week)
@@ -298,6 +299,7 @@ def psi(then, now, bins=10):
     return float(((q - p) * np.log(q / p)).sum())
 
 
+# %%
 reference = spring.X_train.assign(probability=probability(spring_uri, spring.X_train))
 
 
@@ -504,13 +506,12 @@ assert np.isclose(redrawn_auc(y_held, p_held, 3)[2], roc_auc_score(y_held[some],
 assert (client.get_model_version_by_alias("churn-south", "champion").version == version) == promoted
 
 # %% [markdown]
-# With 600 rows a week you should see `promoted`, with an interval of the gain that lies above zero: fewer rows of the right world beat
-# more of the wrong one. With fewer rows the interval is wider. When it
-# reaches below zero the gate refuses, and you wait for another week of labels.
+# With 600 rows a week you should see `promoted`, with an interval of the gain that lies above zero: fewer rows of the
+# right world beat more of the wrong one. With fewer rows a week the interval is wider. When it reaches below zero, the
+# gate refuses, and you wait for another week of labels.
 #
-# A promotion is a hope, and not yet a cure. The service goes on with the new champion, and when
-# the labels of its first weeks are there, **the same rule judges it**: the limit is its own score at promotion, less
-# 0.1.
+# A promotion is a hope, and not yet a cure. The service goes on with the new champion, and when the labels of its first
+# weeks are there, **the same rule judges it**: the limit is its own score at promotion, less 0.1.
 
 # %%
 for week in range(today + 1, last_week + 1):
@@ -534,9 +535,9 @@ assert not promoted or after["auc"].mean() > served.loc[drift_week:today, "auc"]
 assert after["auc"].mean() < served.loc[: drift_week - 1, "auc"].mean()
 
 # %% [markdown]
-# After a promotion, you should see that the rule is quiet, and that the new weeks are better than the weeks between. They are **not** back
-# where spring was: in the new world customers are harder to tell apart, also for a model that knows it. That is why the
-# limit belongs to the model and moves with it, and why Tom should hear the new number.
+# After a promotion, you should see that the rule is quiet, and that the new weeks are better than the weeks between. They
+# are **not** back where spring was: in the new world customers are harder to tell apart, also for a model that knows it.
+# That is why the limit belongs to the model and moves with it, and why Tom should hear the new number.
 #
 # ## Look at the UI
 #
