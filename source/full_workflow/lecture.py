@@ -564,8 +564,9 @@ plots.show(fig)
 #
 # ## Register, load, and ask again
 #
-# The data set is part of the model's name, so that unrelated models do not become versions of each other. `store.log_model` is the call of
-# [MLflow basics]({step:mlflow_basics}) in one line. Then the model is loaded as a service does it, by `mlflow.pyfunc`, and asked for its calls on the test rows.
+# The data set is part of the model's name, so that unrelated models do not become versions of each other.
+# `store.log_model` is the call of [MLflow basics]({step:mlflow_basics}) in one line. Then the model is loaded as a
+# service does it, by `mlflow.pyfunc`, and asked for its calls on the test rows.
 
 # %%
 source = "" if data == "synthetic" else f"_{data}"
@@ -732,8 +733,9 @@ for name, limit in {"with": best_f1_threshold(y_rare, p_rare), "without": 0.5}.i
     print(f"{name} its threshold: {found} of {y_rare.sum()} rows of class 1 found")
 
 # %% [markdown]
-# You should see that without the threshold one row at most is found. To repair it, wrap the model in `FixedThresholdClassifier` before you log it, and compare the score of the *loaded* model
-# with the reported one, as above.
+# You should see that without the threshold one row at most is found. To repair it, wrap the model in
+# `FixedThresholdClassifier` before you log it, and compare the score of the *loaded* model with the reported one, as
+# above.
 #
 # **`threshold-on-test`: the threshold is chosen on the rows that judge it.** Then F1 looks at least as good as it is:
 
@@ -851,11 +853,12 @@ lesson.quiz("full_workflow")
 # ## Next steps
 #
 # - Do the [homework]({homework:full_workflow}). Next lecture: [Monitoring]({step:monitoring}).
-# - scikit-learn: [pipelines](https://scikit-learn.org/stable/modules/compose.html), [grid
-#   search](https://scikit-learn.org/stable/modules/grid_search.html),
-#   [calibration](https://scikit-learn.org/stable/modules/calibration.html), [curves](https://scikit-learn.org/stable/modules/learning_curve.html), [common
-#   pitfalls](https://scikit-learn.org/stable/common_pitfalls.html).
+# - scikit-learn: [pipelines](https://scikit-learn.org/stable/modules/compose.html),
+#   [grid search](https://scikit-learn.org/stable/modules/grid_search.html),
+#   [calibration](https://scikit-learn.org/stable/modules/calibration.html),
+#   [curves](https://scikit-learn.org/stable/modules/learning_curve.html),
+#   [common pitfalls](https://scikit-learn.org/stable/common_pitfalls.html).
 # - MLflow: [tracking](https://mlflow.org/docs/latest/ml/tracking/), [models](https://mlflow.org/docs/latest/ml/model/),
-#   [projects](https://mlflow.org/docs/latest/ml/projects/). Google: [Rules of machine
-#   learning](https://developers.google.com/machine-learning/guides/rules-of-ml).
+#   [projects](https://mlflow.org/docs/latest/ml/projects/). Google:
+#   [Rules of machine learning](https://developers.google.com/machine-learning/guides/rules-of-ml).
 # - Optional depth: set `data = "breast_cancer"` and run all again. Which calibration is chosen now?
