@@ -248,8 +248,7 @@ if model == "logistic_regression":
 
 # %% [markdown]
 # With ROC-AUC, you should see that the weights move the score by little: they push all probabilities up, and the *order*
-# of the rows stays nearly the same. What they do to the probabilities comes back in step 4. (With `scoring = "f1"` they
-# matter more, because F1 is measured at 0.5.)
+# of the rows stays nearly the same. What they do to the probabilities comes back in step 4.
 #
 # Now the record: choices as parameters of the parent, the whole table as a file, and one child run for each setting.
 # One `log_batch` for a child is much faster than a call for each value.
@@ -383,9 +382,10 @@ print(f"threshold {threshold:.3f}, out-of-fold F1 {oof_f1:.3f}")
 
 # %%
 def curves(estimator, sizes=6):
+    draw = {"shuffle": True, "random_state": seed}
     sizes = np.linspace(0.1, 1, sizes)
     return model_selection.learning_curve(
-        estimator, X, y, train_sizes=sizes, scoring=scoring, cv=cv, shuffle=True
+        estimator, X, y, train_sizes=sizes, scoring=scoring, cv=cv, **draw
     )
 
 
@@ -511,10 +511,9 @@ runtime = pd.DataFrame(costs).T.rename_axis("model")
 # %% [markdown]
 # If the two are closer to each other than the spread over the folds, take the one that is cheaper and easier to explain.
 # If the forest is clearly ahead, this is the moment to change `model` and to run all again, *before* the test. With the
-# values as they are stored, the two are that close, and we go on with the logistic regression. A rule of thumb for
-# other cases: for answers within 10 ms, take a linear model or a small forest; for a nightly batch, take the better
-# score, since the price per row hardly matters; for very many rows, compare how the fit time grows before anything
-# else.
+# values as they are stored, the two are that close, and we go on with the logistic regression. In other cases: for
+# answers within 10 ms, take a linear model or a small forest; for a nightly batch, take the better score; for very many
+# rows, look at how the fit time grows first.
 #
 # ## Step 5: open the test rows, once
 #
@@ -565,8 +564,9 @@ plots.show(fig)
 #
 # ## Register, load, and ask again
 #
-# The data set is part of the model's name, so that unrelated models do not become versions of each other. `store.log_model` is the call of
-# [MLflow basics]({step:mlflow_basics}) in one line. Then the model is loaded as a service does it, by `mlflow.pyfunc`, and asked for its calls on the test rows.
+# The data set is part of the model's name, so that unrelated models do not become versions of each other.
+# `store.log_model` is the call of [MLflow basics]({step:mlflow_basics}) in one line. Then the model is loaded as a
+# service does it, by `mlflow.pyfunc`, and asked for its calls on the test rows.
 
 # %%
 source = "" if data == "synthetic" else f"_{data}"
@@ -667,9 +667,11 @@ print("best run by test_roc_auc:", top.info.run_name)
 # python ml_workflow_with_mlflow.py --data customers.csv --target churned --positive yes
 # ```
 #
-# If something stops you: *port 5001 is in use* → take another number behind `--port`; *an import fails* → compare
-# `python -m pip list` with the versions in the model's `requirements.txt`; *the search is slow* → fewer rows, folds and
-# settings first (`--fast`), then `n_jobs=-1` in `GridSearchCV`.
+# If something stops you:
+#
+# - *port 5001 is in use*: take another number behind `--port`.
+# - *an import fails*: compare `python -m pip list` with the model's `requirements.txt`.
+# - *the search is slow*: fewer rows, folds and settings first (`--fast`), then `n_jobs=-1` in `GridSearchCV`.
 #
 # ## Your turn
 #
@@ -731,8 +733,9 @@ for name, limit in {"with": best_f1_threshold(y_rare, p_rare), "without": 0.5}.i
     print(f"{name} its threshold: {found} of {y_rare.sum()} rows of class 1 found")
 
 # %% [markdown]
-# You should see that without the threshold one row at most is found. To repair it, wrap the model in `FixedThresholdClassifier` before you log it, and compare the score of the *loaded* model
-# with the reported one, as above.
+# You should see that without the threshold one row at most is found. To repair it, wrap the model in
+# `FixedThresholdClassifier` before you log it, and compare the score of the *loaded* model with the reported one, as
+# above.
 #
 # **`threshold-on-test`: the threshold is chosen on the rows that judge it.** Then F1 looks at least as good as it is:
 
@@ -850,11 +853,12 @@ lesson.quiz("full_workflow")
 # ## Next steps
 #
 # - Do the [homework]({homework:full_workflow}). Next lecture: [Monitoring]({step:monitoring}).
-# - scikit-learn: [pipelines](https://scikit-learn.org/stable/modules/compose.html), [grid
-#   search](https://scikit-learn.org/stable/modules/grid_search.html),
-#   [calibration](https://scikit-learn.org/stable/modules/calibration.html), [curves](https://scikit-learn.org/stable/modules/learning_curve.html), [common
-#   pitfalls](https://scikit-learn.org/stable/common_pitfalls.html).
+# - scikit-learn: [pipelines](https://scikit-learn.org/stable/modules/compose.html),
+#   [grid search](https://scikit-learn.org/stable/modules/grid_search.html),
+#   [calibration](https://scikit-learn.org/stable/modules/calibration.html),
+#   [curves](https://scikit-learn.org/stable/modules/learning_curve.html),
+#   [common pitfalls](https://scikit-learn.org/stable/common_pitfalls.html).
 # - MLflow: [tracking](https://mlflow.org/docs/latest/ml/tracking/), [models](https://mlflow.org/docs/latest/ml/model/),
-#   [projects](https://mlflow.org/docs/latest/ml/projects/). Google: [Rules of machine
-#   learning](https://developers.google.com/machine-learning/guides/rules-of-ml).
+#   [projects](https://mlflow.org/docs/latest/ml/projects/). Google:
+#   [Rules of machine learning](https://developers.google.com/machine-learning/guides/rules-of-ml).
 # - Optional depth: set `data = "breast_cancer"` and run all again. Which calibration is chosen now?
