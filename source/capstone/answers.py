@@ -232,7 +232,8 @@ WRONG = {
         ("gate-number", swap('"gate_low": low', '"gate_low": "high"')),
     ],
     4: [
-        ("part-missing", "pass"),
+        ("not-started", "pass"),
+        ("part-missing", 'with mlflow.start_run(run_name="served"):\n    v = client.get_model_version_by_alias("hw-capstone-model", "champion").version\n    mlflow.log_dict({"version": v, "predictions": [0, 1, 1]}, "answer.json")'),
         ("version-differs", swap('{"version": champion.version}', '{"version": 77}')),
         ("answer-shape", swap("X_test.head(5)", "X_test.head(2)")),
         ("answer-shape", swap('answer | {"version": champion.version}', '{"answer": answer}')),
