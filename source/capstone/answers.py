@@ -127,7 +127,7 @@ RIGHT = {
         with mlflow.start_run(run_name="window"):
             mlflow.log_param("limit", 0.0001)
             for week in range(4):
-                mlflow.log_metric("drift", monitoring.psi(X_train.iloc[:, 0], X_valid.iloc[:, 0] + week), step=week)
+                mlflow.log_metric("drift", psi(X_train.iloc[:, 0], X_valid.iloc[:, 0] + week), step=week)
             mlflow.set_tag("alert", "yes")
         with mlflow.start_run(run_name="again", tags={"reproduces": v.run_id}):
             mlflow.log_metric("test_auc", score(train(1.0), X_test, y_test))
@@ -179,7 +179,7 @@ RIGHT = {
 }
 
 _QUESTION = "Which of these must somebody look at first?"
-_PSI = "monitoring.psi(X_train[column], X_test[column].iloc[part])"
+_PSI = "psi(X_train[column], X_test[column].iloc[part])"
 
 WRONG = {
     1: [
