@@ -40,8 +40,8 @@ lesson.quiz("capstone", "recall")
 # Two of the three teams search their notebooks for a day. The third opens MLflow and answers in ten minutes. Nobody in
 # that team is cleverer. They had written the five questions down *before* they began, and made a run for each.
 #
-# A **capstone** is the last stone of an arch, the one that holds all others. Here it is a project in which the parts
-# of this course hold each other: each station leaves a record, and the next one reads it.
+# A **capstone** is the stone that finishes a wall and holds its top together. Here it is a project in which the parts of
+# this course hold each other: each station leaves a record, and the next one reads it.
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
 from course_utils import plots
@@ -202,6 +202,7 @@ shown.round(3)
 # %% tags=["claims"]
 assert len(children) == n_trials
 assert children["metrics.valid_auc"].iloc[0] > 0.6
+assert children["metrics.valid_auc"].head(3).agg(np.ptp) < 0.01
 
 # %% [markdown]
 # You should see three rows that lie close together. Say so in your report: a lead of some thousandths on a few hundred
@@ -499,6 +500,7 @@ print("the champion calls", f"{np.mean(loaded.predict(X_test)):.0%}")
 
 # %% tags=["claims"]
 assert outside < deciding.predict(X_test).mean()
+assert score(calibrated, X_test, y_test) == score(deciding, X_test, y_test)
 assert np.mean(loaded.predict(X_test)) == deciding.predict(X_test).mean()
 
 # %% [markdown]
