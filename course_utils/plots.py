@@ -631,57 +631,6 @@ def runs_line(
     return _finish(fig, ax, title, xlabel or x, ylabel or " / ".join(columns), words)
 
 
-@_styled
-def runs_scatter(
-    table: pd.DataFrame,
-    x: str,
-    y: str,
-    *,
-    title: str,
-    group: str = "",
-    xlabel: str = "",
-    ylabel: str = "",
-    log: str = "",
-) -> Figure:
-    """Return runs as points; each value of `group` has its own colour and marker.
-
-    Parameters
-    ----------
-    table
-        One row a run. Parameters, which MLflow keeps as text, become numbers.
-    x, y, group
-        Columns for the axes and, if wanted, for the colour (at most six groups).
-    title, xlabel, ylabel, log
-        As in `runs_line`.
-
-    Raises
-    ------
-    CourseError
-        When a column is missing, there are no rows, or there are too many groups.
-    """
-    _needs(table, x, y, *([group] if group else []))
-    points = table.assign(**{c: pd.to_numeric(table[c], errors="coerce") for c in (x, y)})
-    names = list(dict.fromkeys(table[group])) if group else [""]
-    if len(names) > len(COLORS):
-        raise CourseError(
-            f"{group!r} has {len(names)} values; {len(COLORS)} colours can be told apart. Group more coarsely."
-        )
-    fig, ax = new_figure()
-    for name, color, marker in zip(names, COLORS, _MARKERS, strict=False):
-        rows = points[points[group] == name] if group else points
-        ax.scatter(rows[x], rows[y], s=48, color=color, marker=marker, label=str(name))
-    _scale(ax, log)
-    if group:
-        ax.legend(title=group)
-    top = points[y].idxmax()
-    words = (
-        f"{len(points)} points; {x} from {points[x].min():.4g} to {points[x].max():.4g}, "
-        f"{y} from {points[y].min():.4g} to {points[y].max():.4g}; the highest is {top}"
-        f"{f'. Groups of {group}: ' + ', '.join(map(str, names)) if group else ''}."
-    )
-    return _finish(fig, ax, title, xlabel or x, ylabel or y, words)
-
-
 def _scale(ax: Any, log: str) -> None:
     """Make the named axes logarithmic."""
     if set(log) - {"x", "y"}:

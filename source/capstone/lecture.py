@@ -392,9 +392,10 @@ REPORT = """# Whom should the care team call?
 ## Question
 {question}
 ## Data
-{n_rows} customers, of whom {share:.0%} left. Six numeric columns; the contract is not used.
+{n_rows} customers, of whom {share:.0%} left. Six numeric columns; the contract is left
+out.
 ## Result
-The champion is version {version}. On customers it had never seen: test ROC-AUC {auc:.3f}
+The champion is version {version}. On customers it had never seen: ROC-AUC {auc:.3f}
 (guessing reaches 0.5), F1 {f1:.3f} at a threshold of {threshold}.
 ## Limits
 A call was never tried, so we do not know whether it keeps anybody. In month 3
