@@ -478,7 +478,8 @@ client.set_tag(final.info.run_id, "owner", "mira")
 
 # %%
 owner = mlflow.get_run(final.info.run_id).data.tags.get("owner")
-lesson.turn(owner == "mira", "set_tag of the client takes the run's id, a name and a value.")
+hint = "set_tag of the client takes the run's id, a name and a value."
+lesson.turn(owner == "mira", hint)
 
 # %% [markdown]
 # ## Pitfalls
@@ -489,8 +490,8 @@ lesson.turn(owner == "mira", "set_tag of the client takes the run's id, a name a
 # and the threshold only as a parameter. Both have the same ROC-AUC, so no score warns you:
 
 # %%
-outside = calibrated.predict(X_test).mean()
-print(f"called with 0.5: {outside:.0%}, with our threshold: {deciding.predict(X_test).mean():.0%}")
+outside, inside = calibrated.predict(X_test).mean(), deciding.predict(X_test).mean()
+print(f"called with 0.5: {outside:.0%}, with our threshold: {inside:.0%}")
 
 # %% [markdown]
 # To repair it, log the model that decides, as Round 3 did, and compare what is *served* with what you reported:
@@ -578,13 +579,13 @@ for name, model in {"baseline": DummyClassifier(), "final": deciding}.items():
         model.fit(X_train, y_train)
         types = skops.io.get_untrusted_types(data=skops.io.dumps(model))
         print(name, "asks you to trust:", types)  # read it
-        info = mlflow.sklearn.log_model(
-            model, name=name, skops_trusted_types=types, pip_requirements=["scikit-learn"]
-        )
+        pinned = {"skops_trusted_types": types, "pip_requirements": ["scikit-learn"]}
+        info = mlflow.sklearn.log_model(model, name=name, **pinned)
         f1 = f1_score(y_test, model.predict(X_test), zero_division=0)
         mlflow.log_metric("test_f1", f1, model_id=info.model_id, dataset=rows)
 kept = mlflow.get_run(run.info.run_id).data
-mlflow.MlflowClient().log_text(run.info.run_id, f"F1 {kept.metrics['test_f1']:.3f}", "report.md")
+text = f"F1 {kept.metrics['test_f1']:.3f}"
+mlflow.MlflowClient().log_text(run.info.run_id, text, "report.md")
 print("report:", mlflow.artifacts.load_text(f"runs:/{run.info.run_id}/report.md"))
 
 # %% [markdown]
