@@ -25,7 +25,7 @@ GONE = {
 
 
 @pytest.mark.parametrize("call", GONE)
-def test_an_old_call_fails_as_readme_says(call):
+def test_an_old_call_fails_as_readme_says(call, course_home):
     error, attempt = GONE[call]
     assert re.search(rf"^\| `.*{re.escape(call)}.* \| `{error.__name__}` \|", README, re.M)
     with pytest.raises(error):
