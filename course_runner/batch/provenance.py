@@ -153,7 +153,7 @@ def environment() -> dict[str, Any]:
 
 
 def printed(text: str | None) -> dict[str, float]:
-    """Return the numbers of a JSON object that the last code cell of an executed notebook prints (lecture 15)."""
+    """Return the numbers of a JSON object that the last code cell of an executed notebook prints (lecture Reproducing)."""
     try:
         cells = [c for c in json.loads(text or "{}").get("cells", []) if c["cell_type"] == "code" and c["outputs"]]
         lines = "".join(

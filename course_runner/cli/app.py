@@ -62,7 +62,7 @@ def build(
 ) -> None:
     """Build notebooks, solutions and exercises from [bold]source/[/bold].
 
-    Example: [cyan]course build 03[/cyan] executes lecture 03 and its homework when their text has changed.
+    Example: [cyan]course build mlflow_basics[/cyan] executes that lecture and its homework when their text has changed.
     """
     from course_runner.batch.console import Ticker, failures_table
     from course_runner.build import build as builder

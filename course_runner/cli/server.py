@@ -315,7 +315,7 @@ def join(
     typer.echo(
         f"Joined {server.url} as {server.user}, workspace {server.workspace}. Notebooks and `course workflow` log there "
         "from their next start; name and password are in .course/joined.json, which only you can read.\n"
-        "Homework, and lecture 05, keep to your own store and say so: checks read its files.\n"
+        "Homework, and the lecture Comparing runs, keep to your own store and say so: checks read its files.\n"
         "Back to it: course server leave"
     )
     if server.url.startswith("http://") and "127.0.0.1" not in server.url and "localhost" not in server.url:

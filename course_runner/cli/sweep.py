@@ -336,5 +336,5 @@ def _show_verdict(verdict: Verdict) -> None:
     for reason in verdict.reasons:
         typer.echo(f"  possible reason: {reason}")
     if not verdict.reasons:
-        typer.echo("  Code, packages and data are those of then. Look for a draw without a seed (lecture 15).")
+        typer.echo("  Code, packages and data are those of then. Look for a draw without a seed (lecture Reproducing).")
     raise typer.Exit(1)

@@ -78,7 +78,7 @@ def _stored(value: float) -> float:
 def about(sweep: Sweep, point: Point, runs: list[dict[str, Any]]) -> list[str]:
     """Return the ids of the runs that are about the point.
 
-    Lecture 11 trains on the data of its parameters and then on another set: a run that has logged another value for one
+    The full workflow trains on the data of its parameters and then on another set: a run that has logged another value for one
     of the notebook's parameters, or is a child of such a run, says nothing about the setting.
     """
     setting = parameter_defaults(nbformat.reads(sweep.notebook, as_version=4)) | point.parameters

@@ -419,9 +419,9 @@ lesson.quiz("batch_and_scale")
 #
 # ## Next steps
 #
-# - Do the [homework](../exercises/15_batch_and_scale.ipynb): a batch, a reproduction, and your own attempts in this
+# - Do the [homework]({homework:batch_and_scale}): a batch, a reproduction, and your own attempts in this
 #   course as data.
-# - This was the last lecture. [Lecture {step:full_workflow}](11_full_workflow.ipynb) is a good notebook to run as a batch on your own
+# - This was the last lecture. [The full workflow]({step:full_workflow}) is a good notebook to run as a batch on your own
 #   data.
 # - Official pages: [MLflow Projects](https://mlflow.org/docs/latest/ml/projects/),
 #   [papermill](https://papermill.readthedocs.io/), [Dask](https://docs.dask.org/).

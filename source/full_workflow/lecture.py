@@ -657,7 +657,7 @@ print("best run by test_roc_auc:", top.info.run_name)
 #
 # Three ways lead to the same names in the same experiment: this notebook with other parameters, the command below, which
 # also reads text columns, dates and decimal commas, and
-# [ml_workflow_with_mlflow.py](../source/full_workflow/ml_workflow_with_mlflow.py), one file that needs
+# `source/full_workflow/ml_workflow_with_mlflow.py`, one file that needs
 # scikit-learn and MLflow only. Copy it into an empty folder to take it along.
 #
 # ```

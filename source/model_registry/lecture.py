@@ -486,7 +486,7 @@ assert sent == _generate_hmac_signature(
 # ## Stages, as history
 #
 # Older courses have no aliases. They move a version between four **stages**: None, Staging, Production and Archived. The
-# call still works, and warns. Someone who takes over such a registry translates it, of course through `decide`:
+# call still works, and warns. Someone who takes over such a registry translates it, through `decide`:
 
 # %%
 mlflow.register_model(first.source, OLD)

@@ -379,7 +379,7 @@ lesson.quiz("tracking_server")
 #
 # ## Next steps
 #
-# - Do the [homework](../exercises/13_tracking_server.ipynb): merge two stores, work out permissions, empty the trash.
+# - Do the [homework]({homework:tracking_server}): merge two stores, work out permissions, empty the trash.
 # - Next lecture: prompts, traces and evaluation.
 # - Official pages: [self-hosting](https://mlflow.org/docs/latest/self-hosting/),
 #   [basic authentication](https://mlflow.org/docs/latest/self-hosting/security/basic-http-auth/).

@@ -194,9 +194,9 @@ def test_each_way_to_stop_has_its_own_status(tmp_path):
     folder = tmp_path / "handed-in"
     shutil.copytree(ROOT / "tests/cases/mac_zip_leftovers/submissions", folder)
     (handed,) = (folder / "anna").glob("[!.]*.ipynb")
-    shutil.copy(ROOT / "solutions/03_mlflow_basics.ipynb", handed)
+    shutil.copy(ROOT / "solutions/05_mlflow_basics.ipynb", handed)
     (folder / "blank").mkdir()
-    shutil.copy(ROOT / "exercises/03_mlflow_basics.ipynb", folder / "blank")
+    shutil.copy(ROOT / "exercises/05_mlflow_basics.ipynb", folder / "blank")
     hand_in(folder / "syntax.ipynb", 'Homework("03"', "x = 1")
     hand_in(folder / "asks.ipynb", "input('your name')")
     hand_in(folder / "missing.ipynb", "import a_package_nobody_has")

@@ -313,16 +313,17 @@ def test_moodle_gets_the_feedback_back_under_its_own_names(tmp_path):
 
 
 def test_canvas_gets_its_ids_and_the_columns_of_its_own_export(tmp_path):
-    own = 'Student,ID,SIS User ID,SIS Login ID,Section,Homework 3 (991)\n    Points Possible,,,,,6\n"Doe, Zoe",4711,u1,zdoe,A,\n'
+    head = f"Student,ID,SIS User ID,SIS Login ID,Section,Homework {int(BASICS)} (991)"
+    own = f'{head}\n    Points Possible,,,,,6\n"Doe, Zoe",4711,u1,zdoe,A,\n'
     (tmp_path / "canvas.csv").write_text(own)
     roster = Roster.read(tmp_path / "canvas.csv")
     book = fill(line("doezoe", 4, system="Canvas", ids=("4711",)), roster=roster)
     (path,) = exports.Canvas().write(book, roster, tmp_path / "g.csv")
     possible, row = read(path)
-    assert possible["Student"].strip() == "Points Possible" and possible["Homework 3 (991)"] == "6"
+    assert possible["Student"].strip() == "Points Possible" and possible[f"Homework {int(BASICS)} (991)"] == "6"
     assert row == {
         **{"Student": "Doe, Zoe", "ID": "4711", "SIS User ID": "u1", "SIS Login ID": "zdoe", "Section": "A"},
-        "Homework 3 (991)": "4",
+        f"Homework {int(BASICS)} (991)": "4",
     }
 
 
@@ -487,7 +488,7 @@ def test_a_stop_keeps_what_is_graded_and_says_how_to_go_on(grade, monkeypatch):
 
     monkeypatch.setattr(grading, "_grade", stopped)
     code, shown, _ = grade(files)
-    assert code == 130 and re.search(r"go on with: course grade '[^']*handed in' -o", shown)
+    assert code == 130 and re.search(r"continue with: course grade '[^']*handed in' -o", shown)
     monkeypatch.setattr(grading, "_grade", sane)
     assert grade(files)[2] == ["ben/03"]
 
