@@ -75,7 +75,7 @@ plots.show(plots.diagram(boxes, arrows, title=title, height=2.0))
 #
 # ## Setup
 #
-# The next cell has the tag `parameters`. Its values are those that you may change; then run all cells again. A batch
+# The next cell has the tag `parameters` (a label of the cell, which the gear at the top right of JupyterLab shows). Its values are those that you may change; then run all cells again. A batch
 # can change them as well, for many lectures at once.
 #
 # `course_utils`, which you see in the cell after it, is a small package of this course. It knows where the folder of the
@@ -163,8 +163,8 @@ assert mlflow.get_tracking_uri().endswith("mlflow.db") and file.is_file()
 # the cell twice, and there are two runs called `hello`, with two ids.
 #
 # The first of the five lines is the one that beginners forget. `sqlite:///` and the path of a file is the store's
-# address, called the **tracking URI**. Without this line MLflow uses a store in the folder in which Python was started,
-# so that two notebooks in two folders do not see each other's runs. [MLflow basics]({step:mlflow_basics}) comes back to
+# address, called the **tracking URI**. Without this line MLflow uses a store in the current folder, for a notebook
+# its own, so that two notebooks in two folders do not see each other's runs. [MLflow basics]({step:mlflow_basics}) comes back to
 # this.
 #
 # ## Look at the UI
@@ -195,7 +195,8 @@ assert mlflow.get_tracking_uri().endswith("mlflow.db") and file.is_file()
 # it was trained on, so we set 30 % of the customers aside and call them **validation rows**.
 #
 # The score is **ROC-AUC**: take one customer who left and one who stayed; how often does the model give the higher risk
-# to the one who left? Guessing has 0.5, and 1.0 is never wrong.
+# to the one who left? (When both get
+# the same risk, which is frequent with a small tree, the pair counts half.) Guessing has 0.5, and 1.0 is never wrong.
 
 # %%
 import pandas as pd
@@ -411,7 +412,7 @@ assert (store.outputs("start_here") / "runs.csv").is_file() and not Path("runs.c
 # The same work without any help from this course, on real data that comes with scikit-learn: is a tumour malignant?
 # Copy it into a file `trees.py` in an empty folder, and run `python trees.py` there. The first time, MLflow also reports
 # that it makes the tables of its database. A path without a folder behind `sqlite:///` is a file in the folder that you
-# are in.
+# are in. Which depth comes out ahead depends on the data: here it need not be the one of the lecture, so one measures.
 
 # %% tags=["own-project"]
 """Three trees, recorded and compared: python trees.py"""
