@@ -173,9 +173,7 @@ print(listed)
 
 unseen = contextlib.redirect_stderr(io.StringIO())
 with mlflow.start_run(run_name="from-a-stranger"), unseen:
-    stranger = mlflow.sklearn.log_model(
-        spy, name="stranger", skops_trusted_types=listed, pip_requirements=packages
-    )
+    stranger = mlflow.sklearn.log_model(spy, name="stranger", skops_trusted_types=listed, pip_requirements=packages)
 
 # %% [markdown]
 # The stranger logged it with the complete list. **Predict.** You load it with MLflow, and say nothing about trust. Does the
@@ -230,9 +228,7 @@ _ = (folder / "chatty.py").write_text(chatty)
 
 # %%
 with mlflow.start_run(run_name="from-code"):
-    from_code = mlflow.pyfunc.log_model(
-        name="chatty", python_model=folder / "chatty.py", pip_requirements=["mlflow"]
-    )
+    from_code = mlflow.pyfunc.log_model(name="chatty", python_model=folder / "chatty.py", pip_requirements=["mlflow"])
 
 # %% [markdown]
 # You see its line already: logging runs the file, too, to find the model. Now Ines asks for a switch. MLflow has the
@@ -241,9 +237,7 @@ with mlflow.start_run(run_name="from-code"):
 
 # %%
 with mlflow.start_run(run_name="two-formats"), unseen:
-    as_skops = mlflow.sklearn.log_model(
-        pipeline, name="as_skops", pip_requirements=packages
-    )
+    as_skops = mlflow.sklearn.log_model(pipeline, name="as_skops", pip_requirements=packages)
     as_pickle = mlflow.sklearn.log_model(
         pipeline,
         name="as_pickle",
@@ -299,7 +293,7 @@ print((home / code_file).read_text()[:52])
 # | pickle | `serialization_format: cloudpickle` or `pickle`; `python_model: …pkl` | anything | do not load a stranger's |
 # | skops | `serialization_format: skops` | imports and rebuilds the types on its list; functions on it run when the model is used | read the names |
 # | from code | `model_code_path` | the whole file | read the file |
-# | modules | `code: code`, or a `loader_module` that is not MLflow's | each module that is imported | read the folder `code` |
+# | modules | `code: code`, or a `loader_module` that is not MLflow's | each module that is imported | read the folder `code`; refuse what nobody can read in it (`.pyc`, `.so`, `__pycache__`) |
 #
 # One more door is often forgotten: *installing* a stranger's `requirements.txt` runs code as well, because packages
 # may bring their own installation program.
@@ -311,6 +305,7 @@ print((home / code_file).read_text()[:52])
 # the model there, and notes each package that gets imported. `extra_pip_requirements=` adds something to that guess. The cell
 # takes some seconds, and that is the point of never leaving the argument out:
 
+
 # %%
 def requirements(logged):
     path = mlflow.pyfunc.get_model_dependencies(logged.model_uri)
@@ -318,9 +313,7 @@ def requirements(logged):
 
 
 with mlflow.start_run(run_name="guessed"):
-    guessed = mlflow.sklearn.log_model(
-        pipeline, name="guessed", extra_pip_requirements=["pydantic==2.*"]
-    )
+    guessed = mlflow.sklearn.log_model(pipeline, name="guessed", extra_pip_requirements=["pydantic==2.*"])
 print("given:", *requirements(as_skops))
 
 # %% tags=["claims"]
@@ -391,9 +384,7 @@ module = [str(folder / "cleaning.py")]
 # %%
 with mlflow.start_run(run_name="own-module"):
     alone = mlflow.sklearn.log_model(clipped, name="alone", **parts)
-    together = mlflow.sklearn.log_model(
-        clipped, name="together", code_paths=module, **parts
-    )
+    together = mlflow.sklearn.log_model(clipped, name="together", code_paths=module, **parts)
 
 # %% [markdown]
 # **Predict.** A new Python, in another folder, loads both. In which case does it find `cleaning`?
@@ -473,12 +464,12 @@ assert "not a real key" not in written
 import json
 
 answers = folder / "answers.json"
-mlflow.models.predict(
-    together.model_uri, customers.head(3), env_manager="local", output_path=str(answers)
-)
+mlflow.models.predict(together.model_uri, customers.head(3), env_manager="local", output_path=str(answers))
 print(json.loads(answers.read_text()))
 
 # %% [markdown]
+# You should see three answers, one for each row. That they come at all is the proof.
+#
 # The stronger check needs the network, so it is not run here. It builds a **new environment** from the model's own
 # requirements and predicts there, which is as near to Aisha's server as you get on your own machine. Use it for your own
 # models only, because it installs whatever the model asks for:
@@ -495,18 +486,22 @@ print(json.loads(answers.read_text()))
 # ```
 #
 # What was checked must also be what is deployed, and not a model that was trained again meanwhile. The address
-# `models:/m-…` names one model for good, but the files are copied on their way, and files can be changed. So we take a
+# `models:/m-…` names one model for good, but its files can be changed, there and on their way. So we take a
 # **fingerprint** of the folder when we check it, keep it as a tag of the model, and compare it at the other end:
 
 # %%
 import hashlib
+import shutil
 
 
 def fingerprint(folder):
+    for cache in Path(folder).rglob("__pycache__"):
+        shutil.rmtree(cache)  # Python would run it in place of the file that you read
     whole = hashlib.sha256()
     for path in sorted(Path(folder).rglob("*")):
-        if path.is_file() and "__pycache__" not in path.parts:
-            whole.update(str(path.relative_to(folder)).encode() + path.read_bytes())
+        if path.is_file():
+            content = hashlib.sha256(path.read_bytes()).hexdigest()
+            whole.update(f"{path.relative_to(folder).as_posix()} {content}\n".encode())
     return whole.hexdigest()
 
 
@@ -525,8 +520,9 @@ print("after one file changed:", fingerprint(arrived) == noted)
 assert fingerprint(here) == noted and fingerprint(arrived) != noted
 
 # %% [markdown]
-# You should see `True`, then `False`. A fingerprint tells *that* something changed, not what. (Python may leave its
-# compiled copies in `__pycache__` when it imports a module, so those are left out.)
+# You should see `True`, then `False`. A fingerprint tells *that* something changed, not what. (Python runs a
+# compiled copy in `__pycache__` in place of the file that you have read. Nobody can read those, so they are deleted
+# before we compare, and before the model is loaded.)
 #
 # ## Look at the UI
 #
@@ -544,11 +540,11 @@ assert fingerprint(here) == noted and fingerprint(arrived) != noted
 # ## Your turn
 #
 # Ines wants to know which of these five models run a file of their own when they are loaded. Replace the three dots by
-# **one line** that sets `runs_code` to whether this `flavor` names a file of code, and run both cells.
+# **one line** that sets `runs_code` to whether this `flavor` names a file or a folder of code, and run both cells.
 #
 # <details><summary>One solution</summary>
 #
-# `runs_code = "model_code_path" in flavor`
+# `runs_code = "model_code_path" in flavor or bool(flavor.get("code"))`
 #
 # </details>
 
@@ -565,14 +561,14 @@ todays = [from_code, as_skops, as_pickle, together, needs_key]
 for logged in todays:
     flavor = mlflow.models.get_model_info(logged.model_uri).flavors["python_function"]
     runs_code = False
-    runs_code = "model_code_path" in flavor
+    runs_code = "model_code_path" in flavor or bool(flavor.get("code"))
     mlflow.set_logged_model_tags(logged.model_id, {"runs_code": str(runs_code)})
 
 # %%
 tagged = [mlflow.get_logged_model(logged.model_id) for logged in todays]
 found = {model.name for model in tagged if model.tags.get("runs_code") == "True"}
-hint = "two of the five do. Which word of MLmodel tells them, in the table above?"
-lesson.turn(found == {"chatty", "prices"}, hint)
+hint = "three of the five do: the table above has two rows with code of a model's own."
+lesson.turn(found == {"chatty", "prices", "together"}, hint)
 
 # %% [markdown]
 # ## Pitfalls
@@ -599,9 +595,7 @@ for line in said.getvalue().splitlines():
 
 # %%
 with mlflow.start_run(run_name="new-call"):
-    new_call = mlflow.sklearn.log_model(
-        pipeline, name="churn", pip_requirements=packages
-    )
+    new_call = mlflow.sklearn.log_model(pipeline, name="churn", pip_requirements=packages)
 for logged in (old_call, new_call):
     print(logged.flavors["sklearn"]["serialization_format"])
 
@@ -708,7 +702,8 @@ lesson.quiz("portable_models")
 #   list, and that list comes with the model. Of a model from code, the whole file. The switch
 #   `MLFLOW_ALLOW_PICKLE_DESERIALIZATION=false` stops the first two, and not the third.
 # - **How do you read it first?** `get_model_info` and `download_artifacts` load nothing. Read the format, the names that
-#   `get_untrusted_types(file=…)` finds, and every `.py` file.
+#   `get_untrusted_types(file=…)` finds, and every file in `code`; refuse what you cannot
+#   read there (`.pyc`, `.so`).
 # - **What does it need elsewhere?** Pinned packages, its own modules by `code_paths`, and the variables that
 #   `get_model_info` names.
 # - **How do you know that it works?** Send rows through it with `mlflow.models.predict`, best in a new environment, and
@@ -720,4 +715,5 @@ lesson.quiz("portable_models")
 # - Next lecture: [Model registry]({step:model_registry}), names and versions, so that nobody copies addresses around.
 # - Official pages: [model dependencies](https://mlflow.org/docs/latest/ml/model/dependencies/) and
 #   [models from code](https://mlflow.org/docs/latest/ml/model/models-from-code/).
-# - Optional depth: set `n_rows` to 600 in the parameters cell and run all again. Which of the fingerprints would change?
+# - Optional depth: log `clipped` a second time without any change. Has it the same fingerprint? Compare the two
+#   `MLmodel` files to see why not.

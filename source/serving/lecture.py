@@ -53,7 +53,7 @@ arrows = [
     ("batch", "file", "writes"),
     ("screen", "server", "asks"),
 ]
-title = "Two ways from one alias to an answer"
+title = "One alias, two kinds of answers: a nightly file and a live score"
 plots.show(plots.diagram(boxes, arrows, title=title))
 
 # %% [markdown]
@@ -167,9 +167,11 @@ assert (scores["call"] == (scores["probability"] >= 0.3)).all()
 # mlflow models serve -m models:/churn-serving@champion --env-manager local --port 5002
 # ```
 #
-# Each line is needed. The first one makes sure that the terminal finds `mlflow`, and that `mlflow` finds `uvicorn`, the
-# program which does the talking. The second says *in which store* the alias is to be looked up. Without it MLflow
-# takes a new, empty `mlflow.db` of the current folder, and says `Registered Model with name=churn-serving not found`. And
+# The first line makes sure that the terminal finds `mlflow`, and that `mlflow` finds `uvicorn`, the program which does
+# the talking. The second says *in which store* the alias is to be looked up. In the course folder MLflow would find
+# `mlflow.db` by itself; in any other folder it would make a new, empty one and say
+# `Registered Model with name=churn-serving not found`. Name the store, then it works everywhere. A **port** is a number
+# that tells the programs on one machine apart, and `127.0.0.1`, which you will see below, always means this machine. And
 # `--env-manager local` uses the libraries that are here; without it MLflow first builds an environment from the model's
 # requirements, which it downloads.
 #
@@ -198,7 +200,7 @@ started = []
 
 def start(*words):
     command = [sys.executable, "-m", *words]
-    with open(folder / "servers.log", "w") as log:
+    with open(folder / f"{words[0]}.log", "w") as log:
         process = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
     started.append(process)
     atexit.register(process.terminate)  # it ends with this notebook at the latest
@@ -215,7 +217,7 @@ def wait(process, url):
             return http.get(url).status_code
         except httpx.TransportError:
             time.sleep(0.2)
-    raise RuntimeError(f"The server has ended: {(folder / 'servers.log').read_text()}")
+    raise RuntimeError(f"The server has ended; read the logs in {folder.name}.")
 
 
 # %%
@@ -226,8 +228,8 @@ mlflow_at = f"http://127.0.0.1:{port}"
 print("ping:", wait(mlflow_server, f"{mlflow_at}/ping"))
 
 # %% [markdown]
-# You should see 200 after a while: loading MLflow takes most of it. `/ping` only says that somebody is there. The
-# predictions come from `/invocations`. It takes a table in four JSON forms, which differ in how they write rows and
+# You should see 200 after a while: loading MLflow takes most of it. `/ping` says that the server is up and has
+# loaded its model. The predictions come from `/invocations`. It takes a table in four JSON forms, which differ in how they write rows and
 # columns, or as CSV. The next cell writes five customers in all five forms into files:
 
 # %%
@@ -256,6 +258,7 @@ few.to_csv(folder / "rows.csv", index=False)
 #
 # The next cell sends the same files from Python.
 
+
 # %%
 def send(file, kind="application/json"):
     content = (folder / file).read_bytes()
@@ -281,7 +284,10 @@ assert answer.status_code == 200 and answer.json() == expected
 # ## Round 3: bad input
 #
 # The server checks a table against the model's **signature**, the names and types of its columns. The **status** of an
-# answer tells who made a mistake: 200 nobody, 4xx the one who asked, 5xx the server.
+# answer is a number: 200 means that all went well. By convention 4xx means that the one who asked made a mistake, and
+# 5xx the server. MLflow's server is less exact: it answers 400 for *any* error inside the model, a bug of yours
+# included. So read the message: "Failed to enforce schema" is the signature, "unexpected error while evaluating the
+# model" is the model.
 #
 # **Predict.** Which of these customers get an answer (200), and which an error (400)? The model was trained on data
 # with gaps.
@@ -313,8 +319,9 @@ assert status == {"no contract": 400, "text": 400, "gap": 200, "extra": 200} | {
 
 # %% [markdown]
 # You should see 400 for the missing column and for text instead of a number, and 200 for the rest. An extra column is
-# dropped. A gap is allowed, because the signature was inferred from rows with gaps. And `weekly` and minus five months
-# get an answer like any other: a signature knows *types*, not *values*.
+# dropped. A gap (`null`) is allowed in every column, whether training had gaps or not: the signature asks that the column is
+# there, not that it has a value. And `weekly` and minus five months get an answer like any other: a signature knows
+# *types*, not *values*.
 #
 # ## Round 4: a service of your own
 #
@@ -324,7 +331,7 @@ assert status == {"no contract": 400, "text": 400, "gap": 200, "extra": 200} | {
 # does not belong in a notebook. The first part resolves the alias once and loads that version:
 
 # %%
-model_part = '''
+model_part = """
 from typing import Literal
 
 import mlflow
@@ -337,14 +344,14 @@ client = mlflow.MlflowClient()
 version = client.get_model_version_by_alias(NAME, "champion").version
 model = mlflow.sklearn.load_model(f"models:/{NAME}/{version}")
 app = FastAPI(title="Churn scores")
-'''
+"""
 
 # %% [markdown]
 # The second part describes a customer. A request that does not fit the class is refused with the status 422, before any
 # function of ours is called.
 
 # %%
-customer_part = '''
+customer_part = """
 class Customer(BaseModel):
     tenure_months: float = Field(ge=0)  # zero or more
     monthly_charges: float
@@ -355,13 +362,13 @@ class Customer(BaseModel):
     contract: Literal["month-to-month", "one-year", "two-year"]
     internet: Literal["fiber", "dsl", "none"]
     payment: Literal["card", "transfer", "check"]
-'''
+"""
 
 # %% [markdown]
 # The third part answers. The threshold is not typed in: it is read from the model.
 
 # %%
-answer_part = '''
+answer_part = """
 @app.post("/score")
 def score(customer: Customer):
     row = pd.DataFrame([customer.model_dump()])
@@ -371,7 +378,7 @@ def score(customer: Customer):
         "threshold": model.threshold,
         "version": str(version),
     }
-'''
+"""
 code = model_part + customer_part + answer_part
 size = (folder / "service.py").write_text(code)
 
@@ -399,9 +406,7 @@ answer["probability"] = round(answer["probability"], 3)
 print("good:", answer)
 
 # %% tags=["claims"]
-assert {n: a.status_code for n, a in answers.items()} == {
-    name: 200 if name == "extra" else 422 for name in asked
-}
+assert {n: a.status_code for n, a in answers.items()} == {name: 200 if name == "extra" else 422 for name in asked}
 assert answer["version"] == "1" and answer["threshold"] == 0.3
 
 # %% [markdown]
@@ -476,7 +481,7 @@ for way in ways:
 # computes one thing at a time, so eight requests stand in a queue. More processes (`--workers 4`, for both commands) help as long as the machine has cores for
 # them, and each keeps a copy of the model in memory.
 #
-# With 100 requests, five are slower than p95. A p99 would rest on the slowest one alone, so it needs more: 1,000 at
+# With 100 requests, five are slower than p95. A p99 would rest on the slowest two alone, so it needs more: 1,000 at
 # least. And both client and servers share this machine, so compare the curves with each other, not with your cloud.
 #
 # The batch of round 1 has no such question. There, a row costs less than a fiftieth of a request, because almost all of
@@ -647,6 +652,7 @@ def score(row: dict[str, float]):
         raise HTTPException(422, "send exactly the columns of the model")
     return {"benign": int(loaded.predict(pd.DataFrame([row]))[0]), "version": version}
 
+
 # %% [markdown]
 # ## Quiz
 
@@ -661,8 +667,8 @@ lesson.quiz("serving")
 # - **How do you serve a model?** Activate the environment, set `MLFLOW_TRACKING_URI`, and run `mlflow models serve
 #   --env-manager local`. A JSON body names its form: `dataframe_split`, `dataframe_records`, `inputs` or `instances`; CSV
 #   needs its content type.
-# - **What happens to a bad request?** The signature turns missing columns and wrong types into 400. Wrong *values* pass,
-#   unless your own service refuses them. Its threshold and version come from the model and the registry.
+# - **What happens to a bad request?** Missing columns, and text that is no number, give 400 (`"70.5"` is converted, and
+#   passes). Wrong *values* pass, unless your own service refuses them. Its threshold and version come from the model and the registry.
 # - **How long does it take?** Warm up, ask with as many clients as there will be, and look at p50 and p95, not at the mean.
 #
 # ## Next steps
