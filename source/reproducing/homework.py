@@ -41,7 +41,7 @@ data.bundled("breast_cancer").to_csv(tumours_file, index=False)
 
 
 def score(depth, seed):
-    X = pd.read_csv(tumours_file, float_precision="round_trip")
+    X = pd.read_csv(tumours_file)
     y = X.pop("target")
     X, X_valid, y, y_valid = train_test_split(X, y, stratify=y, random_state=seed)
     forest = RandomForestClassifier(20, max_depth=depth, random_state=seed).fit(X, y)

@@ -62,7 +62,6 @@ n_rows = 1000
 
 # %%
 import hashlib
-import json
 import os
 import runpy
 import subprocess
@@ -99,7 +98,7 @@ from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import train_test_split
 
 def train(path, depth, seed, n_jobs=1):
-    X = pd.read_csv(path, float_precision="round_trip")
+    X = pd.read_csv(path)
     y = X.pop("left")
     X, X_valid, y, y_valid = train_test_split(X, y, stratify=y, random_state=seed)
     forest = RandomForestClassifier(50, max_depth=depth, random_state=seed, n_jobs=n_jobs)
@@ -114,9 +113,6 @@ if __name__ == "__main__":
 print("the folder holds", sorted(path.name for path in folder.iterdir()))
 
 # %% [markdown]
-# One argument is easily overlooked: `float_precision="round_trip"` makes pandas read each number exactly as it was
-# written. Without it the last bit of a number may change on the way.
-#
 # ## Round 1: the state of the code
 #
 # git names a saved state of a folder by a **commit**, 40 characters. A commit alone is not enough, because people run
@@ -498,7 +494,7 @@ load_breast_cancer(as_frame=True).frame.to_csv(file, index=False)
 
 
 def score(depth, seed):
-    X = pd.read_csv(file, float_precision="round_trip")
+    X = pd.read_csv(file)
     forest = RandomForestClassifier(20, max_depth=depth, random_state=seed)
     return cross_val_score(forest, X.drop(columns="target"), X["target"], cv=3).mean()
 
