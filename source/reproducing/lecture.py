@@ -77,7 +77,7 @@ import threadpoolctl
 from course_utils import data, store
 
 store.connect()  # the lines of MLflow basics in one call
-mlflow.set_experiment("churn-reproducing")
+experiment = mlflow.set_experiment("churn-reproducing")
 
 # %% [markdown]
 # Mira's project is a folder of its own. Here it is a new temporary one, far from the course. It gets two files: the
@@ -130,13 +130,7 @@ def git(*words):
 git("init", "--quiet")
 git("add", "train.py")
 git("commit", "--quiet", "-m", "A forest for churn")
-(folder / "train.py").write_text(code + "# deeper trees next week?\n")
-
-# %% [markdown]
-# **Predict.** The file has been edited, but not committed. Is the commit now another one?
-
-# %%
-prediction = "?"  # same or other
+edited = (folder / "train.py").write_text(code + "# deeper trees next week?\n")
 
 # %%
 commit, diff = git("rev-parse", "HEAD"), git("diff", "HEAD")
@@ -151,7 +145,7 @@ assert git("rev-list", "--count", "HEAD") == "1"
 assert "+# deeper trees next week?" in diff
 
 # %% [markdown]
-# You should see the comment as one added line. The commit is still the same one, so whoever reads the commit alone
+# You should see 40 characters and the comment as one added line. The commit is still the same one, so whoever reads the commit alone
 # would believe that the comment was never there. MLflow notes the commit of a script by itself when it can find it
 # (tag `mlflow.source.git.commit`), but it doesn't keep the diff. `git diff HEAD` doesn't show a file that git was
 # never told of, either. So we will keep three things: commit, diff, and the file itself.
@@ -168,10 +162,10 @@ assert "+# deeper trees next week?" in diff
 prediction = "?"  # yes or no
 
 # %%
-days = {"since": pd.to_datetime(["2026-03-01"] * 3), "left": [True, False, True]}
-table = pd.DataFrame(days)
-other = pd.DataFrame({"since": table["since"].dt.normalize(), "left": ~table["left"]})
-other["since"] += pd.Timedelta(days=100)
+march_days = pd.to_datetime(["2026-03-01", "2026-03-02", "2026-03-03"])
+june_days = pd.to_datetime(["2026-06-07", "2026-06-08", "2026-06-09"])
+table = pd.DataFrame({"since": march_days, "left": [True, False, True]})
+other = pd.DataFrame({"since": june_days, "left": [False, True, False]})
 
 for frame in (table, other):
     print("MLflow:", mlflow.data.from_pandas(frame).digest, end="  ")
@@ -191,7 +185,7 @@ assert len({mlflow.data.from_pandas(frame).digest for frame in _gap}) == 1
 assert mlflow.data.from_pandas(_long).digest != mlflow.data.from_pandas(_long[["x"]].iloc[::-1]).digest
 
 # %% [markdown]
-# You should see the same word twice from MLflow, and two words from sha256. Of a pandas table, MLflow's digest covers
+# You should see the same eight characters twice from MLflow, and two different ones from sha256. Of a pandas table, MLflow's digest covers
 # the names of all columns, the number of rows, and, in the first 10,000 rows, the values of numeric columns and of text
 # columns without a gap. Dates, true/false columns and text with a gap are left out, and so is row 10,001.
 # That is quick, and good enough to group runs. It isn't a proof.
@@ -315,7 +309,8 @@ assert changed["rows reversed"] > 1e-4 and changed["another seed"] > 1e-4
 # You should see that two threads leave every chance within 0.000000000001, while the order of the rows and the
 # seed move the score visibly: they put other customers into the validation rows, and other rows into each tree. So say
 # what you promise: *every bit* on the same machine with the same lock file and one thread; elsewhere, *within a
-# tolerance* that you write down before you compare.
+# tolerance* that you write down before you compare. When such a comparison fails, `machine.json` tells whether Python,
+# the processor's system or the number of threads was another one.
 #
 # For notebooks that you ran with `course run`, one line in a terminal does this comparison: it executes what was
 # recorded in a fresh process and compares each metric. Put the id of the run in place of `RUN_ID`.
@@ -351,10 +346,7 @@ print(len(lines), "packages with exact versions")
 # open run by itself, which is why `train.py` has no `start_run`. `env_manager="local"` means: with the packages
 # that are here. It takes the first `python` on the `PATH`, so we put ours there.
 #
-# **Predict.** This is another process, started in another folder. Will its score be the one from March, in every bit?
-
-# %%
-prediction = "?"  # yes or no
+# This is another process, started in another folder. Is its score still the one from March, in every bit?
 
 # %%
 os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
@@ -409,13 +401,14 @@ assert "course_utils" not in (folder / "train.py").read_text()
 # %% tags=["your-turn"]
 client = mlflow.MlflowClient()
 ...
+tags = client.get_run(submitted.run_id).data.tags
 
 # %% tags=["your-turn-solution"]
 client = mlflow.MlflowClient()
 client.set_tag(submitted.run_id, "reproduces", march.info.run_id)
+tags = client.get_run(submitted.run_id).data.tags
 
 # %%
-tags = mlflow.get_run(submitted.run_id).data.tags
 hint = "the project's run has no tag `reproduces` with the id of march."
 lesson.turn(tags.get("reproduces") == march.info.run_id, hint)
 
