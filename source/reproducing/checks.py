@@ -46,7 +46,7 @@ def _wine(depth: int, seed: int) -> float:
 def recorded(evidence: Evidence) -> None:
     """Task 1: settings, score, digest of the data and packages, in one run."""
     run = evidence.latest_run("hw-reproducing-tumours", "forest", others=_EXPERIMENTS)
-    if str(run.data.params.get("seed")) == "None":
+    if run.data.params.get("seed") == "None":
         raise Mistake(
             "seed-missing", "`seed` is None, so each call draws anew, and nobody can repeat it. Choose a number."
         )

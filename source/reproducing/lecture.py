@@ -51,7 +51,8 @@ boxes = {
 }
 arrows = [(key, "run", "") for key in ("code", "data", "env", "seed")]
 arrows += [("run", "again", "repeat")]
-plots.show(plots.diagram(boxes, arrows, title="Four things make the number; the run keeps all"))
+title = "Four things make the number; the run keeps all"
+plots.show(plots.diagram(boxes, arrows, title=title))
 
 # %% [markdown]
 # ## Setup
@@ -101,7 +102,8 @@ def train(path, depth, seed, n_jobs=1):
     X = pd.read_csv(path)
     y = X.pop("left")
     X, X_valid, y, y_valid = train_test_split(X, y, stratify=y, random_state=seed)
-    forest = RandomForestClassifier(50, max_depth=depth, random_state=seed, n_jobs=n_jobs)
+    forest = RandomForestClassifier(50, max_depth=depth, random_state=seed)
+    forest.set_params(n_jobs=n_jobs)
     chances = forest.fit(X, y).predict_proba(X_valid)[:, 1]
     return chances, roc_auc_score(y_valid, chances)
 
@@ -123,8 +125,7 @@ print("the folder holds", sorted(path.name for path in folder.iterdir()))
 def git(*words):
     who = ["-c", "user.name=Mira", "-c", "user.email=mira@nordtel.example"]
     command = ["git", *who, *words]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True)
-    return done.stdout.strip()
+    return subprocess.check_output(command, cwd=folder, text=True).strip()
 
 
 git("init", "--quiet")
@@ -213,7 +214,7 @@ pools = threadpoolctl.threadpool_info()
 machine = {
     "python": sys.version.split()[0],
     "platform": sys.platform,
-    "pools": [{key: pool[key] for key in ("internal_api", "num_threads")} for pool in pools],
+    "pools": [[pool["internal_api"], pool["num_threads"]] for pool in pools],
 }
 print("packages listed:", len(packages) > 50)
 print("kinds of thread pools:", sorted({pool["user_api"] for pool in pools}))
@@ -349,7 +350,8 @@ print(len(lines), "packages with exact versions")
 # This is another process, started in another folder. Is its score still the one from March, in every bit?
 
 # %%
-os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+ours = str(Path(sys.executable).parent)
+os.environ["PATH"] = os.pathsep.join([ours, os.environ["PATH"]])
 submitted = mlflow.projects.run(
     str(folder),
     parameters={"depth": settings["depth"], "seed": seed},
@@ -427,8 +429,8 @@ print("different digests:", len(digests))
 # To repair it, compute sha256 over everything.
 
 # %%
-texts = {frame.to_csv() for frame in (before, after)}
-print("different digests:", len({hashlib.sha256(t.encode()).hexdigest() for t in texts}))
+texts = [frame.to_csv().encode() for frame in (before, after)]
+print("different digests:", len({hashlib.sha256(text).hexdigest() for text in texts}))
 
 # %% [markdown]
 # **`seed-missing`: something draws, and nobody recorded the seed.** `None` means: draw anew each time.
