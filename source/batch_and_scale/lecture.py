@@ -412,7 +412,7 @@ def mondays(context: dg.ScheduleEvaluationContext):
 
 # %% [markdown]
 # A cell cannot wait until Monday. Therefore we hand the schedule a due time, as Dagster's clock would, and run the job
-# that it requests in this process. `ephemeral` means that Dagster keeps its own notes in memory only. Its console log is
+# that it requests in this process, in a thread beside Jupyter's. `ephemeral` means that Dagster keeps its own notes in memory only. Its console log is
 # silenced, because it would print the whole error of the first attempt.
 #
 # **Predict.** Which runs will be in MLflow, with which status, and does the job as a whole succeed?
@@ -421,6 +421,7 @@ def mondays(context: dg.ScheduleEvaluationContext):
 prediction = {"runs": "?", "job": "?"}
 
 # %%
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 
 mlflow.set_experiment("churn-weekly")
@@ -430,7 +431,9 @@ with dg.DagsterInstance.ephemeral() as notes:
     context = dg.build_schedule_context(notes, scheduled_execution_time=due)
     request = mondays.evaluate_tick(context).run_requests[0]
     silent = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
-    outcome = weekly.execute_in_process(request.run_config | silent, instance=notes)
+    with ThreadPoolExecutor(1) as pool:  # Jupyter's own thread runs an event loop already
+        job = pool.submit(weekly.execute_in_process, request.run_config | silent, notes)
+        outcome = job.result()
 
 # %%
 for run_id in weekly_runs:
@@ -569,7 +572,7 @@ assert failed.data.params["C"] == "-1.0" and not failed.data.metrics
 
 # %%
 import threading
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import as_completed
 
 gate = threading.Event()
 
