@@ -48,7 +48,10 @@ print("parameters:", list(papermill.inspect_notebook(template)))
 for region in ("north", "south"):
     for C in (0.1, 1.0):
         papermill.execute_notebook(
-            template, folder / f"{region}-{C}.ipynb", parameters={"region": region, "C": C}, prepare_only=True
+            template,
+            folder / f"{region}-{C}.ipynb",
+            parameters={"region": region, "C": C},
+            prepare_only=True,
         )
 ### END SOLUTION
 
@@ -69,12 +72,15 @@ def fake_batch():
     (folder / "executed").mkdir(exist_ok=True)
     for n, region in enumerate(("north", "south", "east", "west")):
         C, score = [0.1, 1.0][n % 2], 0.7 + ((n + data.course_seed()) % 7) / 50
-        printed = [new.new_output("stream", text=json.dumps(r)) for r in ({"cv_auc": score + 0.1}, {"cv_auc": score})]
-        first, last = new.new_code_cell("train", outputs=printed[:1]), new.new_code_cell("test", outputs=printed[1:])
+        results = ({"cv_auc": score + 0.1}, {"cv_auc": score})
+        printed = [new.new_output("stream", text=json.dumps(r)) for r in results]
+        first = new.new_code_cell("train", outputs=printed[:1])
+        last = new.new_code_cell("test", outputs=printed[1:])
         if region == "east":
             last.outputs = [new.new_output("error", ename="ValueError", evalue="no rows for east")]
         about = {"parameters": {"C": C, "region": region}, "exception": region == "east" or None}
-        notebook = new.new_notebook(cells=[first, last], metadata={"kernelspec": python, "papermill": about})
+        about = {"kernelspec": python, "papermill": about}
+        notebook = new.new_notebook(cells=[first, last], metadata=about)
         nbformat.write(notebook, folder / "executed" / f"region-{region}.ipynb")
 
 

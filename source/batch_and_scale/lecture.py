@@ -48,7 +48,11 @@ boxes = {
     "work": (6.6, 0.6, "papermill\nruns one notebook,\nhere or on a worker"),
     "store": (11.9, 3.2, "MLflow\nkeeps parameters,\nscores, notebooks"),
 }
-arrows = [("start", "batch", "Monday"), ("batch", "work", "values"), ("batch", "store", "runs")]
+arrows = [
+    ("start", "batch", "Monday"),
+    ("batch", "work", "values"),
+    ("batch", "store", "runs"),
+]
 title = "One notebook sends values out and writes every result"
 plots.show(plots.diagram(boxes, arrows, title=title, width=9, height=4.4))
 
@@ -161,7 +165,7 @@ assert len(nbformat.read(folder / "train.ipynb", 4).cells) == 2
 
 # %%
 def log_executed(name, text):
-    """Log one executed notebook, given as text: values, result, and the notebook itself."""
+    """Log one executed notebook, given as text, with its values and its result."""
     done = nbformat.reads(text, as_version=4)
     with mlflow.start_run(run_name=name) as run:
         mlflow.log_params(done.metadata.papermill.parameters)
@@ -203,12 +207,12 @@ for file in files:
 # course run
 # course run mlflow_basics comparing_runs -p n_rows 500 -j 2
 # course run --resume
-# course sweep comparing_runs --grid n_rows=500,1000 --metric roc_auc
+# course sweep comparing_runs --grid n_rows=500,1000 --metric test_auc
 # ```
 #
 # ## Round 2: a search on more processes
 #
-# A grid of notebooks, or of candidates in a search, is easy to spread, because no point waits for another.
+# A grid of notebooks, or of candidates in a search, can be spread over several processes, because no point waits for another.
 # **Dask** does this with three kinds of process. **Workers** compute. A **scheduler** decides which
 # worker does what. The **client**, here this notebook, sends work to the scheduler and collects results. Our cluster is two
 # workers on this machine. scikit-learn reaches it through joblib, the package with which it runs things in parallel.
@@ -345,7 +349,8 @@ gap = curve.max() - curve.min()
 
 fig, ax = plots.new_figure()
 ax.plot(curve.index, curve, marker="o")
-title = f"Between C = {curve.idxmin()} and C = {curve.idxmax()} lie {gap:.3f} of ROC-AUC"
+worst, best = curve.idxmin(), curve.idxmax()
+title = f"Between C = {worst} and C = {best} lie {gap:.3f} of ROC-AUC"
 ax.set_title(title, loc="left", fontweight="bold")
 ax.set(xscale="log", xlabel="C (a smaller C holds the model back more)")
 ax.set_ylabel("cross-validated ROC-AUC")
@@ -431,7 +436,7 @@ with dg.DagsterInstance.ephemeral() as notes:
     context = dg.build_schedule_context(notes, scheduled_execution_time=due)
     request = mondays.evaluate_tick(context).run_requests[0]
     silent = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
-    with ThreadPoolExecutor(1) as pool:  # Jupyter's own thread runs an event loop already
+    with ThreadPoolExecutor(1) as pool:  # Jupyter's thread has an event loop already
         job = pool.submit(weekly.execute_in_process, request.run_config | silent, notes)
         outcome = job.result()
 
@@ -631,7 +636,8 @@ def score(C):
     X, y = load_breast_cancer(return_X_y=True)
     model = make_pipeline(StandardScaler(), LogisticRegression(C=C))
     try:
-        return cross_val_score(model, X, y, scoring="roc_auc", error_score="raise").mean()
+        how = {"scoring": "roc_auc", "error_score": "raise"}
+        return cross_val_score(model, X, y, **how).mean()
     except ValueError as error:
         return type(error).__name__
 
