@@ -225,8 +225,8 @@ WRONG = {
 #: Mutants that are right answers, with the reason. The key is the start of the description.
 EQUIVALENT = {
     1: {
-        "line 4: dropped prepare_only=": "a notebook that was run at once is prepared, too",
-        "line 4: True →": "a notebook that was run at once is prepared, too",
+        "line 7: dropped prepare_only=": "a notebook that was run at once is prepared, too",
+        "line 7: True →": "a notebook that was run at once is prepared, too",
     },
     4: {
         "line 4: dropped max_results=": "there are fewer attempts than the default returns",
