@@ -23,7 +23,6 @@ PAGES = pages(ROOT)
 LECTURES = [page for page in PAGES if page.kind == "notebooks"]
 #: Steps whose lecture still has the first edition's shape. Take a name out when you rewrite its lecture; add none.
 OLD_SHAPE: set[str] = {
-    "batch_and_scale",
     "tracking_server",
 }
 NEW_SHAPE = [page for page in LECTURES if page.step.name not in OLD_SHAPE]
