@@ -192,7 +192,7 @@ def _command() -> None:
     import runpy
 
     sys.path.insert(0, os.getcwd())  # as for "-m"
-    runpy.runmodule_of(COMMAND, run_name="__main__", alter_sys=True)  # by name: nothing here depends on the verbs
+    runpy.run_module(COMMAND, run_name="__main__", alter_sys=True)  # by name: nothing here depends on the verbs
 
 
 def _execute(command: list[str]) -> None:

@@ -243,3 +243,13 @@ EQUIVALENT = {
         "line 4: 0 →": _CLEAR,
     },
 }
+WRONG[4].append(
+    (
+        "root-of-mean",
+        swap(
+            "neg_root_mean_squared_error", "neg_mean_squared_error",
+            '-result["test_score"].mean(), -result["train_score"].mean()',
+            '(-result["test_score"].mean()) ** 0.5, (-result["train_score"].mean()) ** 0.5',
+        ),
+    )
+)

@@ -135,3 +135,17 @@ WRONG = {
     ],
 }
 EQUIVALENT: dict[int, dict[str, str]] = {}
+_OTHER = """
+    ranked = mlflow.search_runs(experiment_names=["hw-reproducing-jonas"]).sort_values("metrics.valid_auc")
+    others = [other for other in ranked["tags.mlflow.runName"].iloc[PART] if other != name]
+    mlflow.set_tag("not_reproduced", others[0])
+"""
+_SAID = 'mlflow.set_tag("not_reproduced", name)'
+WRONG[2] += [
+    ("comes-again", swap(_SAID, _OTHER.replace("PART", "1:3").strip())),
+    ("extreme-not-false", swap(_SAID, _OTHER.replace("PART", "[0, 3]").strip())),
+]
+WRONG[3].append(
+    ("gap-not-change", swap("same = (first == second) | (first.isna() & second.isna())", "same = first == second"))
+)
+WRONG[4].append(("environment-missing", swap('(project / "python_env.yaml").write_text(', "print(")))

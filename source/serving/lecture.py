@@ -453,7 +453,7 @@ ways = {
 }
 times = {(w, c): load_test(*ways[w], c) for w in ways for c in (1, 8)}
 
-# %% tags=["measured"]
+# %% tags=["measured", "nbval-ignore-output"]
 fig, ax = plots.new_figure()
 for (way, clients), ms in times.items():
     style = "-" if clients == 1 else "--"

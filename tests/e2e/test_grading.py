@@ -181,7 +181,7 @@ def test_store_only_reads_stores_and_runs_no_code(course_home, tmp_path, monkeyp
     for folder in ("outputs", "mlartifacts"):  # the homework asks for a model, too
         if (course_home / folder).is_dir():
             shutil.copytree(course_home / folder, place / folder)
-    hand_in(place / "03_mine.ipynb", f"import pathlib; pathlib.Path({str(tmp_path / 'ran')!r}).touch()")
+    hand_in(place / "05_mine.ipynb", f"import pathlib; pathlib.Path({str(tmp_path / 'ran')!r}).touch()")
     assert in_process(monkeypatch, "grade", tmp_path, "--store-only", "-o", tmp_path / "grades.csv") == 0
     with (tmp_path / "grades.csv").open(encoding="utf-8-sig") as file:
         (row,) = csv.DictReader(file)

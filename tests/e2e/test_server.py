@@ -255,7 +255,7 @@ def test_one_network_of_ipv6_is_one_address():
 
 @pytest.mark.parametrize("text", ["*", "proxy.example", "0.0.0.0/0", "::/0", "10.0.0.1 10.0.0.2", ""])
 def test_what_is_no_address_of_a_proxy_is_told(text, tmp_path):
-    with pytest.raises(CourseError, match="is no address for --proxy"):
+    with pytest.raises(CourseError, match="is not an address for --proxy"):
         prepare(tmp_path, port=unused_port(), proxies=[text])
 
 
