@@ -186,7 +186,8 @@ plots.show(plots.describe(fig, f"Histograms of tenure and charges by group. {tit
 
 # %% [markdown]
 # The charges have three humps, around 20, 50 and 75 euro, one for each kind of internet connection (none, DSL, fiber).
-# No mean would tell you that. (The tall bars at the lowest charge and at 72 months are the ends of the scale: this table
+# No mean would tell you that. (The tall bars at the lowest charge and at 72 months are the ends of the scale: this
+# table
 # has no lower charge and no longer tenure.)
 #
 # For a column with few values, draw the **rate** of leaving for each of them, and write down how many customers stand
@@ -268,7 +269,8 @@ found = welch("tenure_months")
 print(f"tenure_months: p {found['p']:.0e}, d {found['effect']:.2f}")
 
 # %% [markdown]
-# **A count: the Mann–Whitney test.** `support_calls` is 0, 1 or 2 for most, and 5 or more for a few. A mean is not a good
+# **A count: the Mann–Whitney test.** `support_calls` is 0, 1 or 2 for most, and 5 or more for a few. A mean is not a
+# good
 # summary of such a column. This test sorts all customers by their calls, and asks whether one group stands higher in
 # the line than the other. Its effect size can be said in words: draw one leaver and one stayer; how often has the
 # leaver called more? (A tie counts half.) 0.5 would be no difference.
@@ -316,7 +318,8 @@ assert chi_square("contract")["p"] < 1e-9 and 0.2 < chi_square("contract")["effe
 # matters.
 #
 # A test does not say *why*. Do people leave because they call, or call because they want to leave? This table
-# cannot tell. A trial could show whether an *action* helps: chance decides which of the complaining customers Tom's team
+# cannot tell. A trial could show whether an *action* helps: chance decides which of the complaining customers Tom's
+# team
 # calls back, and then you compare how many of each group leave.
 #
 # ## Round 4: nine questions at once
@@ -507,7 +510,8 @@ lesson.turn(right and kept["customers"] == len(people), hint)
 # Each of them has a code, and the checks of the homework use the same codes.
 #
 # **`statistic-as-effect`: a small *p* is taken for a large difference.** When there is any
-# difference at all, however small, *p* tends to shrink as customers are added. Here is `senior` once more, with 2,000 and with 60,000 customers:
+# difference at all, however small, *p* tends to shrink as customers are added. Here is `senior` once more, with 2,000
+# and with 60,000 customers:
 
 # %%
 size_of = {}

@@ -113,7 +113,8 @@ print("Open the UI, from the course folder:", store.ui_command(), sep="\n")
 #
 # The synthetic table has what real tables have: one value in twenty is missing, one label in twenty is drawn at random,
 # and about one row in five is of class 1, the class we want to find. For a table of your own, use
-# `course workflow` (at the end of this lecture), which also reads text columns. To do it here, with numeric columns only,
+# `course workflow` (at the end of this lecture), which also reads text columns. To do it here, with numeric columns
+# only,
 # replace the first branch by `pd.read_csv`, make `y` 1 for the class to find, and add a name for `data` to the two
 # dictionaries `positive` and `names` below. **Say which class that is**: scikit-learn codes a malignant
 # tumour as 0, so without the line with `1 - y` every score below would be about finding benign ones.
@@ -169,7 +170,8 @@ print(f"class to find: {positive!r}, {y.mean():.1%} of the rows")
 #
 # Three named steps. The **imputer** fills gaps with the median, because a logistic regression cannot work with gaps and
 # the median does not follow outliers. The **scaler** gives all columns the same spread, because the penalty on
-# coefficients would otherwise hit columns by their unit (`C` sets it: the *smaller* `C`, the stronger the penalty). The **classifier** predicts. They are one pipeline, so
+# coefficients would otherwise hit columns by their unit (`C` sets it: the *smaller* `C`, the stronger the penalty).
+# The **classifier** predicts. They are one pipeline, so
 # that each fold learns its medians and spreads from its own training rows only.
 
 # %%
@@ -191,7 +193,8 @@ pipeline
 # %% [markdown]
 # ## Step 3: search
 #
-# A **grid** tries every combination, so you can see afterwards how each setting acts: 4 values of `C` × 2 solvers × 2 class
+# A **grid** tries every combination, so you can see afterwards how each setting acts: 4 values of `C` × 2 solvers × 2
+# class
 # weights = 16 settings. **Cross-validation** scores each of them on five parts of the training rows in turn: 80 fits.
 # **ROC-AUC** is the score, because it judges the order of the rows, and no threshold has been chosen yet.
 #
@@ -243,7 +246,8 @@ if model == "logistic_regression":
         assert (by_weight["balanced"] - by_weight["None"]).abs().max() < 0.05
 
 # %% [markdown]
-# With ROC-AUC, you should see that the weights move the score by little: they push all probabilities up, and the *order*
+# With ROC-AUC, you should see that the weights move the score by little: they push all probabilities up, and the
+# *order*
 # of the rows stays nearly the same. What they do to the probabilities comes back in step 4.
 #
 # Now the record: choices as parameters of the parent, the whole table as a file, and one child run for each setting.
@@ -274,7 +278,8 @@ for setting, score in zip(settings, table["score"], strict=True):
 #
 # A model is **calibrated** when, of all customers with a probability of 0.8, about 80 in 100 do leave. Class weights
 # break that on purpose. `CalibratedClassifierCV` repairs it: it fits the pipeline on four folds, lets it predict the
-# fifth, and learns there how the model's numbers must be corrected. It does so once for each fold (five here), and averages. The
+# fifth, and learns there how the model's numbers must be corrected. It does so once for each fold (five here), and
+# averages. The
 # correction is an S-shaped curve (`sigmoid`, also called Platt scaling) or any rising curve (`isotonic`).
 #
 # Which one? Ask rows that the model has not seen. `cross_val_predict` gives each training row an **out-of-fold**
@@ -324,7 +329,8 @@ if model == "logistic_regression":
 assert method == min(brier, key=brier.get)
 
 # %% [markdown]
-# On the synthetic data you should see that the balanced model says far more than the share of class 1, and the plain one
+# On the synthetic data you should see that the balanced model says far more than the share of class 1, and the plain
+# one
 # about the share itself. The picture's title names the method with the lowest Brier score, and that one is taken. It is
 # not always the same: on the tumours, `sigmoid` makes things *worse* than no calibration. That is why it is measured.
 #
@@ -348,7 +354,8 @@ final = FixedThresholdClassifier(variants[method], threshold=threshold).fit(X, y
 print(f"threshold {threshold:.3f}, out-of-fold F1 {oof_f1:.3f}")
 
 # %% [markdown]
-# `FixedThresholdClassifier` is the line that Mira's notebook lacked. It wraps the calibrated pipeline, and its `predict`
+# `FixedThresholdClassifier` is the line that Mira's notebook lacked. It wraps the calibrated pipeline, and its
+# `predict`
 # compares with *our* threshold. From here on, `final` is the only model that is measured, registered and served.
 #
 # ## Step 6: learning curve
@@ -408,7 +415,8 @@ if scoring == "roc_auc":
 # ## Step 7: validation curve
 #
 # The search tried four values of `C`. A finer curve shows whether its choice stands on a plateau or on a cliff. Read it
-# in three zones. At the left, where both scores are low, is the **underfitting zone**: the penalty is too strong. At the
+# in three zones. At the left, where both scores are low, is the **underfitting zone**: the penalty is too strong. At
+# the
 # **sweet spot** the validation score is highest. Right of it, where the training score rises and the validation score
 # falls, is the **overfitting zone**.
 
@@ -442,8 +450,10 @@ if model == "logistic_regression" and scoring == "roc_auc":
 #
 # ## Step 8: what does each kind of model cost?
 #
-# Aisha asks how long one answer takes. There are two numbers, which answer two questions. A **batch** predicts all rows in one call; divided
-# by the number of rows, one of them costs next to nothing. **One row alone** pays the whole price of a call, and that is
+# Aisha asks how long one answer takes. There are two numbers, which answer two questions. A **batch** predicts all
+# rows in one call; divided
+# by the number of rows, one of them costs next to nothing. **One row alone** pays the whole price of a call, and that
+# is
 # what a customer on the phone waits for. Both kinds of model are also compared by ROC-AUC, **in cross-validation**: the
 # test rows must not choose.
 #
@@ -492,7 +502,8 @@ ratio = runtime["one_row_ms"] / runtime["per_sample_ms"]
 print("one row alone takes over 100 times its share of a batch:", (ratio > 100).to_dict())
 
 # %% [markdown]
-# Compare this with your prediction (the milliseconds themselves are in `runtime`). Both kinds were scored on the same folds, so compare them fold by fold: if
+# Compare this with your prediction (the milliseconds themselves are in `runtime`). Both kinds were scored on the same
+# folds, so compare them fold by fold: if
 # neither wins in nearly all of them, take the one that is cheaper and easier to explain.
 # If the forest is clearly ahead, this is the moment to change `model` and to run all again, *before* the test. With the
 # values as they are stored, the two are that close, and we go on with the logistic regression. In other cases: for
@@ -630,10 +641,12 @@ print("best run by test_roc_auc:", top.info.run_name)
 #
 # ## The same, on other data
 #
-# Three ways lead to the same names, in experiments of the same name: this notebook with other parameters, the command below, which
+# Three ways lead to the same names, in experiments of the same name: this notebook with other parameters, the command
+# below, which
 # also reads text columns, dates and decimal commas, and
 # `source/full_workflow/ml_workflow_with_mlflow.py`, one file that needs
-# scikit-learn and MLflow only. Copy it into an empty folder to take it along; it keeps its runs in an `mlflow.db` there.
+# scikit-learn and MLflow only. Copy it into an empty folder to take it along; it keeps its runs in an `mlflow.db`
+# there.
 #
 # ```
 # course workflow --data breast_cancer --positive malignant
@@ -820,7 +833,8 @@ lesson.quiz("full_workflow")
 #   threshold, the kind of model. The test rows judge, once.
 # - **What do the curves say?** Both low is bias, a wide gap is variance, both high is a good fit, still rising asks for
 #   more rows. A choice on a plateau is a safe one.
-# - **Is what is served what is reported?** When the threshold is inside the registered model, and the score of the model
+# - **Is what is served what is reported?** When the threshold is inside the registered model, and the score of the
+#   model
 #   as it was *loaded* equals the score in the report.
 #
 # ## Next steps

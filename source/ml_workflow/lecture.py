@@ -170,7 +170,8 @@ assert (lines[second].loc[8:] > 0.58).all()
 
 # %% [markdown]
 # You should see more than 0.7 in the weeks 4 and 5, and less than 0.6 in every week after them. The model retrained on
-# the weeks 6 and 7 is better in each of the last three weeks. Why did the old one fall? Look at who leaves, by the number
+# the weeks 6 and 7 is better in each of the last three weeks. Why did the old one fall? Look at who leaves, by the
+# number
 # of calls to the support (3 stands for three and more):
 
 # %%
@@ -314,7 +315,8 @@ assert fingerprint(changed) != fingerprint(customers)
 #
 # 1. Open the UI: *MLflow UI* in the links at the top, or the command printed under *Setup*. *Model training* must be
 #    chosen at the top left. If *MLflow Assistant* is open at the right, close it with its cross.
-# 2. Click *Experiments* at the left, then `churn-record`, then the run `tree`. (If you ran the cells more than once, there
+# 2. Click *Experiments* at the left, then `churn-record`, then the run `tree`. (If you ran the cells more than once,
+# there
 #    are several of this name: names may repeat, ids do not.)
 # 3. The score stands under *Metrics*, the fingerprint of the data and the settings under *Parameters* (scroll down for
 #    the last of them), and the time under *About this run*. This page is the answer to Ines.
@@ -364,7 +366,8 @@ title = "Tracking: every execution leaves a run"
 plots.show(plots.diagram(boxes, arrows, title=title, width=8, height=1.9))
 
 # %% [markdown]
-# **Tracking** is what you have used so far. The code records what it does, in runs, and runs are grouped in experiments.
+# **Tracking** is what you have used so far. The code records what it does, in runs, and runs are grouped in
+# experiments.
 # You want it from the first day of a project, because what was not recorded then cannot be recorded later. Without it,
 # you have Mira's spreadsheet. Lectures: [MLflow basics]({step:mlflow_basics}), [Logging]({step:logging}), [Comparing
 # runs]({step:comparing_runs}), [Autologging]({step:autolog}), [Evaluation]({step:evaluation}) and [Nested
@@ -384,7 +387,8 @@ plots.show(plots.diagram(boxes, arrows, title=title, width=8, height=1.9))
 
 # %% [markdown]
 # A **project** is a folder with code and a file `MLproject`, which says which packages are needed, which parameters
-# there are, and how to start. `mlflow run` makes the environment and runs it, so a colleague repeats a training with one
+# there are, and how to start. `mlflow run` makes the environment and runs it, so a colleague repeats a training with
+# one
 # command. Without it, "it works on my machine" is where a conversation ends. Lecture:
 # [Reproducing]({step:reproducing}).
 #
@@ -403,7 +407,8 @@ plots.show(plots.diagram(boxes, arrows, title=title, width=8, height=2.4))
 
 # %% [markdown]
 # An MLflow **model** is a folder in one format, whatever library has made it: the model itself, the packages that it
-# needs, usually the columns that it expects, and a file `MLmodel` that describes all this. You want it because whoever uses a
+# needs, usually the columns that it expects, and a file `MLmodel` that describes all this. You want it because whoever
+# uses a
 # model should not have to know how it was made. Without it you have `model_final_2.pkl`, and nobody knows which version
 # of which library can open it. Lectures: [Models]({step:models}) and [Portable models]({step:portable_models}).
 #
@@ -421,9 +426,11 @@ title = "Registry: the application does not change when the version does"
 plots.show(plots.diagram(boxes, arrows, title=title, width=8, height=2.4))
 
 # %% [markdown]
-# The **registry** gives models a name and numbers their versions. An **alias** such as `champion` is a name that you can
+# The **registry** gives models a name and numbers their versions. An **alias** such as `champion` is a name that you
+# can
 # point at one version today and at another tomorrow. Applications ask for the alias, so a new version, or going back to
-# the old one, is one call; a program that has already loaded the model notices when it loads again. Without it, somebody copies a file over another at night. Lecture: [Model
+# the old one, is one call; a program that has already loaded the model notices when it loads again. Without it,
+# somebody copies a file over another at night. Lecture: [Model
 # registry]({step:model_registry}).
 #
 # ### Serving
@@ -496,13 +503,15 @@ plots.show(plots.diagram(boxes, arrows, title=title, width=8.5, height=1.9))
 # ### MLflow and DVC
 #
 # These two are often named together. They overlap: DVC can compare experiments too (`dvc exp show`), and with its
-# companion GTO it gives model versions stages, as git tags. But their centres differ. **DVC** (data version control) answers "which data
+# companion GTO it gives model versions stages, as git tags. But their centres differ. **DVC** (data version control)
+# answers "which data
 # belonged to this git commit?". It puts a small pointer file into git and the large file into a storage beside it. To
 # have the old data back, you call `git checkout` and then `dvc checkout` (or `dvc pull`, when the data are on another
 # machine), and `dvc repro` runs again what has become stale.
 #
 # MLflow answers "what did each execution use, and what came out?". It does not bring back 40 GB of data for a commit,
-# and DVC is not a server that shows live runs or answers with a model's predictions. Many teams use both: DVC keeps the data,
+# and DVC is not a server that shows live runs or answers with a model's predictions. Many teams use both: DVC keeps
+# the data,
 # and each MLflow run records which version it has used.
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
@@ -608,7 +617,8 @@ for name, table in tables.items():
 
 # %% [markdown]
 # The same description, two results: the record cannot say why. To repair it, add the fingerprint of the table that each
-# of them was trained from, as long as somebody knows (both are judged on the same validation rows). A parameter may be added later, though never changed.
+# of them was trained from, as long as somebody knows (both are judged on the same validation rows). A parameter may be
+# added later, though never changed.
 
 # %%
 for name, table in tables.items():
@@ -638,7 +648,8 @@ assert pair["metrics.valid_auc"].isna().tolist() == [True, False]
 assert pair["metrics.AUC"].isna().tolist() == [False, True]
 
 # %% [markdown]
-# Sorted by `valid_auc`, Jonas's run has no place. To repair it, agree on one name in the team, and add the metric to the
+# Sorted by `valid_auc`, Jonas's run has no place. To repair it, agree on one name in the team, and add the metric to
+# the
 # run under this name. `log_metric` takes the id of a run that has ended as `run_id`.
 
 # %%
@@ -708,7 +719,8 @@ lesson.quiz("ml_workflow")
 # - **What makes a result repeatable?** A record that the code writes: result, settings, fingerprint of the data. It is
 #   reproducible, versioned, comparable and shared; a rounded number in a spreadsheet is none of these.
 # - **Which part of MLflow does what?** Tracking records runs, projects repeat them, models are one format, the registry
-#   says which version counts, serving answers, and GenAI versions prompts, records traces and scores answers. Small things are in the backend
+#   says which version counts, serving answers, and GenAI versions prompts, records traces and scores answers. Small
+#   things are in the backend
 #   store, files in the artifact store.
 # - **MLflow or something else?** Look at what a tool is best for, whether it is alive, and how your runs get out of it.
 #   DVC keeps versions of data, beside MLflow.

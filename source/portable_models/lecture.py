@@ -35,7 +35,8 @@ lesson.quiz("portable_models", "recall")
 # an e-mail of a supplier and asked: "What does this file *do* when you open it?" Nobody knew. An hour later Aisha
 # loaded Mira's newest model on the server, and got `ModuleNotFoundError: No module named 'cleaning'`.
 #
-# Both have the same cause. A model is not only numbers: to bring it back, Python has to run code, and that code comes from
+# Both have the same cause. A model is not only numbers: to bring it back, Python has to run code, and that code comes
+# from
 # somewhere. This is where it can come from:
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
@@ -103,7 +104,8 @@ packages = mlflow.sklearn.get_default_pip_requirements(include_skops=True)
 #
 # `pickle` is Python's own way to store an object, and `joblib` and `cloudpickle` build on it. What it writes is not the
 # object but a list of *instructions* for making it again. One of them says "call this function with these arguments".
-# A class can choose the function, in its method `__reduce__`. The supplier's file might have been made like this; here the
+# A class can choose the function, in its method `__reduce__`. The supplier's file might have been made like this; here
+# the
 # function is `print`, but it could as well delete your files.
 
 # %%
@@ -119,7 +121,8 @@ file = folder / "model_final2.pkl"
 _ = file.write_bytes(pickle.dumps(Surprise()))
 
 # %% [markdown]
-# **Predict.** The next cell first reads the bytes of the file, then loads them. When does the line appear: when the file is
+# **Predict.** The next cell first reads the bytes of the file, then loads them. When does the line appear: when the
+# file is
 # read, when it is loaded, or never, because there is no `predict` in the cell?
 
 # %%
@@ -138,14 +141,17 @@ assert loaded is None  # what print returns
 assert b"print" in content
 
 # %% [markdown]
-# You should see the line between *read* and *loaded*: reading bytes is harmless, loading obeyed the instruction. What was
-# "loaded" is `None`, the answer of `print`; there was never a model. And there is no moment between loading and running at
+# You should see the line between *read* and *loaded*: reading bytes is harmless, loading obeyed the instruction. What
+# was
+# "loaded" is `None`, the answer of `print`; there was never a model. And there is no moment between loading and
+# running at
 # which you could have looked at the object. That is why MLflow stores scikit-learn models in another format today;
 # in older versions the default was a pickle.
 #
 # ## Round 2: skops holds names, not instructions
 #
-# A file in the format **skops** holds data, and the *names* of the types and functions that are needed to put the object
+# A file in the format **skops** holds data, and the *names* of the types and functions that are needed to put the
+# object
 # together. Before anything is put together, each name is compared with a list of types known to be harmless:
 
 # %%
@@ -157,7 +163,8 @@ except skops.io.exceptions.UntrustedTypesFoundException as error:
     print("skops:", error)
 
 # %% [markdown]
-# Nothing ran. So is skops safe? It is as safe as the list of names that you allow, and a name can be a function, too. Here is
+# Nothing ran. So is skops safe? It is as safe as the list of names that you allow, and a name can be a function, too.
+# Here is
 # the model of a stranger. It has a step that prints whatever passes through it. In earnest, such a step would send your
 # customers to somebody. (`unseen` keeps one remark of MLflow off the page: a step without `predict` cannot be loaded as
 # pyfunc.)
@@ -176,7 +183,8 @@ with mlflow.start_run(run_name="from-a-stranger"), unseen:
     stranger = mlflow.sklearn.log_model(spy, name="stranger", skops_trusted_types=listed, pip_requirements=packages)
 
 # %% [markdown]
-# The stranger logged it with the complete list. **Predict.** You load it with MLflow, and say nothing about trust. Does the
+# The stranger logged it with the complete list. **Predict.** You load it with MLflow, and say nothing about trust.
+# Does the
 # load stop, as it did above?
 
 # %%
@@ -191,9 +199,12 @@ _ = step.transform(customers.head(2))
 assert listed == ["builtins.print", "functools.partial"]
 
 # %% [markdown]
-# You should see that it loads, and that the function ran with your customers as soon as the step was used. MLflow takes the
-# list of trusted types **from the model itself**: it says what the stranger trusts, not what you trust. So read the list
-# before you load, and compare it with one that *you* have written. The names are asked from the file, because the list in
+# You should see that it loads, and that the function ran with your customers as soon as the step was used. MLflow
+# takes the
+# list of trusted types **from the model itself**: it says what the stranger trusts, not what you trust. So read the
+# list
+# before you load, and compare it with one that *you* have written. The names are asked from the file, because the list
+# in
 # `MLmodel` could have been edited:
 
 # %%
@@ -208,7 +219,8 @@ assert set(names) - we_trust == {"builtins.print", "functools.partial"}
 # %% [markdown]
 # ## Round 3: a model from code is a file that runs
 #
-# In [Models]({step:models}), our own models were files of Python. MLflow copies such a file into the model, and **runs it
+# In [Models]({step:models}), our own models were files of Python. MLflow copies such a file into the model, and **runs
+# it
 # from the first line to the last** whenever the model is loaded. Usually it defines a class, but nothing keeps anybody
 # from writing more:
 
@@ -232,7 +244,8 @@ with mlflow.start_run(run_name="from-code"):
 
 # %% [markdown]
 # You see its line already: logging runs the file, too, to find the model. Now Ines asks for a switch. MLflow has the
-# environment variable `MLFLOW_ALLOW_PICKLE_DESERIALIZATION`; with `false`, nothing may be unpickled. We store our pipeline
+# environment variable `MLFLOW_ALLOW_PICKLE_DESERIALIZATION`; with `false`, nothing may be unpickled. We store our
+# pipeline
 # as skops and as a pickle. (MLflow warns of the pickle, as it should; the cell keeps the warning off the page.)
 
 # %%
@@ -269,8 +282,10 @@ del os.environ["MLFLOW_ALLOW_PICKLE_DESERIALIZATION"]
 assert verdicts == {"as_pickle": "refused", "as_skops": "refused", "from_code": "loaded"}
 
 # %% [markdown]
-# You should see that only the model from code loads, and its line ran. The switch is about pickles. It refuses skops as well,
-# because of the list that travels inside. It does **not** look at code: a model from code needs no pickle, so it runs. The
+# You should see that only the model from code loads, and its line ran. The switch is about pickles. It refuses skops
+# as well,
+# because of the list that travels inside. It does **not** look at code: a model from code needs no pickle, so it runs.
+# The
 # same holds for a model that brings its own module for loading (`loader_module` in `MLmodel`, the file in the folder
 # `code`). There is no switch for code. It is read, like any program that somebody sends you, and these two calls run
 # nothing:
@@ -285,7 +300,8 @@ home = Path(mlflow.artifacts.download_artifacts(from_code.model_uri))
 print((home / code_file).read_text()[:52])
 
 # %% [markdown]
-# `model_code_path` says where the file was when the model was logged; its copy lies in the model's folder under the same
+# `model_code_path` says where the file was when the model was logged; its copy lies in the model's folder under the
+# same
 # name. Here is what you have seen, in one table:
 #
 # | kind | seen in `MLmodel` | what may run on load | before you load |
@@ -301,8 +317,10 @@ print((home / code_file).read_text()[:52])
 # ## Round 4: which packages does it need?
 #
 # Now to our own model, which shall run on Aisha's server. Each model has a `requirements.txt`. You give it with
-# `pip_requirements=`, as we always did. If you leave the argument out, MLflow **guesses**: it starts a second Python, loads
-# the model there, and notes each package that gets imported. `extra_pip_requirements=` adds something to that guess. The cell
+# `pip_requirements=`, as we always did. If you leave the argument out, MLflow **guesses**: it starts a second Python,
+# loads
+# the model there, and notes each package that gets imported. `extra_pip_requirements=` adds something to that guess.
+# The cell
 # takes some seconds, and that is the point of never leaving the argument out:
 
 
@@ -329,18 +347,23 @@ plots.show(plots.bars(pd.Series(counts), title=title, xlabel=label, digits=0))
 print("guessed:", *(line.split("==")[0] for line in requirements(guessed)))
 
 # %% [markdown]
-# MLflow itself was added to our two. The guess holds more, because it names whatever was imported on *this* machine, and not
+# MLflow itself was added to our two. The guess holds more, because it names whatever was imported on *this* machine,
+# and not
 # only what the model needs; each superfluous package has to be installed wherever the model goes.
 #
-# The given list is **pinned**: `==` and an exact version. What it does not pin is what these packages need in turn, such as
-# numpy and scipy. To fix those as well, let a tool solve and record the whole set. MLflow knows one, uv: when the folder in which
+# The given list is **pinned**: `==` and an exact version. What it does not pin is what these packages need in turn,
+# such as
+# numpy and scipy. To fix those as well, let a tool solve and record the whole set. MLflow knows one, uv: when the
+# folder in which
 # Python runs has a `pyproject.toml` and a `uv.lock` (made by `uv lock`), a call without `pip_requirements` takes all
-# versions from the lock file instead of guessing. `mlflow.pyfunc.log_model` also copies both files into the model. (Not run here, because
+# versions from the lock file instead of guessing. `mlflow.pyfunc.log_model` also copies both files into the model.
+# (Not run here, because
 # making the lock file needs the network.)
 #
 # ## Round 5: code of your own, and what is not in the folder
 #
-# This is Aisha's error. Mira's pipeline has a step that she wrote herself, in a file `cleaning.py` beside her notebook. It
+# This is Aisha's error. Mira's pipeline has a step that she wrote herself, in a file `cleaning.py` beside her
+# notebook. It
 # cuts off prices that cannot be true:
 
 # %%
@@ -365,8 +388,10 @@ sys.modules.pop("cleaning", None)  # in case you run this cell twice
 from cleaning import Clip
 
 # %% [markdown]
-# skops stores the *name* `cleaning.Clip`, not the class. So the module has to be where the model is loaded. `code_paths`
-# copies files or folders into the model's folder `code`, and puts that folder on Python's path when the model is loaded.
+# skops stores the *name* `cleaning.Clip`, not the class. So the module has to be where the model is loaded.
+# `code_paths`
+# copies files or folders into the model's folder `code`, and puts that folder on Python's path when the model is
+# loaded.
 
 # %%
 clipped = make_pipeline(Clip(), StandardScaler(), LogisticRegression())
@@ -419,10 +444,12 @@ assert done.stdout.split("\n")[:2] == ["alone: No module named 'cleaning'", "tog
 assert (elsewhere / "together/code/cleaning.py").is_file()
 
 # %% [markdown]
-# You should see Aisha's error for `alone`. In this notebook both load, because the module is here: a test on the machine
+# You should see Aisha's error for `alone`. In this notebook both load, because the module is here: a test on the
+# machine
 # where a model was made proves little.
 #
-# Something else stays behind: **environment variables**, for example the key of a service that the model asks. When a model
+# Something else stays behind: **environment variables**, for example the key of a service that the model asks. When a
+# model
 # is logged with an example, MLflow writes down the *names* of the variables that `predict` used and that look like keys
 # (above all, names with `API_KEY` or `API_TOKEN` in them), never the values:
 
@@ -471,7 +498,8 @@ print(json.loads(answers.read_text()))
 # You should see three answers, one for each row. That they come at all is the proof.
 #
 # The stronger check needs the network, so it is not run here. It builds a **new environment** from the model's own
-# requirements and predicts there, which is as near to Aisha's server as you get on your own machine. Use it for your own
+# requirements and predicts there, which is as near to Aisha's server as you get on your own machine. Use it for your
+# own
 # models only, because it installs whatever the model asks for:
 #
 # ```python
@@ -526,11 +554,14 @@ assert fingerprint(here) == noted and fingerprint(arrived) != noted
 #
 # ## Look at the UI
 #
-# 1. Open the UI with the command under *Setup*. When a panel *MLflow Assistant* opens at the right, close it with its cross.
+# 1. Open the UI with the command under *Setup*. When a panel *MLflow Assistant* opens at the right, close it with its
+# cross.
 #    Choose *Model training* at the top left, then *Experiments*, then the experiment `churn-portable`.
-# 2. In the menu on the left, click *Models*, then `together` (the upper one, if you ran the lecture twice), and *Artifacts*.
+# 2. In the menu on the left, click *Models*, then `together` (the upper one, if you ran the lecture twice), and
+# *Artifacts*.
 # 3. Click `MLmodel`, and find `skops_trusted_types` and `code`.
-# 4. Click the folder `code`, then `cleaning.py`, and read it. Looking at files here loads nothing, so this is a safe place
+# 4. Click the folder `code`, then `cleaning.py`, and read it. Looking at files here loads nothing, so this is a safe
+# place
 #    to read the model of a stranger.
 #
 # The tags of a logged model, such as our fingerprint, are not shown on its page; ask for them in code, as above.
@@ -603,8 +634,10 @@ for logged in (old_call, new_call):
 assert "artifact_path" in said.getvalue() and "execute arbitrary code" in said.getvalue()
 
 # %% [markdown]
-# **`requirements-open`: a package without its version.** Suppose that the model was made with an older scikit-learn, 1.5.2.
-# On loading, MLflow compares the list with what is installed. A pinned list raises the alarm; an open one has nothing to
+# **`requirements-open`: a package without its version.** Suppose that the model was made with an older scikit-learn,
+# 1.5.2.
+# On loading, MLflow compares the list with what is installed. A pinned list raises the alarm; an open one has nothing
+# to
 # compare, so nobody hears of the difference:
 
 # %%
@@ -622,7 +655,8 @@ for name, wanted in lists.items():
 assert alarm and "scikit-learn==1.5.2" in alarm[0]
 
 # %% [markdown]
-# To repair it, write `==`, as `get_default_pip_requirements` does. A model that has been logged already gets another list with
+# To repair it, write `==`, as `get_default_pip_requirements` does. A model that has been logged already gets another
+# list with
 # `mlflow.models.update_model_requirements`:
 
 # %%
@@ -630,7 +664,8 @@ mlflow.models.update_model_requirements(logged.model_uri, "add", packages)
 print(requirements(logged))
 
 # %% [markdown]
-# **`trusted-unread`: the list was passed on unread.** `skops_trusted_types=get_untrusted_types(…)` in one line trusts whatever
+# **`trusted-unread`: the list was passed on unread.** `skops_trusted_types=get_untrusted_types(…)` in one line trusts
+# whatever
 # happens to be inside, as with the stranger's model. Here somebody puts the stranger's step into our pipeline:
 
 # %%
@@ -642,7 +677,8 @@ except AssertionError as error:
     print("stopped,", error)
 
 # %% [markdown]
-# The repair is the line with `assert`: write down the types that you expect (none, for this pipeline), compare, and log only
+# The repair is the line with `assert`: write down the types that you expect (none, for this pipeline), compare, and
+# log only
 # if they agree.
 #
 # ## In your own project
@@ -698,10 +734,12 @@ lesson.quiz("portable_models")
 # %% [markdown]
 # ## Key points
 #
-# - **What runs on load?** Of a pickle, whatever its author wrote. Of a skops file, nothing but the rebuilding of the types on its
+# - **What runs on load?** Of a pickle, whatever its author wrote. Of a skops file, nothing but the rebuilding of the
+#   types on its
 #   list, and that list comes with the model. Of a model from code, the whole file. The switch
 #   `MLFLOW_ALLOW_PICKLE_DESERIALIZATION=false` stops the first two, and not the third.
-# - **How do you read it first?** `get_model_info` and `download_artifacts` load nothing. Read the format, the names that
+# - **How do you read it first?** `get_model_info` and `download_artifacts` load nothing. Read the format, the names
+#   that
 #   `get_untrusted_types(file=…)` finds, and every file in `code`; refuse what you cannot
 #   read there (`.pyc`, `.so`).
 # - **What does it need elsewhere?** Pinned packages, its own modules by `code_paths`, and the variables that
@@ -711,7 +749,8 @@ lesson.quiz("portable_models")
 #
 # ## Next steps
 #
-# - Do the [homework]({homework:portable_models}): an inbox to read, a module that must travel, and a check that is kept.
+# - Do the [homework]({homework:portable_models}): an inbox to read, a module that must travel, and a check that is
+#   kept.
 # - Next lecture: [Model registry]({step:model_registry}), names and versions, so that nobody copies addresses around.
 # - Official pages: [model dependencies](https://mlflow.org/docs/latest/ml/model/dependencies/) and
 #   [models from code](https://mlflow.org/docs/latest/ml/model/models-from-code/).
