@@ -262,10 +262,8 @@ assert mlflow.search_runs(filter_string=misspelt).empty
 # 1,000 customers some of them may win, because every score is less certain there.
 #
 # Two things about filters surprise nearly everybody. A **misspelt name is no error**: `params.max_detph = '10'` asks
-# for a parameter that no run has, so the answer is an empty table. And `!=` finds only runs that *have* the
-# parameter; for the others, ask for `IS NULL`. That works for parameters and tags only; for a metric, look for the gap
-# in
-# pandas.
+# for a parameter that no run has, so the answer is an empty table. And `!=` finds only runs that *have* the parameter;
+# for the others, ask for `IS NULL`. That works for parameters and tags only; for a metric, look for the gap in pandas.
 #
 # A store may hold more runs than fit into one answer. `MlflowClient.search_runs` therefore returns one **page**, and
 # a token that you hand in for the next page. `mlflow.search_runs` turns the pages for you. Here are pages of six, so

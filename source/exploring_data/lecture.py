@@ -139,7 +139,9 @@ assert (customers.loc[in_cents, "monthly_charges"] < 160).all()
 # will judge a model one day, so nothing that we decide may depend on it.
 
 # %%
-people, put_away = train_test_split(customers, test_size=0.25, stratify=customers["churned"], random_state=seed)
+people, put_away = train_test_split(
+    customers, test_size=0.25, stratify=customers["churned"], random_state=seed
+)
 left, stayed = people[people["churned"] == 1], people[people["churned"] == 0]
 print(f"{len(people)} customers; left: {len(left)}, or {len(left) / len(people):.0%}")
 
@@ -186,8 +188,7 @@ plots.show(plots.describe(fig, f"Histograms of tenure and charges by group. {tit
 
 # %% [markdown]
 # The charges have three humps, around 20, 50 and 75 euro, one for each kind of internet connection (none, DSL, fiber).
-# No mean would tell you that. (The tall bars at the lowest charge and at 72 months are the ends of the scale: this
-# table
+# No mean would tell you that. (The tall bars at the lowest charge and at 72 months are the ends of the scale: this table
 # has no lower charge and no longer tenure.)
 #
 # For a column with few values, draw the **rate** of leaving for each of them, and write down how many customers stand
@@ -209,7 +210,9 @@ plots.show(plots.bars(rates, title=title, xlabel=label))
 
 # %% tags=["claims"]
 assert list(by_contract.index) == ["month-to-month", "one-year", "two-year"]
-assert rates.iloc[0] > rates.iloc[1] > rates.iloc[2] and rates.iloc[0] > 4 * rates.iloc[2]
+assert (
+    rates.iloc[0] > rates.iloc[1] > rates.iloc[2] and rates.iloc[0] > 4 * rates.iloc[2]
+)
 assert 0.2 < len(left) / len(people) < 0.27
 assert months[0] < months[1] and euro[0] > euro[1]
 typical = people.groupby("internet")["monthly_charges"].median()
@@ -270,9 +273,8 @@ print(f"tenure_months: p {found['p']:.0e}, d {found['effect']:.2f}")
 
 # %% [markdown]
 # **A count: the Mann–Whitney test.** `support_calls` is 0, 1 or 2 for most, and 5 or more for a few. A mean is not a
-# good
-# summary of such a column. This test sorts all customers by their calls, and asks whether one group stands higher in
-# the line than the other. Its effect size can be said in words: draw one leaver and one stayer; how often has the
+# good summary of such a column. This test sorts all customers by their calls, and asks whether one group stands higher
+# in the line than the other. Its effect size can be said in words: draw one leaver and one stayer; how often has the
 # leaver called more? (A tie counts half.) 0.5 would be no difference.
 
 
@@ -306,11 +308,18 @@ print(f"contract: p {found['p']:.0e}, V {found['effect']:.2f}")
 pd.crosstab(people["contract"], people["churned"])
 
 # %% tags=["claims"]
-assert welch("tenure_months")["p"] < 1e-9 and -0.8 < welch("tenure_months")["effect"] < -0.4
+assert (
+    welch("tenure_months")["p"] < 1e-9
+    and -0.8 < welch("tenure_months")["effect"] < -0.4
+)
 assert mann_whitney("support_calls")["p"] < 1e-9
-assert (people["support_calls"] <= 2).mean() > 0.75 and (people["support_calls"] >= 5).sum() > 5
+assert (people["support_calls"] <= 2).mean() > 0.75 and (
+    people["support_calls"] >= 5
+).sum() > 5
 assert 0.6 < mann_whitney("support_calls")["effect"] < 0.72
-assert chi_square("contract")["p"] < 1e-9 and 0.2 < chi_square("contract")["effect"] < 0.4
+assert (
+    chi_square("contract")["p"] < 1e-9 and 0.2 < chi_square("contract")["effect"] < 0.4
+)
 
 # %% [markdown]
 # You should see three very small values of *p* (`4e-19` is 4 divided by a 1 with nineteen zeros). Leavers have a
@@ -318,8 +327,7 @@ assert chi_square("contract")["p"] < 1e-9 and 0.2 < chi_square("contract")["effe
 # matters.
 #
 # A test does not say *why*. Do people leave because they call, or call because they want to leave? This table
-# cannot tell. A trial could show whether an *action* helps: chance decides which of the complaining customers Tom's
-# team
+# cannot tell. A trial could show whether an *action* helps: chance decides which of the complaining customers Tom's team
 # calls back, and then you compare how many of each group leave.
 #
 # ## Round 4: nine questions at once
@@ -340,7 +348,9 @@ chosen = {
     mann_whitney: ["support_calls"],
     chi_square: ["contract", "internet", "payment", "senior", "paperless"],
 }
-results = pd.DataFrame({name: test(name) for test, names in chosen.items() for name in names}).T.rename_axis("column")
+results = pd.DataFrame(
+    {name: test(name) for test, names in chosen.items() for name in names}
+).T.rename_axis("column")
 results = results.astype({"p": float, "effect": float})
 results["below 0.05"] = results["p"] < 0.05
 results["below 0.05 / 9"] = results["p"] < 0.05 / len(results)
@@ -349,12 +359,21 @@ shown.assign(p=shown["p"].map("{:.1g}".format))
 
 # %% tags=["claims"]
 sure = results[results["below 0.05 / 9"]].index
-assert {"tenure_months", "monthly_charges", "support_calls", "contract", "internet"} <= set(sure)
+assert {
+    "tenure_months",
+    "monthly_charges",
+    "support_calls",
+    "contract",
+    "internet",
+} <= set(sure)
 assert not results.loc["paperless", "below 0.05"]
 assert (n_rows, seed) != (2000, 0) or not results.loc["senior", "below 0.05"]
 assert not (n_rows == 2000 and seed == 2) or results.loc["senior", "below 0.05"]
 assert not (n_rows == 2000 and seed == 1) or results.loc["senior", "below 0.05 / 9"]
-assert abs(results.loc["senior", "effect"]) < 0.1 and results.loc["payment", "effect"] < 0.1
+assert (
+    abs(results.loc["senior", "effect"]) < 0.1
+    and results.loc["payment", "effect"] < 0.1
+)
 
 # %% [markdown]
 # You should see tenure, charges, calls, contract and internet below the corrected limit. `paperless` has nothing to do
@@ -401,8 +420,14 @@ with mlflow.start_run(run_name="nine-columns") as run:
     mlflow.log_artifact(file)
 
 # %% tags=["claims"]
-kept = pd.read_csv(mlflow.artifacts.download_artifacts(run_id=run.info.run_id, artifact_path="tests.csv"))
-assert list(kept["column"]) == list(results.index) and np.allclose(kept["p"], results["p"])
+kept = pd.read_csv(
+    mlflow.artifacts.download_artifacts(
+        run_id=run.info.run_id, artifact_path="tests.csv"
+    )
+)
+assert list(kept["column"]) == list(results.index) and np.allclose(
+    kept["p"], results["p"]
+)
 
 # %% [markdown]
 # [Logging]({step:logging}) shows how single results become metrics that can be searched.
@@ -509,9 +534,8 @@ lesson.turn(right and kept["customers"] == len(people), hint)
 #
 # Each of them has a code, and the checks of the homework use the same codes.
 #
-# **`statistic-as-effect`: a small *p* is taken for a large difference.** When there is any
-# difference at all, however small, *p* tends to shrink as customers are added. Here is `senior` once more, with 2,000
-# and with 60,000 customers:
+# **`statistic-as-effect`: a small *p* is taken for a large difference.** When there is any difference at all, however
+# small, *p* tends to shrink as customers are added. Here is `senior` once more, with 2,000 and with 60,000 customers:
 
 # %%
 size_of = {}

@@ -112,18 +112,19 @@ print("Open the UI, from the course folder:", store.ui_command(), sep="\n")
 # ## Step 1: data and split
 #
 # The synthetic table has what real tables have: one value in twenty is missing, one label in twenty is drawn at random,
-# and about one row in five is of class 1, the class we want to find. For a table of your own, use
-# `course workflow` (at the end of this lecture), which also reads text columns. To do it here, with numeric columns
-# only,
-# replace the first branch by `pd.read_csv`, make `y` 1 for the class to find, and add a name for `data` to the two
-# dictionaries `positive` and `names` below. **Say which class that is**: scikit-learn codes a malignant
-# tumour as 0, so without the line with `1 - y` every score below would be about finding benign ones.
+# and about one row in five is of class 1, the class we want to find. For a table of your own, use `course workflow` (at
+# the end of this lecture), which also reads text columns. To do it here, with numeric columns only, replace the first
+# branch by `pd.read_csv`, make `y` 1 for the class to find, and add a name for `data` to the two dictionaries
+# `positive` and `names` below. **Say which class that is**: scikit-learn codes a malignant tumour as 0, so without the
+# line with `1 - y` every score below would be about finding benign ones.
 #
 # `stratify` gives both parts the same share of class 1.
 
 
 # %%
-def load_and_split_data(n_samples=5000, n_features=20, missing_share=0.05, label_noise=0.05, test_size=0.2):
+def load_and_split_data(
+    n_samples=5000, n_features=20, missing_share=0.05, label_noise=0.05, test_size=0.2
+):
     if data == "breast_cancer":
         X, y = datasets.load_breast_cancer(return_X_y=True, as_frame=True)
         y = 1 - y  # 1 is now malignant
@@ -170,9 +171,9 @@ print(f"class to find: {positive!r}, {y.mean():.1%} of the rows")
 #
 # Three named steps. The **imputer** fills gaps with the median, because a logistic regression cannot work with gaps and
 # the median does not follow outliers. The **scaler** gives all columns the same spread, because the penalty on
-# coefficients would otherwise hit columns by their unit (`C` sets it: the *smaller* `C`, the stronger the penalty).
-# The **classifier** predicts. They are one pipeline, so
-# that each fold learns its medians and spreads from its own training rows only.
+# coefficients would otherwise hit columns by their unit (`C` sets it: the *smaller* `C`, the stronger the penalty). The
+# **classifier** predicts. They are one pipeline, so that each fold learns its medians and spreads from its own training
+# rows only.
 
 # %%
 classifiers = {
@@ -194,9 +195,8 @@ pipeline
 # ## Step 3: search
 #
 # A **grid** tries every combination, so you can see afterwards how each setting acts: 4 values of `C` × 2 solvers × 2
-# class
-# weights = 16 settings. **Cross-validation** scores each of them on five parts of the training rows in turn: 80 fits.
-# **ROC-AUC** is the score, because it judges the order of the rows, and no threshold has been chosen yet.
+# class weights = 16 settings. **Cross-validation** scores each of them on five parts of the training rows in turn: 80
+# fits. **ROC-AUC** is the score, because it judges the order of the rows, and no threshold has been chosen yet.
 #
 # **Predict.** `class_weight="balanced"` makes each row of the rare class count more. Will it move the ROC-AUC by a lot
 # (0.05 or more) or by little?
@@ -220,7 +220,9 @@ grids = {
 
 # %%
 cv = StratifiedKFold(folds, shuffle=True, random_state=seed)
-search = model_selection.GridSearchCV(pipeline, grids[model], scoring=scoring, cv=cv).fit(X, y)
+search = model_selection.GridSearchCV(
+    pipeline, grids[model], scoring=scoring, cv=cv
+).fit(X, y)
 best = search.best_estimator_
 
 results = pd.DataFrame(search.cv_results_)
@@ -242,12 +244,13 @@ CHANGES = [
 if model == "logistic_regression":
     assert len(results) == 16 and search.n_splits_ * 16 == 16 * folds
     if scoring == "roc_auc":
-        by_weight = table.pivot_table(index=["C", "solver"], columns="class_weight", values="score")
+        by_weight = table.pivot_table(
+            index=["C", "solver"], columns="class_weight", values="score"
+        )
         assert (by_weight["balanced"] - by_weight["None"]).abs().max() < 0.05
 
 # %% [markdown]
-# With ROC-AUC, you should see that the weights move the score by little: they push all probabilities up, and the
-# *order*
+# With ROC-AUC, you should see that the weights move the score by little: they push all probabilities up, and the *order*
 # of the rows stays nearly the same. What they do to the probabilities comes back in step 4.
 #
 # Now the record: choices as parameters of the parent, the whole table as a file, and one child run for each setting.
@@ -279,8 +282,7 @@ for setting, score in zip(settings, table["score"], strict=True):
 # A model is **calibrated** when, of all customers with a probability of 0.8, about 80 in 100 do leave. Class weights
 # break that on purpose. `CalibratedClassifierCV` repairs it: it fits the pipeline on four folds, lets it predict the
 # fifth, and learns there how the model's numbers must be corrected. It does so once for each fold (five here), and
-# averages. The
-# correction is an S-shaped curve (`sigmoid`, also called Platt scaling) or any rising curve (`isotonic`).
+# averages. The correction is an S-shaped curve (`sigmoid`, also called Platt scaling) or any rising curve (`isotonic`).
 #
 # Which one? Ask rows that the model has not seen. `cross_val_predict` gives each training row an **out-of-fold**
 # probability, from a model that was fitted without it. The **Brier score** is the mean squared distance between
@@ -294,7 +296,9 @@ prediction = "?"  # above, at or below
 
 # %%
 def out_of_fold(estimator):
-    both = model_selection.cross_val_predict(estimator, X, y, cv=cv, method="predict_proba")
+    both = model_selection.cross_val_predict(
+        estimator, X, y, cv=cv, method="predict_proba"
+    )
     return both[:, 1]
 
 
@@ -321,16 +325,22 @@ plots.show(plots.calibration_comparison(y, unseen))
 # %% tags=["claims"]
 if model == "logistic_regression":
     balanced, plain = (
-        out_of_fold(clone(best).set_params(classifier__class_weight=w)).mean() for w in ("balanced", None)
+        out_of_fold(clone(best).set_params(classifier__class_weight=w)).mean()
+        for w in ("balanced", None)
     )
     assert balanced > plain
-    assert data == "breast_cancer" or (balanced > y.mean() + 0.05 and abs(plain - y.mean()) < 0.02)
-    assert data != "breast_cancer" or method == "none" and max(brier, key=brier.get) == "sigmoid"
+    assert data == "breast_cancer" or (
+        balanced > y.mean() + 0.05 and abs(plain - y.mean()) < 0.02
+    )
+    assert (
+        data != "breast_cancer"
+        or method == "none"
+        and max(brier, key=brier.get) == "sigmoid"
+    )
 assert method == min(brier, key=brier.get)
 
 # %% [markdown]
-# On the synthetic data you should see that the balanced model says far more than the share of class 1, and the plain
-# one
+# On the synthetic data you should see that the balanced model says far more than the share of class 1, and the plain one
 # about the share itself. The picture's title names the method with the lowest Brier score, and that one is taken. It is
 # not always the same: on the tumours, `sigmoid` makes things *worse* than no calibration. That is why it is measured.
 #
@@ -354,8 +364,7 @@ final = FixedThresholdClassifier(variants[method], threshold=threshold).fit(X, y
 print(f"threshold {threshold:.3f}, out-of-fold F1 {oof_f1:.3f}")
 
 # %% [markdown]
-# `FixedThresholdClassifier` is the line that Mira's notebook lacked. It wraps the calibrated pipeline, and its
-# `predict`
+# `FixedThresholdClassifier` is the line that Mira's notebook lacked. It wraps the calibrated pipeline, and its `predict`
 # compares with *our* threshold. From here on, `final` is the only model that is measured, registered and served.
 #
 # ## Step 6: learning curve
@@ -378,7 +387,9 @@ print(f"threshold {threshold:.3f}, out-of-fold F1 {oof_f1:.3f}")
 def curves(estimator, sizes=6):
     draw = {"shuffle": True, "random_state": seed}
     sizes = np.linspace(0.1, 1, sizes)
-    return model_selection.learning_curve(estimator, X, y, train_sizes=sizes, scoring=scoring, cv=cv, **draw)
+    return model_selection.learning_curve(
+        estimator, X, y, train_sizes=sizes, scoring=scoring, cv=cv, **draw
+    )
 
 
 ends = {}
@@ -404,8 +415,12 @@ if scoring == "roc_auc":
     gaps_ = worked["training"] - worked["validation"]
     assert gaps_["tree of depth 1"] < 0.05 < gaps_["tree without limit"]
     assert worked.loc["tree without limit", "training"] == 1
-    assert worked.loc["tree of depth 1", "validation"] < at_end["final_val_score"] - 0.05
-    assert model != "logistic_regression" or (at_end["train_val_gap"] < 0.05 and at_end["final_val_score"] > 0.9)
+    assert (
+        worked.loc["tree of depth 1", "validation"] < at_end["final_val_score"] - 0.05
+    )
+    assert model != "logistic_regression" or (
+        at_end["train_val_gap"] < 0.05 and at_end["final_val_score"] > 0.9
+    )
 
 # %% [markdown]
 # With ROC-AUC, you should see all three. The tree of depth 1 is low on both: bias. The tree without limit is perfect on
@@ -415,8 +430,7 @@ if scoring == "roc_auc":
 # ## Step 7: validation curve
 #
 # The search tried four values of `C`. A finer curve shows whether its choice stands on a plateau or on a cliff. Read it
-# in three zones. At the left, where both scores are low, is the **underfitting zone**: the penalty is too strong. At
-# the
+# in three zones. At the left, where both scores are low, is the **underfitting zone**: the penalty is too strong. At the
 # **sweet spot** the validation score is highest. Right of it, where the training score rises and the validation score
 # falls, is the **overfitting zone**.
 
@@ -427,7 +441,9 @@ ranges = {
 }
 name, values = ranges[model]
 vary = {"param_name": f"classifier__{name}", "param_range": values}
-train, valid = model_selection.validation_curve(best, X, y, **vary, scoring=scoring, cv=cv)
+train, valid = model_selection.validation_curve(
+    best, X, y, **vary, scoring=scoring, cv=cv
+)
 optimal = float(values[valid.mean(axis=1).argmax()])
 mlflow.log_params({f"optimal_{name}": optimal}, run_id=run_id)
 mlflow.log_metric("optimal_val_score", valid.mean(axis=1).max(), run_id=run_id)
@@ -450,12 +466,10 @@ if model == "logistic_regression" and scoring == "roc_auc":
 #
 # ## Step 8: what does each kind of model cost?
 #
-# Aisha asks how long one answer takes. There are two numbers, which answer two questions. A **batch** predicts all
-# rows in one call; divided
-# by the number of rows, one of them costs next to nothing. **One row alone** pays the whole price of a call, and that
-# is
-# what a customer on the phone waits for. Both kinds of model are also compared by ROC-AUC, **in cross-validation**: the
-# test rows must not choose.
+# Aisha asks how long one answer takes. There are two numbers, which answer two questions. A **batch** predicts all rows
+# in one call; divided by the number of rows, one of them costs next to nothing. **One row alone** pays the whole price
+# of a call, and that is what a customer on the phone waits for. Both kinds of model are also compared by ROC-AUC, **in
+# cross-validation**: the test rows must not choose.
 #
 # **Predict.** How many times longer does one row alone take than its share of a batch: about 2, 20, or over 100 times?
 
@@ -499,16 +513,17 @@ runtime = pd.DataFrame(costs).T.rename_axis("model")
 
 # %%
 ratio = runtime["one_row_ms"] / runtime["per_sample_ms"]
-print("one row alone takes over 100 times its share of a batch:", (ratio > 100).to_dict())
+print(
+    "one row alone takes over 100 times its share of a batch:", (ratio > 100).to_dict()
+)
 
 # %% [markdown]
 # Compare this with your prediction (the milliseconds themselves are in `runtime`). Both kinds were scored on the same
-# folds, so compare them fold by fold: if
-# neither wins in nearly all of them, take the one that is cheaper and easier to explain.
-# If the forest is clearly ahead, this is the moment to change `model` and to run all again, *before* the test. With the
-# values as they are stored, the two are that close, and we go on with the logistic regression. In other cases: for
-# answers within 10 ms, take a linear model or a small forest; for a nightly batch, take the better score; for very many
-# rows, look at how the fit time grows first.
+# folds, so compare them fold by fold: if neither wins in nearly all of them, take the one that is cheaper and easier to
+# explain. If the forest is clearly ahead, this is the moment to change `model` and to run all again, *before* the test.
+# With the values as they are stored, the two are that close, and we go on with the logistic regression. In other cases:
+# for answers within 10 ms, take a linear model or a small forest; for a nightly batch, take the better score; for very
+# many rows, look at how the fit time grows first.
 #
 # ## Step 5: open the test rows, once
 #
@@ -522,7 +537,10 @@ stored = (data, n_samples, seed, scoring, model) == (
     "roc_auc",
     "logistic_regression",
 )
-gain = runtime.loc["random_forest", "cv_roc_auc"] - runtime.loc["logistic_regression", "cv_roc_auc"]
+gain = (
+    runtime.loc["random_forest", "cv_roc_auc"]
+    - runtime.loc["logistic_regression", "cv_roc_auc"]
+)
 assert not stored or polynomial or abs(gain) < 0.006 < folds_auc.std()
 assert (runtime["one_row_ms"] > 100 * runtime["per_sample_ms"]).all() or len(X) < 1200
 
@@ -592,15 +610,22 @@ for address, uri in addresses.items():
 
 # %% tags=["claims"]
 assert served_f1 == test["test_f1"]
-assert mlflow.get_run(run_id).data.metrics["served_f1"] == mlflow.get_run(run_id).data.metrics["test_f1"]
+assert (
+    mlflow.get_run(run_id).data.metrics["served_f1"]
+    == mlflow.get_run(run_id).data.metrics["test_f1"]
+)
 assert all(
-    np.array_equal(mlflow.sklearn.load_model(u).predict_proba(X_test)[:, 1], probability) for u in addresses.values()
+    np.array_equal(
+        mlflow.sklearn.load_model(u).predict_proba(X_test)[:, 1], probability
+    )
+    for u in addresses.values()
 )
 
 # %% [markdown]
 # Aisha's question was about *this* model, calibrated and loaded from the registry. It joins the table as `registered`.
 
 # %% tags=["measured", "nbval-ignore-output"]
+# not compared: the times are those of this machine
 runtime.loc["registered"] = predict_times(served.predict)
 runtime.loc["registered", "cv_roc_auc"] = metrics.roc_auc_score(y, unseen[method])
 hardware = f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores"
@@ -642,11 +667,9 @@ print("best run by test_roc_auc:", top.info.run_name)
 # ## The same, on other data
 #
 # Three ways lead to the same names, in experiments of the same name: this notebook with other parameters, the command
-# below, which
-# also reads text columns, dates and decimal commas, and
-# `source/full_workflow/ml_workflow_with_mlflow.py`, one file that needs
-# scikit-learn and MLflow only. Copy it into an empty folder to take it along; it keeps its runs in an `mlflow.db`
-# there.
+# below, which also reads text columns, dates and decimal commas, and `source/full_workflow/ml_workflow_with_mlflow.py`,
+# one file that needs scikit-learn and MLflow only. Copy it into an empty folder to take it along; it keeps its runs in
+# an `mlflow.db` there.
 #
 # ```
 # course workflow --data breast_cancer --positive malignant
@@ -717,7 +740,9 @@ X_rare = rng.normal(size=(5000, 3))
 y_rare = (rng.random(5000) < 1 / (1 + np.exp(4 - X_rare[:, 0]))).astype(int)
 
 plain = LogisticRegression()
-p_rare = model_selection.cross_val_predict(plain, X_rare, y_rare, cv=cv, method="predict_proba")[:, 1]
+p_rare = model_selection.cross_val_predict(
+    plain, X_rare, y_rare, cv=cv, method="predict_proba"
+)[:, 1]
 for name, limit in {"with": best_f1_threshold(y_rare, p_rare), "without": 0.5}.items():
     calls = p_rare >= limit
     found = int((calls & (y_rare == 1)).sum())
@@ -739,7 +764,10 @@ print(f"chosen out of fold:      F1 is {test['test_f1']:.3f}")
 # %% tags=["claims"]
 assert f1_looks >= test["test_f1"]
 assert np.array_equal(without.predict_proba(X_test)[:, 1], probability)
-assert found <= 1 and ((p_rare >= best_f1_threshold(y_rare, p_rare)) & (y_rare == 1)).sum() >= 20
+assert (
+    found <= 1
+    and ((p_rare >= best_f1_threshold(y_rare, p_rare)) & (y_rare == 1)).sum() >= 20
+)
 assert 0.02 < y_rare.mean() < 0.04
 
 # %% [markdown]
@@ -768,7 +796,9 @@ print("parent:", mlflow.get_run(run_id).info.status)
 # %% tags=["claims"]
 assert mlflow.get_run(run_id).info.status == "FINISHED"
 assert mlflow.get_run(run_id).data.params["calibration_folds"] == str(folds)
-kept_runs = client.search_runs([experiment.experiment_id], f"tags.mlflow.parentRunId = '{run_id}'")
+kept_runs = client.search_runs(
+    [experiment.experiment_id], f"tags.mlflow.parentRunId = '{run_id}'"
+)
 assert len(kept_runs) == len(results)
 
 # %% [markdown]
@@ -833,8 +863,7 @@ lesson.quiz("full_workflow")
 #   threshold, the kind of model. The test rows judge, once.
 # - **What do the curves say?** Both low is bias, a wide gap is variance, both high is a good fit, still rising asks for
 #   more rows. A choice on a plateau is a safe one.
-# - **Is what is served what is reported?** When the threshold is inside the registered model, and the score of the
-#   model
+# - **Is what is served what is reported?** When the threshold is inside the registered model, and the score of the model
 #   as it was *loaded* equals the score in the report.
 #
 # ## Next steps

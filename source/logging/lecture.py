@@ -164,8 +164,7 @@ assert "Tom" in stored.tags["mlflow.note.content"]
 # is no place for anything that Ines must be able to rely on.
 #
 # The metric kept **both** points. Where only one number fits, as in the table of runs, MLflow shows the point with the
-# **highest step**, whichever came last. If you give no step, each point has step 0, and of points with the same step
-# the
+# **highest step**, whichever came last. If you give no step, each point has step 0, and of points with the same step the
 # one with the latest timestamp is shown.
 #
 # | kind | call | the same name again |
@@ -357,8 +356,7 @@ print(f"tenure: t = {t.statistic:.1f}, contract: chi-square = {chi2.statistic:.1
 # another digest. How far can you rely on that?
 #
 # **Predict.** Below, in a table of 22,000 customers, a single value is changed: the charge in row 15,000. In a second
-# table, which has three rows
-# only, *every* value is changed. In which of the two will MLflow's digest notice?
+# table, which has three rows only, *every* value is changed. In which of the two will MLflow's digest notice?
 
 # %%
 prediction = {"one of 22,000": "?", "all of three": "?"}  # noticed or not
@@ -421,8 +419,7 @@ assert noticed(pd.DataFrame(small), fewer) == "MLflow True, all values True"  # 
 # **first 10,000 rows** the labels (the index of the DataFrame) and those columns that are numeric, or text **without a
 # gap in the whole table**. Dates, `True`/`False`, and text columns with a single missing value are left out. So two
 # equal digests prove little. The digest of all values takes longer, and notices both changes. Log it beside MLflow's
-# own, as a tag. Later
-# lectures call the same function `data.digest`.
+# own, as a tag. Later lectures call the same function `data.digest`.
 #
 # The **context** says what the rows were used for. The code has a digest of its own, the **git commit**. MLflow notes
 # the commit of the file that Python was started with. For a script this is your script; for a notebook it is a file of
@@ -474,8 +471,7 @@ assert "mlflow.source.git.commit" not in mlflow.get_run(curve.info.run_id).data.
 # The machine can be recorded, too. With `log_system_metrics=True`, a thread in the background measures processor,
 # memory, disk and network while the run is open, and logs them as metrics. It measures every ten seconds, so a shorter
 # run has none, unless you ask for more. This needs the package `psutil`, which the course's environment has; in your
-# own,
-# install it, or MLflow only warns:
+# own, install it, or MLflow only warns:
 
 # %%
 from sklearn.ensemble import GradientBoostingClassifier

@@ -118,7 +118,9 @@ plots.show(plots.diagram(boxes, arrows, title=title, width=8.5, height=3.6))
 prediction = "?"  # nothing, a little less, guessing
 
 # %%
-stream = data.churn_stream(n_weeks=10, rows_per_week=600, drift_week=6, kind="concept", seed=seed)
+stream = data.churn_stream(
+    n_weeks=10, rows_per_week=600, drift_week=6, kind="concept", seed=seed
+)
 week, left = stream["week"], stream["churned"]
 X_week = pd.get_dummies(stream.drop(columns=["churned", "week"]), dtype=float)
 
@@ -171,8 +173,7 @@ assert (lines[second].loc[8:] > 0.58).all()
 # %% [markdown]
 # You should see more than 0.7 in the weeks 4 and 5, and less than 0.6 in every week after them. The model retrained on
 # the weeks 6 and 7 is better in each of the last three weeks. Why did the old one fall? Look at who leaves, by the
-# number
-# of calls to the support (3 stands for three and more):
+# number of calls to the support (3 stands for three and more):
 
 # %%
 calls = stream["support_calls"].clip(upper=3).rename("calls")
@@ -202,7 +203,9 @@ assert share.loc[3, "weeks 6-10"] < share.loc[0, "weeks 6-10"]
 customers = data.churn(n_rows, seed)
 X = pd.get_dummies(customers.drop(columns="churned"), dtype=float)
 y = customers["churned"]
-X_train, X_valid, y_train, y_valid = train_test_split(X, y, test_size=0.3, stratify=y, random_state=seed)
+X_train, X_valid, y_train, y_valid = train_test_split(
+    X, y, test_size=0.3, stratify=y, random_state=seed
+)
 
 
 # %%
@@ -316,8 +319,7 @@ assert fingerprint(changed) != fingerprint(customers)
 # 1. Open the UI: *MLflow UI* in the links at the top, or the command printed under *Setup*. *Model training* must be
 #    chosen at the top left. If *MLflow Assistant* is open at the right, close it with its cross.
 # 2. Click *Experiments* at the left, then `churn-record`, then the run `tree`. (If you ran the cells more than once,
-# there
-#    are several of this name: names may repeat, ids do not.)
+#    there are several of this name: names may repeat, ids do not.)
 # 3. The score stands under *Metrics*, the fingerprint of the data and the settings under *Parameters* (scroll down for
 #    the last of them), and the time under *About this run*. This page is the answer to Ines.
 # 4. To come back, click the arrow beside `churn-record` at the left.
@@ -366,8 +368,7 @@ title = "Tracking: every execution leaves a run"
 plots.show(plots.diagram(boxes, arrows, title=title, width=8, height=1.9))
 
 # %% [markdown]
-# **Tracking** is what you have used so far. The code records what it does, in runs, and runs are grouped in
-# experiments.
+# **Tracking** is what you have used so far. The code records what it does, in runs, and runs are grouped in experiments.
 # You want it from the first day of a project, because what was not recorded then cannot be recorded later. Without it,
 # you have Mira's spreadsheet. Lectures: [MLflow basics]({step:mlflow_basics}), [Logging]({step:logging}), [Comparing
 # runs]({step:comparing_runs}), [Autologging]({step:autolog}), [Evaluation]({step:evaluation}) and [Nested
@@ -387,8 +388,7 @@ plots.show(plots.diagram(boxes, arrows, title=title, width=8, height=1.9))
 
 # %% [markdown]
 # A **project** is a folder with code and a file `MLproject`, which says which packages are needed, which parameters
-# there are, and how to start. `mlflow run` makes the environment and runs it, so a colleague repeats a training with
-# one
+# there are, and how to start. `mlflow run` makes the environment and runs it, so a colleague repeats a training with one
 # command. Without it, "it works on my machine" is where a conversation ends. Lecture:
 # [Reproducing]({step:reproducing}).
 #
@@ -408,9 +408,8 @@ plots.show(plots.diagram(boxes, arrows, title=title, width=8, height=2.4))
 # %% [markdown]
 # An MLflow **model** is a folder in one format, whatever library has made it: the model itself, the packages that it
 # needs, usually the columns that it expects, and a file `MLmodel` that describes all this. You want it because whoever
-# uses a
-# model should not have to know how it was made. Without it you have `model_final_2.pkl`, and nobody knows which version
-# of which library can open it. Lectures: [Models]({step:models}) and [Portable models]({step:portable_models}).
+# uses a model should not have to know how it was made. Without it you have `model_final_2.pkl`, and nobody knows which
+# version of which library can open it. Lectures: [Models]({step:models}) and [Portable models]({step:portable_models}).
 #
 # ### Registry
 
@@ -427,11 +426,9 @@ plots.show(plots.diagram(boxes, arrows, title=title, width=8, height=2.4))
 
 # %% [markdown]
 # The **registry** gives models a name and numbers their versions. An **alias** such as `champion` is a name that you
-# can
-# point at one version today and at another tomorrow. Applications ask for the alias, so a new version, or going back to
-# the old one, is one call; a program that has already loaded the model notices when it loads again. Without it,
-# somebody copies a file over another at night. Lecture: [Model
-# registry]({step:model_registry}).
+# can point at one version today and at another tomorrow. Applications ask for the alias, so a new version, or going
+# back to the old one, is one call; a program that has already loaded the model notices when it loads again. Without it,
+# somebody copies a file over another at night. Lecture: [Model registry]({step:model_registry}).
 #
 # ### Serving
 
@@ -504,15 +501,13 @@ plots.show(plots.diagram(boxes, arrows, title=title, width=8.5, height=1.9))
 #
 # These two are often named together. They overlap: DVC can compare experiments too (`dvc exp show`), and with its
 # companion GTO it gives model versions stages, as git tags. But their centres differ. **DVC** (data version control)
-# answers "which data
-# belonged to this git commit?". It puts a small pointer file into git and the large file into a storage beside it. To
-# have the old data back, you call `git checkout` and then `dvc checkout` (or `dvc pull`, when the data are on another
-# machine), and `dvc repro` runs again what has become stale.
+# answers "which data belonged to this git commit?". It puts a small pointer file into git and the large file into a
+# storage beside it. To have the old data back, you call `git checkout` and then `dvc checkout` (or `dvc pull`, when the
+# data are on another machine), and `dvc repro` runs again what has become stale.
 #
 # MLflow answers "what did each execution use, and what came out?". It does not bring back 40 GB of data for a commit,
-# and DVC is not a server that shows live runs or answers with a model's predictions. Many teams use both: DVC keeps
-# the data,
-# and each MLflow run records which version it has used.
+# and DVC is not a server that shows live runs or answers with a model's predictions. Many teams use both: DVC keeps the
+# data, and each MLflow run records which version it has used.
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
 boxes = {
@@ -648,8 +643,7 @@ assert pair["metrics.valid_auc"].isna().tolist() == [True, False]
 assert pair["metrics.AUC"].isna().tolist() == [False, True]
 
 # %% [markdown]
-# Sorted by `valid_auc`, Jonas's run has no place. To repair it, agree on one name in the team, and add the metric to
-# the
+# Sorted by `valid_auc`, Jonas's run has no place. To repair it, agree on one name in the team, and add the metric to the
 # run under this name. `log_metric` takes the id of a run that has ended as `run_id`.
 
 # %%
@@ -720,8 +714,7 @@ lesson.quiz("ml_workflow")
 #   reproducible, versioned, comparable and shared; a rounded number in a spreadsheet is none of these.
 # - **Which part of MLflow does what?** Tracking records runs, projects repeat them, models are one format, the registry
 #   says which version counts, serving answers, and GenAI versions prompts, records traces and scores answers. Small
-#   things are in the backend
-#   store, files in the artifact store.
+#   things are in the backend store, files in the artifact store.
 # - **MLflow or something else?** Look at what a tool is best for, whether it is alive, and how your runs get out of it.
 #   DVC keeps versions of data, beside MLflow.
 #

@@ -110,8 +110,8 @@ print(f"{len(split.X_test)} for the test at the end")
 
 # %% [markdown]
 # `numeric=True` keeps only the six numeric columns. All attempts are compared on the validation rows. The test rows
-# stay closed until the choice has been made, because a
-# score that helped to choose a model is too good to be believed afterwards.
+# stay closed until the choice has been made, because a score that helped to choose a model is too good to be believed
+# afterwards.
 #
 # The next line is the whole configuration: `sqlite:///`, followed by the path of a file. MLflow makes the file when
 # it is not there yet. Later lectures write `store.connect()` in its place, which is this line, plus a folder for the
@@ -137,8 +137,7 @@ print("runs go to the file", mlflow.get_tracking_uri().rsplit("/", 1)[1])
 #
 # An experiment needs a name, and when you make one you may say where its files shall go. You cannot change that place
 # later, so say it now. The place is given as an address, `file:///…`, which `as_uri` makes of a path. `set_experiment`
-# then makes the experiment the current one: every run of this notebook goes
-# there until you choose another.
+# then makes the experiment the current one: every run of this notebook goes there until you choose another.
 
 # %%
 name = "churn-forest"
@@ -569,8 +568,7 @@ assert not clients["elsewhere"].get_experiment_by_name("churn-forest")
 #
 # ## If you have an old folder `./mlruns`
 #
-# MLflow used to keep runs in a folder `mlruns` of small text files unless you named a database, and many tutorials
-# still
+# MLflow used to keep runs in a folder `mlruns` of small text files unless you named a database, and many tutorials still
 # do. Since version 3.13 it refuses such a folder, unless the variable `MLFLOW_ALLOW_FILE_STORE` allows it, as the next
 # cell does for a moment. The cell makes one as an older MLflow would have left
 # it, with one run and one file, and opens it:
@@ -696,8 +694,7 @@ lesson.quiz("mlflow_basics")
 # - **How do you get it back?** `search_runs` finds the run, the run names its model, and `models:/` with the model's id
 #   loads it. In the UI, the same way leads from the table of runs to *Logged models*.
 # - **What if the code fails?** The `with` block ends the run as FAILED and keeps what was logged. A run that was opened
-#   without the block stays open until `mlflow.end_run()`, or until Python ends: then MLflow marks it FINISHED, even
-#   when
+#   without the block stays open until `mlflow.end_run()`, or until Python ends: then MLflow marks it FINISHED, even when
 #   the code has failed.
 #
 # ## Next steps

@@ -36,8 +36,7 @@ lesson.quiz("portable_models", "recall")
 # loaded Mira's newest model on the server, and got `ModuleNotFoundError: No module named 'cleaning'`.
 #
 # Both have the same cause. A model is not only numbers: to bring it back, Python has to run code, and that code comes
-# from
-# somewhere. This is where it can come from:
+# from somewhere. This is where it can come from:
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
 from course_utils import plots
@@ -103,10 +102,9 @@ packages = mlflow.sklearn.get_default_pip_requirements(include_skops=True)
 # ## Round 1: a pickle is a list of instructions
 #
 # `pickle` is Python's own way to store an object, and `joblib` and `cloudpickle` build on it. What it writes is not the
-# object but a list of *instructions* for making it again. One of them says "call this function with these arguments".
-# A class can choose the function, in its method `__reduce__`. The supplier's file might have been made like this; here
-# the
-# function is `print`, but it could as well delete your files.
+# object but a list of *instructions* for making it again. One of them says "call this function with these arguments". A
+# class can choose the function, in its method `__reduce__`. The supplier's file might have been made like this; here
+# the function is `print`, but it could as well delete your files.
 
 # %%
 import pickle
@@ -122,8 +120,7 @@ _ = file.write_bytes(pickle.dumps(Surprise()))
 
 # %% [markdown]
 # **Predict.** The next cell first reads the bytes of the file, then loads them. When does the line appear: when the
-# file is
-# read, when it is loaded, or never, because there is no `predict` in the cell?
+# file is read, when it is loaded, or never, because there is no `predict` in the cell?
 
 # %%
 prediction = "?"  # read, loaded or never
@@ -142,16 +139,13 @@ assert b"print" in content
 
 # %% [markdown]
 # You should see the line between *read* and *loaded*: reading bytes is harmless, loading obeyed the instruction. What
-# was
-# "loaded" is `None`, the answer of `print`; there was never a model. And there is no moment between loading and
-# running at
-# which you could have looked at the object. That is why MLflow stores scikit-learn models in another format today;
-# in older versions the default was a pickle.
+# was "loaded" is `None`, the answer of `print`; there was never a model. And there is no moment between loading and
+# running at which you could have looked at the object. That is why MLflow stores scikit-learn models in another format
+# today; in older versions the default was a pickle.
 #
 # ## Round 2: skops holds names, not instructions
 #
-# A file in the format **skops** holds data, and the *names* of the types and functions that are needed to put the
-# object
+# A file in the format **skops** holds data, and the *names* of the types and functions that are needed to put the object
 # together. Before anything is put together, each name is compared with a list of types known to be harmless:
 
 # %%
@@ -164,10 +158,9 @@ except skops.io.exceptions.UntrustedTypesFoundException as error:
 
 # %% [markdown]
 # Nothing ran. So is skops safe? It is as safe as the list of names that you allow, and a name can be a function, too.
-# Here is
-# the model of a stranger. It has a step that prints whatever passes through it. In earnest, such a step would send your
-# customers to somebody. (`unseen` keeps one remark of MLflow off the page: a step without `predict` cannot be loaded as
-# pyfunc.)
+# Here is the model of a stranger. It has a step that prints whatever passes through it. In earnest, such a step would
+# send your customers to somebody. (`unseen` keeps one remark of MLflow off the page: a step without `predict` cannot be
+# loaded as pyfunc.)
 
 # %%
 import contextlib
@@ -180,12 +173,13 @@ print(listed)
 
 unseen = contextlib.redirect_stderr(io.StringIO())
 with mlflow.start_run(run_name="from-a-stranger"), unseen:
-    stranger = mlflow.sklearn.log_model(spy, name="stranger", skops_trusted_types=listed, pip_requirements=packages)
+    stranger = mlflow.sklearn.log_model(
+        spy, name="stranger", skops_trusted_types=listed, pip_requirements=packages
+    )
 
 # %% [markdown]
-# The stranger logged it with the complete list. **Predict.** You load it with MLflow, and say nothing about trust.
-# Does the
-# load stop, as it did above?
+# The stranger logged it with the complete list. **Predict.** You load it with MLflow, and say nothing about trust. Does
+# the load stop, as it did above?
 
 # %%
 prediction = "?"  # it stops, or it loads
@@ -199,13 +193,10 @@ _ = step.transform(customers.head(2))
 assert listed == ["builtins.print", "functools.partial"]
 
 # %% [markdown]
-# You should see that it loads, and that the function ran with your customers as soon as the step was used. MLflow
-# takes the
-# list of trusted types **from the model itself**: it says what the stranger trusts, not what you trust. So read the
-# list
-# before you load, and compare it with one that *you* have written. The names are asked from the file, because the list
-# in
-# `MLmodel` could have been edited:
+# You should see that it loads, and that the function ran with your customers as soon as the step was used. MLflow takes
+# the list of trusted types **from the model itself**: it says what the stranger trusts, not what you trust. So read the
+# list before you load, and compare it with one that *you* have written. The names are asked from the file, because the
+# list in `MLmodel` could have been edited:
 
 # %%
 we_trust = {"numpy.dtype", "sklearn.tree._tree.Tree"}  # imputers and forests
@@ -220,9 +211,8 @@ assert set(names) - we_trust == {"builtins.print", "functools.partial"}
 # ## Round 3: a model from code is a file that runs
 #
 # In [Models]({step:models}), our own models were files of Python. MLflow copies such a file into the model, and **runs
-# it
-# from the first line to the last** whenever the model is loaded. Usually it defines a class, but nothing keeps anybody
-# from writing more:
+# it from the first line to the last** whenever the model is loaded. Usually it defines a class, but nothing keeps
+# anybody from writing more:
 
 # %%
 chatty = """
@@ -240,17 +230,21 @@ _ = (folder / "chatty.py").write_text(chatty)
 
 # %%
 with mlflow.start_run(run_name="from-code"):
-    from_code = mlflow.pyfunc.log_model(name="chatty", python_model=folder / "chatty.py", pip_requirements=["mlflow"])
+    from_code = mlflow.pyfunc.log_model(
+        name="chatty", python_model=folder / "chatty.py", pip_requirements=["mlflow"]
+    )
 
 # %% [markdown]
 # You see its line already: logging runs the file, too, to find the model. Now Ines asks for a switch. MLflow has the
 # environment variable `MLFLOW_ALLOW_PICKLE_DESERIALIZATION`; with `false`, nothing may be unpickled. We store our
-# pipeline
-# as skops and as a pickle. (MLflow warns of the pickle, as it should; the cell keeps the warning off the page.)
+# pipeline as skops and as a pickle. (MLflow warns of the pickle, as it should; the cell keeps the warning off the
+# page.)
 
 # %%
 with mlflow.start_run(run_name="two-formats"), unseen:
-    as_skops = mlflow.sklearn.log_model(pipeline, name="as_skops", pip_requirements=packages)
+    as_skops = mlflow.sklearn.log_model(
+        pipeline, name="as_skops", pip_requirements=packages
+    )
     as_pickle = mlflow.sklearn.log_model(
         pipeline,
         name="as_pickle",
@@ -279,16 +273,18 @@ for name, logged in models.items():
 del os.environ["MLFLOW_ALLOW_PICKLE_DESERIALIZATION"]
 
 # %% tags=["claims"]
-assert verdicts == {"as_pickle": "refused", "as_skops": "refused", "from_code": "loaded"}
+assert verdicts == {
+    "as_pickle": "refused",
+    "as_skops": "refused",
+    "from_code": "loaded",
+}
 
 # %% [markdown]
-# You should see that only the model from code loads, and its line ran. The switch is about pickles. It refuses skops
-# as well,
-# because of the list that travels inside. It does **not** look at code: a model from code needs no pickle, so it runs.
-# The
-# same holds for a model that brings its own module for loading (`loader_module` in `MLmodel`, the file in the folder
-# `code`). There is no switch for code. It is read, like any program that somebody sends you, and these two calls run
-# nothing:
+# You should see that only the model from code loads, and its line ran. The switch is about pickles. It refuses skops as
+# well, because of the list that travels inside. It does **not** look at code: a model from code needs no pickle, so it
+# runs. The same holds for a model that brings its own module for loading (`loader_module` in `MLmodel`, the file in the
+# folder `code`). There is no switch for code. It is read, like any program that somebody sends you, and these two calls
+# run nothing:
 
 # %%
 card = mlflow.models.get_model_info(from_code.model_uri)
@@ -300,8 +296,7 @@ home = Path(mlflow.artifacts.download_artifacts(from_code.model_uri))
 print((home / code_file).read_text()[:52])
 
 # %% [markdown]
-# `model_code_path` says where the file was when the model was logged; its copy lies in the model's folder under the
-# same
+# `model_code_path` says where the file was when the model was logged; its copy lies in the model's folder under the same
 # name. Here is what you have seen, in one table:
 #
 # | kind | seen in `MLmodel` | what may run on load | before you load |
@@ -318,10 +313,8 @@ print((home / code_file).read_text()[:52])
 #
 # Now to our own model, which shall run on Aisha's server. Each model has a `requirements.txt`. You give it with
 # `pip_requirements=`, as we always did. If you leave the argument out, MLflow **guesses**: it starts a second Python,
-# loads
-# the model there, and notes each package that gets imported. `extra_pip_requirements=` adds something to that guess.
-# The cell
-# takes some seconds, and that is the point of never leaving the argument out:
+# loads the model there, and notes each package that gets imported. `extra_pip_requirements=` adds something to that
+# guess. The cell takes some seconds, and that is the point of never leaving the argument out:
 
 
 # %%
@@ -331,11 +324,17 @@ def requirements(logged):
 
 
 with mlflow.start_run(run_name="guessed"):
-    guessed = mlflow.sklearn.log_model(pipeline, name="guessed", extra_pip_requirements=["pydantic==2.*"])
+    guessed = mlflow.sklearn.log_model(
+        pipeline, name="guessed", extra_pip_requirements=["pydantic==2.*"]
+    )
 print("given:", *requirements(as_skops))
 
 # %% tags=["claims"]
-assert {line.split("==")[0] for line in requirements(as_skops)} == {"mlflow", "scikit-learn", "skops"}
+assert {line.split("==")[0] for line in requirements(as_skops)} == {
+    "mlflow",
+    "scikit-learn",
+    "skops",
+}
 assert len(requirements(guessed)) > len(requirements(as_skops))
 assert "pydantic==2.*" in requirements(guessed)
 
@@ -348,23 +347,18 @@ print("guessed:", *(line.split("==")[0] for line in requirements(guessed)))
 
 # %% [markdown]
 # MLflow itself was added to our two. The guess holds more, because it names whatever was imported on *this* machine,
-# and not
-# only what the model needs; each superfluous package has to be installed wherever the model goes.
+# and not only what the model needs; each superfluous package has to be installed wherever the model goes.
 #
 # The given list is **pinned**: `==` and an exact version. What it does not pin is what these packages need in turn,
-# such as
-# numpy and scipy. To fix those as well, let a tool solve and record the whole set. MLflow knows one, uv: when the
-# folder in which
-# Python runs has a `pyproject.toml` and a `uv.lock` (made by `uv lock`), a call without `pip_requirements` takes all
-# versions from the lock file instead of guessing. `mlflow.pyfunc.log_model` also copies both files into the model.
-# (Not run here, because
-# making the lock file needs the network.)
+# such as numpy and scipy. To fix those as well, let a tool solve and record the whole set. MLflow knows one, uv: when
+# the folder in which Python runs has a `pyproject.toml` and a `uv.lock` (made by `uv lock`), a call without
+# `pip_requirements` takes all versions from the lock file instead of guessing. `mlflow.pyfunc.log_model` also copies
+# both files into the model. (Not run here, because making the lock file needs the network.)
 #
 # ## Round 5: code of your own, and what is not in the folder
 #
-# This is Aisha's error. Mira's pipeline has a step that she wrote herself, in a file `cleaning.py` beside her
-# notebook. It
-# cuts off prices that cannot be true:
+# This is Aisha's error. Mira's pipeline has a step that she wrote herself, in a file `cleaning.py` beside her notebook.
+# It cuts off prices that cannot be true:
 
 # %%
 import sys
@@ -388,10 +382,8 @@ sys.modules.pop("cleaning", None)  # in case you run this cell twice
 from cleaning import Clip
 
 # %% [markdown]
-# skops stores the *name* `cleaning.Clip`, not the class. So the module has to be where the model is loaded.
-# `code_paths`
-# copies files or folders into the model's folder `code`, and puts that folder on Python's path when the model is
-# loaded.
+# skops stores the *name* `cleaning.Clip`, not the class. So the module has to be where the model is loaded. `code_paths`
+# copies files or folders into the model's folder `code`, and puts that folder on Python's path when the model is loaded.
 
 # %%
 clipped = make_pipeline(Clip(), StandardScaler(), LogisticRegression())
@@ -409,7 +401,9 @@ module = [str(folder / "cleaning.py")]
 # %%
 with mlflow.start_run(run_name="own-module"):
     alone = mlflow.sklearn.log_model(clipped, name="alone", **parts)
-    together = mlflow.sklearn.log_model(clipped, name="together", code_paths=module, **parts)
+    together = mlflow.sklearn.log_model(
+        clipped, name="together", code_paths=module, **parts
+    )
 
 # %% [markdown]
 # **Predict.** A new Python, in another folder, loads both. In which case does it find `cleaning`?
@@ -440,18 +434,19 @@ done = subprocess.run([sys.executable, "-c", script], **options)
 print(done.stdout)
 
 # %% tags=["claims"]
-assert done.stdout.split("\n")[:2] == ["alone: No module named 'cleaning'", "together: loaded"]
+assert done.stdout.split("\n")[:2] == [
+    "alone: No module named 'cleaning'",
+    "together: loaded",
+]
 assert (elsewhere / "together/code/cleaning.py").is_file()
 
 # %% [markdown]
-# You should see Aisha's error for `alone`. In this notebook both load, because the module is here: a test on the
-# machine
+# You should see Aisha's error for `alone`. In this notebook both load, because the module is here: a test on the machine
 # where a model was made proves little.
 #
 # Something else stays behind: **environment variables**, for example the key of a service that the model asks. When a
-# model
-# is logged with an example, MLflow writes down the *names* of the variables that `predict` used and that look like keys
-# (above all, names with `API_KEY` or `API_TOKEN` in them), never the values:
+# model is logged with an example, MLflow writes down the *names* of the variables that `predict` used and that look
+# like keys (above all, names with `API_KEY` or `API_TOKEN` in them), never the values:
 
 # %%
 prices = """
@@ -491,15 +486,16 @@ assert "not a real key" not in written
 import json
 
 answers = folder / "answers.json"
-mlflow.models.predict(together.model_uri, customers.head(3), env_manager="local", output_path=str(answers))
+mlflow.models.predict(
+    together.model_uri, customers.head(3), env_manager="local", output_path=str(answers)
+)
 print(json.loads(answers.read_text()))
 
 # %% [markdown]
 # You should see three answers, one for each row. That they come at all is the proof.
 #
 # The stronger check needs the network, so it is not run here. It builds a **new environment** from the model's own
-# requirements and predicts there, which is as near to Aisha's server as you get on your own machine. Use it for your
-# own
+# requirements and predicts there, which is as near to Aisha's server as you get on your own machine. Use it for your own
 # models only, because it installs whatever the model asks for:
 #
 # ```python
@@ -555,14 +551,12 @@ assert fingerprint(here) == noted and fingerprint(arrived) != noted
 # ## Look at the UI
 #
 # 1. Open the UI with the command under *Setup*. When a panel *MLflow Assistant* opens at the right, close it with its
-# cross.
-#    Choose *Model training* at the top left, then *Experiments*, then the experiment `churn-portable`.
+#    cross. Choose *Model training* at the top left, then *Experiments*, then the experiment `churn-portable`.
 # 2. In the menu on the left, click *Models*, then `together` (the upper one, if you ran the lecture twice), and
-# *Artifacts*.
+#    *Artifacts*.
 # 3. Click `MLmodel`, and find `skops_trusted_types` and `code`.
 # 4. Click the folder `code`, then `cleaning.py`, and read it. Looking at files here loads nothing, so this is a safe
-# place
-#    to read the model of a stranger.
+#    place to read the model of a stranger.
 #
 # The tags of a logged model, such as our fingerprint, are not shown on its page; ask for them in code, as above.
 #
@@ -626,19 +620,21 @@ for line in said.getvalue().splitlines():
 
 # %%
 with mlflow.start_run(run_name="new-call"):
-    new_call = mlflow.sklearn.log_model(pipeline, name="churn", pip_requirements=packages)
+    new_call = mlflow.sklearn.log_model(
+        pipeline, name="churn", pip_requirements=packages
+    )
 for logged in (old_call, new_call):
     print(logged.flavors["sklearn"]["serialization_format"])
 
 # %% tags=["claims"]
-assert "artifact_path" in said.getvalue() and "execute arbitrary code" in said.getvalue()
+assert (
+    "artifact_path" in said.getvalue() and "execute arbitrary code" in said.getvalue()
+)
 
 # %% [markdown]
 # **`requirements-open`: a package without its version.** Suppose that the model was made with an older scikit-learn,
-# 1.5.2.
-# On loading, MLflow compares the list with what is installed. A pinned list raises the alarm; an open one has nothing
-# to
-# compare, so nobody hears of the difference:
+# 1.5.2. On loading, MLflow compares the list with what is installed. A pinned list raises the alarm; an open one has
+# nothing to compare, so nobody hears of the difference:
 
 # %%
 lists = {"open": ["scikit-learn", "skops"], "pinned": ["scikit-learn==1.5.2", "skops"]}
@@ -656,8 +652,7 @@ assert alarm and "scikit-learn==1.5.2" in alarm[0]
 
 # %% [markdown]
 # To repair it, write `==`, as `get_default_pip_requirements` does. A model that has been logged already gets another
-# list with
-# `mlflow.models.update_model_requirements`:
+# list with `mlflow.models.update_model_requirements`:
 
 # %%
 mlflow.models.update_model_requirements(logged.model_uri, "add", packages)
@@ -665,8 +660,7 @@ print(requirements(logged))
 
 # %% [markdown]
 # **`trusted-unread`: the list was passed on unread.** `skops_trusted_types=get_untrusted_types(…)` in one line trusts
-# whatever
-# happens to be inside, as with the stranger's model. Here somebody puts the stranger's step into our pipeline:
+# whatever happens to be inside, as with the stranger's model. Here somebody puts the stranger's step into our pipeline:
 
 # %%
 tampered = make_pipeline(spy, *(step for _, step in pipeline.steps))
@@ -677,9 +671,8 @@ except AssertionError as error:
     print("stopped,", error)
 
 # %% [markdown]
-# The repair is the line with `assert`: write down the types that you expect (none, for this pipeline), compare, and
-# log only
-# if they agree.
+# The repair is the line with `assert`: write down the types that you expect (none, for this pipeline), compare, and log
+# only if they agree.
 #
 # ## In your own project
 #
@@ -735,11 +728,9 @@ lesson.quiz("portable_models")
 # ## Key points
 #
 # - **What runs on load?** Of a pickle, whatever its author wrote. Of a skops file, nothing but the rebuilding of the
-#   types on its
-#   list, and that list comes with the model. Of a model from code, the whole file. The switch
+#   types on its list, and that list comes with the model. Of a model from code, the whole file. The switch
 #   `MLFLOW_ALLOW_PICKLE_DESERIALIZATION=false` stops the first two, and not the third.
-# - **How do you read it first?** `get_model_info` and `download_artifacts` load nothing. Read the format, the names
-#   that
+# - **How do you read it first?** `get_model_info` and `download_artifacts` load nothing. Read the format, the names that
 #   `get_untrusted_types(file=…)` finds, and every file in `code`; refuse what you cannot
 #   read there (`.pyc`, `.so`).
 # - **What does it need elsewhere?** Pinned packages, its own modules by `code_paths`, and the variables that
@@ -749,8 +740,7 @@ lesson.quiz("portable_models")
 #
 # ## Next steps
 #
-# - Do the [homework]({homework:portable_models}): an inbox to read, a module that must travel, and a check that is
-#   kept.
+# - Do the [homework]({homework:portable_models}): an inbox to read, a module that must travel, and a check that is kept.
 # - Next lecture: [Model registry]({step:model_registry}), names and versions, so that nobody copies addresses around.
 # - Official pages: [model dependencies](https://mlflow.org/docs/latest/ml/model/dependencies/) and
 #   [models from code](https://mlflow.org/docs/latest/ml/model/models-from-code/).

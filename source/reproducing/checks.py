@@ -59,7 +59,7 @@ def recorded(evidence: Evidence) -> None:
     auc, right = evidence.metric(run, "valid_auc"), _tumours(int(depth), int(seed))
     if not close(auc, right) and abs(auc - right) <= 0.005 and close(auc, round(auc, 3), 1e-12):
         raise Mistake(
-            "rounded", "`valid_auc` was rounded, so a repetition can never be equal to it. Log the full number."
+            "score-rounded", "`valid_auc` was rounded, so a repetition can never be equal to it. Log the full number."
         )
     evidence.judge_number("valid_auc", auc, right, {})
     digest = evidence.tag(run, "data_sha256").strip().lower()

@@ -452,7 +452,7 @@ _, second = train(folder / "customers.csv", 5, seed)
 print("same score with a seed:", first == second)
 
 # %% [markdown]
-# **`rounded`: the recorded number was rounded, so nothing can be proven with it.**
+# **`score-rounded`: the recorded number was rounded, so nothing can be proven with it.**
 
 # %%
 print("equal to the rounded score:", auc_again == round(auc, 2))

@@ -33,8 +33,7 @@ lesson.quiz("serving", "recall")
 # Mira's champion is in the registry. Tom wants two things from it: every morning at six a list of 20,000 customers with
 # their scores, and a score on his screen when one of them calls. The list can be made in one go, as a **batch**. The
 # screen cannot wait until tomorrow. It needs a **service**: a program that keeps the model in memory and answers over
-# HTTP, the language of web browsers. Neither of them may have an id or a version typed into it. Both start at the
-# alias:
+# HTTP, the language of web browsers. Neither of them may have an id or a version typed into it. Both start at the alias:
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
 from course_utils import plots
@@ -100,11 +99,9 @@ print("Open the UI, from the course folder:", store.ui_command(), sep="\n")
 
 # %% [markdown]
 # The model fills gaps, scales numbers and encodes words. Tom calls from a probability of 0.3 on, not 0.5. That number
-# is
-# a part of the decision, so it belongs *into* the model, as in [Models]({step:models}). Here scikit-learn's
+# is a part of the decision, so it belongs *into* the model, as in [Models]({step:models}). Here scikit-learn's
 # `FixedThresholdClassifier` carries it: `predict` answers 1 (call) when the probability is 0.3 or more. Nobody who
-# serves
-# the model has to know the number.
+# serves the model has to know the number.
 
 
 # %%
@@ -130,8 +127,7 @@ client.set_registered_model_alias(NAME, "champion", 1)
 # %% [markdown]
 # ## Round 1: a batch to Parquet
 #
-# A batch needs no server. It loads the model, predicts the whole table, and writes a file. **Parquet** is a table
-# format
+# A batch needs no server. It loads the model, predicts the whole table, and writes a file. **Parquet** is a table format
 # that keeps the types of the columns, which CSV does not. The file must say which version made it, because the alias
 # will have moved when somebody reads it.
 #
@@ -162,8 +158,7 @@ assert (scores["call"] == (scores["probability"] >= 0.3)).all()
 # %% [markdown]
 # ## Round 2: MLflow's server, in a terminal of your own
 #
-# `mlflow models serve` serves any model without a line of code. It runs until you stop it, so it wants a terminal of
-# its
+# `mlflow models serve` serves any model without a line of code. It runs until you stop it, so it wants a terminal of its
 # own. Open one in the course folder, and type:
 #
 # ```bash
@@ -176,8 +171,7 @@ assert (scores["call"] == (scores["probability"] >= 0.3)).all()
 # the talking. The second says *in which store* the alias is to be looked up. In the course folder MLflow would find
 # `mlflow.db` by itself; in any other folder it would make a new, empty one and say
 # `Registered Model with name=churn-serving not found`. Name the store, then it works everywhere. A **port** is a number
-# that tells the programs on one machine apart, and `127.0.0.1`, which you will see below, always means this machine.
-# And
+# that tells the programs on one machine apart, and `127.0.0.1`, which you will see below, always means this machine. And
 # `--env-manager local` uses the libraries that are here; without it MLflow first builds an environment from the model's
 # requirements, which it downloads.
 #
@@ -234,10 +228,9 @@ mlflow_at = f"http://127.0.0.1:{port}"
 print("ping:", wait(mlflow_server, f"{mlflow_at}/ping"))
 
 # %% [markdown]
-# You should see 200 after a while: loading MLflow takes most of it. `/ping` says that the server is up and has
-# loaded its model. The predictions come from `/invocations`. It takes a table in four JSON forms, which differ in how
-# they write rows and
-# columns, or as CSV. The next cell writes five customers in all five forms into files:
+# You should see 200 after a while: loading MLflow takes most of it. `/ping` says that the server is up and has loaded
+# its model. The predictions come from `/invocations`. It takes a table in four JSON forms, which differ in how they
+# write rows and columns, or as CSV. The next cell writes five customers in all five forms into files:
 
 # %%
 few = split.X_test.dropna().head(5)
@@ -328,9 +321,8 @@ assert status == {"no contract": 400, "text": 400, "gap": 200, "extra": 200} | {
 # %% [markdown]
 # You should see 400 for the missing column and for text instead of a number, and 200 for the rest. An extra column is
 # dropped. A gap (`null`) is allowed in every column, whether training had gaps or not: the signature asks that the
-# column is
-# there, not that it has a value. And `weekly` and minus five months get an answer like any other: a signature knows
-# *types*, not *values*.
+# column is there, not that it has a value. And `weekly` and minus five months get an answer like any other: a signature
+# knows *types*, not *values*.
 #
 # ## Round 4: a service of your own
 #
@@ -415,7 +407,9 @@ answer["probability"] = round(answer["probability"], 3)
 print("good:", answer)
 
 # %% tags=["claims"]
-assert {n: a.status_code for n, a in answers.items()} == {name: 200 if name == "extra" else 422 for name in asked}
+assert {n: a.status_code for n, a in answers.items()} == {
+    name: 200 if name == "extra" else 422 for name in asked
+}
 assert answer["version"] == "1" and answer["threshold"] == 0.3
 
 # %% [markdown]
@@ -436,8 +430,7 @@ assert answer["version"] == "1" and answer["threshold"] == 0.3
 #   a queue.
 # - **Don't average.** A mean hides what people feel. Sort the times: **p50** is the time that half of the requests stay
 #   under, **p95** the time that 95 of 100 stay under. An **ECDF** draws all of them: for each time, the share of
-#   requests
-#   that were answered by then.
+#   requests that were answered by then.
 #
 # **Predict.** With eight clients instead of one, does a request take as long, twice as long, or longer?
 
@@ -464,6 +457,7 @@ ways = {
 times = {(w, c): load_test(*ways[w], c) for w in ways for c in (1, 8)}
 
 # %% tags=["measured", "nbval-ignore-output"]
+# not compared: how much slower it gets is measured anew each time
 fig, ax = plots.new_figure()
 for (way, clients), ms in times.items():
     style = "-" if clients == 1 else "--"
@@ -488,10 +482,8 @@ for way in ways:
 # %% [markdown]
 # Read it along the grey line, which is p95. You should see the dashed curves far to the right: with eight clients the
 # median request takes more than twice as long as with one. Each server is *one* Python process, and in one process
-# Python
-# computes one thing at a time, so eight requests stand in a queue. More processes (`--workers 4`, for both commands)
-# help as long as the machine has cores for
-# them, and each keeps a copy of the model in memory.
+# Python computes one thing at a time, so eight requests stand in a queue. More processes (`--workers 4`, for both
+# commands) help as long as the machine has cores for them, and each keeps a copy of the model in memory.
 #
 # With 100 requests, five are slower than p95. A p99 would rest on the slowest two alone, so it needs more: 1,000 at
 # least. And both client and servers share this machine, so compare the curves with each other, not with your cloud.
@@ -676,9 +668,9 @@ lesson.quiz("serving")
 #
 # - **How do you score a table?** Resolve the alias once, load that version, predict everything in one call, and write
 #   Parquet with the version.
-# - **How do you serve a model?** Activate the environment, set `MLFLOW_TRACKING_URI`, and run `mlflow models serve
-#   --env-manager local`. A JSON body names its form: `dataframe_split`, `dataframe_records`, `inputs` or `instances`; CSV
-#   needs its content type.
+# - **How do you serve a model?** Activate the environment, set `MLFLOW_TRACKING_URI`, and run
+#   `mlflow models serve --env-manager local`. A JSON body names its form: `dataframe_split`, `dataframe_records`,
+#   `inputs` or `instances`; CSV needs its content type.
 # - **What happens to a bad request?** Missing columns, and text that is no number, give 400 (`"70.5"` is converted, and
 #   passes). Wrong *values* pass, unless your own service refuses them. Its threshold and version come from the model
 #   and the registry.

@@ -75,12 +75,11 @@ plots.show(plots.diagram(boxes, arrows, title=title, height=2.0))
 #
 # ## Setup
 #
-# The next cell has the tag `parameters` (a label of the cell, which the gear at the top right of JupyterLab shows).
-# Its values are those that you may change; then run all cells again. A batch
-# can change them as well, for many lectures at once.
+# The next cell has the tag `parameters` (a label of the cell, which the gear at the top right of JupyterLab shows). Its
+# values are those that you may change; then run all cells again. A batch can change them as well, for many lectures at
+# once.
 #
-# `course_utils`, which you see in the cell after it, is a small package of this course. It knows where the folder of
-# the
+# `course_utils`, which you see in the cell after it, is a small package of this course. It knows where the folder of the
 # course is, makes the tables of Nordtel's customers, and draws. What a lecture teaches is never hidden in it.
 
 # %% tags=["parameters"]
@@ -165,10 +164,9 @@ assert mlflow.get_tracking_uri().endswith("mlflow.db") and file.is_file()
 # the cell twice, and there are two runs called `hello`, with two ids.
 #
 # The first of the five lines is the one that beginners forget. `sqlite:///` and the path of a file is the store's
-# address, called the **tracking URI**. Without this line MLflow uses a store in the current folder, for a notebook
-# its own, so that two notebooks in two folders do not see each other's runs. [MLflow basics]({step:mlflow_basics})
-# comes back to
-# this.
+# address, called the **tracking URI**. Without this line MLflow uses a store in the current folder, for a notebook its
+# own, so that two notebooks in two folders do not see each other's runs. [MLflow basics]({step:mlflow_basics}) comes
+# back to this.
 #
 # ## Look at the UI
 #
@@ -180,7 +178,7 @@ assert mlflow.get_tracking_uri().endswith("mlflow.db") and file.is_file()
 #    ```
 # 2. If *MLflow Assistant* opens at the right, close it with its cross, because it takes the room that the page needs.
 #    At the top left, choose *Model training*. With *GenAI* chosen, which is for chat programs, the UI shows other
-#   things.
+#    things.
 # 3. Click *Experiments* at the left, then `first-steps`, then the run `hello`.
 # 4. Find `lectures` under *Metrics* and `team` under *Parameters*. Under *About this run* stands the run's id.
 # 5. To come back to the list of experiments, click the arrow beside `first-steps` at the left.
@@ -188,8 +186,7 @@ assert mlflow.get_tracking_uri().endswith("mlflow.db") and file.is_file()
 # If `first-steps` is not in the list, the UI looks at another store: stop it, go to the course folder, and use exactly
 # the line above.
 #
-# ![The page of the run hello: the metric lectures is 22, the parameter team is
-# Nordtel](../site/_static/start_here_run.png)
+# ![The page of the run hello: the metric lectures is 22, the parameter team is Nordtel](../site/_static/start_here_run.png)
 #
 # ## Round 3: runs that you can compare
 #
@@ -323,8 +320,7 @@ lesson.turn(logged.get("minutes") == 25, hint)
 # says what it has seen, why that is a problem and what to do. The word in a box, below `train-not-test`, is the short
 # name of the mistake; lectures use the same names under *Pitfalls*.
 #
-# ![A homework task that is not right yet: the check names the mistake and says what to
-# do](../site/_static/homework_wrong.png)
+# ![A homework task that is not right yet: the check names the mistake and says what to do](../site/_static/homework_wrong.png)
 #
 # ### The map
 #
@@ -417,8 +413,7 @@ assert (store.outputs("start_here") / "runs.csv").is_file() and not Path("runs.c
 # ## In your own project
 #
 # The same work without any help from this course, on real data that comes with scikit-learn: is a tumour malignant?
-# Copy it into a file `trees.py` in an empty folder, and run `python trees.py` there. The first time, MLflow also
-# reports
+# Copy it into a file `trees.py` in an empty folder, and run `python trees.py` there. The first time, MLflow also reports
 # that it makes the tables of its database. A path without a folder behind `sqlite:///` is a file in the folder that you
 # are in. Which depth comes out ahead depends on the data: here it need not be the one of the lecture, so one measures.
 
@@ -464,8 +459,7 @@ lesson.quiz("start_here")
 # - **Is the machine ready?** When Python and MLflow have the versions of the course; `course doctor` looks at the rest.
 # - **How do you log a run, and find it again?** `set_tracking_uri`, `set_experiment`, `start_run`, `log_param`,
 #   `log_metric`; then `get_run` with its id, or the UI.
-# - **How do you compare runs?** `search_runs` returns a table with one row for each run. Compare on rows that the
-#   models
+# - **How do you compare runs?** `search_runs` returns a table with one row for each run. Compare on rows that the models
 #   were not trained on.
 # - **How do you work here?** Predict, run, compare with "You should see". Homework is judged by your store. `course run`
 #   runs everything in a batch.
