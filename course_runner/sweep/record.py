@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import contextlib
 import json
 import math
@@ -130,6 +131,38 @@ def journal(folder: Path) -> dict[str, Result]:
     return found
 
 
+def experiments(sweep: Sweep) -> list[str]:
+    """Return the experiments that the notebook names: in quotes, or by a parameter or another name that is set to a text.
+
+    They are made before the points begin: of two processes that create an experiment at the same moment, MLflow 3.17's
+    ``set_experiment`` activates it in one only, and the other's runs land in the experiment *Default*.
+    """
+    nb = nbformat.reads(sweep.notebook, as_version=4)
+    texts: dict[str, set[str]] = {}
+    called: list[ast.expr] = []
+    for cell in nb.cells:
+        tree = ast.Module([], [])
+        with contextlib.suppress(SyntaxError):  # IPython's own syntax; such a cell rarely names an experiment
+            tree = ast.parse(cell.source if cell.cell_type == "code" else "")
+        for node in ast.walk(tree):
+            if (
+                isinstance(node, ast.Assign)
+                and isinstance(node.value, ast.Constant)
+                and isinstance(node.value.value, str)
+            ):
+                for target in node.targets:
+                    texts.setdefault(getattr(target, "id", ""), set()).add(node.value.value)
+            elif isinstance(node, ast.Call) and ast.unparse(node.func).endswith("set_experiment"):
+                called += [*node.args[:1], *(word.value for word in node.keywords if word.arg == "experiment_name")]
+    for point in sweep.points:
+        for name, value in point.parameters.items():
+            if isinstance(value, str):
+                texts.setdefault(name, set()).add(value)
+    found = {word.value for word in called if isinstance(word, ast.Constant) and isinstance(word.value, str)}
+    found |= {text for word in called for text in texts.get(getattr(word, "id", ""), ())}
+    return sorted(name for name in found if name.strip())
+
+
 class Record:
     """The sweep in MLflow: a parent run, and a child run for each point, written when the point ends."""
 
@@ -145,20 +178,23 @@ class Record:
         try:
             store.connect(sweep.uri)
             self.client = MlflowClient(sweep.uri, sweep.uri)
-            self.experiment = self._experiment()
+            self.experiment = self._experiment(EXPERIMENT)
+            for name in experiments(sweep) if sweep.server else ():
+                self._experiment(name)
             self._open_parent()
         except MlflowException as error:
             raise CourseError(f"The run store {sweep.uri} refuses the sweep: {error}") from error
 
-    def _experiment(self) -> str:
+    def _experiment(self, name: str) -> str:
+        """Return the id of an experiment, made where there is none."""
         from mlflow.exceptions import MlflowException
 
-        if found := self.client.get_experiment_by_name(EXPERIMENT):
+        if found := self.client.get_experiment_by_name(name):
             return found.experiment_id
         try:
-            return self.client.create_experiment(EXPERIMENT)
+            return self.client.create_experiment(name)
         except MlflowException:  # another sweep on this server has been faster
-            if found := self.client.get_experiment_by_name(EXPERIMENT):
+            if found := self.client.get_experiment_by_name(name):
                 return found.experiment_id
             raise
 

@@ -428,6 +428,24 @@ def test_a_worker_lost_in_the_middle_loses_no_point_and_repeats_none(cluster, se
     assert 8 <= len(log.read_text().splitlines()) <= 10  # a point or two began on the worker that was killed
 
 
+def test_the_experiments_that_a_notebook_names_are_there_before_its_points_begin(server, tmp_path):
+    cells = (
+        "import mlflow\nLATER = 'by-constant'",
+        "%time\nmlflow.set_experiment('in a cell with a magic')",
+        "mlflow.set_experiment('in-quotes')\nmlflow.set_experiment(experiment_name=LATER)\nmlflow.set_experiment(where)",
+        "raise SystemExit(mlflow.set_experiment(f'{where}-{x}'))",
+    )
+    path = notebook(tmp_path / "n.ipynb", *cells, parameters="x = 1\nwhere = 'by-parameter'")
+    nb = nbformat.read(path, as_version=4)
+    points = sweep_plan.plan(nb, "n", {"x": ["1", "2"], "where": ["a", "b"]})
+    one = sweep_plan.Sweep(tmp_path, "n", points, ["x", "where"], server, nbformat.writes(nb))
+    assert sweep_record.experiments(one) == ["a", "b", "by-constant", "by-parameter", "in-quotes"]
+    (tmp_path / sweep_plan.NOTEBOOK).write_text(one.notebook)
+    sweep_record.Record(one, tmp_path)
+    there = {e.name for e in MlflowClient(server).search_experiments()}
+    assert there >= {"a", "b", "by-constant", "by-parameter", "in-quotes", sweep_record.EXPERIMENT}
+
+
 def test_a_scheduler_that_nobody_answers_at_is_one_message_at_once(tmp_path):
     with socket.socket() as held:  # bound, not listening: nobody else can answer there
         held.bind(("127.0.0.1", 0))
