@@ -18,6 +18,7 @@ from course_runner.classroom.database import opened, reachable, schema_of
 from course_runner.classroom.folder import busy, locked, running
 from course_runner.classroom.settings import ELSEWHERE, Settings, parse
 from course_utils import store, team
+from course_utils._plumbing import schema
 from course_utils._plumbing.files import write
 from course_utils._plumbing.places import sqlite_uri
 from course_utils.errors import CourseError
@@ -250,14 +251,14 @@ def upgrade(
         raise CourseError(busy(folder, "An upgrade"))
     with reachable(folder) as there:
         before = schema_of(there.uri)
-    age = store.schema_age(before) if before else "older"
+    age = schema.age(before) if before else "older"
     if age == "newer":
-        raise CourseError(store.newer_schema(str(folder), str(before)))
+        raise CourseError(schema.newer(str(folder), str(before)))
     if age == "same":
         return before, before, None
     on_step("the backup")
     kept = backup(folder)
     with locked(folder, "An upgrade"), opened(folder, settings) as there:
         on_step("the schema")
-        store.upgrade_schema(there.uri)
+        schema.upgrade(there.uri)
         return before, schema_of(there.uri), kept

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 from course_runner.classroom.folder import LEAST, RESERVE, disk, locked, room_left, running
 from course_runner.classroom.settings import Settings, parse
-from course_utils import store, team
+from course_utils import team
+from course_utils._plumbing import schema
 from course_utils._plumbing.places import sqlite_uri
 from course_utils.errors import CourseError
 
@@ -131,11 +132,11 @@ def check_schema(uri: str, folder: Path) -> None:
     found = schema_of(uri)
     if found is None:
         return
-    age = store.schema_age(found)
+    age = schema.age(found)
     if age == "older":
         raise CourseError(
             f"The store in {folder} was made by an older MLflow (schema {found}). "
             f"Upgrade it, which makes a backup first: course server upgrade --folder {folder}"
         )
     if age == "newer":
-        raise CourseError(store.newer_schema(_shown(uri), found))
+        raise CourseError(schema.newer(_shown(uri), found))

@@ -18,11 +18,11 @@ from course_utils import store
 from course_utils._plumbing import class_server, steps
 from course_utils._plumbing.files import ROOT
 
+from .._judge.evidence import Evidence
+from .._judge.mistake import Mistake, NotStarted
+from .._judge.undisturbed import undisturbed
 from ..errors import CourseError
 from . import attempts
-from .evidence import Evidence
-from .mistake import Mistake, NotStarted
-from .undisturbed import undisturbed
 
 __all__ = ["Homework", "Mistake", "NotStarted", "Result", "Task", "run_check"]
 

@@ -12,10 +12,10 @@ from typing import Any
 from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
 
-from course_utils.homework.evidence import Evidence, close, listing, nearest
-from course_utils.homework.mistake import Mistake, NotStarted
+from course_utils._judge.evidence import Evidence, close, listing, nearest
+from course_utils._judge.mistake import Mistake, NotStarted
+from course_utils._judge.reading import csv_of, fail, json_of, need_columns, number, numbers_of, text_of, visible
 from course_utils.homework.question import Task
-from course_utils.homework.reading import csv_of, fail, json_of, need_columns, number, numbers_of, text_of, visible
 
 _PROJECT = "hw-capstone-project"
 _MODEL = "hw-capstone-model"

@@ -10,10 +10,10 @@ import pandas as pd
 from scipy import stats
 
 from course_utils import data
-from course_utils.homework.evidence import Evidence, close, listing
-from course_utils.homework.mistake import Mistake
+from course_utils._judge.evidence import Evidence, close, listing
+from course_utils._judge.mistake import Mistake
+from course_utils._judge.reading import json_of, need_columns, number, visible, words_of
 from course_utils.homework.question import Task
-from course_utils.homework.reading import json_of, need_columns, number, visible, words_of
 
 _FOLDER = "hw-exploring-data"
 _TESTS = {"data_gb": "welch", "support_calls": "mann-whitney", "paperless": "chi-square"}

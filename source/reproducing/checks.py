@@ -14,10 +14,10 @@ from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import train_test_split
 
 from course_utils import data
-from course_utils.homework.evidence import Evidence, close
-from course_utils.homework.mistake import Mistake, NotStarted
+from course_utils._judge.evidence import Evidence, close
+from course_utils._judge.mistake import Mistake, NotStarted
+from course_utils._judge.reading import text_of, visible
 from course_utils.homework.question import Task
-from course_utils.homework.reading import text_of, visible
 
 _EXPERIMENTS = ("hw-reproducing-tumours", "hw-reproducing-verdict", "hw-reproducing-clinic")
 _DAYS = ("monday", "tuesday", "wednesday", "thursday")

@@ -37,7 +37,7 @@ from course_runner.cli.app import app
 from course_runner.lab import lab
 from course_runner.lab import ui as serve
 from course_utils import serving, store, team
-from course_utils._plumbing import class_server
+from course_utils._plumbing import class_server, schema
 from course_utils._plumbing.processes import tracking_server_environment, unused_port
 from course_utils.errors import CourseError
 from course_utils.homework import Homework
@@ -705,7 +705,7 @@ def test_an_older_database_is_upgraded_after_a_backup(tmp_path, store_template):
         with service.serve(tmp_path, Settings.read(tmp_path), lambda text: None):
             pass
     before, after, kept = server_backup.upgrade(tmp_path)
-    assert before != after and store.schema_age(str(after)) == "same"
+    assert before != after and schema.age(str(after)) == "same"
     assert server_backup.read_manifest(kept)["schema"] == before
     assert server_backup.upgrade(tmp_path) == (after, after, None)
 
@@ -727,7 +727,7 @@ def age(database: Path, down: bool) -> str:
         config.attributes["connection"] = connection
         command.downgrade(config, "-1")
     engine.dispose()
-    return str(store._revision(database))
+    return str(schema._revision(database))
 
 
 def test_copied_runs_answer_as_the_runs_they_were_copied_from(course_home, monkeypatch):
