@@ -40,7 +40,7 @@ def hand_in(folder: Path, count: int) -> None:
             code[1].source += "\nprint("
         place = folder / f"Learner Number{n}_{1000 + n}_assignsubmission_file_"
         place.mkdir(parents=True)
-        nbformat.write(notebook, place / "03_mlflow_basics.ipynb")
+        nbformat.write(notebook, place / "05_mlflow_basics.ipynb")
 
 
 def in_use() -> float:

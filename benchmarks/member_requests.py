@@ -370,15 +370,17 @@ def attack(member: Caller, uri: str, artifacts: Path, victims: list[Victim], mad
 
 def measure(count: int, seed: int) -> tuple[Result, Result, list[Request]]:
     """Start a server, furnish it, send the requests as anna and then as ben, and return what came of both."""
-    from course_runner.classroom import server
+    from course_runner.classroom import members, service
+    from course_runner.classroom.database import reachable
+    from course_runner.classroom.settings import prepare
     from course_utils._plumbing import processes
 
     with tempfile.TemporaryDirectory(prefix="mlflow-course-") as text:
         folder = Path(text)
         folder.chmod(0o711)
-        settings = server.prepare(folder / "server", port=processes.unused_port())
-        with server.serve(folder / "server", settings, lambda step: None) as (state, admin):
-            passwords = server.add_users(folder / "server", ["anna", "ben"])
+        settings = prepare(folder / "server", port=processes.unused_port())
+        with service.serve(folder / "server", settings, lambda step: None) as (state, admin):
+            passwords = members.add_users(folder / "server", ["anna", "ben"])
             rng = random.Random(seed)
             victims = [
                 furnish(Caller(state.address, user, password), user, workspace, f"{rng.getrandbits(64):016x}")
@@ -386,7 +388,7 @@ def measure(count: int, seed: int) -> tuple[Result, Result, list[Request]]:
             ]
             made = make(count, seed, victims, routes())
             member = Caller(state.address, "anna", passwords["anna"])
-            with server.reachable(folder / "server") as there:
+            with reachable(folder / "server") as there:
                 place = folder / "server" / "artifacts"
                 result = attack(member, there.uri, place, victims, made)
                 ben = Caller(state.address, "ben", passwords["ben"])

@@ -52,11 +52,11 @@ if __name__ == "__main__":
 FLOOR = """
 import os, sys
 from pathlib import Path
-from course_runner.kernels import warm, warm_server
+from course_runner.kernels import preload, warm
 from course_runner.batch.pool import load_times
 os.environ.update(warm.KERNEL_SETTINGS)
 os.environ["COURSE_STORE_TEMPLATE"] = str(warm.template(Path(sys.argv[2]).parents[1]))
-warm_server.preload()
+preload.preload()
 import nbformat
 times = load_times(Path(sys.argv[2]))
 paths = sorted(sys.argv[3:], key=lambda p: -times.get("/".join(p.rsplit("/", 2)[1:]), 99))
@@ -90,7 +90,7 @@ from pathlib import Path
 from nbclient import NotebookClient
 import nbformat
 from course_runner.kernels import warm
-from course_runner.batch.execute import Job, kernel_environment
+from course_runner.batch.job import Job, kernel_environment
 from course_runner.kernels.sockets import SocketKernelManager
 imports = ("import mlflow, mlflow.sklearn, pandas, sklearn.ensemble, matplotlib.pyplot, seaborn\\n"
            "from course_utils import data, store\\n")
@@ -251,7 +251,7 @@ def kernel(rounds: int) -> str:
 
 def record() -> str:
     """Return the seconds that a batch's own record in MLflow takes for 1 and 32 notebooks."""
-    from course_runner.batch.execute import Outcome
+    from course_runner.batch.job import Outcome
     from course_runner.batch.record import Recorder
     from course_utils import store
 

@@ -26,7 +26,7 @@ class Finding:
 
 
 def examine(root: Path, left: Mapping[str, str] | None = None) -> list[Finding]:
-    """Return the findings, in the order in which they should be mended.
+    """Return the findings, in the order in which they should be fixed.
 
     Parameters
     ----------
@@ -121,7 +121,9 @@ def _notebooks(root: Path) -> Finding:
     from course_runner.build.source import pages
 
     everything = pages(root)
-    stale = [item for item in find_stale(everything, everything) if not item.answers]  # your answers are no fault
+    stale = [
+        item for item in find_stale(everything, everything) if not item.answers
+    ]  # your own answers are not a fault
     if stale:
         return Finding("notebooks", False, f"{stale[0].page.label} {stale[0].reason}; run `course build`")
     return Finding("notebooks", True, f"{len(everything)}, each what its source builds")

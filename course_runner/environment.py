@@ -21,10 +21,10 @@ from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
+from course_utils._plumbing.files import ROOT
 from course_utils.errors import CourseError
 
 CONDA_NAME = "mlflow-course"
-ROOT = Path(__file__).resolve().parents[1]
 LOCK = ROOT / "requirements.lock"
 
 _HASH = re.compile(r"\s--hash=(\S+)")
@@ -168,7 +168,7 @@ def _parse_entry(entry: str, file_name: str) -> LockedPackage:
 def compare_with_lock(lock_path: Path | str = LOCK) -> list[Mismatch]:
     """Compare the packages of the running Python with the lock.
 
-    Packages that are installed but not in the lock are no mismatch: you may add your own.
+    Packages that are installed but not in the lock do not count: you may add your own.
 
     Parameters
     ----------

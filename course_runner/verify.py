@@ -236,7 +236,7 @@ def _notebook_again(
     run: Any, parameters: dict[str, Any], text: str, root: Path, cold: bool, on_progress: OnProgress | None
 ) -> tuple[list[dict[str, Any]], str]:
     """Execute a notebook in a scratch folder; return what it logs, or how it failed."""
-    from course_runner.batch.execute import Job
+    from course_runner.batch.job import Job
     from course_runner.batch.pool import run_jobs
     from course_runner.sweep.task import point_environment
 
@@ -265,7 +265,9 @@ def _notebook_again(
 def _workflow_rows(client: Any, run: Any) -> list[dict[str, Any]]:
     children = provenance.search(client, f"tags.`mlflow.parentRunId` = '{run.info.run_id}'", [run.info.experiment_id])
     if run.info.status != "FINISHED":
-        raise CannotVerify(f"The workflow {run.info.run_name!r} is {run.info.status}; only a whole one compares.")
+        raise CannotVerify(
+            f"The workflow {run.info.run_name!r} is {run.info.status}; only a finished one can be compared."
+        )
     return provenance.rows(client, [run, *sorted(children, key=lambda r: r.info.start_time)])
 
 

@@ -42,9 +42,10 @@ from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import OneHotEncoder, PolynomialFeatures, StandardScaler
 from threadpoolctl import threadpool_limits
 
-from course_utils import data, evaluation, plots, store
+from course_utils import data, plots, store
 from course_utils._plumbing.tables import Wishes, columns_table
 from course_utils.errors import CourseError
+from course_utils.scores import scores as two_class_scores
 
 #: Titles of the eight steps, as a progress bar shows them. The test set is opened last, when nothing is left to choose.
 STEPS = (
@@ -203,7 +204,7 @@ class WorkflowResult:
     threshold
         Where class 1 begins; chosen on out-of-fold rows, and kept inside the registered model.
     scores
-        Of the registered model on the test set, see `evaluation.scores`.
+        Of the registered model on the test set, see `scores.scores`.
     served_f1
         F1 of what the registered model answers when it is loaded as a service loads it.
     reading
@@ -499,7 +500,7 @@ def calibrate(estimator: Any, split: data.Split, folds: int = 5, seed: int = 42)
     models = {"none": clone(estimator)}
     models |= {m: CalibratedClassifierCV(clone(estimator), method=m, cv=folds) for m in CALIBRATIONS[1:]}
     found = {n: out_of_fold(m, split.X_train, split.y_train, folds, seed) for n, m in models.items()}
-    rows = {name: {"brier": evaluation.scores(split.y_train, p)["brier"]} for name, p in found.items()}
+    rows = {name: {"brier": two_class_scores(split.y_train, p)["brier"]} for name, p in found.items()}
     return Calibration(models, found, pd.DataFrame.from_dict(rows, orient="index"))
 
 
@@ -507,7 +508,7 @@ def evaluate(model: FixedThresholdClassifier, split: data.Split) -> tuple[dict[s
     """Step 5: scores and the four-panel figure of a fitted model on the test set, at the threshold inside it."""
     probability = model.predict_proba(split.X_test)[:, 1]
     figure = plots.evaluation_panels(split.y_test, probability, model.threshold, classes=split.classes)
-    return evaluation.scores(split.y_test, probability, model.threshold), figure
+    return two_class_scores(split.y_test, probability, model.threshold), figure
 
 
 # ---------------------------------------------------------------------------------------- 6 and 7: two curves
@@ -933,7 +934,7 @@ def run_workflow(
                 mlflow.MlflowClient().set_model_version_tag(config.registered_name, version, key, str(value))
 
         # The registered model stands beside the others: it is what somebody will wait for.
-        costs = {"cv_roc_auc": evaluation.scores(split.y_train, calibration.probabilities[method])["roc_auc"]}
+        costs = {"cv_roc_auc": two_class_scores(split.y_train, calibration.probabilities[method])["roc_auc"]}
         runtime.loc["registered"] = costs | predict_times(service.predict, split.X_train)
         runtime.assign(hardware=hardware()).to_csv(folder / "runtime_comparison.csv")
         for name, row in runtime.iterrows():

@@ -20,7 +20,7 @@ from numpy.typing import ArrayLike
 from sklearn.metrics import confusion_matrix as count_confusion
 from sklearn.metrics import precision_recall_curve, roc_curve
 
-from . import evaluation
+from . import scores
 from .errors import CourseError
 
 P = ParamSpec("P")
@@ -217,10 +217,10 @@ def evaluation_panels(
     Raises
     ------
     CourseError
-        As in `evaluation.scores`.
+        As in `scores.scores`.
     """
     y, p = np.asarray(y_true), np.asarray(probability)
-    found = evaluation.scores(y, p, threshold)
+    found = scores.scores(y, p, threshold)
     prevalence = float(y.mean())
     fig, axes = new_figure(2, 2, 10, 8.4)
     _roc_panel(axes[0, 0], y, p, threshold, found["roc_auc"])
@@ -306,7 +306,7 @@ def _reliability_panel(ax: Any, y: np.ndarray, models: Mapping[str, np.ndarray],
     ax.plot([0, 1], [0, 1], color=_GREY, linestyle="--", linewidth=1.3, label="perfect")
     # Later lines are thinner, so that two models that agree are both seen.
     for index, (name, p) in enumerate(models.items()):
-        table = evaluation.reliability(y, p, n_bins)
+        table = scores.reliability(y, p, n_bins)
         style = {
             "color": COLORS[index],
             "marker": _MARKERS[index],
@@ -379,13 +379,13 @@ def calibration_comparison(
     Raises
     ------
     CourseError
-        As in `evaluation.scores`.
+        As in `scores.scores`.
     """
     y = np.asarray(y_true)
     found = {name: np.asarray(p) for name, p in models.items()}
     if len(found) > len(COLORS):
         raise CourseError(f"{len(found)} models are too many: {len(COLORS)} colours can be told apart.")
-    briers = pd.Series({name: evaluation.scores(y, p)["brier"] for name, p in found.items()})
+    briers = pd.Series({name: scores.scores(y, p)["brier"] for name, p in found.items()})
     fig, (top, bottom) = new_figure(2, 1, 7.5, 6, height_ratios=(3, 1), sharex=True)
     _reliability_panel(top, y, found, n_bins)
     top.set_xlabel("")
@@ -635,56 +635,6 @@ def runs_line(
 
 
 @_styled
-def runs_scatter(
-    table: pd.DataFrame,
-    x: str,
-    y: str,
-    *,
-    title: str,
-    group: str = "",
-    xlabel: str = "",
-    ylabel: str = "",
-    log: str = "",
-) -> Figure:
-    """Return runs as points; each value of `group` has its own colour and marker.
-
-    Parameters
-    ----------
-    table
-        One row a run. Parameters, which MLflow keeps as text, become numbers.
-    x, y, group
-        Columns for the axes and, if wanted, for the colour (at most six groups).
-    title, xlabel, ylabel, log
-        As in `runs_line`.
-
-    Raises
-    ------
-    CourseError
-        When a column is missing, there are no rows, or there are too many groups.
-    """
-    _needs(table, x, y, *([group] if group else []))
-    points = table.assign(**{c: pd.to_numeric(table[c], errors="coerce") for c in (x, y)})
-    names = list(dict.fromkeys(table[group])) if group else [""]
-    if len(names) > len(COLORS):
-        raise CourseError(
-            f"{group!r} has {len(names)} values; {len(COLORS)} colours can be told apart. Group more coarsely."
-        )
-    fig, ax = new_figure()
-    for name, color, marker in zip(names, COLORS, _MARKERS, strict=False):
-        rows = points[points[group] == name] if group else points
-        ax.scatter(rows[x], rows[y], s=48, color=color, marker=marker, label=str(name))
-    _scale(ax, log)
-    if group:
-        ax.legend(title=group)
-    top = points[y].idxmax()
-    words = (
-        f"{len(points)} points; {x} from {points[x].min():.4g} to {points[x].max():.4g}, "
-        f"{y} from {points[y].min():.4g} to {points[y].max():.4g}; the highest is {top}"
-        f"{f'. Groups of {group}: ' + ', '.join(map(str, names)) if group else ''}."
-    )
-    return _finish(fig, ax, title, xlabel or x, ylabel or y, words)
-
-
 def _scale(ax: Any, log: str) -> None:
     """Make the named axes logarithmic."""
     if set(log) - {"x", "y"}:

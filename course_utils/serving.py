@@ -10,9 +10,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any
-
-import mlflow
+from typing import IO
 
 from course_utils import store
 from course_utils._plumbing import class_server

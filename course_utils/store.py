@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
-import functools
 import os
-import shlex
 import sqlite3
 from collections.abc import Sequence
-from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +12,8 @@ import mlflow
 import pandas as pd
 from filelock import FileLock, Timeout
 
-from course_utils._plumbing import class_server
+from course_utils._plumbing import class_server, schema
+from course_utils._plumbing.files import checkout
 from course_utils._plumbing.noise import quiet
 from course_utils._plumbing.places import command, database_path, sqlite_uri, tracking_uri
 
@@ -27,8 +24,6 @@ if TYPE_CHECKING:
 
 #: Port for the MLflow UI. Not 5000, which macOS gives to AirPlay.
 UI_PORT = 5001
-#: Runs from which on SQLite needs statistics to find its way.
-_MANY_RUNS = 500
 #: What the environment asked for when Python started: ``mlflow.set_tracking_uri`` overwrites the variable.
 _ENVIRONMENT_URI = os.environ.get("MLFLOW_TRACKING_URI")
 
@@ -41,11 +36,7 @@ def home() -> Path:
     """
     if folder := os.environ.get("COURSE_HOME"):
         return Path(folder).absolute()
-    for start in (Path.cwd(), Path(__file__).resolve().parent):
-        for folder in (start, *start.parents):
-            if (folder / "course_utils").is_dir() and (folder / "notebooks").is_dir():
-                return folder
-    return Path.cwd()
+    return checkout() or Path.cwd()
 
 
 def default_uri() -> str:
@@ -93,11 +84,11 @@ def create(uri: str) -> None:
     try:
         database.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(f"{database}.lock", timeout=120):
-            if _is_database(database):
+            if schema.is_database(database):
                 return
             aside = database.with_name(f".{database.name}.{os.getpid()}")
             try:
-                _make_schema(aside)
+                schema.make(aside)
                 os.replace(aside, database)
             finally:
                 aside.unlink(missing_ok=True)
@@ -119,150 +110,14 @@ def check(uri: str) -> bool:
     """
     database = database_path(tracking_uri(uri))
     if database is not None:
-        if there := _is_database(database):
-            _check_schema(database)
-            _refresh_statistics(database)
+        if there := schema.is_database(database):
+            schema.check(database)
+            schema.refresh_statistics(database)
         return there
     if class_server.is_remote(uri):
         class_server.sign_in(uri, home())
         class_server.check(uri, advice=f"For runs in your own store: {leaving(uri)}.")
     return True
-
-
-def _is_database(path: Path) -> bool:
-    """Tell whether the file holds an MLflow schema; raise when it holds something else."""
-    try:
-        if not path.exists() or path.stat().st_size == 0:
-            return False
-        with path.open("rb") as file:
-            head = file.read(16)
-    except OSError as error:
-        raise CourseError(
-            f"The run store {path} cannot be read: {error}. Choose another with COURSE_HOME or MLFLOW_TRACKING_URI."
-        ) from error
-    if head != b"SQLite format 3\0":
-        raise CourseError(
-            f"{path} is not a SQLite database (it starts with {head[:8]!r}), so it cannot hold runs. "
-            "Move it away, or name another file in MLFLOW_TRACKING_URI."
-        )
-    return True
-
-
-def _check_schema(path: Path) -> None:
-    """Raise `CourseError` when the tables of a file are those of another MLflow, or of another program.
-
-    MLflow 3.17 alone changes an older file at first sight, without a copy, or ends in a traceback.
-    """
-    try:
-        found = _revision(path)
-    except sqlite3.Error as error:
-        raise CourseError(
-            f"The run store {path} cannot be read: {error}. Close other programs that use it; if it is damaged, "
-            "put a copy of yours in its place, or move it away and a new one is made."
-        ) from error
-    if found is None or (age := schema_age(found)) == "same":
-        return
-    if age == "newer":
-        raise CourseError(newer_schema(str(path), found))
-    copy, file = shlex.quote(f"{path}.before-{mlflow.__version__}"), shlex.quote(str(path))
-    raise CourseError(
-        f"The run store {path} was made by an older MLflow (schema {found}); MLflow {mlflow.__version__} needs "
-        f"{_newest_revision()}. Stop what uses it, copy it, then upgrade it; no run is lost:\n"
-        f"  cp {file} {copy}\n  {command('mlflow', 'db', 'upgrade', sqlite_uri(path))}"
-    )
-
-
-def _revision(path: Path) -> str | None:
-    """Return the schema revision of a SQLite file; None when it has no tables."""
-    with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True, timeout=20)) as connection:
-        tables = {str(row[0]) for row in connection.execute("select name from sqlite_master where type = 'table'")}
-        if "alembic_version" in tables:
-            row = connection.execute("select version_num from alembic_version").fetchone()
-            return str(row[0]) if row else None
-    if tables - {"alembic_version_auth"}:
-        raise CourseError(
-            f"{path} is a database of another program (tables {', '.join(sorted(tables)[:3])}), so it cannot hold runs. "
-            "Move it away, or name another file in MLFLOW_TRACKING_URI."
-        )
-    return None
-
-
-def _refresh_statistics(path: Path) -> None:
-    """Let SQLite count its rows anew when the store has grown a lot, in a few milliseconds.
-
-    Without statistics SQLite compares every run with every value of a metric to sort by it: 23 s for the best five of
-    10,000 runs, and a hundred times that for ten times as many (MLflow 3.17, SQLite 3.40; benchmarks/many_runs.py).
-    """
-    with contextlib.suppress(sqlite3.Error), closing(sqlite3.connect(path, timeout=1)) as connection:
-        rows = connection.execute("select max(rowid) from runs").fetchone()[0] or 0
-        if rows < _MANY_RUNS:
-            return
-        known = 0
-        if connection.execute("select 1 from sqlite_master where name = 'sqlite_stat1'").fetchone():
-            found = connection.execute("select stat from sqlite_stat1 where tbl = 'runs'").fetchone()
-            known = int(str(found[0]).split()[0]) if found else 0
-        if known < rows / 2:
-            connection.execute("pragma analysis_limit = 1000")
-            connection.execute("analyze")
-            connection.commit()
-
-
-@functools.cache
-def _newest_revision() -> str:
-    """Return the schema revision that this MLflow makes."""
-    template = os.environ.get("COURSE_STORE_TEMPLATE")
-    if template and Path(template).is_file() and (found := _revision(Path(template))):
-        return found  # made by this MLflow; asking Alembic takes 0.1 s in every kernel
-    from mlflow.store.db.utils import _get_latest_schema_revision
-
-    return str(_get_latest_schema_revision())
-
-
-def schema_age(found: str) -> str:
-    """Return how a schema revision stands to this MLflow: ``same``, ``older`` or ``newer`` (unknown to it)."""
-    if found == _newest_revision():
-        return "same"
-    from alembic.script import ScriptDirectory
-    from mlflow.store.db.utils import _get_alembic_config
-
-    known = {r.revision for r in ScriptDirectory.from_config(_get_alembic_config("")).walk_revisions()}
-    return "older" if found in known else "newer"
-
-
-def newer_schema(where: str, found: str) -> str:
-    """Return the message for a store whose schema this MLflow does not know."""
-    return (
-        f"The run store {where} was made by a newer MLflow (schema {found}, unknown to MLflow {mlflow.__version__}), "
-        "and MLflow cannot go back. Use the environment that made it, or name another store in MLFLOW_TRACKING_URI."
-    )
-
-
-def upgrade_schema(uri: str) -> None:
-    """Bring a database to this MLflow's schema, as ``mlflow db upgrade`` does; make a backup first."""
-    from mlflow.store.db.utils import _upgrade_db, create_sqlalchemy_engine
-
-    quiet()
-    engine = create_sqlalchemy_engine(uri)
-    try:
-        _upgrade_db(engine)
-    finally:
-        engine.dispose()
-
-
-def _make_schema(path: Path) -> None:
-    """Write MLflow's schema into a new SQLite file, from the ready template of the batch when there is one."""
-    template = os.environ.get("COURSE_STORE_TEMPLATE")
-    if template and Path(template).is_file():
-        path.write_bytes(Path(template).read_bytes())
-        return
-    from mlflow.store.db.utils import _initialize_tables, create_sqlalchemy_engine
-
-    quiet()
-    engine = create_sqlalchemy_engine(sqlite_uri(path))
-    try:
-        _initialize_tables(engine)
-    finally:
-        engine.dispose()
 
 
 def connect(uri: str | None = None, *, own: bool = False) -> str:
@@ -291,26 +146,12 @@ def connect(uri: str | None = None, *, own: bool = False) -> str:
     quiet()
     class_server.sign_in(uri, home())
     if os.environ.get("COURSE_STORE_SYNC") == "off":  # the runner's notebooks can be run again
-        do_not_wait_for_the_disk()
+        schema.do_not_wait_for_the_disk()
     create(uri)
     _fix_artifact_root(uri)
     mlflow.set_tracking_uri(uri)
     mlflow.set_registry_uri(uri)
     return uri
-
-
-def do_not_wait_for_the_disk() -> None:
-    """Let this process's commits to SQLite return before they are on the disk: a power cut may lose them, a kill not."""
-    from sqlalchemy import event
-    from sqlalchemy.engine import Engine
-
-    if not event.contains(Engine, "connect", _no_sync):
-        event.listen(Engine, "connect", _no_sync)
-
-
-def _no_sync(connection: object, _record: object) -> None:
-    if isinstance(connection, sqlite3.Connection):
-        connection.execute("PRAGMA synchronous=OFF")
 
 
 def _fix_artifact_root(uri: str) -> None:

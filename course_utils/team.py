@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import secrets
 import shutil
@@ -10,24 +9,16 @@ import signal
 import subprocess
 import sys
 import tempfile
-import threading
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from course_utils._plumbing.places import sqlite_uri
-from course_utils._plumbing.processes import (
-    HOST,
-    answers,
-    end_by_closing_input,
-    end_family,
-    tracking_server_environment,
-    unused_port,
-)
+from course_utils._plumbing.processes import HOST, answers, tracking_server_environment, unused_port
+from course_utils._plumbing.supervised import as_user, supervised, wait_until, work_folder
 
 from .errors import CourseError
 
@@ -132,7 +123,7 @@ def postgres(folder: str | Path | None = None) -> Iterator[Postgres]:
     CourseError
         When PostgreSQL cannot be found or does not start; the message ends with what it said.
     """
-    with _folder(folder) as home:
+    with work_folder(folder) as home:
         user = _UNPRIVILEGED if _POSIX and os.geteuid() == 0 else ""
         programs, data, port = _reachable(find_postgres(), home, user), home / "postgres", unused_port()
         password = _password(home / "postgres.password")
@@ -145,9 +136,9 @@ def postgres(folder: str | Path | None = None) -> Iterator[Postgres]:
         stop = signal.SIGINT if folder is not None or not _POSIX else signal.SIGQUIT
         command = [programs / "postgres", "-D", data, "-p", str(port), *(w for s in settings for w in ("-c", s))]
         log = home / "postgres.log"
-        with running(command, log, cwd=data, user=user, stop=stop) as process:
+        with supervised(command, log, cwd=data, user=user, stop=stop) as process:
             server = Postgres(programs, port, "mlflow", password)
-            _until(server.answers, process, log, "PostgreSQL", 60)
+            wait_until(server.answers, process, log, "PostgreSQL", 60)
             yield server
 
 
@@ -156,7 +147,7 @@ def _reachable(programs: Path, home: Path, user: str) -> Path:
     if not user:
         return programs
     try:
-        subprocess.run([programs / "postgres", "--version"], capture_output=True, check=True, **_as(user))
+        subprocess.run([programs / "postgres", "--version"], capture_output=True, check=True, **as_user(user))
         return programs
     except OSError:
         package = programs.parents[1]
@@ -180,22 +171,12 @@ def _initdb(programs: Path, data: Path, home: Path, user: str) -> None:
         options = ["-U", "mlflow", "--auth=scram-sha-256", f"--pwfile={file.name}"]
         options += ["--encoding=UTF8", "--no-locale", "--no-sync"]
         done = subprocess.run(
-            [programs / "initdb", "-D", data, *options], capture_output=True, text=True, cwd=data, **_as(user)
+            [programs / "initdb", "-D", data, *options], capture_output=True, text=True, cwd=data, **as_user(user)
         )
     finally:
         Path(file.name).unlink()
     if done.returncode:
         raise CourseError(f"PostgreSQL cannot make its data folder {data}: {done.stderr.strip()[-500:]}")
-
-
-def _as(user: str) -> dict[str, Any]:
-    """Return the arguments with which subprocess starts a program as `user` (empty: as we are)."""
-    if not user:
-        return {}
-    import pwd
-
-    entry = pwd.getpwnam(user)
-    return {"user": entry.pw_uid, "group": entry.pw_gid, "extra_groups": []}
 
 
 def _password(file: Path) -> str:
@@ -256,7 +237,7 @@ class Server:
         CourseError
             When it ends or does not answer in time; the message ends with what it said.
         """
-        _until(
+        wait_until(
             lambda: answers(f"{self.address}/health", timeout), self._process, self.log, "The tracking server", timeout
         )
         return self.address
@@ -295,7 +276,7 @@ def mlflow_server(
     port
         A free one when not given.
     """
-    with _folder(folder) as home:
+    with work_folder(folder) as home:
         port = port or unused_port()
         (home / "artifacts").mkdir(exist_ok=True)
         command = ["mlflow", "server", "--artifacts-destination", "./artifacts", "--workers", "1"]
@@ -317,92 +298,5 @@ def mlflow_server(
             }
         command += options
         log = home / "mlflow.log"
-        with running([sys.executable, "-m", *command], log, cwd=home, environment=environment) as process:
+        with supervised([sys.executable, "-m", *command], log, cwd=home, environment=environment) as process:
             yield Server(f"http://{HOST}:{port}", " ".join(command), log, process)
-
-
-# ---- programs that end with us -----------------------------------------------------------------------------------
-
-
-@contextmanager
-def _folder(folder: str | Path | None) -> Iterator[Path]:
-    """Yield the folder, made when missing; a temporary one, removed at the end, when none is given."""
-    if folder is not None:
-        path = Path(folder).absolute()
-        try:
-            path.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise CourseError(f"The folder {path} cannot be made: {error}. Choose another.") from error
-        yield path
-        return
-    path = Path(tempfile.mkdtemp(prefix="mlflow-course-"))
-    path.chmod(0o711)  # root's PostgreSQL works as another user, who must be able to pass
-    try:
-        yield path
-    finally:
-        shutil.rmtree(path, ignore_errors=True)
-
-
-@contextmanager
-def running(
-    command: Sequence[str | Path],
-    log: Path,
-    *,
-    cwd: Path,
-    environment: dict[str, str] | None = None,
-    user: str = "",
-    stop: signal.Signals = signal.SIGTERM,
-) -> Iterator[subprocess.Popen[bytes]]:
-    """Run a program under a supervisor that stops it when the block ends or this process dies."""
-    words = [user, str(int(stop)), str(cwd), *map(str, command)]
-    with log.open("wb") as out:
-        supervisor = subprocess.Popen(
-            [sys.executable, "-m", __name__, *words],
-            cwd=Path(__file__).resolve().parents[1],
-            env=environment,
-            stdin=subprocess.PIPE,
-            stdout=out,
-            stderr=subprocess.STDOUT,
-        )
-    try:
-        yield supervisor
-    finally:
-        end_by_closing_input(supervisor, 30)
-
-
-def _until(ready: Callable[[], bool], process: subprocess.Popen[bytes], log: Path, name: str, timeout: float) -> None:
-    """Wait until `ready` is true; raise `CourseError` when the process ends or the time is over."""
-    end = time.monotonic() + timeout
-    while process.poll() is None and time.monotonic() < end:
-        if ready():
-            return
-        time.sleep(0.05)
-    why = "ended at once" if process.poll() is not None else f"did not answer within {timeout:g} s"
-    said = log.read_text(encoding="utf8", errors="replace").strip()[-1500:] or "nothing"
-    raise CourseError(f"{name} {why}. Is another program in its way, or the machine very busy? It said: {said}")
-
-
-def _supervise(user: str, stop: str, cwd: str, command: Sequence[str]) -> int:
-    """Run a program until it ends or standard input closes, which also happens when our starter is killed."""
-    process = subprocess.Popen(command, cwd=cwd, stdin=subprocess.DEVNULL, start_new_session=_POSIX, **_as(user))
-
-    def send(number: int) -> None:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, number) if _POSIX else end_family(process.pid)
-
-    def watch() -> None:
-        while os.read(0, 4096):  # not sys.stdin: Python may end while this thread holds it
-            pass
-        send(int(stop))
-        try:
-            process.wait(15)
-        except subprocess.TimeoutExpired:
-            send(signal.SIGKILL if _POSIX else signal.SIGTERM)
-
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the starter, who then closes our input
-    threading.Thread(target=watch, daemon=True).start()
-    return process.wait()
-
-
-if __name__ == "__main__":
-    sys.exit(_supervise(sys.argv[1], sys.argv[2], sys.argv[3], sys.argv[4:]))

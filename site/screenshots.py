@@ -93,7 +93,7 @@ def site_pictures(browser: Browser) -> None:
         page.locator("#search-results .context").nth(4).wait_for()  # the words around it come one page after another
         keep(page, "site_search")
 
-        page.goto(address + "notebooks/03_mlflow_basics.html")
+        page.goto(address + "notebooks/05_mlflow_basics.html")
         quiz = page.locator("#quiz .Quiz").first
         for answer in quiz.locator("label").all():  # until one is right, so the picture shows the last
             answer.click()
@@ -104,13 +104,13 @@ def site_pictures(browser: Browser) -> None:
 
         page.get_by_role("button", name="Color mode").click()
         page.get_by_role("button", name="Dark").click()
-        page.goto(f"{address}notebooks/03_mlflow_basics.html")
+        page.goto(f"{address}notebooks/05_mlflow_basics.html")
         to_top(page, page.locator("article h2", has_text="Round 2"))
         page.locator(".bd-toc a.active", has_text="Round 2").wait_for()
         to_top(page, page.locator("article .cell", has=page.locator("img[alt*='best ROC-AUC']")))
         keep(page, "site_dark")
 
-        page.goto(address + "exercises/03_mlflow_basics.html")
+        page.goto(address + "exercises/05_mlflow_basics.html")
         page.get_by_role("button", name="Color mode").click()
         page.get_by_role("button", name="Light").click()
         page.get_by_text("Show a solution of task 1").click()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 import json
 import os
@@ -17,22 +16,19 @@ from typing import Any
 from filelock import AcquireReturnProxy, FileLock, Timeout
 
 from course_runner.batch import pool, record, report
-from course_runner.batch.execute import (
+from course_runner.batch.job import (
     CELL_TIMEOUT,
     MEMORY_LIMIT,
     NOTEBOOK_TIMEOUT,
     SKIP_TAG,
-    BadParameter,
     Job,
     Outcome,
-    convert_parameters,
     has_tag,
-    literal,
-    parameter_defaults,
     read_notebook,
 )
+from course_runner.batch.parameters import BadParameter, convert_parameters, literal, parameter_defaults
 from course_runner.build.build import TIMES
-from course_utils._plumbing import class_server
+from course_utils._plumbing import class_server, files
 from course_utils._plumbing.places import command, sqlite_uri, tracking_uri
 from course_utils.errors import CourseError
 
@@ -85,7 +81,7 @@ class Batch:
 
     @property
     def go_on(self) -> str:
-        """The command that goes on with it."""
+        """The command that continues it."""
         return command("course", "run", "--resume", "-o", self.folder)
 
     def output(self, label: str) -> Path:
@@ -93,7 +89,7 @@ class Batch:
         return self.folder / label
 
     def save(self) -> None:
-        """Write the plan, from which ``--resume`` goes on."""
+        """Write the plan, from which ``--resume`` continues."""
         plan = {
             "notebooks": {label: str(path) for label, path in self.notebooks.items()},
             "parameters": self.parameters,
@@ -103,30 +99,7 @@ class Batch:
             "key": self.key,
             "server": self.server,
         }
-        write_file(
-            self.folder / PLAN,
-            json.dumps(plan, indent=1, default=literal),
-            ELSEWHERE,
-        )
-
-
-def write_file(path: Path, text: str, advice: str) -> None:
-    """Write a file whole or not at all.
-
-    Raises
-    ------
-    CourseError
-        When it cannot be written; it ends with `advice`.
-    """
-    aside = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        aside.write_text(text, encoding="utf8")
-        os.replace(aside, path)
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            aside.unlink(missing_ok=True)
-        raise CourseError(f"{path} cannot be written: {error.strerror or error}. {advice}") from error
+        files.write(self.folder / PLAN, json.dumps(plan, indent=1, default=literal), ELSEWHERE)
 
 
 def new_folder(root: Path) -> Path:
@@ -196,7 +169,7 @@ def no_resume(
     """Return the message for a plan that cannot be read, of a batch or of other work in a folder of ``runs/``."""
     if isinstance(error, KeyError):
         return CourseError(
-            f"{folder / plan} has no {error}: another version of the course made this {what}, so this one cannot go on "
+            f"{folder / plan} has no {error}: another version of the course made this {what}, so this one cannot continue "
             f"with it. What has run is still in {folder}. Start a new {what} with `{command}`."
         )
     return CourseError(f"{folder} holds no {what} that can be resumed ({plan}: {error}).")
@@ -217,7 +190,7 @@ def check_parameters(batch: Batch) -> dict[str, dict[str, Any]]:
     for label, path in batch.notebooks.items():
         try:
             nb = read_notebook(path)
-        except Exception:  # whatever the file holds, its own row tells
+        except Exception:  # any error: its own row reports it
             continue
         try:
             defaults = parameter_defaults(nb)
@@ -262,28 +235,22 @@ def lock(folder: Path, command: str = "course run") -> AcquireReturnProxy:
         return FileLock(folder / ".lock", timeout=0).acquire()
     except Timeout:
         raise CourseError(
-            f"Another `{command}` is at work in {folder}. Wait for it, or stop it, then go on with --resume."
+            f"Another `{command}` is at work in {folder}. Wait for it, or stop it, then continue with --resume."
         ) from None
     except OSError as error:
         raise CourseError(f"{folder} cannot be written: {error.strerror or error}. Name another folder: -o") from error
 
 
 def to_run(batch: Batch, resume: bool) -> list[str]:
-    """Return the labels of the notebooks that are to run; with `resume`, those whose output is not whole."""
+    """Return the labels of the notebooks that are to run; with `resume`, those whose output is incomplete."""
     return [label for label in batch.notebooks if not (resume and _whole(batch.output(label)))]
 
 
-def expected_seconds(batch: Batch, root: Path, resume: bool) -> dict[str, float | None]:
-    """Return the seconds that each notebook that is to run took last time; None where they are not known."""
-    times = pool.load_times(root / TIMES)
-    return {label: times.get(label) for label in to_run(batch, resume)}
-
-
 def _whole(path: Path) -> bool:
-    """Tell whether a notebook was executed to its end; an output is moved into place whole, but may be damaged since."""
+    """Tell whether a notebook was executed to its end; a complete output may have been damaged since."""
     try:
         cells = [cell for cell in read_notebook(path).cells if cell.cell_type == "code" and cell.source.strip()]
-    except Exception:  # whatever has become of it
+    except Exception:  # any error: it is damaged
         return False
     return all(cell.get("execution_count") is not None or has_tag(cell, SKIP_TAG) for cell in cells)
 
@@ -297,12 +264,12 @@ def run(
     cold: bool = False,
     on_progress: pool.OnProgress | None = None,
 ) -> list[Outcome]:
-    """Run the notebooks of a batch that are not whole yet, and leave report and record.
+    """Run the notebooks of a batch that are not done yet, and leave report and record.
 
     Returns
     -------
     list of Outcome
-        One per notebook of the batch, in its order; those that were whole before have the status ``ok`` and 0 seconds.
+        One per notebook of the batch, in its order; those that were done before have the status ``ok`` and 0 seconds.
     """
     from course_runner.batch.provenance import context
     from course_utils import store
@@ -341,16 +308,16 @@ def run(
         outcomes.get(label) or Outcome(label, seconds=0.0, output=str(batch.output(label))) for label in batch.notebooks
     ]
     tidy(batch.folder)
-    whole = f"{sum(o.ok for o in everything)} of {len(everything)} notebooks are whole"
+    whole = f"{sum(o.ok for o in everything)} of {len(everything)} notebooks passed"
     try:
-        advice = f"When there is space, go on: {batch.go_on}"
-        write_file(batch.folder / "report.json", json.dumps([o.as_dict() for o in everything], indent=1), advice)
-        write_file(batch.folder / "index.html", report.render(batch, everything, parameters), advice)
+        advice = f"When there is space, continue: {batch.go_on}"
+        files.write(batch.folder / "report.json", json.dumps([o.as_dict() for o in everything], indent=1), advice)
+        files.write(batch.folder / "index.html", report.render(batch, everything, parameters), advice)
     except CourseError as error:
         raise Unreported(f"{whole}, but {error}", everything) from error
     try:
         recorder.finish([outcomes[j.name] for j in jobs if j.name in outcomes], parameters)
-    except Exception as error:  # whatever the store says, what has run is told
+    except Exception as error:  # always report the notebooks that have run
         raise Unreported(
             f"{whole}, and the report is in {batch.folder / 'index.html'}, but the "
             f"store did not take the record of the batch: {str(error).strip().splitlines()[0][:500]} When it works again "
@@ -366,7 +333,7 @@ def _claim(folder: Path) -> None:
     """Make the folder of a new batch ours, and nobody else's who begins at the same moment."""
     taken = CourseError(
         f"{folder} is not empty. A batch starts in an empty folder, so that nothing old looks like its result. "
-        "Name another with -o, or go on with --resume."
+        "Name another with -o, or continue with --resume."
     )
     try:
         if folder.exists() and not folder.is_dir():
@@ -382,7 +349,7 @@ def _claim(folder: Path) -> None:
 
 
 def tidy(folder: Path) -> None:
-    """Remove what only the running batch needed: scratch folders without files, partial notebooks that became whole."""
+    """Remove what only the running batch needed: scratch folders without files, partial notebooks that were completed."""
     work = folder / "work"
     if work.is_dir() and not any(p.is_file() for p in work.rglob("*")):
         shutil.rmtree(work, ignore_errors=True)

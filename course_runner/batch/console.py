@@ -6,84 +6,18 @@ import json
 import re
 import sys
 import time
-from collections.abc import Mapping
-from statistics import mean
 from types import TracebackType
 from typing import Any
 
 from rich.console import Console, Group
 from rich.live import Live
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
 
-from course_runner.batch.execute import Outcome
+from course_runner.batch.job import Outcome
 from course_runner.batch.pool import Progress as WorkerState
 from course_utils.errors import printable
-
-
-class Forecast:
-    """How long the rest takes, from the seconds that each notebook took last time.
-
-    Parameters
-    ----------
-    expected
-        Label of each notebook that is to run → its seconds last time; None where they are not known.
-    workers
-        How many run at once.
-    """
-
-    def __init__(self, expected: Mapping[str, float | None], workers: int) -> None:
-        self.expected, self.workers = dict(expected), max(1, workers)
-        self.began: dict[str, float] = {}
-        self.took: dict[str, float] = {}
-
-    def see(self, workers: list[WorkerState], outcome: Outcome | None) -> None:
-        """Take note of what runs and of what has just ended."""
-        for worker in workers:
-            self.began.setdefault(worker.name, time.monotonic())
-        if outcome is not None and outcome.name in self.expected:
-            self.took[outcome.name] = outcome.seconds
-
-    def left(self) -> float | None:
-        """Return the seconds until the last notebook ends; None while nothing is known.
-
-        A machine that is slower or busier than last time shows in the notebooks that have ended; the rest is expected
-        to be slower by as much. One that was never run counts as the mean of the known ones.
-        """
-        known = [seconds for seconds in self.expected.values() if seconds is not None]
-        if not known and not self.took:
-            return None
-        usual = mean(known) if known else mean(self.took.values())
-        # The first ones to end say little: a notebook per worker counts as if it had taken what was expected.
-        doubt = usual * self.workers
-        before = sum(self.expected[name] or usual for name in self.took)
-        factor = (sum(self.took.values()) + doubt) / (before + doubt) if before + doubt else 1.0
-        now = time.monotonic()
-        running, waiting = [], []
-        for name, seconds in self.expected.items():
-            if name in self.took:
-                continue
-            whole = factor * (usual if seconds is None else seconds)
-            if name in self.began:
-                running.append(max(0.0, self.began[name] + whole - now))
-            else:
-                waiting.append(whole)
-        free = sorted([*running, *[0.0] * (self.workers - len(running))])
-        for seconds in sorted(waiting, reverse=True):  # each goes to the worker that is free first
-            free[0] += seconds
-            free.sort()
-        return free[-1]
-
-
-def time_left(seconds: float | None) -> str:
-    """Return ``about 0:07 left``; an empty string when nothing is known."""
-    if seconds is None:
-        return ""
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    clock = f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
-    return f"about {clock} left" if seconds >= 1 else "nearly done"
 
 
 def _short(label: str) -> str:
@@ -101,18 +35,11 @@ class Ticker:
         How many notebooks run.
     verb
         What happens to them, for example ``Running``.
-    expected
-        See `Forecast`; the time left is shown when it is given.
-    workers
-        How many run at once.
     """
 
-    def __init__(
-        self, total: int, verb: str, expected: Mapping[str, float | None] | None = None, workers: int = 1
-    ) -> None:
+    def __init__(self, total: int, verb: str) -> None:
         self.console = Console(stderr=True)
         self.total, self.verb, self.done = total, verb, 0
-        self.forecast = Forecast(expected or {}, workers)
         self._last = 0.0
         # No refresh thread: the worker processes are forked from this one.
         self._bar = Progress(
@@ -120,8 +47,10 @@ class Ticker:
             BarColumn(bar_width=24),
             MofNCompleteColumn(),
             TimeElapsedColumn(),
-            TextColumn("{task.description}", markup=False),
+            TimeRemainingColumn(),
+            TextColumn("left"),
             auto_refresh=False,
+            speed_estimate_period=600,  # seconds: a notebook may take as long
         )
         self._task = self._bar.add_task("", total=total)
         self._workers = Text("loading the libraries", no_wrap=True, overflow="ellipsis")
@@ -138,18 +67,15 @@ class Ticker:
 
     def __call__(self, workers: list[WorkerState], outcome: Outcome | None) -> None:
         """Show the workers' states, and a notebook that has just ended."""
-        self.forecast.see(workers, outcome)
-        left = time_left(self.forecast.left())
         if outcome is not None:
             self.done += 1
             line = f"[{self.done}/{self.total}] {printable(outcome.name)} {outcome.status} {outcome.seconds:.1f} s"
-            if left and self.done < self.total:
-                line += f", {left}"
             if not self.console.is_terminal:
                 self.console.print(line, highlight=False, markup=False, soft_wrap=True)
         if self.console.is_terminal and (outcome is not None or time.monotonic() - self._last > 0.2):
             self._last = time.monotonic()
-            self._bar.update(self._task, completed=self.done, description=left)
+            begun = sum(w.cell / w.total for w in workers if w.total)
+            self._bar.update(self._task, completed=self.done + begun)
             texts = [f"{_short(w.name)} {f'cell {w.cell}/{w.total}' if w.cell else 'starting'}" for w in workers]
             self._workers.plain = printable("  ".join(texts))
             self._live.refresh()
@@ -205,12 +131,12 @@ def failures_table(outcomes: list[Outcome]) -> None:
 
 def outcome_table(outcomes: list[Outcome]) -> None:
     """Print one row per notebook and a sum; a note says what a notebook left behind."""
-    table = Table(title=f"{sum(o.ok for o in outcomes)} of {len(outcomes)} notebooks whole")
+    table = Table(title=f"{sum(o.ok for o in outcomes)} of {len(outcomes)} notebooks passed")
     notes = any(o.note for o in outcomes)
     for column in ("notebook", "status", "seconds", *(["note"] if notes else [])):
         table.add_column(column, justify="right" if column == "seconds" else "left", overflow="fold")
     for o in outcomes:
-        seconds = f"{o.seconds:.1f}" if o.seconds or not o.ok else "whole before"
+        seconds = f"{o.seconds:.1f}" if o.seconds or not o.ok else "done before"
         table.add_row(_plain(o.name), o.status, seconds, *([_plain(o.note)] if notes else []))
     _console(sys.stdout).print(table)
 

@@ -19,10 +19,14 @@ import nbformat
 import psutil
 from nbformat import NotebookNode
 
-from course_runner.batch.execute import Job, Outcome, end_leftovers, execute
+from course_runner.batch.execute import execute
+from course_runner.batch.job import Job, Outcome
+from course_runner.batch.leftovers import end_leftovers
+from course_runner.kernels.child import PR_SET_PDEATHSIG, prctl
 from course_runner.kernels.warm import warm_kernels
-from course_runner.kernels.warm_server import PR_SET_PDEATHSIG, prctl
 from course_utils import store
+from course_utils._plumbing import files
+from course_utils.errors import CourseError
 
 #: Seconds a worker may be silent past its notebook's limit before it is killed.
 GRACE = 30
@@ -49,7 +53,7 @@ def default_workers() -> int:
 
 def _work(pipe: Connection) -> None:
     """Worker process: execute the jobs that come through the pipe until None comes."""
-    for name in ("SIGINT", "SIGHUP"):  # the parent decides; the whole group gets Ctrl-C
+    for name in ("SIGINT", "SIGHUP"):  # the parent decides; the process group gets Ctrl-C
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), signal.SIG_IGN)
     if sys.platform.startswith("linux"):
@@ -166,7 +170,7 @@ def _run_jobs(
 ) -> list[tuple[Outcome, NotebookNode | None]]:
     """Execute all jobs and return their outcomes in the order of the jobs.
 
-    A job whose worker dies or hangs gets an outcome of its own; the others go on. Ctrl-C lets running notebooks stop
+    A job whose worker dies or hangs gets an outcome of its own; the others continue. Ctrl-C lets running notebooks stop
     (their partial outputs are kept), marks the rest as ``interrupted`` and returns; a second Ctrl-C kills everything
     and raises.
     """
@@ -286,8 +290,5 @@ def load_times(path: Path) -> dict[str, float]:
 def save_times(path: Path, outcomes: Iterable[Outcome]) -> None:
     """Remember the seconds of the notebooks that ran to their end."""
     times = load_times(path) | {o.name: o.seconds for o in outcomes if o.ok}
-    with contextlib.suppress(OSError):  # a lost record costs speed, nothing else
-        path.parent.mkdir(parents=True, exist_ok=True)
-        aside = path.with_suffix(f".{os.getpid()}")
-        aside.write_text(json.dumps(times, indent=1, sort_keys=True))
-        os.replace(aside, path)
+    with contextlib.suppress(CourseError):  # a lost record costs speed, nothing else
+        files.write(path, json.dumps(times, indent=1, sort_keys=True))

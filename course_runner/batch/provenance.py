@@ -104,7 +104,7 @@ def file_tags(parameters: Mapping[str, Any]) -> dict[str, str]:
     """Return a tag ``course.file_sha256.NAME`` for each parameter that names a file."""
     found = {}
     for name, value in parameters.items():
-        # A long text is no path, and asking the system about one raises.
+        # A long text is not a path, and asking the system about one raises.
         if isinstance(value, str) and 0 < len(value) < 1000 and "\0" not in value and Path(value).is_file():
             found[f"course.file_sha256.{name}"] = file_hash(Path(value))
     return found
@@ -131,7 +131,7 @@ def keep(
     runs, printed
         As `in_store` and `printed`.
     """
-    from course_runner.batch.execute import literal
+    from course_runner.batch.parameters import literal
 
     if output and Path(output).is_file():
         client.log_artifact(run_id, output, EXECUTED)
@@ -153,7 +153,7 @@ def environment() -> dict[str, Any]:
 
 
 def printed(text: str | None) -> dict[str, float]:
-    """Return the numbers of a JSON object that the last code cell of an executed notebook prints (lecture 15)."""
+    """Return the numbers of a JSON object that the last code cell of an executed notebook prints (lecture Reproducing)."""
     try:
         cells = [c for c in json.loads(text or "{}").get("cells", []) if c["cell_type"] == "code" and c["outputs"]]
         lines = "".join(

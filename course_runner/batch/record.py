@@ -10,7 +10,7 @@ from typing import Any
 
 import nbformat
 
-from course_runner.batch.execute import Outcome
+from course_runner.batch.job import Outcome
 
 EXPERIMENT = "course-batches"
 
@@ -53,11 +53,12 @@ class Recorder:
 
         from course_runner.batch import provenance
         from course_utils import store
+        from course_utils._plumbing import schema
 
         database = store.database_path(self.uri)
         own_store = database is not None
         if own_store:  # a third of the seconds here would be waiting, four times for each notebook
-            store.do_not_wait_for_the_disk()
+            schema.do_not_wait_for_the_disk()
         store.connect(self.uri)
         client = MlflowClient(self.uri, self.uri)
         origin = provenance.tags(self.root) if self.root else {}

@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 from jinja2 import Environment, StrictUndefined
 
-from course_runner.batch.execute import Outcome
+from course_runner.batch.job import Outcome
 
 if TYPE_CHECKING:
     from course_runner.batch.batch import Batch

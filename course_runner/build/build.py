@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
 import tempfile
 from dataclasses import dataclass, field, replace
@@ -14,13 +13,13 @@ import nbformat
 from nbformat import NotebookNode
 
 from course_runner.batch import pool
-from course_runner.batch.execute import BadNotebook, Job, Outcome, read_notebook
+from course_runner.batch.job import BadNotebook, Job, Outcome, read_notebook
 from course_runner.build import outputs
 from course_runner.build.origin import changed, origin
 from course_runner.build.source import KINDS, Page, make_notebook, pages
 from course_runner.kernels.sockets import scratch_parent
+from course_utils._plumbing import files
 from course_utils._plumbing.steps import steps
-from course_utils.errors import CourseError
 
 #: Prefix of every scratch folder; the masks know it.
 SCRATCH = "mlflow-course-"
@@ -128,7 +127,7 @@ def stored(page: Page) -> NotebookNode | None:
     try:
         nb = read_notebook(page.path)
         _code(nb), _untouched(nb)  # a valid file may still have no cell ids, or metadata of another shape
-    except Exception:  # whatever the file holds, it is not what the build wrote
+    except Exception:  # any error: it is not what the build wrote
         return None
     return nb
 
@@ -296,7 +295,7 @@ def build(
 
 
 def _slow(page: Page, outcome: Outcome, nb: NotebookNode) -> list[str]:
-    """Say what of a lecture takes too long for a learner; other programs slow this down, so it is no error."""
+    """Say what of a lecture takes too long for a learner; other programs slow this down, so it is not an error."""
     if page.kind != "notebooks":
         return []
     found = []
@@ -311,15 +310,7 @@ def _slow(page: Page, outcome: Outcome, nb: NotebookNode) -> list[str]:
 
 
 def _write(item: Stale, nb: NotebookNode) -> None:
-    page = item.page
-    aside = page.path.with_name(f".{page.path.name}.{os.getpid()}")
-    try:
-        page.path.parent.mkdir(exist_ok=True)
-        aside.write_text(render(page, nb, item.origin), encoding="utf8")
-        os.replace(aside, page.path)
-    except OSError as error:
-        aside.unlink(missing_ok=True)
-        raise CourseError(f"{page.label} cannot be written: {error}. The old file is untouched.") from error
+    files.write(item.page.path, render(item.page, nb, item.origin), "The old file is untouched.")
 
 
 def _keep_partial(root: Path, page: Page, outcome: Outcome) -> str:

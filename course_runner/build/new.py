@@ -38,7 +38,9 @@ def make_step(root: Path, name: str, after: str) -> Step:
     before = find(after, root)
     folder = root / "source" / name
     if not re.fullmatch(r"[a-z][a-z0-9_]*", name):
-        raise CourseError(f"{name!r} is no name of a step. Use lower-case words joined by _, for example fair_models.")
+        raise CourseError(
+            f"{name!r} is not the name of a step. Use lower-case words joined by _, for example fair_models."
+        )
     if name in {step.name for step in steps(root)} or folder.exists():
         raise CourseError(f"There is a step or a folder source/{name} already. Choose another name.")
     order, topics = root / "source/course.toml", root / "source/topics.csv"

@@ -20,7 +20,10 @@ from course_runner.build.source import Page
 from course_utils._plumbing import steps
 
 #: What takes part in executing a notebook and storing its outputs. Comments and docstrings in it do not count.
-RUNNER = ("kernels/*.py", "kernels/site/*.py", "batch/execute.py", "batch/timed_client.py", "build/outputs.py")
+RUNNER = (
+    *("kernels/*.py", "kernels/site/*.py", "build/outputs.py"),
+    *("batch/job.py", "batch/parameters.py", "batch/leftovers.py", "batch/engine.py", "batch/execute.py"),
+)
 PACKAGES = ("course_utils", "course_runner")
 #: Part of the origin → how a person calls it.
 NAMES = {
@@ -51,7 +54,7 @@ def origin(page: Page, nb: NotebookNode) -> dict[str, str]:
 
 
 def changed(before: dict[str, str], now: dict[str, str]) -> str:
-    """Return in words what differs between two origins; empty when nothing does."""
+    """Say what differs between two origins; empty when nothing does."""
     parts = [name for key, name in NAMES.items() if before.get(key) != now.get(key)]
     return " and ".join([", ".join(parts[:-1]), parts[-1]] if len(parts) > 1 else parts)
 

@@ -11,7 +11,7 @@ from functools import cache
 
 from nbformat import NotebookNode
 
-from course_runner.environment import ROOT
+from course_utils._plumbing.files import ROOT
 
 #: Mimetypes that are pictures: compared by their presence, not byte by byte (fonts differ between machines).
 PICTURES = ("image/png", "image/jpeg", "image/svg+xml")
@@ -35,7 +35,7 @@ def mask(text: str) -> str:
 
 
 def _mask_page(text: str) -> str:
-    """Return HTML with its texts masked and its style sheets as they are: a quiz's ``transition: 0.6s`` is no duration."""
+    """Return HTML with its texts masked and its style sheets as they are: a quiz's ``transition: 0.6s`` is not a duration."""
     parts = re.split(r"(<style\b.*?</style>)", text, flags=re.S)
     return "".join(part if part.startswith("<style") else mask(part) for part in parts)
 

@@ -85,7 +85,7 @@ def pages(root: Path) -> list[Page]:
             if not (step.folder / name).is_file():
                 raise CourseError(
                     f"source/course.toml lists the step {step.name!r}, and source/{step.name}/{name} is missing. "
-                    "Write it (`course new` makes a whole folder), or take the step out of the list."
+                    "Write it (`course new` makes a complete folder), or take the step out of the list."
                 )
     return [Page(root, kind, step) for kind in (KINDS[:1] if released else KINDS) for step in every]
 
@@ -145,7 +145,7 @@ def title(cells: list[NotebookNode]) -> str:
 
 @cache
 def _page_title(path: Path, _mtime: float) -> str:
-    """Return a source's H1 without parsing the whole notebook."""
+    """Return a source's H1 without parsing the notebook."""
     found = re.search(r"^# # (.+)$", path.read_text(encoding="utf8"), re.M)
     return found[1].strip() if found else path.stem
 

@@ -1,4 +1,4 @@
-"""Which requests a class server answers, and whom: a list of what is allowed, so that whatever is not in it is closed.
+"""Which requests a class server answers, and whom: a list of what is allowed, so that everything else is closed.
 
 MLflow has more than 400 routes, and a new version adds some. Most of them are not needed in a class, and a few are
 dangerous in the hands of a member: MLflow 3.17 lets anybody who has signed in reconfigure the AI assistant in the home of
@@ -216,7 +216,7 @@ def plain(path: str, raw: bytes) -> bool:
     """Tell whether a path can be read in one way only.
 
     Flask, FastAPI and MLflow's own checks each take a path apart by themselves. What one of them might read otherwise (empty
-    segments, dots, a slash or dot that is spelt with a percent sign, backslashes, control characters) is no path of
+    segments, dots, a slash or dot that is spelt with a percent sign, backslashes, control characters) is not a path of
     an honest client.
 
     Parameters

@@ -14,8 +14,12 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from course_runner.classroom import server
+from course_runner.classroom.database import opened, reachable, schema_of
+from course_runner.classroom.folder import busy, locked, running
+from course_runner.classroom.settings import ELSEWHERE, Settings, parse
 from course_utils import store, team
+from course_utils._plumbing import schema
+from course_utils._plumbing.files import write
 from course_utils._plumbing.places import sqlite_uri
 from course_utils.errors import CourseError
 
@@ -25,7 +29,7 @@ _FILES = {"sqlite": "mlflow.db", "postgresql": "mlflow.dump"}
 
 
 def _pg(programs: Path, uri: str, program: str, *words: str | Path) -> None:
-    url = server.parse(uri)
+    url = parse(uri)
     where = ["-h", url.host or "localhost", "-p", str(url.port or 5432), "-U", url.username or "", "-w"]
     done = subprocess.run(
         [programs / program, *where, "-d", url.database or "", *words],
@@ -45,12 +49,12 @@ def _dump(uri: str, target: Path) -> dict[str, int]:
         with contextlib.closing(sqlite3.connect(file)) as old, contextlib.closing(sqlite3.connect(target)) as new:
             old.backup(new)
         return {name: int(rows) for name, rows in team.count_rows(sqlite_uri(target)).items()}
-    if server.parse(uri).get_backend_name() != "postgresql":
+    if parse(uri).get_backend_name() != "postgresql":
         raise CourseError("A backup needs PostgreSQL or SQLite; for another database use its own program.")
     engine = create_engine(uri, isolation_level="REPEATABLE READ")
     try:
         with engine.connect() as connection:
-            # The counts and the dump look at the same moment, while others go on writing.
+            # The counts and the dump look at the same moment, while others continue to write.
             moment = connection.execute(text("select pg_export_snapshot()")).scalar()
             tables = inspect(connection).get_table_names()
             rows = {
@@ -86,18 +90,18 @@ def backup(folder: Path, target: Path | None = None, on_step: Callable[[str], No
     Path
         The folder; ``manifest.json`` in it has the rows of every table and the SHA-256 of every file.
     """
-    server.Settings.read(folder)
+    Settings.read(folder)
     target = (target or folder / "backups" / datetime.now().strftime("%Y-%m-%d_%H%M%S")).absolute()
     _need_empty(target, "A backup")
     made = not target.exists()
     try:
         target.mkdir(parents=True, exist_ok=True)
         target.chmod(0o700)
-        with server.reachable(folder) as there:
+        with reachable(folder) as there:
             kind = "sqlite" if store.database_path(there.uri) else "postgresql"
             on_step("the database")
             rows = _dump(there.uri, target / _FILES[kind])
-            schema = server.schema_of(there.uri)
+            schema = schema_of(there.uri)
         # Files after rows: every row of the backup then finds its file.
         on_step("the artifacts")
         if (folder / "artifacts").is_dir():
@@ -115,12 +119,12 @@ def backup(folder: Path, target: Path | None = None, on_step: Callable[[str], No
             "rows": rows,
             "files": files,
         }
-        server.write_private(target / "manifest.json", json.dumps(manifest, indent=1))
+        write(target / "manifest.json", json.dumps(manifest, indent=1), ELSEWHERE, private=True)
     except BaseException as error:
         if made:
             shutil.rmtree(target, ignore_errors=True)
         if isinstance(error, (OSError, sqlite3.Error)):
-            raise CourseError(f"The backup in {target} is not whole and was removed: {error}.") from error
+            raise CourseError(f"The backup in {target} is incomplete and was removed: {error}.") from error
         raise
     return target
 
@@ -147,7 +151,7 @@ def read_manifest(source: Path) -> dict[str, Any]:
     Raises
     ------
     CourseError
-        When it is no backup, a file is missing, changed or unknown, or a name leads out of the folder.
+        When it is not a backup, a file is missing, changed or unknown, or a name leads out of the folder.
     """
     try:
         manifest = json.loads((source / "manifest.json").read_text(encoding="utf8"))
@@ -190,21 +194,21 @@ def restore(
     on_step("checking the backup")
     manifest = read_manifest(source)
     kind = manifest["kind"]
-    settings = server.Settings(database=database or kind)
+    settings = Settings(database=database or kind)
     is_own = settings.database in ("postgresql", "sqlite")
     if kind != ("sqlite" if settings.database == "sqlite" else "postgresql"):
         raise CourseError(f"The backup is of {kind}, so it cannot be restored into {settings.database}.")
     made = not folder.exists()
     try:
-        with server.locked(folder, "A restore"):
+        with locked(folder, "A restore"):
             on_step("the database")
             dump = source / _FILES[kind]
             if kind == "sqlite":
                 shutil.copyfile(dump, folder / "mlflow.db")
                 (folder / "mlflow.db").chmod(0o600)
-            with server.opened(folder, settings) as there:
+            with opened(folder, settings) as there:
                 if kind == "postgresql":
-                    if not is_own and server.schema_of(there.uri) is not None:
+                    if not is_own and schema_of(there.uri) is not None:
                         raise CourseError("The database is not empty. A restore overwrites nothing; name an empty one.")
                     words = ("--no-owner", "--exit-on-error", "--single-transaction", dump)
                     _pg(team.find_postgres(), there.uri, "pg_restore", *words)
@@ -217,7 +221,7 @@ def restore(
             for path in _files(folder / "artifacts") if (folder / "artifacts").is_dir() else []:
                 name = path.relative_to(folder).as_posix()
                 if sha256(path) != manifest["files"][name]["sha256"]:
-                    raise CourseError(f"{path} was not written whole. Is the disk full?")
+                    raise CourseError(f"{path} was only written in part. Is the disk full?")
             settings.write(folder)
     except BaseException as error:
         for entry in folder.iterdir() if folder.is_dir() else ():
@@ -242,19 +246,19 @@ def upgrade(
     Path or None
         The backup; None when there was nothing to do.
     """
-    settings = server.Settings.read(folder)
-    if server.running(folder) is not None:
-        raise CourseError(server.busy(folder, "An upgrade"))
-    with server.reachable(folder) as there:
-        before = server.schema_of(there.uri)
-    age = store.schema_age(before) if before else "older"
+    settings = Settings.read(folder)
+    if running(folder) is not None:
+        raise CourseError(busy(folder, "An upgrade"))
+    with reachable(folder) as there:
+        before = schema_of(there.uri)
+    age = schema.age(before) if before else "older"
     if age == "newer":
-        raise CourseError(store.newer_schema(str(folder), str(before)))
+        raise CourseError(schema.newer(str(folder), str(before)))
     if age == "same":
         return before, before, None
     on_step("the backup")
     kept = backup(folder)
-    with server.locked(folder, "An upgrade"), server.opened(folder, settings) as there:
+    with locked(folder, "An upgrade"), opened(folder, settings) as there:
         on_step("the schema")
-        store.upgrade_schema(there.uri)
-        return before, server.schema_of(there.uri), kept
+        schema.upgrade(there.uri)
+        return before, schema_of(there.uri), kept

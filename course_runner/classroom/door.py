@@ -22,7 +22,8 @@ from mlflow import MlflowException
 from mlflow.protos.databricks_pb2 import RESOURCE_EXHAUSTED
 from mlflow.store.artifact.local_artifact_repo import LocalArtifactRepository
 
-from course_runner.classroom import allowed_routes, server
+from course_runner.classroom import allowed_routes
+from course_runner.classroom.folder import LEAST, RESERVE, room_left
 from course_utils.errors import printable
 
 if TYPE_CHECKING:
@@ -185,7 +186,7 @@ def _credentials(header: bytes) -> tuple[str, str]:
 def _address(scope: Scope) -> str:
     """Return where a request comes from; a network of IPv6 is one place, since each of its machines has 2**64 addresses.
 
-    Uvicorn has put the address in that a named proxy has told (`server.Settings.proxies`), and nobody else's.
+    Uvicorn has put the address there that a trusted proxy has sent (`Settings.proxies`), and nobody else's.
     """
     text = (scope.get("client") or ("",))[0]
     try:
@@ -214,11 +215,11 @@ async def _answer(refused: Refused, receive: Receive, send: Send) -> None:
 def _has_room(method: str, path: str) -> bool:
     """Whether the disk has room for the request, before the database needs the last of it and ends."""
     writes = method in ("POST", "PUT", "PATCH") and not _HARMLESS.search(path)
-    return _room_beyond(server.RESERVE if writes else server.LEAST)
+    return _room_beyond(RESERVE if writes else LEAST)
 
 
 def _room_beyond(kept: int) -> bool:
-    return server.room_left(Path.cwd()) >= kept
+    return room_left(Path.cwd()) >= kept
 
 
 class _Full(MlflowException):
@@ -232,7 +233,7 @@ async def _while_there_is_room(chunks: AsyncIterator[bytes]) -> AsyncIterator[by
     """Pass the parts of a file on while the disk has room, and read the rest, else the client never sees the answer."""
     full = False
     async for chunk in chunks:
-        full = full or not _room_beyond(server.RESERVE)
+        full = full or not _room_beyond(RESERVE)
         if not full:
             yield chunk
     if full:

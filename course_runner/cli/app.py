@@ -62,7 +62,7 @@ def build(
 ) -> None:
     """Build notebooks, solutions and exercises from [bold]source/[/bold].
 
-    Example: [cyan]course build 03[/cyan] executes lecture 03 and its homework when their text has changed.
+    Example: [cyan]course build mlflow_basics[/cyan] executes that lecture and its homework when their text has changed.
     """
     from course_runner.batch.console import Ticker, failures_table
     from course_runner.build import build as builder
@@ -155,8 +155,8 @@ def run(
 
     Example: [cyan]course run 03 11 -p n_rows 500 -j 2[/cyan]
 
-    A failing notebook does not stop the others. Ctrl-C lets the running ones stop, keeps what is whole and says how to go
-    on; a second Ctrl-C stops at once. Exit code: 0 all whole, 1 some failed, 2 a mistake in the call or no place to
+    A failing notebook does not stop the others. Ctrl-C lets the running ones stop, keeps what is complete and says how to
+    continue; a second Ctrl-C stops at once. Exit code: 0 all passed, 1 some failed, 2 a mistake in the call or no place to
     write, 130 stopped.
 
     With --json, each line of stdout has an [bold]event[/bold]: [bold]batch[/bold] (folder, notebooks, workers), then per
@@ -183,12 +183,12 @@ def run(
         context.call_on_close(lambda: remove_when_empty(folder))
     job.cell_timeout, job.notebook_timeout = cell_timeout or job.cell_timeout, timeout or job.notebook_timeout
     job.memory_limit = int(memory * 2**30) if memory else job.memory_limit
-    expected = batches.expected_seconds(job, root, resume)
-    lines = JsonLines(len(expected)) if as_json else None
+    count = len(batches.to_run(job, resume))
+    lines = JsonLines(count) if as_json else None
     problem = ""
-    with lines or Ticker(len(expected), "Running", expected, workers(jobs)) as shown_progress:
+    with lines or Ticker(count, "Running") as shown_progress:
         if lines:
-            lines.write("batch", folder=str(folder), notebooks=len(expected), workers=workers(jobs))
+            lines.write("batch", folder=str(folder), notebooks=count, workers=workers(jobs))
         try:
             outcomes = batches.run(
                 job, root, workers=workers(jobs), resume=resume, cold=cold, on_progress=shown_progress
@@ -229,7 +229,7 @@ def test(
     ] = False,
     jobs: Jobs = None,
 ) -> None:
-    """Run every test and compare every notebook's outputs with a fresh run; further words go to pytest.
+    """Run every test and compare every notebook's outputs with a fresh run; further arguments go to pytest.
 
     Example: [cyan]course test notebooks/03_mlflow_basics.ipynb[/cyan] compares one lecture,
     [cyan]course test --claims mlflow_basics[/cyan] tries the claims of one (of all, when none is named).
@@ -260,7 +260,7 @@ def lab(
     context: typer.Context,
     port: Annotated[int, typer.Option(min=1, max=65535, help="First port to try.")] = 8888,
 ) -> None:
-    """Open JupyterLab on lecture 00, with the MLflow UI in its launcher; further words go to JupyterLab.
+    """Open JupyterLab on lecture 00, with the MLflow UI in its launcher; further arguments go to JupyterLab.
 
     Example: [cyan]course lab --no-browser[/cyan]
     """

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from course_utils._plumbing.files import checkout
 from course_utils._plumbing.places import usable
 from course_utils.errors import CourseError
 
@@ -25,10 +26,8 @@ Cold = Annotated[bool, typer.Option("--cold", help="Start each kernel as an ordi
 
 def find_root() -> Path:
     """Return the checkout that the current folder or this package lies in."""
-    for start in (Path.cwd(), Path(__file__).resolve().parent):
-        for folder in (start, *start.parents):
-            if (folder / "source" / "course.toml").is_file() and (folder / "course_utils").is_dir():
-                return usable(folder)
+    if root := checkout():
+        return usable(root)
     raise CourseError(
         "No checkout of the course is here: there is no source/course.toml. Go to the folder of your clone."
     )

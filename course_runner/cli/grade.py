@@ -23,9 +23,9 @@ def grade_command(
     submissions: Annotated[
         Path, typer.Argument(help="Folder, or zip, with the notebooks (or stores) that learners handed in.")
     ],
-    output: Annotated[Path, typer.Option("--output", "-o", help="CSV to write; all else stands beside it.")] = Path(
-        "grades.csv"
-    ),
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="CSV to write; everything else goes beside it.")
+    ] = Path("grades.csv"),
     homework: Annotated[
         str | None, typer.Option(help="Number or name, for notebooks that do not say which homework they are.")
     ] = None,
@@ -101,7 +101,7 @@ def grade_command(
                 )
             except KeyboardInterrupt:
                 again = shlex.join(["course", *(word for word in sys.argv[1:] if word != "--fresh")])
-                typer.echo(f"Stopped. What is graded is kept; go on with: {again}", err=True)
+                typer.echo(f"Stopped. What is graded is kept; continue with: {again}", err=True)
                 raise typer.Exit(130) from None
         book = gradebook.fill(box.submissions, grades, members, by_hand, rule)
     try:
@@ -132,7 +132,7 @@ def grade_command(
     typer.echo(f"{len(grades)} submissions graded, data seed {chosen}: {', '.join(map(str, written))}")
     typer.echo(
         f"{len(pages)} feedback pages in {exports.beside(output, '_feedback')}. Not graded: {len(look) - len(book.problems)} "
-        f"to look at, {aside_count} that are no homework, {ignored} left behind by a system."
+        f"to look at, {aside_count} that are not homework, {ignored} left behind by a system."
     )
     if members:
         typer.echo(f"{len({e.person for e in book.missing()})} of {len(members.people)} on the roster lack a homework.")
@@ -156,7 +156,7 @@ class _Shown:
         self.ticker.__exit__(*error)
 
     def __call__(self, row: object) -> None:
-        from course_runner.batch.execute import Outcome
+        from course_runner.batch.job import Outcome
 
         self.ticker([], Outcome(row.submission, f"{row.points:g} of {row.of:g} ({row.status})", row.seconds))
 
@@ -224,7 +224,9 @@ def release_command(
     for leak in written.leaks:
         typer.echo(f"An answer still stands in {leak}", err=True)
     for name in written.spelled:
-        typer.echo(f"Note: {name} spells out the right words of a task, since it judges them; who reads it finds them.")
+        typer.echo(
+            f"Note: {name} spells out the right answers of a task, because it judges them; anyone who reads it finds them."
+        )
     here = shlex.quote(str(folder))
     typer.echo(
         f"{written.files} files in {folder}, {len(written.left_out)} left out. To publish: cd {here} && git init && git add ."

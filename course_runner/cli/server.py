@@ -14,7 +14,8 @@ import typer
 from course_utils.errors import CourseError
 
 if TYPE_CHECKING:
-    from course_runner.classroom.server import Running, Settings
+    from course_runner.classroom.folder import Running
+    from course_runner.classroom.settings import Settings
 
 server_app = typer.Typer(
     no_args_is_help=True,
@@ -40,7 +41,7 @@ Database = Annotated[
 
 
 def _folder(folder: Path | None) -> Path:
-    from course_runner.classroom.server import default_folder
+    from course_runner.classroom.settings import default_folder
 
     return (folder or default_folder()).absolute()
 
@@ -87,13 +88,15 @@ def start(
 
     Example: [cyan]course server start --host 0.0.0.0 --allowed-hosts class.example --detach[/cyan]
     """
-    from course_runner.classroom import server
+    from course_runner.classroom import service
+    from course_runner.classroom.folder import busy, running
+    from course_runner.classroom.settings import prepare
 
     place = _folder(folder)
     hosts = [name.strip() for text in allowed_host or [] for name in text.split(",") if name.strip()]
-    if (state := server.running(place)) is not None:
-        raise CourseError(server.busy(place, "A second server"))
-    settings = server.prepare(place, database=database, host=host, port=port, allowed_hosts=hosts, proxies=proxy or ())
+    if (state := running(place)) is not None:
+        raise CourseError(busy(place, "A second server"))
+    settings = prepare(place, database=database, host=host, port=port, allowed_hosts=hosts, proxies=proxy or ())
     if background:
         words = ["--host", settings.host, "--port", str(settings.port)]
         words += [word for name in settings.allowed_hosts for word in ("--allowed-hosts", name)]
@@ -102,34 +105,34 @@ def start(
             os.environ["COURSE_DATABASE"] = database  # not on a command line, which others can read
         with _steps() as on_step:
             on_step("starting database and tracking server")
-            state, password = server.detach(place, words)
+            state, password = service.detach(place, words)
         _started(place, settings, state, password)
         return
     with ExitStack() as room:
         with _steps() as on_step:
-            state, password = room.enter_context(server.serve(place, settings, on_step))
+            state, password = room.enter_context(service.serve(place, settings, on_step))
         if not os.environ.get("COURSE_SERVER_QUIET"):
             _started(place, settings, state, password)
             typer.echo("Ctrl-C stops it.")
-        server.wait(place)
+        service.wait(place)
     typer.echo("Stopped. All runs are kept.")
 
 
 def _started(folder: Path, settings: Settings, state: Running, password: str | None) -> None:
-    from course_runner.classroom import server
+    from course_runner.classroom.settings import is_exposed, warning
 
     typer.echo(f"Tracking server: {state.address}  (process {state.pid}, folder {folder})")
     if password:
         typer.echo(f"User admin, password {password}  (shown this once; write it down)")
-    if server.is_exposed(settings):
-        typer.echo(server.warning(settings), err=True)
+    if is_exposed(settings):
+        typer.echo(warning(settings), err=True)
     else:
         typer.echo("Only this machine can reach it. For a class: --host 0.0.0.0 --allowed-hosts NAME-OF-THIS-MACHINE")
     typer.echo(f"Let people in: course server add-user NAME …{_option(folder)}")
 
 
 def _option(folder: Path) -> str:
-    from course_runner.classroom.server import default_folder
+    from course_runner.classroom.settings import default_folder
 
     return "" if folder == default_folder() else f" --folder {folder}"
 
@@ -140,10 +143,10 @@ def stop(folder: Folder = None) -> None:
 
     Example: [cyan]course server stop[/cyan]
     """
-    from course_runner.classroom import server
+    from course_runner.classroom import service
 
     place = _folder(folder)
-    state = server.stop(place)
+    state = service.stop(place)
     typer.echo(f"Stopped {state.address}. All runs are kept." if state else f"No server runs on {place}.")
 
 
@@ -153,14 +156,15 @@ def status(folder: Folder = None) -> None:
 
     Example: [cyan]course server status[/cyan]
     """
-    from course_runner.classroom import server
+    from course_runner.classroom.folder import RESERVE, disk, running
+    from course_runner.classroom.settings import Settings, names
 
     place = _folder(folder)
-    settings = server.Settings.read(place)
-    state = server.running(place)
+    settings = Settings.read(place)
+    state = running(place)
     kind = settings.database if settings.database in ("postgresql", "sqlite") else "elsewhere"
     backups = sorted(p.parent.name for p in (place / "backups").glob("*/manifest.json"))
-    has_room, room = server.disk(place)
+    has_room, room = disk(place)
     answer = "stopped"
     if state is not None:
         answer = f"{state.address}, process {state.pid}, since {state.since}" if state.ready else "starting"
@@ -170,12 +174,12 @@ def status(folder: Folder = None) -> None:
         "database": kind,
         "disk": room,
         "listens on": f"{settings.host}:{settings.port}",
-        "may be called": ", ".join(server.names(settings)),
+        "may be called": ", ".join(names(settings)),
         "newest backup": backups[-1] if backups else "none; course server backup",
     }.items():
         typer.echo(f"{what:14} {value}")
     if not has_room:
-        need = f"{server.RESERVE / 1e6:.0f} MB"
+        need = f"{RESERVE / 1e6:.0f} MB"
         typer.echo(f"New runs are refused until {need} are free; all logged ones are kept.", err=True)
     if state is None or not state.ready or not has_room:
         raise typer.Exit(1)
@@ -193,14 +197,16 @@ def add_user(
 
     Example: [cyan]course server add-user anna ben --workspace team-churn[/cyan]
     """
-    from course_runner.classroom import server
+    from course_runner.classroom import members
+    from course_runner.classroom.folder import running
+    from course_runner.classroom.settings import Settings
 
     place = _folder(folder)
     with _steps() as on_step:
         on_step("making users")
-        passwords = server.add_users(place, users, workspace)
-    state = server.running(place)
-    address = state.address if state else f"http://ADDRESS:{server.Settings.read(place).port}"
+        passwords = members.add_users(place, users, workspace)
+    state = running(place)
+    address = state.address if state else f"http://ADDRESS:{Settings.read(place).port}"
     width = max(map(len, passwords))
     where = f" --workspace {workspace}" if workspace else ""
     for name, password in passwords.items():
@@ -217,11 +223,11 @@ def password(
 
     Example: [cyan]course server password admin[/cyan]
     """
-    from course_runner.classroom import server
+    from course_runner.classroom import members
 
     with _steps() as on_step:
         on_step("setting the password")
-        new = server.set_password(_folder(folder), user)
+        new = members.set_password(_folder(folder), user)
     typer.echo(f"{user}  {new}")
 
 
@@ -309,7 +315,7 @@ def join(
     typer.echo(
         f"Joined {server.url} as {server.user}, workspace {server.workspace}. Notebooks and `course workflow` log there "
         "from their next start; name and password are in .course/joined.json, which only you can read.\n"
-        "Homework, and lecture 05, keep to your own store and say so: checks read its files.\n"
+        "Homework, and the lecture Comparing runs, keep to your own store and say so: checks read its files.\n"
         "Back to it: course server leave"
     )
     if server.url.startswith("http://") and "127.0.0.1" not in server.url and "localhost" not in server.url:

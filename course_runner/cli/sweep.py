@@ -77,8 +77,8 @@ def sweep_command(
     Example: [cyan]course sweep 11 --grid model=logistic_regression,random_forest --grid n_rows=500,1000 -p folds 3
     --metric test_roc_auc[/cyan]
 
-    All points are child runs of one parent in the experiment course-sweeps. A point that is whole never runs twice:
-    after a stop, [cyan]course sweep --resume[/cyan] goes on, and with another --metric it ranks again.
+    All points are child runs of one parent in the experiment course-sweeps. A point that is done never runs twice:
+    after a stop, [cyan]course sweep --resume[/cyan] continues, and with another --metric it ranks again.
 
     On a cluster: [cyan]dask scheduler --host 127.0.0.1[/cyan], on each machine [cyan]dask worker ADDRESS[/cyan], then
     [cyan]--scheduler ADDRESS[/cyan]. Whoever reaches a scheduler can run code on its workers; keep it in a network
@@ -86,7 +86,7 @@ def sweep_command(
     """
     from course_runner.batch import batch
     from course_runner.batch.console import Ticker
-    from course_runner.batch.execute import CELL_TIMEOUT, NOTEBOOK_TIMEOUT
+    from course_runner.batch.job import CELL_TIMEOUT, NOTEBOOK_TIMEOUT
     from course_runner.cli.common import find_root, remove_when_empty, workers
     from course_runner.sweep import plan as sweep_plan
     from course_runner.sweep import record as sweep_record
@@ -116,7 +116,7 @@ def sweep_command(
         done = {key for key, result in sweep_record.journal(sweep.folder).items() if result.outcome.ok}
         left = sum(point.key not in done for point in sweep.points)
         if resume:
-            typer.echo(f"{len(sweep.points) - left} of {len(sweep.points)} points are whole; {left} to run.", err=True)
+            typer.echo(f"{len(sweep.points) - left} of {len(sweep.points)} points are done; {left} to run.", err=True)
         stack.enter_context(_stoppable())
         ticker = stack.enter_context(Ticker(left, "Sweeping"))
         report = sweeps.run(sweep, root, workers=workers(jobs), client=client, cold=cold, on_progress=ticker)
@@ -127,7 +127,7 @@ def _prepare(
     root: Path, notebook: str | None, grid: list[str], parameter: list[str], draw: int | None, seed: int, yes: bool
 ) -> tuple[Path, str, list[Point], list[str]]:
     """Check everything that was asked for before there is a folder; return what `sweep_plan.start` takes after it."""
-    from course_runner.batch.execute import read_notebook
+    from course_runner.batch.job import read_notebook
     from course_runner.cli.common import read_parameters
     from course_runner.sweep import plan as sweep_plan
 
@@ -176,11 +176,11 @@ def _find(root: Path, notebook: str) -> tuple[str, Path]:
 
 
 def _note_change(root: Path, sweep: Sweep) -> None:
-    """Say when the notebook is no longer what the sweep runs."""
+    """Say when the notebook differs from what the sweep runs."""
     import nbformat
 
     from course_runner.batch import provenance
-    from course_runner.batch.execute import read_notebook
+    from course_runner.batch.job import read_notebook
 
     try:
         _, path = _find(root, sweep.title)
@@ -196,9 +196,9 @@ def _note_change(root: Path, sweep: Sweep) -> None:
 
 
 def _show(report: Report, metric: str | None, minimize: bool) -> None:
-    """Print table, failures, figure and the best point's command; exit with 0 only when every point is whole."""
+    """Print table, failures, figure and the best point's command; exit with 0 only when every point is done."""
     from course_runner.batch.console import failures_table
-    from course_runner.batch.execute import BadParameter
+    from course_runner.batch.parameters import BadParameter
     from course_runner.sweep import report as sweep_report
     from course_runner.sweep.record import EXPERIMENT
 
@@ -253,7 +253,7 @@ def _table(report: Report, table: pd.DataFrame, metric: str | None) -> None:
     from course_runner.sweep.report import metric_column
 
     ok = len(report.whole)
-    shown = Table(title=f"{ok} of {len(report.results)} points whole", title_justify="left")
+    shown = Table(title=f"{ok} of {len(report.results)} points done", title_justify="left")
     column = metric_column(report, metric)
     first = ["point", *report.sweep.points[0].parameters, "seconds", "status", "error"]
     others = [c for c in table if c not in first and c != column]
@@ -336,5 +336,5 @@ def _show_verdict(verdict: Verdict) -> None:
     for reason in verdict.reasons:
         typer.echo(f"  possible reason: {reason}")
     if not verdict.reasons:
-        typer.echo("  Code, packages and data are those of then. Look for a draw without a seed (lecture 15).")
+        typer.echo("  Code, packages and data are those of then. Look for a draw without a seed (lecture Reproducing).")
     raise typer.Exit(1)

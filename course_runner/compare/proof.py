@@ -13,7 +13,7 @@ from course_utils.errors import CourseError
 
 
 def claims(root: Path, words: list[str]) -> list[str]:
-    """Return the words for pytest that try the claims of some lectures in every way, one row each.
+    """Return the arguments for pytest that try the claims of some lectures in every way, one row each.
 
     Parameters
     ----------
@@ -47,7 +47,7 @@ def run_tests(root: Path, words: list[str], workers: int) -> int:
     root
         The checkout.
     words
-        Paths and options for pytest; the whole proof when no path is among them.
+        Paths and options for pytest; everything when no path is among them.
     workers
         Processes.
     """

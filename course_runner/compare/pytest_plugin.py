@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from xdist.scheduler import LoadScopeScheduling
 
-from course_runner.batch.execute import SKIP_TAG, Outcome
+from course_runner.batch.job import SKIP_TAG, Outcome
 from course_runner.batch.pool import load_times, save_times
 from course_runner.build.build import SCRATCH, TIMES
 from course_runner.kernels.sockets import scratch_parent
@@ -27,7 +27,7 @@ def _notebook(item: pytest.Item) -> Path | None:
 
 
 class _Together(LoadScopeScheduling):
-    """Share out whole notebooks, and one homework's tests or one test file at a time: unknown ones, then the longest.
+    """Share out complete notebooks, and one homework's tests or one test file at a time: unknown ones, then the longest.
 
     xdist 3.8's own ``loadgroup`` does nothing under pytest 9.2, and its other ways split a notebook's cells over two
     kernels or leave all homework to one process.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-import os
+import io
 import re
 from collections import Counter
 from collections.abc import Iterable
@@ -14,6 +14,7 @@ from course_runner.grade import names
 from course_runner.grade.gradebook import Entry, Gradebook
 from course_runner.grade.roster import Roster
 from course_runner.grade.unpack import Skipped
+from course_utils._plumbing import files
 
 
 def safe(value: Any) -> Any:
@@ -28,14 +29,14 @@ def safe(value: Any) -> Any:
 
 
 def write_csv(target: Path, rows: list[dict[str, Any]], columns: Iterable[str] = ()) -> Path:
-    """Write rows of unequal columns as one CSV, aside first; the mark in front tells Excel that it is UTF-8."""
+    """Write rows of unequal columns as one CSV; the mark at its start tells Excel that it is UTF-8."""
     columns = list(columns) or list(dict.fromkeys(key for row in rows for key in row))
-    aside = target.with_name(f".{target.name}.{os.getpid()}")
-    with aside.open("w", newline="", encoding="utf-8-sig") as file:
-        writer = csv.DictWriter(file, columns, restval="")
-        writer.writerow({column: safe(column) for column in columns})
-        writer.writerows({key: safe(value) for key, value in row.items()} for row in rows)
-    os.replace(aside, target)
+    table = io.StringIO("\ufeff", newline="")
+    table.seek(0, io.SEEK_END)
+    writer = csv.DictWriter(table, columns, restval="")
+    writer.writerow({column: safe(column) for column in columns})
+    writer.writerows({key: safe(value) for key, value in row.items()} for row in rows)
+    files.write(target, table.getvalue(), "Choose another place with -o.")
     return target
 
 

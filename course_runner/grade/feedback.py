@@ -33,7 +33,7 @@ _WORDS = {
     "blank": "The notebook is the exercise as it was handed out: nothing is filled in.",
     "no task started": "The notebook ran to its end, but left nothing in the store that a task asks for.",
     "timeout": "A cell ran too long and was stopped; the cells after it were run.",
-    "wall time": "The notebook as a whole ran too long and was stopped; what it had stored by then was judged.",
+    "wall time": "The notebook took too long and was stopped; what it had stored by then was judged.",
     "kernel died": "The notebook's kernel ended before the last cell; what it had stored by then was judged.",
     "store only": "Your store was judged; the notebook was not run.",
     "too much memory": "The notebook used more memory than it may, and was stopped.",
@@ -43,7 +43,7 @@ _WORDS = {
 
 
 def page(title: str, body: str) -> str:
-    """Return a whole page; `body` is HTML."""
+    """Return an HTML page; `body` is HTML."""
     return (
         f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{html.escape(title)}</title>'
         f'<meta name="viewport" content="width=device-width, initial-scale=1"><style>{_STYLE}</style></head>'

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from course_runner.grade.grading import Grade, ours_to_mend
+from course_runner.grade.grading import Grade, ours_to_fix
 from course_runner.grade.inbox import Submission
 from course_runner.grade.names import Handed
 from course_runner.grade.roster import Person, Roster, fold
@@ -218,7 +218,7 @@ def _choose(book: Gradebook, rule: Rule) -> None:
         found.sort(key=lambda e: (*when(e), e.grade.submission))
         for number, entry in enumerate(found, 1):
             entry.attempt, entry.counts = number, False
-        sound = [e for e in found if not ours_to_mend(e.grade)] or found
+        sound = [e for e in found if not ours_to_fix(e.grade)] or found
         chosen = sound[-1] if rule.attempt == "latest" else max(sound, key=lambda e: (e.points, e.attempt))
         chosen.counts = True
         if (

@@ -18,10 +18,11 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from course_runner.grade import names, sandbox
+from course_runner.grade import names, sandbox, watch
 from course_runner.grade import submission as submission_steps
 from course_runner.grade.inbox import Submission
 from course_utils._plumbing import steps
+from course_utils._plumbing.files import ROOT
 from course_utils.errors import CourseError
 from course_utils.homework.question import load_tasks
 
@@ -73,7 +74,7 @@ class Means:
 
 
 def grade_one(submission: Submission, means: Means) -> Grade:
-    """Grade one submission; whatever it does, the result is a row."""
+    """Grade one submission; the result is always a row."""
     start = time.perf_counter()
     code, message = "not-graded", "This task was not graded."
     digest, status = "", submission.unreadable()
@@ -116,7 +117,7 @@ def _grade(submission: Submission, means: Means) -> tuple[str, list[dict] | None
             status = _status(means.do(home, "run", str(home), str(means.cell_timeout)))
         source = submission.store or home
         kept = True
-        # A process that was killed while it wrote leaves a journal, without which the database is not whole.
+        # A process that was killed while it wrote leaves a journal, without which the database is incomplete.
         for name in ("mlflow.db", "mlflow.db-journal", "mlflow.db-wal", "outputs", "mlartifacts"):
             part = source / name
             if part.is_symlink():  # to where the learner may not look
@@ -165,7 +166,7 @@ def grade(
     fresh: bool = False,
     on_row: Callable[[Grade], None] | None = None,
 ) -> list[Grade]:
-    """Grade all submissions, several at once; go on where an earlier call stopped.
+    """Grade all submissions, several at once; continue where an earlier call stopped.
 
     Parameters
     ----------
@@ -223,7 +224,7 @@ def grade(
             for future in as_completed(running):
                 submission, key = running[future]
                 row = rows[submission] = future.result()
-                if key and not ours_to_mend(row):
+                if key and not ours_to_fix(row):
                     keep.write(json.dumps({"key": key, **vars(row)}) + "\n")
                     keep.flush()
                 if on_row:
@@ -235,14 +236,14 @@ def grade(
     return [rows[s] for s in submissions]
 
 
-def ours_to_mend(row: Grade) -> bool:
+def ours_to_fix(row: Grade) -> bool:
     """Tell whether a row says nothing about the learner's work: the machine, not the notebook, has stopped it."""
     return submission_steps.NO_KERNEL in row.status or row.status.startswith(("stopped", "cannot be graded"))
 
 
 def checks_digest(number: str) -> str:
     """Return 16 hex digits that change with what decides a verdict: the checks, the helpers and the libraries."""
-    files = {Path(submission_steps.__file__), Path(sandbox.__file__), *(steps.ROOT / "course_utils").rglob("*.py")}
+    files = {*(Path(m.__file__) for m in (submission_steps, sandbox, watch)), *(ROOT / "course_utils").rglob("*.py")}
     files.add(steps.find(names.step(number)).folder / "checks.py")
     digest = hashlib.sha256()
     for path in sorted(files):

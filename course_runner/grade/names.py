@@ -12,6 +12,7 @@ from functools import cache
 from typing import Any
 
 from course_utils._plumbing import steps
+from course_utils._plumbing.files import ROOT
 
 _HOMEWORK_WORDS = r"homework|home[ _-]work|assignment|exercises?|hw|ex|task|lab|week|hausaufgabe|übung|devoir|tarea"
 _NOISE = re.compile(
@@ -49,7 +50,7 @@ def resolve(text: str) -> str | None:
     plain = re.sub(r"[\W_]+", "_", text.strip().lower()).strip("_")
     known = homeworks()
     for number, name in known.items():
-        if plain in (name, f"hw_{name}", f"{number}_{name}", f"{int(number)}_{name}"):
+        if re.fullmatch(rf"(?:hw_|\d+_)?{name}", plain):  # the number may be that of another edition
             return number
     found = re.fullmatch(rf"(?:(?:{_HOMEWORK_WORDS})_?)?0*(\d{{1,2}})", plain)
     number = f"{int(found[1]):02d}" if found else ""
@@ -63,8 +64,9 @@ def homework_in_name(name: str) -> str | None:
     """
     plain = re.sub(r"[\W_]+", "_", unicodedata.normalize("NFC", name).lower())
     found = [number for number, title in homeworks().items() if re.search(rf"(?<![a-z]){title}(?![a-z])", plain)]
-    if len(found) == 1:
-        return found[0]
+    longest = max(found, key=lambda number: len(homeworks()[number]), default="")  # portable_models holds models
+    if found and all(homeworks()[number] in homeworks()[longest] for number in found):
+        return longest
     told = [resolve(f"hw{n}") for n in re.findall(rf"(?<![a-z])(?:{_HOMEWORK_WORDS})_?0*(\d{{1,2}})(?!\d)", plain)]
     if not told and (first := re.match(r"(\d\d)(?!\d)", plain)) and not leftover(plain[2:]):
         told = [resolve(first[1])]
@@ -74,9 +76,9 @@ def homework_in_name(name: str) -> str | None:
 def leftover(name: str) -> str:
     """Return what a name holds beside the homework and words such as ``final``: the learner, or nothing."""
     text = re.sub(r"(?i)(\.ipynb|\.json|\.txt|\.py|\.zip)+$", "", unicodedata.normalize("NFC", name))
-    for number, title in homeworks().items():
-        spelled = title.replace("_", "[ _-]*")
-        text = re.sub(rf"(?i)(?:(?<!\d)0?{int(number)}[ _-]*)?(?<![^\W_]){spelled}(?![^\W\d_])(?:-\d+)?", " ", text)
+    for title in sorted(homeworks().values(), key=len, reverse=True):  # portable_models before models
+        spelled = title.replace("_", "[ _-]*")  # behind any number: it may be that of another edition
+        text = re.sub(rf"(?i)(?:(?<!\d)\d{{1,2}}[ _-]*)?(?<![^\W_]){spelled}(?![^\W\d_])(?:-\d+)?", " ", text)
     text = re.sub(rf"(?i)(?<![^\W_])(?:{_HOMEWORK_WORDS})[ _-]*\d*(?![^\W_])", " ", text)
     kept = _NOISE.sub(" ", re.sub(r"_", " ", text))
     if not re.search(r"[^\W_]", kept):
@@ -231,7 +233,7 @@ def parse(raw: bytes) -> dict[str, Any]:
     Raises
     ------
     ValueError
-        When it is no notebook; the message says what is wrong with it.
+        When it is not a notebook; the message says what is wrong with it.
     """
     encoding = "utf-16" if raw[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
     if not raw.strip():
@@ -260,7 +262,7 @@ def title(kind_and_source: Iterable[tuple[str, str]]) -> str:
 @cache
 def ours(folder: str, number: str) -> tuple[tuple[str, str], ...]:
     """Return the cells of our notebook in ``exercises``, ``solutions`` or ``notebooks``; none when it is not here."""
-    for path in sorted((steps.ROOT / folder).glob(f"{number}_*.ipynb")):
+    for path in sorted((ROOT / folder).glob(f"{number}_*.ipynb")):
         return tuple(cells(parse(path.read_bytes())))
     return ()
 

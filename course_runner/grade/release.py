@@ -103,7 +103,7 @@ def write(root: Path, target: Path) -> Release:
     except OSError as error:
         raise CourseError(f"{error.filename} cannot be written ({error.strerror}). Choose another folder.") from error
     leaks = _leaks(target, answers)
-    # A check must know what is right; where it is words and no number that it computes, it spells them out.
+    # A check must know what is right; where it is a text and not a computed number, it spells that out.
     spelled = dict.fromkeys(name for name, _ in leaks if re.search(r"/checks(/|\.py$)", name))
     others = [f"{name}: {what}" for name, what in leaks if name not in spelled]
     return Release(kept, tuple(left_out), tuple(others), tuple(spelled))

@@ -138,7 +138,7 @@ def _mistakes(entries: Sequence[Entry]) -> str:
     ]  # fmt: skip
     if not rows:
         return "<p>Nobody made a mistake that a check tells apart.</p>"
-    return table(("task", "mistake", "learners", "who", "what the first one was told"), rows, (2,))
+    return table(("task", "mistake", "learners", "who", "message to the first one"), rows, (2,))
 
 
 def _tasks(entries: Sequence[Entry], target: Path) -> str:

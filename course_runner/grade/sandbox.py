@@ -6,75 +6,20 @@ import contextlib
 import functools
 import json
 import os
-import select
 import shutil
 import subprocess
 import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import psutil
-
+from course_runner.grade.watch import Ended, Limits, Watch, end, follow, sweep
 from course_utils import store
-from course_utils._plumbing import steps
+from course_utils._plumbing.files import ROOT
 from course_utils._plumbing.places import sqlite_uri
-
-
-@dataclass(frozen=True)
-class Limits:
-    """What one submission may use.
-
-    Attributes
-    ----------
-    wall
-        Seconds of wall time.
-    cpu
-        Seconds of CPU time of each process.
-    memory
-        Bytes of address space of each process, and of memory of all of them together.
-    file
-        Bytes of one file.
-    disk, files
-        Bytes of all files together, and their number.
-    processes
-        Processes at once.
-    """
-
-    wall: int = 120
-    cpu: int = 120
-    memory: int = 4 << 30
-    file: int = 200 << 20
-    disk: int = 1 << 30
-    files: int = 20_000
-    processes: int = 200
-
-    def of_each_process(self) -> dict[str, int]:
-        """Return the limits that the system keeps, by their names in `resource`."""
-        return {
-            "RLIMIT_CPU": self.cpu,
-            "RLIMIT_FSIZE": self.file,
-            "RLIMIT_AS": self.memory,
-            "RLIMIT_CORE": 0,
-            "RLIMIT_NOFILE": 4096,
-        }
-
-
-@dataclass(frozen=True)
-class Ended:
-    """How a step ended: its exit code (None when it was stopped), what it printed, and why it was stopped."""
-
-    code: int | None
-    output: bytes
-    stopped: str = ""
-
-
-#: Bytes that a step may print: it prints one line, but a notebook can write to the same pipe.
-OUTPUT_LIMIT = 1 << 20
 
 
 def bubblewrap() -> str | None:
@@ -108,7 +53,7 @@ def describe(program: str | None) -> str:
 
 
 def environment(home: Path, seed: int, loads_models: bool) -> dict[str, str]:
-    """Return the whole environment of a limited process; nothing of ours is in it but the path of Python.
+    """Return the environment of a limited process; nothing of ours is in it but the path of Python.
 
     `loads_models`: whether MLflow may load a model. A learner's notebook loads its own, inside the walls; the step that
     judges loads none.
@@ -143,7 +88,7 @@ def _walls(program: str, home: Path, checks: bool = False) -> list[str]:
 
     Every capability goes: root, which keeps them otherwise, could mount a read-only folder writable again.
     """
-    source = steps.ROOT / "source"
+    source = ROOT / "source"
     places = {
         "/usr",
         "/bin",
@@ -158,7 +103,7 @@ def _walls(program: str, home: Path, checks: bool = False) -> list[str]:
     places |= {
         sys.prefix,
         sys.base_prefix,
-        *(str(steps.ROOT / package) for package in ("course_utils", "course_runner")),
+        *(str(ROOT / package) for package in ("course_utils", "course_runner")),
     }
     places |= {str(source if checks else source / "course.toml")}
     # The grader must get its turn while a fork bomb goes off.
@@ -208,7 +153,7 @@ def run(
         with contextlib.suppress(OSError):
             shutil.copyfile(template, local)
             settings["COURSE_STORE_TEMPLATE"] = str(local)
-    # The limits are set by the new process: code between fork and exec is not safe beside other threads.
+    # The limits are set by the new process: code between fork and exec is not safe when there are other threads.
     # As a file, not as a module: its package would import MLflow, which this process does not need.
     file = Path(__file__).with_name("submission.py")
     inner = [sys.executable, "-I", str(file), *step, json.dumps(limits.of_each_process())]
@@ -230,11 +175,11 @@ def confine(
         walls = ["sh", "-c", 'echo $$ > "$0/cgroup.procs" && exec "$@"', str(crowd), *walls]
     process = _start([*walls, *command], home, settings, stdin=subprocess.DEVNULL)
     try:
-        return _follow(process.stdout.fileno(), process.poll, _Watch(process.pid, home, limits, stop))
+        return follow(process.stdout.fileno(), process.poll, Watch(process.pid, home, limits, stop))
     finally:
-        _end(process)
+        end(process)
         if not program:
-            _sweep(home)
+            sweep(home)
         for _ in range(100 if crowd is not None else 0):  # a process that has just ended is in it for a moment
             with contextlib.suppress(OSError):
                 crowd.rmdir()
@@ -299,12 +244,12 @@ class Judge:
             (home / "tmp").mkdir(exist_ok=True)
             if self._process is None:
                 self._process = self._begin()
-            watch = _Watch(self._process.pid, home, self._limits, stop)
+            watch = Watch(self._process.pid, home, self._limits, stop)
             request = {"home": str(home), "homework": homework, "limits": self._limits.of_each_process()}
             try:
                 self._process.stdin.write(json.dumps(request).encode() + b"\n")
                 self._process.stdin.flush()
-                ended = _follow(self._process.stdout.fileno(), self._process.poll, watch, one_line=True)
+                ended = follow(self._process.stdout.fileno(), self._process.poll, watch, one_line=True)
             except BrokenPipeError:
                 ended = Ended(self._process.poll(), b"")
             if ended.code != 0:  # the next store gets a new one
@@ -321,161 +266,9 @@ class Judge:
     def close(self) -> None:
         """End the process, if there is one."""
         if self._process is not None:
-            _end(self._process)
+            end(self._process)
             self._process.stdin.close()
             self._process = None
-
-
-class _Watch:
-    """Says when a step has used more than it may."""
-
-    def __init__(self, pid: int, home: Path, limits: Limits, stop: threading.Event | None) -> None:
-        self.pid, self.home, self.limits, self.stop = pid, home, limits, stop
-        self.end, self._look, self._tasks = time.monotonic() + limits.wall, 0.0, _tasks()
-
-    def __call__(self) -> str:
-        """Return why the step must stop, or an empty string."""
-        now = time.monotonic()
-        if self.stop is not None and self.stop.is_set():
-            return "stopped"
-        if now > self.end:
-            return "wall time"
-        # A fork bomb makes thousands of processes between two looks, and the system has no limit for them when root grades.
-        if now < self._look and _tasks() - self._tasks < self.limits.processes:
-            return ""
-        below = _below(self.pid)
-        if len(below) > self.limits.processes:
-            return "too many processes"
-        self._tasks, memory = _tasks(), _memory(below)
-        if memory > self.limits.memory:
-            return "too much memory"
-        if reason := self.files():
-            return reason
-        self._look = time.monotonic() + max(0.2, 5 * (time.monotonic() - now))
-        return ""
-
-    def files(self) -> str:
-        """Return why there are too many files, or an empty string; also asked when the step has ended by itself."""
-        return "" if fits(self.home, self.limits.disk, self.limits.files) else "too many files"
-
-
-def _tasks() -> int:
-    """Return the number of tasks on this machine, or 0 where it cannot be had cheaply."""
-    try:
-        return int(Path("/proc/loadavg").read_text().split()[3].split("/")[1])
-    except (OSError, ValueError, IndexError):
-        return 0
-
-
-def _below(pid: int) -> list[psutil.Process]:
-    with contextlib.suppress(psutil.Error):
-        return psutil.Process(pid).children(recursive=True)
-    return []
-
-
-def _memory(below: Sequence[psutil.Process]) -> int:
-    """Return the bytes of memory that processes hold together; 0 where the system does not tell.
-
-    Of a page that several of them share, each counts its part (PSS), so that shared memory is counted once. Memory
-    files (``memfd_create``) that are only written to are mapped nowhere; they are found among the open files.
-    """
-    if not Path("/proc/self/smaps_rollup").exists():
-        return 0
-    memory, unmapped = 0, {}
-    for process in below:
-        folder = Path(f"/proc/{process.pid}")
-        with contextlib.suppress(OSError, ValueError, IndexError):
-            found = dict(line.split(":", 1) for line in (folder / "smaps_rollup").read_text().splitlines()[1:])
-            memory += int(found["Pss"].split()[0]) * 1024
-            mapped = int(found["Pss_Shmem"].split()[0]) * 1024
-            own = {}
-            for descriptor in (folder / "fd").iterdir():
-                with contextlib.suppress(OSError):
-                    if os.readlink(descriptor).startswith("/memfd:"):
-                        file = descriptor.stat()
-                        own[file.st_dev, file.st_ino] = file.st_blocks * 512
-            # What is mapped was counted above.
-            if sum(own.values()) > mapped:
-                unmapped |= own
-    return memory + sum(unmapped.values())
-
-
-def fits(folder: Path, most: int, entries: int) -> bool:
-    """Tell whether a folder holds at most `most` bytes and `entries` files; links are not followed."""
-    left, todo = most, [str(folder)]
-    while todo:
-        with contextlib.suppress(OSError), os.scandir(todo.pop()) as found:
-            for entry in found:
-                entries -= 1
-                with contextlib.suppress(OSError):
-                    if entry.is_dir(follow_symlinks=False):
-                        todo.append(entry.path)
-                    else:
-                        size = entry.stat(follow_symlinks=False)
-                        left -= size.st_blocks * 512 if hasattr(size, "st_blocks") else size.st_size
-                if left < 0 or entries < 0:
-                    return False
-    return True
-
-
-def _follow(reader: int, ended: Callable[[], int | None], watch: _Watch, one_line: bool = False) -> Ended:
-    """Read what a step prints until it has ended (or, with `one_line`, has printed a line) or must stop."""
-    output = b""
-    open_ = True
-    while True:
-        code = ended()
-        ready = open_ and _can_be_read(reader, 0.02 if code is None else 0)
-        if ready:
-            piece = os.read(reader, 1 << 16)
-            open_ = bool(piece)
-            output += piece
-            if len(output) > OUTPUT_LIMIT:
-                return Ended(None, b"", "too much output")
-            if one_line and output.endswith(b"\n"):
-                return Ended(0, output)
-        elif code is not None:
-            reason = watch.files()
-            return Ended(None if reason else code, output, reason)
-        elif not open_:
-            time.sleep(0.02)
-        if reason := watch():
-            return Ended(None, b"", reason)
-
-
-def _can_be_read(reader: int, seconds: float) -> bool:
-    """Tell whether a pipe has something to read, or has ended, within so many seconds."""
-    if sys.platform != "win32":
-        return bool(select.select([reader], [], [], seconds)[0])
-    import _winapi
-    import msvcrt
-
-    try:  # Windows cannot wait for a pipe and a clock at once, but a pipe can be asked
-        if _winapi.PeekNamedPipe(msvcrt.get_osfhandle(reader), 0)[0]:
-            return True
-    except BrokenPipeError:
-        return True
-    time.sleep(seconds)
-    return False
-
-
-def _end(process: subprocess.Popen) -> None:
-    """Kill a process and everything below it, whatever session it is in."""
-    below = _below(process.pid)
-    process.kill()  # with bubblewrap, all that is in its namespaces goes at once
-    for member in below:
-        with contextlib.suppress(psutil.Error, ProcessLookupError):
-            member.kill()
-    process.wait()
-    psutil.wait_procs(below, timeout=5)
-    process.stdout.close()
-
-
-def _sweep(home: Path) -> None:
-    """Kill what was started in `home` and got away from its parent; it is known by its environment."""
-    for process in psutil.process_iter():
-        with contextlib.suppress(psutil.Error, OSError):
-            if process.pid != os.getpid() and process.environ().get("COURSE_HOME") == str(home):
-                process.kill()
 
 
 def copy_regular(source: Path, target: Path, most: int = 500 << 20) -> bool:

@@ -114,7 +114,7 @@ def find(entries: Sequence[Entry]) -> list[Pair]:
 
 
 def side_by_side(pair: Pair) -> str:
-    """Return both hand-ins as an HTML table, line beside line, those that differ marked by a sign and a colour."""
+    """Return both hand-ins as an HTML table, line by line, those that differ marked by a sign and a colour."""
     left, right = pair.code
     rows = []
     matcher = difflib.SequenceMatcher(None, [x.strip() for x in left], [x.strip() for x in right], autojunk=False)

@@ -110,9 +110,9 @@ def _first_error(code: list[Any]) -> str:
 
 def check(home: Path, number: str) -> list[dict[str, Any]] | str:
     """Judge every task of a homework by the store and the files in `home`; a word on the store when nobody can read it."""
+    from course_utils._judge.evidence import Evidence
     from course_utils._plumbing.noise import quiet
     from course_utils._plumbing.places import sqlite_uri
-    from course_utils.homework.evidence import Evidence
     from course_utils.homework.question import load_tasks, run_check
 
     quiet()

@@ -185,7 +185,7 @@ def _entry_name(entry: zipfile.ZipInfo) -> str:
 
 
 def _write(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, target: Path, most: int) -> int | None:
-    """Write one entry and return its bytes; None when they are more than `most`, whatever the archive says they are."""
+    """Write one entry and return its bytes; None when they are more than `most`, regardless of what the archive claims."""
     target.parent.mkdir(parents=True, exist_ok=True)
     number = 2
     while target.exists():  # two entries of one name

@@ -391,3 +391,7 @@ def _set_filters(filters: list) -> None:
         if hasattr(warnings, name):
             getattr(warnings, name)()
             return
+
+
+#: The libraries that this process has imported for its forks.
+LIBRARIES = Libraries()

@@ -83,7 +83,7 @@ def fork(
     command
         The command; ``python -m MODULE`` with a module that the server knows is forked, everything else is executed.
     env, cwd
-        The process's whole environment, and its working directory.
+        The environment of the process, and its working directory.
     descriptors
         What becomes its standard input, output and error.
     server

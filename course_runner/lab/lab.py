@@ -48,7 +48,7 @@ def serve_lab(root: Path, words: list[str], port: int = LAB_PORT) -> int:
     root
         The checkout, which becomes JupyterLab's top folder.
     words
-        Further words for JupyterLab's own command line.
+        Further arguments for JupyterLab.
     port
         First port to try; the next free one is taken, and said, when another program has it.
 
@@ -152,7 +152,7 @@ class Waiting:
 
     def show(self, title: str, text: str, again: bool = False) -> None:
         """Set the page: plain title, HTML text, and whether the browser soon asks again."""
-        # Not <meta http-equiv="refresh">: to an address with a "#" that is no new request.
+        # Not <meta http-equiv="refresh">: to an address with a "#" that is not a new request.
         refresh = "<script>setTimeout(() => location.reload(), 500)</script>" if again else ""
         body = _PAGE.format(title=html.escape(title), text=text, refresh=refresh).encode()
         head = (
@@ -198,7 +198,7 @@ def _elsewhere(uri: str) -> str:
 
 
 def _end_with(parent: int) -> None:
-    """End this process when the one that started it is gone, whatever ended that one."""
+    """End this process when the one that started it is gone, for whatever reason."""
     while os.getppid() == parent:
         time.sleep(0.5)
     os.kill(os.getpid(), signal.SIGTERM)

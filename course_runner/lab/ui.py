@@ -14,7 +14,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from course_runner.kernels.warm_server import PR_SET_PDEATHSIG
+from course_runner.kernels.child import PR_SET_PDEATHSIG
 from course_utils._plumbing.places import sqlite_uri
 from course_utils._plumbing.processes import end_family
 from course_utils.errors import CourseError

@@ -26,7 +26,7 @@ def connect(address: str) -> Iterator[Client]:
     Raises
     ------
     CourseError
-        When the address is none, nobody answers there, there is no worker, or a worker has other versions.
+        When the address is not usable, nobody answers there, there is no worker, or a worker has other versions.
     """
     from distributed import Client
     from distributed.comm.addressing import parse_host_port

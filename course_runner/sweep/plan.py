@@ -1,4 +1,4 @@
-"""What a sweep is to run: the points of a grid, kept in a folder from which the sweep can go on."""
+"""What a sweep is to run: the points of a grid, kept in a folder from which the sweep can continue."""
 
 from __future__ import annotations
 
@@ -19,15 +19,10 @@ import nbformat
 from nbformat import NotebookNode
 
 from course_runner.batch import batch, provenance
-from course_runner.batch.execute import (
-    CELL_TIMEOUT,
-    NOTEBOOK_TIMEOUT,
-    convert_parameters,
-    literal,
-    parameter_defaults,
-    read_notebook,
-)
+from course_runner.batch.job import CELL_TIMEOUT, NOTEBOOK_TIMEOUT, read_notebook
+from course_runner.batch.parameters import convert_parameters, literal, parameter_defaults
 from course_runner.sweep.task import reaches
+from course_utils._plumbing import files
 from course_utils._plumbing.places import command, sqlite_uri, tracking_uri
 from course_utils.errors import CourseError
 
@@ -35,7 +30,7 @@ PLAN, NOTEBOOK = "sweep.json", "notebook.ipynb"
 #: So many points need a yes.
 MANY = 1000
 #: What to do when a file of a sweep cannot be written.
-GO_ON = "Name a folder with space that you may write to: -o. A sweep that has begun goes on from here with --resume."
+GO_ON = "Name a folder with space that you may write to: -o. Once a sweep has begun, --resume continues it from here."
 
 
 @dataclass(frozen=True)
@@ -93,7 +88,7 @@ class Sweep:
         return self.folder / "points" / f"{point.name}.ipynb"
 
     def save(self) -> None:
-        """Write the plan, from which ``--resume`` goes on."""
+        """Write the plan, from which ``--resume`` continues."""
         plan = {
             "id": self.id,
             "title": self.title,
@@ -106,7 +101,7 @@ class Sweep:
             "cell_timeout": self.cell_timeout,
             "notebook_timeout": self.notebook_timeout,
         }
-        batch.write_file(self.folder / PLAN, json.dumps(plan, indent=1), GO_ON)
+        files.write(self.folder / PLAN, json.dumps(plan, indent=1), GO_ON)
 
 
 def _own(folder: Path) -> str:
@@ -202,7 +197,7 @@ def plan(
         raise CourseError(f"{title}: {error}") from None
     except Exception as error:  # Python's parser has several for what is no Python
         raise CourseError(
-            f"The cell tagged 'parameters' of {title} is no plain Python ({' '.join(str(error).split())}), so nothing is "
+            f"The cell tagged 'parameters' of {title} is not plain Python ({' '.join(str(error).split())}), so nothing is "
             "known about what may vary. Keep only assignments in it."
         ) from error
     if not grid:
@@ -225,7 +220,7 @@ def plan(
     count = draw if draw is not None else total
     if count > MANY and not yes:
         raise CourseError(
-            f"This grid has {count:,} points, and each is a whole run of {title}. "
+            f"This grid has {count:,} points, and each is a complete run of {title}. "
             "Draw some of them with --random 200, or add --yes when you mean it."
         )
     chosen = range(total) if draw is None else sorted(random.Random(seed).sample(range(total), draw))
@@ -276,14 +271,14 @@ def start(
         raise CourseError(f"{folder} is a file; a sweep needs a folder. Name another with -o.")
     if folder.exists() and any(folder.iterdir()):
         go_on = command("course", "sweep", "--resume", "-o", folder)
-        again = f" It holds a sweep; go on with it: {go_on}" if (folder / PLAN).exists() else ""
+        again = f" It holds a sweep; continue it with: {go_on}" if (folder / PLAN).exists() else ""
         raise CourseError(f"{folder} is not empty. A sweep starts in a folder of its own; name another with -o.{again}")
     text = nbformat.writes(provenance.strip(read_notebook(source)))
     chosen = os.environ.get("MLFLOW_TRACKING_URI")
     uri = tracking_uri(chosen) if chosen else _own(folder)
     sweep = Sweep(folder, title, points, swept, uri, text, "", cell_timeout, notebook_timeout)
     check_server(sweep.server)
-    batch.write_file(folder / NOTEBOOK, text, GO_ON)
+    files.write(folder / NOTEBOOK, text, GO_ON)
     sweep.save()
     return sweep
 

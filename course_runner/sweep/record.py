@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import contextlib
 import json
 import math
@@ -15,7 +16,8 @@ from typing import Any
 import nbformat
 
 from course_runner.batch import provenance
-from course_runner.batch.execute import Outcome, parameter_defaults
+from course_runner.batch.job import Outcome
+from course_runner.batch.parameters import parameter_defaults
 from course_runner.batch.record import close_open_runs
 from course_runner.sweep.plan import NOTEBOOK, Point, Sweep, check_server, short
 from course_utils.errors import CourseError
@@ -77,7 +79,7 @@ def _stored(value: float) -> float:
 def about(sweep: Sweep, point: Point, runs: list[dict[str, Any]]) -> list[str]:
     """Return the ids of the runs that are about the point.
 
-    Lecture 11 trains on the data of its parameters and then on another set: a run that has logged another value for one
+    The full workflow trains on the data of its parameters and then on another set: a run that has logged another value for one
     of the notebook's parameters, or is a child of such a run, says nothing about the setting.
     """
     setting = parameter_defaults(nbformat.reads(sweep.notebook, as_version=4)) | point.parameters
@@ -119,7 +121,7 @@ def append(folder: Path, result: Result) -> None:
 
 
 def journal(folder: Path) -> dict[str, Result]:
-    """Return the newest result of each key; a line that was cut off by a kill is no result."""
+    """Return the newest result of each key; a line that was cut off by a kill does not count."""
     found: dict[str, Result] = {}
     with contextlib.suppress(OSError):
         for line in (folder / JOURNAL).read_text(encoding="utf8").splitlines():
@@ -127,6 +129,38 @@ def journal(folder: Path) -> dict[str, Result]:
                 entry = json.loads(line)
                 found[entry["key"]] = Result(**entry | {"outcome": Outcome(**entry["outcome"])})
     return found
+
+
+def experiments(sweep: Sweep) -> list[str]:
+    """Return the experiments that the notebook names: in quotes, or by a parameter or another name that is set to a text.
+
+    They are made before the points begin: of two processes that create an experiment at the same moment, MLflow 3.17's
+    ``set_experiment`` activates it in one only, and the other's runs land in the experiment *Default*.
+    """
+    nb = nbformat.reads(sweep.notebook, as_version=4)
+    texts: dict[str, set[str]] = {}
+    called: list[ast.expr] = []
+    for cell in nb.cells:
+        tree = ast.Module([], [])
+        with contextlib.suppress(SyntaxError):  # IPython's own syntax; such a cell rarely names an experiment
+            tree = ast.parse(cell.source if cell.cell_type == "code" else "")
+        for node in ast.walk(tree):
+            if (
+                isinstance(node, ast.Assign)
+                and isinstance(node.value, ast.Constant)
+                and isinstance(node.value.value, str)
+            ):
+                for target in node.targets:
+                    texts.setdefault(getattr(target, "id", ""), set()).add(node.value.value)
+            elif isinstance(node, ast.Call) and ast.unparse(node.func).endswith("set_experiment"):
+                called += [*node.args[:1], *(word.value for word in node.keywords if word.arg == "experiment_name")]
+    for point in sweep.points:
+        for name, value in point.parameters.items():
+            if isinstance(value, str):
+                texts.setdefault(name, set()).add(value)
+    found = {word.value for word in called if isinstance(word, ast.Constant) and isinstance(word.value, str)}
+    found |= {text for word in called for text in texts.get(getattr(word, "id", ""), ())}
+    return sorted(name for name in found if name.strip())
 
 
 class Record:
@@ -144,20 +178,23 @@ class Record:
         try:
             store.connect(sweep.uri)
             self.client = MlflowClient(sweep.uri, sweep.uri)
-            self.experiment = self._experiment()
+            self.experiment = self._experiment(EXPERIMENT)
+            for name in experiments(sweep) if sweep.server else ():
+                self._experiment(name)
             self._open_parent()
         except MlflowException as error:
             raise CourseError(f"The run store {sweep.uri} refuses the sweep: {error}") from error
 
-    def _experiment(self) -> str:
+    def _experiment(self, name: str) -> str:
+        """Return the id of an experiment, made where there is none."""
         from mlflow.exceptions import MlflowException
 
-        if found := self.client.get_experiment_by_name(EXPERIMENT):
+        if found := self.client.get_experiment_by_name(name):
             return found.experiment_id
         try:
-            return self.client.create_experiment(EXPERIMENT)
+            return self.client.create_experiment(name)
         except MlflowException:  # another sweep on this server has been faster
-            if found := self.client.get_experiment_by_name(EXPERIMENT):
+            if found := self.client.get_experiment_by_name(name):
                 return found.experiment_id
             raise
 

@@ -8,10 +8,10 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from course_runner.batch.batch import write_file
-from course_runner.batch.execute import BadParameter
+from course_runner.batch.parameters import BadParameter
 from course_runner.sweep.plan import GO_ON, short
 from course_runner.sweep.record import Report, Result
+from course_utils._plumbing import files
 from course_utils._plumbing.places import command as command_line
 from course_utils._plumbing.places import no_formula
 
@@ -50,7 +50,7 @@ def choose_metric(results: Iterable[Result], wanted: str | None) -> str | None:
 def frame(report: Report, metric: str | None, minimize: bool) -> pd.DataFrame:
     """Return one row a point: parameters, the ranking metric (its best value), the other metrics, seconds, status.
 
-    With a metric the best whole point comes first; points that failed come last.
+    With a metric the best completed point comes first; points that failed come last.
     """
     import pandas as pd
 
@@ -101,7 +101,7 @@ def draw(report: Report, table: pd.DataFrame, metric: str, minimize: bool) -> tu
     figure = plots.parallel_coordinates(ranked, report.sweep.swept, column, title=title)
     words = plots.alt_text(figure)
     path = plots.save(figure, report.sweep.folder / PICTURE)
-    write_file(report.sweep.folder / WORDS, words + "\n", GO_ON)
+    files.write(report.sweep.folder / WORDS, words + "\n", GO_ON)
     return path, words
 
 
@@ -111,7 +111,7 @@ def keep(report: Report, table: pd.DataFrame, metric: str | None, minimize: bool
 
     sweep = report.sweep
     safe = table.map(lambda cell: no_formula(cell) if isinstance(cell, str) else cell).rename(columns=no_formula)
-    write_file(sweep.folder / TABLE, safe.to_csv(index=False), GO_ON)
+    files.write(sweep.folder / TABLE, safe.to_csv(index=False), GO_ON)
     client = MlflowClient(sweep.uri, sweep.uri)
     for name in (TABLE, PICTURE, WORDS):
         if (sweep.folder / name).is_file():

@@ -12,11 +12,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from course_runner.batch import batch, pool, provenance
-from course_runner.batch.execute import Job, Outcome
+from course_runner.batch.job import Job, Outcome
 from course_runner.kernels.warm import template
 from course_runner.sweep.plan import GO_ON, NOTEBOOK, Point, Sweep
 from course_runner.sweep.record import Record, Report, Result, about, append, journal
 from course_runner.sweep.task import fingerprint, give_store, point_environment, reaches, release, run_point
+from course_utils._plumbing import files
 from course_utils._plumbing.places import sqlite_uri
 from course_utils.errors import CourseError
 
@@ -38,7 +39,7 @@ def run(
     cold: bool = False,
     on_progress: OnProgress | None = None,
 ) -> Report:
-    """Run the points that are not whole yet, each once, and write every result as soon as it is there.
+    """Run the points that are not done yet, each once, and write every result as soon as it is there.
 
     Parameters
     ----------
@@ -243,7 +244,7 @@ def _on_cluster(
         stopped = _gather(sweep, client, futures, ready, finish, on_progress)
     except KeyboardInterrupt:
         stopped, interrupted = "stopped by Ctrl-C", True
-        for future, point in futures.values():  # what is whole is kept
+        for future, point in futures.values():  # what is complete is kept
             if future.status == "finished":
                 finish(point, _result(sweep, future, point))
     finally:
@@ -315,7 +316,7 @@ def _result(sweep: Sweep, future: Any, point: Point) -> Result:
     except KilledWorker:
         error = "each worker that ran it was killed (out of memory?)"
         return Result(point.key, Outcome(point.name, "lost", error=error))
-    except Exception as error:  # whatever the worker's Python raised outside the notebook
+    except Exception as error:  # any error that the worker's Python raised outside the notebook
         text = " ".join(f"{type(error).__name__}: {error}".split())[:500]
         return Result(point.key, Outcome(point.name, "failed", error=f"the worker could not run it: {text}"))
     outcome: Outcome = answer["outcome"]
@@ -323,6 +324,6 @@ def _result(sweep: Sweep, future: Any, point: Point) -> Result:
     if text is not None and outcome.status not in ("bad notebook", "bad parameter"):
         whole = sweep.output(point)
         path = whole if outcome.ok else whole.parent / "partial" / whole.name
-        batch.write_file(path, text, GO_ON)
+        files.write(path, text, GO_ON)
         outcome.output = str(path)
     return Result(point.key, outcome, answer["runs"] or [], provenance.printed(text), attempt=answer["attempt"])

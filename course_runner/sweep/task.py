@@ -21,7 +21,8 @@ from typing import Any
 import nbformat
 
 from course_runner.batch import provenance
-from course_runner.batch.execute import Job, Outcome, execute
+from course_runner.batch.execute import execute
+from course_runner.batch.job import Job, Outcome
 from course_runner.kernels.warm import warm_kernels
 from course_utils._plumbing.places import sqlite_uri
 
@@ -43,8 +44,8 @@ def fingerprint() -> dict[str, str]:
             found[name] = "missing"
     code = hashlib.sha256()
     package = Path(__file__).resolve().parents[1]
-    for file in ("batch/execute.py", "batch/provenance.py", "batch/timed_client.py", "sweep/task.py"):
-        code.update((package / file).read_bytes())
+    for file in (*sorted((package / "batch").glob("*.py")), package / "sweep" / "task.py"):
+        code.update(file.read_bytes())
     return {**found, "course_utils": code.hexdigest()[:8]}
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import json
 import os
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from course_utils._plumbing import files
 from course_utils.errors import CourseError
 
 #: Seconds after which a server that has not answered sensibly is given up.
@@ -72,17 +72,7 @@ def join(home: Path, url: str, user: str, password: str, workspace: str | None =
     wanted = Joined(url, user, password, workspace or user)
     check(url, auth=(user, password), workspace=wanted.workspace)
     _check_workspace(wanted)
-    file = home / ".course" / "joined.json"
-    aside = file.with_name(f".joined.{os.getpid()}")
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        with open(os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf8") as new:
-            json.dump(asdict(wanted), new)
-        os.replace(aside, file)
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            aside.unlink(missing_ok=True)
-        raise CourseError(f"{file} cannot be written: {error}.") from error
+    files.write(home / ".course" / "joined.json", json.dumps(asdict(wanted)), private=True)
     return wanted
 
 

@@ -9,9 +9,8 @@ from functools import cache
 from pathlib import Path
 
 from ..errors import CourseError
+from .files import ROOT
 
-#: The checkout that this package belongs to: sources, quizzes and checks lie beside it.
-ROOT = Path(__file__).resolve().parents[2]
 _REFERENCE = re.compile(r"\{step:(\w+)\}")
 _TARGET = re.compile(r"\]\(\{(step|homework):(\w+)\}")
 

@@ -16,12 +16,13 @@ import mlflow
 
 from course_utils import store
 from course_utils._plumbing import class_server, steps
+from course_utils._plumbing.files import ROOT
 
+from .._judge.evidence import Evidence
+from .._judge.mistake import Mistake, NotStarted
+from .._judge.undisturbed import undisturbed
 from ..errors import CourseError
 from . import attempts
-from .evidence import Evidence
-from .mistake import Mistake, NotStarted
-from .undisturbed import undisturbed
 
 __all__ = ["Homework", "Mistake", "NotStarted", "Result", "Task", "run_check"]
 
@@ -268,7 +269,7 @@ def solution_code(step: str, n: int) -> str:
     """
     import nbformat
 
-    for root in dict.fromkeys((store.home(), steps.ROOT)):
+    for root in dict.fromkeys((store.home(), ROOT)):
         for path in sorted((root / "solutions").glob(f"*_{step}.ipynb")):
             nb = nbformat.read(path, as_version=4)
             cells = [c.source for c in nb.cells if f"task-{n}" in c.metadata.get("tags", [])]

@@ -20,11 +20,11 @@ from sklearn.model_selection import GridSearchCV, KFold, train_test_split
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
 from course_utils import data
-from course_utils.homework.evidence import Evidence, close
-from course_utils.homework.mistake import Mistake
+from course_utils._judge.evidence import Evidence, close
+from course_utils._judge.mistake import Mistake
+from course_utils._judge.reading import json_of, number
+from course_utils._judge.slips import Rows, error_slips, fit_slips
 from course_utils.homework.question import Task
-from course_utils.homework.reading import json_of, number
-from course_utils.homework.slips import Rows, error_slips, fit_slips
 
 _DEPTHS = (2, 3, 4, 5, 6, 8)
 

@@ -50,28 +50,36 @@ RIGHT = {
         """,
     ],
     3: [
-        # found by name in the store, each setting by hand
-        """
-        old = mlflow.search_runs(experiment_names=["hw-batch-and-scale-spring"], max_results=1).iloc[0]
-        value, digest = train(
-            int(old["params.n_rows"]), int(old["params.data_seed"]), int(old["params.max_depth"]), int(old["params.model_seed"])
-        )
-        with mlflow.start_run(run_name="spring-again", tags={"reproduces": old.run_id}):
-            mlflow.set_tag("data_digest", digest)
-            mlflow.log_metric("test_auc", value)
-            mlflow.log_params({"n_rows": old["params.n_rows"]})
-        """,
-        # by the client
-        """
+        # each future with its value in a dict, in the order in which they finish
+        '''
+        from concurrent.futures import as_completed
+
+        with ThreadPoolExecutor(3) as pool:
+            value = {pool.submit(score, C): C for C in values}
+            for job in as_completed(value):
+                C = value[job]
+                try:
+                    with mlflow.start_run(run_name=f"wine-{C}"):
+                        mlflow.log_param("C", C)
+                        mlflow.log_metric("cv_accuracy", job.result())
+                except ValueError as error:
+                    failed = mlflow.last_active_run().info.run_id
+                    mlflow.MlflowClient().set_tag(failed, "error", type(error).__name__)
+        ''',
+        # no threads, by the client
+        '''
         client = mlflow.MlflowClient()
-        params = client.get_run(spring.info.run_id).data.params
-        value, digest = train(**{k: int(v) for k, v in params.items()})
-        made = client.create_run(mlflow.get_experiment_by_name("hw-batch-and-scale-again").experiment_id, run_name="spring-again")
-        client.log_metric(made.info.run_id, "test_auc", value)
-        client.set_tag(made.info.run_id, "data_digest", digest)
-        client.set_tag(made.info.run_id, "reproduces", spring.info.run_id)
-        client.set_terminated(made.info.run_id)
-        """,
+        number = mlflow.get_experiment_by_name("hw-batch-and-scale-wines").experiment_id
+        for C in reversed(values):
+            run = client.create_run(number, run_name="wine-" + str(C)).info.run_id
+            client.log_param(run, "C", C)
+            try:
+                client.log_metric(run, "cv_accuracy", score(C))
+                client.set_terminated(run)
+            except ValueError:
+                client.set_tag(run, "error", "ValueError")
+                client.set_terminated(run, "FAILED")
+        ''',
     ],
     4: [
         # plain Python, filtered here instead of in the store
@@ -107,27 +115,34 @@ RIGHT = {
         """,
     ],
     5: [
-        # argparse, another script name, two parameters
-        """
-        project.mkdir(parents=True, exist_ok=True)
-        (project / "MLproject").write_text(
-            "name: p\\nentry_points:\\n  main:\\n    parameters:\\n      C:\\n        type: float\\n        default: 2\\n"
-            "      seed: {type: float, default: 0}\\n    command: python fit.py --C {C} --seed {seed}\\n"
-        )
-        (project / "fit.py").write_text(
-            "import argparse\\nimport mlflow\\np = argparse.ArgumentParser()\\np.add_argument('--C', type=float)\\n"
-            "p.add_argument('--seed', type=float)\\nmlflow.log_metric('C', p.parse_args().C)\\n"
-        )
-        """,
-        # written with yaml
-        """
-        import yaml
-
-        project.mkdir(exist_ok=True)
-        main = {"parameters": {"C": {"type": "float", "default": 0.5}}, "command": "python train.py {C}"}
-        (project / "MLproject").write_text(yaml.safe_dump({"name": "x", "entry_points": {"main": main}}))
-        (project / "train.py").write_text("from sys import argv\\nimport mlflow\\nmlflow.log_param('c', argv[1])\\n")
-        """,
+        # letting the error end the run
+        '''
+        attempt = 0
+        while True:
+            attempt += 1
+            try:
+                with mlflow.start_run(run_name=f"attempt-{attempt}", tags={"error": "ConnectionError"}):
+                    mlflow.log_param("attempt", attempt)
+                    mlflow.log_metric("rows", load_table(attempt))
+                break
+            except ConnectionError:
+                pass
+        ''',
+        # by the client
+        '''
+        client = mlflow.MlflowClient()
+        number = mlflow.get_experiment_by_name("hw-batch-and-scale-retries").experiment_id
+        for attempt in (1, 2, 3):
+            run = client.create_run(number, run_name=f"attempt-{attempt}").info.run_id
+            client.log_param(run, "attempt", attempt)
+            try:
+                client.log_metric(run, "rows", load_table(attempt))
+            except OSError as e:
+                client.set_tag(run, "error", e.__class__.__name__)
+                client.set_terminated(run, "FAILED")
+            else:
+                client.set_terminated(run)
+        ''',
     ],
 }
 
@@ -160,17 +175,20 @@ WRONG = {
     ],
     3: [
         ("not-started", ""),
-        ("run-name", swap("spring-again", "again")),
-        ("tag-missing", swap(', "reproduces": spring.info.run_id', "")),
-        ("tag-as-param", swap('mlflow.set_tags({"data_digest": digest, "reproduces": spring.info.run_id})', 'mlflow.log_params({"data_digest": digest, "reproduces": spring.info.run_id})')),
-        ("wrong-original", swap("spring.info.run_id})", '"spring"})')),
-        ("metric-missing", swap('mlflow.log_metric("test_auc", again)', "pass")),
-        ("tag-missing", swap('"data_digest": digest, ', "")),
-        ("wrong-data", swap("**{name: int(value) for name, value in kept.params.items()}", "640, 5000, 3, 11")),
-        ("not-exact", swap("for name, value in kept.params.items()}", 'for name, value in kept.params.items()} | {"model_seed": 0}')),
-        ("not-exact", swap("for name, value in kept.params.items()}", 'for name, value in kept.params.items()} | {"max_depth": 9}')),
-        ("rounded", swap('"test_auc", again', '"test_auc", again + 1e-9')),
-        ("metric-name", swap('"test_auc"', '"Test-AUC"')),
+        ("mixed-up", swap("zip(values, jobs,", "zip([0.01, 0.001, -1.0, 0.1], jobs,")),
+        ("mixed-up", swap("job.result())", "jobs[0].result())")),
+        ("failed-point", swap('mlflow.end_run("FAILED")', "pass")),
+        ("failed-point", swap("values, jobs, strict=True", "[0.001, 0.01, 0.1], [j for j in jobs if not j.exception()], strict=True")),
+        ("point-missing", swap("zip(values, jobs, strict=True)", "list(zip(values, jobs))[:3]")),
+        ("run-name", swap('"wine-{C}"', '"wines_{C}"')),
+        ("param-missing", swap('mlflow.log_param("C", C)', "pass")),
+        ("param-value", swap('log_param("C", C)', 'log_param("C", 1.0)')),
+        ("tag-missing", swap('mlflow.set_tag("error", type(error).__name__)', "pass")),
+        ("error-name", swap("type(error).__name__", "str(error)[:30]")),
+        ("failed-with-score", swap('mlflow.set_tag("error"', 'mlflow.log_metric("cv_accuracy", 0); mlflow.set_tag("error"')),
+        ("metric-missing", swap('mlflow.log_metric("cv_accuracy", job.result())', "pass")),
+        ("rounded", swap("job.result())", "round(job.result(), 3))")),
+        ("wrong-experiment", swap("with ThreadPool", 'mlflow.set_experiment("wines")\nwith ThreadPool')),
     ],
     4: [
         ("not-started", ""),
@@ -192,35 +210,29 @@ WRONG = {
     ],
     5: [
         ("not-started", ""),
-        ("file-name", swap('"MLproject"]', '"MLProject"]')),
-        ("no-entry-point", swap("main:", "train:")),
-        ("no-entry-point", swap("entry_points:", "entry_points: [")),
-        ("param-undeclared", swap("C: {type", "alpha: {type")),
-        ("param-type", swap(", default: 1.0", "")),
-        ("param-unused", swap("train.py {C}", "train.py 1.0")),
-        ("script-missing", swap('"train.py"]', '"fit.py"]')),
-        ("script-broken", swap("** 2)", "** 2")),
-        ("param-unread", swap("float(sys.argv[1]) ** 2", "4.0")),
-        ("nothing-logged", swap("import mlflow\nmlflow.log_metric(\"C_squared\", float(sys.argv[1]) ** 2)", "print(float(sys.argv[1]) ** 2)")),
+        ("attempt-missing", swap("range(1, 6)", "range(1, 3)")),
+        ("attempt-missing", swap("range(1, 6)", "range(3, 6)")),
+        ("failed-point", swap('mlflow.end_run("FAILED")', "pass")),
+        ("tag-missing", swap('mlflow.set_tag("error", type(error).__name__)', "pass")),
+        ("error-name", swap("type(error).__name__", "str(error)")),
+        ("param-missing", swap('mlflow.log_param("attempt", attempt)', "pass")),
+        ("param-value", swap('"attempt", attempt)', '"attempt", attempt - 1)')),
+        ("failed-with-score", swap('mlflow.set_tag("error"', 'mlflow.log_metric("rows", 0)\n            mlflow.set_tag("error"')),
+        ("metric-missing", swap('mlflow.log_metric("rows", load_table(attempt))', "load_table(attempt)")),
     ],
 }
 
 #: Mutants that are right answers, with the reason. The key is the start of the description.
 EQUIVALENT = {
     1: {
-        "line 4: dropped prepare_only=": "a notebook that was run at once is prepared, too",
-        "line 4: True →": "a notebook that was run at once is prepared, too",
+        "line 7: dropped prepare_only=": "a notebook that was run at once is prepared, too",
+        "line 7: True →": "a notebook that was run at once is prepared, too",
     },
     4: {
         "line 4: dropped max_results=": "there are fewer attempts than the default returns",
         "line 4: 5000 →": "there are fewer attempts than that",
         "line 7: dropped index=": "a further column does no harm",
         "line 7: False →": "a further column does no harm",
-    },
-    5: {
-        "line 1: dropped exist_ok=": "the folder is new",
-        "line 1: True →": "the folder is new",
-        "line 11: '\\nimport": "a bare name at the end is still valid Python; the script is not run",
     },
 }
 
@@ -234,17 +246,3 @@ for f in files:
         mlflow.log_metric("cv_auc", json.loads(d.cells[0 if bad else -1].outputs[0].text)["cv_auc"])
         if bad: mlflow.end_run("FAILED")
 '''))
-
-#: Wrong answers that pass, because a store holds no trace of the mistake: (what cannot be seen, answer).
-UNSEEN = {
-    3: [
-        (
-            "the old metric copied instead of trained again",
-            '''
-o = mlflow.get_run(spring.info.run_id)
-with mlflow.start_run(run_name="spring-again"):
-    mlflow.log_metric("test_auc", o.data.metrics["test_auc"]); mlflow.set_tags({"data_digest": o.data.tags["data_digest"], "reproduces": o.info.run_id})
-''',
-        ),
-    ],
-}

@@ -1,23 +1,25 @@
-"""Homework 15: a prepared batch, a batch read back, an exact reproduction, the learner's own attempts, a project."""
+"""Homework of batch and scale: a prepared batch, a batch read back, a sweep, the learner's own attempts, retries."""
 
 from __future__ import annotations
 
-import ast
 import json
-import re
 from collections import Counter
 from functools import cache
 from pathlib import Path
 
-from sklearn.ensemble import RandomForestClassifier
-from sklearn.metrics import roc_auc_score
+from mlflow.entities import Run
+from sklearn.datasets import load_wine
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import cross_val_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 from course_utils import data
+from course_utils._judge.evidence import Evidence, close, listing
+from course_utils._judge.mistake import Mistake, NotStarted
+from course_utils._judge.reading import number, numbers_of, visible
 from course_utils.homework import practice
-from course_utils.homework.evidence import Evidence, close, listing
-from course_utils.homework.mistake import Mistake, NotStarted
 from course_utils.homework.question import Task
-from course_utils.homework.reading import numbers_of, text_of, visible
 
 _POINTS = {f"{region}-{C}.ipynb": {"region": region, "C": C} for region in ("north", "south") for C in (0.1, 1.0)}
 _TEMPLATE = {"region": "west", "C": 10.0, "seed": 0}
@@ -143,58 +145,111 @@ def read_back(evidence: Evidence) -> None:
             )
 
 
+_WINES = (0.001, 0.01, -1.0, 0.1)
+
+
 @cache
-def _spring(seed: int, model_seed: int = 11) -> float:
-    """Return the ROC-AUC of task 3, or that of another seed of the model."""
-    split = data.churn_split(640, seed + 5, numeric=True)
-    forest = RandomForestClassifier(15, max_depth=3, random_state=model_seed).fit(split.X_train, split.y_train)
-    return roc_auc_score(split.y_test, forest.predict_proba(split.X_test)[:, 1])
+def _wine(C: float, training: bool = False) -> float:
+    """Return the accuracy that the given cell computes, or that of the training rows."""
+    X, y = load_wine(return_X_y=True)
+    model = make_pipeline(StandardScaler(), LogisticRegression(C=C))
+    if training:
+        return float(model.fit(X, y).score(X, y))
+    return float(cross_val_score(model, X, y).mean())
 
 
-def again(evidence: Evidence) -> None:
-    """Task 3: the same metric to the last bit, with proof of the data and a link to the old run."""
-    run = evidence.latest_run("hw-batch-and-scale-again", "spring-again")
-    springs = [r for r in evidence.runs("hw-batch-and-scale-spring") if r.info.run_name == "spring"]
-    # The given cell made the stored value, maybe on another machine: there the last bits may differ from ours.
-    seed = data.course_seed()
-    originals = [r for r in springs if close(r.data.metrics.get("test_auc", -1.0), _spring(seed))]
-    if not originals:
-        raise NotStarted("The run `spring` is not in the store: run the given cell again.")
-    source = evidence.tag(run, "reproduces").strip()
-    original = next((r for r in originals if r.info.run_id == source), None)
-    if original is None:
+def _ended_failed(evidence: Evidence, run: Run, metric: str, errors: tuple[str, ...]) -> None:
+    """Judge a run of a failed attempt: ended FAILED, says why, has no result."""
+    name = run.info.run_name
+    if run.info.status == "RUNNING":
+        evidence.finished(run)
+    if run.info.status != "FAILED":
         raise Mistake(
-            "wrong-original",
-            "The tag `reproduces` is not the id of a run `spring`. A name is not enough: two runs may share it. The "
-            "id is `spring.info.run_id`.",
+            "failed-point",
+            f"The run `{name}` ended {run.info.status}, although its call raised an error. Whoever counts finished "
+            "runs counts it as well. End it with the status that says what happened.",
         )
-    evidence.metric(run, "test_auc")
-    wanted, got = original.data.metrics["test_auc"], run.data.metrics["test_auc"]
-    digest = original.data.tags.get("data_digest", "")
-    if evidence.tag(run, "data_digest") != digest:
+    if metric in run.data.metrics:
         raise Mistake(
-            "wrong-data",
-            "`data_digest` differs from that of the old run: you trained on other rows, or typed something else. The "
-            "digest proves that the data are the same; take it from the data that you trained with.",
+            "failed-with-score",
+            f"The run `{name}` FAILED and still has `{metric}`. Its call returned nothing, so this number belongs to "
+            "another one, or was made up.",
         )
-    if got != wanted:
-        if close(got, wanted):
+    said = evidence.tag(run, "error").strip()
+    if said not in errors:
+        raise Mistake(
+            "error-name",
+            f"The tag `error` of `{name}` is `{visible(said)}`, which is not the name of the class of the error that "
+            "its call raises. A name can be counted and searched; read it from the error that you caught.",
+        )
+
+
+def wines(evidence: Evidence) -> None:
+    """Task 3: four values, each with its own score or its own failure."""
+    experiment = "hw-batch-and-scale-wines"
+    exists = evidence.client.get_experiment_by_name(experiment) is not None
+    seen = {r.info.run_name for r in evidence.runs(experiment)} if exists else set()
+    names = [f"wine-{C}" for C in _WINES]
+    there = [name for name in names if name in seen]
+    if there and len(there) < len(names):
+        lost = next(name for name in names if name not in seen)
+        raise Mistake(
+            "failed-point" if lost == "wine--1.0" else "point-missing",
+            f"There is no run `{lost}`; I see {listing(there)}. A value that was tried and left no run looks as if it "
+            "had never been tried. Log each value, the failed one, too.",
+        )
+    for C, name in zip(_WINES, names, strict=True):
+        run = evidence.latest_run(experiment, name, finished=False)
+        if C < 0:
+            _ended_failed(evidence, run, "cv_accuracy", ("InvalidParameterError", "ValueError"))
+        else:
+            evidence.finished(run)
+            others = [other for other in _WINES if other > 0 and other != C]
+            got = evidence.metric(run, "cv_accuracy")
+            if any(close(got, _wine(other)) for other in others):
+                raise Mistake(
+                    "mixed-up",
+                    f"`cv_accuracy` of `{name}` is {got:.4f}, which is the score of another value of `C`. Results came "
+                    "back in another order than the calls went out: keep each value together with its own future.",
+                )
+            slips = {"train-not-test": (_wine(C, True), "That is the accuracy on the rows that trained the model.")}
+            evidence.judge_number("cv_accuracy", got, _wine(C), slips)
+        logged = number(evidence.param(run, "C"), f"The parameter `C` of `{name}`", "param-value")
+        if not close(logged, C):
             raise Mistake(
-                "rounded",
-                "`test_auc` agrees in its first digits only. Log full precision: the proof is `==`, bit by bit.",
+                "param-value",
+                f"The run `{name}` has `C` = {logged:g}. Name and parameter must agree, or nobody knows which of them "
+                "made the score.",
             )
-        if close(got, _spring(seed, model_seed=0)):
-            raise Mistake(
-                "not-exact",
-                "`test_auc` is what the forest gives with the seed 0. The stored run has a seed of its own: take "
-                "all parameters from the store.",
-            )
+
+
+def retries(evidence: Evidence) -> None:
+    """Stretch: two failed attempts and one that worked."""
+    experiment = "hw-batch-and-scale-retries"
+    exists = evidence.client.get_experiment_by_name(experiment) is not None
+    seen = {r.info.run_name for r in evidence.runs(experiment)} if exists else set()
+    names = ["attempt-1", "attempt-2", "attempt-3"]
+    there = [name for name in names if name in seen]
+    if there and len(there) < len(names):
+        lost = next(name for name in names if name not in seen)
         raise Mistake(
-            "not-exact",
-            f"`test_auc` is {got:.6f}, which is not the stored value. Something differs: rows, seed of the data, depth "
-            "or seed of the model. Take all four from the stored run's parameters; they are text there, so turn "
-            "them into numbers.",
+            "attempt-missing",
+            f"There is no run `{lost}`; I see {listing(there)}. Every attempt leaves a run, and the loop goes on until "
+            "one of them works.",
         )
+    for attempt, name in enumerate(names, start=1):
+        run = evidence.latest_run(experiment, name, finished=False)
+        if attempt < 3:
+            _ended_failed(evidence, run, "rows", ("ConnectionError",))
+        else:
+            evidence.finished(run)
+            evidence.judge_number("rows", evidence.metric(run, "rows"), 400.0 + data.course_seed(), {})
+        logged = number(evidence.param(run, "attempt"), f"The parameter `attempt` of `{name}`", "param-value")
+        if logged != attempt:
+            raise Mistake(
+                "param-value",
+                f"The run `{name}` has `attempt` = {logged:g}. Name and parameter must agree, and count from 1.",
+            )
 
 
 def myself(evidence: Evidence) -> None:
@@ -265,59 +320,6 @@ def myself(evidence: Evidence) -> None:
         )
 
 
-def project(evidence: Evidence) -> None:
-    """Stretch: a folder that `mlflow run` can start; nothing is executed here."""
-    import yaml
-
-    file = evidence.file("hw-batch-and-scale/project", "MLproject")
-    try:
-        main = yaml.safe_load(text_of(file))["entry_points"]["main"]
-        command, declared = str(main["command"]), dict(main.get("parameters") or {})
-    except (yaml.YAMLError, KeyError, TypeError, ValueError, AttributeError):
-        raise Mistake(
-            "no-entry-point",
-            "`MLproject` has no entry point `main` with a `command`, so `mlflow run` would not know what to start. It "
-            "is YAML: `entry_points:`, below it `main:`, below that `parameters:` and `command:`, each further in.",
-        ) from None
-    used = set(re.findall(r"{(\w+)}", command))
-    if "C" not in declared:
-        raise Mistake("param-undeclared", f"`main` declares {listing(declared) or 'no parameter'}, but not `C`.")
-    about = declared["C"] if isinstance(declared["C"], dict) else {"type": declared["C"]}
-    if about.get("type") != "float" or not isinstance(about.get("default"), int | float):
-        raise Mistake(
-            "param-type",
-            "`C` needs the type float and a default, so that a wrong value is refused and the project runs without "
-            "one: `C: {type: float, default: 1.0}`.",
-        )
-    if "C" not in used:
-        raise Mistake(
-            "param-unused",
-            f"The command `{visible(command)}` never uses `{{C}}`, so the value that somebody passes is lost on the way.",
-        )
-    script = next((word for word in command.split() if word.endswith(".py")), "")
-    path = file.parent / script if re.fullmatch(r"[\w-]+\.py", script) else None
-    if path is None or not path.is_file():
-        raise Mistake(
-            "script-missing", f"The command names `{script or 'no script'}`, which is not in the project's folder."
-        )
-    text = text_of(path, "script-broken")
-    try:
-        ast.parse(text)
-    except SyntaxError as error:
-        raise Mistake("script-broken", f"`{script}` is not valid Python: {error.msg} in line {error.lineno}.") from None
-    except ValueError:
-        raise Mistake("script-broken", f"`{script}` holds a character that no Python file may hold.") from None
-    if "argv" not in text and "argparse" not in text and "click" not in text and "typer" not in text:
-        raise Mistake(
-            "param-unread",
-            f"`{script}` never reads its arguments, so `C` reaches it and is ignored. `sys.argv[1]` is the first one.",
-        )
-    if "mlflow" not in text:
-        raise Mistake(
-            "nothing-logged", f"`{script}` does not use MLflow, so its run would be empty. Log a parameter or metric."
-        )
-
-
 TASKS = (
     Task(
         "prepare a batch",
@@ -344,16 +346,17 @@ TASKS = (
         "Results and failures of the batch are in the store, where they can be compared.",
     ),
     Task(
-        "the same number again",
+        "Jonas's sweep",
         2,
-        again,
+        wines,
         (
-            "Which of the four (code, data, environment, seed) do you have to fetch, and from where?",
-            "`mlflow.get_run(spring.info.run_id).data.params` holds all settings, as text: `int(value)`.",
-            "`train(**{name: int(value) for name, value in kept.params.items()})` returns score and digest; log both, "
-            "and the id of the old run as a tag.",
+            "In which order does `as_completed` give futures back, and what does Jonas pair them with?",
+            "Pair `values` with `jobs`, not with `as_completed(jobs)`. A future's `exception()` returns the error of its "
+            "call, or None.",
+            'In the run: `if error := job.exception():`, then the tag and `mlflow.end_run("FAILED")`, else `log_metric`.',
         ),
-        "Every bit agrees, and the store says what was reproduced.",
+        "Each value stands beside its own score, and the bad one says why it has none.",
+        level="transfer",
     ),
     Task(
         "which mistake did you make most?",
@@ -369,15 +372,14 @@ TASKS = (
         level="transfer",
     ),
     Task(
-        "a project of your own",
+        "a second and a third chance",
         0,
-        project,
+        retries,
         (
-            "What are the three things that `mlflow run` must find in the file `MLproject`?",
-            "An entry point `main` with `parameters` and a `command` like `python train.py {C}`; beside it "
-            "`train.py`, which reads `sys.argv[1]`.",
+            "Which block must hold the call, so that its error is seen while the run is still open?",
+            "A loop over attempts, a run for each, `try` inside it: `break` when it worked, tag and "
+            '`mlflow.end_run("FAILED")` when it did not.',
         ),
-        "Anyone can start your training with one line.",
-        level="transfer",
+        "Nobody had to be awake for the second attempt, and the store shows the first.",
     ),
 )

@@ -1,5 +1,5 @@
 # %% [markdown]
-# # Homework 15: a batch, a reproduction, and yourself as data
+# # Homework: batches, a sweep to mend, and yourself as data
 #
 # **30 minutes · 4 tasks and a stretch · 8 points.** A check reads the newest run of a name, and the files in
 # `outputs/hw-batch-and-scale`. Stuck? Add a cell with `hw.hint(n)`.
@@ -8,13 +8,17 @@
 
 # %%
 import json
+from concurrent.futures import ThreadPoolExecutor
 
 import mlflow
 import nbformat
 import pandas as pd
 import papermill
-from sklearn.ensemble import RandomForestClassifier
-from sklearn.metrics import roc_auc_score
+from sklearn.datasets import load_wine
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import cross_val_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 from course_utils import data, store
 from course_utils.homework import Homework, attempts, practice
@@ -44,7 +48,10 @@ print("parameters:", list(papermill.inspect_notebook(template)))
 for region in ("north", "south"):
     for C in (0.1, 1.0):
         papermill.execute_notebook(
-            template, folder / f"{region}-{C}.ipynb", parameters={"region": region, "C": C}, prepare_only=True
+            template,
+            folder / f"{region}-{C}.ipynb",
+            parameters={"region": region, "C": C},
+            prepare_only=True,
         )
 ### END SOLUTION
 
@@ -57,7 +64,7 @@ hw.check(1)
 # The cluster is done: the cell puts four executed notebooks into `executed/`. In the experiment `hw-batch-and-scale-batch`, log **one
 # run per notebook**, named like its file (`region-north`, …): the parameter `C` that papermill used, and the metric
 # `cv_auc` that its *last* cell printed as JSON. One notebook failed: it has no result. Its run must be there too, with
-# the status FAILED.
+# the status FAILED and without `cv_auc`, because what its first cell printed is the score on the training rows.
 
 # %% tags=["task-2"]
 def fake_batch():
@@ -65,12 +72,15 @@ def fake_batch():
     (folder / "executed").mkdir(exist_ok=True)
     for n, region in enumerate(("north", "south", "east", "west")):
         C, score = [0.1, 1.0][n % 2], 0.7 + ((n + data.course_seed()) % 7) / 50
-        printed = [new.new_output("stream", text=json.dumps(r)) for r in ({"cv_auc": score + 0.1}, {"cv_auc": score})]
-        first, last = new.new_code_cell("train", outputs=printed[:1]), new.new_code_cell("test", outputs=printed[1:])
+        results = ({"cv_auc": score + 0.1}, {"cv_auc": score})
+        printed = [new.new_output("stream", text=json.dumps(r)) for r in results]
+        first = new.new_code_cell("train", outputs=printed[:1])
+        last = new.new_code_cell("test", outputs=printed[1:])
         if region == "east":
             last.outputs = [new.new_output("error", ename="ValueError", evalue="no rows for east")]
         about = {"parameters": {"C": C, "region": region}, "exception": region == "east" or None}
-        notebook = new.new_notebook(cells=[first, last], metadata={"kernelspec": python, "papermill": about})
+        about = {"kernelspec": python, "papermill": about}
+        notebook = new.new_notebook(cells=[first, last], metadata=about)
         nbformat.write(notebook, folder / "executed" / f"region-{region}.ipynb")
 
 
@@ -94,37 +104,43 @@ for file in files:
 hw.check(2)
 
 # %% [markdown]
-# ## Task 3: the same number again (2 points)
+# ## Task 3: Jonas's sweep (2 points)
 #
-# The cell makes a run `spring` in the experiment `hw-batch-and-scale-spring`; look at how it trains. In the experiment `hw-batch-and-scale-again`,
-# make a run `spring-again` that takes *all* settings from the stored run, trains once more, and logs the metric
-# `test_auc` (equal to the last bit), the tag `data_digest`, and the tag `reproduces` with the id of the old run.
+# Jonas spreads a sweep over threads, on wines instead of customers. His cell logs each score as soon as it is there, and
+# it stops at the bad value `-1.0`. His scores land in runs of other values. Run the sweep so that nothing is mixed up or
+# lost: in the experiment `hw-batch-and-scale-wines`, one run for *each* of the four values, named `wine-` and the value
+# (`wine-0.001`, …, `wine--1.0`), with the parameter `C`. A run that has a score holds it as the metric `cv_accuracy`. The one
+# that fails ends FAILED, without a metric, and its tag `error` holds the name of the error's class.
 
 # %% tags=["task-3"]
-def train(n_rows, data_seed, max_depth, model_seed):
-    """Return the test ROC-AUC of a forest and the digest of its data."""
-    split = data.churn_split(n_rows, data_seed, numeric=True)
-    forest = RandomForestClassifier(15, max_depth=max_depth, random_state=model_seed).fit(split.X_train, split.y_train)
-    return roc_auc_score(split.y_test, forest.predict_proba(split.X_test)[:, 1]), split.digest
+def score(C):
+    """Return the accuracy over five folds, or raise an error for a bad value."""
+    X, y = load_wine(return_X_y=True)
+    model = make_pipeline(StandardScaler(), LogisticRegression(C=C))
+    return cross_val_score(model, X, y, error_score="raise").mean()
 
 
-mlflow.set_experiment("hw-batch-and-scale-spring")
-settings = {"n_rows": 640, "data_seed": data.course_seed() + 5, "max_depth": 3, "model_seed": 11}
-with mlflow.start_run(run_name="spring") as spring:
-    auc, digest = train(**settings)
-    mlflow.log_params(settings)
-    mlflow.log_metric("test_auc", auc)
-    mlflow.set_tag("data_digest", digest)
-del settings, auc, digest  # only the store knows them now
+values = [0.001, 0.01, -1.0, 0.1]
+# Jonas's lines, which are wrong:
+# with ThreadPoolExecutor(2) as pool:
+#     jobs = [pool.submit(score, C) for C in values]
+#     for C, job in zip(values, as_completed(jobs)):
+#         with mlflow.start_run(run_name=f"wine-{C}"):
+#             mlflow.log_metric("cv_accuracy", job.result())
 
 # %% tags=["task-3"]
-mlflow.set_experiment("hw-batch-and-scale-again")
+mlflow.set_experiment("hw-batch-and-scale-wines")
 ### BEGIN SOLUTION
-kept = mlflow.get_run(spring.info.run_id).data
-with mlflow.start_run(run_name="spring-again"):
-    again, digest = train(**{name: int(value) for name, value in kept.params.items()})
-    mlflow.log_metric("test_auc", again)
-    mlflow.set_tags({"data_digest": digest, "reproduces": spring.info.run_id})
+with ThreadPoolExecutor(2) as pool:
+    jobs = [pool.submit(score, C) for C in values]
+for C, job in zip(values, jobs, strict=True):
+    with mlflow.start_run(run_name=f"wine-{C}"):
+        mlflow.log_param("C", C)
+        if error := job.exception():
+            mlflow.set_tag("error", type(error).__name__)
+            mlflow.end_run("FAILED")
+        else:
+            mlflow.log_metric("cv_accuracy", job.result())
 ### END SOLUTION
 
 # %%
@@ -163,32 +179,32 @@ with mlflow.start_run(run_name="my-attempts"):
 hw.check(4)
 
 # %% [markdown]
-# ## Stretch: a project of your own (no points)
+# ## Stretch: a second and a third chance (no points)
 #
-# Write a folder `outputs/hw-batch-and-scale/project` with an `MLproject` and a `train.py`. The entry point `main` has a parameter `C`
-# of type float with a default, and a command that hands it to `train.py`; the script reads it and logs it as a metric
-# or trains with it. (Try it in a terminal: `mlflow run outputs/hw-batch-and-scale/project -P C=0.1 --env-manager local`.)
+# `load_table(attempt)` fails twice before it returns a number of rows, as a table that is late. Write the loop that an
+# orchestrator would run: call it with 1, 2, 3, … until it returns. In the experiment `hw-batch-and-scale-retries`, each attempt is a
+# run `attempt-1`, `attempt-2`, … with the parameter `attempt`. A failed one ends FAILED with the tag `error` (the name
+# of the error's class) and without a metric; the last one ends well and has the metric `rows`.
 
 # %% tags=["task-5"]
-project = store.outputs("hw-batch-and-scale") / "project"
+def load_table(attempt):
+    """Return the number of rows, at the third attempt."""
+    if attempt < 3:
+        raise ConnectionError("the table is not there yet")
+    return 400 + data.course_seed()
+
+
+mlflow.set_experiment("hw-batch-and-scale-retries")
 ### BEGIN SOLUTION
-project.mkdir(exist_ok=True)
-files = {}
-files["MLproject"] = """
-name: homework
-entry_points:
-  main:
-    parameters:
-      C: {type: float, default: 1.0}
-    command: "python train.py {C}"
-"""
-files["train.py"] = """
-import sys
-import mlflow
-mlflow.log_metric("C_squared", float(sys.argv[1]) ** 2)
-"""
-for name, text in files.items():
-    (project / name).write_text(text)
+for attempt in range(1, 6):
+    with mlflow.start_run(run_name=f"attempt-{attempt}"):
+        mlflow.log_param("attempt", attempt)
+        try:
+            mlflow.log_metric("rows", load_table(attempt))
+            break
+        except ConnectionError as error:
+            mlflow.set_tag("error", type(error).__name__)
+            mlflow.end_run("FAILED")
 ### END SOLUTION
 
 # %%
@@ -202,6 +218,6 @@ hw.progress()
 
 # %% [markdown] tags=["solution"]
 # **Why it works.** papermill leaves parameters and failures in the notebook's metadata, so a batch can be read back
-# long after it ran. A reproduction takes nothing from memory: settings from the store, data proven by its digest, the
-# result compared with `==`. And your attempts are an experiment like any other: the tool that you learned tells what
+# long after it ran. A future belongs to the call that it was the receipt for, so each value is kept beside its own, and an
+# error that is looked at becomes a run instead of ending the loop. And your attempts are an experiment like any other: the tool that you learned tells what
 # you learned.

@@ -1,25 +1,28 @@
 # %% [markdown]
-# # Batch and scale: the same notebook, a hundred times
+# # Batch and scale: the same notebook, many times
 #
-# **How do you run one notebook for every setting, on any machine, and get the same number again next year?**
+# **How do you run one notebook for every setting, on more than one process, and every Monday, without losing a result?**
 #
-# We will build a batch of parametrised notebooks, reproduce one of its runs to the last digit, wrap the training as an
-# MLflow Project, and spread both over a Dask cluster.
+# We will build a batch of notebooks that MLflow can compare, spread a search and the batch over a small Dask cluster,
+# and hand the weekly run to an orchestrator that tries again when something breaks.
 #
 # Afterwards you can
-# - **run** a notebook as a batch with papermill and **read** the results back;
-# - **reproduce** a run from the store alone, and **prove** that it is the same;
-# - **package** training as an MLflow Project;
-# - **spread** a grid search and a sweep over processes, and **judge** whether that pays.
+# - **run** a notebook over a grid of parameters, and **read** the results back into runs;
+# - **keep** a batch going when one of its points fails;
+# - **spread** a search and a sweep over processes that share no disk, and **judge** whether it pays;
+# - **schedule** a job, and let it be retried.
 #
-# **You need:** lectures {step:mlflow_basics}, {step:logging} and {step:comparing_runs}; lecture {step:nested_runs} helps.
+# **You need:** [MLflow basics]({step:mlflow_basics}), [Logging]({step:logging}), and
+# [Comparing runs]({step:comparing_runs}).
 #
-# **Time:** 15 min to read · 20 min to do
+# **Time:** 15 min to read · 15 min to do
 #
 # <!-- links -->
 
 # %% [markdown]
 # ## Recall
+#
+# One question on an earlier lecture. Click an answer; each of them replies.
 
 # %%
 from course_utils import lesson
@@ -29,378 +32,645 @@ lesson.quiz("batch_and_scale", "recall")
 # %% [markdown]
 # ## The problem
 #
-# Nordtel opens in two more countries. Mira's notebook must run for each of them, every Monday, with several settings.
-# By hand she changes a cell, runs all, copies a number, and forgets to change the cell back. Ines wants to see a run
-# of last spring again, exactly.
+# Every Monday Mira opens her training notebook, sets `C` in the second cell, runs all, and copies the score into a
+# table. Then she does the same for the next value. Last Monday she made four rounds, and two rows of her table
+# show the same score: she had forgotten to run the cell that she had changed. Nobody can tell which of the two is right.
 #
+# A loop would not forget. It needs three things: a notebook that takes values from outside, a place where each result
+# goes together with its values, and something that starts the loop. The picture names the parts that we will use.
+
+# %% tags=["hide-input"] jupyter={"source_hidden": true}
+from course_utils import plots
+
+boxes = {
+    "start": (1.3, 3.2, "Dagster\nstarts the batch,\ntries again"),
+    "batch": (6.6, 3.2, "this notebook\nwalks the grid,\nlogs every run"),
+    "work": (6.6, 0.6, "papermill\nruns one notebook,\nhere or on a worker"),
+    "store": (11.9, 3.2, "MLflow\nkeeps parameters,\nscores, notebooks"),
+}
+arrows = [
+    ("start", "batch", "Monday"),
+    ("batch", "work", "values"),
+    ("batch", "store", "runs"),
+]
+title = "One notebook sends values out and writes every result"
+plots.show(plots.diagram(boxes, arrows, title=title, width=9, height=4.4))
+
+# %% [markdown]
 # ## Setup
+#
+# `store.connect()` points MLflow at the course's store, as [MLflow basics]({step:mlflow_basics}) did by hand.
 
 # %% tags=["parameters"]
 seed = 0
 n_rows = 1200
-strengths = [0.003, 1.0]  # values of C for the first batch
+strengths = [0.001, 1.0]  # values of C in the first batch
 
 # %%
 import contextlib
 import json
 import os
 import sys
-import time
+import tempfile
+from itertools import product
 from pathlib import Path
 
-import joblib
 import mlflow
 import nbformat
 import papermill
-from dask.distributed import Client, LocalCluster
-from sklearn.ensemble import RandomForestClassifier
-from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import GridSearchCV
 
-from course_runner.kernels.sockets import SocketKernelManager
-from course_utils import data, plots, store
+from course_utils import data, store
 
 # %%
 store.connect()
 mlflow.set_experiment("churn-batch")
-folder = store.outputs("15_batch_and_scale")
+folder = Path(tempfile.mkdtemp())  # empty each time; removed at the end
 print("Open the UI, from the course folder:", store.ui_command(), sep="\n")
 
 # %% [markdown]
-# ## Round 1: a notebook is a function
+# ## Round 1: a notebook over a grid
 #
-# **papermill** executes a notebook with other values. It needs one thing: a cell tagged `parameters`. (In JupyterLab:
-# *property inspector → cell tags*.) Every notebook of this course has one. Here Mira's notebook is written from code;
-# its last cell prints the result as JSON, so that a program can read it.
+# **papermill** is a package that runs a notebook with other values than those written in it. The notebook must have one
+# cell with the tag `parameters`, which holds the usual values. papermill inserts a cell *below* it that sets the new
+# ones, runs everything, and saves the result as another notebook. The original stays as it is.
+#
+# In JupyterLab you give a cell this tag with the gear at the top right, under *Cell Tags*. Here we write Mira's notebook
+# from code. Note its last line: the result is printed as JSON, so that a program can read it.
 
 # %%
 training = """import json
-import sklearn
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import cross_val_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 from course_utils import data
+
 split = data.churn_split(n_rows, seed, numeric=True)
-scores = cross_val_score(LogisticRegression(C=C, max_iter=2000), split.X_train, split.y_train, scoring="roc_auc")
-print(json.dumps({"cv_auc": scores.mean(), "data": split.digest, "sklearn": sklearn.__version__}))"""
-new, python = nbformat.v4, {"name": "python3", "display_name": "Python 3", "language": "python"}
-given = new.new_code_cell("C = 1.0\nn_rows = 1200\nseed = 0", metadata={"tags": ["parameters"]})
-notebook = new.new_notebook(cells=[given, new.new_code_cell(training)], metadata={"kernelspec": python})
+model = make_pipeline(StandardScaler(), LogisticRegression(C=C))
+scores = cross_val_score(model, split.X_train, split.y_train, scoring="roc_auc")
+print(json.dumps({"cv_auc": scores.mean()}))"""
+
+# %%
+new = nbformat.v4
+usual = "C = 1.0\nn_rows = 1200\nseed = 0"
+cells = [
+    new.new_code_cell(usual, metadata={"tags": ["parameters"]}),
+    new.new_code_cell(training),
+]
+python = {"name": "python3", "display_name": "Python 3", "language": "python"}
+notebook = new.new_notebook(cells=cells, metadata={"kernelspec": python})
 nbformat.write(notebook, folder / "train.ipynb")
 print("papermill sees:", list(papermill.inspect_notebook(folder / "train.ipynb")))
 
 # %% [markdown]
-# `run_notebook` executes a notebook and reads its result back. `kernel` reaches the kernel through a private socket
-# (papermill opens a network port, and ipykernel warns about it) and hides its log (ipykernel 7 calls its own end an
-# error).
+# The grid has two values of `C`, each with all customers and with half of them. The inner call runs one notebook. A
+# kernel is started for each, which takes a second or two. `--log-level=CRITICAL` keeps the kernel from printing a
+# reminder that other users of the same machine could listen to it.
 #
-# **Predict.** The batch below starts two kernels, one after another. Where will the executed notebooks be found
-# later: in the folder, in the store, or in both?
+# **Predict.** How many notebooks run, and how many cells does each *executed* notebook have?
 
 # %%
-prediction = "?"  # folder, store or both
+predicted = {"notebooks": "?", "cells": "?"}
 
 # %%
-kernel = {"kernel_manager_class": SocketKernelManager, "extra_arguments": ["--log-level=CRITICAL"]}
-
-
-def run_notebook(source, name, **values):
-    """Execute a notebook with some parameters, keep the executed copy, return what its last cell printed."""
+quiet = {"progress_bar": False, "extra_arguments": ["--log-level=CRITICAL"]}
+grid = list(product(strengths, [n_rows // 2, n_rows]))
+for C, rows in grid:
+    name = f"C-{C}-rows-{rows}"
+    values = {"C": C, "n_rows": rows, "seed": seed}
     done = papermill.execute_notebook(
-        source, folder / f"{name}.ipynb", parameters=values, progress_bar=False, **kernel
+        folder / "train.ipynb", folder / f"{name}.ipynb", parameters=values, **quiet
     )
-    return json.loads(done.cells[-1].outputs[0].text)
+    print(name, "has", len(done.cells), "cells")
 
+# %% tags=["claims"]
+CHANGES = [{"n_rows": 800}, {"seed": 3}]
+
+files = sorted(folder.glob("C-*.ipynb"))
+assert len(files) == 4
+assert all(len(nbformat.read(file, 4).cells) == 3 for file in files)
+assert len(nbformat.read(folder / "train.ipynb", 4).cells) == 2
+
+# %% [markdown]
+# You should see four notebooks with three cells each: the two that we wrote, and the one that papermill inserted. If
+# you see two cells, no parameters were passed.
+#
+# ### Reading the results back
+#
+# Nothing is in MLflow yet, and that is on purpose: the files are the whole record of a batch, so they can be read back
+# long after it ran, and on another machine. papermill keeps the values that it used in the notebook's
+# *metadata*, a part of the file that no cell shows. The result is in the output of the last cell.
+#
+# `log_text` stores the executed notebook with the run, code and outputs in one file.
 
 # %%
-def log_point(C, result):
-    """Log one point of the batch: parameters, result, and the executed notebook itself."""
-    with mlflow.start_run(run_name=f"C-{C}") as run:
-        mlflow.log_params({"C": C, "n_rows": n_rows, "seed": seed})
+def log_executed(name, text):
+    """Log one executed notebook, given as text, with its values and its result."""
+    done = nbformat.reads(text, as_version=4)
+    with mlflow.start_run(run_name=name) as run:
+        mlflow.log_params(done.metadata.papermill.parameters)
+        result = json.loads(done.cells[-1].outputs[-1].text)
         mlflow.log_metric("cv_auc", result["cv_auc"])
-        mlflow.set_tags({"data_digest": result["data"], "sklearn": result["sklearn"]})
-        mlflow.log_artifact(folder / f"C-{C}.ipynb", "executed")
+        mlflow.log_text(text, f"executed/{name}.ipynb")
     return run.info.run_id
 
 
 # %%
-batch = {}
-for C in strengths:
-    batch[C] = log_point(C, run_notebook(folder / "train.ipynb", f"C-{C}", C=C, n_rows=n_rows, seed=seed))
-table = store.runs("churn-batch", max_results=len(batch)).sort_index(axis=1)
-table.round(3)
+logged = [
+    log_executed(file.stem, file.read_text(encoding="utf8"))
+    for file in sorted(folder.glob("C-*.ipynb"))
+]
+
+# %%
+runs = mlflow.search_runs(experiment_names=["churn-batch"])
+batch = runs[runs["run_id"].isin(logged)].set_index("tags.mlflow.runName")
+batch[["params.C", "params.n_rows", "metrics.cv_auc"]].sort_index().round(3)
+
+# %% tags=["claims"]
+assert len(batch) == 4 and set(batch["status"]) == {"FINISHED"}
+assert set(batch["params.n_rows"]) == {str(n_rows // 2), str(n_rows)}
+for file in files:
+    values = nbformat.read(file, 4).metadata.papermill.parameters
+    assert batch.loc[file.stem, "params.C"] == str(values.C)
 
 # %% [markdown]
-# You should see one run per value, and in the UI each has its notebook under *Artifacts → executed*: both. The
-# executed copy is the best log there is, code and outputs in one file.
+# You should see one row for each notebook. Name, values and score of a row come from the same file, so they cannot be
+# mixed up as in Mira's table.
 #
-# ### The series itself is such a batch
+# ### The series itself is a batch
 #
-# In the course folder, these lines run all lectures, two of them with another parameter, and go on after a stop:
+# All lectures of this course have a cell with the tag `parameters`, so they are such a batch, too. In a terminal, in the
+# course folder, the first line runs all of them, the second runs two with another value, two at a time, and the
+# third goes on with what did not finish. The last one runs a grid and sorts it by a metric.
 #
 # ```bash
 # course run
-# course run 03 11 -p n_rows 500 -j 2
+# course run mlflow_basics comparing_runs -p n_rows 500 -j 2
 # course run --resume
-# course sweep 11 --grid n_rows=500,1000 --metric test_roc_auc
+# course sweep comparing_runs --grid n_rows=500,1000 --metric test_auc
 # ```
 #
-# Each notebook becomes one row of a report; one that fails does not stop the others. The last line is a grid.
+# ## Round 2: a search on more processes
 #
-# ## Round 2: the same number again
+# A grid of notebooks, or of candidates in a search, can be spread over several processes, because no point waits for another.
+# **Dask** does this with three kinds of process. **Workers** compute. A **scheduler** decides which
+# worker does what. The **client**, here this notebook, sends work to the scheduler and collects results. Our cluster is two
+# workers on this machine. scikit-learn reaches it through joblib, the package with which it runs things in parallel.
 #
-# Four things make a number: **code, data, environment, seed**. The run keeps code and parameters (the executed
-# notebook), a digest of *all* data and the library's version; the course's lock file pins the rest.
+# `threadpool_limits(1)` keeps the fits in this notebook to one processor, as Dask does for its workers. Two workers that
+# both try to use all processors would stand in each other's way.
 #
-# **Predict.** `reproduce` gets nothing but a run id. Will the score agree to 3 digits, to 6, or to the last bit?
+# **Predict.** The same search, once in this notebook and once on two workers. Is the best score the same? And what takes
+# longer: the search here, or starting the cluster?
 
 # %%
-predicted_digits = 0
+prediction = {"score": "?", "longer": "?"}  # same or other; search or start
 
 # %%
-def reproduce(run_id):
-    """Execute the notebook kept in a run once more, with the parameters kept in it; return old and new result."""
-    kept = mlflow.artifacts.list_artifacts(run_id=run_id, artifact_path="executed")[0].path
-    path = mlflow.artifacts.download_artifacts(run_id=run_id, artifact_path=kept)
-    old = nbformat.read(path, as_version=4)
-    new = run_notebook(path, "again", **old.metadata.papermill.parameters)
-    return json.loads(old.cells[-1].outputs[0].text), new
+from time import perf_counter
 
-
-# %%
-old, new = reproduce(batch[strengths[-1]])
-print("same data:", old["data"] == new["data"], "| same scikit-learn:", old["sklearn"] == new["sklearn"])
-print("same score, every bit:", old["cv_auc"] == new["cv_auc"])
-
-# %% [markdown]
-# You should see True three times. `==` on a floating-point number is right here, for once: the same operations in the
-# same order give the same bits. If not, look at the four in turn; another CPU or library version changes the order of
-# a sum.
-#
-# ## Round 3: an MLflow Project
-#
-# A **project** is a folder with a file `MLproject`, which names entry points, their parameters and the command.
-# `mlflow run <folder or git address>` starts it anywhere, always as a run. In a terminal:
-# `mlflow run outputs/15_batch_and_scale/project -P C=0.1 --env-manager local`.
-#
-# The default builds a new environment first and needs the network; `local` takes the `python` that comes first on the
-# `PATH`, so the second cell says which.
-
-# %%
-project = folder / "project"
-project.mkdir(exist_ok=True)
-(project / "MLproject").write_text("""name: churn
-entry_points:
-  main:
-    parameters:
-      C: {type: float, default: 1.0}
-      seed: {type: float, default: 0}
-    command: "python train.py {C} {seed}"
-""")
-lines = """import sys
-import mlflow
+import joblib
+from dask.distributed import Client, LocalCluster
 from sklearn.linear_model import LogisticRegression
-from course_utils import data
-split = data.churn_split(1200, int(float(sys.argv[2])), numeric=True)
-model = LogisticRegression(C=float(sys.argv[1]), max_iter=2000).fit(split.X_train, split.y_train)
-mlflow.log_metric("test_accuracy", model.score(split.X_test, split.y_test))
-"""
-print((project / "train.py").write_text(lines), "characters")
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from threadpoolctl import threadpool_limits
 
 # %%
-os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-submitted = mlflow.projects.run(
-    str(project), parameters={"C": 0.1}, env_manager="local", experiment_name="churn-project", run_name="project-C-0.1"
-)
-stored = mlflow.get_run(submitted.run_id)
-print(stored.info.status, stored.data.params, {k: round(v, 3) for k, v in stored.data.metrics.items()})
+threadpool_limits(1)
+split = data.churn_split(n_rows, seed, numeric=True)
+model = make_pipeline(StandardScaler(), LogisticRegression())
+candidates = {"logisticregression__C": [0.001, 0.01, 0.1, 1.0]}
+search = GridSearchCV(model, candidates, scoring="roc_auc")
+begin = perf_counter()
+here = search.fit(split.X_train, split.y_train).best_score_
+seconds = {"search": perf_counter() - begin}
+
+# %%
+local = {
+    "n_workers": 2,
+    "threads_per_worker": 1,
+    "host": "127.0.0.1",  # reachable from this machine only
+    "scheduler_port": 0,  # 0: any port that is free
+    "dashboard_address": None,
+    "local_directory": str(folder / "dask"),
+    "silence_logs": "ERROR",
+}
+begin = perf_counter()
+cluster = LocalCluster(**local)
+client = Client(cluster)
+seconds["start"] = perf_counter() - begin
+print(len(client.scheduler_info()["workers"]), "workers")
+
+# %%
+with joblib.parallel_config(backend="dask"):
+    there = search.fit(split.X_train, split.y_train).best_score_
+print("same best score:", abs(here - there) < 1e-12)
+print("took longer: the", max(seconds, key=seconds.get))
+
+# %% tags=["claims"]
+assert abs(here - there) < 1e-12
+assert len(client.scheduler_info()["workers"]) == 2
 
 # %% [markdown]
-# You should see FINISHED: MLflow opened the run, handed its id to `train.py` through the environment, and logged the
-# parameters. A parameter that the project does not declare is passed on, so check spelling as below.
-#
-# ## Round 4: more hands
-#
-# **Dask** runs Python on many machines. Here the cluster is two processes on this laptop. On a real one, *the address
-# is the only change*: `Client("tcp://scheduler.nordtel.example:8786")` instead of `Client(cluster)`. scikit-learn
-# reaches it through joblib.
-#
-# The second cell starts the cluster, reachable from this machine only; fits the search on it; and sends a **sweep** of
-# notebooks to the same workers. Only this notebook writes to the store, so no two processes meet there.
-#
-# **Predict.** The same grid search, once here and once on two worker processes: is the best score the same, and which
-# is faster?
-
-# %%
-prediction = "?"  # same or other score; here or Dask
-
-# %%
-def fit_search():
-    """Fit the grid search and return its best score and the seconds it took."""
-    split = data.churn_split(n_rows, seed, numeric=True)
-    search = GridSearchCV(LogisticRegression(max_iter=2000), {"C": [0.001, 0.01, 0.1, 1.0]}, cv=5, scoring="roc_auc")
-    start = time.perf_counter()
-    search.fit(split.X_train, split.y_train)
-    return search.best_score_, time.perf_counter() - start
-
-
-here, seconds_here = fit_search()
-print(f"here: best {here:.3f} in {seconds_here:.2f} s")
-
-# %%
-sweep = [0.01, 0.03, 0.1]
-local = {"n_workers": 2, "threads_per_worker": 1, "host": "127.0.0.1", "scheduler_port": 0}  # 0: any free port
-local |= {"dashboard_address": "127.0.0.1:0", "local_directory": str(folder / "dask"), "silence_logs": "ERROR"}
-with LocalCluster(**local) as cluster, Client(cluster) as client:
-    with joblib.parallel_config(backend="dask"):
-        there, seconds_there = fit_search()
-    tasks = [
-        client.submit(run_notebook, folder / "train.ipynb", f"C-{C}", C=C, n_rows=n_rows, seed=seed, pure=False)
-        for C in sweep
-    ]
-    results = client.gather(tasks)
-
-# %%
-print(f"Dask: best {there:.3f} in {seconds_there:.2f} s | identical: {here == there}")
-for C, result in zip(sweep, results, strict=True):
-    batch[C] = log_point(C, result)
-print(len(batch), "notebooks in the batch")
+# You should see True. Where a fit is computed does not change what is computed. It changes the time, and not always for
+# the better. If the second line says "start", as on most machines, the cluster was not even there when the search in
+# the notebook would have been done: each of its twenty fits lasts some milliseconds. Dask pays when one fit takes longer than sending it, and when there are more processors to send it to.
+# Measure with your own fits before you scale.
 
 # %% [markdown]
-# You should see the identical score. Compare the seconds, and add those it took to start the cluster: for fits as
-# small as these, sending data and code costs more than it saves. Dask pays when one fit takes seconds and the workers
-# are other machines. Measure before you scale.
+# ## Round 3: a sweep without a shared disk
+#
+# On a real cluster the client gets an address instead of `LocalCluster`:
+# `Client("tcp://scheduler.nordtel.example:8786")`. It is tempting to say that nothing else changes. Look at Round 1
+# again: `folder / "train.ipynb"` is a path on *this* machine. A worker elsewhere has no such file, and what it writes
+# stays on its own disk, where nobody looks.
+#
+# The way out is to send **text instead of paths**. The function below receives the notebook as text, works in a
+# temporary folder of its own machine, and returns the executed notebook as text. It also returns its process id, as a
+# proof of where it ran. Only this notebook writes to MLflow, so the workers need no access to the store.
 
 # %%
-points = store.runs("churn-batch", max_results=len(batch))
-best = points["cv_auc"].idxmax()
-fig = plots.runs_line(
-    points, "C", "cv_auc", log="x",
-    title=f"{best} has the best ROC-AUC of {len(points)} notebooks",
-    xlabel="C (inverse of the regularisation strength)", ylabel="cross-validated ROC-AUC",
-)
-plots.show(fig)
+def run_as_text(text, values):
+    """Run a notebook, given and returned as text, wherever this is called."""
+    with tempfile.TemporaryDirectory() as own:
+        source, target = Path(own, "in.ipynb"), Path(own, "out.ipynb")
+        source.write_text(text, encoding="utf8")
+        with contextlib.suppress(papermill.PapermillExecutionError):
+            papermill.execute_notebook(source, target, parameters=values, **quiet)
+        return target.read_text(encoding="utf8"), os.getpid()
 
 # %% [markdown]
+# `suppress` is explained below, under *Pitfalls*: a notebook that fails comes back as well, with its error in it.
+#
+# `client.submit` sends one call and returns at once a **future**, a receipt for a result that does not exist yet.
+# `client.gather` waits for all results and returns them *in the order of the receipts*. `pure=False` says that the same
+# call may be computed anew; otherwise Dask takes it for known if it is still holding the result.
+#
+# **Predict.** Which process ids will you find: this notebook's, or others?
+
+# %%
+prediction = "?"  # this notebook's or others
+
+# %%
+text = (folder / "train.ipynb").read_text(encoding="utf8")
+sweep = [0.01, 0.1]
+points = [{"C": C, "n_rows": n_rows, "seed": seed} for C in sweep]
+futures = [client.submit(run_as_text, text, values, pure=False) for values in points]
+results = client.gather(futures)
+
+# %%
+for values, (executed, process) in zip(points, results, strict=True):
+    name = f"C-{values['C']}-rows-{n_rows}"
+    logged.append(log_executed(name, executed))
+    print(name, "| ran in this notebook's process:", process == os.getpid())
+
+client.close()
+cluster.close()
+
+# %% tags=["claims"]
+assert all(process != os.getpid() for _, process in results)
+assert len(logged) == 6
+
+# %% [markdown]
+# You should see False twice: the work was done in other processes, and no file was shared between them and us.
+#
+# On a cluster of several machines, these must change besides the address:
+#
+# | what | why |
+# |---|---|
+# | **packages** | each worker needs the same versions of Python, papermill, scikit-learn and `course_utils`; `client.get_versions(check=True)` compares Python and what Dask itself needs, the rest is yours to compare |
+# | **data** | our notebook makes its customers itself; a file must be sent along, or lie where all workers can read it |
+# | **the store** | nobody but this notebook writes to it; if workers log, they need a tracking server, because a SQLite file belongs to one machine |
+# | **access** | whoever reaches a Dask scheduler can run code on its workers, so it belongs in a closed network, with TLS |
+
+# %% [markdown]
+# ### What did the batch find?
+#
+# We draw the scores of all notebooks that used all customers.
+
+# %%
+runs = mlflow.search_runs(experiment_names=["churn-batch"])
+mine = runs[runs["run_id"].isin(logged) & (runs["params.n_rows"] == str(n_rows))]
+curve = mine.set_index(mine["params.C"].astype(float))["metrics.cv_auc"].sort_index()
+gap = curve.max() - curve.min()
+
+fig, ax = plots.new_figure()
+ax.plot(curve.index, curve, marker="o")
+worst, best = curve.idxmin(), curve.idxmax()
+title = f"Between C = {worst} and C = {best} lie {gap:.3f} of ROC-AUC"
+ax.set_title(title, loc="left", fontweight="bold")
+ax.set(xscale="log", xlabel="C (a smaller C holds the model back more)")
+ax.set_ylabel("cross-validated ROC-AUC")
+plots.show(plots.describe(fig, title))
+
+# %% tags=["claims"]
+assert len(curve) == 4
+assert gap < 0.03
+
+# %% [markdown]
+# The title says from which value to which, and by how much. The difference is below 0.03, so Mira need not try many more
+# values of `C`. Four Mondays would not have shown her that.
+#
+# ## Round 4: every Monday, with a second chance
+#
+# Who starts the batch? An **orchestrator** is a program that starts jobs by the clock, knows which step waits for
+# which, and tries again when a step fails. We run **Dagster** inside this notebook. A step is an **op**, a function with
+# a decorator; a **job** says how ops are joined.
+#
+# On Mondays the table of customers is sometimes late. We make the first attempt fail in this way. Each attempt is
+# a run of its own in MLflow. When the block is left by an error, `start_run` ends the run as FAILED.
+#
+# (On macOS, one of Dagster's parts has no ready-made package for Python 3.14 yet, so the course leaves Dagster out there.
+# Use Python 3.13 for this round.)
+
+# %%
+import dagster as dg
+
+
+class Week(dg.Config):
+    monday: str
+
+
+@dg.op(retry_policy=dg.RetryPolicy(max_retries=2))
+def train(context: dg.OpExecutionContext, config: Week) -> float:
+    attempt = context.retry_number + 1
+    with mlflow.start_run(run_name=f"{config.monday}-attempt-{attempt}") as run:
+        weekly_runs.append(run.info.run_id)
+        mlflow.set_tags({"monday": config.monday, "dagster_run": context.run_id})
+        if attempt == 1:
+            raise ConnectionError("the table of customers is not there yet")
+        score = search.fit(split.X_train, split.y_train).best_score_
+        mlflow.log_metric("cv_auc", score)
+    return float(score)
+
+# %% [markdown]
+# The second op gets the result of the first, so it waits for it. The **schedule** says when: `0 6 * * 1` means minute
+# 0, hour 6, any day of the month, any month, weekday 1 (Monday). For each due time Dagster calls the function
+# below it, a **tick**, and starts a job with the settings that the function returns.
+
+# %%
+@dg.op
+def report(score: float) -> str:
+    return "good enough" if score > 0.6 else "call Mira"
+
+
+@dg.job
+def weekly():
+    report(train())
+
+
+@dg.schedule(job=weekly, cron_schedule="0 6 * * 1", execution_timezone="Europe/Berlin")
+def mondays(context: dg.ScheduleEvaluationContext):
+    day = context.scheduled_execution_time.strftime("%Y-%m-%d")
+    settings = {"ops": {"train": {"config": {"monday": day}}}}
+    return dg.RunRequest(run_key=day, run_config=settings)
+
+# %% [markdown]
+# A cell cannot wait until Monday. Therefore we hand the schedule a due time, as Dagster's clock would, and run the job
+# that it requests in this process, in a thread beside Jupyter's. `ephemeral` means that Dagster keeps its own notes in
+# memory only. Its console log is silenced, because it would print the whole error of the first attempt.
+#
+# **Predict.** Which runs will be in MLflow, with which status, and does the job as a whole succeed?
+
+# %%
+prediction = {"runs": "?", "job": "?"}
+
+# %%
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
+
+mlflow.set_experiment("churn-weekly")
+weekly_runs = []
+due = datetime(2026, 11, 30, 6)
+with dg.DagsterInstance.ephemeral() as notes:
+    context = dg.build_schedule_context(notes, scheduled_execution_time=due)
+    request = mondays.evaluate_tick(context).run_requests[0]
+    silent = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+    with ThreadPoolExecutor(1) as pool:  # Jupyter's thread has an event loop already
+        job = pool.submit(weekly.execute_in_process, request.run_config | silent, notes)
+        outcome = job.result()
+
+# %%
+for run_id in weekly_runs:
+    run = mlflow.get_run(run_id)
+    print(run.info.run_name, run.info.status)
+print("job succeeded:", outcome.success, "| report:", outcome.output_for_node("report"))
+
+# %% tags=["claims"]
+kept = [mlflow.get_run(run_id) for run_id in weekly_runs]
+assert [run.info.status for run in kept] == ["FAILED", "FINISHED"]
+assert [run.info.run_name for run in kept] == [f"2026-11-30-attempt-{n}" for n in (1, 2)]
+assert outcome.success and outcome.output_for_node("report") == "good enough"
+assert len({run.data.tags["dagster_run"] for run in kept}) == 1
+
+# %% [markdown]
+# You should see a FAILED and a FINISHED run of 30 November, and a job that succeeded. The failed attempt stays
+# visible, and the tag `dagster_run` joins both. `run_key` is the guard against a double start: Dagster starts one
+# job for each key of a schedule, even if the tick is repeated.
+#
+# In daily use the definitions stand in a file that ends with `defs = dg.Definitions(jobs=[weekly], schedules=[mondays])`.
+# With the package `dagster-webserver`, which this course does not install, `dagster dev -f weekly.py` starts the clock
+# and a web page, on which the schedule is switched on.
+#
+# ### Other orchestrators, on paper
+#
+# None of these is installed here, and the lines have not been run. They show the same three parts under other names.
+#
+# | | a step | the clock | a second chance |
+# |---|---|---|---|
+# | **Airflow 3** | `PapermillOperator(task_id=…, input_nb=…, output_nb=…, parameters=…)` | `DAG("churn", schedule="0 6 * * 1")` | `retries=2` in the operator |
+# | **Prefect 3** | `@task(retries=2)`, called in a `@flow` | `churn.serve(cron="0 6 * * 1")` | in the decorator |
+# | **Kubeflow Pipelines 2** | `@dsl.component`, each in a container | a recurring run | `task.set_retry(2)` |
+#
 # ## Look at the UI
 #
-# With *Model training* chosen at the top left, open `churn-batch`. In *Sort*, choose `cv_auc`. Click the best run, then
-# *Artifacts*, then the folder `executed`: the notebook that made it. In `churn-project`, the run's tags say how it was
-# started.
+# Open the UI as told under *Setup*, with *Model training* chosen at the top left.
 #
-# ## When it must run every Monday: orchestrators, on paper
-#
-# An orchestrator starts batches by the clock, retries, and says who waits for whom. MLflow remembers what came out.
-#
-# **Airflow 3** with its papermill provider (one file in `dags/`; `0 6 * * 1` is Monday at six):
-#
-# ```python
-# import pendulum
-# from airflow.providers.papermill.operators.papermill import PapermillOperator
-# from airflow.sdk import DAG  # in Airflow 2: from airflow import DAG
-#
-# with DAG("churn", schedule="0 6 * * 1", start_date=pendulum.datetime(2026, 1, 1), catchup=False):
-#     PapermillOperator(task_id="train", input_nb="train.ipynb", output_nb="out-{{ ds }}.ipynb", parameters={"C": 0.1})
-# ```
-#
-# **Prefect 3** (one Python program that stays up):
-#
-# ```python
-# import papermill
-# from prefect import flow, task
-#
-# @task(retries=2)
-# def train(C: float):
-#     papermill.execute_notebook("train.ipynb", f"out-{C}.ipynb", parameters={"C": C})
-#
-# @flow
-# def churn():
-#     for C in (0.1, 1.0):
-#         train(C)
-#
-# if __name__ == "__main__":
-#     churn.serve(name="weekly", cron="0 6 * * 1")
-# ```
-#
-# **Kubeflow Pipelines 2** (each step a container on Kubernetes, with the notebook in its image):
-#
-# ```python
-# from kfp import compiler, dsl
-#
-# @dsl.component(base_image="registry.nordtel.example/churn:1.4")
-# def train(C: float):
-#     import papermill
-#     papermill.execute_notebook("train.ipynb", "out.ipynb", parameters={"C": C})
-#
-# @dsl.pipeline(name="churn")
-# def churn(C: float = 0.1):
-#     train(C=C)
-#
-# compiler.Compiler().compile(churn, "churn.yaml")
-# ```
+# 1. Open the experiment `churn-batch` and click one of the newest runs.
+# 2. Click *Artifacts*, then the folder `executed`, then the file in it. The notebook is shown as JSON; download it to open it
+#    in JupyterLab.
+# 3. Go back to the list of experiments and open `churn-weekly`. The icon beside each run tells the failed attempt from the
+#    finished one.
 #
 # ## Your turn
 #
-# Which point of the batch is the worst? Replace the three dots by one call of `reproduce` on it. `points` is the table
-# above; `batch` maps each C to its run id.
+# Which point of the batch had the lowest score? Replace the three dots by **one line** that sets the tag `verdict` to
+# `worst` on that run of `curve`'s table `mine`. `mine` has the columns `run_id` and `metrics.cv_auc`, and
+# `mlflow.MlflowClient().set_tag(run_id, key, value)` writes a tag by the id.
 #
 # <details><summary>One solution</summary>
 #
-# `answer = reproduce(batch[float(points["C"][points["cv_auc"].idxmin()])])`
+# `mlflow.MlflowClient().set_tag(mine.sort_values("metrics.cv_auc")["run_id"].iloc[0], "verdict", "worst")`
 #
 # </details>
 
-# %%
-answer = ...
+# %% tags=["your-turn"]
+...
+
+# %% tags=["your-turn-solution"]
+mlflow.MlflowClient().set_tag(
+    mine.sort_values("metrics.cv_auc")["run_id"].iloc[0], "verdict", "worst"
+)
 
 # %%
-lowest = points["cv_auc"].min()
-lesson.turn(answer is not ... and answer[0]["cv_auc"] == lowest, "give reproduce() the run id of the lowest cv_auc.")
+lowest = mine.loc[mine["metrics.cv_auc"].idxmin(), "run_id"]
+verdicts = {i: mlflow.get_run(i).data.tags.get("verdict") for i in mine["run_id"]}
+solved = verdicts.pop(lowest) == "worst" and not any(verdicts.values())
+lesson.turn(solved, "only the run with the lowest cv_auc gets the tag verdict = worst.")
 
 # %% [markdown]
 # ## Pitfalls
 #
-# **`unknown-parameter`: a misspelt parameter changes nothing.** papermill writes it into the notebook, where nobody
-# reads it, and goes on with the default. Its only sign is a line in the log. Repair: ask the notebook which
-# parameters it has. (`prepare_only` writes the notebook without running it. `course run` refuses such a name.)
+# **`unknown-parameter`: a misspelt value changes nothing.** papermill inserts `c = 9` into the notebook, where no cell
+# reads it, and `C` keeps its usual value. A line in the log is the only sign. (`prepare_only` writes the notebook
+# without running it.)
 
 # %%
-source, typo = folder / "train.ipynb", {"c": 9}
+typo = {"c": 9}
+source = folder / "train.ipynb"
 with contextlib.redirect_stderr(sys.stdout):  # show the line of the log here
-    written = papermill.execute_notebook(source, folder / "typo.ipynb", parameters=typo, prepare_only=True)
+    written = papermill.execute_notebook(
+        source, folder / "typo.ipynb", parameters=typo, prepare_only=True
+    )
 print("\n---\n".join(cell.source for cell in written.cells[:2]))
-print("unknown:", set(typo) - set(papermill.inspect_notebook(source)))
 
 # %% [markdown]
-# **`failed-point`: one bad value ends the batch.** papermill raises where the notebook did, and the rest of the loop
-# is lost. Repair: catch it *inside* the run's block, let the run end FAILED, and go on. The half-executed notebook is
-# kept, to read.
-#
-# **`not-exact`: no seed, another number.** A forest without `random_state` draws anew each time. The difference looks
-# small, until it decides which model ships. Repair: a seed for every draw, logged as a parameter.
+# To repair it, ask the notebook for its names, and compare before anything runs.
 
 # %%
-def safe_point(C):
-    """Log a point that may fail; a failed one stays in the store as FAILED, with the error's name."""
-    with mlflow.start_run(run_name=f"C-{C}") as run:
-        mlflow.log_param("C", C)
-        try:
-            mlflow.log_metric("cv_auc", run_notebook(folder / "train.ipynb", f"C-{C}", C=C)["cv_auc"])
-        except papermill.PapermillExecutionError as error:
-            mlflow.set_tag("error", error.ename)
-            mlflow.end_run("FAILED")
-    return mlflow.get_run(run.info.run_id)
+print("unknown:", set(typo) - set(papermill.inspect_notebook(source)))
 
+# %% tags=["claims"]
+assert set(typo) - set(papermill.inspect_notebook(source)) == {"c"}
+assert "c = 9" in written.cells[1].source and "C = 1.0" in written.cells[0].source
+
+# %% [markdown]
+# **`failed-point`: one bad value ends the batch.** `C` must not be negative. `run_as_text` returns the notebook in spite of
+# the error, and `log_executed` then finds no result in it. Its run ends FAILED, but the loop would stop here.
 
 # %%
-failed = safe_point(-1.0)
+bad, _ = run_as_text(text, {"C": -1.0, "n_rows": 200, "seed": seed})
+mlflow.set_experiment("churn-batch")
+try:
+    log_executed("C-negative", bad)
+except Exception as error:
+    print("the batch stops:", type(error).__name__)
+
+# %% [markdown]
+# To repair it, look for the error in the file, end that run as FAILED with the error's name, and go on.
+
+# %%
+def log_any(name, text):
+    """Log an executed notebook; a failed one becomes a FAILED run that says why."""
+    outputs = nbformat.reads(text, as_version=4).cells[-1].outputs
+    errors = [out.ename for out in outputs if out.output_type == "error"]
+    if not errors:
+        return log_executed(name, text)
+    with mlflow.start_run(run_name=name) as run:
+        mlflow.log_params(nbformat.reads(text, 4).metadata.papermill.parameters)
+        mlflow.set_tag("error", errors[0])
+        mlflow.log_text(text, f"executed/{name}.ipynb")
+        mlflow.end_run("FAILED")
+    return run.info.run_id
+
+
+failed = mlflow.get_run(log_any("C-negative", bad))
 print(failed.info.status, "because of a", failed.data.tags["error"])
 
+# %% tags=["claims"]
+assert failed.info.status == "FAILED" and failed.data.tags["error"] == "ValueError"
+assert failed.data.params["C"] == "-1.0" and not failed.data.metrics
+
+# %% [markdown]
+# **`mixed-up`: results in the order in which they finish.** `as_completed` gives futures to you as soon as each is
+# done. Whoever pairs them with the list of values gives the fast point's score to the slow one. Below, each "score" is
+# its own `C`, so that you can see the mistake; the first point is held back until the second is done.
+
 # %%
-split = data.churn_split(n_rows, seed, numeric=True)
-for random_state in (None, seed):
-    twice = [RandomForestClassifier(20, random_state=random_state).fit(split.X_train, split.y_train) for _ in range(2)]
-    first, second = (forest.predict_proba(split.X_test) for forest in twice)
-    print(f"random_state={random_state}: same predictions:", (first == second).all())
+import threading
+from concurrent.futures import as_completed
+
+gate = threading.Event()
+
+
+def score(C):
+    if C == 0.001:
+        gate.wait()  # the slow one
+    return C
+
+
+mixed = {}
+with ThreadPoolExecutor(2) as pool:
+    jobs = [pool.submit(score, C) for C in (0.001, 1.0)]
+    for C, job in zip((0.001, 1.0), as_completed(jobs), strict=True):
+        mixed[C] = job.result()
+        gate.set()
+print(mixed)
+
+# %% [markdown]
+# To repair it, keep the value with its receipt, and ask each receipt for its own result.
+
+# %%
+paired = {C: job.result() for C, job in zip((0.001, 1.0), jobs, strict=True)}
+print(paired)
+
+# %% tags=["claims"]
+assert mixed == {0.001: 1.0, 1.0: 0.001}
+assert paired == {0.001: 0.001, 1.0: 1.0}
+
+# %% tags=["hide-input"] jupyter={"source_hidden": true}
+import shutil
+
+shutil.rmtree(folder, ignore_errors=True)
+
+# %% [markdown]
+# ## In your own project
+#
+# The same work without any help from this course, on real data that comes with scikit-learn. It spreads over two processes
+# with joblib alone, and logs in one place. Copy it into a file `sweep.py` in an empty folder and run `python sweep.py`. The
+# first time, MLflow also reports that it makes its tables.
+
+# %% tags=["own-project"]
+"""A sweep over two processes whose failures are kept: python sweep.py"""
+
+import mlflow
+from joblib import Parallel, delayed
+from sklearn.datasets import load_breast_cancer
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import cross_val_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+
+def score(C):
+    """Return a score, or the error's name; needs no file and no store."""
+    X, y = load_breast_cancer(return_X_y=True)
+    model = make_pipeline(StandardScaler(), LogisticRegression(C=C))
+    try:
+        how = {"scoring": "roc_auc", "error_score": "raise"}
+        return cross_val_score(model, X, y, **how).mean()
+    except ValueError as error:
+        return type(error).__name__
+
+
+mlflow.set_tracking_uri("sqlite:///mlflow.db")
+mlflow.set_experiment("my-first-sweep")
+
+values = [0.001, 0.1, 10.0, -1.0]
+results = Parallel(n_jobs=2)(delayed(score)(C) for C in values)
+for C, result in zip(values, results, strict=True):
+    with mlflow.start_run(run_name=f"C-{C}"):
+        mlflow.log_param("C", C)
+        if isinstance(result, str):
+            mlflow.set_tag("error", result)
+            mlflow.end_run("FAILED")
+        else:
+            mlflow.log_metric("cv_auc", result)
+
+runs = mlflow.search_runs(order_by=["metrics.cv_auc DESC"])
+print(runs[["params.C", "status", "metrics.cv_auc"]])
 
 # %% [markdown]
 # ## Quiz
@@ -411,18 +681,20 @@ lesson.quiz("batch_and_scale")
 # %% [markdown]
 # ## Key points
 #
-# - papermill runs a notebook with other values; the executed copy belongs in the run as an artifact, and its last
-#   output is the result.
-# - Same code, data, environment and seed give the same bits. Proof is `==`, from the run id alone.
-# - An `MLproject` file says what to run and with which parameters; `mlflow run` makes it a run anywhere.
-# - Dask changes where the work is done, not the result. It pays when a fit costs more than sending it.
+# - **How do you run a notebook over a grid?** Tag a cell `parameters`, and call papermill once for each point. Values and
+#   result are read back from the executed notebook, which is kept with its run.
+# - **What about a point that fails?** It gets a run with the status FAILED and the error's name, and the loop goes on.
+# - **What changes on a real cluster?** Besides the address: packages, data, access, and every path. Send text, return text, and
+#   let one process write to MLflow. Dask pays when a fit takes longer than sending it.
+# - **Who starts it on Monday?** An orchestrator, with a schedule and a number of retries; MLflow keeps each attempt.
 #
 # ## Next steps
 #
-# - Do the [homework](../exercises/15_batch_and_scale.ipynb): a batch, a reproduction, and your own attempts in this
-#   course as data.
-# - This was the last lecture. [Lecture {step:full_workflow}](11_full_workflow.ipynb) is a good notebook to run as a batch on your own
-#   data.
-# - Official pages: [MLflow Projects](https://mlflow.org/docs/latest/ml/projects/),
-#   [papermill](https://papermill.readthedocs.io/), [Dask](https://docs.dask.org/).
-# - Optional depth: `course verify RUN_ID` repeats a recorded run.
+# - Do the [homework]({homework:batch_and_scale}): a batch to prepare, one to read back, a sweep whose results must not be
+#   mixed up, and your own attempts in this course as data.
+# - Next lecture: [GenAI]({step:genai}), a language model under the same bookkeeping. To prove that a run can be repeated,
+#   see [Reproducing]({step:reproducing}).
+# - Official pages: [papermill](https://papermill.readthedocs.io/), [Dask](https://docs.dask.org/),
+#   [Dagster](https://docs.dagster.io/).
+# - Optional depth: set `n_rows` to 800 or `seed` to 3 in the parameters cell, and run all again. Does the curve keep its
+#   shape?

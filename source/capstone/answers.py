@@ -127,7 +127,7 @@ RIGHT = {
         with mlflow.start_run(run_name="window"):
             mlflow.log_param("limit", 0.0001)
             for week in range(4):
-                mlflow.log_metric("drift", monitoring.psi(X_train.iloc[:, 0], X_valid.iloc[:, 0] + week), step=week)
+                mlflow.log_metric("drift", psi(X_train.iloc[:, 0], X_valid.iloc[:, 0] + week), step=week)
             mlflow.set_tag("alert", "yes")
         with mlflow.start_run(run_name="again", tags={"reproduces": v.run_id}):
             mlflow.log_metric("test_auc", score(train(1.0), X_test, y_test))
@@ -179,7 +179,7 @@ RIGHT = {
 }
 
 _QUESTION = "Which of these must somebody look at first?"
-_PSI = "monitoring.psi(X_train[column], X_test[column].iloc[part])"
+_PSI = "psi(X_train[column], X_test[column].iloc[part])"
 
 WRONG = {
     1: [
@@ -224,6 +224,15 @@ WRONG = {
         ("other-run", swap('run_name="final"', 'run_name="last"')),
         ("threshold-outside", swap("store.log_model(deciding", "store.log_model(calibrated")),
         ("threshold-differs", swap('"threshold": threshold}', '"threshold": 0.777}')),
+        ("threshold-differs", swap("frozen, threshold=threshold,", "frozen,")),
+        (
+            "pickle-format",
+            swap(
+                'store.log_model(deciding, "model", X_train)',
+                'mlflow.sklearn.log_model(deciding, name="model", serialization_format="cloudpickle", pip_requirements=["scikit-learn"])',
+            ),
+        ),
+        ("model-files", append('for file in (store.home() / "mlartifacts").rglob("model.skops"):\n    file.unlink()')),
         ("threshold-value", swap('"threshold": threshold}', '"threshold": 100 * threshold}')),
         ("param-missing", swap(', "calibration": "sigmoid"', "")),
         ("metric-without-dataset", swap(', "dataset": judged}', "}")),
@@ -232,7 +241,8 @@ WRONG = {
         ("gate-number", swap('"gate_low": low', '"gate_low": "high"')),
     ],
     4: [
-        ("part-missing", "pass"),
+        ("not-started", "pass"),
+        ("part-missing", 'with mlflow.start_run(run_name="served"):\n    v = client.get_model_version_by_alias("hw-capstone-model", "champion").version\n    mlflow.log_dict({"version": v, "predictions": [0, 1, 1]}, "answer.json")'),
         ("version-differs", swap('{"version": champion.version}', '{"version": 77}')),
         ("answer-shape", swap("X_test.head(5)", "X_test.head(2)")),
         ("answer-shape", swap('answer | {"version": champion.version}', '{"answer": answer}')),
@@ -258,4 +268,45 @@ WRONG = {
 }
 
 #: Mutants that are right answers, with the reason. The key is the start of the description.
-EQUIVALENT: dict[int, dict[str, str]] = {}
+_DATA = "name and target of the data set are the learner's"
+_OWN = "the learner's own choice"
+EQUIVALENT = {
+    1: {
+        "line 3: dropped targets=": _DATA,
+        "line 3: dropped name=": _DATA,
+        "line 3: 'validation rows' →": _DATA,
+        "line 4: y_train →": "how many rows the learner's file has is known to nobody else",
+        "line 4: y_test →": "how many rows the learner's file has is known to nobody else",
+        "line 7: 'Which of these": "another question",
+        "line 10: dropped context=": "any data set will do for the exploration",
+        "line 10: 'validation' →": "any data set will do for the exploration",
+        "line 11: 'means.csv' →": "another name of the file",
+        "line 15: 'DummyClassifier' →": "another name of the baseline",
+    },
+    2: {
+        "line 2: dropped targets=": _DATA,
+        "line 2: dropped name=": _DATA,
+        "line 2: 'validation rows' →": _DATA,
+        "line 5: 4 →": _OWN,
+        "line 5: 1 →": _OWN,
+        "line 5: 6 →": _OWN,
+        "line 6: dropped run_name=": "children may have any name",
+        "line 7: 'C' →": _OWN,
+    },
+    3: {
+        "line 1: 0.1 →": _OWN,
+        "line 3: 91 →": _OWN,
+        "line 7: dropped response_method=": "scikit-learn takes probabilities first by itself",
+        "line 10: dropped targets=": _DATA,
+        "line 10: dropped name=": _DATA,
+        "line 10: 'test rows' →": _DATA,
+        "line 13: 'C' →": _OWN,
+        "line 13: 'sigmoid' →": _OWN,
+        "line 14: 'model' →": "another name of the model",
+        "line 19: 0 →": _OWN,
+        "line 21: 300 →": _OWN,
+        "line 28: 'refused' →": "the gate lets this model through",
+        "line 28: 'me' →": "another person",
+        "line 31: 0 →": "the lead is above 0.3",
+    },
+}

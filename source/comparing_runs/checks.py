@@ -12,11 +12,11 @@ from sklearn.metrics import accuracy_score, roc_auc_score
 from sklearn.model_selection import train_test_split
 
 from course_utils import data
-from course_utils.homework.evidence import Evidence, close, listing
-from course_utils.homework.mistake import Mistake, NotStarted
+from course_utils._judge.evidence import Evidence, close, listing
+from course_utils._judge.mistake import Mistake, NotStarted
+from course_utils._judge.reading import number, visible
+from course_utils._judge.slips import Rows, auc_slips
 from course_utils.homework.question import Task
-from course_utils.homework.reading import number, visible
-from course_utils.homework.slips import Rows, auc_slips
 
 _TREES = (10, 20, 30, 40, 50)
 #: The runs that the given cell of task 4 makes.

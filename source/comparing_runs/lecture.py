@@ -81,7 +81,7 @@ from sklearn.model_selection import train_test_split
 
 from course_utils import data, serving, store
 
-uri = store.connect(own=True)  # the store of MLflow basics, in a file of your own
+uri = store.connect(own=True)  # as before, and never a team's server
 client = mlflow.MlflowClient()
 print("Open the UI, from the course folder:", store.ui_command(), sep="\n")
 
@@ -207,13 +207,15 @@ side_by_side
 # |---|---|---|---|
 # | metric | a number | `=` `!=` `>` `>=` `<` `<=` | `metrics.valid_auc > 0.72` |
 # | parameter, tag | quoted text | `=` `!=` `LIKE` `ILIKE` `IS NULL` `IS NOT NULL` | `params.max_depth = '10'` |
-# | attribute `run_name`, `status` | quoted text | `=` `!=` `LIKE` `ILIKE` | `attributes.run_name LIKE '%-10'` |
-# | attribute `start_time` | milliseconds since 1970 | as a metric | `attributes.start_time > 1700000000000` |
+# | attribute `run_name`, `status`, `user_id`, `artifact_uri` | quoted text | `=` `!=` `LIKE` `ILIKE` | `attributes.run_name LIKE '%-10'` |
+# | attribute `start_time`, `end_time` | milliseconds since 1970 | as a metric | `attributes.start_time > 1700000000000` |
 # | attribute `run_id` | quoted text, a list | as text, and `IN` `NOT IN` | `attributes.run_id IN ('…', '…')` |
 # | data set: `name`, `digest`, `context` | quoted text, a list | as `run_id` | `datasets.name LIKE 'churn%'` |
 #
 # `AND` joins conditions. There is no `OR`, no `NOT` in front of a condition, and there are no brackets; with an `OR`,
-# ask twice and put the tables together. In `LIKE`, `%` stands for any letters; `ILIKE` does not care about capitals.
+# ask twice and put the tables together. In `LIKE`, `%` stands for any characters, also none, and `_` for
+# exactly one, so `'a_b'` also finds `aXb`; `ILIKE` does not care about capitals. Elsewhere capitals count:
+# `status = 'finished'` finds nothing.
 # A name with a blank or another unusual letter goes in backticks: `` metrics.`my score` > 0.5 ``.
 #
 # **Predict.** A tree of depth 10 can ask ten questions in a row, one of depth 5 only five. How many of the five
@@ -260,8 +262,8 @@ assert mlflow.search_runs(filter_string=misspelt).empty
 # 1,000 customers some of them may win, because every score is less certain there.
 #
 # Two things about filters surprise nearly everybody. A **misspelt name is no error**: `params.max_detph = '10'` asks
-# for a parameter that no run has, so the answer is an empty table. And `!=` finds only runs that *have* the
-# parameter; for the others, ask for `IS NULL`.
+# for a parameter that no run has, so the answer is an empty table. And `!=` finds only runs that *have* the parameter;
+# for the others, ask for `IS NULL`. That works for parameters and tags only; for a metric, look for the gap in pandas.
 #
 # A store may hold more runs than fit into one answer. `MlflowClient.search_runs` therefore returns one **page**, and
 # a token that you hand in for the next page. `mlflow.search_runs` turns the pages for you. Here are pages of six, so
@@ -416,7 +418,7 @@ assert (loaded.predict(X_valid) == fit_again(monday).predict(X_valid)).all()
 
 # %% [markdown]
 # You should see `True` twice. Fitting again works because the run holds *every* setting, `random_state` too, because
-# the training rows are still the same, and because scikit-learn has still the same version. When you cannot be sure
+# the training rows are still the same, and because scikit-learn still has the same version. When you cannot be sure
 # of all three, you need the stored model. If you see `False`, run all cells again from the top.
 #
 # ### Open the test rows, once

@@ -16,10 +16,10 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from course_utils import data
-from course_utils.homework.evidence import Evidence, close, listing, nearest
-from course_utils.homework.mistake import Mistake, NotStarted
+from course_utils._judge.evidence import Evidence, close, listing, nearest
+from course_utils._judge.mistake import Mistake, NotStarted
+from course_utils._judge.reading import instead, visible
 from course_utils.homework.question import Task
-from course_utils.homework.reading import instead, visible
 
 _RUNS = ("hw-evaluation-report", "hw-evaluation-lead")
 

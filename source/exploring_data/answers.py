@@ -152,12 +152,16 @@ WRONG = {
         ("statistic-as-effect", swap(_U, "test.statistic")),
         ("shares-not-counts", swap(_CHI, 'stats.chi2_contingency(pd.crosstab(customers["paperless"], customers["churned"], normalize="index")).pvalue')),
         ("statistic-as-effect", swap('"chi-square", stats.chi2_contingency(counts).pvalue, V', '"chi-square", stats.chi2_contingency(counts).pvalue, stats.chi2_contingency(counts).statistic')),
-        ("other-effect", swap('method="cramer"', 'method="pearson"')),
+        ("root-missing", swap('rows.append(("paperless", "chi-square", stats.chi2_contingency(counts).pvalue, V))', 'rows.append(("paperless", "chi-square", stats.chi2_contingency(counts).pvalue, V**2))')),
         ("column-missing", swap('"p", "effect"]', '"p", "size"]')),
+        ("spread-by-n", swap(_SPREAD, "np.sqrt((a.var(ddof=0) + b.var(ddof=0)) / 2)")),
+        ("ties-left-out", swap(_U, "(a.to_numpy()[:, None] > b.to_numpy()).mean()")),
+        ("totals-included", swap(_CHI, 'stats.chi2_contingency(pd.crosstab(customers["paperless"], customers["churned"], margins=True)).pvalue')),
     ],
     3: [
         ("not-started", ""),
         ("no-correction", swap(_LIMIT, "0.05")),
+        ("few-questions", swap(_LIMIT, "0.05 / 4")),
         ("losers-listed", swap("p_values < 0.05", "p_values >= 0.05")),
         ("not-a-list", swap("json.dumps(survivors)", "json.dumps({name: 1 for name in survivors})")),
         ("column-unknown", swap("json.dumps(survivors)", "json.dumps([name.upper() for name in survivors])")),
@@ -185,4 +189,18 @@ WRONG = {
 }
 
 #: Mutants that are right answers, with the reason. The key is the start of the description.
-EQUIVALENT: dict[int, dict[str, str]] = {}
+_INDEX = "a column more, with the numbers of the rows, is no mistake"
+_SAME = "Student's test, with the same survivors under every seed that we tried; which test it is, task 2 judges"
+EQUIVALENT = {
+    1: {
+        "line 2: 50 →": "any limit between 15 and 110 finds the same rows",
+        "line 4: dropped index=": _INDEX,
+        "line 4: False →": _INDEX,
+    },
+    2: {
+        "line 10: dropped method=": "Cramér's V is the default",
+        "line 14: dropped index=": _INDEX,
+        "line 14: False →": _INDEX,
+    },
+    3: {"line 2: dropped equal_var=": _SAME, "line 2: False →": _SAME},
+}

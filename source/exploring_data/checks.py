@@ -10,10 +10,10 @@ import pandas as pd
 from scipy import stats
 
 from course_utils import data
-from course_utils.homework.evidence import Evidence, close, listing
-from course_utils.homework.mistake import Mistake
+from course_utils._judge.evidence import Evidence, close, listing
+from course_utils._judge.mistake import Mistake
+from course_utils._judge.reading import json_of, need_columns, number, visible, words_of
 from course_utils.homework.question import Task
-from course_utils.homework.reading import json_of, need_columns, number, visible, words_of
 
 _FOLDER = "hw-exploring-data"
 _TESTS = {"data_gb": "welch", "support_calls": "mann-whitney", "paperless": "chi-square"}
@@ -53,17 +53,17 @@ def clean(evidence: Evidence) -> None:
         raise Mistake("rows-unknown", f"`{file}` has bottles that were not delivered, such as {min(unknown):g}.")
     lost = set(right.index) - set(bottles)
     if lost:
-        gaps, cents = (set(dirty.index[dirty[name]]) for name in ("malic_acid", "alcohol"))
-        if lost & cents and lost <= gaps | cents:
-            raise Mistake(
-                "outliers-dropped",
-                f"{len(lost)} bottles are gone, those in per mille among them. A wrong unit is no reason to lose a row: "
-                "convert it.",
-            )
+        gaps, per_mille = (set(dirty.index[dirty[name]]) for name in ("malic_acid", "alcohol"))
         if lost <= gaps:
             raise Mistake(
                 "gaps-dropped",
                 f"{len(lost)} bottles are gone, each of which had a gap. Their other values are good: leave the gaps.",
+            )
+        if lost <= gaps | per_mille:
+            raise Mistake(
+                "outliers-dropped",
+                f"{len(lost)} bottles are gone, those in per mille among them. A wrong unit is no reason to lose a row: "
+                "convert it.",
             )
         raise Mistake("rows-lost", f"{len(lost)} bottles are gone, such as {min(lost):g}. Keep every bottle once.")
     table = table.set_index(pd.Index(bottles, name="bottle")).loc[right.index, right.columns]
@@ -280,10 +280,6 @@ def _kind(evidence: Evidence, p: float, effect: float) -> None:
                 "That is the chi-square statistic, which grows with the customers. Cramér's V does not.",
             ),
             "root-missing": (V**2, "That is V squared: the root is missing."),
-            "other-effect": (
-                float(stats.contingency.association(counts, method="pearson")),
-                "That is Pearson's coefficient, another measure. The task asks for Cramér's V.",
-            ),
         },
     )
 

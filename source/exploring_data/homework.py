@@ -30,7 +30,7 @@ print("Open the UI, from the course folder:", store.ui_command(), sep="\n")
 # %% [markdown]
 # ## Task 1: a dirty delivery (2 points)
 #
-# A change of scene: 178 wines, real data that comes with scikit-learn. `delivery` holds one row a bottle, except that
+# A change of scene: 178 wines, real data that comes with scikit-learn. `delivery` holds one row for each bottle, except that
 # - some bottles were delivered twice, with the same number in `bottle`;
 # - some values of `alcohol` are in per mille, ten times as high as the others, which are in percent;
 # - some values of `malic_acid` are missing.
@@ -63,7 +63,7 @@ hw.check(1)
 #
 # Compare those who `left` with those who `stayed`, always in this order, in the columns `data_gb` (an amount),
 # `support_calls` (a count) and `paperless` (yes or no). Use the test that the lecture gives for this meaning. Write
-# `tests.csv` into `folder`, one row a column of the customers, with the columns
+# `tests.csv` into `folder` with three rows, one for each of these three columns, and with the columns
 # - `column`: which one was tested;
 # - `test`: `welch`, `mann-whitney` or `chi-square`;
 # - `p`: its *p*, for a difference in either direction;
@@ -95,7 +95,8 @@ hw.check(2)
 # ## Task 3: a hundred questions (2 points)
 #
 # `candidates` has four real columns and 96 of pure noise. Which of them differ between leavers and stayers (Welch's test)
-# when you allow for having asked a hundred times, with Bonferroni's limit? Write their names as a JSON list into
+# when you allow for having asked a hundred times, with Bonferroni's limit? (Welch for all hundred, to keep it to one line;
+# by the lecture's rule, `support_calls` would get Mann–Whitney.) Write their names as a JSON list into
 # `survivors.json` in `folder`.
 
 # %%

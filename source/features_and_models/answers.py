@@ -224,13 +224,32 @@ SWAPS = {
 
 #: Mutants that are right answers, with the reason. The key is the start of the description.
 _INDEX = "an extra column with row numbers does not disturb"
+_TIES = "the seed only breaks ties, and a tree of the best depth has none"
+_CLEAR = "two clear groups are found from any start"
 EQUIVALENT = {
     1: {
         "line 3: dropped n_components=": "three kinds allow two components at most, and that is the default",
-        "line 3: 2 →": "three kinds allow two components at most; more is an error",
         "line 9: dropped scoring=": "a classifier is scored by its accuracy if nothing is said",
         "line 11: False → True": _INDEX,
         "line 11: dropped index=": _INDEX,
     },
     3: {"line 1: 5.0 →": "any alpha above 0 is right"},
+    4: {"line 3: dropped random_state=": _TIES, "line 3: 0 →": _TIES},
+    5: {
+        "line 3: 7 →": "more numbers of groups are tried, and two is still the best",
+        "line 4: dropped n_init=": _CLEAR,
+        "line 4: 10 →": _CLEAR,
+        "line 4: dropped random_state=": _CLEAR,
+        "line 4: 0 →": _CLEAR,
+    },
 }
+WRONG[4].append(
+    (
+        "root-of-mean",
+        swap(
+            "neg_root_mean_squared_error", "neg_mean_squared_error",
+            '-result["test_score"].mean(), -result["train_score"].mean()',
+            '(-result["test_score"].mean()) ** 0.5, (-result["train_score"].mean()) ** 0.5',
+        ),
+    )
+)

@@ -26,11 +26,11 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.tree import DecisionTreeRegressor
 
 from course_utils import data
-from course_utils.homework.evidence import Evidence, listing
-from course_utils.homework.mistake import Mistake
+from course_utils._judge.evidence import Evidence, listing
+from course_utils._judge.mistake import Mistake
+from course_utils._judge.reading import numbers_of, words_of
+from course_utils._judge.slips import Rows, error_slips
 from course_utils.homework.question import Task
-from course_utils.homework.reading import numbers_of, words_of
-from course_utils.homework.slips import Rows, error_slips
 
 DEPTHS = (1, 2, 3, 5, 8, 20)
 

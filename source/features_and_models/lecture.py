@@ -203,8 +203,8 @@ assert (plenty["variance"] < 0.2 * wrong["variance"]).all()
 assert plenty["bias²"][1] > 0.8 * wrong["bias²"][1]
 
 # %% [markdown]
-# You should see that the variance has shrunk to about a tenth, while the bias of degree 1 has stayed: no number of rows
-# turns a straight line into a wave.
+# You should see that the variance has shrunk to about a tenth, while the bias of degree 1 is nearly what it was: no number
+# of rows turns a straight line into a wave.
 #
 # ## Round 2: other columns
 #
@@ -242,6 +242,7 @@ from sklearn.ensemble import RandomForestClassifier
 from sklearn.feature_selection import SelectFromModel, SelectKBest, f_classif
 from sklearn.preprocessing import KBinsDiscretizer
 
+# %%
 forest = RandomForestClassifier(25, random_state=seed)
 bins = KBinsDiscretizer(5, quantile_method="averaged_inverted_cdf")
 important = SelectFromModel(forest, max_features=8, threshold=-np.inf)
@@ -357,6 +358,7 @@ from sklearn.naive_bayes import GaussianNB
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.svm import SVC
 
+# %%
 families = [
     DummyClassifier(strategy="uniform", random_state=seed),  # a coin
     LogisticRegression(),
@@ -408,6 +410,7 @@ from sklearn.linear_model import Ridge
 from sklearn.model_selection import KFold
 from sklearn.neighbors import KNeighborsRegressor
 
+# %%
 patients = data.bundled("diabetes")
 progression = patients.pop("target")
 patient_folds = KFold(5, shuffle=True, random_state=seed)
@@ -426,6 +429,8 @@ scorers = {
     "MAE": "neg_mean_absolute_error",
     "R2": "r2",
 }
+
+# %%
 mlflow.set_experiment("diabetes-models")
 rows = {}
 for name, regressor in regressors.items():
@@ -470,6 +475,8 @@ clusterings = {
 clusterings["agglomerative, 3"] = AgglomerativeClustering(3)
 clusterings["Gaussian mixture, 3"] = GaussianMixture(3, random_state=seed)
 clusterings["DBSCAN"] = DBSCAN(eps=2.3)
+
+# %%
 rows = {}
 for name, clustering in clusterings.items():
     group = clustering.fit_predict(scaled)
@@ -524,7 +531,6 @@ assert groups["silhouette"].idxmin() == "DBSCAN"
 prediction = (0, 0)  # grid, random
 
 # %%
-from scipy.stats import loguniform
 from sklearn.model_selection import GridSearchCV, RandomizedSearchCV, cross_val_score
 
 ranges = {"svc__C": (1e-2, 1e3), "svc__gamma": (1e-5, 1)}
@@ -533,6 +539,9 @@ same = {"cv": folds, "scoring": "roc_auc"}
 
 values = {name: np.geomspace(*limits, 4) for name, limits in ranges.items()}
 grid = GridSearchCV(machine, values, **same).fit(X_train, y_train)
+
+# %%
+from scipy.stats import loguniform
 
 drawn = {name: loguniform(*limits) for name, limits in ranges.items()}
 more = {"n_iter": 16, "random_state": seed, **same}
@@ -618,7 +627,7 @@ assert abs(test_auc - ranks["LogisticRegression"]) < 0.02
 step = ...
 mine = make_pipeline(StandardScaler(), step, LogisticRegression())
 with mlflow.start_run(run_name="your-turn") as yours:
-    if step is not ...:
+    if hasattr(step, "fit"):
         mlflow.log_param("width", mine.fit(X_train, y_train)[-1].coef_.shape[1])
         mlflow.log_param("step", type(step).__name__)
 
@@ -626,7 +635,7 @@ with mlflow.start_run(run_name="your-turn") as yours:
 step = PCA(5)
 mine = make_pipeline(StandardScaler(), step, LogisticRegression())
 with mlflow.start_run(run_name="your-turn") as yours:
-    if step is not ...:
+    if hasattr(step, "fit"):
         mlflow.log_param("width", mine.fit(X_train, y_train)[-1].coef_.shape[1])
         mlflow.log_param("step", type(step).__name__)
 

@@ -294,7 +294,7 @@ EQUIVALENT = {
         "line 4: False": "the index is one more column of the file",
         "line 6: dropped run_name=": "a child is known by its parameter",
     },
-    3: {"line 3: dropped key=": "by chance: the first name in the alphabet is the better method under one seed of two"},
+    3: {"line 6: dropped key=": "by chance: the first name in the alphabet is the better method under one seed of two"},
     5: {"line 3: dropped cv=": "five folds are scikit-learn's default"},
 }
 
@@ -318,5 +318,25 @@ WRONG[2] += [
             'mlflow.log_metric("threshold", threshold)',
             'p = out_of_fold(model, X, y, folds=5)\n    threshold = max((t / 10 for t in range(1, 10)), key=lambda t: f1_score(y, p >= t))\n    mlflow.log_metric("threshold", threshold)',
         ),
+    ),
+]
+WRONG[3].append(
+    ("labels-not-probabilities", swap("calibrated.predict_proba(X_test)[:, 1]", "calibrated.predict(X_test)"))
+)
+WRONG[4] += [
+    ("model-name", swap('store.log_model(final, "clinic", X_c)', 'store.log_model(final, "hospital", X_c)')),
+    (
+        "pickle-format",
+        swap(
+            'store.log_model(final, "clinic", X_c)',
+            'mlflow.sklearn.log_model(final, name="clinic", serialization_format="cloudpickle")',
+        ),
+    ),
+    (
+        "model-files",
+        append("""
+from pathlib import Path
+(Path(mlflow.artifacts.download_artifacts(info.model_uri)) / "model.skops").write_text("not a zip")
+"""),
     ),
 ]

@@ -28,11 +28,11 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from course_utils import data
-from course_utils.homework.evidence import Evidence, close
-from course_utils.homework.mistake import Mistake, NotStarted
+from course_utils._judge.evidence import Evidence, close
+from course_utils._judge.mistake import Mistake, NotStarted
+from course_utils._judge.reading import csv_of, visible
+from course_utils._judge.slips import auc_slips
 from course_utils.homework.question import Task
-from course_utils.homework.reading import csv_of, visible
-from course_utils.homework.slips import auc_slips
 
 _CANDIDATES = (0.001, 0.01, 0.1, 1.0)
 

@@ -10,10 +10,10 @@ from mlflow.entities import Trace
 from mlflow.exceptions import MlflowException
 
 from course_utils import data
-from course_utils.homework.evidence import Evidence, listing, nearest
-from course_utils.homework.mistake import Mistake, NotStarted
+from course_utils._judge.evidence import Evidence, listing, nearest
+from course_utils._judge.mistake import Mistake, NotStarted
+from course_utils._judge.reading import instead, visible
 from course_utils.homework.question import Task
-from course_utils.homework.reading import instead, visible
 
 _PLACES = ("shop", "chat", "line")
 _N_ROWS = 5

@@ -156,11 +156,11 @@ def ask_model(prompt):
     return reply.json()
 
 # %% [markdown]
-# **Predict.** We ask for the notice period, and give no help page. What will the model do: admit that it does not
-# know, or name a number?
+# **Predict.** We ask two things that only Nordtel's help pages or nobody at all can answer, and give no page. What will
+# the model do: admit that it does not know, or invent something?
 
 # %%
-prediction = "?"  # admit or number
+prediction = "?"  # admit or invent
 
 # %% tags=["nbval-ignore-output"]
 # not compared: on another processor the model may choose other words
@@ -444,6 +444,8 @@ assert set(table.index) == {"memory", "page", "strict", "guard"}
 assert table["correct"].idxmax() == "guard"
 assert table["correct"].idxmin() == "memory"
 assert table["invented"].idxmax() == "memory"
+share = table["correct"]
+assert share["page"] - share["memory"] > share["guard"] - share["page"]
 assert table.loc["strict", "correct"] < table.loc["guard", "correct"]
 assert table.loc["guard", "tokens"] < table.loc["page", "tokens"]
 checked = results["strict"].result_df
@@ -452,7 +454,7 @@ assert checked.loc[list(FACTS)[:5], "correct/value"].sum() < 5  # the page says 
 
 # %% [markdown]
 # With the small model you should see `memory` at the bottom and `guard` at the top. Another model gives other
-# numbers, and then these are what counts. The page in the prompt is worth more than everything else. `strict` is
+# numbers, and then these are what counts. The page in the prompt gains most. `strict` is
 # behind `guard`, although its instruction is what we want: a model of this size cannot weigh "if the page does not
 # answer it", and also says that it does not know where the page *does* answer. You could not have known that by
 # reading the prompt. Only the table knows.
@@ -556,9 +558,9 @@ assert called_right[False] >= 1  # the judge passes what is wrong
 # above; trust a judge as far as it agrees with them. Then it goes into `scorers=[correct, judge]` like any other;
 # MLflow also brings judges with finished instructions, such as `Correctness` and `RetrievalGroundedness`.
 #
-# **And fine-tuning?** To fine-tune is to train the model further, on your own pairs of question and answer. It
-# teaches style and form well, and facts badly: a price that changes tomorrow belongs on a page that is searched, not
-# in a model. It needs other packages and, for useful sizes, a graphics card, so this course does not run it. As far as
+# **And fine-tuning?** To fine-tune is to train the model further, on your own pairs of question and answer. That
+# changes how it writes, for good; a price that changes tomorrow is better kept on a page that is searched, because a
+# page can be corrected in a minute. It needs other packages and, for useful sizes, a graphics card, so this course does not run it. As far as
 # MLflow is concerned it is a training like any other: base model and settings are parameters, the loss has steps, the
 # result is a model, and whether it helped is answered by the table above, before and after.
 #

@@ -21,10 +21,9 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from course_utils import data
-from course_utils.homework.evidence import Evidence, close, listing
-from course_utils.homework.mistake import Mistake, NotStarted
-from course_utils.homework.question import Task
-from course_utils.homework.reading import (
+from course_utils._judge.evidence import Evidence, close, listing
+from course_utils._judge.mistake import Mistake, NotStarted
+from course_utils._judge.reading import (
     labels_of,
     named,
     need_columns,
@@ -34,7 +33,8 @@ from course_utils.homework.reading import (
     visible,
     words_of,
 )
-from course_utils.homework.slips import auc_slips, fit_slips, is_rounded
+from course_utils._judge.slips import auc_slips, fit_slips, is_rounded
+from course_utils.homework.question import Task
 
 SECRET = "tulip-field-42"
 EPOCHS = 40

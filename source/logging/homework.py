@@ -70,7 +70,8 @@ hw.check(1)
 # %% [markdown]
 # ## Task 2: a curve in one call (2 points)
 #
-# The cell trains a small network; `losses` holds its 40 training losses, one for each epoch. In the experiment
+# The cell trains a small network; `losses` holds 40 values, one for each epoch: the network's own `loss_`
+# (an average during the epoch, with its penalty), which is what we call `train_loss` here. In the experiment
 # `hw-log-curve`, make a run called `curve` with these values, not rounded, as the metric `train_loss`. The steps
 # count from 0, and all points arrive in **one call** and carry the **same timestamp**, whichever you choose.
 

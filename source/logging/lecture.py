@@ -46,7 +46,7 @@ boxes = {
     "params": (1.0, 3.8, "parameters\nchoices, never\nchanged"),
     "metrics": (1.0, 0.6, "metrics\nnumbers, point\nafter point"),
     "tags": (5.0, 5.0, "tags and note\nwords, replaced"),
-    "data": (9.0, 3.8, "data sets\nname and digest,\nnot the rows"),
+    "data": (9.0, 3.8, "data sets\nname, fingerprint,\nnot the rows"),
     "files": (9.0, 0.6, "artifacts\npictures, tables,\nany file"),
 }
 arrows = [
@@ -126,9 +126,10 @@ print(f"validation rows: ROC-AUC {auc:.3f}, log loss {loss:.3f}")
 # thinks: a cell is run twice, a result arrives late, somebody corrects a word. `start_run(run_id=…)` opens a run that
 # has ended, so that more can be logged to it.
 #
-# **Predict.** The next cell sets a tag, a metric and a parameter that the run already has. Which call is refused? And
-# Aisha's two checks passed 7 tests (step 2) and 4 tests (step 1), but the report of step 1 arrived last. Which number
-# will the table of runs show?
+# **Predict.** The next cell sets a tag, a metric and a parameter that the run already has. Which call is refused? A
+# metric may carry a **step**, a whole number that puts its points in order. Aisha checked the model twice: her first
+# check (step 1) passed 4 tests, her second (step 2) passed 7, but the first is logged last. Which number will the table
+# of runs show?
 
 # %%
 prediction = {"refused": "?", "checks_passed": "?"}
@@ -163,7 +164,8 @@ assert "Tom" in stored.tags["mlflow.note.content"]
 # is no place for anything that Ines must be able to rely on.
 #
 # The metric kept **both** points. Where only one number fits, as in the table of runs, MLflow shows the point with the
-# **highest step**, whichever came last.
+# **highest step**, whichever came last. If you give no step, each point has step 0, and of points with the same step the
+# one with the latest timestamp is shown.
 #
 # | kind | call | the same name again |
 # |---|---|---|
@@ -265,7 +267,7 @@ plots.show(plots.describe(fig, words))
 # %% [markdown]
 # There is a call for each kind of thing. A slash in a name makes a folder. `log_artifact` takes a file that you have
 # already, and `log_artifacts` a whole folder; here it holds one call list for each kind of contract. The image is
-# one of the scanned digits that come with scikit-learn, as Nordtel's meters send them.
+# one of the scanned digits that come with scikit-learn; think of a form filled in by hand.
 
 # %%
 import tempfile
@@ -353,8 +355,8 @@ print(f"tenure: t = {t.statistic:.1f}, contract: chi-square = {chi2.statistic:.1
 # number of rows, and a **digest**, a short text that is computed from the data. The idea is that other data have
 # another digest. How far can you rely on that?
 #
-# **Predict.** Below, one charge of 22,000 customers is changed, in row 15,000. In a second table, which has three rows
-# only, *every* value is changed. In which of the two will MLflow's digest notice?
+# **Predict.** Below, in a table of 22,000 customers, a single value is changed: the charge in row 15,000. In a second
+# table, which has three rows only, *every* value is changed. In which of the two will MLflow's digest notice?
 
 # %%
 prediction = {"one of 22,000": "?", "all of three": "?"}  # noticed or not
@@ -415,9 +417,9 @@ assert noticed(pd.DataFrame(small), fewer) == "MLflow True, all values True"  # 
 # %% [markdown]
 # You should see `MLflow False` twice. MLflow's digest covers the names of the columns, the number of rows, and of the
 # **first 10,000 rows** the labels (the index of the DataFrame) and those columns that are numeric, or text **without a
-# gap**. Dates, `True`/`False`, and text columns with a single missing value are left out. So two equal digests prove
-# little. The digest of all values takes longer, and notices both changes. Log it beside MLflow's own, as a tag. Later
-# lectures call the same function `data.digest`.
+# gap in the whole table**. Dates, `True`/`False`, and text columns with a single missing value are left out. So two
+# equal digests prove little. The digest of all values takes longer, and notices both changes. Log it beside MLflow's
+# own, as a tag. Later lectures call the same function `data.digest`.
 #
 # The **context** says what the rows were used for. The code has a digest of its own, the **git commit**. MLflow notes
 # the commit of the file that Python was started with. For a script this is your script; for a notebook it is a file of
@@ -468,7 +470,8 @@ assert "mlflow.source.git.commit" not in mlflow.get_run(curve.info.run_id).data.
 #
 # The machine can be recorded, too. With `log_system_metrics=True`, a thread in the background measures processor,
 # memory, disk and network while the run is open, and logs them as metrics. It measures every ten seconds, so a shorter
-# run has none, unless you ask for more:
+# run has none, unless you ask for more. This needs the package `psutil`, which the course's environment has; in your
+# own, install it, or MLflow only warns:
 
 # %%
 from sklearn.ensemble import GradientBoostingClassifier
@@ -583,7 +586,8 @@ assert mlflow.get_run(tight.info.run_id).data.params == {"C": "0.5"}
 assert mlflow.get_run(leaky.info.run_id).info.lifecycle_stage == "deleted"
 
 # %% [markdown]
-# **`one-by-one`: fifty values, fifty calls.** Each call is a transaction of its own in the database. There are
+# **`one-by-one`: fifty values, fifty calls.** Each call is written to the database on its own, and the next
+# one waits until it is on disk (a *transaction*). There are
 # two other ways. An *asynchronous* call returns at once, and a thread writes the value later; `flush_async_logging`
 # waits until all is written. And `log_batch` sends a list of points in one call. Guess the order before you run it.
 

@@ -15,11 +15,11 @@ from sklearn.model_selection import train_test_split
 from sklearn.tree import DecisionTreeClassifier
 
 from course_utils import data
-from course_utils.homework.evidence import Evidence, close, listing
-from course_utils.homework.mistake import Mistake
+from course_utils._judge.evidence import Evidence, close, listing
+from course_utils._judge.mistake import Mistake
+from course_utils._judge.reading import visible
+from course_utils._judge.slips import Rows, auc_slips
 from course_utils.homework.question import Task
-from course_utils.homework.reading import visible
-from course_utils.homework.slips import Rows, auc_slips
 
 _STAGES = {
     "A": "preparation",

@@ -73,7 +73,7 @@ print("Open the UI, from the course folder:", store.ui_command(), sep="\n")
 # | preparation | Can we believe it? | pandas, Spark, Great Expectations |
 # | exploration | What is in it? | pandas, SciPy, seaborn |
 # | features | What should the model see? | scikit-learn, Feast |
-# | training | Which model, with which settings? | scikit-learn, PyTorch, Optuna |
+# | training | Which model, with which settings? | scikit-learn, PyTorch, Optuna, **MLflow** |
 # | evaluation | Is it good on rows that it has not seen? | scikit-learn, **MLflow** |
 # | deployment | Who asks it, and how? | **MLflow**, FastAPI, Docker |
 # | monitoring | Is it still good? | Evidently, Prometheus, **MLflow** |
@@ -124,6 +124,7 @@ stream = data.churn_stream(
 week, left = stream["week"], stream["churned"]
 X_week = pd.get_dummies(stream.drop(columns=["churned", "week"]), dtype=float)
 
+
 # %%
 def train(weeks):
     rows = week.isin(weeks)
@@ -134,6 +135,7 @@ def train(weeks):
 def week_auc(model, w):
     rows = week == w
     return roc_auc_score(left[rows], model.predict_proba(X_week[rows])[:, 1])
+
 
 # %%
 old, new = train([1, 2, 3]), train([6, 7])
@@ -170,8 +172,8 @@ assert (lines[second].loc[8:] > 0.58).all()
 
 # %% [markdown]
 # You should see more than 0.7 in the weeks 4 and 5, and less than 0.6 in every week after them. The model retrained on
-# the weeks 6 and 7 is better in each of the last three weeks. Why did the old one fall? Look at who leaves, by the number
-# of calls to the support (3 stands for three and more):
+# the weeks 6 and 7 is better in each of the last three weeks. Why did the old one fall? Look at who leaves, by the
+# number of calls to the support (3 stands for three and more):
 
 # %%
 calls = stream["support_calls"].clip(upper=3).rename("calls")
@@ -204,6 +206,7 @@ y = customers["churned"]
 X_train, X_valid, y_train, y_valid = train_test_split(
     X, y, test_size=0.3, stratify=y, random_state=seed
 )
+
 
 # %%
 def score(max_depth, min_samples_leaf, random_state=seed):
@@ -247,6 +250,7 @@ assert len(fitting) >= 2, len(fitting)
 # **fingerprint** is enough to see whether they are the same: a short text computed from all cells of the table, which
 # is another one when a single cell is changed.
 
+
 # %%
 def fingerprint(table):
     text = table.to_csv(index=False)
@@ -275,7 +279,7 @@ print("the same data: ", kept.params["data_digest"] == fingerprint(customers))
 print("the same score:", again == kept.metrics["valid_auc"])
 
 # %% [markdown]
-# **Versioned.** What was recorded is not overwritten. Another attempt is another run.
+# **Versioned.** A recorded parameter cannot be changed, and another attempt is another run.
 #
 # **Predict.** What does MLflow do when somebody wants to change the recorded depth to 9: change it, keep both, or
 # refuse?
@@ -300,7 +304,9 @@ changed.loc[0, "data_gb"] += 0.1
 assert fingerprint(changed) != fingerprint(customers)
 
 # %% [markdown]
-# You should see that MLflow refuses. Parameters are fixed once they are written; tags and notes may change.
+# You should see that MLflow refuses. Parameters are fixed once they are written. A metric that is logged again shows
+# the newer value, and its history keeps the older one. Tags and notes may change, and a file that is logged again under
+# the same name replaces the first.
 #
 # **Comparable.** Runs that use the same names stand in one table, as the three trees in [Start
 # here]({step:start_here}) did; and with the fingerprint you see whether they were measured on the same data.
@@ -312,8 +318,8 @@ assert fingerprint(changed) != fingerprint(customers)
 #
 # 1. Open the UI: *MLflow UI* in the links at the top, or the command printed under *Setup*. *Model training* must be
 #    chosen at the top left. If *MLflow Assistant* is open at the right, close it with its cross.
-# 2. Click *Experiments* at the left, then `churn-record`, then the run `tree`. (If you ran the cells more than once, there
-#    are several of this name: names may repeat, ids do not.)
+# 2. Click *Experiments* at the left, then `churn-record`, then the run `tree`. (If you ran the cells more than once,
+#    there are several of this name: names may repeat, ids do not.)
 # 3. The score stands under *Metrics*, the fingerprint of the data and the settings under *Parameters* (scroll down for
 #    the last of them), and the time under *About this run*. This page is the answer to Ines.
 # 4. To come back, click the arrow beside `churn-record` at the left.
@@ -401,9 +407,9 @@ plots.show(plots.diagram(boxes, arrows, title=title, width=8, height=2.4))
 
 # %% [markdown]
 # An MLflow **model** is a folder in one format, whatever library has made it: the model itself, the packages that it
-# needs, usually the columns that it expects, and a file `MLmodel` that describes all this. You want it because whoever uses a
-# model should not have to know how it was made. Without it you have `model_final_2.pkl`, and nobody knows which version
-# of which library can open it. Lectures: [Models]({step:models}) and [Portable models]({step:portable_models}).
+# needs, usually the columns that it expects, and a file `MLmodel` that describes all this. You want it because whoever
+# uses a model should not have to know how it was made. Without it you have `model_final_2.pkl`, and nobody knows which
+# version of which library can open it. Lectures: [Models]({step:models}) and [Portable models]({step:portable_models}).
 #
 # ### Registry
 
@@ -419,10 +425,10 @@ title = "Registry: the application does not change when the version does"
 plots.show(plots.diagram(boxes, arrows, title=title, width=8, height=2.4))
 
 # %% [markdown]
-# The **registry** gives models a name and numbers their versions. An **alias** such as `champion` is a name that you can
-# point at one version today and at another tomorrow. Applications ask for the alias, so a new version, or going back to
-# the old one, is one call. Without it, somebody copies a file over another at night. Lecture: [Model
-# registry]({step:model_registry}).
+# The **registry** gives models a name and numbers their versions. An **alias** such as `champion` is a name that you
+# can point at one version today and at another tomorrow. Applications ask for the alias, so a new version, or going
+# back to the old one, is one call; a program that has already loaded the model notices when it loads again. Without it,
+# somebody copies a file over another at night. Lecture: [Model registry]({step:model_registry}).
 #
 # ### Serving
 
@@ -471,7 +477,7 @@ plots.show(plots.diagram(boxes, arrows, title=title, width=8.5, height=1.9))
 # | [Weights & Biases][wb] | commercial service, also on your own machines | deep learning, live curves, shared reports | active; part of CoreWeave since 2025 |
 # | [Neptune][nt] | commercial service | very many metrics of one training | **closed** in March 2026, after OpenAI had bought it; [what was on its servers is deleted][nd] |
 # | [Comet][ct] | commercial service; its Opik is open source | tracking; judging language models | active |
-# | [ClearML][cl] | open source server, and a service | tracking together with queues that start jobs on your machines | active; its library 2.1.10 in July 2026 |
+# | [ClearML][cl] | open source server, and a service | tracking together with queues that start jobs on your machines | active; its library 2.1.12 in August 2026 |
 # | [Aim][am] | open source, run it yourself | exploring very many runs in a fast UI | last release in May 2025; whether it is maintained was asked in 2026, without an answer so far |
 # | [TensorBoard][tb] | open source, local | the curves of a training | 2.21 in June 2026; its sharing service ended in 2024 |
 # | [Sacred][sc] | open source library, without a UI of its own | research scripts with many settings | hardly maintained |
@@ -482,7 +488,7 @@ plots.show(plots.diagram(boxes, arrows, title=title, width=8.5, height=1.9))
 # [nt]: https://github.com/zenml-io/zenml/pull/4403
 # [nd]: https://github.com/ultralytics/ultralytics/pull/25972
 # [ct]: https://github.com/comet-ml/opik
-# [cl]: https://github.com/clearml/clearml/pull/1658
+# [cl]: https://github.com/clearml/clearml/releases
 # [am]: https://github.com/aimhubio/aim/issues/3414
 # [tb]: https://github.com/tensorflow/tensorboard/pull/7130
 # [sc]: https://github.com/IDSIA/sacred/issues/871
@@ -493,14 +499,15 @@ plots.show(plots.diagram(boxes, arrows, title=title, width=8.5, height=1.9))
 #
 # ### MLflow and DVC
 #
-# These two are often named together, and do different things. **DVC** (data version control) answers "which data
-# belonged to this git commit?". It puts a small pointer file into git and the large file into a storage beside it. To
-# have the old data back, you call `git checkout` and then `dvc checkout` (or `dvc pull`, when the data are on another
-# machine), and `dvc repro` runs again what has become stale.
+# These two are often named together. They overlap: DVC can compare experiments too (`dvc exp show`), and with its
+# companion GTO it gives model versions stages, as git tags. But their centres differ. **DVC** (data version control)
+# answers "which data belonged to this git commit?". It puts a small pointer file into git and the large file into a
+# storage beside it. To have the old data back, you call `git checkout` and then `dvc checkout` (or `dvc pull`, when the
+# data are on another machine), and `dvc repro` runs again what has become stale.
 #
 # MLflow answers "what did each execution use, and what came out?". It does not bring back 40 GB of data for a commit,
-# and serving a model, or pointing an alias at a version, is not DVC's work. Many teams use both: DVC keeps the data,
-# and each MLflow run records which version it has used.
+# and DVC is not a server that shows live runs or answers with a model's predictions. Many teams use both: DVC keeps the
+# data, and each MLflow run records which version it has used.
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
 boxes = {
@@ -572,7 +579,7 @@ with mlflow.start_run(run_name="weeks"):
         mlflow.log_metric("week_auc", week_auc(old, w), step=w)
 
 alarms = [w for w in range(4, 11) if week_auc(old, w) < 0.6]
-print("below 0.6 for the first time in week", alarms[0])
+print("below 0.6 for the first time in week", alarms[0] if alarms else "(none)")
 
 # %% tags=["claims"]
 assert week_auc(old, 5) > 0.7 and week_auc(old, 10) < 0.6
@@ -593,6 +600,7 @@ def score_with(table):
     tree = DecisionTreeClassifier(**settings).fit(X_train.loc[rows], y_train[rows])
     return roc_auc_score(y_valid, tree.predict_proba(X_valid)[:, 1])
 
+
 # %%
 for name, table in tables.items():
     with mlflow.start_run(run_name="twin") as twin:
@@ -603,8 +611,9 @@ for name, table in tables.items():
     print(data_of.params, round(data_of.metrics["valid_auc"], 3))
 
 # %% [markdown]
-# The same description, two results: the record cannot say why. To repair it, add the fingerprint of the data that each
-# of them has used, as long as somebody knows. A parameter may be added later, though never changed.
+# The same description, two results: the record cannot say why. To repair it, add the fingerprint of the table that each
+# of them was trained from, as long as somebody knows (both are judged on the same validation rows). A parameter may be
+# added later, though never changed.
 
 # %%
 for name, table in tables.items():
@@ -650,10 +659,11 @@ assert not pair["metrics.valid_auc"].isna().any()
 #
 # The same work without any help from this course, on real data that comes with scikit-learn. Copy it into a file
 # `record.py` in an empty folder and run `python record.py`. The first time, MLflow also reports that it makes its
-# tables. It records one result, and then repeats it from nothing but the record.
+# tables. It records one result, and then repeats it with the settings and the split from the record, on the same table
+# and with the same code. [Reproducing]({step:reproducing}) adds the code and the package versions.
 
 # %% tags=["own-project"]
-"""A result, and the proof that its record is enough: python record.py"""
+"""A result, and a check that its record repeats it: python record.py"""
 
 import hashlib
 
@@ -669,9 +679,9 @@ table = load_breast_cancer(as_frame=True).frame
 digest = hashlib.sha256(table.to_csv(index=False).encode()).hexdigest()[:12]
 
 
-def score(settings):
+def score(settings, split_seed):
     X, y = table.drop(columns="target"), table["target"]
-    X_train, X_valid, y_train, y_valid = train_test_split(X, y, random_state=0)
+    X_train, X_valid, y_train, y_valid = train_test_split(X, y, random_state=split_seed)
     tree = DecisionTreeClassifier(**settings).fit(X_train, y_train)
     return roc_auc_score(y_valid, tree.predict_proba(X_valid)[:, 1])
 
@@ -679,10 +689,11 @@ def score(settings):
 settings = {"max_depth": 4, "min_samples_leaf": 10, "random_state": 0}
 with mlflow.start_run(run_name="tree"):
     mlflow.log_params(settings | {"data_digest": digest, "split_seed": 0})
-    mlflow.log_metric("valid_auc", score(settings))
+    mlflow.log_metric("valid_auc", score(settings, 0))
 
 newest = mlflow.search_runs(max_results=1).iloc[0]
-again = score({name: int(newest[f"params.{name}"]) for name in settings})
+recorded = {name: int(newest[f"params.{name}"]) for name in settings}
+again = score(recorded, int(newest["params.split_seed"]))
 print("the same data: ", newest["params.data_digest"] == digest)
 print("the same score:", again == newest["metrics.valid_auc"])
 
@@ -702,8 +713,8 @@ lesson.quiz("ml_workflow")
 # - **What makes a result repeatable?** A record that the code writes: result, settings, fingerprint of the data. It is
 #   reproducible, versioned, comparable and shared; a rounded number in a spreadsheet is none of these.
 # - **Which part of MLflow does what?** Tracking records runs, projects repeat them, models are one format, the registry
-#   says which version counts, serving answers, GenAI does all that for language models. Small things are in the backend
-#   store, files in the artifact store.
+#   says which version counts, serving answers, and GenAI versions prompts, records traces and scores answers. Small
+#   things are in the backend store, files in the artifact store.
 # - **MLflow or something else?** Look at what a tool is best for, whether it is alive, and how your runs get out of it.
 #   DVC keeps versions of data, beside MLflow.
 #
@@ -712,5 +723,6 @@ lesson.quiz("ml_workflow")
 # - Do the [homework]({homework:ml_workflow}): stages, roles, a spreadsheet to check, and the right part for each wish.
 # - Next lecture: [Exploring data]({step:exploring_data}), what is in the customers' table.
 # - Official page: [MLflow's architecture](https://mlflow.org/docs/latest/self-hosting/architecture/overview).
-# - Optional depth: in the cell with `churn_stream`, set `kind="data"`: prices rise, but why customers leave stays as it
-#   was. Does the old model fall as deep?
+# - Optional depth: in the cell with `churn_stream`, set `kind="data"` and run the cells up to the picture again: prices
+#   rise, but why customers leave stays as it was. Does the old model fall as deep? (The sentences under the picture do
+#   not hold then.)

@@ -15,11 +15,11 @@ from sklearn.model_selection import train_test_split
 from sklearn.neighbors import KNeighborsClassifier
 
 from course_utils import data
-from course_utils.homework.evidence import Evidence, close, listing
-from course_utils.homework.mistake import Mistake, NotStarted
+from course_utils._judge.evidence import Evidence, close, listing
+from course_utils._judge.mistake import Mistake, NotStarted
+from course_utils._judge.reading import visible
+from course_utils._judge.slips import Rows, auc_slips
 from course_utils.homework.question import Task
-from course_utils.homework.reading import visible
-from course_utils.homework.slips import Rows, auc_slips
 
 #: The runs that the given cell of task 2 makes, with the depth of their trees; one more, "final-final", failed.
 _WEEK = {"final": 1, "new": 2, "final-2": 3, "really-final": 5}

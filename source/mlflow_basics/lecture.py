@@ -100,7 +100,7 @@ store.quiet()  # keeps MLflow's progress lines off this page
 split = data.churn_split(n_rows, seed, numeric=True)
 X_train, X_valid, y_train, y_valid = train_test_split(
     split.X_train,
-    split.y_train.astype(float),  # MLflow warns of whole numbers: no room for gaps
+    split.y_train.astype(float),  # whole numbers make MLflow warn about gaps
     test_size=0.3,
     stratify=split.y_train,
     random_state=seed,
@@ -109,8 +109,9 @@ print(f"{len(X_train)} customers to train on, {len(X_valid)} to choose by,", end
 print(f"{len(split.X_test)} for the test at the end")
 
 # %% [markdown]
-# All attempts are compared on the validation rows. The test rows stay closed until the choice has been made, because a
-# score that helped to choose a model is too good to be believed afterwards.
+# `numeric=True` keeps only the six numeric columns. All attempts are compared on the validation rows. The test rows
+# stay closed until the choice has been made, because a score that helped to choose a model is too good to be believed
+# afterwards.
 #
 # The next line is the whole configuration: `sqlite:///`, followed by the path of a file. MLflow makes the file when
 # it is not there yet. Later lectures write `store.connect()` in its place, which is this line, plus a folder for the
@@ -135,8 +136,8 @@ print("runs go to the file", mlflow.get_tracking_uri().rsplit("/", 1)[1])
 # ## Round 1: one experiment, one run
 #
 # An experiment needs a name, and when you make one you may say where its files shall go. You cannot change that place
-# later, so say it now. `set_experiment` then makes the experiment the current one: every run of this notebook goes
-# there until you choose another.
+# later, so say it now. The place is given as an address, `file:///…`, which `as_uri` makes of a path. `set_experiment`
+# then makes the experiment the current one: every run of this notebook goes there until you choose another.
 
 # %%
 name = "churn-forest"
@@ -321,7 +322,7 @@ assert roc_auc_score(y_valid, loaded.predict_proba(X_valid)[:, 1]) == best.data.
 # You should see `True`. This answers the question in the title: the run says which attempt it was, its settings are
 # enough to repeat it, and its model is enough to go on working without repeating anything.
 #
-# The choice has been made, so the test rows may be opened, once. The result belongs into the record of the run, and a
+# The choice has been made, so the test rows may be opened, once. The result belongs in the record of the run, and a
 # run that has ended can still receive a metric, if you name the run by its id:
 
 # %%
@@ -374,8 +375,9 @@ with mlflow.start_run(run_name="network-8-units"):
 
 # %% [markdown]
 # An experiment is a drawer, not a wall. To compare across two of them, you name both in the search. That is fair here
-# because both measured the same metric on the same validation rows, and the filter makes sure of it. In the UI, one
-# experiment is open at a time, so if you expect to compare two kinds of model every day, put them into one experiment
+# because both measured the same metric on the same validation rows, and the filter makes sure of it. In the UI you
+# would tick both experiments in the list and press *Compare*. That is one more step each time, so if you expect to
+# compare two kinds of model every day, put them into one experiment
 # and tell them apart by a parameter.
 
 # %%
@@ -502,7 +504,8 @@ except Exception as error:
 
 # %% [markdown]
 # To repair it, end the run. This one holds nothing of value, so it goes into the trash, from where the UI could
-# restore it. To prevent it, log only inside `with mlflow.start_run():`.
+# restore it. If you never end it, MLflow does so when Python stops, and writes FINISHED, even if the script died of an
+# error. To prevent both, log only inside `with mlflow.start_run():`; only the block records FAILED.
 
 # %%
 stray = mlflow.active_run().info.run_id
@@ -565,8 +568,9 @@ assert not clients["elsewhere"].get_experiment_by_name("churn-forest")
 #
 # ## If you have an old folder `./mlruns`
 #
-# Before it had databases, MLflow kept runs in a folder `mlruns` of small text files, and many tutorials still do.
-# Since version 3.13 it refuses to work with such a folder. The next cell makes one as an older MLflow would have left
+# MLflow used to keep runs in a folder `mlruns` of small text files unless you named a database, and many tutorials still
+# do. Since version 3.13 it refuses such a folder, unless the variable `MLFLOW_ALLOW_FILE_STORE` allows it, as the next
+# cell does for a moment. The cell makes one as an older MLflow would have left
 # it, with one run and one file, and opens it:
 
 # %%
@@ -690,7 +694,8 @@ lesson.quiz("mlflow_basics")
 # - **How do you get it back?** `search_runs` finds the run, the run names its model, and `models:/` with the model's id
 #   loads it. In the UI, the same way leads from the table of runs to *Logged models*.
 # - **What if the code fails?** The `with` block ends the run as FAILED and keeps what was logged. A run that was opened
-#   without the block stays open until `mlflow.end_run()`.
+#   without the block stays open until `mlflow.end_run()`, or until Python ends: then MLflow marks it FINISHED, even when
+#   the code has failed.
 #
 # ## Next steps
 #

@@ -178,7 +178,7 @@ WRONG = {
 #: Mutants that are right answers, with the reason. The key is the start of the description.
 EQUIVALENT: dict[int, dict[str, str]] = {
     1: {"line 4: 'Logistic regression": "any description of three words is right"},
-    3: {"line 6: 'Aisha": "anybody may sign", "line 6: \"Tom's list": "any reason of three words is right"},
+    3: {"line 7: 'Aisha": "anybody may sign", "line 7: \"Tom's list": "any reason of three words is right"},
 }
 SWAPS = {"challenger_auc": "champion_auc", "champion_auc": "challenger_auc"}
 
@@ -200,3 +200,12 @@ for version in client.search_model_versions("name = 'hw-model-registry-churn'"):
 """
 WRONG[2].append(("other-version", append(_MORE)))
 WRONG[1].append(("model-deleted", append(_GONE)))
+WRONG[2].append(
+    (
+        "accuracy-not-auc",
+        swap(
+            "roc_auc_score(y, ours), roc_auc_score(y, theirs)",
+            "((ours > 0.5) == y).mean(), ((theirs > 0.5) == y).mean()",
+        ),
+    )
+)

@@ -16,11 +16,11 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.tree import DecisionTreeClassifier
 
 from course_utils import data
-from course_utils.homework.evidence import Evidence
-from course_utils.homework.mistake import Mistake, NotStarted
+from course_utils._judge.evidence import Evidence
+from course_utils._judge.mistake import Mistake, NotStarted
+from course_utils._judge.reading import instead, visible
+from course_utils._judge.slips import auc_slips
 from course_utils.homework.question import Task
-from course_utils.homework.reading import instead, visible
-from course_utils.homework.slips import auc_slips
 
 #: Kinds of the versions of ``hw-model-registry-gate``, as the given cell registers them.
 _KINDS = {1: "tree", 2: "deep", 3: "logistic"}

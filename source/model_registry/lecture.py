@@ -69,8 +69,8 @@ plots.show(plots.diagram(boxes, arrows, title=title))
 # ## Setup
 #
 # `store.connect()` points MLflow at the course store: the lines of [MLflow basics]({step:mlflow_basics}) in one call.
-# `store.log_model` is the open call from there, too. The next-to-last cell of this setup **deletes** what an earlier run
-# of this notebook registered, so that version numbers start at 1. Never do that to a model that somebody serves.
+# `store.log_model` is the open call from there, too. The loop in the setup **deletes** what an earlier run of this
+# notebook registered, so that version numbers start at 1. Never do that to a model that somebody serves.
 
 # %% tags=["parameters"]
 seed = 0
@@ -110,7 +110,8 @@ for name in (NAME, LIVE, OLD):
 
 # %%
 def train(classifier, name):
-    encode = make_column_transformer((OneHotEncoder(), TEXT), remainder=StandardScaler())
+    words = (OneHotEncoder(), TEXT)
+    encode = make_column_transformer(words, remainder=StandardScaler())
     model = make_pipeline(encode, classifier).fit(split.X_train, split.y_train)
     p = model.predict_proba(split.X_train)[:, 1]
     mlflow.set_experiment("registry-training")
@@ -167,7 +168,7 @@ def decide(name, alias, version, decision, by, why, numbers=None):
 
 # %% [markdown]
 # The call stands *inside* the run. If it fails, because there is no such version for example, the run ends as failed,
-# and the record shows that, too. The first champion meets no opponent, so Mira simply appoints it:
+# and the record shows that, too. The first champion meets no opponent, so Mira appoints it:
 
 # %%
 decide(NAME, "champion", 1, "appointed", by="Mira", why="a tree that Tom can read")
@@ -212,9 +213,12 @@ assert where(NAME, "champion") == "1" and where(NAME, "challenger") == "2"
 # %%
 def gains(challenger, champion, X, y, n_draws=300):
     ours, theirs = (m.predict_proba(X)[:, 1] for m in (challenger, champion))
-    y, rng = y.to_numpy(), np.random.default_rng(0)
-    draws = [rng.integers(0, len(y), len(y)) for _ in range(n_draws)]
-    return [roc_auc_score(y[d], ours[d]) - roc_auc_score(y[d], theirs[d]) for d in draws]
+    y, rng, found = y.to_numpy(), np.random.default_rng(0), []
+    for _ in range(n_draws):
+        rows = rng.integers(0, len(y), len(y))  # the same rows for both
+        gain = roc_auc_score(y[rows], ours[rows]) - roc_auc_score(y[rows], theirs[rows])
+        found.append(gain)
+    return found
 
 
 # %% [markdown]
@@ -384,8 +388,8 @@ assert copied.source == f"models:/{NAME}/2"
 # You should see number 1, because each registered model counts for itself, the tags, the training run, and no alias. An
 # alias is a decision, and the new place takes it for itself.
 #
-# A registry of *another store*, such as a production server with its own database, is a different matter. MLflow has no
-# call that copies between two stores. We download the model's files, point MLflow at the other store (here a second
+# A registry of *another store*, such as a production server with its own database, is a different matter. MLflow 3.17 has
+# no call that copies between two stores of your own. We download the model's files, point MLflow at the other store (here a second
 # database file stands for it), and log and register them there. What we want to keep besides the files, we must carry
 # ourselves, as tags.
 
@@ -408,7 +412,8 @@ store.connect(home_uri)  # back home
 ours = mlflow.sklearn.load_model(f"models:/{NAME}@champion")
 p_ours, p_theirs = (m.predict_proba(split.X_test) for m in (ours, theirs))
 print("same predictions:", (p_ours == p_theirs).all())
-print("training run:", version.run_id or "none", "| runs in that store:", len(runs_there))
+print("training run:", version.run_id or "none")
+print("runs in that store:", len(runs_there))
 print("tags:", sorted(version.tags))
 
 # %% tags=["claims"]
@@ -481,7 +486,7 @@ assert sent == _generate_hmac_signature(
 # ## Stages, as history
 #
 # Older courses have no aliases. They move a version between four **stages**: None, Staging, Production and Archived. The
-# call still works, and warns. Someone who takes over such a registry translates it, of course through `decide`:
+# call still works, and warns. Someone who takes over such a registry translates it, through `decide`:
 
 # %%
 mlflow.register_model(first.source, OLD)
@@ -525,7 +530,8 @@ print("@champion is version", where(OLD, "champion"))
 decide(NAME, "previous", 1, "proposed", by="Tom", why="within reach")
 
 # %%
-record = mlflow.search_runs([TRAIL], f"tags.model = '{NAME}' and tags.alias = 'previous'")
+asked = f"tags.model = '{NAME}' and tags.alias = 'previous'"
+record = mlflow.search_runs([TRAIL], asked)
 hint = "decide takes the model, the alias, the version, the decision, by and why."
 lesson.turn(where(NAME, "previous") == "1" and not record.empty, hint)
 
@@ -601,18 +607,18 @@ y_test = y_test.to_numpy()
 with mlflow.start_run(run_name="train"):
     model = LogisticRegression(max_iter=5000).fit(X_train, y_train)
     needs = mlflow.sklearn.get_default_pip_requirements(include_skops=True)
-    uri = mlflow.sklearn.log_model(model, name="cancer", pip_requirements=needs).model_uri
-new = mlflow.register_model(uri, NAME).version
+    logged = mlflow.sklearn.log_model(model, name=NAME, pip_requirements=needs)
+new = mlflow.register_model(logged.model_uri, NAME).version
 
 with mlflow.start_run(run_name=f"gate-v{new}"):
     before = client.get_registered_model(NAME).aliases.get("champion", "none")
     p, low = model.predict_proba(X_test)[:, 1], 0.0
     if before != "none":
         champion = mlflow.sklearn.load_model(f"models:/{NAME}/{before}")
-        q, rng, n = champion.predict_proba(X_test)[:, 1], np.random.default_rng(0), len(p)
-        draws = [rng.integers(0, n, n) for _ in range(300)]
-        gain = [roc_auc_score(y_test[d], p[d]) - roc_auc_score(y_test[d], q[d]) for d in draws]
-        low = np.percentile(gain, 2.5)
+        q, rng = champion.predict_proba(X_test)[:, 1], np.random.default_rng(0)
+        draws = [rng.integers(0, len(p), len(p)) for _ in range(300)]
+        scores = [[roc_auc_score(y_test[d], x[d]) for x in (p, q)] for d in draws]
+        low = np.percentile([ours - theirs for ours, theirs in scores], 2.5)
     better = before == "none" or low > 0
     mlflow.log_metric("gain_low", low)
     mlflow.set_tags({"before": before, "version": new, "by": BY, "why": WHY})
@@ -645,5 +651,5 @@ lesson.quiz("model_registry")
 # - Next lecture: [Serving]({step:serving}), where the champion answers requests.
 # - Official pages: [MLflow Model Registry](https://mlflow.org/docs/latest/ml/model-registry/) and
 #   [Webhooks](https://mlflow.org/docs/latest/ml/webhooks/).
-# - Optional depth: set `n_rows = 3000` in the parameters cell and run all again. The intervals are narrower. Does the gate
+# - Optional depth: set `n_rows = 3000` in the parameters cell and run all again. The intervals change. Does the gate
 #   decide otherwise?

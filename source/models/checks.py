@@ -17,10 +17,10 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from course_utils import data
-from course_utils.homework.evidence import Evidence, listing, read_card
-from course_utils.homework.mistake import Mistake, NotStarted
+from course_utils._judge.evidence import Evidence, listing, read_card
+from course_utils._judge.mistake import Mistake, NotStarted
+from course_utils._judge.reading import frame_of, guarded, json_of, labels_of, number, numbers_of, text_of, visible
 from course_utils.homework.question import Task
-from course_utils.homework.reading import frame_of, guarded, json_of, labels_of, number, numbers_of, text_of, visible
 
 _WORDS = ["contract", "internet", "payment"]
 _THRESHOLD = 0.4

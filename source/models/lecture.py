@@ -247,7 +247,8 @@ assert refused == ["column missing", "price as text", "whole numbers"]
 # You should see three refusals, each with the name of the column. Two verdicts surprise most people:
 #
 # - **Whole numbers** are refused, because MLflow converts a type only where it is safe for *every* value, and the largest
-#   64-bit integers do not fit into a `double` exactly. The caller's repair is `astype(float)`.
+#   64-bit integers do not fit into a `double` exactly. The caller's repair is `astype(float)`. (A server reads the numbers
+#   in a JSON request by the signature, so there a plain 3 is fine.)
 # - **Capital letters** are accepted. A signature knows types, not values, and `Month-To-Month` is text like any other.
 #   The encoder ignores what it does not know, so on Wednesday the model took all customers for people without a
 #   contract, without any error.
@@ -292,7 +293,8 @@ assert "support_calls" in str(rule.signature.inputs)
 # %% [markdown]
 # `set_model`, in the last line of the file, says which object is the model. There was no example this time, and there is
 # a signature all the same: MLflow made it from the **type hints** of `predict`. The input is a list of `Customer`, and
-# a `Customer` has a number `support_calls`. The hints are checked at each call, too:
+# a `Customer` has a number `support_calls`. (`BaseModel` is from pydantic, a package that checks the fields of a class, and
+# that MLflow brings along. `params` is for Round 4.) The hints are checked at each call, too:
 
 # %%
 loaded_rule = mlflow.pyfunc.load_model(rule.model_uri)
@@ -313,7 +315,7 @@ assert loaded_rule.predict([{"support_calls": 4.0}, {"support_calls": 1.0}]) == 
 # - `load_context` runs once, when the model is loaded. `context.artifacts` says where the files are that we gave to the
 #   model, here the folder of our pipeline, and `context.model_config` holds the settings that we gave to it, here the
 #   threshold.
-# - `predict` runs at each call: it cleans the contracts, asks the pipeline for probabilities, and compares them with the
+# - `predict` runs at each call (and gets the `context` as well, if it asks for it): it cleans the contracts, asks the pipeline for probabilities, and compares them with the
 #   threshold. `params` are the wishes of this one caller, here whether he wants all customers or only those to call.
 
 # %%
@@ -470,12 +472,14 @@ assert scored["call"].equals(everybody["call"])
 #
 # ## Look at the UI
 #
-# 1. Open the UI with the command under *Setup*. Choose *Model training* at the top left, then the experiment
-#    `churn-models`.
+# 1. Open the UI with the command under *Setup*. When a panel *MLflow Assistant* opens at the right, close it with its cross.
+#    Choose *Model training* at the top left, then *Experiments*, then the experiment `churn-models`.
 # 2. In the menu on the left, click *Models*. Each logged model is a row of its own.
-# 3. Click `whom_to_call`. *Overview* names the run that made it.
-# 4. Click *Artifacts*, then `MLmodel`, and find the threshold and the params. Then click `whom_to_call.py`: the code that
-#    cleans is there for everybody to read.
+# 3. Click `whom_to_call` (the upper one, if you ran the lecture twice). In *Overview*, *Source run* is the run that made it.
+# 4. Click *Artifacts*, then `MLmodel`. Find the threshold under `config`, and the params at the end. Then click
+#    `whom_to_call.py`: the code that cleans is there for everybody to read.
+#
+# ![The models of the experiment, after step 2 and a whole lecture](../site/_static/models_list.png)
 #
 # ## Your turn
 #

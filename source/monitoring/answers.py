@@ -163,7 +163,13 @@ WRONG = {
         ("label-not-there", swap("<= today - label_delay", "<= today")),
         ("weeks-missing", swap("<= today - label_delay", "<= 4")),
         ("step-missing", swap(", step=week", "")),
-        ("accuracy-not-auc", swap('roc_auc_score(rows["churned"], p)', 'model.score(rows[features], rows["churned"])')),
+        (
+            "accuracy-not-auc",
+            swap(
+                'roc_auc_score(rows["churned"], p)', 'model.score(rows[features], rows["churned"])',
+                '"alert_week", alerts[0]', '"alert_week", (alerts or [1])[0]',
+            ),
+        ),
         ("labels-not-probabilities", swap("model.predict_proba(rows[features])[:, 1]", "model.predict(rows[features])")),
         ("alert-week", swap("max(scores[w - 1], scores[w]) < limit", "min(scores[w - 1], scores[w]) > limit")),
         ("alert-week", swap('"alert_week", alerts[0]', '"alert_week", "yes, in %s" % alerts[0]')),

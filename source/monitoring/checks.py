@@ -17,11 +17,11 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from course_utils import data
-from course_utils.homework.evidence import Evidence, listing
-from course_utils.homework.mistake import Mistake, NotStarted
+from course_utils._judge.evidence import Evidence, listing
+from course_utils._judge.mistake import Mistake, NotStarted
+from course_utils._judge.reading import named, numbers_of, rows_of, visible
+from course_utils._judge.slips import confused_with_auc
 from course_utils.homework.question import Task
-from course_utils.homework.reading import named, numbers_of, rows_of, visible
-from course_utils.homework.slips import confused_with_auc
 
 #: Weeks of `rules` whose labels are known in week 8.
 _KNOWN = range(1, 7)

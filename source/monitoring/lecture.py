@@ -206,6 +206,7 @@ def serve(region, week):
     weeks[region, week] = run.info.run_id
 
 
+# %%
 for region in streams:
     for week in range(1, today + 1):
         serve(region, week)
@@ -298,6 +299,7 @@ def psi(then, now, bins=10):
     return float(((q - p) * np.log(q / p)).sum())
 
 
+# %%
 reference = spring.X_train.assign(probability=probability(spring_uri, spring.X_train))
 
 
@@ -445,8 +447,8 @@ def picture(series, limits, title):
     for (name, table), color in zip(series.items(), plots.COLORS, strict=False):
         spread = [table["auc"] - table["auc_low"], table["auc_high"] - table["auc"]]
         ax.errorbar(table.index, table["auc"], spread, fmt="o", color=color, label=name)
-    for name, level in limits.items():
-        ax.axhline(level, linestyle="--", color="grey", label=f"{name}: {level:.2f}")
+    for (name, level), style in zip(limits.items(), ("--", ":"), strict=False):
+        ax.axhline(level, ls=style, color="grey", label=f"{name}: {level:.2f}")
     ax.set(xlabel="week", ylabel="ROC-AUC, with 95 % interval", title=title)
     ax.legend()
     ends = {name: f"{table['auc'].iloc[-1]:.2f}" for name, table in series.items()}
@@ -495,17 +497,21 @@ contest = gate("churn-south", version, held_out, by="Mira", why="score alert, So
 contest
 
 # %% tags=["claims"]
-assert contest["decision"] == "promoted" and contest["gain_low"] > 0
+assert (contest["decision"] == "promoted") == (contest["gain_low"] > 0)
+promoted = contest["decision"] == "promoted"
+assert promoted or rows_per_week < 600
 some = np.random.default_rng(seed).integers(len(held_out), size=(3, len(held_out)))[2]
 y_held, p_held = held_out["churned"].to_numpy(), probability(uri, held_out)
 assert np.isclose(redrawn_auc(y_held, p_held, 3)[2], roc_auc_score(y_held[some], p_held[some]))
-assert client.get_model_version_by_alias("churn-south", "champion").version == version
+assert (client.get_model_version_by_alias("churn-south", "champion").version == version) == promoted
 
 # %% [markdown]
-# You should see `promoted`, with an interval of the gain that lies above zero: fewer rows of the right world beat
-# more of the wrong one. A promotion is a hope, though, and not yet a cure. The service goes on with the new champion, and when
-# the labels of its first weeks are there, **the same rule judges it**: the limit is its own score at promotion, less
-# 0.1.
+# With 600 rows a week you should see `promoted`, with an interval of the gain that lies above zero: fewer rows of the
+# right world beat more of the wrong one. With fewer rows a week the interval is wider. When it reaches below zero, the
+# gate refuses, and you wait for another week of labels.
+#
+# A promotion is a hope, and not yet a cure. The service goes on with the new champion, and when the labels of its first
+# weeks are there, **the same rule judges it**: the limit is its own score at promotion, less 0.1.
 
 # %%
 for week in range(today + 1, last_week + 1):
@@ -514,24 +520,24 @@ for week in range(today + 1, last_week + 1):
 every = range(1, last_week + 1)
 served = pd.DataFrame({week: score("south", week) for week in every}).T
 after = served.loc[today + 1 :]
-new_limit = contest["auc"] - 0.1
+new_limit = contest["auc"] - 0.1 if contest["decision"] == "promoted" else limit
 again = first_alert(after["auc"] < new_limit)
 when = f"in week {again}" if again else "no more"
-title = f"After the cure, the rule alerts {when}"
+title = f"After the gate, the rule alerts {when}"
 limits = {"limit of spring's model": limit, "of the new one": new_limit}
 picture({"before": served.loc[:today], "after": after}, limits, title)
 print(f"mean of the new weeks {after['auc'].mean():.3f}, before the change", end=" ")
 print(f"{served.loc[: drift_week - 1, 'auc'].mean():.3f}")
 
 # %% tags=["claims"]
-assert again is None
-assert after["auc"].mean() > served.loc[drift_week:today, "auc"].mean() + 0.05
+assert not promoted or again is None
+assert not promoted or after["auc"].mean() > served.loc[drift_week:today, "auc"].mean() + 0.05
 assert after["auc"].mean() < served.loc[: drift_week - 1, "auc"].mean()
 
 # %% [markdown]
-# You should see that the rule is quiet, and that the new weeks are better than the weeks between. They are **not** back
-# where spring was: in the new world customers are harder to tell apart, also for a model that knows it. That is why the
-# limit belongs to the model and moves with it, and why Tom should hear the new number.
+# After a promotion, you should see that the rule is quiet, and that the new weeks are better than the weeks between. They
+# are **not** back where spring was: in the new world customers are harder to tell apart, also for a model that knows it.
+# That is why the limit belongs to the model and moves with it, and why Tom should hear the new number.
 #
 # ## Look at the UI
 #
@@ -685,4 +691,5 @@ lesson.quiz("monitoring")
 # - Do the [homework]({homework:monitoring}): log, measure, decide, retrain.
 # - Next lecture: [Tracking server]({step:tracking_server}), from one file to a team's server.
 # - Official page: [MLflow model evaluation](https://mlflow.org/docs/latest/ml/evaluation/).
-# - Optional depth: set `rows_per_week` to 300 and run again. How much wider are the intervals?
+# - Optional depth: set `rows_per_week` to 300 and run again. How much wider are the intervals, and what does
+#   the gate decide?

@@ -14,8 +14,8 @@ from sklearn.model_selection import GridSearchCV, cross_validate, train_test_spl
 from sklearn.tree import DecisionTreeClassifier
 
 from course_utils import data
-from course_utils.homework.evidence import Evidence, close, listing
-from course_utils.homework.mistake import Mistake, NotStarted
+from course_utils._judge.evidence import Evidence, close, listing
+from course_utils._judge.mistake import Mistake, NotStarted
 from course_utils.homework.question import Task
 
 _FOREST_DEPTHS = (1, 2, 5)

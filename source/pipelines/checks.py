@@ -22,11 +22,11 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import PolynomialFeatures, StandardScaler
 
 from course_utils import data
-from course_utils.homework.evidence import Evidence, close, listing
-from course_utils.homework.mistake import Mistake, NotStarted
+from course_utils._judge.evidence import Evidence, close, listing
+from course_utils._judge.mistake import Mistake, NotStarted
+from course_utils._judge.reading import json_of, numbers_of
+from course_utils._judge.slips import is_rounded
 from course_utils.homework.question import Task
-from course_utils.homework.reading import json_of, numbers_of
-from course_utils.homework.slips import is_rounded
 
 #: How joblib's compressed files begin, and what unpacks them; zlib's decompressor knows gzip too.
 _PACKED = ((b"\x78", lambda: zlib.decompressobj()), (b"\x1f\x8b", lambda: zlib.decompressobj(47)))

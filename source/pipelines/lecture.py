@@ -380,12 +380,12 @@ with_share = make_column_transformer(
     (preparation, list(X_train)), (StandardScaler(), ["postcode_share"])
 )
 slide = make_pipeline(with_share, LogisticRegression())
-auc = cross_val_score(slide, slide_train, y_train, cv=folds, scoring="roc_auc")
-print(f"Mira's slide: ROC-AUC {auc.mean():.2f}")
+promised = cross_val_score(slide, slide_train, y_train, cv=folds, scoring="roc_auc")
+print(f"Mira's slide: ROC-AUC {promised.mean():.2f}")
 
 # %% tags=["claims"]
-assert auc.mean() > 0.9
-assert auc.mean() > scores["all-columns"].max()
+assert promised.mean() > 0.9
+assert promised.mean() > scores["all-columns"].max()
 
 # %% [markdown]
 # You should see a value above 0.9, from a column without any meaning. Mira's line computed the shares from *all*
@@ -433,7 +433,9 @@ chances = {
 }
 result = pd.DataFrame(
     {
-        "promised by folds": [auc.mean(), honest.mean(), scores["all-columns"].mean()],
+        "promised by folds": [
+            promised.mean(), honest.mean(), scores["all-columns"].mean()
+        ],
         "new customers": [roc_auc_score(y_test, p[:, 1]) for p in chances.values()],
     },
     index=list(chances),
@@ -467,7 +469,7 @@ plots.show(plots.describe(fig, f"{title}. Promised and kept: {'; '.join(words)}.
 
 # %% [markdown]
 # This answers the question in the title. The slide promised more than 0.9, and the call centre got less than from a
-# pipeline without any postcode, because the model had learned to lean on a column that was a copy of the answer. The
+# pipeline without any postcode, because the model had learned to lean on a column that contained the answer. The
 # two honest pipelines keep what they promise, give or take the spread of the folds.
 #
 # ## Round 5: into a file and back
@@ -504,9 +506,9 @@ skops.io.dump(pipeline, folder / "churn.skops")
 print(skops.io.get_untrusted_types(file=folder / "churn.skops"))
 
 # %% [markdown]
-# Read the list. `numpy.clip` is the function of our cap, and `numpy.dtype` is the type of number that an encoder
-# writes. We expected both, so we write them down. Do not pass on the list that the file itself gave you: then the file
-# decides whether it is trusted.
+# Read the list. `numpy.clip` is the function of our cap, and `numpy.dtype` is the imputer's note of the type of number
+# that it has learned from. We know where both come from, so we write them down. Do not pass on the list that the file
+# itself gave you: then the file decides whether it is trusted.
 
 # %%
 trusted = ["numpy.clip", "numpy.dtype"]

@@ -13,10 +13,10 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from course_utils import data
-from course_utils.homework.evidence import Evidence, listing, read_card
-from course_utils.homework.mistake import Mistake, NotStarted
+from course_utils._judge.evidence import Evidence, listing, read_card
+from course_utils._judge.mistake import Mistake, NotStarted
+from course_utils._judge.reading import number, text_of, visible
 from course_utils.homework.question import Task
-from course_utils.homework.reading import number, text_of, visible
 
 _FOLDER = "hw-portable"
 _ALLOWED = {"numpy.dtype", "sklearn.tree._tree.Tree"}

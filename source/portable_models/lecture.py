@@ -35,8 +35,8 @@ lesson.quiz("portable_models", "recall")
 # an e-mail of a supplier and asked: "What does this file *do* when you open it?" Nobody knew. An hour later Aisha
 # loaded Mira's newest model on the server, and got `ModuleNotFoundError: No module named 'cleaning'`.
 #
-# Both have the same cause. A model is not only numbers: to bring it back, Python has to run code, and that code comes from
-# somewhere. This is where it can come from:
+# Both have the same cause. A model is not only numbers: to bring it back, Python has to run code, and that code comes
+# from somewhere. This is where it can come from:
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
 from course_utils import plots
@@ -102,9 +102,9 @@ packages = mlflow.sklearn.get_default_pip_requirements(include_skops=True)
 # ## Round 1: a pickle is a list of instructions
 #
 # `pickle` is Python's own way to store an object, and `joblib` and `cloudpickle` build on it. What it writes is not the
-# object but a list of *instructions* for making it again. One of them says "call this function with these arguments".
-# A class can choose the function, in its method `__reduce__`. The supplier's file might have been made like this; here the
-# function is `print`, but it could as well delete your files.
+# object but a list of *instructions* for making it again. One of them says "call this function with these arguments". A
+# class can choose the function, in its method `__reduce__`. The supplier's file might have been made like this; here
+# the function is `print`, but it could as well delete your files.
 
 # %%
 import pickle
@@ -119,8 +119,8 @@ file = folder / "model_final2.pkl"
 _ = file.write_bytes(pickle.dumps(Surprise()))
 
 # %% [markdown]
-# **Predict.** The next cell first reads the bytes of the file, then loads them. When does the line appear: when the file is
-# read, when it is loaded, or never, because there is no `predict` in the cell?
+# **Predict.** The next cell first reads the bytes of the file, then loads them. When does the line appear: when the
+# file is read, when it is loaded, or never, because there is no `predict` in the cell?
 
 # %%
 prediction = "?"  # read, loaded or never
@@ -138,10 +138,10 @@ assert loaded is None  # what print returns
 assert b"print" in content
 
 # %% [markdown]
-# You should see the line between *read* and *loaded*: reading bytes is harmless, loading obeyed the instruction. What was
-# "loaded" is `None`, the answer of `print`; there was never a model. And there is no moment between loading and running at
-# which you could have looked at the object. That is why MLflow stores scikit-learn models in another format today;
-# in older versions the default was a pickle.
+# You should see the line between *read* and *loaded*: reading bytes is harmless, loading obeyed the instruction. What
+# was "loaded" is `None`, the answer of `print`; there was never a model. And there is no moment between loading and
+# running at which you could have looked at the object. That is why MLflow stores scikit-learn models in another format
+# today; in older versions the default was a pickle.
 #
 # ## Round 2: skops holds names, not instructions
 #
@@ -157,10 +157,10 @@ except skops.io.exceptions.UntrustedTypesFoundException as error:
     print("skops:", error)
 
 # %% [markdown]
-# Nothing ran. So is skops safe? It is as safe as the list of names that you allow, and a name can be a function, too. Here is
-# the model of a stranger. It has a step that prints whatever passes through it. In earnest, such a step would send your
-# customers to somebody. (`unseen` keeps one remark of MLflow off the page: a step without `predict` cannot be loaded as
-# pyfunc.)
+# Nothing ran. So is skops safe? It is as safe as the list of names that you allow, and a name can be a function, too.
+# Here is the model of a stranger. It has a step that prints whatever passes through it. In earnest, such a step would
+# send your customers to somebody. (`unseen` keeps one remark of MLflow off the page: a step without `predict` cannot be
+# loaded as pyfunc.)
 
 # %%
 import contextlib
@@ -178,8 +178,8 @@ with mlflow.start_run(run_name="from-a-stranger"), unseen:
     )
 
 # %% [markdown]
-# The stranger logged it with the complete list. **Predict.** You load it with MLflow, and say nothing about trust. Does the
-# load stop, as it did above?
+# The stranger logged it with the complete list. **Predict.** You load it with MLflow, and say nothing about trust. Does
+# the load stop, as it did above?
 
 # %%
 prediction = "?"  # it stops, or it loads
@@ -193,13 +193,13 @@ _ = step.transform(customers.head(2))
 assert listed == ["builtins.print", "functools.partial"]
 
 # %% [markdown]
-# You should see that it loads, and that the function ran with your customers as soon as the step was used. MLflow takes the
-# list of trusted types **from the model itself**: it says what the stranger trusts, not what you trust. So read the list
-# before you load, and compare it with one that *you* have written. The names are asked from the file, because the list in
-# `MLmodel` could have been edited:
+# You should see that it loads, and that the function ran with your customers as soon as the step was used. MLflow takes
+# the list of trusted types **from the model itself**: it says what the stranger trusts, not what you trust. So read the
+# list before you load, and compare it with one that *you* have written. The names are asked from the file, because the
+# list in `MLmodel` could have been edited:
 
 # %%
-we_trust = {"numpy.dtype", "sklearn.tree._tree.Tree"}
+we_trust = {"numpy.dtype", "sklearn.tree._tree.Tree"}  # imputers and forests
 home = Path(mlflow.artifacts.download_artifacts(stranger.model_uri))  # loads nothing
 names = skops.io.get_untrusted_types(file=home / "model.skops")
 print("not on our list:", sorted(set(names) - we_trust))
@@ -210,9 +210,9 @@ assert set(names) - we_trust == {"builtins.print", "functools.partial"}
 # %% [markdown]
 # ## Round 3: a model from code is a file that runs
 #
-# In [Models]({step:models}), our own models were files of Python. MLflow copies such a file into the model, and **runs it
-# from the first line to the last** whenever the model is loaded. Usually it defines a class, but nothing keeps anybody
-# from writing more:
+# In [Models]({step:models}), our own models were files of Python. MLflow copies such a file into the model, and **runs
+# it from the first line to the last** whenever the model is loaded. Usually it defines a class, but nothing keeps
+# anybody from writing more:
 
 # %%
 chatty = """
@@ -236,8 +236,9 @@ with mlflow.start_run(run_name="from-code"):
 
 # %% [markdown]
 # You see its line already: logging runs the file, too, to find the model. Now Ines asks for a switch. MLflow has the
-# environment variable `MLFLOW_ALLOW_PICKLE_DESERIALIZATION`; with `false`, nothing may be unpickled. We store our pipeline
-# as skops and as a pickle. (MLflow warns of the pickle, as it should; the cell keeps the warning off the page.)
+# environment variable `MLFLOW_ALLOW_PICKLE_DESERIALIZATION`; with `false`, nothing may be unpickled. We store our
+# pipeline as skops and as a pickle. (MLflow warns of the pickle, as it should; the cell keeps the warning off the
+# page.)
 
 # %%
 with mlflow.start_run(run_name="two-formats"), unseen:
@@ -272,13 +273,18 @@ for name, logged in models.items():
 del os.environ["MLFLOW_ALLOW_PICKLE_DESERIALIZATION"]
 
 # %% tags=["claims"]
-assert verdicts == {"as_pickle": "refused", "as_skops": "refused", "from_code": "loaded"}
+assert verdicts == {
+    "as_pickle": "refused",
+    "as_skops": "refused",
+    "from_code": "loaded",
+}
 
 # %% [markdown]
-# You should see that only the model from code loads, and its line ran. The switch is about pickles. It refuses skops as well,
-# because of the list that travels inside. It does **not** look at code: a model from code needs no pickle, so it runs. The
-# same holds for modules that travel with a model (Round 5). There is no switch for code. It is read, like any program that
-# somebody sends you, and these two calls run nothing:
+# You should see that only the model from code loads, and its line ran. The switch is about pickles. It refuses skops as
+# well, because of the list that travels inside. It does **not** look at code: a model from code needs no pickle, so it
+# runs. The same holds for a model that brings its own module for loading (`loader_module` in `MLmodel`, the file in the
+# folder `code`). There is no switch for code. It is read, like any program that somebody sends you, and these two calls
+# run nothing:
 
 # %%
 card = mlflow.models.get_model_info(from_code.model_uri)
@@ -290,12 +296,15 @@ home = Path(mlflow.artifacts.download_artifacts(from_code.model_uri))
 print((home / code_file).read_text()[:52])
 
 # %% [markdown]
+# `model_code_path` says where the file was when the model was logged; its copy lies in the model's folder under the same
+# name. Here is what you have seen, in one table:
+#
 # | kind | seen in `MLmodel` | what may run on load | before you load |
 # |---|---|---|---|
 # | pickle | `serialization_format: cloudpickle` or `pickle`; `python_model: …pkl` | anything | do not load a stranger's |
 # | skops | `serialization_format: skops` | imports and rebuilds the types on its list; functions on it run when the model is used | read the names |
 # | from code | `model_code_path` | the whole file | read the file |
-# | modules | `code: code` | each module that is imported | read the folder `code` |
+# | modules | `code: code`, or a `loader_module` that is not MLflow's | each module that is imported | read the folder `code`; refuse what nobody can read in it (`.pyc`, `.so`, `__pycache__`) |
 #
 # One more door is often forgotten: *installing* a stranger's `requirements.txt` runs code as well, because packages
 # may bring their own installation program.
@@ -303,9 +312,10 @@ print((home / code_file).read_text()[:52])
 # ## Round 4: which packages does it need?
 #
 # Now to our own model, which shall run on Aisha's server. Each model has a `requirements.txt`. You give it with
-# `pip_requirements=`, as we always did. If you leave the argument out, MLflow **guesses**: it starts a second Python, loads
-# the model there, and notes each package that gets imported. `extra_pip_requirements=` adds something to that guess. The cell
-# takes some seconds, and that is the point of never leaving the argument out:
+# `pip_requirements=`, as we always did. If you leave the argument out, MLflow **guesses**: it starts a second Python,
+# loads the model there, and notes each package that gets imported. `extra_pip_requirements=` adds something to that
+# guess. The cell takes some seconds, and that is the point of never leaving the argument out:
+
 
 # %%
 def requirements(logged):
@@ -320,7 +330,11 @@ with mlflow.start_run(run_name="guessed"):
 print("given:", *requirements(as_skops))
 
 # %% tags=["claims"]
-assert {line.split("==")[0] for line in requirements(as_skops)} == {"mlflow", "scikit-learn", "skops"}
+assert {line.split("==")[0] for line in requirements(as_skops)} == {
+    "mlflow",
+    "scikit-learn",
+    "skops",
+}
 assert len(requirements(guessed)) > len(requirements(as_skops))
 assert "pydantic==2.*" in requirements(guessed)
 
@@ -332,19 +346,19 @@ plots.show(plots.bars(pd.Series(counts), title=title, xlabel=label, digits=0))
 print("guessed:", *(line.split("==")[0] for line in requirements(guessed)))
 
 # %% [markdown]
-# MLflow itself was added to our two. The guess holds more, because it names whatever was imported on *this* machine, and not
-# only what the model needs; each superfluous package has to be installed wherever the model goes.
+# MLflow itself was added to our two. The guess holds more, because it names whatever was imported on *this* machine,
+# and not only what the model needs; each superfluous package has to be installed wherever the model goes.
 #
-# The given list is **pinned**: `==` and an exact version. What it does not pin is what these packages need in turn, such as
-# numpy and scipy. To fix those as well, let a tool solve and record the whole set. MLflow knows one: when a project has a
-# `pyproject.toml` and a `uv.lock` (made by `uv lock`), a call without `pip_requirements` takes all versions from the
-# lock file instead of guessing. `mlflow.pyfunc.log_model` also copies both files into the model. (Not run here, because
-# making the lock file needs the network.)
+# The given list is **pinned**: `==` and an exact version. What it does not pin is what these packages need in turn,
+# such as numpy and scipy. To fix those as well, let a tool solve and record the whole set. MLflow knows one, uv: when
+# the folder in which Python runs has a `pyproject.toml` and a `uv.lock` (made by `uv lock`), a call without
+# `pip_requirements` takes all versions from the lock file instead of guessing. `mlflow.pyfunc.log_model` also copies
+# both files into the model. (Not run here, because making the lock file needs the network.)
 #
 # ## Round 5: code of your own, and what is not in the folder
 #
-# This is Aisha's error. Mira's pipeline has a step that she wrote herself, in a file `cleaning.py` beside her notebook. It
-# cuts off prices that cannot be true:
+# This is Aisha's error. Mira's pipeline has a step that she wrote herself, in a file `cleaning.py` beside her notebook.
+# It cuts off prices that cannot be true:
 
 # %%
 import sys
@@ -420,16 +434,19 @@ done = subprocess.run([sys.executable, "-c", script], **options)
 print(done.stdout)
 
 # %% tags=["claims"]
-assert done.stdout.split("\n")[:2] == ["alone: No module named 'cleaning'", "together: loaded"]
+assert done.stdout.split("\n")[:2] == [
+    "alone: No module named 'cleaning'",
+    "together: loaded",
+]
 assert (elsewhere / "together/code/cleaning.py").is_file()
 
 # %% [markdown]
 # You should see Aisha's error for `alone`. In this notebook both load, because the module is here: a test on the machine
 # where a model was made proves little.
 #
-# Something else stays behind: **environment variables**, for example the key of a service that the model asks. When a model
-# is logged with an example, MLflow writes down the *names* of the variables that `predict` used and that look like keys
-# (their names contain `API_KEY` or `API_TOKEN`), never the values:
+# Something else stays behind: **environment variables**, for example the key of a service that the model asks. When a
+# model is logged with an example, MLflow writes down the *names* of the variables that `predict` used and that look
+# like keys (above all, names with `API_KEY` or `API_TOKEN` in them), never the values:
 
 # %%
 prices = """
@@ -475,6 +492,8 @@ mlflow.models.predict(
 print(json.loads(answers.read_text()))
 
 # %% [markdown]
+# You should see three answers, one for each row. That they come at all is the proof.
+#
 # The stronger check needs the network, so it is not run here. It builds a **new environment** from the model's own
 # requirements and predicts there, which is as near to Aisha's server as you get on your own machine. Use it for your own
 # models only, because it installs whatever the model asks for:
@@ -491,18 +510,22 @@ print(json.loads(answers.read_text()))
 # ```
 #
 # What was checked must also be what is deployed, and not a model that was trained again meanwhile. The address
-# `models:/m-…` names one model for good, but the files are copied on their way, and files can be changed. So we take a
+# `models:/m-…` names one model for good, but its files can be changed, there and on their way. So we take a
 # **fingerprint** of the folder when we check it, keep it as a tag of the model, and compare it at the other end:
 
 # %%
 import hashlib
+import shutil
 
 
 def fingerprint(folder):
+    for cache in Path(folder).rglob("__pycache__"):
+        shutil.rmtree(cache)  # Python would run it in place of the file that you read
     whole = hashlib.sha256()
     for path in sorted(Path(folder).rglob("*")):
-        if path.is_file() and "__pycache__" not in path.parts:
-            whole.update(str(path.relative_to(folder)).encode() + path.read_bytes())
+        if path.is_file():
+            content = hashlib.sha256(path.read_bytes()).hexdigest()
+            whole.update(f"{path.relative_to(folder).as_posix()} {content}\n".encode())
     return whole.hexdigest()
 
 
@@ -521,25 +544,32 @@ print("after one file changed:", fingerprint(arrived) == noted)
 assert fingerprint(here) == noted and fingerprint(arrived) != noted
 
 # %% [markdown]
-# You should see `True`, then `False`. A fingerprint tells *that* something changed, not what. (Python may leave its
-# compiled copies in `__pycache__` when it imports a module, so those are left out.)
+# You should see `True`, then `False`. A fingerprint tells *that* something changed, not what. (Python runs a
+# compiled copy in `__pycache__` in place of the file that you have read. Nobody can read those, so they are deleted
+# before we compare, and before the model is loaded.)
 #
 # ## Look at the UI
 #
-# 1. Open the UI with the command under *Setup*. Choose *Model training* at the top left, then the experiment
-#    `churn-portable`, then *Models* in the menu on the left.
-# 2. Click `together`. In *Overview* you find the tags `checked` and `fingerprint`.
-# 3. Click *Artifacts*, then `MLmodel`: find `skops_trusted_types` and `code`. Open the folder `code` and read
-#    `cleaning.py`. Looking at files here loads nothing, so this is a safe place to read the model of a stranger.
+# 1. Open the UI with the command under *Setup*. When a panel *MLflow Assistant* opens at the right, close it with its
+#    cross. Choose *Model training* at the top left, then *Experiments*, then the experiment `churn-portable`.
+# 2. In the menu on the left, click *Models*, then `together` (the upper one, if you ran the lecture twice), and
+#    *Artifacts*.
+# 3. Click `MLmodel`, and find `skops_trusted_types` and `code`.
+# 4. Click the folder `code`, then `cleaning.py`, and read it. Looking at files here loads nothing, so this is a safe
+#    place to read the model of a stranger.
+#
+# The tags of a logged model, such as our fingerprint, are not shown on its page; ask for them in code, as above.
+#
+# ![The file cleaning.py in the model together, after step 4](../site/_static/portable_models_code.png)
 #
 # ## Your turn
 #
 # Ines wants to know which of these five models run a file of their own when they are loaded. Replace the three dots by
-# **one line** that sets `runs_code` to whether this `flavor` names a file of code, and run both cells.
+# **one line** that sets `runs_code` to whether this `flavor` names a file or a folder of code, and run both cells.
 #
 # <details><summary>One solution</summary>
 #
-# `runs_code = "model_code_path" in flavor`
+# `runs_code = "model_code_path" in flavor or bool(flavor.get("code"))`
 #
 # </details>
 
@@ -556,14 +586,14 @@ todays = [from_code, as_skops, as_pickle, together, needs_key]
 for logged in todays:
     flavor = mlflow.models.get_model_info(logged.model_uri).flavors["python_function"]
     runs_code = False
-    runs_code = "model_code_path" in flavor
+    runs_code = "model_code_path" in flavor or bool(flavor.get("code"))
     mlflow.set_logged_model_tags(logged.model_id, {"runs_code": str(runs_code)})
 
 # %%
 tagged = [mlflow.get_logged_model(logged.model_id) for logged in todays]
 found = {model.name for model in tagged if model.tags.get("runs_code") == "True"}
-hint = "two of the five do. Which word of MLmodel tells them, in the table above?"
-lesson.turn(found == {"chatty", "prices"}, hint)
+hint = "three of the five do: the table above has two rows with code of a model's own."
+lesson.turn(found == {"chatty", "prices", "together"}, hint)
 
 # %% [markdown]
 # ## Pitfalls
@@ -597,12 +627,14 @@ for logged in (old_call, new_call):
     print(logged.flavors["sklearn"]["serialization_format"])
 
 # %% tags=["claims"]
-assert "artifact_path" in said.getvalue() and "execute arbitrary code" in said.getvalue()
+assert (
+    "artifact_path" in said.getvalue() and "execute arbitrary code" in said.getvalue()
+)
 
 # %% [markdown]
-# **`requirements-open`: a package without its version.** Suppose that the model was made with an older scikit-learn, 1.5.2.
-# On loading, MLflow compares the list with what is installed. A pinned list raises the alarm; an open one has nothing to
-# compare, so nobody hears of the difference:
+# **`requirements-open`: a package without its version.** Suppose that the model was made with an older scikit-learn,
+# 1.5.2. On loading, MLflow compares the list with what is installed. A pinned list raises the alarm; an open one has
+# nothing to compare, so nobody hears of the difference:
 
 # %%
 lists = {"open": ["scikit-learn", "skops"], "pinned": ["scikit-learn==1.5.2", "skops"]}
@@ -619,16 +651,16 @@ for name, wanted in lists.items():
 assert alarm and "scikit-learn==1.5.2" in alarm[0]
 
 # %% [markdown]
-# To repair it, write `==`, as `get_default_pip_requirements` does. A model that has been logged already gets another list with
-# `mlflow.models.update_model_requirements`:
+# To repair it, write `==`, as `get_default_pip_requirements` does. A model that has been logged already gets another
+# list with `mlflow.models.update_model_requirements`:
 
 # %%
 mlflow.models.update_model_requirements(logged.model_uri, "add", packages)
 print(requirements(logged))
 
 # %% [markdown]
-# **`trusted-unread`: the list was passed on unread.** `skops_trusted_types=get_untrusted_types(…)` in one line trusts whatever
-# happens to be inside, as with the stranger's model. Here somebody puts the stranger's step into our pipeline:
+# **`trusted-unread`: the list was passed on unread.** `skops_trusted_types=get_untrusted_types(…)` in one line trusts
+# whatever happens to be inside, as with the stranger's model. Here somebody puts the stranger's step into our pipeline:
 
 # %%
 tampered = make_pipeline(spy, *(step for _, step in pipeline.steps))
@@ -639,8 +671,8 @@ except AssertionError as error:
     print("stopped,", error)
 
 # %% [markdown]
-# The repair is the line with `assert`: write down the types that you expect (none, for this pipeline), compare, and log only
-# if they agree.
+# The repair is the line with `assert`: write down the types that you expect (none, for this pipeline), compare, and log
+# only if they agree.
 #
 # ## In your own project
 #
@@ -695,11 +727,12 @@ lesson.quiz("portable_models")
 # %% [markdown]
 # ## Key points
 #
-# - **What runs on load?** Of a pickle, whatever its author wrote. Of a skops file, nothing but the rebuilding of the types on its
-#   list, and that list comes with the model. Of a model from code, the whole file. The switch
+# - **What runs on load?** Of a pickle, whatever its author wrote. Of a skops file, nothing but the rebuilding of the
+#   types on its list, and that list comes with the model. Of a model from code, the whole file. The switch
 #   `MLFLOW_ALLOW_PICKLE_DESERIALIZATION=false` stops the first two, and not the third.
 # - **How do you read it first?** `get_model_info` and `download_artifacts` load nothing. Read the format, the names that
-#   `get_untrusted_types(file=…)` finds, and every `.py` file.
+#   `get_untrusted_types(file=…)` finds, and every file in `code`; refuse what you cannot
+#   read there (`.pyc`, `.so`).
 # - **What does it need elsewhere?** Pinned packages, its own modules by `code_paths`, and the variables that
 #   `get_model_info` names.
 # - **How do you know that it works?** Send rows through it with `mlflow.models.predict`, best in a new environment, and
@@ -711,4 +744,5 @@ lesson.quiz("portable_models")
 # - Next lecture: [Model registry]({step:model_registry}), names and versions, so that nobody copies addresses around.
 # - Official pages: [model dependencies](https://mlflow.org/docs/latest/ml/model/dependencies/) and
 #   [models from code](https://mlflow.org/docs/latest/ml/model/models-from-code/).
-# - Optional depth: set `n_rows` to 600 in the parameters cell and run all again. Which of the fingerprints would change?
+# - Optional depth: log `clipped` a second time without any change. Has it the same fingerprint? Compare the two
+#   `MLmodel` files to see why not.

@@ -1,38 +1,151 @@
-"""Right and wrong answers to the homework of a reproducing."""
+"""Right and wrong answers to the homework of reproducing."""
 
-from tests.submissions.tools import append, swap
+from tests.submissions.tools import swap
 
-_NAMES = {1: "tumours", 2: "wines", 3: "digits", 4: "again"}
+RIGHT = {
+    1: [
+        """
+        import importlib.metadata
+        client = mlflow.MlflowClient()
+        made = client.create_run(client.create_experiment("hw-reproducing-tumours"), run_name="forest")
+        i = made.info.run_id
+        client.log_param(i, "depth", 4)
+        client.log_param(i, "seed", 11)
+        client.log_metric(i, "valid_auc", score(4, 11))
+        with open(tumours_file, "rb") as opened:
+            client.set_tag(i, "data_sha256", hashlib.file_digest(opened, "sha256").hexdigest())
+        lines = [d.metadata["Name"] + "==" + d.version for d in importlib.metadata.distributions()]
+        client.log_text(i, "\\n".join(sorted(lines)), "packages.txt")
+        client.set_terminated(i)
+        """,
+        """
+        mlflow.set_experiment("hw-reproducing-tumours")
+        mlflow.start_run(run_name="forest")
+        mlflow.log_params({"seed": 0, "depth": 1, "trees": 20})
+        mlflow.log_metrics({"valid_auc": score(1, 0)})
+        mlflow.set_tags({"data_sha256": hashlib.sha256(open(tumours_file, "rb").read()).hexdigest()})
+        path = folder / "packages.txt"
+        path.write_text("\\n".join(f"{d.name}=={d.version}" for d in distributions()))
+        mlflow.log_artifact(path)
+        mlflow.end_run()
+        """,
+    ],
+    2: [
+        """
+        client = mlflow.MlflowClient()
+        jonas = client.get_experiment_by_name("hw-reproducing-jonas").experiment_id
+        gaps = {}
+        for r in client.search_runs([jonas]):
+            p = {k: int(v) for k, v in r.data.params.items()}
+            gaps[r.info.run_name] = abs(wine_score(**p) - r.data.metrics["valid_auc"])
+        found = max(gaps, key=gaps.get)
+        made = client.create_run(client.create_experiment("hw-reproducing-verdict"), run_name="verdict")
+        client.set_tag(made.info.run_id, "not_reproduced", found)
+        client.log_metric(made.info.run_id, "difference", gaps[found])
+        client.set_terminated(made.info.run_id)
+        """,
+        """
+        table = mlflow.search_runs(experiment_names=["hw-reproducing-jonas"])
+        table["again"] = [wine_score(int(d), int(s)) for d, s in zip(table["params.depth"], table["params.seed"])]
+        row = table[table["again"] != table["metrics.valid_auc"]].iloc[0]
+        mlflow.set_experiment("hw-reproducing-verdict")
+        mlflow.start_run(run_name="verdict")
+        mlflow.set_tags({"not_reproduced": row["tags.mlflow.runName"]})
+        mlflow.log_metrics({"difference": abs(row["again"] - row["metrics.valid_auc"])})
+        mlflow.end_run()
+        """,
+    ],
+    3: [
+        """
+        mlflow.set_experiment("hw-reproducing-clinic")
+        diff = first.compare(second)
+        with mlflow.start_run(run_name="deliveries"):
+            mlflow.set_tag("changed_column", diff.columns[0][0])
+            mlflow.log_metric("changed_rows", len(diff))
+        """,
+        """
+        mlflow.set_experiment("hw-reproducing-clinic")
+        mlflow.start_run(run_name="deliveries")
+        for c in first:
+            n = sum(str(a) != str(b) for a, b in zip(first[c], second[c]))
+            if n:
+                mlflow.set_tags({"changed_column": c})
+                mlflow.log_metrics({"changed_rows": n})
+        mlflow.end_run()
+        """,
+    ],
+    4: [
+        """
+        import yaml
+        entry = {"parameters": {k: {"type": "string", "default": "0"} for k in ("depth", "seed")},
+                 "command": "python train.py {depth} {seed}"}
+        about = {"name": "x", "python_env": "python_env.yaml", "entry_points": {"main": entry}}
+        (project / "MLproject").write_text(yaml.safe_dump(about))
+        env = {"python": "3.12", "dependencies": ["scikit-learn==1.7.2", "mlflow==3.17.2"]}
+        (project / "python_env.yaml").write_text(yaml.safe_dump(env))
+        """,
+        """
+        (project / "python_env.yaml").write_text("dependencies: [mlflow == 3.17.2, scikit-learn == 1.6.0, pandas]")
+        text = "python_env: python_env.yaml\\nentry_points: {main: {parameters: {depth: {default: 3}, seed: {default: 0}}, "
+        (project / "MLproject").write_text(text + 'command: "python  train.py {depth} {seed}"}}')
+        """,
+    ],
+}
 
-
-def _right(name: str) -> list:
-    with_the_client = f"""
-    client = mlflow.MlflowClient()
-    made = client.create_run(client.create_experiment("hw-reproducing-{name}"), run_name="share")
-    client.log_param(made.info.run_id, "n_rows", {name}.size)
-    client.log_metric(made.info.run_id, "share", sum({name} == 1) / len({name}))
-    client.set_terminated(made.info.run_id)
-    """
-    without_a_block = f"""
-    mlflow.set_experiment("hw-reproducing-{name}")
-    mlflow.start_run(run_name="share")
-    mlflow.log_params({{"n_rows": len({name}), "label": 1}})
-    mlflow.log_metrics({{"share": {name}.eq(1).mean()}})
-    mlflow.end_run()
-    """
-    return [with_the_client, without_a_block]
-
-
-def _wrong(name: str) -> list:
-    return [
-        ("wrong-class", swap("== 1", "== 0")),
-        ("count-not-share", swap(".mean()", ".sum()")),
-        ("rows-not-counted", swap(f"len({name})", f"len({name}) // 2")),
-        ("metric-as-param", swap("log_metric", "log_param")),
-        ("run-open", append('mlflow.start_run(run_name="share")')),
-    ]
-
-
-RIGHT = {task: _right(name) for task, name in _NAMES.items()}
-WRONG = {task: _wrong(name) for task, name in _NAMES.items()}
+_SHA = "hashlib.sha256(tumours_file.read_bytes()).hexdigest()"
+WRONG = {
+    1: [
+        ("not-started", ""),
+        ("seed-missing", swap('"seed": 5', '"seed": None')),
+        ("param-value", swap('"depth": 2', '"depth": 20')),
+        ("score-rounded", swap("score(**settings)", "round(score(**settings), 3)")),
+        ("value-wrong", swap("score(**settings)", "score(9, 77) / 1.37")),
+        ("digest-blind", swap(_SHA, "mlflow.data.from_pandas(pd.read_csv(tumours_file)).digest")),
+        ("name-not-bytes", swap(_SHA, "hashlib.sha256(str(tumours_file).encode()).hexdigest()")),
+        ("digest-wrong", swap("sha256(tumours_file", "md5(tumours_file")),
+        ("packages-missing", swap("=={d.version}", "")),
+        ("param-missing", swap("mlflow.log_params(settings)", 'mlflow.log_param("depth", 2)')),
+        ("metric-as-param", swap("log_metric(", "log_param(")),
+    ],
+    2: [
+        ("not-started", ""),
+        ("no-such-run", swap('"not_reproduced", name', '"not_reproduced", "friday"')),
+        ("sign", swap('"difference", worst', '"difference", -worst')),
+        ("score-not-difference", swap('"difference", worst', '"difference", wine_score(1, odd)')),
+        ("record-not-difference", swap('"difference", worst', '"difference", wine_score(1, odd + 10)')),
+        ("metric-as-param", swap("log_metric(", "log_param(")),
+    ],
+    3: [
+        ("not-started", ""),
+        ("other-column", swap("counts.idxmax()", '"age"')),
+        ("same-not-changed", swap("int(counts.max())", "40 - int(counts.max())")),
+        ("all-rows", swap("int(counts.max())", "len(first)")),
+        ("share-not-count", swap("int(counts.max())", "counts.max() / 40")),
+        ("metric-as-param", swap("log_metric(", "log_param(")),
+    ],
+    4: [
+        ("not-started", ""),
+        ("no-entry-point", swap("  main:", "  start:")),
+        ("param-missing", swap("      seed: {type: float, default: 0}\n", "")),
+        ("no-default", swap("{type: float, default: 3}", "float")),
+        ("command-wrong", swap("{depth} {seed}", "depth seed")),
+        ("no-environment", swap("python_env: python_env.yaml\n", "")),
+        ("requirements-open", swap("mlflow==", "mlflow>=")),
+        ("file-broken", swap("name: tumours", "name: [tumours")),
+    ],
+}
 EQUIVALENT: dict[int, dict[str, str]] = {}
+_OTHER = """
+    ranked = mlflow.search_runs(experiment_names=["hw-reproducing-jonas"]).sort_values("metrics.valid_auc")
+    others = [other for other in ranked["tags.mlflow.runName"].iloc[PART] if other != name]
+    mlflow.set_tag("not_reproduced", others[0])
+"""
+_SAID = 'mlflow.set_tag("not_reproduced", name)'
+WRONG[2] += [
+    ("comes-again", swap(_SAID, _OTHER.replace("PART", "1:3").strip())),
+    ("extreme-not-false", swap(_SAID, _OTHER.replace("PART", "[0, 3]").strip())),
+]
+WRONG[3].append(
+    ("gap-not-change", swap("same = (first == second) | (first.isna() & second.isna())", "same = first == second"))
+)
+WRONG[4].append(("environment-missing", swap('(project / "python_env.yaml").write_text(', "print(")))

@@ -1,18 +1,20 @@
 # %% [markdown]
-# # Reproducing
+# # Reproducing: the same number again
 #
-# **Which question does this lecture answer?**
+# **Can somebody else get exactly this number next year, and how would we prove it?**
 #
-# We will build one run that holds a setting and a result. (All that stands here runs and passes every test: replace it
-# piece by piece, and look into `source/WRITING.md` on the way.)
+# We will train one forest, keep with its run everything that its score depends on, repeat it from the record alone,
+# measure what a thread, a row order and a seed change, and pack the training so that it runs without this course.
 #
 # Afterwards you can
-# - **record** a setting and a result in a run;
-# - **repair** a run in which the two were mixed up.
+# - **record** the state of code, data and environment with a run;
+# - **say** what a digest covers, and **choose** one that covers every byte;
+# - **repeat** a run from its record and **prove** that it is the same;
+# - **write** an MLflow Project that others can start.
 #
-# **You need:** {step:tracking_server}.
+# **You need:** [Logging]({step:logging}) for tags and artifacts, and the program git.
 #
-# **Time:** 10 min to read · 10 min to do
+# **Time:** 13 min to read · 15 min to do
 #
 # <!-- links -->
 
@@ -29,135 +31,437 @@ lesson.quiz("reproducing", "recall")
 # %% [markdown]
 # ## The problem
 #
-# On Tuesday Tom, who leads customer care, asks how many of the customers have left. Somebody answers with a number, and
-# nobody can say on Thursday which customers were counted.
+# In March, Mira reported a ROC-AUC of her forest to Ines, the officer for model risk. In November Ines asks for the
+# same number again. Mira runs her notebook and gets one that differs in the third digit. Was the data corrected? Did
+# she edit a line? Is it another version of scikit-learn? Each is possible, and nothing she kept can rule one out.
 #
+# A number of this kind depends on four things: the **code**, the **data**, the **environment** (Python, packages,
+# threads) and the **seed**. To **reproduce** a run means to bring back all four and to get the same number.
+
+# %% tags=["hide-input"] jupyter={"source_hidden": true}
+from course_utils import plots
+
+boxes = {
+    "code": (1.2, 3.4, "code\ncommit, diff, file"),
+    "data": (1.2, 2.4, "data\nsha256 of the file"),
+    "env": (1.2, 1.4, "environment\npackages, threads"),
+    "seed": (1.2, 0.4, "seed\na parameter"),
+    "run": (5.0, 1.9, "the run\nin the store"),
+    "again": (8.6, 1.9, "the same number\n==, not nearly"),
+}
+arrows = [(key, "run", "") for key in ("code", "data", "env", "seed")]
+arrows += [("run", "again", "repeat")]
+title = "Four things make the number; the run keeps all"
+plots.show(plots.diagram(boxes, arrows, title=title))
+
+# %% [markdown]
 # ## Setup
 
 # %% tags=["parameters"]
 seed = 0
-n_rows = 500
+n_rows = 1000
 
 # %%
+import hashlib
+import os
+import runpy
+import subprocess
+import sys
+import tempfile
+from importlib.metadata import distributions
+from pathlib import Path
+
 import mlflow
 import pandas as pd
+import threadpoolctl
 
-from course_utils import data, plots, store
+from course_utils import data, store
 
-store.connect()
-mlflow.set_experiment("reproducing")
-left = data.churn_split(n_rows, seed, numeric=True).y_train
+store.connect()  # the lines of MLflow basics in one call
+experiment = mlflow.set_experiment("churn-reproducing")
 
 # %% [markdown]
-# ## Round 1: one number, with what it depends on
+# Mira's project is a folder of its own. Here it is a new temporary one, far from the course. It gets two files: the
+# customers as CSV, and the training as a Python file. Nothing in it imports `course_utils`.
+
+# %%
+folder = Path(tempfile.mkdtemp(prefix="churn-"))
+split = data.churn_split(n_rows, seed, numeric=True)
+customers = split.X_train.assign(left=split.y_train.astype(float))
+customers.to_csv(folder / "customers.csv", index=False)
+
+# %%
+code = """import sys
+import mlflow
+import pandas as pd
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.metrics import roc_auc_score
+from sklearn.model_selection import train_test_split
+
+def train(path, depth, seed, n_jobs=1):
+    X = pd.read_csv(path)
+    y = X.pop("left")
+    X, X_valid, y, y_valid = train_test_split(X, y, stratify=y, random_state=seed)
+    forest = RandomForestClassifier(50, max_depth=depth, random_state=seed)
+    forest.set_params(n_jobs=n_jobs)
+    chances = forest.fit(X, y).predict_proba(X_valid)[:, 1]
+    return chances, roc_auc_score(y_valid, chances)
+
+if __name__ == "__main__":
+    _, auc = train("customers.csv", int(sys.argv[1]), int(sys.argv[2]))
+    mlflow.log_metric("valid_auc", auc)
+"""
+(folder / "train.py").write_text(code)
+print("the folder holds", sorted(path.name for path in folder.iterdir()))
+
+# %% [markdown]
+# ## Round 1: the state of the code
 #
-# **Predict.** Have more customers stayed, or left?
+# git names a saved state of a folder by a **commit**, 40 characters. A commit alone is not enough, because people run
+# code that they have not saved yet. What was edited since is the **diff**. We make the folder a git repository, save
+# the code, and then edit it as Mira would in a hurry: she adds a comment.
 
 # %%
-prediction = "?"  # stayed or left
+def git(*words):
+    who = ["-c", "user.name=Mira", "-c", "user.email=mira@nordtel.example"]
+    command = ["git", *who, *words]
+    return subprocess.check_output(command, cwd=folder, text=True).strip()
+
+
+git("init", "--quiet")
+git("add", "train.py")
+git("commit", "--quiet", "-m", "A forest for churn")
+edited = (folder / "train.py").write_text(code + "# deeper trees next week?\n")
 
 # %%
-with mlflow.start_run(run_name="share") as run:
-    mlflow.log_params({"n_rows": n_rows, "data_seed": seed})
-    mlflow.log_metric("share", left.mean())
-
-counts = pd.Series({"stayed": int((left == 0).sum()), "left": int((left == 1).sum())})
-title = f"{counts['left']} of {len(left)} customers have left"
-plots.show(plots.bars(counts, title=title, xlabel="customers", digits=0))
+commit, diff = git("rev-parse", "HEAD"), git("diff", "HEAD")
+print("the commit has", len(commit), "characters; lines added since:")
+print([line for line in diff.splitlines() if line.startswith("+#")])
 
 # %% tags=["claims"]
-CHANGES = [{"n_rows": 1000}]
+CHANGES = [{"n_rows": 2000}, {"seed": 3}]
 
-assert counts["stayed"] > counts["left"]
+assert len(commit) == 40
+assert git("rev-list", "--count", "HEAD") == "1"
+assert "+# deeper trees next week?" in diff
 
 # %% [markdown]
-# You should see that most of them have stayed. If the picture is missing, run the cells above it.
+# You should see 40 characters and the comment as one added line. The commit is still the same one, so whoever reads the commit alone
+# would believe that the comment was never there. MLflow notes the commit of a script by itself when it can find it
+# (tag `mlflow.source.git.commit`), but it doesn't keep the diff. `git diff HEAD` doesn't show a file that git was
+# never told of, either. So we will keep three things: commit, diff, and the file itself.
 #
-# **Predict.** What does the store give back for the setting `n_rows`: a number, or text?
+# ## Round 2: a digest, and what it covers
+#
+# A **digest** is a short text computed from data: same data, same digest. The opposite conclusion, same digest and
+# therefore same data, holds only for what went into it. MLflow gives each data set a digest. Here are two
+# tables of three customers; every value in them differs.
+#
+# **Predict.** Does MLflow's digest differ as well?
 
 # %%
-stored = mlflow.get_run(run.info.run_id).data
-print(stored.params["n_rows"].__class__.__name__)
+prediction = "?"  # yes or no
+
+# %%
+march_days = pd.to_datetime(["2026-03-01", "2026-03-02", "2026-03-03"])
+june_days = pd.to_datetime(["2026-06-07", "2026-06-08", "2026-06-09"])
+table = pd.DataFrame({"since": march_days, "left": [True, False, True]})
+other = pd.DataFrame({"since": june_days, "left": [False, True, False]})
+
+for frame in (table, other):
+    print("MLflow:", mlflow.data.from_pandas(frame).digest, end="  ")
+    print("sha256:", hashlib.sha256(frame.to_csv().encode()).hexdigest()[:8])
 
 # %% tags=["claims"]
-assert isinstance(stored.params["n_rows"], str)
+assert (table != other).all(axis=None)
+assert mlflow.data.from_pandas(table).digest == mlflow.data.from_pandas(other).digest
+assert table.to_csv() != other.to_csv()
+
+_long = pd.DataFrame({"x": range(10_002)})
+_cut = _long.copy()
+_cut.loc[10_001, "x"] = -1
+assert mlflow.data.from_pandas(_long).digest == mlflow.data.from_pandas(_cut).digest
+_gap = [pd.DataFrame({"t": [None, word]}) for word in ("month", "year")]
+assert len({mlflow.data.from_pandas(frame).digest for frame in _gap}) == 1
+assert mlflow.data.from_pandas(_long).digest != mlflow.data.from_pandas(_long[["x"]].iloc[::-1]).digest
 
 # %% [markdown]
-# You should see `str`, because a setting is a label, and MLflow does not calculate with it.
+# You should see the same eight characters twice from MLflow, and two different ones from sha256. Of a pandas table, MLflow's digest covers
+# the names of all columns, the number of rows, and, in the first 10,000 rows, the values of numeric columns and of text
+# columns without a gap. Dates, true/false columns and text with a gap are left out, and so is row 10,001.
+# That is quick, and good enough to group runs. It isn't a proof.
+#
+# **sha256** of a file covers every byte of it: values, order of rows, even the line ends. If two files have the
+# same sha256, you may take them for the same file. We use that.
+
+# %%
+def sha256(path):
+    return hashlib.sha256(Path(path).read_bytes()).hexdigest()
+
+
+print("characters of the digest:", len(sha256(folder / "customers.csv")))
+
+# %% [markdown]
+# ## Round 3: the environment, and the run that keeps it all
+#
+# The same code gives other numbers with another version of a package. Of the environment we keep the versions of all
+# installed packages, the version of Python, and the libraries that calculate in several **threads** (parts of a program
+# that work at the same time). One of these is the **BLAS**, which multiplies matrices for NumPy.
+
+# %%
+packages = sorted({f"{d.name}=={d.version}" for d in distributions()}, key=str.lower)
+pools = threadpoolctl.threadpool_info()
+machine = {
+    "python": sys.version.split()[0],
+    "platform": sys.platform,
+    "pools": [[pool["internal_api"], pool["num_threads"]] for pool in pools],
+}
+print("packages listed:", len(packages) > 50)
+print("kinds of thread pools:", sorted({pool["user_api"] for pool in pools}))
+
+# %% tags=["claims"]
+assert any(line.startswith("mlflow==") for line in packages)
+assert "blas" in {pool["user_api"] for pool in pools}
+
+# %% [markdown]
+# A list like `packages` becomes a **lock file** when an environment is built from it: the exact version of every
+# package, those included that came along with another. The course has one, `requirements.lock`. A file that
+# says `scikit-learn>=1.5` locks nothing.
+#
+# Now the run. `runpy.run_path` executes the file and gives back what it defines, so we use the very file that we keep.
+
+# %%
+settings = {"depth": 5, "seed": seed}
+train = runpy.run_path(str(folder / "train.py"))["train"]
+
+with mlflow.start_run(run_name="march") as march:
+    chances, auc = train(folder / "customers.csv", **settings)
+    mlflow.log_params(settings | {"n_rows": n_rows, "data_seed": seed})
+    mlflow.log_metric("valid_auc", auc)
+    mlflow.set_tag("git_commit", commit)
+    mlflow.set_tag("data_sha256", sha256(folder / "customers.csv"))
+    mlflow.log_text(diff, "code/edits.diff")
+    mlflow.log_artifact(folder / "train.py", "code")
+    mlflow.log_text("\n".join(packages), "environment/packages.txt")
+    mlflow.log_dict(machine, "environment/machine.json")
+print(f"ROC-AUC {auc:.3f} on the validation rows")
+
+# %% [markdown]
+# ## Round 4: prove it
+#
+# From here on we act as Ines, who has the id of the run and the file of customers. First we compare data and
+# packages, because a number from other data proves nothing, even when it is the same. Then we execute the code that
+# the run has kept, with the settings that it has kept.
+#
+# **Predict.** Will the score agree in 3 digits, in 6, or in every bit?
+
+# %%
+prediction = 0  # 3, 6, or 64 for every bit
+
+# %%
+record = mlflow.get_run(march.info.run_id)
+artifacts = f"runs:/{march.info.run_id}"
+listed = mlflow.artifacts.load_text(f"{artifacts}/environment/packages.txt")
+same_data = record.data.tags["data_sha256"] == sha256(folder / "customers.csv")
+
+kept = mlflow.artifacts.download_artifacts(f"{artifacts}/code/train.py")
+repeat = runpy.run_path(kept)["train"]
+recorded = {key: int(record.data.params[key]) for key in ("depth", "seed")}
+chances_again, auc_again = repeat(folder / "customers.csv", **recorded)
+
+print("same data:", same_data, "| same packages:", listed.splitlines() == packages)
+print("same score, every bit:", auc_again == record.data.metrics["valid_auc"])
+print("same chances, every bit:", (chances_again == chances).all())
+
+# %% tags=["claims"]
+assert same_data and listed.splitlines() == packages
+assert auc_again == record.data.metrics["valid_auc"]
+assert (chances_again == chances).all()
+
+# %% [markdown]
+# You should see `True` four times. It is usually wrong to compare decimal numbers by `==`; here it is the point, because
+# the same operations in the same order give the same bits. If you see `False` for the data or the packages, stop there.
+#
+# What remains different on *another* machine? The order of additions. A computer rounds after every
+# addition, so (a + b) + c and a + (b + c) can differ in the last bit. Threads add in the order in which they finish,
+# and another BLAS or processor splits a sum differently. Let us measure how much such things matter.
+
+# %%
+reverse = customers.iloc[::-1]
+reverse.to_csv(folder / "reversed.csv", index=False)
+threads, auc_threads = repeat(folder / "customers.csv", **recorded, n_jobs=2)
+_, auc_rows = repeat(folder / "reversed.csv", **recorded)
+_, auc_seed = repeat(folder / "customers.csv", recorded["depth"], recorded["seed"] + 1)
+
+tried = pd.Series({"nothing": auc_again, "two threads": auc_threads})
+tried["rows reversed"], tried["another seed"] = auc_rows, auc_seed
+print("two threads: every chance within 1e-12:", abs(threads - chances).max() < 1e-12)
+changed = (tried - auc).abs()
+title = f"{changed.idxmax()}: the score moves by {changed.max():.3f}"
+plots.show(plots.bars(changed, title=title, xlabel="change of ROC-AUC", digits=4))
+
+# %% tags=["claims"]
+assert changed["nothing"] == 0
+assert abs(threads - chances).max() < 1e-12
+assert changed["two threads"] < 1e-3
+assert changed["rows reversed"] > 1e-4 and changed["another seed"] > 1e-4
+
+# %% [markdown]
+# You should see that two threads leave every chance within 0.000000000001, while the order of the rows and the
+# seed move the score visibly: they put other customers into the validation rows, and other rows into each tree. So say
+# what you promise: *every bit* on the same machine with the same lock file and one thread; elsewhere, *within a
+# tolerance* that you write down before you compare. When such a comparison fails, `machine.json` tells whether Python,
+# the processor's system or the number of threads was another one.
+#
+# For notebooks that you ran with `course run`, one line in a terminal does this comparison: it executes what was
+# recorded in a fresh process and compares each metric. Put the id of the run in place of `RUN_ID`.
+#
+# ```
+# course verify RUN_ID
+# course verify RUN_ID --tolerance 1e-9
+# ```
+#
+# ## Round 5: a project that runs without the course
+#
+# Ines does not want to know how the training is started. An **MLflow Project** is a folder with a file `MLproject`
+# which says it: the **entry points** (what can be started), their parameters, and the file of the environment.
+
+# %%
+(folder / "MLproject").write_text("""name: churn
+python_env: python_env.yaml
+entry_points:
+  main:
+    parameters:
+      depth: {type: float, default: 5}
+      seed: {type: float, default: 0}
+    command: "python train.py {depth} {seed}"
+""")
+needed = ("mlflow", "numpy", "pandas", "scikit-learn")
+lines = [f"  - {line}" for line in packages if line.split("==")[0] in needed]
+yaml = [f'python: "{machine["python"]}"', "dependencies:", *lines]
+(folder / "python_env.yaml").write_text("\n".join(yaml) + "\n")
+print(len(lines), "packages with exact versions")
+
+# %% [markdown]
+# `mlflow.projects.run` opens a run, logs the parameters, and starts the command in the folder. The program finds the
+# open run by itself, which is why `train.py` has no `start_run`. `env_manager="local"` means: with the packages
+# that are here. It takes the first `python` on the `PATH`, so we put ours there.
+#
+# This is another process, started in another folder. Is its score still the one from March, in every bit?
+
+# %%
+ours = str(Path(sys.executable).parent)
+os.environ["PATH"] = os.pathsep.join([ours, os.environ["PATH"]])
+submitted = mlflow.projects.run(
+    str(folder),
+    parameters={"depth": settings["depth"], "seed": seed},
+    env_manager="local",
+    experiment_name="churn-reproducing",
+    run_name="project",
+)
+project = mlflow.get_run(submitted.run_id)
+print(project.info.status, project.data.params)
+print("as in March, every bit:", project.data.metrics["valid_auc"] == auc)
+
+# %% tags=["claims"]
+assert project.info.status == "FINISHED"
+assert project.data.metrics["valid_auc"] == auc
+assert "course_utils" not in (folder / "train.py").read_text()
+
+# %% [markdown]
+# You should see FINISHED and `True`. On a machine that has MLflow, but never saw the course, you copy the folder and type
+# one of these lines in it:
+#
+# ```
+# mlflow run . --env-manager local
+# mlflow run . --env-manager virtualenv -P depth=5
+# mlflow run . --env-manager uv -P depth=5
+# ```
+#
+# The first uses what is installed. The second and third first build an environment from `python_env.yaml`, which
+# needs the network for the packages and, if this version of Python isn't there, for Python itself (by `pyenv` or `uv`,
+# which must be installed). If you leave the option out, MLflow takes `virtualenv` for this folder. The
+# four names in `python_env.yaml` are pinned, but what they bring along is not: for every bit, list the whole lock file.
 #
 # ## Look at the UI
 #
-# 1. Click *Experiments* on the left, then `reproducing`.
-# 2. Click the run `share`. Its setting stands under *Parameters*, its result under *Metrics*.
+# 1. Start the UI as in [MLflow basics]({step:mlflow_basics}), and open the experiment `churn-reproducing`.
+# 2. Click the run `march`. Under *Tags* you find `git_commit` and `data_sha256`.
+# 3. Click *Artifacts* and open `code`, then `edits.diff`: there is the comment that the commit does not know.
 #
 # ## Your turn
 #
-# Replace the three dots by **one line** that records `n_rows`; then run both cells.
+# Ines wants to see at once that the project's run was compared with March. Replace the three dots by **one line** that
+# sets the tag `reproduces` of the project's run to the id of `march`; then run both cells.
 #
 # <details><summary>One solution</summary>
 #
-# `mlflow.log_param("n_rows", n_rows)`
+# `client.set_tag(submitted.run_id, "reproduces", march.info.run_id)`
 #
 # </details>
 
 # %% tags=["your-turn"]
-with mlflow.start_run(run_name="your-turn") as yours:
-    ...
+client = mlflow.MlflowClient()
+...
+tags = client.get_run(submitted.run_id).data.tags
 
 # %% tags=["your-turn-solution"]
-with mlflow.start_run(run_name="your-turn") as yours:
-    mlflow.log_param("n_rows", n_rows)
+client = mlflow.MlflowClient()
+client.set_tag(submitted.run_id, "reproduces", march.info.run_id)
+tags = client.get_run(submitted.run_id).data.tags
 
 # %%
-kept = mlflow.get_run(yours.info.run_id).data.params
-hint = "the run has no parameter n_rows. log_param takes a name and a value."
-lesson.turn("n_rows" in kept, hint)
+hint = "the project's run has no tag `reproduces` with the id of march."
+lesson.turn(tags.get("reproduces") == march.info.run_id, hint)
 
 # %% [markdown]
 # ## Pitfalls
 #
-# **`param-as-metric`: a setting was logged as a metric.**
+# **`digest-blind`: a digest was taken for more than it covers.** Text with one gap is left out of MLflow's digest.
 
 # %%
-with mlflow.start_run(run_name="mixed-up") as mixed:
-    mlflow.log_metric("n_rows", n_rows)
-print("parameters:", mlflow.get_run(mixed.info.run_id).data.params)
+before = pd.DataFrame({"contract": ["month", None, "year"]})
+after = before.replace("month", "two years")
+digests = {mlflow.data.from_pandas(frame).digest for frame in (before, after)}
+print("different digests:", len(digests))
 
 # %% [markdown]
-# To repair it, add the parameter to the run, by the run's id.
+# To repair it, compute sha256 over everything.
 
 # %%
-mlflow.MlflowClient().log_param(mixed.info.run_id, "n_rows", n_rows)
-print("parameters:", mlflow.get_run(mixed.info.run_id).data.params)
+texts = [frame.to_csv().encode() for frame in (before, after)]
+print("different digests:", len({hashlib.sha256(text).hexdigest() for text in texts}))
 
 # %% [markdown]
-# **`metric-as-param`: a result was logged as a parameter.** It is text now, and cannot be sorted.
+# **`seed-missing`: something draws, and nobody recorded the seed.** `None` means: draw anew each time.
 
 # %%
-mlflow.MlflowClient().log_param(mixed.info.run_id, "share", round(left.mean(), 3))
-print("metrics:", list(mlflow.get_run(mixed.info.run_id).data.metrics))
+_, first = train(folder / "customers.csv", 5, None)
+_, second = train(folder / "customers.csv", 5, None)
+print("same score without a seed:", first == second)
+
+# %% tags=["claims"]
+assert first != second
 
 # %% [markdown]
-# To repair it, log the result as a metric, too.
+# To repair it, give each draw a seed, and log it as a parameter.
 
 # %%
-mlflow.log_metric("share", left.mean(), run_id=mixed.info.run_id)
-print("metrics:", sorted(mlflow.get_run(mixed.info.run_id).data.metrics))
+_, first = train(folder / "customers.csv", 5, seed)
+_, second = train(folder / "customers.csv", 5, seed)
+print("same score with a seed:", first == second)
 
 # %% [markdown]
-# **`run-open`: something was logged outside a `with` block.** MLflow opens a run for it, and leaves it open.
+# **`score-rounded`: the recorded number was rounded, so nothing can be proven with it.**
 
 # %%
-mlflow.log_metric("share", 0.0)
-stray = mlflow.active_run()
-print("a run is open:", stray is not None)
+print("equal to the rounded score:", auc_again == round(auc, 2))
 
 # %% [markdown]
-# To repair it, end the run; this one holds nothing of value, so it goes into the trash.
+# To repair it, log the full number, and round only where you print it.
 
 # %%
-mlflow.end_run()
-mlflow.delete_run(stray.info.run_id)
+print("equal to the full score:", auc_again == auc, f"({auc:.2f} on the slide)")
 
 # %% [markdown]
 # ## In your own project
@@ -166,22 +470,42 @@ mlflow.delete_run(stray.info.run_id)
 # `script.py` in an empty folder and run `python script.py`.
 
 # %% tags=["own-project"]
-"""One run with a setting and a result: python script.py"""
+"""Record a run, repeat it from its record, and prove it: python script.py"""
+
+import hashlib
+from importlib.metadata import distributions
+from pathlib import Path
 
 import mlflow
+import pandas as pd
 from sklearn.datasets import load_breast_cancer
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.model_selection import cross_val_score
 
 mlflow.set_tracking_uri("sqlite:///mlflow.db")
 mlflow.set_experiment("my-project")
+file = Path("data.csv")
+load_breast_cancer(as_frame=True).frame.to_csv(file, index=False)
 
-benign = load_breast_cancer().target
-with mlflow.start_run(run_name="share"):
-    mlflow.log_param("n_rows", len(benign))
-    mlflow.log_metric("share", benign.mean())
 
-runs = mlflow.search_runs()
-print(runs[["tags.mlflow.runName", "params.n_rows", "metrics.share"]])
-print("Look at them: mlflow ui --backend-store-uri sqlite:///mlflow.db")
+def score(depth, seed):
+    X = pd.read_csv(file)
+    forest = RandomForestClassifier(20, max_depth=depth, random_state=seed)
+    return cross_val_score(forest, X.drop(columns="target"), X["target"], cv=3).mean()
+
+
+with mlflow.start_run(run_name="first") as run:
+    mlflow.log_params({"depth": 3, "seed": 0})
+    mlflow.log_metric("accuracy", score(3, 0))
+    mlflow.set_tag("data_sha256", hashlib.sha256(file.read_bytes()).hexdigest())
+    packages = sorted(f"{d.name}=={d.version}" for d in distributions())
+    mlflow.log_text("\n".join(packages), "packages.txt")
+    mlflow.log_artifact(__file__, "code")
+
+kept = mlflow.get_run(run.info.run_id).data
+again = score(int(kept.params["depth"]), int(kept.params["seed"]))
+same = kept.tags["data_sha256"] == hashlib.sha256(file.read_bytes()).hexdigest()
+print("same data:", same, "| same score:", again == kept.metrics["accuracy"])
 
 # %% [markdown]
 # ## Quiz
@@ -192,11 +516,17 @@ lesson.quiz("reproducing")
 # %% [markdown]
 # ## Key points
 #
-# - **How do you record a setting and a result?** The setting as a parameter, the result as a metric, in one run.
-# - **How do you repair a run in which they were mixed up?** By the run's id: what is missing can be added.
+# - **How do you record the state of code, data and environment?** Commit, diff and the file itself; sha256 of the data;
+#   all packages with versions, and the threads. The seed is a parameter.
+# - **What does a digest cover?** What went into it. MLflow's leaves out dates, true/false, text with a gap, and all rows
+#   after 10,000; sha256 of a file covers every byte.
+# - **How do you repeat a run and prove it?** With nothing but its record and the data, and `==`. On another machine,
+#   with a tolerance that was written down before.
+# - **How do you write a project that others can start?** A folder with `MLproject`, its `python_env.yaml` and code that
+#   imports nothing from elsewhere; `mlflow run` makes each start a run.
 #
 # ## Next steps
 #
 # - Do the [homework]({homework:reproducing}).
-# - Official page: [MLflow Tracking](https://mlflow.org/docs/latest/ml/tracking/).
-# - Optional depth: change `n_rows` to 1000 in the parameters cell, and run all again.
+# - Official page: [MLflow Projects](https://mlflow.org/docs/latest/ml/projects/).
+# - Optional depth: change `n_rows` to 2000 in the parameters cell, and run all again.

@@ -14,10 +14,10 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from course_utils import data
-from course_utils.homework.evidence import Evidence, close, listing
-from course_utils.homework.mistake import Mistake
+from course_utils._judge.evidence import Evidence, close, listing
+from course_utils._judge.mistake import Mistake
+from course_utils._judge.reading import json_of, need_columns, numbers_of, parquet_of, visible, words_of
 from course_utils.homework.question import Task
-from course_utils.homework.reading import json_of, need_columns, numbers_of, parquet_of, visible, words_of
 
 _NAME, _C = "hw-serving-churn", (0.001, 1.0, 0.01)
 _FORMS = ("dataframe_split", "dataframe_records", "inputs", "instances")

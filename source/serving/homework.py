@@ -63,7 +63,7 @@ print(dict(client.get_registered_model("hw-serving-churn").aliases))
 # %% tags=["task-1"]
 three = split.X_test.head(3)
 ### BEGIN SOLUTION
-by_split = {"dataframe_split": three.to_dict("split")}
+by_split = {"dataframe_split": three.to_dict("split", index=False)}
 by_column = {"inputs": three.to_dict("list")}
 (folder / "split.json").write_text(json.dumps(by_split))
 (folder / "inputs.json").write_text(json.dumps(by_column))

@@ -53,7 +53,7 @@ arrows = [
     ("batch", "file", "writes"),
     ("screen", "server", "asks"),
 ]
-title = "Two ways from one alias to an answer"
+title = "One alias, two kinds of answers: a nightly file and a live score"
 plots.show(plots.diagram(boxes, arrows, title=title))
 
 # %% [markdown]
@@ -72,6 +72,7 @@ import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 
+# %%
 import httpx
 import mlflow
 import numpy as np
@@ -97,10 +98,10 @@ if client.search_registered_models(f"name = '{NAME}'"):
 print("Open the UI, from the course folder:", store.ui_command(), sep="\n")
 
 # %% [markdown]
-# The model fills gaps, scales numbers and encodes words. Tom calls from a probability of 0.3 on, not 0.5. That number is
-# a part of the decision, so it belongs *into* the model, as in [Models]({step:models}). Here scikit-learn's
-# `FixedThresholdClassifier` carries it: `predict` answers 1 (call) when the probability is 0.3 or more. Nobody who serves
-# the model has to know the number.
+# The model fills gaps, scales numbers and encodes words. Tom calls from a probability of 0.3 on, not 0.5. That number
+# is a part of the decision, so it belongs *into* the model, as in [Models]({step:models}). Here scikit-learn's
+# `FixedThresholdClassifier` carries it: `predict` answers 1 (call) when the probability is 0.3 or more. Nobody who
+# serves the model has to know the number.
 
 
 # %%
@@ -119,6 +120,7 @@ def register(C):
         store.log_model(model, "churn", split.X_train, registered_model_name=NAME)
 
 
+# %%
 register(C=1.0)
 client.set_registered_model_alias(NAME, "champion", 1)
 
@@ -165,9 +167,11 @@ assert (scores["call"] == (scores["probability"] >= 0.3)).all()
 # mlflow models serve -m models:/churn-serving@champion --env-manager local --port 5002
 # ```
 #
-# Each line is needed. The first one makes sure that the terminal finds `mlflow`, and that `mlflow` finds `uvicorn`, the
-# program which does the talking. The second says *in which store* the alias is to be looked up. Without it MLflow
-# takes a new, empty `mlflow.db` of the current folder, and says `Registered Model with name=churn-serving not found`. And
+# The first line makes sure that the terminal finds `mlflow`, and that `mlflow` finds `uvicorn`, the program which does
+# the talking. The second says *in which store* the alias is to be looked up. In the course folder MLflow would find
+# `mlflow.db` by itself; in any other folder it would make a new, empty one and say
+# `Registered Model with name=churn-serving not found`. Name the store, then it works everywhere. A **port** is a number
+# that tells the programs on one machine apart, and `127.0.0.1`, which you will see below, always means this machine. And
 # `--env-manager local` uses the libraries that are here; without it MLflow first builds an environment from the model's
 # requirements, which it downloads.
 #
@@ -186,26 +190,34 @@ def free_port():
         return probe.getsockname()[1]
 
 
-def start(*words):
-    command = [sys.executable, "-m", *words]
-    with open(folder / "servers.log", "w") as log:
-        return subprocess.Popen(command, env=environment, stdout=log, stderr=log)
-
-
 # %%
 import atexit
 
+for process in globals().get("started", []):  # from an earlier run of this cell
+    process.terminate()
+started = []
+
+
+def start(*words):
+    command = [sys.executable, "-m", *words]
+    with open(folder / f"{words[0]}.log", "w") as log:
+        process = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
+    started.append(process)
+    atexit.register(process.terminate)  # it ends with this notebook at the latest
+    return process
+
+
+# %%
 http = httpx.Client(trust_env=False, timeout=60)  # never ask a proxy for this machine
 
 
 def wait(process, url):
-    atexit.register(process.terminate)  # it ends with this notebook at the latest
     while process.poll() is None:
         try:
             return http.get(url).status_code
         except httpx.TransportError:
             time.sleep(0.2)
-    raise RuntimeError(f"The server has ended: {(folder / 'servers.log').read_text()}")
+    raise RuntimeError(f"The server has ended; read the logs in {folder.name}.")
 
 
 # %%
@@ -216,9 +228,9 @@ mlflow_at = f"http://127.0.0.1:{port}"
 print("ping:", wait(mlflow_server, f"{mlflow_at}/ping"))
 
 # %% [markdown]
-# You should see 200 after a while: loading MLflow takes most of it. `/ping` only says that somebody is there. The
-# predictions come from `/invocations`. It takes a table in four JSON forms, which differ in how they write rows and
-# columns, or as CSV. The next cell writes five customers in all five forms into files:
+# You should see 200 after a while: loading MLflow takes most of it. `/ping` says that the server is up and has loaded
+# its model. The predictions come from `/invocations`. It takes a table in four JSON forms, which differ in how they
+# write rows and columns, or as CSV. The next cell writes five customers in all five forms into files:
 
 # %%
 few = split.X_test.dropna().head(5)
@@ -234,8 +246,9 @@ few.to_csv(folder / "rows.csv", index=False)
 
 # %% [markdown]
 # In a second terminal, in the course folder, `curl` sends a file (`-d @…`) with a header that says what it is. For the
-# other JSON forms, change the file's name. For CSV, use `--data-binary`, because `-d` takes out the line ends, and then
-# all rows are one. On Windows, write `curl.exe`, and everything on one line without `\`.
+# other JSON forms, change the file's name. For CSV, use `--data-binary`, because `-d` takes out the line ends, and
+# without them the server answers with an error (400). On Windows, write `curl.exe`, and everything on one line without
+# `\`.
 #
 # ```bash
 # curl -H "Content-Type: application/json" -d @outputs/serving/dataframe_split.json \
@@ -245,6 +258,7 @@ few.to_csv(folder / "rows.csv", index=False)
 # ```
 #
 # The next cell sends the same files from Python.
+
 
 # %%
 def send(file, kind="application/json"):
@@ -271,7 +285,10 @@ assert answer.status_code == 200 and answer.json() == expected
 # ## Round 3: bad input
 #
 # The server checks a table against the model's **signature**, the names and types of its columns. The **status** of an
-# answer tells who made a mistake: 200 nobody, 4xx the one who asked, 5xx the server.
+# answer is a number: 200 means that all went well. By convention 4xx means that the one who asked made a mistake, and
+# 5xx the server. MLflow's server is less exact: it answers 400 for *any* error inside the model, a bug of yours
+# included. So read the message: "Failed to enforce schema" is the signature, "unexpected error while evaluating the
+# model" is the model.
 #
 # **Predict.** Which of these customers get an answer (200), and which an error (400)? The model was trained on data
 # with gaps.
@@ -303,18 +320,19 @@ assert status == {"no contract": 400, "text": 400, "gap": 200, "extra": 200} | {
 
 # %% [markdown]
 # You should see 400 for the missing column and for text instead of a number, and 200 for the rest. An extra column is
-# dropped. A gap is allowed, because the signature was inferred from rows with gaps. And `weekly` and minus five months
-# get an answer like any other: a signature knows *types*, not *values*.
+# dropped. A gap (`null`) is allowed in every column, whether training had gaps or not: the signature asks that the
+# column is there, not that it has a value. And `weekly` and minus five months get an answer like any other: a signature
+# knows *types*, not *values*.
 #
 # ## Round 4: a service of your own
 #
 # Tom's screen should show the probability, not only 0 or 1. Ines wants each answer to name the version. And customers
 # that cannot exist should be refused. All this is possible in a service of your own, with **FastAPI**, a library that
 # makes a web service out of Python functions. It lives in a file `service.py`, because a program that runs for months
-# does not belong in a notebook. The first half resolves the alias once and loads that version:
+# does not belong in a notebook. The first part resolves the alias once and loads that version:
 
 # %%
-first_half = '''
+model_part = """
 from typing import Literal
 
 import mlflow
@@ -327,14 +345,14 @@ client = mlflow.MlflowClient()
 version = client.get_model_version_by_alias(NAME, "champion").version
 model = mlflow.sklearn.load_model(f"models:/{NAME}/{version}")
 app = FastAPI(title="Churn scores")
-'''
+"""
 
 # %% [markdown]
-# The second half describes a customer, and says what to answer. A request that does not fit the class `Customer` is
-# refused with 422 before our function is called. The threshold is not typed in: it is read from the model.
+# The second part describes a customer. A request that does not fit the class is refused with the status 422, before any
+# function of ours is called.
 
 # %%
-second_half = '''
+customer_part = """
 class Customer(BaseModel):
     tenure_months: float = Field(ge=0)  # zero or more
     monthly_charges: float
@@ -345,7 +363,13 @@ class Customer(BaseModel):
     contract: Literal["month-to-month", "one-year", "two-year"]
     internet: Literal["fiber", "dsl", "none"]
     payment: Literal["card", "transfer", "check"]
+"""
 
+# %% [markdown]
+# The third part answers. The threshold is not typed in: it is read from the model.
+
+# %%
+answer_part = """
 @app.post("/score")
 def score(customer: Customer):
     row = pd.DataFrame([customer.model_dump()])
@@ -355,8 +379,9 @@ def score(customer: Customer):
         "threshold": model.threshold,
         "version": str(version),
     }
-'''
-size = (folder / "service.py").write_text(first_half + second_half)
+"""
+code = model_part + customer_part + answer_part
+size = (folder / "service.py").write_text(code)
 
 # %% [markdown]
 # In a terminal, after the first two lines from round 2, this starts it (`service:app` means: from `service.py`, take
@@ -404,8 +429,8 @@ assert answer["version"] == "1" and answer["threshold"] == 0.3
 # - **Ask at once.** In the morning Tom has eight colleagues. One client that waits politely for each answer never sees
 #   a queue.
 # - **Don't average.** A mean hides what people feel. Sort the times: **p50** is the time that half of the requests stay
-#   under, **p95** the time that 95 of 100 stay under. An **ECDF** draws all of them: for each time, the share of requests
-#   that were answered by then.
+#   under, **p95** the time that 95 of 100 stay under. An **ECDF** draws all of them: for each time, the share of
+#   requests that were answered by then.
 #
 # **Predict.** With eight clients instead of one, does a request take as long, twice as long, or longer?
 
@@ -431,7 +456,8 @@ ways = {
 }
 times = {(w, c): load_test(*ways[w], c) for w in ways for c in (1, 8)}
 
-# %% tags=["measured"]
+# %% tags=["measured", "nbval-ignore-output"]
+# not compared: how much slower it gets is measured anew each time
 fig, ax = plots.new_figure()
 for (way, clients), ms in times.items():
     style = "-" if clients == 1 else "--"
@@ -455,11 +481,11 @@ for way in ways:
 
 # %% [markdown]
 # Read it along the grey line, which is p95. You should see the dashed curves far to the right: with eight clients the
-# median request takes more than twice as long as with one. Each server is *one* Python process, and in one process Python
-# computes one thing at a time, so eight requests stand in a queue. More processes (`--workers 4`, for both commands) help as long as the machine has cores for
-# them, and each keeps a copy of the model in memory.
+# median request takes more than twice as long as with one. Each server is *one* Python process, and in one process
+# Python computes one thing at a time, so eight requests stand in a queue. More processes (`--workers 4`, for both
+# commands) help as long as the machine has cores for them, and each keeps a copy of the model in memory.
 #
-# With 100 requests, five are slower than p95. A p99 would rest on the slowest one alone, so it needs more: 1,000 at
+# With 100 requests, five are slower than p95. A p99 would rest on the slowest two alone, so it needs more: 1,000 at
 # least. And both client and servers share this machine, so compare the curves with each other, not with your cloud.
 #
 # The batch of round 1 has no such question. There, a row costs less than a fiftieth of a request, because almost all of
@@ -579,14 +605,10 @@ print("restarted | the service answers with version", answer["version"])
 assert answer["version"] == "2"
 
 # %% [markdown]
-# Last, stop what you started. In a terminal, that is Ctrl+C. To run single cells again afterwards, start at the top.
-
-# %%
-for process in (service, mlflow_server):
-    process.terminate()
-    process.wait()
-
-# %% [markdown]
+# The two servers go on running, so that you can try more. In a terminal, Ctrl+C stops a server. These two end when
+# this notebook's kernel ends (*Kernel*, *Shut Down Kernel*), or with `service.terminate()` and
+# `mlflow_server.terminate()`.
+#
 # ## In your own project
 #
 # The same work without any help from this course, on real data that comes with scikit-learn. Copy it into a file
@@ -603,35 +625,29 @@ from sklearn.datasets import load_breast_cancer
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import FixedThresholdClassifier, train_test_split
 
-NAME = "cancer"
+NAME, CLASS = "cancer", "FixedThresholdClassifier"
 mlflow.set_tracking_uri("sqlite:///mlflow.db")
 client = mlflow.MlflowClient()
-app = FastAPI()
-
-
-def champion():  # the alias is resolved once
-    version = client.get_model_version_by_alias(NAME, "champion").version
-    return version, mlflow.sklearn.load_model(f"models:/{NAME}/{version}")
-
-
 if __name__ == "__main__":
     X, y = load_breast_cancer(return_X_y=True, as_frame=True)
     X_train, X_new, y_train, _ = train_test_split(X, y, stratify=y, random_state=0)
     model = FixedThresholdClassifier(LogisticRegression(max_iter=5000), threshold=0.3)
     needs = mlflow.sklearn.get_default_pip_requirements(include_skops=True)
-    trusted = ["sklearn.model_selection._classification_threshold.FixedThresholdClassifier"]
-    how = {"registered_model_name": NAME, "pip_requirements": needs}
-    mlflow.set_experiment("cancer")
-    with mlflow.start_run():
-        model.fit(X_train, y_train)
-        made = mlflow.sklearn.log_model(model, name=NAME, skops_trusted_types=trusted, **how)
+    trusted = [f"sklearn.model_selection._classification_threshold.{CLASS}"]
+    how = {"registered_model_name": NAME, "skops_trusted_types": trusted}
+    mlflow.set_experiment(NAME)
+    model.fit(X_train, y_train)
+    made = mlflow.sklearn.log_model(model, name=NAME, pip_requirements=needs, **how)
     client.set_registered_model_alias(NAME, "champion", made.registered_model_version)
-    version, loaded = champion()
+
+version = client.get_model_version_by_alias(NAME, "champion").version  # once
+loaded = mlflow.sklearn.load_model(f"models:/{NAME}/{version}")
+if __name__ == "__main__":
     batch = pd.DataFrame({"benign": loaded.predict(X_new), "version": version})
     batch.to_parquet("batch.parquet")
     print(len(batch), "rows scored by version", version)
-else:
-    version, loaded = champion()
+
+app = FastAPI()
 
 
 @app.post("/score")
@@ -639,6 +655,7 @@ def score(row: dict[str, float]):
     if set(row) != set(loaded.feature_names_in_):
         raise HTTPException(422, "send exactly the columns of the model")
     return {"benign": int(loaded.predict(pd.DataFrame([row]))[0]), "version": version}
+
 
 # %% [markdown]
 # ## Quiz
@@ -651,12 +668,14 @@ lesson.quiz("serving")
 #
 # - **How do you score a table?** Resolve the alias once, load that version, predict everything in one call, and write
 #   Parquet with the version.
-# - **How do you serve a model?** Activate the environment, set `MLFLOW_TRACKING_URI`, and run `mlflow models serve
-#   --env-manager local`. A JSON body names its form: `dataframe_split`, `dataframe_records`, `inputs` or `instances`; CSV
-#   needs its content type.
-# - **What happens to a bad request?** The signature turns missing columns and wrong types into 400. Wrong *values* pass,
-#   unless your own service refuses them. Its threshold and version come from the model and the registry.
-# - **How long does it take?** Warm up, ask with as many clients as there will be, and look at p50 and p95, not at the mean.
+# - **How do you serve a model?** Activate the environment, set `MLFLOW_TRACKING_URI`, and run
+#   `mlflow models serve --env-manager local`. A JSON body names its form: `dataframe_split`, `dataframe_records`,
+#   `inputs` or `instances`; CSV needs its content type.
+# - **What happens to a bad request?** Missing columns, and text that is no number, give 400 (`"70.5"` is converted, and
+#   passes). Wrong *values* pass, unless your own service refuses them. Its threshold and version come from the model
+#   and the registry.
+# - **How long does it take?** Warm up, ask with as many clients as there will be, and look at p50 and p95, not at the
+#   mean.
 #
 # ## Next steps
 #

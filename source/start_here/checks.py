@@ -11,11 +11,11 @@ from sklearn.model_selection import train_test_split
 from sklearn.tree import DecisionTreeClassifier
 
 from course_utils import data
-from course_utils.homework.evidence import Evidence, close, listing
-from course_utils.homework.mistake import Mistake, NotStarted
+from course_utils._judge.evidence import Evidence, close, listing
+from course_utils._judge.mistake import Mistake, NotStarted
+from course_utils._judge.reading import csv_of, need_columns, number
+from course_utils._judge.slips import Rows, auc_slips
 from course_utils.homework.question import Task
-from course_utils.homework.reading import csv_of, need_columns, number
-from course_utils.homework.slips import Rows, auc_slips
 
 N_ROWS = 800
 #: Depths of the trees that the given cell of task 3 logs, and among which Jonas's in task 4 is.

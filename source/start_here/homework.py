@@ -82,7 +82,7 @@ hw.check(2)
 
 # %%
 X = data.bundled("breast_cancer")
-y = (X.pop("target") == 0).astype(float)
+y = (X.pop("target") == 0).astype(float)  # 0 is malignant in this table
 X_train, X_valid, y_train, y_valid = train_test_split(
     X, y, test_size=0.3, stratify=y, random_state=data.course_seed()
 )
@@ -114,11 +114,11 @@ hw.check(3)
 #
 # Find out which depth he really used. Then make a run called `corrected` in the same experiment, with the parameter
 # `max_depth` and the metric `valid_auc`: the score of Jonas's run, and the depth of the tree that has it. Leave the run
-# `jonas` as it is. (The rows are those of Task 3, made again, so that you can begin here.)
+# `jonas` as it is: the check compares yours with it. (In your own work you would delete it.) (The rows are those of Task 3, made again, so that you can begin here.)
 
 # %%
 X = data.bundled("breast_cancer")
-y = (X.pop("target") == 0).astype(float)
+y = (X.pop("target") == 0).astype(float)  # 0 is malignant in this table
 X_train, X_valid, y_train, y_valid = train_test_split(
     X, y, test_size=0.3, stratify=y, random_state=data.course_seed()
 )
@@ -159,7 +159,7 @@ hw.check(4)
 
 # %%
 X = data.bundled("breast_cancer")
-y = (X.pop("target") == 0).astype(float)
+y = (X.pop("target") == 0).astype(float)  # 0 is malignant in this table
 X_train, X_valid, y_train, y_valid = train_test_split(
     X, y, test_size=0.3, stratify=y, random_state=data.course_seed()
 )

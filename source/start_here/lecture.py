@@ -75,8 +75,9 @@ plots.show(plots.diagram(boxes, arrows, title=title, height=2.0))
 #
 # ## Setup
 #
-# The next cell has the tag `parameters`. Its values are those that you may change; then run all cells again. A batch
-# can change them as well, for many lectures at once.
+# The next cell has the tag `parameters` (a label of the cell, which the gear at the top right of JupyterLab shows). Its
+# values are those that you may change; then run all cells again. A batch can change them as well, for many lectures at
+# once.
 #
 # `course_utils`, which you see in the cell after it, is a small package of this course. It knows where the folder of the
 # course is, makes the tables of Nordtel's customers, and draws. What a lecture teaches is never hidden in it.
@@ -163,9 +164,9 @@ assert mlflow.get_tracking_uri().endswith("mlflow.db") and file.is_file()
 # the cell twice, and there are two runs called `hello`, with two ids.
 #
 # The first of the five lines is the one that beginners forget. `sqlite:///` and the path of a file is the store's
-# address, called the **tracking URI**. Without this line MLflow uses a store in the folder in which Python was started,
-# so that two notebooks in two folders do not see each other's runs. [MLflow basics]({step:mlflow_basics}) comes back to
-# this.
+# address, called the **tracking URI**. Without this line MLflow uses a store in the current folder, for a notebook its
+# own, so that two notebooks in two folders do not see each other's runs. [MLflow basics]({step:mlflow_basics}) comes
+# back to this.
 #
 # ## Look at the UI
 #
@@ -176,7 +177,8 @@ assert mlflow.get_tracking_uri().endswith("mlflow.db") and file.is_file()
 #    mlflow ui --backend-store-uri sqlite:///mlflow.db --port 5001
 #    ```
 # 2. If *MLflow Assistant* opens at the right, close it with its cross, because it takes the room that the page needs.
-#    At the top left, choose *Model training*. With *GenAI* chosen, which is for chat programs, the UI shows other things.
+#    At the top left, choose *Model training*. With *GenAI* chosen, which is for chat programs, the UI shows other
+#    things.
 # 3. Click *Experiments* at the left, then `first-steps`, then the run `hello`.
 # 4. Find `lectures` under *Metrics* and `team` under *Parameters*. Under *About this run* stands the run's id.
 # 5. To come back to the list of experiments, click the arrow beside `first-steps` at the left.
@@ -195,7 +197,8 @@ assert mlflow.get_tracking_uri().endswith("mlflow.db") and file.is_file()
 # it was trained on, so we set 30 % of the customers aside and call them **validation rows**.
 #
 # The score is **ROC-AUC**: take one customer who left and one who stayed; how often does the model give the higher risk
-# to the one who left? Guessing has 0.5, and 1.0 is never wrong.
+# to the one who left? (When both get
+# the same risk, which is frequent with a small tree, the pair counts half.) Guessing has 0.5, and 1.0 is never wrong.
 
 # %%
 import pandas as pd
@@ -388,6 +391,7 @@ assert mlflow.get_run(mended.info.run_id).data.params == {"max_depth": "4"}
 # That is rarely the one you think of, and the check of a homework does not look there.
 
 # %%
+import shutil
 from pathlib import Path
 
 runs[columns].to_csv("runs.csv")
@@ -399,7 +403,7 @@ print("in the folder of outputs:", written.parent == store.outputs("start_here")
 # which is made when it is missing; every lecture and homework has one like it.
 
 # %%
-moved = written.replace(store.outputs("start_here") / "runs.csv")
+moved = Path(shutil.move(written, store.outputs("start_here") / "runs.csv"))
 print("in the folder of outputs:", moved.parent == store.outputs("start_here"))
 
 # %% tags=["claims"]
@@ -411,7 +415,7 @@ assert (store.outputs("start_here") / "runs.csv").is_file() and not Path("runs.c
 # The same work without any help from this course, on real data that comes with scikit-learn: is a tumour malignant?
 # Copy it into a file `trees.py` in an empty folder, and run `python trees.py` there. The first time, MLflow also reports
 # that it makes the tables of its database. A path without a folder behind `sqlite:///` is a file in the folder that you
-# are in.
+# are in. Which depth comes out ahead depends on the data: here it need not be the one of the lecture, so one measures.
 
 # %% tags=["own-project"]
 """Three trees, recorded and compared: python trees.py"""

@@ -11,10 +11,10 @@ from typing import Any
 from mlflow.entities import Run, ViewType
 
 from course_utils import data, store
-from course_utils.homework.evidence import Evidence, close, listing
-from course_utils.homework.mistake import Mistake, NotStarted
+from course_utils._judge.evidence import Evidence, close, listing
+from course_utils._judge.mistake import Mistake, NotStarted
+from course_utils._judge.reading import guarded, json_of, number, text_of, visible
 from course_utils.homework.question import Task
-from course_utils.homework.reading import guarded, json_of, number, text_of, visible
 
 _COUNTED = ("experiments", "runs", "metrics")
 

@@ -40,10 +40,15 @@ print("Open the UI, from the course folder:", store.ui_command(), sep="\n")
 laptop = []
 for i, status in enumerate(("FINISHED", "FAILED", "FINISHED", "FINISHED")):
     start = 1_700_000_000_000 + 60_000 * i
-    losses = [{"key": "loss", "value": rng.random(), "timestamp": start + 10 * s, "step": s} for s in range(1, 5)]
-    run = {"name": f"net-{i}", "status": status, "start_time": start, "end_time": start + 50, "metrics": losses}
-    laptop.append(run | {"params": {"units": str(4 + i)}, "files": {"note.txt": f"Run {i}, from Mira's laptop."}})
-    laptop[-1]["lifecycle_stage"] = "deleted" if i == 2 else "active"
+    losses = [
+        {"key": "loss", "value": rng.random(), "timestamp": start + 10 * s, "step": s}
+        for s in range(1, 5)
+    ]
+    run = {"name": f"net-{i}", "status": status, "metrics": losses}
+    run |= {"start_time": start, "end_time": start + 50, "params": {"units": str(4 + i)}}
+    run |= {"files": {"note.txt": f"Run {i}, from Mira's laptop."}}
+    run["lifecycle_stage"] = "deleted" if i == 2 else "active"
+    laptop.append(run)
 (folder / "laptop.json").write_text(json.dumps(laptop), encoding="utf8")
 print([(run["name"], run["status"], run["lifecycle_stage"]) for run in laptop])
 

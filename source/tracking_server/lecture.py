@@ -68,21 +68,16 @@ n_runs = 20  # runs that each of two people logs
 
 # %%
 import os
-import secrets
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
-import time
 from contextlib import ExitStack
 from pathlib import Path
 
 import httpx
 import mlflow
 import pandas as pd
-from click.testing import CliRunner
-from mlflow.cli import cli
 from sklearn.linear_model import LogisticRegression
 from sqlalchemy import MetaData, create_engine, func, select, text
 
@@ -121,10 +116,15 @@ print(len(store.runs("churn")), "runs on the laptop")
 # notebook, which saves the seconds of a new Python.
 
 # %%
+from click.testing import CliRunner
+from mlflow.cli import cli
+
+
 def command(*words):
     return CliRunner().invoke(cli, words, catch_exceptions=False).output
 
 
+# %%
 def count_rows(uri):
     engine, tables = create_engine(uri), MetaData()
     tables.reflect(engine)
@@ -137,6 +137,7 @@ def count_rows(uri):
     return pd.Series(rows).sort_index()
 
 
+# %%
 uri = postgres.create("mlflow")  # `createdb mlflow`, and its address
 done = command("db", "upgrade", uri)
 same = set(count_rows(uri).index) == set(count_rows(laptop).index)
@@ -167,10 +168,9 @@ def copy_rows(source, target):
     return [table.name for table in there.sorted_tables]
 
 
+# %%
 order = copy_rows(laptop, uri)
 print([name for name in order if name in ("metrics", "runs", "experiments")])
-
-# %%
 before, after = count_rows(laptop), count_rows(uri)
 print("tables that differ:", (before != after).sum())
 after[["experiments", "runs", "metrics", "params", "logged_models"]]
@@ -194,15 +194,20 @@ assert (before == after).all() and after["runs"] == after["logged_models"] == 3
 # keeps everything in memory, and whatever key you show, it lets you in.
 
 # %%
+import socket
+import time
+
+
 def free_port():
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
 
 
+# %%
 def start(log, *words, environment=None):  # in the background, until room.close()
     words = [sys.executable, "-m", *map(str, words)]
-    running = team.running(words, folder / log, cwd=folder, environment=environment)
+    running = team.supervised(words, folder / log, cwd=folder, environment=environment)
     room.enter_context(running)
 
 
@@ -216,12 +221,14 @@ def wait(url):
 
 
 # %%
-import boto3
-
 endpoint = f"http://127.0.0.1:{(port := free_port())}"
 start("s3.log", "moto.server", "-H", "127.0.0.1", "-p", port)
 keys = {"AWS_ACCESS_KEY_ID": "nordtel", "AWS_SECRET_ACCESS_KEY": "only-in-a-lecture"}
-wait(endpoint)
+print("the endpoint answers:", wait(endpoint) < 500)
+
+# %%
+import boto3
+
 s3 = boto3.client(
     "s3",
     endpoint_url=endpoint,
@@ -229,13 +236,14 @@ s3 = boto3.client(
     aws_secret_access_key=keys["AWS_SECRET_ACCESS_KEY"],
     region_name="us-east-1",
 )
-made = s3.create_bucket(Bucket="nordtel-mlflow")
 
 
 def objects(bucket="nordtel-mlflow"):
     pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket)
     return [item["Key"] for page in pages for item in page.get("Contents", [])]
 
+
+made = s3.create_bucket(Bucket="nordtel-mlflow")
 
 # %% [markdown]
 # The files of the laptop go into the bucket, each under the path that it had. Then the laptop travels. But the database
@@ -251,9 +259,12 @@ for path in files.rglob("*"):
 print("on the laptop:", sum(path.is_file() for path in files.rglob("*")))
 print("in the bucket:", len(objects()))
 
+
 # %%
 def rewrite(table, column):
-    words = f"update {table} set {column} = replace({column}, :old, 'mlflow-artifacts:')"
+    words = (
+        f"update {table} set {column} = replace({column}, :old, 'mlflow-artifacts:')"
+    )
     with create_engine(uri).begin() as connection:
         connection.execute(text(words), {"old": files.as_posix()})
 
@@ -299,7 +310,12 @@ auth_cache_ttl_seconds = 60
 size = (folder / "auth.ini").write_text(settings)
 
 # %%
-client_side = ("MLFLOW_", "AWS_")  # what this notebook is told must not reach the server
+import secrets
+
+client_side = (
+    "MLFLOW_",
+    "AWS_",
+)  # what this notebook is told must not reach the server
 environment = {k: v for k, v in os.environ.items() if not k.startswith(client_side)}
 environment |= {
     "MLFLOW_BACKEND_STORE_URI": uri,
@@ -311,12 +327,15 @@ environment |= {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     **keys,
 }
+
+# %%
 port = free_port()
 words = ["mlflow", "server", "--app-name", "basic-auth", "--workers", "1"]
 words += ["--artifacts-destination", "s3://nordtel-mlflow/artifacts"]
 words += ["--host", "127.0.0.1", "--port", port]
 words += ["--allowed-hosts", "127.0.0.1:*,mlflow.nordtel.example"]
 start("server.log", *words, environment=environment)
+
 
 # %%
 def sign_in(name):
@@ -398,6 +417,7 @@ def outcome(action):
     return "allowed"
 
 
+# %%
 actions = {
     "read": lambda: client.get_run(run_id),
     "tag": lambda: client.set_tag(run_id, "reviewed", "yes"),
@@ -480,7 +500,10 @@ arrived = pd.DataFrame({"arrival": n, "mira": [sum(is_hers[:i]) for i in n]})
 arrived["jonas"] = arrived["arrival"] - arrived["mira"]
 whole = runs[["metrics.loss", "metrics.lift"]].notna().all(axis=1).sum()
 title = f"{whole} of {2 * n_runs} runs arrived, each with both metrics"
-labels = {"xlabel": "runs that the server has received", "ylabel": "runs of this person"}
+labels = {
+    "xlabel": "runs that the server has received",
+    "ylabel": "runs of this person",
+}
 fig = plots.runs_line(arrived, "arrival", ["mira", "jonas"], title=title, **labels)
 plots.show(fig)
 
@@ -583,6 +606,7 @@ print("repaired:", outcome(lambda: client.create_experiment("retention")))
 # *experiment* has one, too: it is where its *new* runs put their files. So a new run of `churn` still writes to the
 # laptop's folder, on whichever machine it runs. To repair it, rewrite that column as well.
 
+
 # %%
 def file_of_new_run():
     n_before = len(objects())
@@ -620,7 +644,9 @@ print("files of the model in the bucket:", left)
 
 # %% tags=["claims"]
 assert left["after the run"] > 0 and left["after the model"] == 0
-assert run_id not in {run.info.run_id for run in client.search_runs([churn], run_view_type=3)}
+assert run_id not in {
+    run.info.run_id for run in client.search_runs([churn], run_view_type=3)
+}
 
 # %% [markdown]
 # Last, stop the three programs and sign out. To run single cells afterwards, start at the top.

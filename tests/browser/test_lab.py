@@ -12,8 +12,8 @@ from playwright.sync_api import Browser, expect
 
 from . import driver
 
-LECTURE, HOMEWORK = "notebooks/03_mlflow_basics.ipynb", "exercises/03_mlflow_basics.ipynb"
-SOLUTION = "solutions/03_mlflow_basics.ipynb"
+LECTURE, HOMEWORK = "notebooks/05_mlflow_basics.ipynb", "exercises/05_mlflow_basics.ipynb"
+SOLUTION = "solutions/05_mlflow_basics.ipynb"
 #: Task 1 of homework 03, with the rows on which the score is taken left open.
 ANSWER = """\
 mlflow.set_experiment("hw-mlflow-basics-forest")

@@ -13,7 +13,7 @@ from tests.built_site import built
 from . import driver
 from .driver import PATIENCE
 
-LECTURE, HOMEWORK = "notebooks/03_mlflow_basics.html", "exercises/03_mlflow_basics.html"
+LECTURE, HOMEWORK = "notebooks/05_mlflow_basics.html", "exercises/05_mlflow_basics.html"
 PAGES = ["index.html", LECTURE, HOMEWORK, "glossary.html"]
 
 
@@ -136,15 +136,15 @@ def test_links_lead_through_the_course(reader: Page, address: str) -> None:
     reader.goto(address + LECTURE)
     article = reader.locator("article.bd-article")
     article.get_by_role("link", name="Homework").first.click()
-    expect(reader.locator("h1").first).to_contain_text("Homework 03")
-    article.get_by_role("link", name="Lecture 03").click()
+    expect(reader.locator("h1").first).to_contain_text("Homework 05")
+    article.get_by_role("link", name="Lecture 05").click()
     article.get_by_role("link", name="experiments", exact=True).first.click()
     expect(reader.locator("dt:target, dt:has(:target)").first).to_contain_text("experiment")
 
 
 def test_a_phone_shows_every_kind_of_page_without_scrolling_sideways(reader: Page, address: str) -> None:
     reader.set_viewport_size({"width": 390, "height": 800})
-    for path in [*PAGES, "notebooks/12_monitoring.html", "notebooks/changes.html", "api/store.html", "state.html"]:
+    for path in [*PAGES, "notebooks/16_monitoring.html", "notebooks/changes.html", "api/store.html", "state.html"]:
         reader.goto(address + path)
         assert reader.evaluate("document.documentElement.scrollWidth") <= 390, path
     reader.locator("button.primary-toggle:visible").click()

@@ -251,11 +251,11 @@ def test_a_measured_picture_is_kept_while_code_and_text_are_the_same():
 
 def test_pages_are_chosen_by_number_name_kind_and_path():
     everything = pages(ROOT)
-    assert {p.label for p in select(everything, ["3"])} == {
-        f"{kind}/03_mlflow_basics.ipynb" for kind in ("notebooks", "solutions", "exercises")
+    assert {p.label for p in select(everything, ["5"])} == {
+        f"{kind}/05_mlflow_basics.ipynb" for kind in ("notebooks", "solutions", "exercises")
     }
-    assert [p.label for p in select(everything, ["notebooks/03_mlflow_basics.ipynb"])] == [
-        "notebooks/03_mlflow_basics.ipynb"
+    assert [p.label for p in select(everything, ["notebooks/05_mlflow_basics.ipynb"])] == [
+        "notebooks/05_mlflow_basics.ipynb"
     ]
     assert {p.kind for p in select(everything, ["solutions"])} == {"solutions"}
     with pytest.raises(CourseError, match="No notebook of the course is called '44'"):

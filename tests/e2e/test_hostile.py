@@ -138,7 +138,7 @@ REFUSED = {
     "reading the answers": f"open({str(CHECKS.with_name('answers.py'))!r})",
     "asking the tasks for their check": (
         "from course_utils.homework.question import load_tasks\n"
-        "from course_utils.homework.mistake import Mistake\n"
+        "from course_utils._judge.mistake import Mistake\n"
         "try: load_tasks('mlflow_basics')[0].check(None)\nexcept Mistake: raise SystemExit(1)"
     ),
     "making a device": "import os, stat\nos.mknod('sda', 0o600 | stat.S_IFBLK, os.makedev(8, 0))",

@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from course_runner.batch.execute import Outcome
+from course_runner.batch.job import Outcome
 from course_runner.build import build, source
 from course_runner.sweep import record as sweep_record
 from tests.command import course
@@ -74,7 +74,7 @@ def test_a_sweep_over_such_a_cell_runs_or_is_one_sentence(tmp_path, name):
         assert done.returncode == 2 and len(done.stderr.strip().splitlines()) == 1 and name in done.stderr
         assert not (tmp_path / "out").exists()
     else:
-        assert name == "param_magic" and "2 of 2 points whole" in done.stdout
+        assert name == "param_magic" and "2 of 2 points done" in done.stdout
 
 
 @pytest.mark.parametrize("file", ["inf", "printinf"])

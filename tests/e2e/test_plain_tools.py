@@ -18,7 +18,7 @@ from course_runner.kernels.warm import KERNEL_SETTINGS
 
 ROOT = Path(__file__).resolve().parents[2]
 LECTURES = sorted((ROOT / "notebooks").glob("*.ipynb"))
-PLAIN = ROOT / "notebooks" / "03_mlflow_basics.ipynb"  # the one that is run without any help of ours
+PLAIN = ROOT / "notebooks" / "05_mlflow_basics.ipynb"  # the one that is run without any help of ours
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import socket
 import sqlite3
@@ -19,7 +20,7 @@ import psutil
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output, new_raw_cell
 
-from course_runner.batch import console, execute, pool, timed_client
+from course_runner.batch import console, leftovers, parameters, pool
 from course_runner.cli import app as cli
 from course_runner.kernels import provisioner
 from course_runner.kernels import sockets as kernels
@@ -297,7 +298,7 @@ def test_a_program_is_found_from_its_first_moment_on(monkeypatch):
 
     monkeypatch.setattr(psutil.Process, "cmdline", cmdline)
     with subprocess.Popen(["sleep", "60"], start_new_session=True, env={}) as program:
-        found = timed_client.running_below(os.getpid())
+        found = leftovers.running_below(os.getpid())
         program.kill()
     assert program.pid in {process.pid for process in found}
 
@@ -370,8 +371,8 @@ def test_a_wrong_parameter_is_refused_before_anything_runs(course_here, tmp_path
 
 def test_a_parameter_that_cannot_be_written_as_text_is_refused():
     nb = new_notebook(cells=[new_code_cell("model = None", metadata={"tags": ["parameters"]})])
-    with pytest.raises(execute.BadParameter, match="is object; a parameter is a number, text, None, or a list"):
-        execute.convert_parameters(nb, {"model": [object()]}, "a.ipynb")
+    with pytest.raises(parameters.BadParameter, match="is object; a parameter is a number, text, None, or a list"):
+        parameters.convert_parameters(nb, {"model": [object()]}, "a.ipynb")
 
 
 def test_parameters_without_a_parameters_cell_are_an_error(course_here, tmp_path):
@@ -662,30 +663,20 @@ def test_two_warm_kernels_draw_different_random_numbers(pair_of_runs):
     assert drawn[0] != drawn[1]
 
 
-def test_time_left_follows_the_last_report_and_this_machine():
-    forecast = console.Forecast({"a": 10.0, "b": 8.0, "c": 6.0, "new": None}, workers=2)
-    assert forecast.left() == pytest.approx(16.0), "two workers: 10 + 6, 8 + 8 (a new one counts as the mean)"
-    forecast.see([pool.Progress("a", 1, 5), pool.Progress("b", 1, 5)], None)
-    forecast.see([], execute.Outcome("a", seconds=20.0))
-    assert forecast.left() > 16.0, "this machine is slower than last time"
-    for name in ("b", "c", "new"):
-        forecast.see([], execute.Outcome(name, seconds=1.0))
-    assert console.time_left(forecast.left()) == "nearly done"
-    assert console.Forecast({"a": None}, 2).left() is None, "nothing is known the first time"
-    assert console.time_left(3725.4) == "about 1:02:05 left"
-
-
 def test_a_terminal_shows_time_left_and_the_cell_of_each_worker(monkeypatch):
     import io
 
     from rich.console import Console
 
-    seen = io.StringIO()
-    ticker = console.Ticker(2, "Running", {"notebooks/03_x.ipynb": 5.0, "solutions/03_x.ipynb": 61.0}, 1)
-    ticker.console = ticker._live.console = Console(file=seen, force_terminal=True, width=80)
+    seen, clock = io.StringIO(), iter(range(0, 1000, 10))
+    ticker = console.Ticker(2, "Running")
+    ticker.console = ticker._live.console = Console(file=seen, force_terminal=True, width=100)
+    ticker._bar.get_time = lambda: next(clock)
     with ticker:
-        ticker([pool.Progress("notebooks/03_x.ipynb", 7, 31)], None)
-    assert "about 1:06 left" in seen.getvalue() and "notebooks/03 cell 7/31" in seen.getvalue()
+        for cell in range(1, 8):
+            ticker._last = 0.0  # each is shown, however soon it follows
+            ticker([pool.Progress("notebooks/03_x.ipynb", cell, 31)], None)
+    assert re.search(r"0:\d\d:\d\d\S* left", seen.getvalue()) and "notebooks/03 cell 7/31" in seen.getvalue()
 
 
 def test_a_temporary_folder_with_a_long_name_still_has_room_for_sockets(monkeypatch, tmp_path):

@@ -18,7 +18,7 @@ import pytest
 from typer.testing import CliRunner
 
 from course_runner.batch import batch, report
-from course_runner.batch.execute import Outcome
+from course_runner.batch.job import Outcome
 from course_runner.cli.app import app
 from course_utils import data, store
 from course_utils._plumbing import class_server, tables

@@ -28,13 +28,16 @@ from typer.testing import CliRunner
 
 from course_runner import workflow
 from course_runner.batch import batch
-from course_runner.classroom import allowed_routes, door, server
+from course_runner.classroom import allowed_routes, door, members, service
 from course_runner.classroom import backup as server_backup
+from course_runner.classroom.database import opened, reachable
+from course_runner.classroom.folder import Running, locked, running
+from course_runner.classroom.settings import Settings, is_exposed, names, prepare, warning
 from course_runner.cli.app import app
 from course_runner.lab import lab
 from course_runner.lab import ui as serve
 from course_utils import serving, store, team
-from course_utils._plumbing import class_server
+from course_utils._plumbing import class_server, schema
 from course_utils._plumbing.processes import tracking_server_environment, unused_port
 from course_utils.errors import CourseError
 from course_utils.homework import Homework
@@ -45,7 +48,7 @@ class Class:
     """A running server with two learners."""
 
     folder: Path
-    state: server.Running
+    state: Running
     admin: str
     passwords: dict[str, str]
 
@@ -71,9 +74,9 @@ def room(place) -> Iterator[Class]:
     except CourseError as error:
         pytest.skip(f"no PostgreSQL here: {error}")
     folder = place / "server"
-    settings = server.prepare(folder, port=unused_port())
-    with server.serve(folder, settings, lambda text: None) as (state, password):
-        yield Class(folder, state, password or "", server.add_users(folder, ["anna", "ben"]))
+    settings = prepare(folder, port=unused_port())
+    with service.serve(folder, settings, lambda text: None) as (state, password):
+        yield Class(folder, state, password or "", members.add_users(folder, ["anna", "ben"]))
 
 
 @pytest.fixture
@@ -203,7 +206,7 @@ def ask(room: Class, path: str, name: str, password: str, **headers: str) -> req
 
 
 def test_ten_wrong_passwords_end_the_guessing_for_a_while(room):
-    name, right = next(iter(server.add_users(room.folder, ["guessed"]).items()))
+    name, right = next(iter(members.add_users(room.folder, ["guessed"]).items()))
     codes = [ask(room, "/api/2.0/mlflow/users/current", name, f"guess {n}").status_code for n in range(11)]
     assert codes == [401] * 10 + [429]
     refused = ask(room, "/api/2.0/mlflow/users/current", name, right)
@@ -216,7 +219,7 @@ def test_ten_wrong_passwords_end_the_guessing_for_a_while(room):
 
 @pytest.mark.parametrize("path", ["/api/2.0/mlflow-artifacts/artifacts/0/a.txt", "/api/2.0/mlflow/users/current"])
 def test_fifty_guesses_from_invented_addresses_are_ten(room, path):
-    name = next(iter(server.add_users(room.folder, [f"rotated-{len(path)}"])))
+    name = next(iter(members.add_users(room.folder, [f"rotated-{len(path)}"])))
     codes = []
     for n in range(50):
         told = f"203.0.113.{n}"
@@ -252,18 +255,18 @@ def test_one_network_of_ipv6_is_one_address():
 
 @pytest.mark.parametrize("text", ["*", "proxy.example", "0.0.0.0/0", "::/0", "10.0.0.1 10.0.0.2", ""])
 def test_what_is_no_address_of_a_proxy_is_told(text, tmp_path):
-    with pytest.raises(CourseError, match="is no address for --proxy"):
-        server.prepare(tmp_path, port=unused_port(), proxies=[text])
+    with pytest.raises(CourseError, match="is not an address for --proxy"):
+        prepare(tmp_path, port=unused_port(), proxies=[text])
 
 
 def test_only_a_named_proxy_may_say_where_a_request_comes_from(tmp_path):
-    settings = server.prepare(tmp_path, database="sqlite", port=unused_port(), proxies=["127.0.0.1"])
+    settings = prepare(tmp_path, database="sqlite", port=unused_port(), proxies=["127.0.0.1"])
     url = f"http://127.0.0.1:{settings.port}/api/2.0/mlflow/users/current"
-    with server.serve(tmp_path, settings, lambda text: None):
+    with service.serve(tmp_path, settings, lambda text: None):
         told = [{"X-Forwarded-For": f"203.0.113.{n // 10}"} for n in range(31)]
         codes = [requests.get(url, auth=("eve", "guess"), headers=h, timeout=60).status_code for h in told]
     assert codes == [401] * 30 + [429], "ten for each address, and thirty for the name"
-    assert server.Settings.read(tmp_path).proxies == ["127.0.0.1"]
+    assert Settings.read(tmp_path).proxies == ["127.0.0.1"]
 
 
 # ---- which requests it answers -----------------------------------------------------------------------------------
@@ -393,7 +396,7 @@ def test_a_member_sends_nothing_that_is_the_admins(room):
 
 def test_sixty_requests_of_a_member_read_and_change_nothing_of_others(room, all_routes):
     member_requests = benchmark("member_requests")
-    passwords = server.add_users(room.folder, ["victim", "mallory"])
+    passwords = members.add_users(room.folder, ["victim", "mallory"])
     callers = {user: member_requests.Caller(room.state.address, user, p) for user, p in passwords.items()}
     callers["admin"] = member_requests.Caller(room.state.address, "admin", room.admin)
     victims = [
@@ -402,7 +405,7 @@ def test_sixty_requests_of_a_member_read_and_change_nothing_of_others(room, all_
     ]
     allowed = [route for route in all_routes if (route[0], spelt(route[1])) in allowed_routes.listed()]
     made = member_requests.make(60, 3, victims, allowed)
-    with server.reachable(room.folder) as there:
+    with reachable(room.folder) as there:
         place = room.folder / "artifacts"
         result = member_requests.attack(callers["mallory"], there.uri, place, victims, made)
         assert (result.read, result.changed) == ([], []) and sum(result.statuses.values()) == 60
@@ -500,7 +503,7 @@ def test_status_and_start_tell_of_a_full_disk(room, tmp_path, monkeypatch):
     assert status.exit_code == 1 and "full: 3 MB free of 1,000" in status.output
     assert "refused until 100 MB are free" in status.output
     with pytest.raises(CourseError, match="full: 3 MB free.*needs 35 MB to start.*All logged runs are kept"):
-        with server.opened(tmp_path, server.Settings(database="sqlite")):
+        with opened(tmp_path, Settings(database="sqlite")):
             pass
 
 
@@ -543,32 +546,32 @@ def test_a_second_start_says_who_runs_there(room):
     result = CliRunner().invoke(app, ["server", "start", "--folder", str(room.folder)])
     assert isinstance(result.exception, CourseError)
     assert str(os.getpid()) in str(result.exception) and room.state.address in str(result.exception)
-    with pytest.raises(CourseError, match="A server runs on"), server.locked(room.folder, "This"):
+    with pytest.raises(CourseError, match="A server runs on"), locked(room.folder, "This"):
         pass
 
 
 def test_a_taken_port_and_a_strange_host_are_told(room, tmp_path):
-    port = server.Settings.read(room.folder).port
+    port = Settings.read(room.folder).port
     with pytest.raises(CourseError, match=rf"cannot listen on 127.0.0.1, port {port}.*--port"):
-        server.prepare(tmp_path / "other", port=port)
+        prepare(tmp_path / "other", port=port)
     with pytest.raises(CourseError, match="cannot listen on 192.0.2.1"):
-        server.prepare(tmp_path / "other", host="192.0.2.1", port=unused_port())
+        prepare(tmp_path / "other", host="192.0.2.1", port=unused_port())
     with pytest.raises(CourseError, match="would switch the check off"):
-        server.prepare(tmp_path / "other", port=unused_port(), allowed_hosts=["*"])
+        prepare(tmp_path / "other", port=unused_port(), allowed_hosts=["*"])
     with pytest.raises(CourseError, match="another database than the one"):
-        server.prepare(room.folder, database="sqlite")
+        prepare(room.folder, database="sqlite")
 
 
 def test_an_exposed_server_warns_and_allows_its_own_pages():
-    settings = server.Settings(host="0.0.0.0", port=5002, allowed_hosts=["class.example"])
-    assert server.is_exposed(settings) and "class.example:5002" in server.names(settings)
-    assert "HTTP" in server.warning(settings) and not server.is_exposed(server.Settings())
+    settings = Settings(host="0.0.0.0", port=5002, allowed_hosts=["class.example"])
+    assert is_exposed(settings) and "class.example:5002" in names(settings)
+    assert "HTTP" in warning(settings) and not is_exposed(Settings())
 
 
 @pytest.mark.parametrize("name", ["", "Anna", "an na", "../etc", "a\nb", "-a", "x" * 61, "ä", "a;b"])
 def test_a_name_that_mlflow_would_not_take_is_told(room, name):
     with pytest.raises(CourseError, match="cannot be a user"):
-        server.add_users(room.folder, ["carl", name])
+        members.add_users(room.folder, ["carl", name])
     assert not server_has(room, "carl")
 
 
@@ -579,12 +582,12 @@ def server_has(room: Class, user: str) -> bool:
 
 def test_a_taken_name_adds_nobody(room):
     with pytest.raises(CourseError, match="user anna already"):
-        server.add_users(room.folder, ["dora", "anna"])
+        members.add_users(room.folder, ["dora", "anna"])
     assert not server_has(room, "dora")
 
 
 def test_friends_share_a_workspace(room):
-    passwords = server.add_users(room.folder, ["fay", "gil"], "team-f")
+    passwords = members.add_users(room.folder, ["fay", "gil"], "team-f")
     for name, password in passwords.items():
         url = f"{room.state.address}/api/2.0/mlflow/experiments/create"
         headers = {"X-MLFLOW-WORKSPACE": "team-f"}
@@ -593,11 +596,11 @@ def test_friends_share_a_workspace(room):
 
 
 def test_a_lost_password_is_replaced(room, tmp_path):
-    new = server.set_password(room.folder, "ben")
+    new = members.set_password(room.folder, "ben")
     class_server.check(room.state.address, ("ben", new))
     room.passwords["ben"] = new
     with pytest.raises(CourseError, match="no user 'nobody-here'"):
-        server.set_password(room.folder, "nobody-here")
+        members.set_password(room.folder, "nobody-here")
 
 
 def test_a_backup_restored_on_an_empty_folder_has_the_same_rows_and_files(room, as_anna, place):
@@ -614,10 +617,10 @@ def test_a_backup_restored_on_an_empty_folder_has_the_same_rows_and_files(room, 
         if p.is_file()
     }
     assert files == {n: e["sha256"] for n, e in manifest["files"].items() if n.startswith("artifacts/")}
-    with server.reachable(place / "restored") as there:
+    with reachable(place / "restored") as there:
         metrics = f"select value from metrics where run_uuid = '{run_id}'"
         assert there.postgres.run("psql", "-d", "mlflow", "-Atc", metrics).split() == ["0.75"]
-        assert server._has_users(there.uri)
+        assert members.has_users(there.uri)
     with pytest.raises(CourseError, match="not an empty folder"):
         server_backup.restore(target, place / "restored")
 
@@ -640,7 +643,7 @@ def test_nothing_that_several_writers_send_at_once_is_lost_or_mixed_up(room, mon
     }
     for name, value in who.items():
         monkeypatch.setenv(name, value)
-    with server.reachable(room.folder) as there:
+    with reachable(room.folder) as there:
         place = writers.Place("server", room.state.address, there.uri, room.folder / "artifacts", who)
         result = writers.measure(place, 3, 3)
         assert (result.errors, result.missing) == ([], [])
@@ -686,23 +689,23 @@ def test_a_folder_without_a_server_is_told(tmp_path):
 
 @pytest.mark.parametrize("uri", ["oracle://x/y", "not a uri", "postgresql://nobody:x@127.0.0.1:1/none"])
 def test_a_database_that_cannot_be_used_is_told(uri, tmp_path):
-    with pytest.raises(CourseError, match="none that the server can use|cannot be used") as told:
-        settings = server.prepare(tmp_path, database=uri, port=unused_port())
-        with server.serve(tmp_path, settings, lambda text: None):
+    with pytest.raises(CourseError, match="Unsupported database|cannot be used") as told:
+        settings = prepare(tmp_path, database=uri, port=unused_port())
+        with service.serve(tmp_path, settings, lambda text: None):
             pass
     assert "nobody:x@" not in str(told.value)
-    assert server.running(tmp_path) is None
+    assert running(tmp_path) is None
 
 
 def test_an_older_database_is_upgraded_after_a_backup(tmp_path, store_template):
     shutil.copyfile(store_template, tmp_path / "mlflow.db")
-    server.Settings(database="sqlite", port=unused_port()).write(tmp_path)
+    Settings(database="sqlite", port=unused_port()).write(tmp_path)
     age(tmp_path / "mlflow.db", down=True)
     with pytest.raises(CourseError, match="older MLflow.*course server upgrade --folder"):
-        with server.serve(tmp_path, server.Settings.read(tmp_path), lambda text: None):
+        with service.serve(tmp_path, Settings.read(tmp_path), lambda text: None):
             pass
     before, after, kept = server_backup.upgrade(tmp_path)
-    assert before != after and store.schema_age(str(after)) == "same"
+    assert before != after and schema.age(str(after)) == "same"
     assert server_backup.read_manifest(kept)["schema"] == before
     assert server_backup.upgrade(tmp_path) == (after, after, None)
 
@@ -724,7 +727,7 @@ def age(database: Path, down: bool) -> str:
         config.attributes["connection"] = connection
         command.downgrade(config, "-1")
     engine.dispose()
-    return str(store._revision(database))
+    return str(schema._revision(database))
 
 
 def test_copied_runs_answer_as_the_runs_they_were_copied_from(course_home, monkeypatch):

@@ -22,9 +22,9 @@ from mlflow import MlflowClient
 
 from course_runner import workflow
 from course_runner.batch import batch, pool, provenance
-from course_runner.batch.execute import Outcome
+from course_runner.batch.job import Outcome
 from course_runner.cli import workflow as cli_workflow
-from course_runner.kernels import warm_server
+from course_runner.kernels import child
 from course_runner.lab.ui import ui_server
 from course_runner.sweep import plan as sweep_plan
 from course_runner.sweep import record as sweep_record
@@ -171,7 +171,7 @@ def test_a_run_on_other_data_says_nothing_about_the_point(nb):
 
 def _in_a_fork(answer: multiprocessing.SimpleQueue) -> None:
     os.environ["MLFLOW_TRACKING_URI"] = "sqlite:////point/mlflow.db"
-    warm_server._fresh_libraries("kernel", [])
+    child._fresh_libraries("kernel", [])
     answer.put(store.default_uri())
 
 
@@ -188,7 +188,7 @@ def test_a_kernel_forked_by_a_runner_that_has_a_store_uses_its_own(monkeypatch):
 def test_a_failing_point_has_its_row_and_the_others_are_ranked(swept):
     out, done = swept
     assert done.returncode == 1, done.stderr
-    assert "3 of 4 points whole" in done.stdout
+    assert "3 of 4 points done" in done.stdout
     assert "ValueError: this point fails" in done.stderr
     rows = (out / sweep_report.TABLE).read_text().splitlines()
     assert [row.split(",")[1] for row in rows] == ["C", "2.0", "1.0", "3.0", "4.0"]
@@ -233,7 +233,7 @@ def test_resume_runs_what_failed_and_nothing_else(swept):
     whole = {p: p.stat().st_mtime_ns for p in (out / "points").glob("*.ipynb")}
     done = course_here("sweep", "--resume", "-o", out, "--metric", "los")
     assert done.returncode == 1
-    assert "3 of 4 points are whole; 1 to run" in done.stderr
+    assert "3 of 4 points are done; 1 to run" in done.stderr
     assert "no" in done.stderr and "Did you mean 'loss'?" in done.stderr
     assert {p: p.stat().st_mtime_ns for p in (out / "points").glob("*.ipynb")} == whole
     assert len(points_in(f"sqlite:///{out / 'mlflow.db'}")) == 4
@@ -269,7 +269,7 @@ def test_a_stopped_sweep_goes_on_and_runs_no_point_twice(tmp_path):
     Path(f"{gate}3").touch()
     done = course_here("sweep", "--resume", "-o", out)
     assert done.returncode == 0, done.stderr
-    assert "2 of 3 points are whole; 1 to run" in done.stderr
+    assert "2 of 3 points are done; 1 to run" in done.stderr
     assert sorted(log.read_text().split()) == ["1", "2", "2", "3", "3"]
     runs = points_in(f"sqlite:///{out / 'mlflow.db'}")
     assert sorted((r.data.params["x"], r.info.status) for r in runs) == [(str(x), "FINISHED") for x in (1, 2, 3)]
@@ -380,7 +380,7 @@ def test_ctrl_c_leaves_nothing_on_a_cluster_and_the_other_sweep_on_it_ends(clust
     wait_for("the workers are as they were", lambda: family(workers) <= before)
     gate.touch()
     done = course_here("sweep", "--resume", "-o", out, "--scheduler", address)
-    assert done.returncode == 0 and "1 of 3 points are whole; 2 to run" in done.stderr, done.stderr
+    assert done.returncode == 0 and "1 of 3 points are done; 2 to run" in done.stderr, done.stderr
     assert sorted(log.read_text().split()) == ["0", "1", "1", "2", "2", "3", "3"]
     kept = [r for r in points_in(server) if r.data.tags["mlflow.parentRunId"] == gone.parent]
     assert sorted((r.data.params["x"], r.info.status) for r in kept) == [(x, "FINISHED") for x in "123"]
@@ -412,7 +412,7 @@ def test_a_worker_lost_in_the_middle_loses_no_point_and_repeats_none(cluster, se
     done = course_here("sweep", path, *grid, "-o", out, "--scheduler", address, MLFLOW_TRACKING_URI=server)
     killer.join()
     assert done.returncode == 0, done.stderr
-    assert "8 of 8 points whole" in done.stdout and "best score, 31:" in done.stdout
+    assert "8 of 8 points done" in done.stdout and "best score, 31:" in done.stdout
     parent = sweep_plan.load(out).parent
     runs = [r for r in points_in(server) if r.data.tags["mlflow.parentRunId"] == parent]
     assert sorted((r.data.params["x"], r.data.params["y"]) for r in runs) == [
@@ -426,6 +426,24 @@ def test_a_worker_lost_in_the_middle_loses_no_point_and_repeats_none(cluster, se
     assert sorted(r.data.tags["mlflow.parentRunId"] for r in own) == sorted(r.info.run_id for r in runs)
     assert {r.info.status for r in own} == {"FINISHED"}
     assert 8 <= len(log.read_text().splitlines()) <= 10  # a point or two began on the worker that was killed
+
+
+def test_the_experiments_that_a_notebook_names_are_there_before_its_points_begin(server, tmp_path):
+    cells = (
+        "import mlflow\nLATER = 'by-constant'",
+        "%time\nmlflow.set_experiment('in a cell with a magic')",
+        "mlflow.set_experiment('in-quotes')\nmlflow.set_experiment(experiment_name=LATER)\nmlflow.set_experiment(where)",
+        "raise SystemExit(mlflow.set_experiment(f'{where}-{x}'))",
+    )
+    path = notebook(tmp_path / "n.ipynb", *cells, parameters="x = 1\nwhere = 'by-parameter'")
+    nb = nbformat.read(path, as_version=4)
+    points = sweep_plan.plan(nb, "n", {"x": ["1", "2"], "where": ["a", "b"]})
+    one = sweep_plan.Sweep(tmp_path, "n", points, ["x", "where"], server, nbformat.writes(nb))
+    assert sweep_record.experiments(one) == ["a", "b", "by-constant", "by-parameter", "in-quotes"]
+    (tmp_path / sweep_plan.NOTEBOOK).write_text(one.notebook)
+    sweep_record.Record(one, tmp_path)
+    there = {e.name for e in MlflowClient(server).search_experiments()}
+    assert there >= {"a", "b", "by-constant", "by-parameter", "in-quotes", sweep_record.EXPERIMENT}
 
 
 def test_a_scheduler_that_nobody_answers_at_is_one_message_at_once(tmp_path):

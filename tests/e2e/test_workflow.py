@@ -18,7 +18,7 @@ from sklearn.tree import DecisionTreeClassifier
 from course_runner import workflow
 from course_runner.cli import app as cli
 from course_runner.workflow import WorkflowConfig, run_workflow
-from course_utils import data, evaluation, store
+from course_utils import data, scores, store
 from course_utils.errors import CourseError
 
 #: All 16 settings, on few rows and folds.
@@ -106,7 +106,7 @@ def test_the_model_predicts_the_same_from_run_registry_and_folder(whole):
     by_run = whole.predictions.pop("run")
     for other in whole.predictions.values():
         assert np.array_equal(by_run, other)
-    assert evaluation.scores(whole.split.y_test, by_run, whole.result.threshold) == whole.result.scores
+    assert scores.scores(whole.split.y_test, by_run, whole.result.threshold) == whole.result.scores
     assert not list((whole.result.folder / "model").rglob("*.pkl")), "a pickle may run code when it is loaded"
 
 
@@ -342,7 +342,7 @@ def test_out_of_fold_probabilities_come_from_models_that_have_not_seen_the_row()
     X, y = pd.DataFrame({"noise": rng.random(300)}), pd.Series(rng.integers(0, 2, 300))
     tree = DecisionTreeClassifier(random_state=0)
     assert tree.fit(X, y).score(X, y) == 1.0
-    assert 0.4 < evaluation.scores(y, workflow.out_of_fold(tree, X, y, folds=5, seed=0))["accuracy"] < 0.6
+    assert 0.4 < scores.scores(y, workflow.out_of_fold(tree, X, y, folds=5, seed=0))["accuracy"] < 0.6
 
 
 # -------------------------------------------------------------------------------- what is served is what is reported

@@ -128,7 +128,7 @@ def attempt(step: str, task: int, answer: str | swap | append) -> Result:
     """Run an answer as a learner would (errors shown, the rest goes on), then check the task."""
     import mlflow
 
-    from course_utils.homework.evidence import Evidence
+    from course_utils._judge.evidence import Evidence
 
     run(script(step, task, answer_text(step, task, answer)))
     try:

@@ -9,7 +9,7 @@ import re
 
 import pytest
 
-from course_runner.batch.execute import parameter_defaults
+from course_runner.batch.parameters import parameter_defaults
 from course_runner.build import build, contents, outputs
 from course_runner.build.source import BEGIN, END, SCRIPT, make_notebook, read_source
 from course_utils.homework.question import load_tasks
@@ -248,7 +248,7 @@ def test_notebook_folders_hold_nothing_else():
 
 
 def test_the_mistake_codes_of_pitfalls_are_codes_of_checks():
-    checks = [*(ROOT / "course_utils/homework").rglob("*.py"), *(ROOT / "source").glob("*/checks.py")]
+    checks = [*(ROOT / "course_utils/_judge").rglob("*.py"), *(ROOT / "source").glob("*/checks.py")]
     known = set(re.findall(r'"([a-z]+(?:-[a-z]+)+)"', "\n".join(p.read_text(encoding="utf8") for p in checks)))
     for page in LECTURES:
         text = "\n".join(markdown(make_notebook(page, PAGES)))

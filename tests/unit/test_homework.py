@@ -12,7 +12,7 @@ import nbformat
 import pytest
 
 from course_runner.build.source import make_notebook, pages, read_source, solution_lines
-from course_utils.homework.evidence import Evidence
+from course_utils._judge.evidence import Evidence
 from course_utils.homework.question import load_tasks
 from tests.submissions import table
 from tests.submissions.tools import answer_text, answers, attempt, mutants, solution
@@ -26,7 +26,7 @@ SHARED = {  # codes that `Evidence` gives to every homework are shown once, by a
     for module in ("evidence", "reading", "slips")
     for code in re.findall(
         r'(?:(?:Mistake|fail)\(|yield|yield \()\s*"([\w-]+)"',
-        (ROOT / f"course_utils/homework/{module}.py").read_text(encoding="utf8"),
+        (ROOT / f"course_utils/_judge/{module}.py").read_text(encoding="utf8"),
     )
 }
 

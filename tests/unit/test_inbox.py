@@ -12,10 +12,13 @@ from pathlib import Path
 import pytest
 
 from course_runner.grade import inbox, names, release, unpack
+from course_utils._plumbing import steps
 from course_utils.errors import CourseError
 
 ROOT = Path(__file__).resolve().parents[2]
 CASES = ROOT / "tests/cases"
+#: The cases call the homework by its number in the first edition, ``Homework("03")``; it is told by today's.
+BASICS, LOGGING = (steps.find(name).number for name in ("mlflow_basics", "logging"))
 
 
 def notebook(*code: str, title: str = "") -> bytes:
@@ -75,26 +78,26 @@ def lines(box: inbox.Inbox, weight: str = "look") -> dict[str, str]:
 def test_names_that_canvas_makes(find):
     box = find(CASES / "canvas_names/submissions")
     assert {(s.handed.label, s.homework, s.handed.late, s.handed.order) for s in box.submissions} == {
-        ("bergben", "03", True, 1),
-        ("doezoe", "03", False, 0),
+        ("bergben", BASICS, True, 1),
+        ("doezoe", BASICS, False, 0),
     }
 
 
 def test_what_macos_and_jupyter_leave_behind_is_nobodys_submission(find):
-    for number in (None, "03"):
+    for number in (None, BASICS):
         box = find(CASES / "mac_zip_leftovers/submissions", number)
-        assert told(box) == {"anna/03_mlflow_basics": ("anna", "03")} and not lines(box)
+        assert told(box) == {"anna/03_mlflow_basics": ("anna", BASICS)} and not lines(box)
         assert set(lines(box, "leftover")) == {"__MACOSX", "anna/.ipynb_checkpoints"}
 
 
 def test_a_list_number_in_front_is_not_the_homework(find):
     box = find(CASES / "student_number_first/submissions")
-    assert set(told(box).values()) == {("07_lee", "03"), ("10_smith", "03")}
+    assert set(told(box).values()) == {("07_lee", BASICS), ("10_smith", BASICS)}
 
 
 def test_seven_learners_are_six_submissions_and_a_line(find):
     box = find(CASES / "submissions_nobody_sees/submissions")
-    assert set(told(box).values()) == {(who, "03") for who in ("anna", "ben", "cleo", "dan", "fay", "Gül Öz")}
+    assert set(told(box).values()) == {(who, BASICS) for who in ("anna", "ben", "cleo", "dan", "fay", "Gül Öz")}
     assert list(lines(box)) == ["eva/03_mlflow_basics.py"]
 
 
@@ -125,7 +128,7 @@ ODD = {
     "12345_03_mlflow_basics.ipynb": homework(),
     "Copy of 03_mlflow_basics.ipynb": homework(),
     "homework3 final.ipynb": homework(),
-    "mia/Untitled.ipynb": notebook("x = 1", title="# Homework 03: your first experiments"),
+    "mia/Untitled.ipynb": notebook("x = 1", title=f"# Homework {BASICS}: your first experiments"),
     "noa/notes.ipynb": notebook("x = 1"),
     "ola/04_logging.ipynb": homework("03"),
     "pia/homework-99.ipynb": homework("99"),
@@ -144,7 +147,7 @@ def test_an_inbox_of_thirty_odd_names_loses_nothing(find):
         shown = unpack.shown(name)
         stem = shown.removesuffix(".ipynb").removesuffix(".IPYNB")
         assert any(row in (shown, stem) or row.startswith(f"{shown}/") for row in rows) != (shown in said), name
-    assert {number for _, number in rows.values()} == {"03"}
+    assert {number for _, number in rows.values()} == {BASICS}
     assert {label for label, _ in rows.values()} == {
         *(
             "Surname First",
@@ -188,19 +191,20 @@ def test_what_cannot_be_read_says_why(find):
 @pytest.mark.parametrize(
     "text",
     [
-        "03",
-        "3",
+        BASICS,
+        str(int(BASICS)),
         "mlflow_basics",
         "MLflow-Basics",
-        "03_mlflow_basics",
-        "hw03",
+        f"{BASICS}_mlflow_basics",
+        "03_mlflow_basics",  # its number in the first edition
+        f"hw{BASICS}",
         "hw-mlflow-basics",
-        "homework-3",
-        "Homework 3",
+        f"homework-{int(BASICS)}",
+        f"Homework {int(BASICS)}",
     ],
 )
 def test_a_homework_has_a_name_and_a_number(text):
-    assert names.resolve(text) == "03"
+    assert names.resolve(text) == BASICS
 
 
 @pytest.mark.parametrize("text", ["77", "", "mlflow", "anna", "103"])
@@ -209,19 +213,19 @@ def test_what_is_no_homework_is_none(text):
 
 
 def test_the_notebook_is_believed_before_its_name_and_the_option(find):
-    box = find({"a/04_logging.ipynb": homework("03"), "b/x.ipynb": homework("mlflow_basics")}, "05")
-    assert set(told(box).values()) == {("a", "03"), ("b", "03")}
-    assert all("is homework 03, not 05" in s.flags for s in box.submissions)
+    box = find({"a/04_logging.ipynb": homework("03"), "b/x.ipynb": homework("mlflow_basics")}, LOGGING)
+    assert set(told(box).values()) == {("a", BASICS), ("b", BASICS)}
+    assert all(f"is homework {BASICS}, not {LOGGING}" in s.flags for s in box.submissions)
 
 
 def test_a_commented_call_does_not_count_and_a_renamed_class_does(find):
     files = {"a/x.ipynb": notebook('# Homework("04")\nhw = Homework(\n    number="03",\n)')}
-    assert told(find(files)) == {"a/x": ("a", "03")}
+    assert told(find(files)) == {"a/x": ("a", BASICS)}
 
 
 def test_two_homeworks_in_one_notebook_are_two_submissions(find):
     box = find({"a/all.ipynb": notebook('Homework("03")', 'Homework("04")')})
-    assert [(s.homework, s.handed.label) for s in box.submissions] == [("03", "a"), ("04", "a")]
+    assert [(s.homework, s.handed.label) for s in box.submissions] == [(BASICS, "a"), (LOGGING, "a")]
 
 
 def test_a_notebook_may_name_its_learner_and_a_contradiction_is_said(find):
@@ -240,9 +244,11 @@ def test_a_section_of_the_class_is_not_a_learner(find):
 
 
 def test_a_lecture_is_not_taken_for_its_homework(find):
-    lecture = (ROOT / "notebooks/03_mlflow_basics.ipynb").read_bytes()
+    lecture = (ROOT / f"notebooks/{BASICS}_mlflow_basics.ipynb").read_bytes()
     box = find({"anna/03_mlflow_basics.ipynb": lecture, "ben/03_mlflow_basics.ipynb": homework()})
-    assert set(told(box)) == {"ben/03_mlflow_basics"} and "lecture 03" in lines(box)["anna/03_mlflow_basics.ipynb"]
+    assert (
+        set(told(box)) == {"ben/03_mlflow_basics"} and f"lecture {BASICS}" in lines(box)["anna/03_mlflow_basics.ipynb"]
+    )
 
 
 def test_a_checkout_gives_the_exercises_that_were_worked_on(find, tmp_path):
@@ -251,18 +257,18 @@ def test_a_checkout_gives_the_exercises_that_were_worked_on(find, tmp_path):
         shutil.copytree(ROOT / folder, checkout / folder, ignore=shutil.ignore_patterns("[!03]*", "*1*"))
     for part in (".git/config", "course_utils/data.py", ".venv/lib/x.ipynb", "runs/1/03_mlflow_basics.ipynb"):
         put(checkout, {part: b"x"})
-    text = (checkout / "exercises/03_mlflow_basics.ipynb").read_text()
-    (checkout / "exercises/03_mlflow_basics.ipynb").write_text(text.replace("# YOUR CODE HERE", "answer = 1", 1))
+    text = (checkout / f"exercises/{BASICS}_mlflow_basics.ipynb").read_text()
+    (checkout / f"exercises/{BASICS}_mlflow_basics.ipynb").write_text(text.replace("# YOUR CODE HERE", "answer = 1", 1))
     box = find(checkout.parent)
-    assert told(box) == {"homework-3-octocat/exercises/03_mlflow_basics": ("octocat", "03")}
+    assert told(box) == {f"homework-3-octocat/exercises/{BASICS}_mlflow_basics": ("octocat", BASICS)}
     aside = lines(box, "aside")
-    assert "our own solution" in aside["homework-3-octocat/solutions/03_mlflow_basics.ipynb"]
-    assert "lecture 03" in aside["homework-3-octocat/notebooks/03_mlflow_basics.ipynb"]
+    assert "our own solution" in aside[f"homework-3-octocat/solutions/{BASICS}_mlflow_basics.ipynb"]
+    assert f"lecture {BASICS}" in aside[f"homework-3-octocat/notebooks/{BASICS}_mlflow_basics.ipynb"]
     assert "homework-3-octocat/.git/" in aside and "homework-3-octocat/runs/" in aside and not lines(box)
 
 
 def test_our_solution_and_an_untouched_exercise_are_flagged(find):
-    ours = {kind: (ROOT / kind / "03_mlflow_basics.ipynb").read_bytes() for kind in ("solutions", "exercises")}
+    ours = {kind: (ROOT / kind / f"{BASICS}_mlflow_basics.ipynb").read_bytes() for kind in ("solutions", "exercises")}
     box = find({"a/x.ipynb": ours["solutions"], "b/x.ipynb": ours["exercises"]})
     assert [s.flags for s in box.submissions] == [("our solution",), ("untouched",)]
 
@@ -271,7 +277,7 @@ def test_stores_are_found_in_zips_and_a_notebook_without_one_is_a_line(find):
     store = zipped({"work/mlflow.db": b"x", "work/03_mlflow_basics.ipynb": homework()})
     files = {"anna.zip": store, "ben/03_mlflow_basics.ipynb": homework(), "cleo/x.pdf": b"%PDF", "dan/mlflow.db": b"x"}
     box = find(files, store_only=True)
-    assert told(box) == {"anna.zip/work": ("anna", "03")} and box.submissions[0].store.is_dir()
+    assert told(box) == {"anna.zip/work": ("anna", BASICS)} and box.submissions[0].store.is_dir()
     why = lines(box)
     assert "without its store" in why["ben/03_mlflow_basics.ipynb"] and "which homework" in why["dan/mlflow.db"]
     assert "a PDF" in why["cleo/x.pdf"] and len(why) == 3
@@ -337,13 +343,13 @@ def test_archives_in_archives_end_somewhere(find):
     for _ in range(4):
         content = zipped({"in.zip": content})
     box = find({"eve.zip": content, "ben/03.ipynb": homework()})
-    assert set(told(box).values()) == {("ben", "03")} and "more than 3 deep" in "".join(lines(box).values())
+    assert set(told(box).values()) == {("ben", BASICS)} and "more than 3 deep" in "".join(lines(box).values())
 
 
 def test_a_whole_download_may_be_one_zip(find, tmp_path):
     place = tmp_path / "download.zip"
     place.write_bytes(zipped({"Ann B_7_assignsubmission_file_/03.ipynb": homework()}))
-    assert set(told(find(place)).values()) == {("Ann B", "03")}
+    assert set(told(find(place)).values()) == {("Ann B", BASICS)}
 
 
 def test_what_an_earlier_call_has_written_was_not_handed_in(tmp_path):
@@ -375,10 +381,15 @@ def test_a_folder_without_submissions_is_one_message(tmp_path, prepare, message)
 def test_a_release_holds_lectures_exercises_and_checks_but_no_answer(tmp_path):
     written = release.write(ROOT, tmp_path / "class")
     there = {p.relative_to(tmp_path / "class").as_posix() for p in (tmp_path / "class").rglob("*") if p.is_file()}
-    assert {"notebooks/03_mlflow_basics.ipynb", "exercises/03_mlflow_basics.ipynb", "Makefile", "RELEASE.md"} <= there
+    assert {
+        f"notebooks/{BASICS}_mlflow_basics.ipynb",
+        f"exercises/{BASICS}_mlflow_basics.ipynb",
+        "Makefile",
+        "RELEASE.md",
+    } <= there
     assert not [name for name in there if name.startswith(("solutions/", "source/homework/", "tests/"))]
     assert written.leaks == () and written.files + 1 == len(there)
-    text = (tmp_path / "class/exercises/03_mlflow_basics.ipynb").read_text(encoding="utf8")
+    text = (tmp_path / f"class/exercises/{BASICS}_mlflow_basics.ipynb").read_text(encoding="utf8")
     assert "YOUR CODE HERE" in text and "../solutions/" not in text
     with pytest.raises(CourseError, match="not empty"):
         release.write(ROOT, tmp_path / "class")
@@ -393,6 +404,6 @@ def test_a_release_tells_of_an_answer_that_still_stands_somewhere(tmp_path, monk
 def test_an_argument_of_a_call_is_nobodys_name(find):
     call = 'mlflow.sklearn.log_model(\n    model,\n    name="boosting",\n)'
     assert told(find({f"{who}.ipynb": homework("mlflow_basics", call) for who in ("anna", "ben")})) == {
-        "anna": ("anna", "03"),
-        "ben": ("ben", "03"),
+        "anna": ("anna", BASICS),
+        "ben": ("ben", BASICS),
     }

@@ -45,10 +45,6 @@ FIGURES = {
     ),
     "bars": (lambda: plots.bars(RUNS["auc"], title="Second wins", xlabel="AUC", baseline=0.5), ["second 0.800"]),
     "runs_line": (lambda: plots.runs_line(RUNS, "trees", "auc", title="Peak at 100"), ["50 to 150", "0.8"]),
-    "runs_scatter": (
-        lambda: plots.runs_scatter(RUNS, "alpha", "auc", group="kind", title="b wins", log="x"),
-        ["3 points", "second"],
-    ),
     "parallel": (
         lambda: plots.parallel_coordinates(RUNS, ["trees", "depth", "alpha"], "auc", title="100 trees win"),
         ["3 runs", "trees 100"],

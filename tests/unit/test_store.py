@@ -16,6 +16,7 @@ import pytest
 from sklearn.ensemble import RandomForestClassifier
 
 from course_utils import data, store
+from course_utils._plumbing import schema
 from course_utils.errors import CourseError
 
 
@@ -155,7 +156,7 @@ def test_a_store_of_an_older_mlflow_is_not_touched_and_the_commands_that_are_tol
     assert old_store.read_bytes() == before
     copy, upgrade = [shlex.split(line) for line in str(told.value).splitlines() if line.startswith("  ")]
     assert copy[0] == "cp" and copy[1] == str(old_store) and upgrade[:3] == ["mlflow", "db", "upgrade"]
-    store.upgrade_schema(upgrade[3])
+    schema.upgrade(upgrade[3])
     assert store.check(f"sqlite:///{old_store}")
 
 
@@ -209,7 +210,7 @@ def test_a_store_that_has_grown_gets_statistics_so_that_sorting_by_a_metric_does
     database = course_home / "mlflow.db"
     with sqlite3.connect(database) as connection:
         columns = "run_uuid, name, status, lifecycle_stage, experiment_id, start_time, artifact_uri, user_id"
-        runs = [(f"{i:032x}", f"r{i}", "FINISHED", "active", 0, i, "", "mira") for i in range(store._MANY_RUNS)]
+        runs = [(f"{i:032x}", f"r{i}", "FINISHED", "active", 0, i, "", "mira") for i in range(schema._MANY_RUNS)]
         connection.executemany(f"insert into runs ({columns}) values (?, ?, ?, ?, ?, ?, ?, ?)", runs)
         columns = "run_uuid, key, value, timestamp, step, is_nan"
         values = [(run[0], "auc", run[5], 0, 0, False) for run in runs]

@@ -5,8 +5,8 @@ from __future__ import annotations
 from functools import partial
 
 from course_utils import data
-from course_utils.homework.evidence import Evidence, close
-from course_utils.homework.mistake import Mistake
+from course_utils._judge.evidence import Evidence, close
+from course_utils._judge.mistake import Mistake
 from course_utils.homework.question import Task
 
 #: Experiment → data set. A run called `share` may be in any of them.

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import difflib
 import os
-import re
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,65 +13,20 @@ from mlflow.entities import Metric, Run, ViewType
 from mlflow.exceptions import MlflowException
 
 from .. import store
-from .._plumbing import steps
 from ..errors import CourseError
+from . import logged
+from .logged import nearest
 from .mistake import Mistake, NotStarted
-from .reading import csv_of, fail, instead, listing, need_columns, number, visible
+from .reading import csv_of, fail, instead, listing, need_columns, read_card
 from .slips import close, judge_number
 
 __all__ = ["Evidence", "close", "fail", "listing", "nearest", "read_card"]
-
-
-def nearest(name: str, names: Iterable[str]) -> str | None:
-    """Return the name that differs only in case, separators or a few letters, or None.
-
-    A name of another homework (``hw-nested-runs-grid`` beside ``hw-full-workflow-grid``) is that homework's, and no misspelling.
-    """
-
-    def plain(text: str) -> str:
-        return "".join(c for c in text.lower() if c.isalnum())
-
-    def homework(text: str) -> str | None:
-        found = re.match(r"hw-([a-z]+)", text)
-        return found[1] if found and found[1] in words else None
-
-    words = {word for step in steps.steps() for word in step.name.split("_")}
-    names = [n for n in names if None in (homework(n), homework(name)) or homework(n) == homework(name)]
-    for other in names:
-        if plain(other) == plain(name):
-            return other
-
-    def likeness(other: str) -> float:
-        # The words that all names of a homework begin with make none of them similar to another.
-        both = name.startswith("hw-") and other.startswith("hw-")
-        start = os.path.commonprefix([name, other]).rfind("-") + 1 if both else 0
-        return difflib.SequenceMatcher(None, other[start:], name[start:]).ratio()
-
-    best = max(names, key=likeness, default=None)
-    return best if best is not None and likeness(best) >= 0.75 else None
 
 
 def _absolute(uri: str) -> str:
     """Return the address of a store that is meant from any folder: a check works in one of its own."""
     path = store.database_path(uri)
     return f"sqlite:///{path}" if path else uri
-
-
-def read_card(folder: Path, name: str) -> dict[str, Any]:
-    """Return the ``MLmodel`` of a folder as a dict. Code: ``model-files`` when nobody could load the model."""
-    import yaml
-
-    try:
-        card = yaml.safe_load((folder / "MLmodel").read_text(encoding="utf8"))
-        if not isinstance(card["flavors"], dict) or not all(isinstance(f, dict) for f in card["flavors"].values()):
-            raise TypeError("no flavors")
-    except (OSError, ValueError, KeyError, TypeError, yaml.YAMLError):
-        raise Mistake(
-            "model-files",
-            f"The files of the model `{visible(name)}` are not where the store says, or not whole, so nobody can load it. "
-            "Were they moved or deleted? Log the model again.",
-        ) from None
-    return card
 
 
 class Evidence:
@@ -243,101 +196,13 @@ class Evidence:
 
     # ---- what a run holds -----------------------------------------------------------------------------------------
 
-    @staticmethod
-    def param(run: Run, name: str) -> str:
-        """Return a parameter's text. Codes: ``param-as-metric``, ``param-as-tag``, ``param-name``, ``param-missing``."""
-        params, metrics, tags = run.data.params, run.data.metrics, run.data.tags
-        if name in params:
-            return params[name]
-        if name in metrics:
-            raise Mistake(
-                "param-as-metric",
-                f"`{name}` was logged as a metric. It is a choice that you made before training, so it is a "
-                "parameter: log it with `log_param`, and the UI can group and compare runs by it.",
-            )
-        if name in tags:
-            raise Mistake(
-                "param-as-tag",
-                f"`{name}` was logged as a tag. A tag can change later; a choice that made the result is a parameter, "
-                "which cannot. Log it with `log_param`.",
-            )
-        if near := nearest(name, params):
-            raise Mistake(
-                "param-name",
-                f"I found the parameter {instead(near, name)} Runs are compared by exact names: rename it.",
-            )
-        seen = f"It has {listing(params)}." if params else "It has no parameters at all."
-        raise Mistake(
-            "param-missing",
-            f"The run `{run.info.run_name}` has no parameter `{name}`. {seen} Without it nobody can say later which "
-            "choice gave the result. Log the value that the model really used.",
-        )
-
-    @classmethod
-    def number_param(cls, run: Run, name: str) -> float:
-        """Return a parameter as a number. Codes: those of `param`, and ``param-value`` when it is not a number."""
-        return number(cls.param(run, name), f"The parameter `{name}`", "param-value")
-
-    @staticmethod
-    def metric(run: Run, name: str) -> float:
-        """Return a metric's last value. Codes: ``metric-as-param``, ``metric-as-tag``, ``metric-name``, ``metric-missing``."""
-        params, metrics, tags = run.data.params, run.data.metrics, run.data.tags
-        if name in metrics:
-            return metrics[name]
-        if name in params:
-            raise Mistake(
-                "metric-as-param",
-                f"`{name}` was logged as a parameter, so it is text: it cannot be sorted, plotted or compared as a "
-                "number. A result is a metric: `log_metric`.",
-            )
-        if name in tags:
-            raise Mistake(
-                "metric-as-tag",
-                f"`{name}` was logged as a tag, so it is text and cannot be sorted or plotted. A result is a metric: "
-                "`log_metric`.",
-            )
-        if near := nearest(name, metrics):
-            raise Mistake(
-                "metric-name",
-                f"I found the metric {instead(near, name)} Names are case-sensitive and must agree "
-                "between runs, or the comparison shows two columns.",
-            )
-        seen = f"It has {listing(metrics)}." if metrics else "It has no metrics at all."
-        raise Mistake(
-            "metric-missing",
-            f"The run `{run.info.run_name}` has no metric `{name}`. {seen} A result that is only printed is gone when the "
-            "notebook closes: log it inside the run.",
-        )
+    param, number_param = staticmethod(logged.param), staticmethod(logged.number_param)
+    metric, tag = staticmethod(logged.metric), staticmethod(logged.tag)
 
     def history(self, run: Run, name: str) -> list[Metric]:
         """Return all points of a metric in the order of their steps; codes as in `metric`."""
         self.metric(run, name)
         return sorted(self.client.get_metric_history(run.info.run_id, name), key=lambda m: (m.step, m.timestamp))
-
-    @staticmethod
-    def tag(run: Run, name: str) -> str:
-        """Return a tag. Codes: ``tag-as-param``, ``tag-name``, ``tag-missing``."""
-        tags = {k: v for k, v in run.data.tags.items() if k == name or not k.startswith("mlflow.")}
-        if name in tags:
-            return tags[name]
-        if name in run.data.params:
-            raise Mistake(
-                "tag-as-param",
-                f"`{name}` was logged as a parameter. It says something about the run, not about the training, and may "
-                "change later: set it with `set_tag`.",
-            )
-        if near := nearest(name, tags):
-            raise Mistake(
-                "tag-name",
-                f"I found the tag {instead(near, name)} A filter compares names letter by letter: "
-                "set the tag under the task's name.",
-            )
-        seen = f"It has {listing(tags)}." if tags else "It has no tags of your own."
-        raise Mistake(
-            "tag-missing",
-            f"The run `{run.info.run_name}` has no tag `{name}`. {seen} Who searches by this tag does not find the "
-            "run: set it with `set_tag`, on this run.",
-        )
 
     def local(self, artifact_uri: str) -> Path:
         """Return the local folder of an artifact URI, found in `home` when the store was copied there.

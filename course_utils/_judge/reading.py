@@ -243,3 +243,20 @@ def guarded(read: Callable[[], Any], code: str, message: str) -> Any:
         return read()
     except (ValueError, TypeError, KeyError, IndexError, AttributeError, OverflowError):
         raise Mistake(code, message) from None
+
+
+def read_card(folder: Path, name: str) -> dict[str, Any]:
+    """Return the ``MLmodel`` of a folder as a dict. Code: ``model-files`` when nobody could load the model."""
+    import yaml
+
+    try:
+        card = yaml.safe_load((folder / "MLmodel").read_text(encoding="utf8"))
+        if not isinstance(card["flavors"], dict) or not all(isinstance(f, dict) for f in card["flavors"].values()):
+            raise TypeError("no flavors")
+    except (OSError, ValueError, KeyError, TypeError, yaml.YAMLError):
+        raise Mistake(
+            "model-files",
+            f"The files of the model `{visible(name)}` are not where the store says, or not whole, so nobody can load it. "
+            "Were they moved or deleted? Log the model again.",
+        ) from None
+    return card

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from course_utils import evaluation
+from course_utils import scores
 from course_utils.errors import CourseError
 
 Y = np.array([0, 0, 1, 1])
@@ -13,7 +13,7 @@ P = np.array([0.1, 0.4, 0.35, 0.8])
 
 
 def test_scores_of_a_case_worked_out_by_hand():
-    found = evaluation.scores(Y, P, threshold=0.5)
+    found = scores.scores(Y, P, threshold=0.5)
     assert found == {
         "roc_auc": pytest.approx(3 / 4),  # three of the four pairs stand in the right order
         "pr_auc": pytest.approx(1 / 2 * 1 + 1 / 2 * 2 / 3),
@@ -24,7 +24,7 @@ def test_scores_of_a_case_worked_out_by_hand():
 
 
 def test_a_threshold_above_every_probability_gives_zero_and_no_warning():
-    assert evaluation.scores(Y, P, threshold=0.99)["f1"] == 0.0
+    assert scores.scores(Y, P, threshold=0.99)["f1"] == 0.0
 
 
 @pytest.mark.parametrize(
@@ -39,13 +39,13 @@ def test_a_threshold_above_every_probability_gives_zero_and_no_warning():
     ],
 )
 def test_what_does_not_fit_together_is_told_in_one_message(y, p, message):
-    for measure in (evaluation.scores, evaluation.reliability):
+    for measure in (scores.scores, scores.reliability):
         with pytest.raises(CourseError, match=message):
             measure(y, p)
 
 
 def test_reliability_leaves_out_empty_bins_and_counts_every_row():
-    table = evaluation.reliability([0, 1, 1, 1], [0.05, 0.06, 0.94, 1.0], n_bins=10)
+    table = scores.reliability([0, 1, 1, 1], [0.05, 0.06, 0.94, 1.0], n_bins=10)
     assert table["rows"].tolist() == [2, 2]
     assert table["predicted"].tolist() == pytest.approx([0.055, 0.97])
     assert table["observed"].tolist() == pytest.approx([0.5, 1.0])
