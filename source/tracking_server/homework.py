@@ -58,7 +58,7 @@ client = mlflow.MlflowClient()
 experiment = mlflow.set_experiment("hw-tracking-server-merged").experiment_id
 for old in laptop:
     if old["lifecycle_stage"] == "active":
-        new = client.create_run(experiment, start_time=old["start_time"], run_name=old["name"]).info.run_id
+        new = client.create_run(experiment, old["start_time"], run_name=old["name"]).info.run_id
         params = [Param(key, value) for key, value in old["params"].items()]
         client.log_batch(new, [Metric(**point) for point in old["metrics"]], params)
         for path, content in old["files"].items():
@@ -83,7 +83,8 @@ USERS = random.Random(data.course_seed()).sample(["mira", "jonas", "tom"], 3)
 first, second, third = USERS
 GRANTS = {(first, "churn"): "MANAGE", (second, "churn"): "EDIT", (third, "churn"): "USE"}
 GRANTS |= {(first, "payroll"): "EDIT", (second, "payroll"): "NO_PERMISSIONS"}
-print(*(f"{user:6} {experiment:8} {level}" for (user, experiment), level in sorted(GRANTS.items())), sep="\n")
+for (user, experiment), level in sorted(GRANTS.items()):
+    print(f"{user:6} {experiment:8} {level}")
 
 # %% tags=["task-2"]
 ### BEGIN SOLUTION
@@ -141,12 +142,17 @@ hw.check(3)
 # %%
 source = sqlite3.connect(":memory:")
 source.execute("create table experiments (id integer primary key autoincrement, name text)")
-source.execute("create table runs (id integer primary key autoincrement, experiment_id int references experiments)")
+source.execute(
+    "create table runs (id integer primary key autoincrement, "
+    "experiment_id int references experiments)"
+)
 source.execute("create table metrics (run_id int references runs, key text, value real)")
 source.executemany("insert into experiments (name) values (?)", [(f"team-{i}",) for i in range(6)])
 source.execute("delete from experiments where id = 6")  # its number is never given again
-source.executemany("insert into runs (experiment_id) values (?)", [(rng.randint(1, 5),) for _ in range(30)])
-source.executemany("insert into metrics values (?, 'auc', ?)", [(rng.randint(1, 30), rng.random()) for _ in range(50)])
+teams = [(rng.randint(1, 5),) for _ in range(30)]
+source.executemany("insert into runs (experiment_id) values (?)", teams)
+scores = [(rng.randint(1, 30), rng.random()) for _ in range(50)]
+source.executemany("insert into metrics values (?, 'auc', ?)", scores)
 (folder / "backup.sql").write_text("\n".join(source.iterdump()), encoding="utf8")
 if not (folder / "restored.db").exists():
     yesterday = sqlite3.connect(folder / "restored.db")

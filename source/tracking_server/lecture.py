@@ -60,8 +60,8 @@ plots.show(plots.diagram(boxes, arrows, title=title))
 # %% [markdown]
 # ## Setup
 #
-# `team.postgres()` starts a real PostgreSQL that only this machine can reach, with a password made up now. What enters
-# `room` is stopped by `room.close()` in the last pitfall, and at the latest when the notebook ends.
+# `team.postgres()` starts a real PostgreSQL that only this machine can reach, with a password made up now. Whatever
+# enters `room` runs until `room.close()`, and at the latest until the notebook's kernel ends.
 
 # %% tags=["parameters"]
 n_runs = 20  # runs that each of two people logs
@@ -84,6 +84,8 @@ from sqlalchemy import MetaData, create_engine, func, select, text
 from course_utils import data, store, team
 
 # %%
+if "room" in globals():  # you run this again: stop the programs of the first time
+    room.close()
 room = ExitStack()
 folder = Path(tempfile.mkdtemp(dir=store.outputs("tracking_server")))
 room.callback(shutil.rmtree, folder, ignore_errors=True)
@@ -99,12 +101,13 @@ laptop = store.connect(f"sqlite:///{(folder / 'laptop' / 'mlflow.db').as_posix()
 split = data.churn_split(600, seed=0, numeric=True)
 X_val, y_val = split.X_test, split.y_test  # rows that no model is trained on
 mlflow.set_experiment("churn")
+models = []
 for C in (0.01, 0.1, 1.0):
     with mlflow.start_run(run_name=f"C={C}"):
         model = LogisticRegression(C=C, max_iter=2000).fit(split.X_train, split.y_train)
         mlflow.log_params({"C": C, "n_rows": 600, "data_seed": 0})
         mlflow.log_metric("val_accuracy", model.score(X_val, y_val))
-        logged = store.log_model(model, "churn", split.X_train)
+        models.append(store.log_model(model, "churn", split.X_train))
 print(len(store.runs("churn")), "runs on the laptop")
 
 # %% [markdown]
@@ -348,8 +351,8 @@ print("health:", wait(f"{address}/health"))
 mlflow.set_tracking_uri(address)
 mlflow.set_registry_uri(address)
 sign_in("admin")
-client, run_id = mlflow.MlflowClient(), logged.run_id
-loaded = mlflow.sklearn.load_model(logged.model_uri)
+client, run_id = mlflow.MlflowClient(), models[-1].run_id
+loaded = mlflow.sklearn.load_model(models[-1].model_uri)
 print("Mira's model, through the server:", type(loaded).__name__)
 
 # %% [markdown]
@@ -542,8 +545,7 @@ assert not differ.any() and objects() == objects("nordtel-backup")
 #
 # ## Look at the UI
 #
-# Run the notebook up to the next cell: click it, then *Run > Run All Above Selected Cell*. (*Run All* also stops the
-# server, in the last pitfall.) The cell prints an address and Tom's password.
+# The server runs as long as the notebook does. The next cell prints its address and Tom's password.
 
 # %% tags=["measured"]
 print(address, "| user: tom | password:", passwords["tom"])
@@ -630,8 +632,8 @@ assert files.exists() and in_bucket == 1
 
 # %%
 where = ("--backend-store-uri", uri, "--tracking-uri", address)
-model_id, left = logged.model_id, {}
-client.delete_run(run_id)
+gone, model_id, left = models[0].run_id, models[0].model_id, {}
+client.delete_run(gone)
 printed = command("gc", *where)
 left["after the run"] = sum(model_id in key for key in objects())
 status = client.get_logged_model(model_id).status
@@ -644,17 +646,13 @@ print("files of the model in the bucket:", left)
 
 # %% tags=["claims"]
 assert left["after the run"] > 0 and left["after the model"] == 0
-assert run_id not in {
+assert gone not in {
     run.info.run_id for run in client.search_runs([churn], run_view_type=3)
 }
 
 # %% [markdown]
-# Last, stop the three programs and sign out. To run single cells afterwards, start at the top.
-
-# %%
-room.close()
-for name in ("MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD"):
-    del os.environ[name]
+# The three programs go on, so that you can look around. They end with the notebook: choose *Kernel > Shut Down Kernel*,
+# or run `room.close()` in a cell of your own.
 
 # %% [markdown]
 # ## In your own project
