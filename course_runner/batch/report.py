@@ -56,7 +56,7 @@ def render(
             {
                 **o.as_dict(),
                 "ok": o.ok,
-                "seconds": f"{o.seconds:.1f}" if o.seconds or not o.ok else "done before",
+                "seconds": f"{o.seconds:.1f} s" if o.seconds or not o.ok else "done before",
                 "parameters": ", ".join(f"{k}={v!r}" for k, v in parameters.get(o.name, {}).items()),
                 "link": link + (f"#cell-id={quote(cell_id)}" if cell_id and link.endswith(".html") else ""),
                 "code": code,

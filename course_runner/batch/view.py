@@ -53,6 +53,8 @@ def write(nb: NotebookNode, job: Job, outcome: Outcome) -> None:
         body, _ = super(HTMLExporter, _exporter()).from_notebook_node(nb, {})
         body = re.sub(r'(<img src=")(?!\w+:)([^"]+)', lambda found: found[1] + _picture(job, found[2]), body)
         body = re.sub(r'(<a href="(?!\w+:)[^"]*)\.ipynb(?=["#])', r"\1.html", body)  # pages of the same batch
+        body = body.replace('class="output_area"', 'class="output_area" tabindex="0"')  # wide ones scroll by keyboard
+        body = body.replace("<th></th>", "<td></td>")  # the corner of a table of pandas heads nothing
         styles = [HtmlFormatter(style=name).get_style_defs(".highlight") for name in ("default", "github-dark")]
         text = page("notebook.html").render(
             title=job.name,
