@@ -50,7 +50,7 @@ def test_the_report_and_its_pages_read_well(browser: Browser, folder: Path, sche
     with browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme) as context:
         page = context.new_page()
         page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.on("console", lambda said: complaints.append(said.text))
+        page.on("console", lambda said: said.type in ("error", "warning") and complaints.append(said.text))
         page.on("request", lambda asked: asked.url.startswith(("file:", "data:")) or complaints.append(asked.url))
 
         def well(what: str) -> None:
