@@ -16,7 +16,7 @@ from typing import Any
 
 from filelock import AcquireReturnProxy, FileLock, Timeout
 
-from course_runner.batch import pool, record, report
+from course_runner.batch import pool, record, report, view
 from course_runner.batch.job import (
     CELL_TIMEOUT,
     MEMORY_LIMIT,
@@ -316,6 +316,7 @@ def run(
         if label not in done
     ]
     recorder.prepare()
+    view.prepare()
     jobs = pool.longest_first(jobs, pool.load_times(root / TIMES))
     outcomes = {
         o.name: o for o, _ in pool.run_jobs(jobs, workers, on_progress, root=root, cold=cold, store_uri=batch.uri)

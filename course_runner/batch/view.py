@@ -16,6 +16,7 @@ from jinja2 import Environment, StrictUndefined, Template
 from nbconvert.exporters.html import HTMLExporter
 from nbconvert.filters.highlight import Highlight2HTML
 from nbformat import NotebookNode
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 from pygments.formatters.html import HtmlFormatter
 from traitlets.config import Config
 
@@ -43,16 +44,26 @@ def _exporter() -> HTMLExporter:
     )
 
 
+def prepare() -> None:
+    """Load templates and lexers, once for all workers that are forked afterwards."""
+    _body(new_notebook(cells=[new_code_cell("1"), new_markdown_cell("text")]))
+    page("notebook.html")
+
+
+def _body(nb: NotebookNode) -> str:
+    # HTMLExporter's own method parses the whole page once more, to give pictures a text.
+    return super(HTMLExporter, _exporter()).from_notebook_node(nb, {})[0]
+
+
 def write(nb: NotebookNode, job: Job, outcome: Outcome) -> None:
     """Write the page beside the executed notebook; without it, the report leads to the notebook itself."""
     if not outcome.output:
         return
     file = Path(outcome.output)
     with contextlib.suppress(Exception, KeyboardInterrupt):  # what the notebook has computed is whole without it
-        # HTMLExporter's own method parses the page once more, to give pictures a text; ours have one.
-        body, _ = super(HTMLExporter, _exporter()).from_notebook_node(nb, {})
-        body = re.sub(r'(<img src=")(?!\w+:)([^"]+)', lambda found: found[1] + _picture(job, found[2]), body)
+        body = re.sub(r'(<img src=")(?!\w+:)([^"]+)', lambda found: found[1] + _picture(job, found[2]), _body(nb))
         body = re.sub(r'(<a href="(?!\w+:)[^"]*)\.ipynb(?=["#])', r"\1.html", body)  # pages of the same batch
+        body = re.sub(r"<img(?![^>]*\balt=)", '<img alt="A picture without a description"', body)
         body = body.replace('class="output_area"', 'class="output_area" tabindex="0"')  # wide ones scroll by keyboard
         body = body.replace("<th></th>", "<td></td>")  # the corner of a table of pandas heads nothing
         styles = [HtmlFormatter(style=name).get_style_defs(".highlight") for name in ("default", "github-dark")]
