@@ -55,6 +55,13 @@ def test_a_page_holds_no_file_that_is_not_a_picture(tmp_path):
     ]
 
 
+def test_a_figure_without_words_is_announced_as_a_picture(tmp_path):
+    figure = new_output("display_data", data={"image/png": "cGljdHVyZQ=="})
+    job = Job("other/n.ipynb", tmp_path / "n.ipynb", tmp_path / "n.ipynb", tmp_path, tmp_path)
+    view.write(new_notebook(cells=[new_code_cell("1", outputs=[figure])]), job, Outcome("", output=str(job.output)))
+    assert '<img alt="A picture without a description" src="data:image/png' in (tmp_path / "n.html").read_text()
+
+
 def test_a_notebook_that_cannot_become_a_page_does_no_harm(tmp_path):
     bad = new_notebook(cells=[new_markdown_cell("![x](attachment:gone.png)")])
     job = Job("other/n.ipynb", tmp_path / "n.ipynb", tmp_path / "n.ipynb", tmp_path, tmp_path)
