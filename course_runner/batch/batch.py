@@ -6,6 +6,7 @@ import itertools
 import json
 import os
 import shutil
+import time
 import uuid
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -15,7 +16,7 @@ from typing import Any
 
 from filelock import AcquireReturnProxy, FileLock, Timeout
 
-from course_runner.batch import pool, record, report
+from course_runner.batch import pool, record, report, view
 from course_runner.batch.job import (
     CELL_TIMEOUT,
     MEMORY_LIMIT,
@@ -28,6 +29,7 @@ from course_runner.batch.job import (
 )
 from course_runner.batch.parameters import BadParameter, convert_parameters, literal, parameter_defaults
 from course_runner.build.build import TIMES
+from course_runner.build.source import pages
 from course_utils._plumbing import class_server, files
 from course_utils._plumbing.places import command, sqlite_uri, tracking_uri
 from course_utils.errors import CourseError
@@ -83,6 +85,20 @@ class Batch:
     def go_on(self) -> str:
         """The command that continues it."""
         return command("course", "run", "--resume", "-o", self.folder)
+
+    def again(self, root: Path) -> str:
+        """Return the command that runs the same into a new folder, wherever in the checkout it is pasted."""
+        words = [str(p) if n.startswith("other/") else n.removesuffix(".ipynb") for n, p in self.notebooks.items()]
+        if list(self.notebooks) == [page.label for page in pages(root) if page.executed]:
+            words = []
+        given = [word for name, value in self.parameters.items() for word in ("-p", f"{name}={value}")]
+        limits = {
+            "--cell-timeout": (self.cell_timeout, CELL_TIMEOUT),
+            "--timeout": (self.notebook_timeout, NOTEBOOK_TIMEOUT),
+        }
+        limits["--memory"] = (self.memory_limit / 2**30, MEMORY_LIMIT / 2**30)
+        own = [word for name, (mine, usual) in limits.items() if mine != usual for word in (name, f"{mine:g}")]
+        return command("course", "run", *words, *given, *own)
 
     def output(self, label: str) -> Path:
         """Return where an executed notebook goes."""
@@ -271,7 +287,7 @@ def run(
     list of Outcome
         One per notebook of the batch, in its order; those that were done before have the status ``ok`` and 0 seconds.
     """
-    from course_runner.batch.provenance import context
+    from course_runner.batch import provenance
     from course_utils import store
 
     parameters = check_parameters(batch)
@@ -290,15 +306,17 @@ def run(
             batch.folder,
             batch.folder / "work" / Path(label).with_suffix(""),
             parameters.get(label, {}),
-            {"MLFLOW_TRACKING_URI": batch.uri, **context(f"{batch.key} {label}")},
+            {"MLFLOW_TRACKING_URI": batch.uri, **provenance.context(f"{batch.key} {label}")},
             batch.cell_timeout,
             batch.notebook_timeout,
             batch.memory_limit,
+            view=True,
         )
         for label, path in batch.notebooks.items()
         if label not in done
     ]
     recorder.prepare()
+    view.prepare()
     jobs = pool.longest_first(jobs, pool.load_times(root / TIMES))
     outcomes = {
         o.name: o for o, _ in pool.run_jobs(jobs, workers, on_progress, root=root, cold=cold, store_uri=batch.uri)
@@ -312,7 +330,9 @@ def run(
     try:
         advice = f"When there is space, continue: {batch.go_on}"
         files.write(batch.folder / "report.json", json.dumps([o.as_dict() for o in everything], indent=1), advice)
-        files.write(batch.folder / "index.html", report.render(batch, everything, parameters), advice)
+        took = time.time() - recorder.started / 1000
+        page = report.render(batch, everything, parameters, took, batch.again(root), provenance.commit(root))
+        files.write(batch.folder / "index.html", page, advice)
     except CourseError as error:
         raise Unreported(f"{whole}, but {error}", everything) from error
     try:

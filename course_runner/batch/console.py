@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 import re
 import sys
+import textwrap
 import time
+from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from rich.cells import cell_len
 from rich.console import Console, Group
 from rich.live import Live
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
@@ -116,36 +119,56 @@ class JsonLines:
         self.write("outcome", **outcome.as_dict(), done=self.done, notebooks=self.total)
 
 
-def failures_table(outcomes: list[Outcome]) -> None:
-    """Print what failed: notebook, status, cell, error, and where the partial output is."""
+def show_failures(outcomes: list[Outcome]) -> None:
+    """Print what failed, in which cell and why; the path of the partial output has a line of its own, to be copied."""
     failed = [o for o in outcomes if not o.ok]
-    if not failed:
-        return
-    table = Table(title=f"{len(failed)} failed", show_lines=True)
-    for column in ("notebook", "status", "cell", "error", "output so far"):
-        table.add_column(column, overflow="fold")
+    console = _console(sys.stderr)
+    if failed:
+        console.print(f"{len(failed)} failed", style="bold", highlight=False)
     for o in failed:
-        table.add_row(*map(_plain, (o.name, o.status, str(o.cell or ""), o.error, o.output)))
-    _console(sys.stderr).print(table)
+        lines = [f"{_plain(o.name)}: {o.status}{f' in cell {o.cell}' if o.cell else ''}"]
+        lines += textwrap.wrap(_plain(o.error), console.width - 2, break_long_words=False, break_on_hyphens=False)
+        if o.output:
+            file = Path(o.output)
+            lines.append(_plain(file.relative_to(Path.cwd()) if file.is_relative_to(Path.cwd()) else file))
+        console.print("\n  ".join(lines), markup=False, highlight=False, soft_wrap=True)
 
 
-def outcome_table(outcomes: list[Outcome]) -> None:
-    """Print one row per notebook and a sum; a note says what a notebook left behind."""
+def show_outcomes(outcomes: list[Outcome]) -> None:
+    """Print one row per notebook and a sum, then what notebooks left behind."""
     table = Table(title=f"{sum(o.ok for o in outcomes)} of {len(outcomes)} notebooks passed")
-    notes = any(o.note for o in outcomes)
-    for column in ("notebook", "status", "seconds", *(["note"] if notes else [])):
-        table.add_column(column, justify="right" if column == "seconds" else "left", overflow="fold")
+    for column in ("notebook", "status", "seconds"):
+        table.add_column(column, justify="right" if column == "seconds" else "left")
     for o in outcomes:
-        seconds = f"{o.seconds:.1f}" if o.seconds or not o.ok else "done before"
-        table.add_row(_plain(o.name), o.status, seconds, *([_plain(o.note)] if notes else []))
-    _console(sys.stdout).print(table)
+        table.add_row(_plain(o.name), o.status, f"{o.seconds:.1f}" if o.seconds or not o.ok else "done before")
+    show(table)
+    for o in outcomes:
+        if o.note:
+            print(f"{_plain(o.name)}: {_plain(o.note)}")
 
 
-def _plain(text: str) -> str:
-    """Return a notebook's text without markup of Rich, and without control characters, which a terminal would obey."""
-    from rich.markup import escape
+def show(*tables: Table) -> None:
+    """Print the first table that fits the terminal without a broken word, or the last one, even if it is too wide.
 
-    return escape(printable(" ".join(text.splitlines())))
+    Rich narrows the widest column first, whatever stands in it.
+    """
+    console = _console(sys.stdout)
+    for table in tables:
+        texts = [[str(text) for text in (column.header, *column.cells)] for column in table.columns]
+        least = [max((cell_len(word) for text in column for word in text.split()), default=0) for column in texts]
+        room = console.width - 3 * len(texts) - 1 - sum(least)
+        if room >= 0:
+            break
+    console.width -= min(room, 0)
+    for column, text, low in zip(table.columns, texts, least, strict=True):
+        column.width = min(max(map(cell_len, text)), low + max(room, 0))
+        room -= column.width - low
+    console.print(table, markup=False, highlight=False)
+
+
+def _plain(text: object) -> str:
+    """Return a notebook's text in one line, without control characters, which a terminal would obey."""
+    return printable(" ".join(str(text).splitlines()))
 
 
 def _console(stream: Any) -> Console:

@@ -184,7 +184,8 @@ def _write(nb: NotebookNode, job: Job, outcome: Outcome) -> None:
         job.partial.write_text(text, encoding="utf8")
         if outcome.ok:
             os.replace(job.partial, job.output)
-            job.kernel_log.unlink(missing_ok=True)
+            for old in (job.kernel_log, job.partial.with_suffix(".html")):
+                old.unlink(missing_ok=True)
         else:
             outcome.output = str(job.partial)
     except OSError as error:

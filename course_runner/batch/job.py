@@ -49,6 +49,8 @@ class Job:
         Values for the cell tagged ``parameters``.
     environment
         Further environment variables of the kernel.
+    view
+        Whether the executed notebook also becomes an HTML page, for a report in `home`.
     """
 
     name: str
@@ -61,6 +63,7 @@ class Job:
     cell_timeout: int = CELL_TIMEOUT
     notebook_timeout: int = NOTEBOOK_TIMEOUT
     memory_limit: int = MEMORY_LIMIT
+    view: bool = False
     mark: str = field(default_factory=lambda: uuid.uuid4().hex)
 
     @property

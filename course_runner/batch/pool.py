@@ -67,6 +67,10 @@ def _work(pipe: Connection) -> None:
         # Later workers inherit this pipe's other end, so its closing alone would not be seen.
         while (job := pipe.recv()) is not None:
             outcome, nb = execute(job, lambda index, total: pipe.send(("cell", index, total)))
+            if job.view and nb is not None:
+                from course_runner.batch import view
+
+                view.write(nb, job, outcome)
             pipe.send(("done", outcome, None if nb is None else nbformat.writes(nb)))
 
 

@@ -81,6 +81,11 @@ def _git(root: Path, *words: str) -> str:
         return ""
 
 
+def commit(root: Path) -> str:
+    """Return the commit of a checkout in short, with ``-dirty`` when tracked files differ; empty outside of git."""
+    return _git(root, "describe", "--always", "--dirty", "--exclude=*")
+
+
 def tags(root: Path) -> dict[str, str]:
     """Return the tags that say which code and which packages a run is made with.
 

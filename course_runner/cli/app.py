@@ -64,7 +64,7 @@ def build(
 
     Example: [cyan]course build mlflow_basics[/cyan] executes that lecture and its homework when their text has changed.
     """
-    from course_runner.batch.console import Ticker, failures_table
+    from course_runner.batch.console import Ticker, show_failures
     from course_runner.build import build as builder
     from course_runner.build import contents
     from course_runner.build.source import pages, select
@@ -98,7 +98,7 @@ def build(
         typer.echo(line)
     for path in contents.write_pages(root):
         typer.echo(f"wrote {path.relative_to(root)}")
-    failures_table(built.failed)
+    show_failures(built.failed)
     done, failed = len(built.written), len(built.failed)
     left = sum(page.path in built.left for page in chosen)
     typer.echo(f"{done} built, {failed} failed, {len(chosen) - done - failed - left} up to date.")
@@ -168,7 +168,7 @@ def run(
     root = find_root()
     context.with_resource(soon_warm(root, cold))  # before our own imports, which take as long
     from course_runner.batch import batch as batches
-    from course_runner.batch.console import JsonLines, Ticker, failures_table, outcome_table
+    from course_runner.batch.console import JsonLines, Ticker, show_failures, show_outcomes
 
     parameters = read_parameters(parameter or [])
     if resume:
@@ -205,8 +205,8 @@ def run(
         report = folder / "index.html"
         lines.write("end", **counts, interrupted=len(interrupted), report=str(report), problem=problem)
     else:
-        outcome_table(outcomes)
-        failures_table(failed)
+        show_outcomes(outcomes)
+        show_failures(failed)
         shown = folder.relative_to(Path.cwd()) if folder.is_relative_to(Path.cwd()) else folder
         if not problem:
             typer.echo(f"report: {printable(shown / 'index.html')}")

@@ -197,7 +197,7 @@ def _note_change(root: Path, sweep: Sweep) -> None:
 
 def _show(report: Report, metric: str | None, minimize: bool) -> None:
     """Print table, failures, figure and the best point's command; exit with 0 only when every point is done."""
-    from course_runner.batch.console import failures_table
+    from course_runner.batch.console import show_failures
     from course_runner.batch.parameters import BadParameter
     from course_runner.sweep import report as sweep_report
     from course_runner.sweep.record import EXPERIMENT
@@ -212,7 +212,7 @@ def _show(report: Report, metric: str | None, minimize: bool) -> None:
     figure = sweep_report.draw(report, table, chosen, minimize) if chosen else None
     sweep_report.keep(report, table, chosen, minimize)
     _table(report, table, chosen)
-    failures_table([r.outcome for r in report.results if r.outcome.status != "interrupted"])
+    show_failures([r.outcome for r in report.results if r.outcome.status != "interrupted"])
     where = folder.relative_to(Path.cwd()) if folder.is_relative_to(Path.cwd()) else folder
     typer.echo(f"all points: {where / sweep_report.TABLE}")
     if figure:
@@ -247,23 +247,26 @@ def _show(report: Report, metric: str | None, minimize: bool) -> None:
 
 def _table(report: Report, table: pd.DataFrame, metric: str | None) -> None:
     """Print the first rows of the table, with as many metrics as fit."""
-    from rich.console import Console
     from rich.table import Table
 
+    from course_runner.batch.console import show
     from course_runner.sweep.report import metric_column
 
     ok = len(report.whole)
-    shown = Table(title=f"{ok} of {len(report.results)} points done", title_justify="left")
     column = metric_column(report, metric)
     first = ["point", *report.sweep.points[0].parameters, "seconds", "status", "error"]
     others = [c for c in table if c not in first and c != column]
-    columns = [*report.sweep.swept, *([column] if column else []), *others[: WIDE - bool(column)], "seconds", "status"]
-    for name in columns:
-        number = table[name].dtype.kind in "if"
-        shown.add_column(name, justify="right" if number else "left", overflow="fold")
-    for _, row in table.head(SHOWN).iterrows():
-        shown.add_row(*(_cell(row[name], name) for name in columns))
-    Console().print(shown, markup=False, highlight=False)
+
+    def shown(metrics: int) -> Table:
+        columns = [*report.sweep.swept, *([column] if column else []), *others[:metrics], "seconds", "status"]
+        shown = Table(title=f"{ok} of {len(report.results)} points done", title_justify="left")
+        for name in columns:
+            shown.add_column(name, justify="right" if table[name].dtype.kind in "if" else "left", overflow="fold")
+        for _, row in table.head(SHOWN).iterrows():
+            shown.add_row(*(_cell(row[name], name) for name in columns))
+        return shown
+
+    show(*map(shown, range(WIDE - bool(column), -1, -1)))
     if len(table) > SHOWN:
         typer.echo(f"… and {len(table) - SHOWN} more points")
 
@@ -307,8 +310,9 @@ def verify_command(
 
 def _show_verdict(verdict: Verdict) -> None:
     """Print the metrics, and where the difference may come from; exit with 1 when there is one."""
-    from rich.console import Console
     from rich.table import Table
+
+    from course_runner.batch.console import show
 
     typer.echo(verdict.what)
     if verdict.rows:
@@ -318,7 +322,7 @@ def _show_verdict(verdict: Verdict) -> None:
         for row in verdict.rows[:MOST]:
             values = ("missing" if v is None else repr(v) for v in (row.recorded, row.again))
             table.add_row(row.run, row.metric, *values, "same" if row.same else "different")
-        Console().print(table, markup=False, highlight=False)
+        show(table)
         if len(verdict.rows) > MOST:
             typer.echo(f"… and {len(verdict.rows) - MOST} more")
     if verdict.skipped:

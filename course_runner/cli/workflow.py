@@ -178,9 +178,9 @@ class _Bar:
 
 def _report_reading(result: WorkflowResult) -> None:
     """Print which class is to be found, and what each column of a file was taken for."""
-    from rich.console import Console
     from rich.table import Table
 
+    from course_runner.batch.console import show
     from course_utils.errors import printable
 
     split = result.split
@@ -192,7 +192,7 @@ def _report_reading(result: WorkflowResult) -> None:
             table.add_column(head, overflow="fold")
         for column in split.columns[:SHOWN]:
             table.add_row(printable(column.name), column.kind, str(column.missing or ""), printable(column.note))
-        Console().print(table, markup=False, highlight=False)
+        show(table)
         if len(split.columns) > SHOWN:
             typer.echo(f"… and {len(split.columns) - SHOWN} more columns; all are in columns.csv of the run.")
         for note in split.notes:
@@ -206,9 +206,9 @@ def _report_reading(result: WorkflowResult) -> None:
 
 def _report(result: WorkflowResult) -> None:
     """Print what was found, where the files are, and the command that shows the runs."""
-    from rich.console import Console
     from rich.table import Table
 
+    from course_runner.batch.console import show
     from course_utils import store
 
     _report_reading(result)
@@ -232,8 +232,7 @@ def _report(result: WorkflowResult) -> None:
     }
     for name, value in rows.items():
         table.add_row(name, value)
-    console = Console()
-    console.print(table, markup=False, highlight=False)
+    show(table)
     typer.echo(f"Files in {result.folder}:")
     for file in result.files:
         typer.echo(f"  {file.name}{'/' if file.is_dir() else ''}")

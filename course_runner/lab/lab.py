@@ -66,7 +66,8 @@ def serve_lab(root: Path, words: list[str], port: int = LAB_PORT) -> int:
     if chosen != port:
         print(f"Port {port} is taken by another program, so JupyterLab is on {chosen}.")
     lecture = first[0].relative_to(root).as_posix()
-    print(f"JupyterLab starts on port {chosen} and opens in your browser; Ctrl-C stops it.", flush=True)
+    opens = "" if "--no-browser" in words else " and opens in your browser"
+    print(f"JupyterLab starts on port {chosen}{opens}; Ctrl-C stops it.", flush=True)
     command = [sys.executable, "-m", "jupyterlab", lecture, "--ServerApp.ip=127.0.0.1", f"--ServerApp.port={chosen}"]
     command += [f"--ServerApp.root_dir={root}", f"--LabApp.default_url=/lab/tree/{lecture}"]
     command += ["--Application.log_level=ERROR"]

@@ -244,16 +244,16 @@ class Homework:
         rows = []
         done = attempts.summary().get(self.step, {})
         for n, task in enumerate(self.tasks, 1):
-            seen = done.get(n)
+            seen = done.get(n, attempts.TaskProgress())
             rows.append(
                 {
                     "task": n,
                     "title": task.title,
                     "level": task.level,
-                    "points": f"{seen.points if seen else 0:g} of {task.points}",
-                    "attempts": seen.attempts if seen else 0,
-                    "hints": max(self._hints[n], seen.hints if seen else 0),
-                    "state": seen.state if seen else "not started",
+                    "points": f"{seen.points:g} of {task.points}",
+                    "attempts": seen.attempts,
+                    "hints": seen.hints,
+                    "state": seen.state,
                 }
             )
         return pd.DataFrame(rows).set_index("task")

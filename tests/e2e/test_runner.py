@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import html
 import json
 import os
+import platform
 import re
+import shlex
 import signal
 import socket
 import sqlite3
@@ -13,6 +16,7 @@ import sys
 import threading
 import time
 import xml.etree.ElementTree as ElementTree
+from importlib import metadata
 from pathlib import Path
 
 import nbformat
@@ -20,8 +24,10 @@ import psutil
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output, new_raw_cell
 
+from course_runner.batch import batch as batches
 from course_runner.batch import console, leftovers, parameters, pool
 from course_runner.cli import app as cli
+from course_runner.cli.common import find_notebooks
 from course_runner.kernels import provisioner
 from course_runner.kernels import sockets as kernels
 from course_runner.kernels.provisioner import SOCKET
@@ -331,7 +337,7 @@ def test_a_batch_leaves_store_report_and_record(batch):
     page = (folder / "index.html").read_text()
     for name in rows:
         assert f"{name}.ipynb" in page
-    assert "ZeroDivisionError" in page and 'href="other/good.ipynb"' in page
+    assert "ZeroDivisionError" in page and 'href="other/good.html"' in page
     from mlflow import MlflowClient
 
     client = MlflowClient(f"sqlite:///{folder / 'mlflow.db'}")
@@ -345,6 +351,72 @@ def test_a_batch_leaves_store_report_and_record(batch):
     good = children["other/good.ipynb"]
     assert good.info.status == "FINISHED" and good.data.metrics["seconds"] > 0
     assert [f.path for f in client.list_artifacts(good.info.run_id, "executed")] == ["executed/good.ipynb"]
+
+
+def shown_in(page: str, kind: str) -> list[str]:
+    """Return the texts of a report's `pre` elements of a kind, as a browser shows them."""
+    return [html.unescape(found) for found in re.findall(f"<pre{kind}>(.*?)</pre>", page, re.DOTALL)]
+
+
+def test_the_report_shows_the_code_and_the_error_of_each_failure(batch):
+    folder, rows, _, _ = batch
+    page = (folder / "index.html").read_text()
+    code, last = shown_in(page, ' class="code"'), shown_in(page, ' class="last"')
+    unread = {"notjson", "empty", "conflict", "list", "otherkernel"}  # these have no cell that ran
+    for name in FAILS.keys() & FAULTS.keys() - unread:
+        cells = [c if isinstance(c, str) else c.source for c in FAULTS[name]]
+        assert any(cell in code for cell in cells), name
+    assert [text for text in last if text.endswith("ZeroDivisionError: division by zero") and "----> 1 1 / 0" in text]
+    assert [text for text in last if "[red]not [Errno 28] markup[/]" in text], "shown as it is"
+    assert not [text for text in last if len(text.splitlines()) > 12 or str(Path.home()) in text or "\x1b" in text]
+    assert "/site-packages/" not in "".join(last)
+    link = re.search(r'href="(other/partial/exception.html)#([^"]+)"', page)
+    failed = nbformat.read(rows["exception"]["output"], 4)
+    (cell,) = [cell for cell in failed.cells if cell.source == "1 / 0"]
+    assert link[2] == f"cell-id={cell.id}" and f'id="{link[2]}"' in (folder / link[1]).read_text()
+
+
+def test_the_report_says_how_long_and_with_what(batch):
+    page = (batch[0] / "index.html").read_text()
+    took = re.search(r"after (?:(\d+) min )?([\d.]+) s\.", page)
+    longest = max(row["seconds"] for row in batch[1].values())
+    assert int(took[1] or 0) * 60 + float(took[2]) >= int(longest)
+    for name in ("mlflow", "course-utils"):
+        assert re.search(rf"<li>(the course|{name}) {re.escape(metadata.version(name))}", page)
+    assert f"<li>Python {platform.python_version()}</li>" in page
+
+
+def test_each_notebook_is_a_page_that_loads_nothing(batch):
+    folder, rows, _, _ = batch
+    views = {Path(row["output"]).with_suffix(".html"): row for row in rows.values() if row["output"]}
+    assert len(views) > len(rows) - len(FAILS) and not [view for view in views if not view.is_file()]
+    assert set(views) == {*folder.glob("other/**/*.html")}, "none is left of a notebook that was completed later"
+    for view in views:
+        text = view.read_text()
+        assert "default-src 'none'" in text and not re.search(r"<(link|iframe)\b|<script[^>]+src|src=\"(?!data:)", text)
+    assert "before" in (folder / "other/good.html").read_text()
+
+
+def test_the_commands_of_the_report_do_what_they_say_when_pasted(batch, course_here, monkeypatch, tmp_path):
+    folder, rows, _, _ = batch
+    plan, asked = batches.load(folder), []
+    monkeypatch.setattr(batches, "run", lambda job, *_, **more: asked.append((job, more["resume"])) or [])
+    ui, go_on, again = map(shlex.split, shown_in((folder / "index.html").read_text(), "")[:3])
+    assert ui == ["course", "ui", "--home", str(folder)] and go_on[0] == again[0] == "course"
+    assert course_here(*go_on[1:])[0] == 0 and course_here(*again[1:], "-o", tmp_path / "new")[0] == 0
+    (same, resumed), (new, fresh) = asked
+    assert (same, resumed, fresh, new.folder) == (plan, True, False, tmp_path / "new")
+    assert set(batches.to_run(same, resume=True)) == {row["name"] for row in rows.values() if row["status"] != "ok"}
+    for what in ("notebooks", "parameters", "cell_timeout", "notebook_timeout", "memory_limit"):
+        assert getattr(new, what) == getattr(plan, what), what
+
+
+def test_the_command_for_the_whole_series_is_short(tmp_path):
+    chosen = find_notebooks(ROOT, [])
+    assert batches.Batch(tmp_path, chosen).again(ROOT) == "course run"
+    few = dict(list(chosen.items())[:2])
+    words = shlex.split(batches.Batch(tmp_path, few, {"n_rows": "500"}).again(ROOT))[2:]
+    assert words[-2:] == ["-p", "n_rows=500"] and find_notebooks(ROOT, words[:-2]) == few
 
 
 def test_parameters_reach_the_notebooks_that_have_them(pair_of_runs):

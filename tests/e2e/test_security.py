@@ -150,7 +150,7 @@ def test_a_notebook_keeps_a_name_with_shell_and_html_in_it_as_text(tmp_path):
     assert not {"script", "img", "iframe"} & reader.seen and evil not in page
     from urllib.parse import unquote
 
-    assert [unquote(link) for link in reader.links] == [label] and not re.search(r"[#?<>\"]", reader.links[0])
+    assert {unquote(link) for link in reader.links} == {label} and not re.search(r"[#?<>\"]", reader.links[0])
 
 
 # ---- tables ------------------------------------------------------------------------------------------------------
