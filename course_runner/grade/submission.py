@@ -148,7 +148,7 @@ def judge() -> None:
     # What the checks use, in the order in which it is cheapest to import; a fork inherits it.
     for name in ("pandas", "sklearn.ensemble", "mlflow.sklearn", "mlflow.store.model_registry.sqlalchemy_store"):
         importlib.import_module(name)
-    from course_utils.homework import evidence  # noqa: F401
+    from course_utils._judge import evidence  # noqa: F401
     from course_utils.homework.question import load_tasks
 
     for line in sys.stdin:
