@@ -1,7 +1,7 @@
 """How long a class of 150 takes: `course grade` on submissions of one homework, two at once.
 
 Run from the checkout: ``python benchmarks/grade_150.py [SUBMISSIONS]`` (150 unless told). It writes grade_150.md beside this
-file. Each submission is our solution of homework 03 with a comment of its own, so none is the same as another; every tenth is
+file. Each submission is our solution of homework mlflow_basics with a comment of its own, so none is the same as another; every tenth is
 as handed out, every tenth stops at a SyntaxError. With fewer than 150, the page says what 150 would take at that pace. On a
 busy machine the wall time says more about the others: the CPU time, halved for two cores, is what the work itself costs.
 """
@@ -28,7 +28,8 @@ CLASS, WORKERS = 150, 2
 def hand_in(folder: Path, count: int) -> None:
     """Write the submissions."""
     solution, exercise = (
-        nbformat.read(next((ROOT / kind).glob("03_*.ipynb")), as_version=4) for kind in ("solutions", "exercises")
+        nbformat.read(next((ROOT / kind).glob("*_mlflow_basics.ipynb")), as_version=4)
+        for kind in ("solutions", "exercises")
     )
     for n in range(count):
         notebook = nbformat.from_dict(exercise if n % 10 == 4 else solution)
@@ -74,7 +75,7 @@ def main() -> None:
     ]
     text = (
         f"# Grading a class of {CLASS}\n\n"
-        f"`python benchmarks/grade_150.py {count}`, homework 03, {WORKERS} at once, {isolation}.\n\n"
+        f"`python benchmarks/grade_150.py {count}`, homework mlflow_basics, {WORKERS} at once, {isolation}.\n\n"
         "| what | in all | for one |\n|---|---|---|\n" + "\n".join(rows) + "\n\n"
         f"mlflow {version('mlflow')}, Python {platform.python_version()}; {platform.system()}, {os.cpu_count()} cores, "
         f"of which other programs used {max(0, busy - cpu) / wall:.1f} meanwhile: the less is left, the more the wall time, and "

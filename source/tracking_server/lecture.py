@@ -84,8 +84,8 @@ from sqlalchemy import MetaData, create_engine, func, select, text
 from course_utils import data, store, team
 
 # %%
-if "room" in globals():  # you run this again: stop the programs of the first time
-    room.close()
+if earlier := globals().get("room"):  # you run this again: stop the first programs
+    earlier.close()
 room = ExitStack()
 folder = Path(tempfile.mkdtemp(dir=store.outputs("tracking_server")))
 room.callback(shutil.rmtree, folder, ignore_errors=True)
