@@ -1,7 +1,7 @@
 """How long a class of 150 takes: `course grade` on submissions of one homework, two at once.
 
 Run from the checkout: ``python benchmarks/grade_150.py [SUBMISSIONS]`` (150 unless told). It writes grade_150.md beside this
-file. Each submission is our solution of homework mlflow_basics with a comment of its own, so none is the same as another; every tenth is
+file. Each submission is our solution of mlflow_basics with a comment of its own, so no two are the same; every tenth is
 as handed out, every tenth stops at a SyntaxError. With fewer than 150, the page says what 150 would take at that pace. On a
 busy machine the wall time says more about the others: the CPU time, halved for two cores, is what the work itself costs.
 """
