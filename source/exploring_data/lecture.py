@@ -628,10 +628,10 @@ results = pd.DataFrame(rows).sort_values("d", key=abs, ascending=False)
 results["sure"] = results["p"] < 0.05 / len(results)
 results.to_csv("tests.csv", index=False)
 
-mlflow.set_tracking_uri("sqlite:///mlflow.db --port 5001")
+mlflow.set_tracking_uri("sqlite:///mlflow.db")
 mlflow.set_experiment("my-exploration")
 with mlflow.start_run(run_name="thirty-columns"):
-    mlflow.log_param("n_tests", len(results))
+    mlflow.log_params({"n_tests": len(results), "split_seed": 0})
     mlflow.log_metric("n_sure", results["sure"].sum())
     mlflow.log_artifact("tests.csv")
 print(results.head(3))

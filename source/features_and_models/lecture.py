@@ -179,8 +179,9 @@ for d in fits:  # the error to the truth is exactly the sum
 # %% [markdown]
 # You should see that the lines of degree 1 agree with each other and are all wrong in the same way. This error is **bias**:
 # the distance from the truth to the *average* fit. Those of degree 12 are right on average, but each team has another one.
-# This error is **variance**: how much the fit depends on which rows were drawn. The error of a fit is the sum of both.
-# (On top comes the chance error of a new measurement, which no model removes.)
+# This error is **variance**: how much the fit depends on which rows were drawn. The mean squared distance from the truth
+# is exactly bias² plus variance, the column `sum`. (On top comes the chance error of a new measurement, which no model
+# removes.)
 #
 # Underfitting is mostly bias, overfitting mostly variance. Do more rows help? Ten times as many for each team:
 
@@ -244,12 +245,12 @@ from sklearn.preprocessing import KBinsDiscretizer
 
 # %%
 forest = RandomForestClassifier(25, random_state=seed)
-bins = KBinsDiscretizer(5, quantile_method="averaged_inverted_cdf")
+# threshold: without it, SelectFromModel would also drop all below the mean
 important = SelectFromModel(forest, max_features=8, threshold=-np.inf)
 steps = {
     "as they are": "passthrough",
     "polynomial": PolynomialFeatures(2, include_bias=False),
-    "binning": bins,
+    "binning": KBinsDiscretizer(5),
     "8 by correlation": SelectKBest(f_classif, k=8),
     "8 by importance": important,
     "PCA, 8": PCA(8, random_state=seed),
@@ -458,8 +459,8 @@ assert (numbers["MAE"] < numbers["RMSE"]).all()
 # chance, little flexibility is an advantage. MAE is below RMSE everywhere, because squaring gives large misses more weight.
 #
 # Groups, last. **Clustering** has no labels to learn from: it looks for rows that are close together. For the wines we do
-# know the kinds, so the last column below can say how well the groups agree with them (1: exactly, 0: by chance). The algorithms
-# never see it. k-means looks for a given number of centres, an agglomerative clustering joins the two nearest groups again
+# know the kinds, so the last column below, the **adjusted Rand index**, can say how well the groups agree with them (1:
+# exactly, 0: as by chance). The algorithms never see the kinds. k-means looks for a given number of centres, an agglomerative clustering joins the two nearest groups again
 # and again, and a Gaussian mixture fits round or stretched clouds. DBSCAN finds the number of groups itself, and calls wines
 # that fit nowhere noise; we count the noise as one more group.
 
@@ -716,7 +717,8 @@ assert wrong_depth >= 12 and lost > 0.05 and right_depth < 12
 # ## In your own project
 #
 # The same work without any help from this course, on real data that comes with scikit-learn. Copy it into a file
-# `compare.py` in an empty folder and run `python compare.py`.
+# `compare.py` in an empty folder and run `python compare.py`. The first time, MLflow also reports that it makes its
+# tables.
 
 # %% tags=["own-project"]
 """Steps and families compared on the same folds, as runs: python compare.py"""
@@ -749,6 +751,7 @@ for name, model in candidates.items():
     more = {"cv": folds, "scoring": scoring, "return_train_score": True}
     result = cross_validate(model, X_train, y_train, **more)
     with mlflow.start_run(run_name=name):
+        mlflow.log_params({"split_seed": 0, "folds_seed": 0, "model": str(model)})
         mlflow.log_metric("own_auc", result["train_auc"].mean())
         mlflow.log_metric("folds_auc", result["test_auc"].mean())
         mlflow.log_metric("folds_recall", result["test_recall_malignant"].mean())

@@ -227,10 +227,11 @@ print(f"the sheet says: tree, {in_sheet:.2f}, this one!")
 # `max_depth` is how many questions a tree may ask in a row. `min_samples_leaf` is how many customers must remain in
 # each of its last groups.
 #
-# **Predict.** How many of the fifty settings give the number in the sheet, to two digits?
+# **Predict.** Mira's tree had depth 5 and at least 20 customers in each last group. Does any other of the fifty settings
+# give the same number, to two digits?
 
 # %%
-prediction = 0  # 1 to 50
+prediction = "?"  # yes or no
 
 # %%
 fitting = [setting for setting, auc in tried.items() if round(auc, 2) == in_sheet]
@@ -242,7 +243,7 @@ assert len(tried) == 50
 assert len(fitting) >= 2, len(fitting)
 
 # %% [markdown]
-# You should see more than one, so the number does not lead back to its model. The trouble with a spreadsheet is that a
+# You should see at least two settings, Mira's and another one, so the number does not lead back to its model. The trouble with a spreadsheet is that a
 # person fills it in, later and from memory, and what that person leaves out is gone.
 #
 # A **system of record** is filled in by the code, at the moment when it runs. It keeps four things together: the

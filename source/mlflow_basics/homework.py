@@ -57,7 +57,7 @@ with mlflow.start_run(run_name="boosting"):
     mlflow.log_metric("valid_auc", auc)
 
     types = skops.io.get_untrusted_types(data=skops.io.dumps(model))
-    print(types)  # the trees of scikit-learn: expected
+    assert types == ["sklearn.tree._tree.Tree"], types  # what we expected, and no more
     mlflow.sklearn.log_model(
         model,
         name="boosting",

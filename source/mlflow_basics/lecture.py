@@ -259,7 +259,8 @@ assert found == trusted
 # ## Round 3: which was it, and can we have it back?
 #
 # This is Mira's question. `search_runs` asks the store and returns a table with one row for each run. The filter keeps
-# the forests that were recorded with these customers; `first-try` is left out, because it has no model.
+# the forests that were recorded with these customers; `first-try` is left out, because it has no model. In a filter,
+# `%` stands for any letters, and the value of a parameter stands in quotes, because a parameter is text.
 #
 # **Predict.** Three depths were tried: 1, 3 and 8. A tree of depth 1 asks each customer a single question. Which
 # depth will be last in the table?
@@ -374,15 +375,15 @@ with mlflow.start_run(run_name="network-8-units"):
     )
 
 # %% [markdown]
-# An experiment is a drawer, not a wall. To compare across two of them, you name both in the search. That is fair here
-# because both measured the same metric on the same validation rows, and the filter makes sure of it. In the UI you
-# would tick both experiments in the list and press *Compare*. That is one more step each time, so if you expect to
-# compare two kinds of model every day, put them into one experiment
-# and tell them apart by a parameter.
+# Runs of two experiments can still be compared: you name both in the search. That is fair here because both measured
+# the same metric on the same validation rows, and the filter keeps only runs that were recorded with these rows. In the
+# UI you would tick both experiments in the list and press *Compare*. That is one more step each time, so if you expect
+# to compare two kinds of model every day, put them into one experiment and tell them apart by a parameter.
 
 # %%
 both = mlflow.search_runs(
     experiment_names=["churn-forest", "churn-network"],
+    # names with two hyphens: forest-depth-3, network-8-units
     filter_string=f"attributes.run_name LIKE '%-%-%' and {same_rows}",
     order_by=["metrics.valid_auc DESC"],
 ).drop_duplicates("tags.mlflow.runName")
@@ -568,10 +569,10 @@ assert not clients["elsewhere"].get_experiment_by_name("churn-forest")
 #
 # ## If you have an old folder `./mlruns`
 #
-# MLflow used to keep runs in a folder `mlruns` of small text files unless you named a database, and many tutorials still
-# do. Since version 3.13 it refuses such a folder, unless the variable `MLFLOW_ALLOW_FILE_STORE` allows it, as the next
-# cell does for a moment. The cell makes one as an older MLflow would have left
-# it, with one run and one file, and opens it:
+# If you have no such folder, go on with *In your own project*. MLflow used to keep runs in a folder `mlruns` of small text
+# files unless you named a database, and many tutorials still do. Since version 3.13 it refuses such a folder, unless
+# the variable `MLFLOW_ALLOW_FILE_STORE` allows it. The next cell allows it for a moment, to make a folder as an older
+# MLflow would have left it, with one run and one file. Then it tries to open the folder as you would:
 
 # %%
 import os
@@ -597,7 +598,7 @@ except mlflow.MlflowException as error:
 # mlflow migrate-filestore --source . --target sqlite:///mlflow.db
 # ```
 #
-# Two things must be known, or you will be stuck afterwards. The command copies the facts, **not the files**: the
+# You need to know two things, or you will be stuck afterwards. The command copies the facts, **not the files**: the
 # database says where each file lies, and that is still inside `mlruns`, so leave this folder where it is. But as long
 # as it is there, an MLflow that was told nothing chooses it again, and refuses again. So name the database yourself
 # from now on, with `set_tracking_uri` or behind `--backend-store-uri`.
@@ -652,6 +653,7 @@ mlflow.set_experiment("my-first-experiment")
 X, y = load_breast_cancer(return_X_y=True, as_frame=True)
 y = y.astype(float)  # whole numbers make MLflow warn about missing values
 X_train, X_valid, y_train, y_valid = train_test_split(X, y, stratify=y, random_state=0)
+packages = mlflow.sklearn.get_default_pip_requirements(include_skops=True)
 
 for depth in (1, 3, 8):
     settings = {"n_estimators": 100, "max_depth": depth, "random_state": 0}
@@ -666,7 +668,7 @@ for depth in (1, 3, 8):
             model,
             name="forest",
             skops_trusted_types=types,
-            pip_requirements=["scikit-learn", "skops"],
+            pip_requirements=packages,
             input_example=X_train.head(3),
         )
 

@@ -291,7 +291,9 @@ assert np.ptp(scores["all-columns"]) > 0.03
 # A step is an idea, and an idea can be measured. We take a model for which scale matters: **nearest neighbours** looks for
 # the 25 customers at the smallest *distance*, and says how many of them left.
 #
-# **Predict.** Which of these three will be last?
+# We measure it three times: without scaling, with scaling, and with capping and scaling.
+#
+# **Predict.** Which of the three will be last?
 
 # %%
 prediction = "?"  # no scaling, scaling, or capping and scaling
@@ -663,7 +665,8 @@ assert twice[0] == twice[1]
 # ## In your own project
 #
 # The same work without any help from this course, on real data that comes with scikit-learn: 442 patients, and how far
-# their diabetes went in a year. Copy it into a file `pipeline.py` in an empty folder and run `python pipeline.py`.
+# their diabetes went in a year. Copy it into a file `pipeline.py` in an empty folder and run `python pipeline.py`. The
+# first time, MLflow also reports that it makes its tables.
 
 # %% tags=["own-project"]
 """A pipeline measured against a dummy, saved and proven: python pipeline.py"""
@@ -695,6 +698,7 @@ for name, model in {"dummy": DummyRegressor(), "ridge": ridge}.items():
     scoring = "neg_root_mean_squared_error"
     rmse = -cross_val_score(model, X_train, y_train, cv=folds, scoring=scoring)
     with mlflow.start_run(run_name=name):
+        mlflow.log_params({"split_seed": 0, "folds_seed": 0, "model": str(model)})
         mlflow.log_metrics({"rmse_mean": rmse.mean(), "rmse_spread": rmse.std()})
     print(f"{name}: RMSE {rmse.mean():.1f} points, spread {rmse.std():.1f}")
 

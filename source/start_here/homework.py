@@ -114,7 +114,8 @@ hw.check(3)
 #
 # Find out which depth he really used. Then make a run called `corrected` in the same experiment, with the parameter
 # `max_depth` and the metric `valid_auc`: the score of Jonas's run, and the depth of the tree that has it. Leave the run
-# `jonas` as it is: the check compares yours with it. (In your own work you would delete it.) (The rows are those of Task 3, made again, so that you can begin here.)
+# `jonas` as it is: the check compares yours with it. (In your own work you would delete it.) The rows are those of Task 3,
+# made again, so that you can begin here.
 
 # %%
 X = data.bundled("breast_cancer")

@@ -197,8 +197,8 @@ assert mlflow.get_tracking_uri().endswith("mlflow.db") and file.is_file()
 # it was trained on, so we set 30 % of the customers aside and call them **validation rows**.
 #
 # The score is **ROC-AUC**: take one customer who left and one who stayed; how often does the model give the higher risk
-# to the one who left? (When both get
-# the same risk, which is frequent with a small tree, the pair counts half.) Guessing has 0.5, and 1.0 is never wrong.
+# to the one who left? (When both get the same risk, which is frequent with a small tree, the pair counts half.) Guessing
+# has 0.5, and a model that is never wrong has 1.0.
 
 # %%
 import pandas as pd
