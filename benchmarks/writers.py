@@ -25,6 +25,7 @@ from pathlib import Path
 import mlflow
 from sqlalchemy import create_engine, text
 
+from course_runner.classroom import program
 from course_utils import store, team
 
 STEPS = 5
@@ -195,7 +196,7 @@ def server(folder: Path) -> Iterator[Place]:
     """Yield a server with sign-in in front of a fresh PostgreSQL; artifacts go through it."""
     with team.postgres() as postgres:
         uri, password = postgres.create("mlflow"), "only-for-a-benchmark"
-        with team.mlflow_server(uri, folder, admin_password=password) as started:
+        with program.mlflow_server(uri, folder, admin_password=password) as started:
             names = {"MLFLOW_TRACKING_USERNAME": "admin", "MLFLOW_TRACKING_PASSWORD": password}
             os.environ.update(names)
             try:

@@ -14,6 +14,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from course_runner.classroom import program
 from course_runner.classroom.database import opened, reachable, schema_of
 from course_runner.classroom.folder import busy, locked, running
 from course_runner.classroom.settings import ELSEWHERE, Settings, parse
@@ -48,7 +49,7 @@ def _dump(uri: str, target: Path) -> dict[str, int]:
     if (file := store.database_path(uri)) is not None:
         with contextlib.closing(sqlite3.connect(file)) as old, contextlib.closing(sqlite3.connect(target)) as new:
             old.backup(new)
-        return {name: int(rows) for name, rows in team.count_rows(sqlite_uri(target)).items()}
+        return {name: int(rows) for name, rows in program.count_rows(sqlite_uri(target)).items()}
     if parse(uri).get_backend_name() != "postgresql":
         raise CourseError("A backup needs PostgreSQL or SQLite; for another database use its own program.")
     engine = create_engine(uri, isolation_level="REPEATABLE READ")
@@ -212,7 +213,7 @@ def restore(
                         raise CourseError("The database is not empty. A restore overwrites nothing; name an empty one.")
                     words = ("--no-owner", "--exit-on-error", "--single-transaction", dump)
                     _pg(team.find_postgres(), there.uri, "pg_restore", *words)
-                counted = {table: int(rows) for table, rows in team.count_rows(there.uri).items()}
+                counted = {table: int(rows) for table, rows in program.count_rows(there.uri).items()}
             if counted != manifest["rows"]:
                 raise CourseError("The restored tables have other numbers of rows than the backup. Nothing was kept.")
             on_step("the artifacts")

@@ -18,11 +18,11 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from course_runner.classroom import program
 from course_runner.classroom.database import check_schema, opened
 from course_runner.classroom.folder import Running, busy, disk, locked, running
 from course_runner.classroom.members import has_users, new_password
 from course_runner.classroom.settings import ELSEWHERE, LOOPBACK, Settings, address, is_exposed, names
-from course_utils import team
 from course_utils._plumbing import files
 from course_utils.errors import CourseError
 
@@ -69,7 +69,7 @@ def serve(folder: Path, settings: Settings, on_step: Callable[[str], None]) -> I
         options += ["--uvicorn-opts", " ".join(behind)]
         on_step("starting the tracking server")
         server = room.enter_context(
-            team.mlflow_server(
+            program.mlflow_server(
                 there.uri,
                 folder,
                 admin_password=password,

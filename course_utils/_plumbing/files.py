@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import secrets
 from pathlib import Path
 
 from course_utils.errors import CourseError
@@ -52,3 +53,11 @@ def write(path: Path, content: str, advice: str = "", *, private: bool = False) 
         with contextlib.suppress(OSError):
             aside.unlink(missing_ok=True)
         raise CourseError(f"{path} cannot be written: {error.strerror or error}. {advice}".rstrip()) from error
+
+
+def secret(file: Path) -> str:
+    """Return the password kept in a file that only its owner can read, made on the first call."""
+    if not file.exists():
+        with open(os.open(file, os.O_WRONLY | os.O_CREAT, 0o600), "w", encoding="utf8") as new:
+            new.write(secrets.token_hex(16))
+    return file.read_text(encoding="utf8")

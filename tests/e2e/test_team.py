@@ -14,6 +14,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from course_runner.classroom import program
 from course_utils import team
 from course_utils._plumbing import processes
 from course_utils.errors import CourseError
@@ -37,7 +38,7 @@ def table(server: team.Postgres, database: str) -> None:
 
 def test_a_database_is_created_filled_and_counted(postgres):
     table(postgres, "one")
-    assert team.count_rows(postgres.uri("one")).to_dict() == {"runs": 2}
+    assert program.count_rows(postgres.uri("one")).to_dict() == {"runs": 2}
 
 
 def test_a_backup_restored_on_an_empty_database_has_the_same_counts(postgres, tmp_path):
@@ -45,7 +46,7 @@ def test_a_backup_restored_on_an_empty_database_has_the_same_counts(postgres, tm
     postgres.run("pg_dump", "--format=custom", "--file", tmp_path / "backup", "two")
     restored = postgres.create("restored")
     postgres.run("pg_restore", "--no-owner", "--dbname", "restored", tmp_path / "backup")
-    assert team.count_rows(restored).equals(team.count_rows(postgres.uri("two")))
+    assert program.count_rows(restored).equals(program.count_rows(postgres.uri("two")))
 
 
 def test_only_the_password_opens_the_database(postgres):
@@ -79,7 +80,7 @@ def test_a_kept_folder_has_its_rows_at_the_next_start(postgres, request):
     with team.postgres(folder) as first:
         table(first, "kept")
     with team.postgres(folder) as second:
-        assert team.count_rows(second.uri("kept")).to_dict() == {"runs": 2}
+        assert program.count_rows(second.uri("kept")).to_dict() == {"runs": 2}
 
 
 def test_postgres_is_gone_when_its_python_is_killed(postgres, request):
@@ -101,7 +102,7 @@ def test_postgres_is_gone_when_its_python_is_killed(postgres, request):
 
 
 def test_a_server_that_cannot_start_says_why(tmp_path):
-    with team.mlflow_server("nosuch://store", tmp_path) as server:
+    with program.mlflow_server("nosuch://store", tmp_path) as server:
         with pytest.raises(CourseError, match="(?s)ended at once.*nosuch"):
             server.wait()
     assert not server.running
