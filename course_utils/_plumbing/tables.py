@@ -357,8 +357,9 @@ def check(table: pd.DataFrame, target: str, name: str, wishes: Wishes | None = N
     labels = table[target] = _plain_labels(table[target])
     n_classes = labels.nunique()
     if n_classes == 1:
+        rows = f"all {len(table)} rows" if len(table) > 1 else "its only row"
         raise CourseError(
-            f"The target {target!r} of {name} has one value, {labels.iloc[0]!r}, in all {len(table)} rows. "
+            f"The target {target!r} of {name} has one value, {labels.iloc[0]!r}, in {rows}. "
             "A classifier needs two classes. Is this the right column?"
         )
     if n_classes == len(table):
@@ -372,6 +373,12 @@ def check(table: pd.DataFrame, target: str, name: str, wishes: Wishes | None = N
             f"The target {target!r} of {name} has classes that differ only in capital letters ({listing(same, 6)}). "
             "Write each class in one way."
         )
+    if n_classes > _MOST_CLASSES and (numbers := _measured(labels)) is not None:
+        raise CourseError(
+            f"The target {target!r} of {name} holds {n_classes} different numbers, from {numbers.min():g} to "
+            f"{numbers.max():g}: a measurement, which takes a regression. This workflow predicts two classes: make them "
+            "of a limit (above it or not), or name another column."
+        )
     if n_classes > 2:
         raise CourseError(
             f"The target {target!r} of {name} has {n_classes} classes ({listing(sorted(labels.unique(), key=str), 6)}). "
@@ -384,6 +391,17 @@ def check(table: pd.DataFrame, target: str, name: str, wishes: Wishes | None = N
             "Training and test rows need at least one each; collect more rows of it."
         )
     return table
+
+
+#: A target with more different numbers than this is a measurement.
+_MOST_CLASSES = 20
+
+
+def _measured(labels: pd.Series) -> pd.Series | None:
+    """Return labels as numbers, with a decimal comma too; None when one of them is no number."""
+    texts = labels.map(str).str.replace(r"^([+-]?\d+),(\d+)$", r"\1.\2", regex=True)
+    numbers = pd.to_numeric(texts, errors="coerce")
+    return None if numbers.isna().any() else numbers
 
 
 def _plain_labels(labels: pd.Series) -> pd.Series:
@@ -590,6 +608,18 @@ def _judge_leak(
     return "leaking", f"alone it tells {target!r} in every row; kept as asked"
 
 
+def _by_one_limit(numbers: np.ndarray, positive: np.ndarray) -> float:
+    """Return the share of the rows that the best single limit tells: one class below it, the other above."""
+    order = np.argsort(numbers, kind="stable")
+    values, mine = numbers[order], positive[order].astype(int)
+    cuts = np.flatnonzero(np.diff(values)) + 1  # a limit lies between two different numbers
+    if not len(cuts):
+        return 0.0
+    below = np.cumsum(mine)[cuts - 1]
+    right = below + (len(mine) - cuts) - (mine.sum() - below)  # the positive class below, the other above
+    return float(np.maximum(right, len(mine) - right).max() / len(mine))
+
+
 def _alone(values: pd.Series, positive: np.ndarray) -> float:
     """Return the share of the rows (20 or more) that one column tells: by its values, or by one limit among numbers.
 
@@ -601,15 +631,15 @@ def _alone(values: pd.Series, positive: np.ndarray) -> float:
     groups = rows.groupby("value", sort=False)["positive"].agg(["sum", "size"])
     gaps = values.isna().to_numpy()
     best = 1.0 if gaps.any() and len({*zip(gaps.tolist(), positive.tolist(), strict=True)}) == 2 else 0.0
+    base = max(positive.mean(), 1 - positive.mean())
+    telling = base + (1 - base) * 0.9  # a rare class makes any column look good
     if not best and len(groups) <= len(rows) / 4:
         best = float(np.maximum(groups["sum"], groups["size"] - groups["sum"]).sum() / len(rows))
-        base = max(positive.mean(), 1 - positive.mean())
-        best = best if best > base + (1 - base) * 0.9 else 0.0  # a rare class makes any column look good
+        best = best if best > telling else 0.0
     if values.dtype.kind == "f":
         known = values.notna().to_numpy()
         numbers, mine = values.to_numpy()[known], positive[known]
         if known.mean() > 0.9 and 0 < mine.sum() < len(mine):
-            low, high = numbers[mine], numbers[~mine]
-            if low.max() < high.min() or high.max() < low.min():
-                best = max(best, 1.0)
+            share = _by_one_limit(numbers, mine)
+            best = max(best, share if share > telling else 0.0)
     return best

@@ -179,6 +179,18 @@ def test_a_column_that_alone_tells_the_target_is_refused_by_name(write, leak):
         assert "after" not in load(path, drop=("after",))[0].X_train
 
 
+def test_a_number_that_nearly_tells_the_target_is_pointed_out(write):
+    left = ["yes" if v % 3 == 0 else "no" for v in range(200)]
+    score = [i / 1000 + (v == "yes") for i, v in enumerate(left)]
+    score[0] = 0.0005  # one row that the limit gets wrong
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame({"visits": rng.integers(0, 9, 200), "score": score, "left": left})
+    path = write()
+    frame.to_csv(path, index=False)
+    told = load(path)[1]
+    assert "alone it tells 99.5% of the rows' 'left'" in told["score"].note and not told["visits"].note
+
+
 def test_the_rarer_class_is_the_one_to_find_and_another_can_be_chosen(write):
     path = write(target=["away" if v % 4 == 0 else "zone" for v in range(60)])
     split, _ = load(path)
@@ -208,6 +220,14 @@ def test_rows_without_a_label_go_only_when_asked(write):
 def test_classes_that_differ_in_capital_letters_only_are_no_two_classes(write):
     with pytest.raises(CourseError, match="differ only in capital letters"):
         load(write(target=["Yes" if v % 3 else "yes" for v in range(60)]))
+
+
+@pytest.mark.parametrize("decimal", [".", ","])
+def test_a_target_of_measurements_is_named_as_such_and_not_as_hundreds_of_classes(write, decimal):
+    with pytest.raises(CourseError, match="holds 30 different numbers, from 0.5 to 29.5: a measurement"):
+        load(write(target=[f"{i % 30}{decimal}5" for i in range(60)]))
+    with pytest.raises(CourseError, match="has 30 classes"):
+        load(write(target=[f"k{i % 30}" for i in range(60)]))
 
 
 def test_parquet_has_types_and_the_same_questions_are_asked(tmp_path):
