@@ -21,9 +21,6 @@ from course_runner.kernels.sockets import scratch_parent
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = pages(ROOT)
 LECTURES = [page for page in PAGES if page.kind == "notebooks"]
-#: Steps whose lecture still has the first edition's shape. Take a name out when you rewrite its lecture; add none.
-OLD_SHAPE: set[str] = {}
-NEW_SHAPE = [page for page in LECTURES if page.step.name not in OLD_SHAPE]
 SEEDS = (0, 1, 2)
 
 

@@ -10,11 +10,11 @@ import pytest
 from course_runner.build.source import make_notebook
 from course_runner.compare import proof
 from course_utils.errors import CourseError
-from tests.lectures import NEW_SHAPE, OLD_SHAPE, PAGES, ROOT, failure, run, variants
+from tests.lectures import LECTURES, PAGES, ROOT, failure, run, variants
 
 CASES = [
     pytest.param(page, change, id=f"{page.step.name}-{name}", marks=[pytest.mark.long] if change else [])
-    for page in NEW_SHAPE
+    for page in LECTURES
     for name, change in variants(page).items()
 ]
 
@@ -26,10 +26,7 @@ def test_claims_hold(page, change):
         pytest.fail(failure(page, outcome, nb), pytrace=False)
 
 
-def test_the_command_chooses_lectures_by_name_and_tells_which_have_no_claims():
+def test_the_command_chooses_lectures_by_name():
     assert proof.claims(ROOT, ["mlflow_basics", "-x"])[-2:] == ["[mlflow_basics-", "-x"]
     with pytest.raises(CourseError, match="No notebook of the course is called 'nothing'"):
         proof.claims(ROOT, ["nothing"])
-    for step in sorted(OLD_SHAPE)[:1]:
-        with pytest.raises(CourseError, match=f"^{step}: no cell of this lecture is tagged 'claims'"):
-            proof.claims(ROOT, [step])

@@ -12,9 +12,9 @@ import pytest
 
 from course_runner.build.source import BEHIND, SCRIPT, make_notebook, tagged
 from course_runner.kernels import programs, provisioner, warm
-from tests.lectures import NEW_SHAPE, PAGES, cells, failure, run
+from tests.lectures import LECTURES, PAGES, cells, failure, run
 
-each = pytest.mark.parametrize("page", NEW_SHAPE, ids=lambda page: page.step.name)
+each = pytest.mark.parametrize("page", LECTURES, ids=lambda page: page.step.name)
 
 
 @pytest.mark.long

@@ -14,7 +14,7 @@ from course_runner.build import build, contents, outputs
 from course_runner.build.source import BEGIN, END, SCRIPT, make_notebook, read_source
 from course_utils.homework.question import load_tasks
 from course_utils.lesson import questions
-from tests.lectures import LECTURES, NEW_SHAPE, OLD_SHAPE, PAGES, ROOT, cells, changes
+from tests.lectures import LECTURES, PAGES, ROOT, cells, changes
 
 HOMEWORK = [p for p in PAGES if p.kind != "notebooks"]
 EXECUTED = [p for p in PAGES if p.executed]
@@ -79,11 +79,11 @@ def test_a_lecture_has_the_shape(page):
     assert len(set(re.findall(r"\*\*`([a-z]+(?:-[a-z]+)*)`", pitfalls))) >= 3, "three pitfalls with their codes"
 
 
-def test_lectures_of_the_old_shape_are_known_by_name_and_no_other_lacks_its_script():
-    assert {page.step.name for page in LECTURES if not cells(page, SCRIPT)} == OLD_SHAPE
+def test_every_lecture_has_its_script():
+    assert not [page.step.name for page in LECTURES if not cells(page, SCRIPT)]
 
 
-@each(NEW_SHAPE)
+@each(LECTURES)
 def test_a_lecture_of_the_new_shape_has_its_parts(page):
     text = "\n".join(markdown(make_notebook(page, PAGES)))
     headings = re.findall(r"^## (.+)$", text, re.M)
@@ -100,14 +100,14 @@ def test_a_lecture_of_the_new_shape_has_its_parts(page):
     assert all(set(change) <= set(known) for change in suggested), f"a change names no parameter among {list(known)}"
 
 
-@each(NEW_SHAPE)
+@each(LECTURES)
 def test_the_cells_of_a_lecture_are_short(page):
     shown = [c for c in code(make_notebook(page, PAGES)) if "hide-input" not in c.metadata.get("tags", [])]
     lengths = sorted(len(cell.source.splitlines()) for cell in shown)
     assert lengths[-1] <= 22 and sum(n <= 15 for n in lengths) >= 0.9 * len(lengths), lengths
 
 
-@each([page for page in PAGES if page.kind != "exercises" and page.step.name not in OLD_SHAPE])
+@each([page for page in PAGES if page.kind != "exercises"])
 def test_no_line_of_code_must_be_scrolled(page):
     text = page.source.read_text(encoding="utf8").splitlines()
     most = 88 if page.kind == "notebooks" else 100  # a homework is worked in, not read beside something
@@ -223,7 +223,7 @@ def guessable(lecture):
         yield lengths[max(lengths)], 1 / len(question["answers"])
 
 
-@pytest.mark.parametrize("lecture", [p.step.name for p in NEW_SHAPE])
+@pytest.mark.parametrize("lecture", [p.step.name for p in LECTURES])
 def test_a_quiz_cannot_be_guessed_by_the_length_of_its_answers(lecture):
     longest, _ = zip(*guessable(lecture), strict=True)
     assert sum(longest) <= 0.4 * len(longest), (
@@ -232,7 +232,7 @@ def test_a_quiz_cannot_be_guessed_by_the_length_of_its_answers(lecture):
 
 
 def test_right_answers_are_the_longest_no_more_often_than_chance_allows():
-    longest, chance = zip(*(row for page in NEW_SHAPE for row in guessable(page.step.name)), strict=True)
+    longest, chance = zip(*(row for page in LECTURES for row in guessable(page.step.name)), strict=True)
     spread = math.sqrt(sum(p * (1 - p) for p in chance))
     assert sum(longest) <= sum(chance) + 2 * spread, f"{sum(longest)} of {len(longest)}, by chance {sum(chance):.0f}"
 
