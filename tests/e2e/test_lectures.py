@@ -68,3 +68,7 @@ def test_the_script_runs_twice_in_an_empty_folder(page, how, tmp_path):
         noise = re.findall(r"^.*(?:\b(?:WARNING|ERROR)\b|Warning:).*$", done.stderr, re.M)
         assert not noise, f"the {time} time: {noise}"
         assert done.stdout.strip(), "a script says what it has done"
+    made = {path.name for path in folder.iterdir()}
+    assert not [name for name in made if " " in name], f"an address with something behind it? It made {sorted(made)}"
+    if "sqlite:///mlflow.db" in script:
+        assert "mlflow.db" in made and not [name for name in made if name.startswith("mlflow.db.")]
