@@ -139,7 +139,7 @@ WRONG = {
         ("step-lost", swap("Metric(**point)", "Metric(**(point | {'step': 0}))")),
         ("time-lost", swap("Metric(**point)", "Metric(**(point | {'timestamp': 1_800_000_000_000}))")),
         ("value-changed", swap("Metric(**point)", "Metric(**(point | {'value': round(point['value'], 1)}))")),
-        ("time-lost", swap('start_time=old["start_time"], ', "")),
+        ("time-lost", swap('old["start_time"], run_name', "run_name")),
         ("time-lost", swap(', old["end_time"]', "")),
         ("status-lost", swap('old["status"], old["end_time"]', '"FINISHED", old["end_time"]')),
         ("artifacts-left-behind", swap("client.log_text(new, content, path)", "pass")),

@@ -32,16 +32,13 @@ SHARED = {  # codes that `Evidence` gives to every homework are shown once, by a
 
 
 def cases(kind: str) -> list:
-    """Return all answers of a kind; in `make test` run one for each task (right) or mistake (wrong), the rest is long."""
-    found, shown = [], set()
-    for step in STEPS:
-        for task, given in getattr(answers(step), kind).items():
-            for index, answer in enumerate(given):
-                name = f"{step}-{task}-{answer[0] if kind == 'WRONG' else 'right'}-{index}"
-                shows = answer[0] if kind == "WRONG" else (step, task)
-                found.append(pytest.param(step, task, answer, id=name, marks=[pytest.mark.long] * (shows in shown)))
-                shown.add(shows)
-    return found
+    """Return all answers of a kind."""
+    return [
+        pytest.param(step, task, answer, id=f"{step}-{task}-{answer[0] if kind == 'WRONG' else 'right'}-{index}")
+        for step in STEPS
+        for task, given in getattr(answers(step), kind).items()
+        for index, answer in enumerate(given)
+    ]
 
 
 @pytest.fixture(
