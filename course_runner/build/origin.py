@@ -13,6 +13,7 @@ import tomllib
 from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from nbformat import NotebookNode
 
@@ -130,6 +131,19 @@ def _stamp(folder: Path, patterns: Iterable[str]) -> tuple[tuple[Path, int], ...
     return tuple((path, _modified(path)) for pattern in patterns for path in sorted(folder.glob(pattern)))
 
 
+def _same_in_every_python(node: Any) -> str:
+    """Return a syntax tree as text; `ast.unparse` quotes f-strings, and `ast.dump` shows what is empty, as each Python likes."""
+    if isinstance(node, list):  # Python 3.12 ends some f-strings with an empty constant
+        parts = [part for part in node if not (isinstance(part, ast.Constant) and part.value == "")]
+        return f"[{','.join(map(_same_in_every_python, parts))}]"
+    if not isinstance(node, ast.AST):
+        return repr(node)
+    fields = (
+        f"{name}={_same_in_every_python(value)}" for name, value in ast.iter_fields(node) if value not in (None, [])
+    )
+    return f"{type(node).__name__}({','.join(fields)})"
+
+
 @cache
 def _runner(root: Path, stamped: tuple[tuple[Path, int], ...]) -> str:
     """Return a digest of the code that runs notebooks, without its comments and docstrings."""
@@ -141,7 +155,7 @@ def _runner(root: Path, stamped: tuple[tuple[Path, int], ...]) -> str:
             if isinstance(body, list) and body and isinstance(body[0], ast.Expr):
                 if isinstance(body[0].value, ast.Constant) and isinstance(body[0].value.value, str):
                     body[0] = ast.Pass()
-        parts.append(ast.unparse(tree).encode())
+        parts.append(_same_in_every_python(tree).encode())
     return _hash(*parts, _text(root / "sanitize.cfg").encode() if (root / "sanitize.cfg").is_file() else b"")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import shutil
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import nbformat
 import pytest
 
 from course_runner import doctor
-from course_runner.build import build, outputs
+from course_runner.build import build, origin, outputs
 from course_runner.build.source import blank, make_notebook, pages, select
 from course_runner.kernels import warm
 from course_utils.errors import CourseError
@@ -383,4 +384,16 @@ def test_a_slow_lecture_is_named(two_steps, monkeypatch):
     done = build.build(two_steps, lecture, workers=1, force=True)
     assert "a lecture should stay under 0 s" in done.slow[0] and "the cell “import time, uuid”" in "".join(
         done.slow[1:]
+    )
+
+
+def test_the_digest_of_code_is_the_same_in_every_python():
+    """Python 3.12 and 3.13 each write syntax trees in their own way; all notebooks looked stale there."""
+    code = "def f(x, *, w=3):\n    return f'{x:<{w}} {x!r} \"{w}\"'"
+    assert origin._same_in_every_python(ast.parse(code)) == (
+        "Module(body=[FunctionDef(name='f',args=arguments(args=[arg(arg='x')],kwonlyargs=[arg(arg='w')],"
+        "kw_defaults=[Constant(value=3)]),body=[Return(value=JoinedStr(values=[FormattedValue(value=Name(id='x',"
+        "ctx=Load()),conversion=-1,format_spec=JoinedStr(values=[Constant(value='<'),FormattedValue(value=Name(id='w',"
+        "ctx=Load()),conversion=-1)])),Constant(value=' '),FormattedValue(value=Name(id='x',ctx=Load()),conversion=114),"
+        "Constant(value=' \"'),FormattedValue(value=Name(id='w',ctx=Load()),conversion=-1),Constant(value='\"')]))])])"
     )
