@@ -171,7 +171,8 @@ assert (n_rows, seed) != (2000, 0) or (round(lead, 4), len(X_valid)) == (0.0006,
 
 # %% [markdown]
 # `search_runs` looked into the current experiment and returned a DataFrame with one row for each run. The order is
-# ascending unless you write `DESC`, so without that word the *worst* run would be on top.
+# ascending unless you write `DESC`, so without that word the *worst* run would be on top. Without any `order_by`, the
+# newest run comes first.
 #
 # For a meeting, turn the table round, one column for each run, with a star on the winner of each metric. `to_csv`
 # makes a file of it that opens in a spreadsheet.
@@ -465,7 +466,7 @@ assert (n_rows, seed) != (2000, 3) or winner.data.params["max_depth"] == "2"
 #
 # So Mira's honest answer is: "This forest was chosen on the validation rows, and its test score is in its record. I
 # cannot show that it is better than the four behind it." Then Aisha may choose among the five by something else, for
-# example take the smallest. [Nested runs]({step:nested_runs}) shows how to test whether a lead is real.
+# example take the smallest. [Evaluation]({step:evaluation}) shows how to test whether a lead is real.
 #
 # ## The same query over REST
 #

@@ -258,10 +258,20 @@ assert mlflow.get_run(report.info.run_id).data.metrics["worth_in_euro"] == on_va
 assert on_valid["recall_score"] < 0.5 and len(on_valid) == 14
 assert on_valid["true_positives"] == (flagged & y_valid).sum()
 
+import warnings
+
+with warnings.catch_warnings(record=True) as old_name, mlflow.start_run():
+    warnings.simplefilter("always")
+    answered = X_valid.assign(left=y_valid, predicted=flagged)
+    how = {"predictions": "predicted", "targets": "left", "model_type": "classifier"}
+    mlflow.evaluate(data=answered, evaluator_config={"log_model_explainability": False}, **how)
+assert any(w.category is FutureWarning and "mlflow.models.evaluate" in str(w.message) for w in old_name)
+
 # %% [markdown]
 # You should see fourteen metrics, among them yours, and all of them hang on the model *and* on `churn-valid`.
-# Precision, recall and F1 are those of the class `True`, the customers who left. `recall_score` says which share of
-# them the model flags, with its own threshold of 0.5.
+# Precision, recall and F1 are those of the class `True`, the customers who left; nothing is weighted over the classes, as
+# it was in [Autologging]({step:autolog}). `recall_score` says which share of them the model flags, with its own
+# threshold of 0.5. Older texts write `mlflow.evaluate`, which still works and warns that it has been renamed.
 #
 # The run of the report has pictures as well. Here are two of the five. In the left one each line is a true class and
 # adds up to 1. The right one asks whether probabilities can be taken at their word: of the customers to whom the model
@@ -342,7 +352,8 @@ scores = pd.DataFrame(
     [(model.name, m.dataset_name, m.value) for model in found for m in model.metrics],
     columns=["model", "rows", "recall"],
 )
-scores = scores[scores["rows"].isin(slices)].set_index(["model", "rows"])["recall"]
+scores = scores[scores["rows"].isin(slices)].drop_duplicates()
+scores = scores.set_index(["model", "rows"])["recall"]
 
 gone = int(y_valid[~often].sum())
 hits = round(scores["logistic", "churn-valid-quiet"] * gone)
@@ -419,7 +430,8 @@ assert wide > 1.8 * (high - low)
 # You should see the dashed line inside the narrow histogram: a lead of zero, or a lead of the *forest*, fits these
 # customers as well. With 2,000 customers `logistic` ranked first, and yet nobody can claim that it is the better model.
 # The wide histogram is the mistake that is made most often: each model with customers of its own. Its interval is
-# about twice as wide or wider, so it would overlook many leads that are real.
+# about twice as wide or wider, so it would overlook many leads that are real. (The interval is about these two fitted
+# models. Models that were trained on other customers would differ by some luck of their own.)
 #
 # The interval belongs into the record, beside the lead, so that the next reader need not take your word:
 

@@ -98,14 +98,16 @@ print("Open the UI, from the course folder:", store.ui_command(), sep="\n")
 NAME, LIVE, OLD = "churn-registry", "churn-registry-live", "churn-registry-old"
 TEXT = ["contract", "internet", "payment"]
 split = data.churn_split(n_rows, seed)
+X_held_out, y_held_out = split.X_test, split.y_test
 
 for name in (NAME, LIVE, OLD):
     if client.search_registered_models(f"name = '{name}'"):
         client.delete_registered_model(name)
 
 # %% [markdown]
-# The function below fits a model and logs it in a run of its own. The test rows play the part of **held-out rows**:
-# no version was trained on them, and the versions compete on them.
+# The function below fits a model and logs it in a run of its own. The second part of the split is kept back as
+# **held-out rows**: no version was trained on them, and the versions compete on them. Because they decide, they are not
+# test rows any more: for a number to report, a team needs rows that have decided nothing.
 
 
 # %%
@@ -203,8 +205,8 @@ assert where(NAME, "champion") == "1" and where(NAME, "challenger") == "2"
 # ## Round 3: a gate that knows chance
 #
 # When may version 2 replace version 1? "When its ROC-AUC on the held-out rows is higher" is not enough. With other
-# customers among the held-out rows, both scores would be a little different, and a small lead could turn round. A
-# **paired bootstrap** measures this. It draws as many customers as there are, *with replacement*: some come twice, some
+# customers among the held-out rows, both scores would be a little different, and a small lead could turn round. The
+# **paired bootstrap**, known from [Evaluation]({step:evaluation}), measures this. It draws as many customers as there are, *with replacement*: some come twice, some
 # not at all. On these it computes the **gain**, the challenger's score minus the champion's. *Paired* means that both
 # are scored on the same draw, so what is hard for both cancels out. After 300 draws, the middle 95 % of the gains are an
 # interval of what chance allows. The whole interval above zero means: better, not only lucky.
@@ -234,7 +236,7 @@ def gate(name, version, by, why):
         return f"version {version} is the champion already: nothing to decide"
     load = mlflow.sklearn.load_model
     new, old = load(f"models:/{name}/{version}"), load(f"models:/{name}/{champion}")
-    found = gains(new, old, split.X_test, split.y_test)
+    found = gains(new, old, X_held_out, y_held_out)
     low, high = np.percentile(found, [2.5, 97.5])
     decision = "promoted" if low > 0 else "refused"
     scores = {"gain_low": low, "gain_high": high, "gain": np.mean(found)}
@@ -254,7 +256,8 @@ assert type(served[-1]).__name__ == "LogisticRegression"
 
 # %% [markdown]
 # You should see `promoted`, then that there is nothing to decide. The service's line is the same as before, and gives
-# the new model *after its next load*: a model that is in memory already stays what it was.
+# the new model *after its next load*: a model that is in memory already stays what it was. (`@challenger` stands on
+# version 2 as well, because nobody has moved it. An alias stays until somebody moves or deletes it.)
 #
 # **Predict.** Two more challengers. `deep` is a tree without any limit, which is perfect on the *training* rows. `strict`
 # is the logistic regression again, with another setting (`C=0.1`). Which of them does the gate let through?
@@ -286,6 +289,10 @@ assert trained["metrics.train_auc"][0] == 1.0
 # on others: its whole interval lies below zero. The interval of `strict` contains zero: its score differs from the
 # champion's by so little that chance could have made the difference. That does not prove the two to be equal. It means
 # that these rows give no reason to change a running service.
+#
+# The gate is not perfect. A challenger that is exactly as good as the champion passes by luck about once in forty
+# times, because 2.5 % of the gains lie below the interval. A team that sends dozens of challengers through the same
+# rows will see that happen, so it should change the held-out rows from time to time.
 #
 # The picture is drawn from the record. One line is one decision of the gate:
 
@@ -406,11 +413,11 @@ there.finalize_logged_model(arrived.model_id, "READY")
 version = mlflow.register_model(f"models:/{arrived.model_id}", "churn", tags=carried)
 theirs = mlflow.sklearn.load_model(f"models:/churn/{version.version}")
 runs_there = mlflow.search_runs(search_all_experiments=True)
-store.connect(home_uri)  # back home
+_ = store.connect(home_uri)  # back home
 
 # %%
 ours = mlflow.sklearn.load_model(f"models:/{NAME}@champion")
-p_ours, p_theirs = (m.predict_proba(split.X_test) for m in (ours, theirs))
+p_ours, p_theirs = (m.predict_proba(X_held_out) for m in (ours, theirs))
 print("same predictions:", (p_ours == p_theirs).all())
 print("training run:", version.run_id or "none")
 print("runs in that store:", len(runs_there))
@@ -481,7 +488,8 @@ assert sent == _generate_hmac_signature(
 
 # %% [markdown]
 # The three parts arrive in the headers `X-MLflow-Delivery-Id` and `X-MLflow-Timestamp` and in the body, the signature in
-# `X-MLflow-Signature`. One changed letter in the body, and the call is refused.
+# `X-MLflow-Signature`. One changed letter in the body, and the call is refused. A careful service also refuses a
+# timestamp that is minutes old, so that nobody can send a true call a second time.
 #
 # ## Stages, as history
 #
@@ -601,23 +609,23 @@ mlflow.set_tracking_uri("sqlite:///mlflow.db")
 mlflow.set_experiment("cancer")
 client = mlflow.MlflowClient()
 X, y = load_breast_cancer(return_X_y=True, as_frame=True)
-X_train, X_test, y_train, y_test = train_test_split(X, y, stratify=y, random_state=0)
-y_test = y_test.to_numpy()
+X_train, X_held, y_train, y_held = train_test_split(X, y == 0, random_state=0)
 
 with mlflow.start_run(run_name="train"):
     model = LogisticRegression(max_iter=5000).fit(X_train, y_train)
     needs = mlflow.sklearn.get_default_pip_requirements(include_skops=True)
-    logged = mlflow.sklearn.log_model(model, name=NAME, pip_requirements=needs)
+    keep = {"pip_requirements": needs, "input_example": X_train.head(3)}
+    logged = mlflow.sklearn.log_model(model, name=NAME, **keep)
 new = mlflow.register_model(logged.model_uri, NAME).version
 
 with mlflow.start_run(run_name=f"gate-v{new}"):
     before = client.get_registered_model(NAME).aliases.get("champion", "none")
-    p, low = model.predict_proba(X_test)[:, 1], 0.0
+    p, low = model.predict_proba(X_held)[:, 1], 0.0
     if before != "none":
         champion = mlflow.sklearn.load_model(f"models:/{NAME}/{before}")
-        q, rng = champion.predict_proba(X_test)[:, 1], np.random.default_rng(0)
+        q, rng = champion.predict_proba(X_held)[:, 1], np.random.default_rng(0)
         draws = [rng.integers(0, len(p), len(p)) for _ in range(300)]
-        scores = [[roc_auc_score(y_test[d], x[d]) for x in (p, q)] for d in draws]
+        scores = [[roc_auc_score(y_held.iloc[d], x[d]) for x in (p, q)] for d in draws]
         low = np.percentile([ours - theirs for ours, theirs in scores], 2.5)
     better = before == "none" or low > 0
     mlflow.log_metric("gain_low", low)

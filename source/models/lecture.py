@@ -61,7 +61,7 @@ plots.show(plots.diagram(boxes, arrows, title=title, width=8.2))
 # %% [markdown]
 # ## Setup
 #
-# `threshold` is the probability of churn from which on Tom, the head of sales, wants a customer to be called.
+# `threshold` is the probability of churn from which on Tom, who leads customer care, wants a customer to be called.
 
 # %% tags=["parameters"]
 seed = 0
@@ -211,8 +211,8 @@ print(card.signature)
 
 # %% [markdown]
 # `double` is a number with a decimal point, and `required` means that the column must be in the table. (A column that
-# had gaps when the signature was inferred would be `optional`: a table may leave it out.) Loaded as pyfunc, the model
-# compares each table with its signature *before* it predicts.
+# had gaps when the signature was inferred would be `optional`: a table may leave it out.) What comes out is an array of
+# whole numbers, of any length. Loaded as pyfunc, the model compares each table with its signature *before* it predicts.
 #
 # **Predict.** Six tables with the same customers, each a little different. Which of them are refused?
 
@@ -315,8 +315,9 @@ assert loaded_rule.predict([{"support_calls": 4.0}, {"support_calls": 1.0}]) == 
 # - `load_context` runs once, when the model is loaded. `context.artifacts` says where the files are that we gave to the
 #   model, here the folder of our pipeline, and `context.model_config` holds the settings that we gave to it, here the
 #   threshold.
-# - `predict` runs at each call (and gets the `context` as well, if it asks for it): it cleans the contracts, asks the pipeline for probabilities, and compares them with the
-#   threshold. `params` are the wishes of this one caller, here whether he wants all customers or only those to call.
+# - `predict` runs at each call, and gets the `context` as well, if it asks for it. It cleans the contracts, asks the
+#   pipeline for probabilities, and compares them with the threshold. `params` are the wishes of this one caller, here
+#   whether all customers are wanted or only those to call.
 
 # %%
 whom_to_call = """
@@ -627,7 +628,8 @@ if __name__ == "__main__":
     X, y = load_breast_cancer(return_X_y=True, as_frame=True)
     model = make_pipeline(StandardScaler(), LogisticRegression())
     model.fit(X, y.astype(float))
-    given = {"input_example": X.head(3), "pip_requirements": ["scikit-learn", "skops"]}
+    packages = mlflow.sklearn.get_default_pip_requirements(include_skops=True)
+    given = {"input_example": X.head(3), "pip_requirements": packages}
     with mlflow.start_run(run_name="whom-to-invite"):
         pipeline = mlflow.sklearn.log_model(model, name="pipeline", **given)
         info = mlflow.pyfunc.log_model(

@@ -37,7 +37,8 @@ print("Open the UI, from the course folder:", store.ui_command(), sep="\n")
 # ## Task 1: an inbox to read (3 points)
 #
 # Five suppliers have sent Ines a model. The given cell puts the five folders into `inbox`. Her rule: a model may be loaded when
-# it is in the format skops, needs no names but `numpy.dtype` and `sklearn.tree._tree.Tree`, and brings no code.
+# it is in the format skops, needs no names but `numpy.dtype` and `sklearn.tree._tree.Tree`, and brings no code. (She knows
+# the five, so she accepts trees from them.)
 #
 # Without loading any of the five, write `inbox.csv` in `folder`, with one row for each model and the columns
 #
