@@ -344,6 +344,12 @@ assert len(logged) == 6
 # | **data** | our notebook makes its customers itself; a file must be sent along, or lie where all workers can read it |
 # | **the store** | nobody but this notebook writes to it; if workers log, they need a tracking server, because a SQLite file belongs to one machine |
 # | **access** | whoever reaches a Dask scheduler can run code on its workers, so it belongs in a closed network, with TLS |
+#
+# Workers that log have one more trap. Suppose that two of them call `mlflow.set_experiment("churn-batch")` at the same
+# moment, and nobody has made that experiment yet. One of them creates it. To the other, MLflow 3.17.2 returns the
+# experiment, but does not make it the active one, and gives no warning. In a fresh process, its runs then go to the
+# experiment "Default". So create the experiment once, before the parallel jobs start, as *Setup* did here; or pass its
+# id to each run: `mlflow.start_run(experiment_id=…)`.
 
 # %% [markdown]
 # ### What did the batch find?
