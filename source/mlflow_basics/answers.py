@@ -235,12 +235,12 @@ EQUIVALENT = {
         "line 2: 2 →": _FREE,
         "line 2: 0.2 →": _FREE,
         "line 2: 7 →": _FREE,
-        "line 11: dropped print": _SHOWN,
         "line 16: dropped pip_requirements=": "MLflow finds the packages by itself, more slowly",
         "line 16: 'scikit-learn' →": "the check never makes an environment from the list of packages",
         "line 16: 'skops' →": "the check never makes an environment from the list of packages",
         "line 17: dropped input_example=": "the task asks for no example",
         "line 17: 3 →": "the task asks for no example",
+        "line 17: X_train →": "the task asks for no example",
     },
     2: {"line 2: dropped experiment_names=": _ONE_STORE},
     4: {
