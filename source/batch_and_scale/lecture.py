@@ -276,8 +276,8 @@ assert len(client.scheduler_info()["workers"]) == 2
 # %% [markdown]
 # You should see True. Where a fit is computed does not change what is computed. It changes the time, and not always for
 # the better. If the second line says "start", as on most machines, the cluster was not even there when the search in
-# the notebook would have been done: each of its twenty fits lasts some milliseconds. Dask pays when one fit takes longer than sending it, and when there are more processors to send it to.
-# Measure with your own fits before you scale.
+# the notebook would have been done: each of its twenty fits lasts some milliseconds. Dask pays when one fit takes
+# longer than sending it, and when there are more processors to send it to. Measure with your own fits before you scale.
 
 # %% [markdown]
 # ## Round 3: a sweep without a shared disk
@@ -345,11 +345,11 @@ assert len(logged) == 6
 # | **the store** | nobody but this notebook writes to it; if workers log, they need a tracking server, because a SQLite file belongs to one machine |
 # | **access** | whoever reaches a Dask scheduler can run code on its workers, so it belongs in a closed network, with TLS |
 #
-# Workers that log have one more trap. Suppose that two of them call `mlflow.set_experiment("churn-batch")` at the same
-# moment, and nobody has made that experiment yet. One of them creates it. To the other, MLflow 3.17.2 returns the
-# experiment, but does not make it the active one, and gives no warning. In a fresh process, its runs then go to the
-# experiment "Default". So create the experiment once, before the parallel jobs start, as *Setup* did here; or pass its
-# id to each run: `mlflow.start_run(experiment_id=…)`.
+# **If your jobs log for themselves**, create the experiment once, before they start. When two processes call
+# `set_experiment` with the same new name at the same moment, one of them creates it. In MLflow 3.17 the other one gets
+# the experiment *returned*, but it is not *made active*, and nothing is reported. The runs of that process then land in
+# the experiment that was active before, usually `Default`. An id cannot be lost in this way: create the experiment
+# in the client, send its id along, and call `mlflow.start_run(experiment_id=…)` in each job.
 
 # %% [markdown]
 # ### What did the batch find?
@@ -376,8 +376,9 @@ assert len(curve) == 4
 assert gap < 0.03
 
 # %% [markdown]
-# The title says from which value to which, and by how much. The difference is below 0.03, so Mira need not try many more
-# values of `C`. Four Mondays would not have shown her that.
+# The title says from which value to which, and by how much. The difference is below 0.03, so `C` hardly matters in this
+# range. Which value is really the best, the picture cannot say: the notebook printed only the mean of its five folds, and
+# not how far they lie apart. Whoever wants to choose prints that, too.
 #
 # ## Round 4: every Monday, with a second chance
 #
@@ -565,12 +566,14 @@ except Exception as error:
     print("the batch stops:", type(error).__name__)
 
 # %% [markdown]
-# To repair it, look for the error in the file, end that run as FAILED with the error's name, and go on.
+# To repair it, look for the error in *all* cells of the file, because papermill stops at the first one that fails, which
+# need not be the last. End that run as FAILED with the error's name, and go on.
 
 # %%
 def log_any(name, text):
     """Log an executed notebook; a failed one becomes a FAILED run that says why."""
-    outputs = nbformat.reads(text, as_version=4).cells[-1].outputs
+    cells = nbformat.reads(text, as_version=4).cells
+    outputs = [out for cell in cells for out in cell.get("outputs", [])]
     errors = [out.ename for out in outputs if out.output_type == "error"]
     if not errors:
         return log_executed(name, text)
