@@ -348,7 +348,7 @@ assert south.loc["probability"].max() < 0.15
 #
 # PSI needs bins and a rule of thumb. Two tests come with a probability. **KS** is the largest gap between two
 # cumulative distributions, for numbers. **Chi-square** compares counts of categories, and Cramér's V scales it to
-# 0 … 1. Each gives a *size* and a *p*, the probability of a gap this large when nothing has changed:
+# 0 … 1. Each gives a *size* and a *p*, the probability of a gap at least this large when nothing has changed:
 
 # %%
 now = logged("north", today)
@@ -469,13 +469,13 @@ assert rows_per_week < 600 or scores["south"].loc[drift_week:, "auc_high"].max()
 # | inputs | scores | decision |
 # |---|---|---|
 # | alert | fine | look at it, tell Tom, watch; no retraining (North) |
-# | quiet | alert | the rule has changed: retrain on weeks of the new world (South) |
+# | quiet | alert | first check the joins, as above; if they are right, the rule has changed: retrain (South) |
 # | alert | alert | first find out whether it is the world or a broken delivery |
 #
 # ## Round 5: retrain, gate, and the same rule again
 #
-# Retrain for the South on weeks since the change whose labels are known. A third of these rows stays aside, for the
-# gate.
+# The tables of the South are joined as they always were, so its rule has changed. Retrain on weeks since the change
+# whose labels are known. A third of these rows stays aside, for the gate.
 #
 # **Predict.** Spring's model was trained on more rows. Will the gate let the new one through?
 

@@ -146,8 +146,8 @@ assert git("rev-list", "--count", "HEAD") == "1"
 assert "+# deeper trees next week?" in diff
 
 # %% [markdown]
-# You should see 40 characters and the comment as one added line. The commit is still the same one, so whoever reads the commit alone
-# would believe that the comment was never there. MLflow notes the commit of a script by itself when it can find it
+# You should see 40 characters and the comment as one added line. The commit is still the same one, so whoever reads the
+# commit alone would believe that the comment was never there. MLflow notes the commit of a script by itself when it can find it
 # (tag `mlflow.source.git.commit`), but it doesn't keep the diff. `git diff HEAD` doesn't show a file that git was
 # never told of, either. So we will keep three things: commit, diff, and the file itself.
 #
@@ -186,8 +186,8 @@ assert len({mlflow.data.from_pandas(frame).digest for frame in _gap}) == 1
 assert mlflow.data.from_pandas(_long).digest != mlflow.data.from_pandas(_long[["x"]].iloc[::-1]).digest
 
 # %% [markdown]
-# You should see the same eight characters twice from MLflow, and two different ones from sha256. Of a pandas table, MLflow's digest covers
-# the names of all columns, the number of rows, and, in the first 10,000 rows, the values of numeric columns and of text
+# You should see the same eight characters twice from MLflow, and two different ones from sha256. Of a pandas table,
+# MLflow's digest covers the names of all columns, the number of rows, and, in the first 10,000 rows, the values of numeric columns and of text
 # columns without a gap. Dates, true/false columns and text with a gap are left out, and so is row 10,001.
 # That is quick, and good enough to group runs. It isn't a proof.
 #
@@ -311,7 +311,7 @@ assert changed["rows reversed"] > 1e-4 and changed["another seed"] > 1e-4
 # seed move the score visibly: they put other customers into the validation rows, and other rows into each tree. So say
 # what you promise: *every bit* on the same machine with the same lock file and one thread; elsewhere, *within a
 # tolerance* that you write down before you compare. When such a comparison fails, `machine.json` tells whether Python,
-# the processor's system or the number of threads was another one.
+# the operating system or the number of threads was another one.
 #
 # For notebooks that you ran with `course run`, one line in a terminal does this comparison: it executes what was
 # recorded in a fresh process and compares each metric. Put the id of the run in place of `RUN_ID`.
@@ -324,7 +324,9 @@ assert changed["rows reversed"] > 1e-4 and changed["another seed"] > 1e-4
 # ## Round 5: a project that runs without the course
 #
 # Ines does not want to know how the training is started. An **MLflow Project** is a folder with a file `MLproject`
-# which says it: the **entry points** (what can be started), their parameters, and the file of the environment.
+# which says it: the **entry points** (what can be started), their parameters, and the file of the environment. It knows
+# the types `string`, `float`, `path` and `uri`, and none for whole numbers. MLflow does not check a `float` either: it
+# puts the value into the command as it was given, so a wrong one is found by `train.py`.
 
 # %%
 (folder / "MLproject").write_text("""name: churn
@@ -527,6 +529,6 @@ lesson.quiz("reproducing")
 #
 # ## Next steps
 #
-# - Do the [homework]({homework:reproducing}).
+# - Do the [homework]({homework:reproducing}). Next lecture: [Batch and scale]({step:batch_and_scale}).
 # - Official page: [MLflow Projects](https://mlflow.org/docs/latest/ml/projects/).
 # - Optional depth: change `n_rows` to 2000 in the parameters cell, and run all again.

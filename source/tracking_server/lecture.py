@@ -315,10 +315,8 @@ size = (folder / "auth.ini").write_text(settings)
 # %%
 import secrets
 
-client_side = (
-    "MLFLOW_",
-    "AWS_",
-)  # what this notebook is told must not reach the server
+# what this notebook is told must not reach the server
+client_side = ("MLFLOW_", "AWS_")
 environment = {k: v for k, v in os.environ.items() if not k.startswith(client_side)}
 environment |= {
     "MLFLOW_BACKEND_STORE_URI": uri,
@@ -468,7 +466,9 @@ assert list(knocks.values()) == [200, 200, 403]
 #
 # ## Round 5: two people at once
 #
-# Each of them logs in a process of their own, under their own name.
+# Each of them logs in a process of their own, under their own name. The experiment exists already, and that matters: when
+# two processes create the same one at the same moment, the runs of one of them land in `Default`
+# (see [Batch and scale]({step:batch_and_scale})).
 
 # %%
 size = (folder / "log_runs.py").write_text("""
