@@ -361,7 +361,8 @@ title = f"Of {gone} quiet customers who left, the logistic model flags {hits}"
 bars = scores.rename(index=lambda key: key.replace("churn-valid-", ""))
 bars.index = [f"{model}, {part}" for model, part in bars.index]
 label = "recall: share of those who left that is flagged"
-plots.show(plots.bars(bars, title=title, xlabel=label))
+quiet = "logistic, quiet"
+plots.show(plots.bars(bars, title=title, xlabel=label, highlight=quiet))
 
 # %% tags=["claims"]
 table = scores.unstack()
