@@ -826,7 +826,7 @@ from sklearn.preprocessing import StandardScaler
 mlflow.set_tracking_uri("sqlite:///mlflow.db")
 mlflow.set_experiment("ml_workflow_demo")
 X, y = load_breast_cancer(return_X_y=True, as_frame=True)
-y = 1.0 - y  # 1 is malignant, the class to find
+y = 1 - y  # 1 is malignant, the class to find
 X, X_test, y, y_test = ms.train_test_split(X, y, stratify=y, random_state=0)
 
 variants = {"none": make_pipeline(StandardScaler(), LogisticRegression())}
@@ -839,13 +839,12 @@ method = min(unseen, key=lambda name: brier_score_loss(y, unseen[name]))
 limit = max(unseen[method], key=lambda value: f1_score(y, unseen[method] >= value))
 model = ms.FixedThresholdClassifier(variants[method], threshold=limit).fit(X, y)
 
-needs, trusted = ["scikit-learn", "skops"], ["sklearn.calibration._CalibratedClassifier"]
-assert skops.io.get_untrusted_types(data=skops.io.dumps(model)) == trusted
-
 with mlflow.start_run(run_name="breast_cancer"):
     mlflow.log_params({"calibration_method": method, "positive_class": "malignant"})
-    how = {"skops_trusted_types": trusted, "pip_requirements": needs}
-    info = mlflow.sklearn.log_model(model, name="model", input_example=X[:3], **how)
+    types = skops.io.get_untrusted_types(data=skops.io.dumps(model))
+    print("read before you trust:", types)
+    how = {"skops_trusted_types": types, "pip_requirements": ["scikit-learn", "skops"]}
+    info = mlflow.sklearn.log_model(model, name="model", **how)
     version = mlflow.register_model(info.model_uri, "calibrated_cancer").version
     served = mlflow.pyfunc.load_model(f"models:/calibrated_cancer/{version}")
     f1 = [f1_score(y_test, m.predict(X_test)) for m in (model, served)]
