@@ -237,14 +237,15 @@ assert weighted["training_accuracy_score"] == churn["training_accuracy_score"]
 assert weighted["training_f1_score"] > churn["training_f1_score"] + 0.3
 assert weighted["training_precision_score"] > churn["training_precision_score"]
 assert (n_rows, seed) != (2000, 0) or round(weighted["training_recall_score"], 2) == 0.78
-assert (n_rows, seed) != (2000, 0) or round(found, 2) == 0.22
+assert (n_rows, seed) != (2000, 0) or (round(found, 2), round(1 - found, 2)) == (0.22, 0.78)
 
 # %% [markdown]
 # You should see about 0.8 on the left, which is Tom's number, and on the right the low share of the picture. Neither is
 # wrong; they answer different questions. By default autologging computes precision, recall and F1 for *each* class, and
 # logs their **weighted average**: a class counts as much as it has rows. Most customers stay, and the model seldom
 # errs about them, so the average looks good whatever becomes of the few who leave. For recall it is worse still: the
-# weighted recall is *always* equal to the accuracy, as the left column shows, so it tells you nothing new.
+# weighted recall is *always* equal to the accuracy, as the left column shows, so it tells you nothing new. (With seed 0,
+# the lower left cell of the picture shows 0.78 as well. That is chance: it is the share of leavers whom the model misses.)
 #
 # `pos_label=1` makes autologging give the numbers of class 1, those who left. Say it whenever one class is the one you
 # care about. It must be the label as it stands in `y`: 1 for numbers, `"yes"` for words.

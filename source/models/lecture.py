@@ -43,11 +43,11 @@ lesson.quiz("models", "recall")
 from course_utils import plots
 
 boxes = {
-    "run": (0.9, 1.5, "run\nsettings, results"),
-    "model": (3.5, 1.5, "logged model\nmodels:/m-…"),
-    "folder": (6.2, 1.5, "folder\nMLmodel, weights,\nexample, packages"),
-    "sklearn": (9.3, 2.5, "sklearn flavor\nthe pipeline itself"),
-    "pyfunc": (9.3, 0.5, "pyfunc flavor\nan object with\npredict"),
+    "run": (0.1, 1.5, "run\nsettings,\nresults"),
+    "model": (3.2, 1.5, "logged model\nmodels:/m-…"),
+    "folder": (6.7, 1.5, "folder\nMLmodel, weights,\nexample, packages"),
+    "sklearn": (10.1, 2.5, "sklearn flavor\nthe pipeline\nitself"),
+    "pyfunc": (10.1, 0.5, "pyfunc flavor\nan object with\npredict"),
 }
 arrows = [
     ("run", "model", "made"),
