@@ -355,14 +355,15 @@ scores = pd.DataFrame(
 scores = scores[scores["rows"].isin(slices)].drop_duplicates()
 scores = scores.set_index(["model", "rows"])["recall"]
 
+# %%
 gone = int(y_valid[~often].sum())
 hits = round(scores["logistic", "churn-valid-quiet"] * gone)
 title = f"Of {gone} quiet customers who left, the logistic model flags {hits}"
 bars = scores.rename(index=lambda key: key.replace("churn-valid-", ""))
 bars.index = [f"{model}, {part}" for model, part in bars.index]
 label = "recall: share of those who left that is flagged"
-quiet = "logistic, quiet"
-plots.show(plots.bars(bars, title=title, xlabel=label, highlight=quiet))
+marked = {"title": title, "xlabel": label, "highlight": "logistic, quiet"}
+plots.show(plots.bars(bars, **marked))
 
 # %% tags=["claims"]
 table = scores.unstack()
