@@ -102,6 +102,10 @@ def _first_error(code: list[Any]) -> str:
                 what = f"missing package {missing[1]}"
             elif name == "StdinNotImplementedError":
                 what = "asks for input"
+            elif (
+                name == "_IncompleteInputError"
+            ):  # Python 3.13's own kind of SyntaxError, for code that stops too early
+                what = "SyntaxError"
             else:
                 what = name if re.fullmatch(r"\w{1,40}", name) else "error"
             return f"{what} (code cell {number})"
