@@ -12,16 +12,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from course_utils._plumbing.files import secret
 from course_utils._plumbing.processes import HOST, unused_port
 from course_utils._plumbing.supervised import as_user, supervised, wait_until, work_folder
 
 from .errors import CourseError
-
-if TYPE_CHECKING:
-    pass
 
 __all__ = ["Postgres", "find_postgres", "postgres", "supervised"]
 

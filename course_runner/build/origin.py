@@ -133,11 +133,12 @@ def _stamp(folder: Path, patterns: Iterable[str]) -> tuple[tuple[Path, int], ...
 
 def _same_in_every_python(node: Any) -> str:
     """Return a syntax tree as text; `ast.unparse` quotes f-strings, and `ast.dump` shows what is empty, as each Python likes."""
-    if isinstance(node, list):  # Python 3.12 ends some f-strings with an empty constant
-        parts = [part for part in node if not (isinstance(part, ast.Constant) and part.value == "")]
-        return f"[{','.join(map(_same_in_every_python, parts))}]"
+    if isinstance(node, list):
+        return f"[{','.join(map(_same_in_every_python, node))}]"
     if not isinstance(node, ast.AST):
         return repr(node)
+    if isinstance(node, ast.JoinedStr):  # Python 3.12 ends some f-strings with an empty constant
+        node.values = [part for part in node.values if not (isinstance(part, ast.Constant) and part.value == "")]
     fields = (
         f"{name}={_same_in_every_python(value)}" for name, value in ast.iter_fields(node) if value not in (None, [])
     )

@@ -397,3 +397,5 @@ def test_the_digest_of_code_is_the_same_in_every_python():
         "ctx=Load()),conversion=-1)])),Constant(value=' '),FormattedValue(value=Name(id='x',ctx=Load()),conversion=114),"
         "Constant(value=' \"'),FormattedValue(value=Name(id='w',ctx=Load()),conversion=-1),Constant(value='\"')]))])])"
     )
+    changed = [origin._same_in_every_python(ast.parse(code)) for code in ("f()", "f('')", "f(['', 1])", "f([1])")]
+    assert len(set(changed)) == 4, "an empty text is a part of the code"
