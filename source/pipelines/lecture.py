@@ -351,7 +351,7 @@ assert knn["width"]["scaling"] < 0.3 and 2 < knn["width"]["capping and scaling"]
 # 3. Click the name `all-columns`. You find `auc_mean` above `auc_spread`, and the parameters that say which customers and
 #    which folds were used. With these a colleague can make the same folds again. The browser's back button leads back.
 #
-# ![The runs of churn-pipelines, sorted by auc_mean, after step 2](../site/_static/pipelines_runs.png)
+# ![The runs of churn-pipelines, sorted by auc_mean, after step 2](../site/_static/pipelines_ui.png)
 #
 # ## Round 4: the score that was too good
 #

@@ -1,0 +1,245 @@
+"""Walks through MLflow's UI: what a lecture's *Look at the UI* says, done in a browser on the runs of that lecture.
+
+A step's folder holds ``ui.py`` with ``walk(ui)``. Each word that the lecture marks there (*italic*, **bold**, `code`) must be
+pressed, seen, typed or set aside by the walk, so neither the text nor MLflow can change a name alone.
+``python -m tests.browser.walks STEP...`` takes the pictures that the lectures show, into site/_static.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import io
+import re
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from PIL import Image
+from playwright.sync_api import Browser, FrameLocator, Locator, expect, sync_playwright
+from playwright.sync_api import Page as Tab
+
+from course_runner.batch.execute import execute
+from course_runner.build.build import make_job
+from course_runner.build.source import Page, make_notebook, read_source
+from course_runner.lab.ui import ui_server
+from course_utils._plumbing.places import sqlite_uri
+from course_utils._plumbing.processes import answers, unused_port
+from course_utils._plumbing.supervised import supervised, wait_until
+from tests.lectures import LECTURES, PAGES, ROOT
+
+from . import driver
+
+STATIC = ROOT / "site" / "_static"
+#: A window of a small laptop.
+SIZE = {"width": 1366, "height": 768}
+#: Milliseconds that one step may take on a machine that does other things.
+PATIENCE = 30_000
+#: No picture of a walk may weigh more, in bytes.
+LIMIT = 60_000
+#: Writes the same time, duration and id wherever MLflow shows one, so that a picture changes only with what it shows.
+STILL = r"""async () => {
+  await document.fonts.ready;
+  const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  while (walker.nextNode()) {
+    const node = walker.currentNode;
+    const text = node.data
+      .replace(/\d+ (second|minute|hour)s? ago|just now|a few seconds ago/g, "1 minute ago")
+      .replace(/^\d+(\.\d+)?(ms|s|min)$/, "1.0s")
+      .replace(/\b[0-9a-f]{32}\b/g, "3f8a1c09d2e74b5f9a6c0d1e8b7f2a34")
+      .replace(/\d\d?\/\d\d?\/\d{4}, \d\d?:\d\d:\d\d [AP]M/g, "12/01/2026, 09:00:00 AM")
+      .replace(/\d{4}-\d\d-\d\d \d\d:\d\d:\d\d/g, "2026-12-01 09:00:00");
+    if (text !== node.data) node.data = text;
+  }
+}"""
+#: Marked words of the instructions that are not in MLflow's pages: they lead to them.
+OUTSIDE = {"Setup", "Run All", "Your turn", "MLflow", "MLflow UI", "course ui"}
+WALKED = [page for page in LECTURES if "## Look at the UI" in page.source.read_text(encoding="utf8")]
+
+
+def instructions(page: Page) -> str:
+    """Return the text below *Look at the UI* in a lecture, its code cells left out."""
+    text = "\n\n".join(cell.source for cell in read_source(page.source).cells if cell.cell_type == "markdown")
+    return re.search(r"^## Look at the UI$(.*?)(?=^## |\Z)", text, re.M | re.S)[1]
+
+
+def pictures(page: Page) -> dict[str, str]:
+    """Return file → alt text of what a lecture shows below *Look at the UI*."""
+    return {name: alt for alt, name in re.findall(r"!\[([^]]*)\]\(\S*_static/([^)]+)\)", instructions(page))}
+
+
+def marked(page: Page) -> set[str]:
+    """Return the marked words of the instructions; bold words that end with a dot are headings."""
+    text = re.sub(r"^\s*```.*?```|!\[[^]]*\]\([^)]*\)|<[^>]+>", "", instructions(page), flags=re.M | re.S)
+    quoted = re.findall(r"`([^`]+)`", text)
+    words = re.findall(r"(?<!\*)\*{1,2}([^*]+?)\*{1,2}(?!\*)", re.sub(r"`[^`]+`", "", text))
+    return {" ".join(word.split()) for word in (*quoted, *words) if not word.endswith(".")} - OUTSIDE
+
+
+@dataclass
+class UI:
+    """MLflow's pages, with what a person does there.
+
+    Attributes
+    ----------
+    tab
+        The browser's tab: its keyboard and mouse.
+    page
+        MLflow's page: the tab itself, or a frame of JupyterLab in it.
+    folder
+        Where the picture goes.
+    step
+        The lecture's name, with which the picture's name begins.
+    used
+        The words that the walk has used so far.
+    """
+
+    tab: Tab
+    page: Tab | FrameLocator
+    folder: Path
+    step: str
+    used: set[str] = field(default_factory=set)
+
+    def start(self, area: str = "Model training") -> None:
+        """Close MLflow's assistant and choose an area at the top left."""
+        self.used |= {"MLflow Assistant", area}
+        self.find(area).wait_for()
+        closes = self.find("Close", "button")
+        # The assistant is open in a new window, and only a round button at the bottom in JupyterLab.
+        closes.or_(self.page.locator(".assistant-fab-label")).first.wait_for(state="attached")
+        if closes.is_visible():
+            closes.click()
+        self.press(area)
+
+    def find(self, name: str, role: str = "", within: Locator | None = None) -> Locator:
+        """Return what bears exactly this name, of this role when one is given; the first that can be seen."""
+        self.used.add(name)
+        inside = within or self.page
+        found = inside.get_by_role(role, name=name, exact=True) if role else inside.get_by_text(name, exact=True)
+        return found.locator("visible=true").first
+
+    def press(self, name: str, role: str = "", within: Locator | None = None) -> None:
+        """Click it; fails when it is not there, is disabled, or something lies over it."""
+        self.find(name, role, within).click()
+
+    def see(self, name: str, role: str = "", within: Locator | None = None) -> Locator:
+        """Wait until it is there; fails when it is not, or outside the window even after scrolling."""
+        found = self.find(name, role, within)
+        expect(found).to_be_visible()
+        found.scroll_into_view_if_needed()
+        expect(found).to_be_in_viewport()
+        return found
+
+    def gone(self, name: str, role: str = "") -> None:
+        """Wait until nothing of this name can be seen."""
+        expect(self.find(name, role)).to_have_count(0)
+
+    def type(self, words: str, placeholder: str) -> None:
+        """Type into the field that shows `placeholder`, and press Enter."""
+        self.used.add(words)
+        box = self.page.get_by_placeholder(placeholder, exact=True).locator("visible=true").first
+        box.fill(words)
+        box.press("Enter")
+
+    def row(self, name: str) -> Locator:
+        """Return the table's row with this link in it."""
+        self.used.add(name)
+        return self.page.get_by_role("row").filter(has=self.tab.get_by_text(name, exact=True)).first
+
+    def experiment(self, name: str) -> None:
+        """Click *Experiments* on the left, then this experiment, and wait for its page."""
+        self.press("Experiments", "link")
+        self.see("Time created")  # the start page has a heading "Experiments", too
+        self.used.discard("Time created")
+        self.press(name, "link")
+        self.find("Time created").wait_for(state="hidden")
+
+    def columns(self, *names: str) -> None:
+        """Tick or untick columns of the runs table."""
+        self.press("Columns", "button")
+        for name in names:
+            self.press(name, within=self.page.get_by_role("dialog"))
+        self.tab.keyboard.press("Escape")
+        expect(self.page.get_by_role("dialog")).to_have_count(0)
+
+    def aside(self, *words: str, why: str) -> None:
+        """Set aside marked words which this walk cannot show; `why` is for the reader."""
+        assert why
+        self.used |= set(words)
+
+    def picture(self, where: Locator | None = None, *, height: int | None = None, mask: list[Locator] = ()) -> None:
+        """Take the picture of the lecture: an element, or the window down to `height` pixels; `mask` greys what changes."""
+        self.tab.mouse.move(5, SIZE["height"] - 8)  # no button under the mouse, so no tooltip
+        self.tab.evaluate(STILL)
+        options = {"animations": "disabled", "caret": "hide", "mask": list(mask), "mask_color": "#e8ebed"}
+        clip = {"x": 0, "y": 0, "width": SIZE["width"], "height": height or SIZE["height"]}
+        shot = where.screenshot(**options) if where else self.tab.screenshot(clip=clip, **options)
+        path = self.folder / f"{self.step}_ui.png"
+        with Image.open(io.BytesIO(shot)) as image:
+            image.convert("RGB").quantize(64, dither=Image.Dither.NONE).save(path, optimize=True)
+        assert path.stat().st_size <= LIMIT, f"{path.name} has {path.stat().st_size:,} bytes. Show less of the page."
+
+
+def run(page: Page, home: Path) -> None:
+    """Run a lecture with its runs in `home`, as a learner does, who has one store for all lectures."""
+    with tempfile.TemporaryDirectory() as folder:
+        job = make_job(page, Path(folder), make_notebook(page, PAGES))
+        outcome, _ = execute(replace(job, home=home, cwd=home / page.kind))
+    assert outcome.ok, outcome.error
+
+
+@contextlib.contextmanager
+def serving(home: Path) -> Iterator[str]:
+    """Run MLflow's UI as `course ui` does on the store in `home`, and give its address."""
+    address = f"http://127.0.0.1:{(port := unused_port())}"
+    command, environment = ui_server(sqlite_uri(home / "mlflow.db"), port)
+    log = home / "ui.log"
+    with supervised(command, log, cwd=home, environment=environment) as process:
+        wait_until(lambda: answers(f"{address}/health"), process, log, "MLflow", 120)
+        yield address
+
+
+@contextlib.contextmanager
+def window(browser: Browser, address: str, page: Page, folder: Path) -> Iterator[UI]:
+    """Open MLflow's pages in a new window without memory."""
+    with browser.new_context(viewport=SIZE, color_scheme="light") as context:
+        tab = context.new_page()
+        tab.set_default_timeout(PATIENCE)
+        tab.goto(address)
+        yield UI(tab, tab, folder, page.step.name)
+
+
+def walk(page: Page, ui: UI) -> None:
+    """Do what the ``ui.py`` of a lecture does."""
+    spec = importlib.util.spec_from_file_location(f"ui_{page.step.name}", page.source.with_name("ui.py"))
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    module.walk(ui)
+
+
+def main(names: list[str]) -> None:
+    """Walk the lectures named, or all, and keep their pictures in site/_static."""
+    chosen = [page for page in WALKED if not names or page.step.name in names]
+    expect.set_options(timeout=PATIENCE)
+    with tempfile.TemporaryDirectory(prefix="mlflow-course-") as folder, sync_playwright() as playwright:
+        home, browser = Path(folder), driver.launch(playwright)
+        for page in chosen:
+            print(f"{page.step.name}: the lecture runs", flush=True)
+            run(page, home)
+        with serving(home) as address:
+            for page in chosen:
+                print(f"{page.step.name}: the walk", flush=True)
+                with window(browser, address, page, STATIC) as ui:
+                    try:
+                        walk(page, ui)
+                    except Exception as stopped:
+                        ui.tab.screenshot(path=(seen := Path(tempfile.gettempdir()) / f"{page.step.name}_stopped.png"))
+                        line = stopped.__traceback__.tb_next.tb_next.tb_lineno
+                        raise SystemExit(f"source/{page.step.name}/ui.py, line {line}: {stopped}\nThe page then: {seen}") from None
+        browser.close()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
