@@ -471,8 +471,8 @@ assert contents(run)["data sets"] == 1
 #
 # 1. Find the run `search-all`, and click the small **+** before its name: its eight children unfold. Below
 #    `search-default` there are five.
-# 2. Click the name `automatic`, then *Artifacts*. Open `training_confusion_matrix.png` and `estimator.html`. Use the
-#    browser's back button to return to the table.
+# 2. Click the name `automatic`, then *Artifacts*. Open `training_confusion_matrix.png` and `estimator.html`. Click
+#    *Runs* on the left to return to the table.
 # 3. Tick the boxes of `by-hand` and `automatic`, click *Compare*, and switch on *Show diff only* of the parameters.
 #    What remains is what the two runs do not share.
 #

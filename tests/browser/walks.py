@@ -18,7 +18,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from PIL import Image
-from playwright.sync_api import Browser, FrameLocator, Locator, expect, sync_playwright
+from playwright.sync_api import Browser, FrameLocator, Locator, TimeoutError, expect, sync_playwright
 from playwright.sync_api import Page as Tab
 
 from course_runner.batch.execute import execute
@@ -114,10 +114,14 @@ class UI:
         self.press(area)
 
     def find(self, name: str, role: str = "", within: Locator | None = None) -> Locator:
-        """Return what bears exactly this name, of this role when one is given; the first that can be seen."""
+        """Return what bears exactly this name, of this role when one is given; the first that can be seen.
+
+        A number in brackets may follow: "Metrics (3)". A heading may also hold a button.
+        """
         self.used.add(name)
         inside = within or self.page
-        found = inside.get_by_role(role, name=name, exact=True) if role else inside.get_by_text(name, exact=True)
+        whole = re.compile(rf"^\s*{re.escape(name)}" + ("" if role == "heading" else r"(\s*\(\d+\))?\s*$"))
+        found = inside.get_by_role(role, name=whole) if role else inside.get_by_text(whole)
         return found.locator("visible=true").first
 
     def press(self, name: str, role: str = "", within: Locator | None = None) -> None:
@@ -125,42 +129,84 @@ class UI:
         self.find(name, role, within).click()
 
     def see(self, name: str, role: str = "", within: Locator | None = None) -> Locator:
-        """Wait until it is there; fails when it is not, or outside the window even after scrolling."""
+        """Scroll to it and point at it; fails when it is not there, or something lies over it."""
         found = self.find(name, role, within)
-        expect(found).to_be_visible()
-        found.scroll_into_view_if_needed()
-        expect(found).to_be_in_viewport()
+        found.hover()
         return found
 
     def gone(self, name: str, role: str = "") -> None:
         """Wait until nothing of this name can be seen."""
         expect(self.find(name, role)).to_have_count(0)
 
-    def type(self, words: str, placeholder: str) -> None:
-        """Type into the field that shows `placeholder`, and press Enter."""
+    def contains(self, words: str) -> None:
+        """Wait until a longer text that can be seen holds these words."""
         self.used.add(words)
-        box = self.page.get_by_placeholder(placeholder, exact=True).locator("visible=true").first
+        self.page.get_by_text(words).locator("visible=true").first.wait_for()
+
+    def search(self, words: str) -> None:
+        """Type into the field above the runs table, and press Enter."""
+        self.used.add(words)
+        box = self.page.get_by_placeholder('metrics.rmse < 1 and params.model = "tree"')
         box.fill(words)
         box.press("Enter")
 
+    def clear_search(self) -> None:
+        """Click the cross in the field above the runs table."""
+        self.page.get_by_test_id("clear-button").click()
+        self.tab.keyboard.press("Escape")
+
     def row(self, name: str) -> Locator:
-        """Return the table's row with this link in it."""
-        self.used.add(name)
-        return self.page.get_by_role("row").filter(has=self.tab.get_by_text(name, exact=True)).first
+        """Return the row of the runs table with this name."""
+        link = self.find(name, "link")
+        return link.locator("xpath=ancestor::*[@role='row'][1]")
+
+    def tick(self, *names: str) -> None:
+        """Tick the boxes of runs."""
+        for name in names:
+            self.row(name).get_by_role("checkbox").first.check()
+
+    def unfold(self, name: str) -> None:
+        """Click the small + before a run's name."""
+        self.used.add("+")
+        self.row(name).get_by_role("button").first.click()
 
     def experiment(self, name: str) -> None:
         """Click *Experiments* on the left, then this experiment, and wait for its page."""
         self.press("Experiments", "link")
-        self.see("Time created")  # the start page has a heading "Experiments", too
-        self.used.discard("Time created")
-        self.press(name, "link")
-        self.find("Time created").wait_for(state="hidden")
+        self.choose(name)
 
-    def columns(self, *names: str) -> None:
-        """Tick or untick columns of the runs table."""
+    def registered(self, name: str) -> None:
+        """Click *Model registry* on the left, close the window that praises the new registry, and open a model."""
+        self.press("Model registry", "link")
+        self.page.get_by_role("dialog").get_by_role("button", name="Close", exact=True).click()
+        self.press(name, "link")
+
+    def choose(self, name: str) -> None:
+        """Click an experiment in the list of experiments, and wait for its page."""
+        listed = self.page.get_by_text("Time created", exact=True)  # the start page has a list of them, too
+        listed.wait_for()
+        self.used.add(name)
+        self.page.get_by_title(name, exact=True).click()
+        listed.wait_for(state="hidden")
+
+    def back_to_the_list(self, experiment: str) -> None:
+        """Click the arrow beside the experiment's name at the left: it leads to the list of experiments."""
+        self.press(experiment, "link")  # the arrow and the name are one link
+        self.page.get_by_text("Time created", exact=True).wait_for()
+
+    def columns(self, *names: str, unfold: str = "") -> None:
+        """Tick or untick columns of the runs table; a long group of them is folded at first."""
         self.press("Columns", "button")
+        box = self.page.get_by_role("dialog")
+        if unfold:
+            self.used.add(unfold)
+            group = box.locator("[class*=tree-treenode]", has_text=re.compile(f"^{unfold}"))
+            with contextlib.suppress(TimeoutError):
+                self.find(names[0], within=box).wait_for(timeout=5000)
+            if not self.find(names[0], within=box).is_visible():
+                group.locator("[class*=tree-switcher]").first.click()
         for name in names:
-            self.press(name, within=self.page.get_by_role("dialog"))
+            self.press(name, within=box)
         self.tab.keyboard.press("Escape")
         expect(self.page.get_by_role("dialog")).to_have_count(0)
 

@@ -1,0 +1,20 @@
+"""The clicks of *Look at the UI*."""
+
+
+def walk(ui):
+    ui.start()
+    ui.experiment("churn-autolog")
+    # 1
+    ui.unfold("search-all")
+    ui.unfold("search-default")
+    ui.picture()
+    # 2
+    ui.press("automatic", "link")
+    ui.press("Artifacts", "tab")
+    ui.press("training_confusion_matrix.png")
+    ui.press("estimator.html")
+    ui.press("Runs", "link")
+    # 3
+    ui.tick("by-hand", "automatic")
+    ui.press("Compare", "button")
+    ui.press("Show diff only")

@@ -1,0 +1,22 @@
+"""The clicks of *Look at the UI*."""
+
+
+def walk(ui):
+    ui.start()
+    # 1
+    ui.experiment("diabetes-models")
+    for name in ("dummy", "forest"):
+        ui.see(name, "link")
+    # 2
+    ui.press("Sort: Created", "button")
+    ui.press("RMSE", "menuitemcheckbox")
+    ui.press("Sort: RMSE", "button")
+    ui.press("Sort ascending", "button")
+    ui.aside("smallest", why="a word stressed")
+    # 3
+    ui.columns("Dataset", "Source")
+    ui.see("RMSE")
+    ui.picture(height=420)
+    # 4
+    ui.press("forest", "link")
+    ui.see("Metrics", "heading")
