@@ -6,8 +6,8 @@ def walk(ui):
     ui.experiment("churn-autolog")
     # 1
     ui.unfold("search-all")
+    ui.picture(height=640)
     ui.unfold("search-default")
-    ui.picture()
     # 2
     ui.press("automatic", "link")
     ui.press("Artifacts", "tab")

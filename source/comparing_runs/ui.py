@@ -13,9 +13,20 @@ def walk(ui):
     ui.see("Run Name")
     ui.page.get_by_role("checkbox", name="Select all runs").check()
     ui.press("Compare", "button")
-    ui.see("Parallel Coordinates Plot")
-    ui.picture()
-    ui.press("Contour Plot")
+    ui.see("Parallel Coordinates Plot", "tab")
+    ui.see("Metrics:")
+    ui.used |= {"Metrics"}
+    ui.page.get_by_text("train_auc", exact=True).locator("visible=true").first.locator("xpath=..").locator("svg").click()
+    ui.used |= {"train_auc"}
+    ui.page.get_by_role("combobox").nth(1).click()
+    ui.tab.keyboard.type("valid_auc")
+    ui.tab.keyboard.press("Enter")
+    ui.tab.keyboard.press("Escape")
+    ui.picture(height=600)
+    ui.press("Contour Plot", "tab")
+    for axis, name in zip("xyz", ("n_estimators", "max_depth", "valid_auc"), strict=True):
+        ui.page.locator(f"#{axis}axis-selector").click()
+        ui.press(name, "option")
     # 3
     ui.press("Show diff only")
     ui.see("Parameters")

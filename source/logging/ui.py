@@ -20,7 +20,8 @@ def walk(ui):
     ui.press("Runs", "link")
     ui.press("network", "link")
     ui.press("Model metrics", "tab")
-    ui.picture()
+    ui.page.locator(".scatterlayer .trace").nth(1).wait_for()
+    ui.picture(height=620)
     # 4
     ui.press("Runs", "link")
     ui.press("boosting", "link")

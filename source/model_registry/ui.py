@@ -5,7 +5,8 @@ def walk(ui):
     ui.start()
     # 1
     ui.registered("churn-registry")
-    ui.picture()
+    ui.see("Version 2", "link")
+    ui.picture(height=520)
     # 2
     ui.press("Version 2", "link")
     ui.see("Source Run")

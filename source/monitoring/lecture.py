@@ -543,8 +543,9 @@ assert after["auc"].mean() < served.loc[: drift_week - 1, "auc"].mean()
 #
 # 1. With *Model training* chosen at the top left, open the experiment `churn-monitoring`: one run for each week and
 #    region. Type `params.region = 'south'` into the search field and press Enter.
-# 2. Open *Columns*, unfold *Metrics* if it is folded, tick `auc` and `psi_monthly_charges`, and scroll to the right. Click the header of `auc` to sort: the
-#    lowest scores are those of the changed weeks, while the PSI values are all small.
+# 2. Open *Columns* and untick *Dataset* and *Source*; unfold *Metrics* if it is folded, and tick `auc` and
+#    `psi_monthly_charges`. Click the header of `auc` to sort: the lowest scores are those of the changed weeks, while the
+#    PSI values are all small.
 # 3. Open one run, then *Artifacts*: `predictions.parquet` holds inputs and probabilities, to download.
 #
 # ## Your turn

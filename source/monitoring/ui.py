@@ -7,6 +7,11 @@ def walk(ui):
     ui.experiment("churn-monitoring")
     ui.search("params.region = 'south'")
     # 2
-    ui.columns("auc", "psi_monthly_charges", unfold="Metrics")
+    ui.columns("Dataset", "Source", "auc", "psi_monthly_charges", unfold="Metrics")
     ui.press("auc")
+    ui.see("psi_monthly_charges")
     ui.picture()
+    # 3
+    ui.press("south-15", "link")
+    ui.press("Artifacts", "tab")
+    ui.press("predictions.parquet")

@@ -240,7 +240,7 @@ with mlflow.start_run(run_name="march") as march:
     mlflow.log_metric("valid_auc", auc)
     mlflow.set_tag("git_commit", commit)
     mlflow.set_tag("data_sha256", sha256(folder / "customers.csv"))
-    mlflow.log_text(diff, "code/edits.diff")
+    mlflow.log_text(diff, "code/edits.diff.txt")
     mlflow.log_artifact(folder / "train.py", "code")
     mlflow.log_text("\n".join(packages), "environment/packages.txt")
     mlflow.log_dict(machine, "environment/machine.json")
@@ -389,7 +389,8 @@ assert "course_utils" not in (folder / "train.py").read_text()
 #
 # 1. Start the UI as in [MLflow basics]({step:mlflow_basics}), and open the experiment `churn-reproducing`.
 # 2. Click the run `march`. Under *Tags* you find `git_commit` and `data_sha256`.
-# 3. Click *Artifacts* and open `code`, then `edits.diff`: there is the comment that the commit does not know.
+# 3. Click *Artifacts* and open `code`, then `edits.diff.txt`: there is the comment that the commit does not know.
+#    (The file ends in `.txt` because this page shows no file that ends in `.diff`.)
 #
 # ## Your turn
 #

@@ -13,5 +13,7 @@ def walk(ui):
     # 3
     ui.press("Artifacts", "tab")
     ui.press("code")
-    ui.press("edits.diff")
+    ui.press("edits.diff.txt")
+    ui.aside(".txt", ".diff", why="ends of names")
+    ui.contains("@@")
     ui.picture()

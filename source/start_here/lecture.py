@@ -183,7 +183,8 @@ assert mlflow.get_tracking_uri().endswith("mlflow.db") and file.is_file()
 # 4. Find `lectures` under *Metrics* and `team` under *Parameters*. Under *About this run* stands the run's id.
 # 5. To come back to the list of experiments, click the arrow beside `first-steps` at the left.
 #
-# If `first-steps` is not in the list, the UI looks at another store: stop it, go to the course folder, and use exactly
+# With many experiments, the list has several pages; *Search experiments* above it finds one by its name. If `first-steps`
+# is not in the list at all, the UI looks at another store: stop it, go to the course folder, and use exactly
 # the line above.
 #
 # ![The page of the run hello: the metric lectures is 22, the parameter team is Nordtel](../site/_static/start_here_run.png)

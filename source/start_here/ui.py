@@ -14,3 +14,5 @@ def walk(ui):
     ui.see("Run ID")
     ui.picture()
     ui.back_to_the_list("first-steps")
+    ui.used.add("Search experiments")
+    ui.page.get_by_placeholder("Search experiments").fill("first")

@@ -17,11 +17,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from nbclient import NotebookClient
 from PIL import Image
 from playwright.sync_api import Browser, FrameLocator, Locator, TimeoutError, expect, sync_playwright
 from playwright.sync_api import Page as Tab
 
 from course_runner.batch.execute import execute
+from course_runner.batch.job import kernel_environment
 from course_runner.build.build import make_job
 from course_runner.build.source import Page, make_notebook, read_source
 from course_runner.lab.ui import ui_server
@@ -143,10 +145,10 @@ class UI:
         self.used.add(words)
         self.page.get_by_text(words).locator("visible=true").first.wait_for()
 
-    def search(self, words: str) -> None:
-        """Type into the field above the runs table, and press Enter."""
+    def search(self, words: str, placeholder: str = 'metrics.rmse < 1 and params.model = "tree"') -> None:
+        """Type into the field above a table, and press Enter; the runs table shows `placeholder` unless told."""
         self.used.add(words)
-        box = self.page.get_by_placeholder('metrics.rmse < 1 and params.model = "tree"')
+        box = self.page.get_by_placeholder(placeholder)
         box.fill(words)
         box.press("Enter")
 
@@ -182,10 +184,15 @@ class UI:
         self.press(name, "link")
 
     def choose(self, name: str) -> None:
-        """Click an experiment in the list of experiments, and wait for its page."""
+        """Click an experiment in the list of experiments, and wait for its page; search it in a list of several pages."""
         listed = self.page.get_by_text("Time created", exact=True)  # the start page has a list of them, too
         listed.wait_for()
         self.used.add(name)
+        self.page.get_by_test_id("experiment-list-item-link").first.wait_for()
+        if self.page.get_by_role("button", name="Next", exact=True).is_enabled():
+            box = self.page.get_by_placeholder("Search experiments")
+            box.fill(name)
+            box.press("Enter")
         self.page.get_by_title(name, exact=True).click()
         listed.wait_for(state="hidden")
 
@@ -202,8 +209,8 @@ class UI:
             self.used.add(unfold)
             group = box.locator("[class*=tree-treenode]", has_text=re.compile(f"^{unfold}"))
             with contextlib.suppress(TimeoutError):
-                self.find(names[0], within=box).wait_for(timeout=5000)
-            if not self.find(names[0], within=box).is_visible():
+                self.find(names[-1], within=box).wait_for(timeout=5000)
+            if not self.find(names[-1], within=box).is_visible():
                 group.locator("[class*=tree-switcher]").first.click()
         for name in names:
             self.press(name, within=box)
@@ -237,6 +244,20 @@ def run(page: Page, home: Path) -> None:
 
 
 @contextlib.contextmanager
+def live(page: Page, home: Path) -> Iterator[str]:
+    """Run a lecture that starts servers, keep its kernel until the walk is done, and give what its cells printed."""
+    with tempfile.TemporaryDirectory() as folder:
+        job = replace(make_job(page, Path(folder)), home=home, cwd=home / page.kind)
+        job.cwd.mkdir(parents=True, exist_ok=True)
+        client = NotebookClient(make_notebook(page, PAGES), kernel_name="python3", timeout=600)
+        with client.setup_kernel(cwd=str(job.cwd), env=kernel_environment(job)):
+            cells = client.nb.cells
+            for number, cell in enumerate(cells):
+                client.execute_cell(cell, number)
+            yield "".join(out.get("text", "") for cell in cells for out in cell.get("outputs", ()))
+
+
+@contextlib.contextmanager
 def serving(home: Path) -> Iterator[str]:
     """Run MLflow's UI as `course ui` does on the store in `home`, and give its address."""
     address = f"http://127.0.0.1:{(port := unused_port())}"
@@ -248,9 +269,12 @@ def serving(home: Path) -> Iterator[str]:
 
 
 @contextlib.contextmanager
-def window(browser: Browser, address: str, page: Page, folder: Path) -> Iterator[UI]:
-    """Open MLflow's pages in a new window without memory."""
-    with browser.new_context(viewport=SIZE, color_scheme="light") as context:
+def window(
+    browser: Browser, address: str, page: Page, folder: Path, sign_in: tuple[str, str] | None = None
+) -> Iterator[UI]:
+    """Open MLflow's pages in a new window without memory; `sign_in` is the name and password that it is asked for."""
+    asked = {"http_credentials": dict(zip(("username", "password"), sign_in, strict=True))} if sign_in else {}
+    with browser.new_context(viewport=SIZE, color_scheme="light", **asked) as context:
         tab = context.new_page()
         tab.set_default_timeout(PATIENCE)
         tab.goto(address)
