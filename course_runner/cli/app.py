@@ -290,7 +290,7 @@ def progress() -> None:
 
     Example: [cyan]course progress[/cyan]
     """
-    from course_utils.homework.progress import progress_table
+    from course_runner.progress import progress_table
 
     typer.echo(progress_table())
 

@@ -89,10 +89,10 @@ def ui_server(uri: str, port: int) -> tuple[list[str], dict[str, str]]:
 
     One worker and no job runner: MLflow's default starts 13 processes with 2 GB for the same pages.
     """
-    from course_utils import store
+    from course_utils._plumbing import course_store
 
     command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", uri]
-    if root := store.artifact_root(uri):
+    if root := course_store.artifact_root(uri):
         command += ["--default-artifact-root", root]
     command += ["--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
     environment = {**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
@@ -116,8 +116,7 @@ def serve_ui(home: Path | None, port: int) -> int:
     CourseError
         When `home` holds no store, the store's schema is of another MLflow, or no port is free.
     """
-    from course_utils import store
-    from course_utils._plumbing import class_server
+    from course_utils._plumbing import class_server, course_store
 
     if home is not None:
         if not (home / "mlflow.db").is_file():
@@ -127,14 +126,14 @@ def serve_ui(home: Path | None, port: int) -> int:
             raise CourseError(f"{home} holds no store: there is no mlflow.db. Batches are in runs/.")
         uri = sqlite_uri(home.absolute() / "mlflow.db")
     else:
-        uri = store.default_uri()
-    store.create(uri)
+        uri = course_store.default_uri()
+    course_store.create(uri)
     if class_server.is_remote(uri):
-        print(f"Your runs are on a server: open {uri} and sign in (your own store again: {store.leaving(uri)}).")
+        print(f"Your runs are on a server: open {uri} and sign in (your own store again: {course_store.leaving(uri)}).")
         return 0
     chosen = free_port(port)
     if chosen != port:
         print(f"Port {port} is taken by another program, so the UI is on {chosen}.")
     print(f"MLflow UI on {uri}\nopen http://127.0.0.1:{chosen}  (Ctrl-C stops it)", flush=True)
     command, environment = ui_server(uri, chosen)
-    return run_server(command, environment, store.home())
+    return run_server(command, environment, course_store.home())

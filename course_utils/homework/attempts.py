@@ -7,7 +7,7 @@ import os
 import time
 from dataclasses import dataclass
 
-from course_utils._plumbing.places import sqlite_uri
+from course_utils._plumbing.places import database_path, sqlite_uri
 
 from .. import store
 from .._plumbing import steps
@@ -63,7 +63,7 @@ def record(
 
 def first_opened(homework: str, hours: float = 12) -> float | None:
     """Return when a learner who sits at a homework opened it, also before a restart of the kernel; None when unknown."""
-    path = store.database_path(uri())
+    path = database_path(uri())
     if path is not None and not path.exists():
         return None
     with contextlib.suppress(Exception):
@@ -96,7 +96,7 @@ def _today(homework: str) -> str:
 def summary() -> dict[str, dict[int, TaskProgress]]:
     """Return homework → task → progress, over all attempts; empty when nothing was tried or kept."""
     result: dict[str, dict[int, TaskProgress]] = {}
-    path = store.database_path(uri())
+    path = database_path(uri())
     if path is not None and not path.exists():
         return result
     with contextlib.suppress(Exception):

@@ -10,7 +10,7 @@ from pathlib import Path
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
-from course_utils._plumbing.places import sqlite_uri
+from course_utils._plumbing.places import database_path, sqlite_uri
 
 from .. import data, store
 from . import attempts
@@ -24,7 +24,7 @@ _CODES = ("train-not-test", "metric-as-param", "run-open")
 
 def runs(uri: str) -> list[Run]:
     """Return all attempts in a store, newest first; none when there is no such file or experiment."""
-    path = store.database_path(uri)
+    path = database_path(uri)
     if path is not None and not path.is_file():
         return []
     client = MlflowClient(tracking_uri=uri, registry_uri=uri)

@@ -31,6 +31,7 @@ from course_runner.sweep import record as sweep_record
 from course_runner.sweep import report as sweep_report
 from course_runner.sweep import sweep
 from course_utils import store
+from course_utils._plumbing import course_store
 from course_utils._plumbing.processes import answers, unused_port
 from course_utils.errors import CourseError
 from tests.notebooks import ROOT, begin, course_here, notebook
@@ -176,7 +177,7 @@ def _in_a_fork(answer: multiprocessing.SimpleQueue) -> None:
 
 
 def test_a_kernel_forked_by_a_runner_that_has_a_store_uses_its_own(monkeypatch):
-    monkeypatch.setattr(store, "_ENVIRONMENT_URI", "sqlite:////runner/mlflow.db")
+    monkeypatch.setattr(course_store, "ENVIRONMENT_URI", "sqlite:////runner/mlflow.db")
     context = pool._context()
     answer = context.SimpleQueue()
     kernel = context.Process(target=_in_a_fork, args=(answer,))

@@ -19,10 +19,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from mlflow.utils.autologging_utils import AUTOLOGGING_INTEGRATIONS
 
+from course_runner import progress
 from course_utils._judge.evidence import Evidence
+from course_utils._judge.task import LEVELS, load_tasks, run_check
 from course_utils._plumbing import steps
-from course_utils.homework import attempts, progress
-from course_utils.homework.question import LEVELS, Homework, load_tasks, run_check
+from course_utils.homework import Homework, attempts
 from tests.conftest import _forget
 from tests.submissions.corruption import corrupt
 from tests.submissions.tools import notebook, run, solution

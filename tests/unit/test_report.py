@@ -11,11 +11,12 @@ import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 from rich.table import Table
 
+from course_runner import progress
 from course_runner.batch import batch, console, report, view
 from course_runner.batch.job import Job, Outcome
 from course_runner.build.source import pages
 from course_utils._plumbing import steps
-from course_utils.homework import Homework, attempts, progress
+from course_utils.homework import Homework, attempts
 
 ROOT = Path(__file__).resolve().parents[2]
 LONG = "/home/somebody/a folder/" + "deep/" * 15 + "partial/03_x.ipynb"
