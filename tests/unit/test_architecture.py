@@ -24,3 +24,11 @@ def test_no_modules_import_each_other_in_a_circle():
         for module in free:
             del waiting[module]
     assert not waiting, f"in a circle, or on the way to one: {sorted(waiting)}"
+
+
+def test_what_a_learner_may_read_of_the_helpers_is_read_in_an_hour():
+    rooms = [p for p in (ROOT / "course_utils").rglob("*.py") if not p.parent.name.startswith("_")]
+    lines = {p.relative_to(ROOT).as_posix(): len(p.read_text(encoding="utf8").splitlines()) for p in rooms}
+    assert len(lines) > 10
+    assert sum(lines.values()) <= 2_000, f"the helper package has {sum(lines.values())} lines besides its private rooms"
+    assert not {name: n for name, n in lines.items() if n > 400}
