@@ -112,7 +112,7 @@ def _searching(scheduler: str | None) -> Iterator[Callable[[], AbstractContextMa
         return
     import joblib
 
-    from course_runner.sweep import cluster
+    from course_runner.batch import cluster
 
     with cluster.connect(scheduler):
         yield lambda: joblib.parallel_config(backend="dask")
@@ -123,10 +123,9 @@ def _record_origin(result: WorkflowResult, config: WorkflowConfig) -> None:
     from mlflow import MlflowClient
 
     from course_runner.batch import provenance
-    from course_runner.verify import VERB_TAG
 
     root = Path(__file__).resolve().parents[2]
-    tags = {**provenance.tags(root), VERB_TAG: "workflow"}
+    tags = {**provenance.tags(root), provenance.VERB_TAG: "workflow"}
     if Path(config.data).is_file():
         tags |= {
             "course.data_file": str(Path(config.data).resolve()),

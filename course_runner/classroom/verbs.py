@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from course_runner.classroom.folder import Running
     from course_runner.classroom.settings import Settings
 
+app = typer.Typer()
 server_app = typer.Typer(
+    name="server",
     no_args_is_help=True,
     help="""Run a tracking server for a class or a team, or join one.
 
@@ -333,3 +335,6 @@ def leave() -> None:
 
     before = class_server.leave(store.home())
     typer.echo(f"Left {before.url}. Runs go to {store.default_uri()}." if before else "You have joined no server.")
+
+
+app.add_typer(server_app)
