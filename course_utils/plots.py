@@ -1,4 +1,4 @@
-"""Figures of the lectures: a finding a picture, in colours that everybody tells apart, with its words."""
+"""Figures of the lectures: each shows one finding, in colours that everybody can tell apart, and says it in words, too."""
 
 from __future__ import annotations
 

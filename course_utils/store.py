@@ -42,7 +42,7 @@ def connect(uri: str | None = None, *, own: bool = False) -> str:
     Raises
     ------
     CourseError
-        When the store cannot be created or read, is of another MLflow, or its server does not let us in.
+        When the store cannot be created or read, belongs to another MLflow, or its server refuses us.
     """
     uri = uri or default_uri()
     if own and class_server.is_remote(uri):

@@ -46,7 +46,7 @@ def workflow_command(
         list[str] | None, typer.Option("--numeric", help="Column of numbers, even when they look like ids or codes.")
     ] = None,
     allow_leak: Annotated[
-        list[str] | None, typer.Option("--allow-leak", help="Column that may tell the target in every row.")
+        list[str] | None, typer.Option("--allow-leak", help="Column that may predict the target in every row.")
     ] = None,
     drop_missing_target: Annotated[
         bool, typer.Option("--drop-missing-target", help="Leave out the rows that have no label.")
@@ -71,8 +71,8 @@ def workflow_command(
     Example: [cyan]course workflow --data customers.csv --target churned[/cyan] leaves figures, tables and the model
     in outputs/workflow, and every setting it tried in the MLflow store.
 
-    Of a file of your own it says how each column was read, and stops where that could be done in two ways, or where a
-    column alone tells the target; --drop, --category, --numeric and --allow-leak decide.
+    For a file of your own it prints how each column was read. It stops when a column can be read in two ways, or when
+    one column alone predicts the target; --drop, --category, --numeric and --allow-leak decide.
     """
     from course_runner.workflow import WorkflowConfig, run_workflow
     from course_utils import store

@@ -43,7 +43,7 @@ def sweep_command(
         typer.Option("-p", "--parameter", metavar="NAME VALUE", help="A parameter with one value for all points."),
     ] = None,
     draw: Annotated[
-        int | None, typer.Option("--random", min=1, help="Run only so many points of the grid, drawn at random.")
+        int | None, typer.Option("--random", min=1, help="Run only this many points of the grid, drawn at random.")
     ] = None,
     seed: Annotated[int, typer.Option("--seed", help="Seed of --random: the same seed draws the same points.")] = 0,
     metric: Annotated[
@@ -62,7 +62,7 @@ def sweep_command(
         Path | None, typer.Option("--output", "-o", help="Folder of the sweep (default: runs/TIME).")
     ] = None,
     resume: Annotated[
-        bool, typer.Option("--resume", help="Run what is missing or failed in the newest sweep, or that of --output.")
+        bool, typer.Option("--resume", help="Run what is missing or failed in the newest sweep, or in --output.")
     ] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Run more than 1,000 points.")] = False,
     cell_timeout: Annotated[
@@ -95,7 +95,7 @@ def sweep_command(
     root = find_root()
     if scheduler and (jobs or cold):
         raise CourseError(
-            "-j and --cold are about this machine; on a cluster the workers decide. Start more of them: dask worker ADDRESS"
+            "-j and --cold apply to this machine. On a cluster, start more workers instead: dask worker ADDRESS"
         )
     if resume and (notebook or grid or parameter or draw):
         raise CourseError("--resume takes the notebook and its points from the sweep itself; leave them out.")
@@ -239,7 +239,7 @@ def _show(report: Report, metric: str | None, minimize: bool) -> None:
         else:
             typer.echo("Not ranked: the notebook logs no metric, and its last cell prints no JSON object with one.")
     if report.stopped:
-        typer.echo(f"{report.stopped[:1].upper()}{report.stopped[1:]}. Go on with: {again}", err=True)
+        typer.echo(f"{report.stopped[:1].upper()}{report.stopped[1:]}. Continue with: {again}", err=True)
         raise typer.Exit(130 if report.interrupted else 1)
     if trouble or len(report.whole) < len(report.results):
         raise typer.Exit(1)

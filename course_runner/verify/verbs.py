@@ -83,5 +83,7 @@ def _show_verdict(verdict: Verdict) -> None:
     for reason in verdict.reasons:
         typer.echo(f"  possible reason: {reason}")
     if not verdict.reasons:
-        typer.echo("  Code, packages and data are those of then. Look for a draw without a seed (lecture Reproducing).")
+        typer.echo(
+            "  Code, packages and data have not changed. Look for a random draw without a seed (lecture Reproducing)."
+        )
     raise typer.Exit(1)

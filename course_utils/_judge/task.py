@@ -85,7 +85,7 @@ class Result:
         return f"Task {self.task}: {self.state}{code}. {self.message}{' ' + self.more if self.more else ''}"
 
     def _repr_html_(self) -> str:
-        """Return one small block in the theme's colours; state is told by word and sign, not by colour alone."""
+        """Return one small block in the theme's colours; its state is a word and a sign, not only a colour."""
         color = {
             "passed": "var(--jp-success-color1, #2e7d32)",
             "not yet": "var(--jp-warn-color1, #b26a00)",
@@ -135,7 +135,7 @@ def _withheld(evidence: Evidence) -> None:
 
 
 #: What a notebook sees while `course grade` executes it, where the checks are not (see `sandbox`): tasks without answers, so
-#: that cells which ask for a check go on.
+#: that cells which ask for a check still run.
 WITHHELD = (Task("(being graded)", 0, _withheld, ("There are no hints while a notebook is graded.",) * 2),) * 9
 
 

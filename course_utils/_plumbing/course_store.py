@@ -70,12 +70,12 @@ def create(uri: str) -> None:
     """Create the database of a SQLite store when it is not there yet, and check any store before it is used.
 
     Two processes that let MLflow create the same file at once destroy it, so the file is made aside, under a lock,
-    and moved into place whole.
+    and moved into place when it is complete.
 
     Raises
     ------
     CourseError
-        When the folder cannot be written, the file is not a database or one of another MLflow, or a server is none.
+        When the folder cannot be written, the file is not a database or belongs to another MLflow, or no server answers.
     """
     database = database_path(uri)
     if check(uri) or database is None:
@@ -105,7 +105,7 @@ def check(uri: str) -> bool:
     Raises
     ------
     CourseError
-        When a file is no database, or one of another MLflow; when a server is none, or does not let us in.
+        When a file is not a database or belongs to another MLflow; when a server does not answer as MLflow, or refuses us.
     """
     database = database_path(tracking_uri(uri))
     if database is not None:
