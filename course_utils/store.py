@@ -13,16 +13,13 @@ import pandas as pd
 from ._plumbing import class_server, schema
 from ._plumbing.course_store import create, default_uri, fix_artifact_root, home, own_uri
 from ._plumbing.noise import quiet
-from ._plumbing.places import command, database_path, sqlite_uri
+from ._plumbing.places import UI_PORT, command, database_path, sqlite_uri
 from .errors import CourseError
 
 if TYPE_CHECKING:
     from mlflow.models.model import ModelInfo
 
-__all__ = ["connect", "create", "default_uri", "home", "log_model", "outputs", "quiet", "runs", "ui_command"]
-
-#: Port for the MLflow UI. Not 5000, which macOS gives to AirPlay.
-UI_PORT = 5001
+__all__ = ["UI_PORT", "connect", "create", "default_uri", "home", "log_model", "outputs", "quiet", "runs", "ui_command"]
 
 
 def connect(uri: str | None = None, *, own: bool = False) -> str:

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 #: Packages that must agree between the sweep and its workers, or the points do not belong together.
 AGREE = ("distributed", "mlflow", "numpy", "pandas", "papermill", "scikit-learn", "scipy")
+#: Modules of this room that a worker runs; a change of the others, such as the report, does not concern it.
+RUNS = ("job", "parameters", "leftovers", "engine", "execute", "provenance")
 #: Seconds to wait for the scheduler's answer, and for a first worker.
 PATIENCE = 10
 HOW = "Start one in the course's environment: `dask scheduler --host 127.0.0.1`, then `dask worker ADDRESS`"
@@ -105,7 +107,7 @@ def fingerprint() -> dict[str, str]:
             found[name] = "missing"
     code = hashlib.sha256()
     package = Path(__file__).resolve().parents[1]
-    for file in (*sorted((package / "batch").glob("*.py")), *(package / "sweep").glob("task.py")):
+    for file in (*(package / "batch" / f"{name}.py" for name in RUNS), *(package / "sweep").glob("task.py")):
         code.update(file.read_bytes())
     return {**found, "course_utils": code.hexdigest()[:8]}
 

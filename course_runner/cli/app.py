@@ -26,7 +26,7 @@ from course_runner.cli.common import (
 )
 from course_runner.cli.grade import grade_command, release_command
 from course_runner.cli.workflow import workflow_command
-from course_utils._plumbing.places import forget_stale
+from course_utils._plumbing.places import UI_PORT, forget_stale
 from course_utils.errors import CourseError, printable
 
 #: What `main` has put aside, for `course doctor`.
@@ -247,7 +247,7 @@ def test(
 @app.command()
 def ui(
     home: Annotated[Path | None, typer.Option(help="Folder of another store, for example that of a batch.")] = None,
-    port: Annotated[int, typer.Option(min=1, max=65535, help="First port to try.")] = 5001,
+    port: Annotated[int, typer.Option(min=1, max=65535, help="First port to try.")] = UI_PORT,
 ) -> None:
     """Open the MLflow UI on the course store, on this machine only; Ctrl-C stops it.
 
