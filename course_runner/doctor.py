@@ -12,7 +12,7 @@ from pathlib import Path
 from course_runner.environment import compare_with_lock, pythons
 from course_runner.lab.ui import free_port
 from course_utils import store
-from course_utils._plumbing.places import stale_variables
+from course_utils._plumbing.places import database_path, stale_variables
 from course_utils.errors import CourseError
 
 
@@ -96,7 +96,7 @@ def _store() -> Finding:
     except Exception as error:  # the database may be of another MLflow, locked, or out of reach
         reason = " ".join(str(error).split())
         return Finding("store", False, f"{reason[:300]}")
-    database = store.database_path(uri)
+    database = database_path(uri)
     if database is not None:
         import os
 

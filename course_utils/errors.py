@@ -14,7 +14,7 @@ def printable(text: object, most: int = 0) -> str:
 
 
 class CourseError(Exception):
-    """Bad input, told in one message: what was seen, why it is wrong, what to do.
+    """Bad input, explained in one message: what was seen, why it is wrong, what to do.
 
     The command line prints the message and exits with 2; a notebook shows the message without a traceback.
     """

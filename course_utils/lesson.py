@@ -6,7 +6,6 @@ import json
 import random
 import re
 import textwrap
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -59,7 +58,8 @@ def quiz(step: str, kind: str = "quiz") -> None:
 def expect_error(*types: type[BaseException], code: str = "", width: int = 110) -> Iterator[None]:
     """Run a block that must fail, and print the error as one wrapped paragraph instead of a traceback.
 
-    Lectures produce their pitfalls with it. A block that does *not* fail is an error: the lecture is then wrong.
+    The lectures of the first edition taught it, so notebooks that are handed in may call it. A block that does *not*
+    fail is an error.
 
     Parameters
     ----------
@@ -81,22 +81,6 @@ def expect_error(*types: type[BaseException], code: str = "", width: int = 110) 
         print(textwrap.fill(f"{label}{type(error).__name__}: {said}", width))
     else:
         raise AssertionError("This block was expected to fail, but it ran to its end.")
-
-
-@contextmanager
-def expect_warning(*types: type[Warning], width: int = 110) -> Iterator[None]:
-    """Run a block that must warn, and print each distinct warning once as text; fail when there is none."""
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        yield
-    wanted = types or (Warning,)
-    shown = dict.fromkeys(
-        f"{w.category.__name__}: {' '.join(str(w.message).split())}" for w in caught if issubclass(w.category, wanted)
-    )
-    if not shown:
-        raise AssertionError("This block was expected to warn, but it did not.")
-    for text in shown:
-        print(textwrap.fill(text, width))
 
 
 def turn(solved: bool, hint: str) -> None:

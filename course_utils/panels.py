@@ -85,12 +85,9 @@ def _roc_panel(ax: Any, y: np.ndarray, p: np.ndarray, threshold: float, area: fl
     ax.plot(fall_out, recall, color=BLUE, label="model")
     ax.plot([0, 1], [0, 1], color=GREY, linestyle="--", linewidth=1.3, label="guessing")
     chosen = p >= threshold
-    ax.plot(chosen[y == 0].mean(), chosen[y == 1].mean(), "o", color=VERMILION, markersize=9, label="threshold")
-    ax.set(
-        title=f"ROC-AUC {area:.3f}",
-        xlabel="false positive rate (share of class 0)",
-        ylabel="true positive rate (share of class 1)",
-    )
+    _mark_threshold(ax, chosen[y == 0].mean(), chosen[y == 1].mean())
+    labels = {"xlabel": "false positive rate (share of class 0)", "ylabel": "true positive rate (share of class 1)"}
+    ax.set(title=f"ROC-AUC {area:.3f}", **labels)
     ax.legend(loc="lower right")
 
 
@@ -102,14 +99,14 @@ def _precision_recall_panel(
     ax.axhline(prevalence, color=GREY, linestyle="--", linewidth=1.3, label=f"guessing: prevalence {prevalence:.2f}")
     chosen = p >= threshold
     if chosen.any():
-        ax.plot(chosen[y == 1].mean(), y[chosen].mean(), "o", color=VERMILION, markersize=9, label="threshold")
-    ax.set(
-        title=f"Average precision {area:.3f}",
-        xlabel="recall (share of class 1 found)",
-        ylabel="precision (share of alarms that are right)",
-        ylim=(0, 1.03),
-    )
+        _mark_threshold(ax, chosen[y == 1].mean(), y[chosen].mean())
+    labels = {"xlabel": "recall (share of class 1 found)", "ylabel": "precision (share of alarms that are right)"}
+    ax.set(title=f"Average precision {area:.3f}", ylim=(0, 1.03), **labels)
     ax.legend(loc="lower left")
+
+
+def _mark_threshold(ax: Any, x: float, y: float) -> None:
+    ax.plot(x, y, "o", color=VERMILION, markersize=9, label="threshold")
 
 
 def _confusion_panel(ax: Any, y: np.ndarray, predicted: np.ndarray, classes: Sequence[Any]) -> np.ndarray:
@@ -143,21 +140,12 @@ def _confusion_panel(ax: Any, y: np.ndarray, predicted: np.ndarray, classes: Seq
 
 def _reliability_panel(ax: Any, y: np.ndarray, models: Mapping[str, np.ndarray], n_bins: int) -> None:
     ax.plot([0, 1], [0, 1], color=GREY, linestyle="--", linewidth=1.3, label="perfect")
-    # Later lines are thinner, so that two models that agree are both seen.
     for index, (name, p) in enumerate(models.items()):
         table = scores.reliability(y, p, n_bins)
-        style = {
-            "color": COLORS[index],
-            "marker": MARKERS[index],
-            "linewidth": min(4, 1.6 + 1.2 * (len(models) - 1 - index)),
-        }
-        ax.plot(
-            table["predicted"],
-            table["observed"],
-            label=name,
-            markersize=min(9, 5 + 2 * (len(models) - 1 - index)),
-            **style,
-        )
+        later = len(models) - 1 - index  # later lines are thinner, so that two models that agree are both seen
+        size = {"linewidth": min(4, 1.6 + 1.2 * later), "markersize": min(9, 5 + 2 * later)}
+        look = {"color": COLORS[index], "marker": MARKERS[index], "label": name}
+        ax.plot(table["predicted"], table["observed"], **look, **size)
     ax.set(
         xlabel="predicted probability of class 1 (mean of bin)",
         ylabel="observed share of class 1",
@@ -244,11 +232,12 @@ def calibration_comparison(
 # ------------------------------------------------------------------------------- learning and validation curve
 
 
-def _band(ax: Any, x: ArrayLike, scores: np.ndarray, color: str, marker: str, label: str) -> None:
-    """Draw the mean over folds with a band of one standard deviation to each side."""
-    mean, spread = scores.mean(axis=1), scores.std(axis=1)
-    ax.plot(x, mean, color=color, marker=marker, label=label)
-    ax.fill_between(x, mean - spread, mean + spread, color=color, alpha=0.18, linewidth=0)
+def _folds(ax: Any, x: np.ndarray, train: np.ndarray, validation: np.ndarray) -> None:
+    """Draw the mean score over the folds, with a band of one standard deviation to each side."""
+    for found, color, marker, label in ((train, VERMILION, "s", "training"), (validation, BLUE, "o", "validation")):
+        mean, spread = found.mean(axis=1), found.std(axis=1)
+        ax.plot(x, mean, color=color, marker=marker, label=f"{label} folds")
+        ax.fill_between(x, mean - spread, mean + spread, color=color, alpha=0.18, linewidth=0)
 
 
 @styled
@@ -269,8 +258,7 @@ def learning_curve(
     sizes, train, validation = (np.asarray(v) for v in (sizes, train_scores, validation_scores))
     gap = train[-1].mean() - validation[-1].mean()
     fig, ax = new_figure()
-    _band(ax, sizes, train, VERMILION, "s", "training folds")
-    _band(ax, sizes, validation, BLUE, "o", "validation folds")
+    _folds(ax, sizes, train, validation)
     ax.legend()
     title = f"With {sizes[-1]} rows the gap between training and validation is {gap:.3f}"
     return finish(
@@ -316,8 +304,7 @@ def validation_curve(
     fig, ax = new_figure()
     if log:
         ax.set_xscale("log")
-    _band(ax, values, train, VERMILION, "s", "training folds")
-    _band(ax, values, validation, BLUE, "o", "validation folds")
+    _folds(ax, values, train, validation)
     ax.axvline(values[best], color=GREEN, linestyle="--", label=f"sweet spot {values[best]:.3g}")
     if chosen is not None:
         ax.axvline(chosen, color=ORANGE, linestyle=":", linewidth=3, label=f"search chose {chosen:.3g}")

@@ -1,4 +1,4 @@
-"""Figures of the lectures: a finding a picture, in colours that everybody tells apart, with its words."""
+"""Figures of the lectures: each shows one finding, in colours that everybody can tell apart, and says it in words, too."""
 
 from __future__ import annotations
 
@@ -14,14 +14,11 @@ from matplotlib.ticker import FuncFormatter, NullFormatter
 from ._plumbing.figure import (
     BLUE,
     COLORS,
-    GREEN,
     GREY,
     MARKERS,
     ORANGE,
-    PURPLE,
     SKY,
     VERMILION,
-    YELLOW,
     alt_text,
     describe,
     finish,
@@ -54,14 +51,12 @@ __all__ = [
     "describe",
     "diagram",
     "evaluation_panels",
-    "GREEN",
     "heat_map",
     "learning_curve",
     "new_figure",
     "ORANGE",
     "parallel_coordinates",
     "png",
-    "PURPLE",
     "runs_line",
     "runtime_comparison",
     "save",
@@ -69,7 +64,6 @@ __all__ = [
     "SKY",
     "validation_curve",
     "VERMILION",
-    "YELLOW",
 ]
 
 
@@ -160,7 +154,6 @@ def runs_line(
     return finish(fig, ax, title, xlabel or x, ylabel or " / ".join(columns), words)
 
 
-@styled
 def _scale(ax: Any, log: str) -> None:
     """Make the named axes logarithmic."""
     if set(log) - {"x", "y"}:

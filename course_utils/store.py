@@ -3,121 +3,23 @@
 from __future__ import annotations
 
 import os
-import sqlite3
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import mlflow
 import pandas as pd
-from filelock import FileLock, Timeout
 
-from course_utils._plumbing import class_server, schema
-from course_utils._plumbing.files import checkout
-from course_utils._plumbing.noise import quiet
-from course_utils._plumbing.places import command, database_path, sqlite_uri, tracking_uri
-
+from ._plumbing import class_server, schema
+from ._plumbing.course_store import create, default_uri, fix_artifact_root, home, own_uri
+from ._plumbing.noise import quiet
+from ._plumbing.places import UI_PORT, command, database_path, sqlite_uri
 from .errors import CourseError
 
 if TYPE_CHECKING:
     from mlflow.models.model import ModelInfo
 
-#: Port for the MLflow UI. Not 5000, which macOS gives to AirPlay.
-UI_PORT = 5001
-#: What the environment asked for when Python started: ``mlflow.set_tracking_uri`` overwrites the variable.
-_ENVIRONMENT_URI = os.environ.get("MLFLOW_TRACKING_URI")
-
-
-def home() -> Path:
-    """Return the folder that holds the store and all outputs.
-
-    ``COURSE_HOME`` when it is set (a batch, a test, a grader), else the checkout that the current folder or this
-    package lies in, else the current folder.
-    """
-    if folder := os.environ.get("COURSE_HOME"):
-        return Path(folder).absolute()
-    return checkout() or Path.cwd()
-
-
-def default_uri() -> str:
-    """Return the tracking URI of the course store.
-
-    ``MLFLOW_TRACKING_URI`` as it was set when Python started, else the server that the checkout has joined, else
-    ``mlflow.db`` in `home`.
-    """
-    if _ENVIRONMENT_URI:
-        return tracking_uri(_ENVIRONMENT_URI)
-    server = class_server.joined(home())
-    return server.url if server else own_uri()
-
-
-def own_uri() -> str:
-    """Return the tracking URI of the store in `home`, whatever server is in use."""
-    return sqlite_uri(home() / "mlflow.db")
-
-
-def leaving(uri: str) -> str:
-    """Return what a person does to go from a server back to the store in `home`."""
-    return "unset MLFLOW_TRACKING_URI" if uri == _ENVIRONMENT_URI else "course server leave"
-
-
-def artifact_root(uri: str) -> str | None:
-    """Return the folder that new experiments of a SQLite store keep artifacts in (``mlartifacts`` beside the file)."""
-    database = database_path(uri)
-    return str(database.parent / "mlartifacts") if database else None
-
-
-def create(uri: str) -> None:
-    """Create the database of a SQLite store when it is not there yet, and check any store before it is used.
-
-    Two processes that let MLflow create the same file at once destroy it, so the file is made aside, under a lock,
-    and moved into place whole.
-
-    Raises
-    ------
-    CourseError
-        When the folder cannot be written, the file is not a database or one of another MLflow, or a server is none.
-    """
-    database = database_path(uri)
-    if check(uri) or database is None:
-        return
-    try:
-        database.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(f"{database}.lock", timeout=120):
-            if schema.is_database(database):
-                return
-            aside = database.with_name(f".{database.name}.{os.getpid()}")
-            try:
-                schema.make(aside)
-                os.replace(aside, database)
-            finally:
-                aside.unlink(missing_ok=True)
-        Path(f"{database}.lock").unlink(missing_ok=True)
-    except (OSError, Timeout, sqlite3.Error) as error:
-        raise CourseError(
-            f"The run store {database} cannot be made: {error}. Runs have nowhere to go. "
-            "Choose a folder that you may write to: set COURSE_HOME, or MLFLOW_TRACKING_URI=sqlite:////path/mlflow.db."
-        ) from error
-
-
-def check(uri: str) -> bool:
-    """Return whether a store is there, after making sure that it can be used.
-
-    Raises
-    ------
-    CourseError
-        When a file is no database, or one of another MLflow; when a server is none, or does not let us in.
-    """
-    database = database_path(tracking_uri(uri))
-    if database is not None:
-        if there := schema.is_database(database):
-            schema.check(database)
-            schema.refresh_statistics(database)
-        return there
-    if class_server.is_remote(uri):
-        class_server.sign_in(uri, home())
-        class_server.check(uri, advice=f"For runs in your own store: {leaving(uri)}.")
-    return True
+__all__ = ["UI_PORT", "connect", "create", "default_uri", "home", "log_model", "outputs", "quiet", "runs", "ui_command"]
 
 
 def connect(uri: str | None = None, *, own: bool = False) -> str:
@@ -137,7 +39,7 @@ def connect(uri: str | None = None, *, own: bool = False) -> str:
     Raises
     ------
     CourseError
-        When the store cannot be created or read, is of another MLflow, or its server does not let us in.
+        When the store cannot be created or read, belongs to another MLflow, or its server refuses us.
     """
     uri = uri or default_uri()
     if own and class_server.is_remote(uri):
@@ -148,33 +50,10 @@ def connect(uri: str | None = None, *, own: bool = False) -> str:
     if os.environ.get("COURSE_STORE_SYNC") == "off":  # the runner's notebooks can be run again
         schema.do_not_wait_for_the_disk()
     create(uri)
-    _fix_artifact_root(uri)
+    fix_artifact_root(uri)
     mlflow.set_tracking_uri(uri)
     mlflow.set_registry_uri(uri)
     return uri
-
-
-def _fix_artifact_root(uri: str) -> None:
-    """Build MLflow's store object for `uri` with our artifact root.
-
-    MLflow 3.17 has no client setting for the artifact root of a local database: it takes ``./mlruns`` of the folder
-    that the notebook runs in, or the variable below, which it reads once, when it builds the (cached) store object.
-    The variable also marks a process as a server, so it does not stay set.
-    """
-    root = artifact_root(uri)
-    if root is None:
-        return
-    from mlflow.tracking._tracking_service.utils import _get_store
-
-    name = "_MLFLOW_SERVER_ARTIFACT_ROOT"
-    before = os.environ.get(name)
-    os.environ[name] = root
-    try:
-        _get_store(uri)
-    finally:
-        os.environ.pop(name)
-        if before is not None:
-            os.environ[name] = before
 
 
 def ui_command(port: int = UI_PORT) -> str:

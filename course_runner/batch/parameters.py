@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import json
 import math
+import re
 from typing import Any
 
 from nbformat import NotebookNode
@@ -19,6 +20,11 @@ _UNREADABLE = (ValueError, TypeError, SyntaxError, MemoryError, RecursionError)
 
 class BadParameter(CourseError):
     """A parameter that the notebook does not have, or a value that does not fit."""
+
+
+def without_magics(code: str) -> str:
+    """Return code in which a line that only IPython understands is one that does nothing."""
+    return "\n".join(re.sub(r"^(\s*)[%!].*", r"\1pass", line) for line in code.splitlines())
 
 
 def parameter_defaults(nb: NotebookNode) -> dict[str, Any]:

@@ -21,11 +21,18 @@ from nbformat import NotebookNode
 
 #: Tag on every run that a notebook logs, with which the runner finds it again. MLflow's UI hides tags of this prefix.
 JOB_TAG = "mlflow.courseJob"
+#: Tag that names the verb of a run that is no notebook's.
+VERB_TAG = "course.verb"
 #: Artifacts of a recorded notebook: the executed copy's folder, what it logged, and the packages it ran with.
 EXECUTED, LOGGED, ENVIRONMENT = "executed", "logged_runs.json", "environment.json"
 _INFINITE = re.compile(r"float\('-?(inf|nan)'\)")
 #: What these libraries compute decides most numbers; the others are in ENVIRONMENT.
 _TELLING = ("mlflow", "scikit-learn", "numpy", "pandas", "scipy")
+
+
+def logging_environment(uri: str, job: str) -> dict[str, str]:
+    """Return the variables of a notebook's kernel: its store, and the tag of its runs."""
+    return {"MLFLOW_TRACKING_URI": uri, **context(job)}
 
 
 def context(job: str) -> dict[str, str]:

@@ -11,6 +11,7 @@ from typing import Any
 import nbformat
 
 from course_runner.batch.job import Outcome
+from course_utils._plumbing.places import database_path
 
 EXPERIMENT = "course-batches"
 
@@ -40,9 +41,7 @@ class Recorder:
 
     def prepare(self) -> None:
         """Load what `finish` needs, while the server of warm kernels loads its libraries; write nothing."""
-        from course_utils import store
-
-        if store.database_path(self.uri) is not None:
+        if database_path(self.uri) is not None:
             import mlflow.store.model_registry.sqlalchemy_store  # noqa: F401
             import mlflow.store.tracking.sqlalchemy_store  # noqa: F401
 
@@ -55,7 +54,7 @@ class Recorder:
         from course_utils import store
         from course_utils._plumbing import schema
 
-        database = store.database_path(self.uri)
+        database = database_path(self.uri)
         own_store = database is not None
         if own_store:  # a third of the seconds here would be waiting, four times for each notebook
             schema.do_not_wait_for_the_disk()

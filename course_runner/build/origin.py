@@ -17,6 +17,7 @@ from typing import Any
 
 from nbformat import NotebookNode
 
+from course_runner.batch.parameters import without_magics
 from course_runner.build.source import Page
 from course_utils._plumbing import steps
 
@@ -62,9 +63,8 @@ def changed(before: dict[str, str], now: dict[str, str]) -> str:
 
 def modules(root: Path, code: str) -> set[Path]:
     """Return the files of our packages that a code imports, and those that they import in turn, inside functions too."""
-    lines = [re.sub(r"^(\s*)[%!].*", r"\1pass", line) for line in code.splitlines()]
     found: set[Path] = set()
-    waiting = list(_imports(root, "\n".join(lines), ()))
+    waiting = list(_imports(root, without_magics(code), ()))
     while waiting:
         path = waiting.pop()
         if path not in found:

@@ -1,1 +1,1 @@
-"""A tracking server for a class or a team. Can be deleted with its verb."""
+"""A tracking server for a class or a team. The folder can be deleted; its verb goes with it."""

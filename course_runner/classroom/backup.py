@@ -18,10 +18,10 @@ from course_runner.classroom import program
 from course_runner.classroom.database import opened, reachable, schema_of
 from course_runner.classroom.folder import busy, locked, running
 from course_runner.classroom.settings import ELSEWHERE, Settings, parse
-from course_utils import store, team
 from course_utils._plumbing import schema
 from course_utils._plumbing.files import write
-from course_utils._plumbing.places import sqlite_uri
+from course_utils._plumbing.places import database_path, sqlite_uri
+from course_utils._plumbing.postgresql import find_postgres
 from course_utils.errors import CourseError
 
 _FORMAT = 1
@@ -46,7 +46,7 @@ def _dump(uri: str, target: Path) -> dict[str, int]:
     """Write one moment of a database into `target` and return its rows by table at that moment."""
     from sqlalchemy import MetaData, Table, create_engine, func, inspect, select, text
 
-    if (file := store.database_path(uri)) is not None:
+    if (file := database_path(uri)) is not None:
         with contextlib.closing(sqlite3.connect(file)) as old, contextlib.closing(sqlite3.connect(target)) as new:
             old.backup(new)
         return {name: int(rows) for name, rows in program.count_rows(sqlite_uri(target)).items()}
@@ -67,7 +67,7 @@ def _dump(uri: str, target: Path) -> dict[str, int]:
                 )
                 for name in sorted(tables)
             }
-            _pg(team.find_postgres(), uri, "pg_dump", "--format=custom", f"--snapshot={moment}", "--file", target)
+            _pg(find_postgres(), uri, "pg_dump", "--format=custom", f"--snapshot={moment}", "--file", target)
         return rows
     finally:
         engine.dispose()
@@ -99,7 +99,7 @@ def backup(folder: Path, target: Path | None = None, on_step: Callable[[str], No
         target.mkdir(parents=True, exist_ok=True)
         target.chmod(0o700)
         with reachable(folder) as there:
-            kind = "sqlite" if store.database_path(there.uri) else "postgresql"
+            kind = "sqlite" if database_path(there.uri) else "postgresql"
             on_step("the database")
             rows = _dump(there.uri, target / _FILES[kind])
             schema = schema_of(there.uri)
@@ -212,7 +212,7 @@ def restore(
                     if not is_own and schema_of(there.uri) is not None:
                         raise CourseError("The database is not empty. A restore overwrites nothing; name an empty one.")
                     words = ("--no-owner", "--exit-on-error", "--single-transaction", dump)
-                    _pg(team.find_postgres(), there.uri, "pg_restore", *words)
+                    _pg(find_postgres(), there.uri, "pg_restore", *words)
                 counted = {table: int(rows) for table, rows in program.count_rows(there.uri).items()}
             if counted != manifest["rows"]:
                 raise CourseError("The restored tables have other numbers of rows than the backup. Nothing was kept.")

@@ -14,6 +14,7 @@ from course_runner.classroom.settings import Settings, parse
 from course_utils import team
 from course_utils._plumbing import schema
 from course_utils._plumbing.places import sqlite_uri
+from course_utils._plumbing.postgresql import find_postgres
 from course_utils.errors import CourseError
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ def reachable(folder: Path) -> Iterator[Database]:
             yield there
     else:
         password = (folder / "postgres.password").read_text(encoding="utf8")
-        postgres = team.Postgres(team.find_postgres(), holder.postgres_port, "mlflow", password)
+        postgres = team.Postgres(find_postgres(), holder.postgres_port, "mlflow", password)
         yield Database(postgres.uri(_DATABASE), postgres)
 
 

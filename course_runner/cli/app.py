@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import gc
+import importlib
 import os
 import sys
 import warnings
@@ -24,10 +25,8 @@ from course_runner.cli.common import (
     workers,
 )
 from course_runner.cli.grade import grade_command, release_command
-from course_runner.cli.server import server_app
-from course_runner.cli.sweep import sweep_command, verify_command
 from course_runner.cli.workflow import workflow_command
-from course_utils._plumbing.places import forget_stale
+from course_utils._plumbing.places import UI_PORT, forget_stale
 from course_utils.errors import CourseError, printable
 
 #: What `main` has put aside, for `course doctor`.
@@ -35,7 +34,7 @@ _left_by_the_shell: dict[str, str] = {}
 
 app = typer.Typer(
     name="course",
-    help="Build, run and prove the MLflow course. `course VERB --help` shows an example for each verb.",
+    help="Build, run and test the MLflow course. `course VERB --help` shows an example for each verb.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -45,7 +44,7 @@ app = typer.Typer(
 
 @app.callback()
 def course() -> None:
-    """Build, run and prove the MLflow course."""
+    """Build, run and test the MLflow course."""
 
 
 @app.command()
@@ -55,7 +54,7 @@ def build(
         bool, typer.Option("--check", help="Execute nothing; name what is stale and exit with 1.")
     ] = False,
     force: Annotated[
-        bool, typer.Option("--force", help="Build again what is up to date, and exercises with answers.")
+        bool, typer.Option("--force", help="Rebuild even what is up to date, and exercises that hold answers.")
     ] = False,
     jobs: Jobs = None,
     cold: Cold = False,
@@ -75,7 +74,7 @@ def build(
     if check:
         stale = builder.find_stale(chosen, everything)
         lines = [f"{item.page.label} {item.reason}" for item in stale]
-        lines += [f"{path.relative_to(root)} is not what the lectures say" for path in contents.stale_pages(root)]
+        lines += [f"{path.relative_to(root)} does not match the lectures" for path in contents.stale_pages(root)]
         old = [path for path, step in builder.superseded(root).items() if step]
         lines += [f"{path.relative_to(root)} has a number that its step no longer has" for path in old]
         for line in lines:
@@ -91,7 +90,7 @@ def build(
     for page in built.written:
         typer.echo(f"built {page.label}")
     for path in built.removed:
-        typer.echo(f"removed {path.relative_to(root)}: the steps have other numbers now")
+        typer.echo(f"removed {path.relative_to(root)}: the numbers of the steps have changed")
     for path in built.left:
         typer.echo(f"left {path.relative_to(root)} as it is: somebody has worked in it")
     for line in built.slow:
@@ -118,9 +117,9 @@ def new(
     from course_runner.build.new import make_step
 
     step = make_step(find_root(), name, after)
-    typer.echo(f"made source/{name}/, step {step.number} of the series. What it says is an example: write your own.")
+    typer.echo(f"made source/{name}/, step {step.number} of the series. Its text is an example: replace it with yours.")
     typer.echo("Then run `course build`, which also gives later notebooks their new numbers, and")
-    typer.echo(f"`python -m tests.submissions.table`. `course test --claims {name}` tries what your lecture claims.")
+    typer.echo(f"`python -m tests.submissions.table`. `course test --claims {name}` tests the claims of your lecture.")
 
 
 @app.command()
@@ -137,7 +136,9 @@ def run(
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Folder of the batch (default: runs/TIME).")
     ] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with the newest batch, or that of --output.")] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Continue the newest batch, or the one in --output.")
+    ] = False,
     cell_timeout: Annotated[
         int | None, typer.Option(min=1, show_default="120", help="Seconds that one cell may take.")
     ] = None,
@@ -148,20 +149,22 @@ def run(
         float | None,
         typer.Option(min=1, metavar="GB", show_default="8", help="Memory that one kernel may use (Linux)."),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="For machines: one JSON object a line on stdout.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Machine-readable: one JSON object per line on stdout.")
+    ] = False,
     cold: Cold = False,
 ) -> None:
     """Run lectures and solutions as one papermill batch, several at once, with a report.
 
     Example: [cyan]course run 03 11 -p n_rows 500 -j 2[/cyan]
 
-    A failing notebook does not stop the others. Ctrl-C lets the running ones stop, keeps what is complete and says how to
-    continue; a second Ctrl-C stops at once. Exit code: 0 all passed, 1 some failed, 2 a mistake in the call or no place to
-    write, 130 stopped.
+    A failing notebook does not stop the others. Ctrl-C stops the notebooks that are running, keeps the finished ones and
+    says how to continue; a second Ctrl-C stops at once. Exit codes: 0 all passed, 1 some failed, 2 wrong arguments or
+    nowhere to write, 130 stopped.
 
-    With --json, each line of stdout has an [bold]event[/bold]: [bold]batch[/bold] (folder, notebooks, workers), then per
-    notebook [bold]start[/bold] (name), [bold]cell[/bold] (name, cell, cells) and [bold]outcome[/bold] (name, status,
-    seconds, cell, error, output, note), at last [bold]end[/bold] (ok, failed, interrupted, report, problem).
+    With --json, each line of stdout is an [bold]event[/bold]: [bold]batch[/bold] (folder, notebooks, workers), then for
+    each notebook [bold]start[/bold] (name), [bold]cell[/bold] (name, cell, cells) and [bold]outcome[/bold] (name, status,
+    seconds, cell, error, output, note), and finally [bold]end[/bold] (ok, failed, interrupted, report, problem).
     """
     from course_runner.kernels.warm import soon_warm
 
@@ -214,7 +217,7 @@ def run(
     if problem:
         raise CourseError(problem)
     if interrupted:
-        typer.echo(f"Stopped. Go on with: {job.go_on}", err=True)
+        typer.echo(f"Stopped. Continue with: {job.go_on}", err=True)
         raise typer.Exit(130)
     if failed:
         raise typer.Exit(1)
@@ -225,14 +228,14 @@ def test(
     context: typer.Context,
     claims: Annotated[
         bool,
-        typer.Option("--claims", help="Only try what lectures claim: further seeds, each change that they suggest."),
+        typer.Option("--claims", help="Only test what lectures claim: further seeds, each change that they suggest."),
     ] = False,
     jobs: Jobs = None,
 ) -> None:
     """Run every test and compare every notebook's outputs with a fresh run; further arguments go to pytest.
 
     Example: [cyan]course test notebooks/03_mlflow_basics.ipynb[/cyan] compares one lecture,
-    [cyan]course test --claims mlflow_basics[/cyan] tries the claims of one (of all, when none is named).
+    [cyan]course test --claims mlflow_basics[/cyan] tests the claims of one lecture (without a name: of all).
     """
     from course_runner.compare import proof
 
@@ -244,7 +247,7 @@ def test(
 @app.command()
 def ui(
     home: Annotated[Path | None, typer.Option(help="Folder of another store, for example that of a batch.")] = None,
-    port: Annotated[int, typer.Option(min=1, max=65535, help="First port to try.")] = 5001,
+    port: Annotated[int, typer.Option(min=1, max=65535, help="First port to try.")] = UI_PORT,
 ) -> None:
     """Open the MLflow UI on the course store, on this machine only; Ctrl-C stops it.
 
@@ -271,7 +274,7 @@ def lab(
 
 @app.command()
 def doctor() -> None:
-    """Check this machine, one line per thing: Python, packages, kernel, store, ports, notebooks.
+    """Check this machine: one line each for Python, packages, kernel, store, port and notebooks.
 
     Example: [cyan]course doctor[/cyan]
     """
@@ -290,7 +293,7 @@ def progress() -> None:
 
     Example: [cyan]course progress[/cyan]
     """
-    from course_utils.homework.progress import progress_table
+    from course_runner.progress import progress_table
 
     typer.echo(progress_table())
 
@@ -298,9 +301,9 @@ def progress() -> None:
 app.command("grade")(grade_command)
 app.command("release")(release_command)
 app.command("workflow")(workflow_command)
-app.command("sweep")(sweep_command)
-app.command("verify")(verify_command)
-app.add_typer(server_app, name="server")
+for _room in ("sweep", "verify", "classroom"):  # rooms that may be deleted bring their verbs themselves
+    if (Path(__file__).parents[1] / _room / "verbs.py").is_file():
+        app.add_typer(importlib.import_module(f"course_runner.{_room}.verbs").app)
 
 
 def _join_parameters(words: list[str]) -> list[str]:
@@ -315,7 +318,7 @@ def _join_parameters(words: list[str]) -> list[str]:
 
 
 def _open_streams() -> None:
-    """Give the standard streams that are closed to nobody: the next file to be opened would get their number."""
+    """Open standard streams that are closed on the null device: the next file to be opened would get their number."""
     for number, name in enumerate(("stdin", "stdout", "stderr")):
         try:
             os.fstat(number)

@@ -32,18 +32,21 @@ def grade_command(
     roster: Annotated[
         Path | None, typer.Option(help="CSV with id, name and e-mail of the class; shows who handed in nothing.")
     ] = None,
-    attempt: Annotated[str, typer.Option(help="Which of several counts: latest or best.")] = "latest",
+    attempt: Annotated[str, typer.Option(help="Which of several attempts counts: latest or best.")] = "latest",
     due: Annotated[str | None, typer.Option(metavar="TIME", help="For example 2026-11-30T23:59.")] = None,
     late_per_day: Annotated[
         str | None,
-        typer.Option(metavar="COST", help="What each started day costs: 10% of the points reached, or 0.5 points."),
+        typer.Option(
+            metavar="COST",
+            help="Cost of each day late, once begun: 10% of the points reached, or 0.5 points.",
+        ),
     ] = None,
     changes: Annotated[
         Path | None,
         typer.Option(
             "--changes",
             "--overrides",
-            help="CSV with learner,homework,task,points,remark that wins (default: OUTPUT_changes.csv, when it is there).",
+            help="CSV with learner,homework,task,points,remark that overrides the checks (default: OUTPUT_changes.csv).",
         ),
     ] = None,
     store_only: Annotated[
@@ -63,15 +66,15 @@ def grade_command(
 
     Example: [cyan]course grade handed-in/ -o grades.csv --roster class.csv --due 2026-11-30T23:59 --late-per-day 10%[/cyan]
 
-    Takes the folders and zips of Moodle, Canvas, Brightspace, Blackboard and GitHub Classroom as they are downloaded, and any
-    other folder. The notebook itself says which homework it is. Only what is new or changed, or whose checks have changed,
-    is run.
+    Accepts folders and zips as Moodle, Canvas, Brightspace, Blackboard and GitHub Classroom hand them out, and any other
+    folder. Each notebook itself names its homework. Only new or changed notebooks, and those whose checks have changed,
+    are run.
 
     Writes grades.csv; for upload, grades_moodle_03.csv, grades_moodle_feedback_03.zip and grades_canvas.csv;
-    grades_feedback/, a page for each learner; grades_report.html, the class report; grades_similar.html, hand-ins that are
-    alike; grades_not_graded.csv, each file that has no row, with the reason.
+    grades_feedback/, a page for each learner; grades_report.html, the class report; grades_similar.html, pairs of
+    similar hand-ins; grades_not_graded.csv, each file without a grade and the reason.
 
-    Exit code: 0 everything is graded, 1 something is for you to look at (it is listed), 2 a mistake in the call, 130 stopped.
+    Exit codes: 0 everything is graded, 1 something needs your attention (it is listed), 2 wrong arguments, 130 stopped.
     """
     from course_runner.batch.pool import default_workers
     from course_runner.grade import exports, feedback, gradebook, grading, inbox, report, rules, sandbox
@@ -213,16 +216,16 @@ def release_command(
 
     Example: [cyan]course release ../mlflow-course-class[/cyan]
 
-    Lectures, exercises, their checks and hints, and the set-up are in it. Left out: solutions, the texts and answers they are
-    made from, tests, web site. `hw.solution(n)` says there that it has none. Publish it as a repository of its own: the
-    history of this one holds the solutions. Exit code 1 when an answer still stands somewhere.
+    It holds lectures, exercises with checks and hints, and the set-up, but no solutions, none of the texts and answers that
+    they are made from, no tests and no web site; `hw.solution(n)` says there that it has none. Publish it as a repository
+    of its own, because the history of this one holds the solutions. Exit code 1 when an answer is still in it.
     """
     from course_runner.cli.common import find_root
     from course_runner.grade import release
 
     written = release.write(find_root(), folder)
     for leak in written.leaks:
-        typer.echo(f"An answer still stands in {leak}", err=True)
+        typer.echo(f"An answer is still in {leak}", err=True)
     for name in written.spelled:
         typer.echo(
             f"Note: {name} spells out the right answers of a task, because it judges them; anyone who reads it finds them."

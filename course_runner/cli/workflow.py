@@ -46,7 +46,7 @@ def workflow_command(
         list[str] | None, typer.Option("--numeric", help="Column of numbers, even when they look like ids or codes.")
     ] = None,
     allow_leak: Annotated[
-        list[str] | None, typer.Option("--allow-leak", help="Column that may tell the target in every row.")
+        list[str] | None, typer.Option("--allow-leak", help="Column that may predict the target in every row.")
     ] = None,
     drop_missing_target: Annotated[
         bool, typer.Option("--drop-missing-target", help="Leave out the rows that have no label.")
@@ -71,8 +71,8 @@ def workflow_command(
     Example: [cyan]course workflow --data customers.csv --target churned[/cyan] leaves figures, tables and the model
     in outputs/workflow, and every setting it tried in the MLflow store.
 
-    Of a file of your own it says how each column was read, and stops where that could be done in two ways, or where a
-    column alone tells the target; --drop, --category, --numeric and --allow-leak decide.
+    For a file of your own it prints how each column was read. It stops when a column can be read in two ways, or when
+    one column alone predicts the target; --drop, --category, --numeric and --allow-leak decide.
     """
     from course_runner.workflow import WorkflowConfig, run_workflow
     from course_utils import store
@@ -112,7 +112,7 @@ def _searching(scheduler: str | None) -> Iterator[Callable[[], AbstractContextMa
         return
     import joblib
 
-    from course_runner.sweep import cluster
+    from course_runner.batch import cluster
 
     with cluster.connect(scheduler):
         yield lambda: joblib.parallel_config(backend="dask")
@@ -123,10 +123,9 @@ def _record_origin(result: WorkflowResult, config: WorkflowConfig) -> None:
     from mlflow import MlflowClient
 
     from course_runner.batch import provenance
-    from course_runner.verify import VERB_TAG
 
     root = Path(__file__).resolve().parents[2]
-    tags = {**provenance.tags(root), VERB_TAG: "workflow"}
+    tags = {**provenance.tags(root), provenance.VERB_TAG: "workflow"}
     if Path(config.data).is_file():
         tags |= {
             "course.data_file": str(Path(config.data).resolve()),

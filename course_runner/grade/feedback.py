@@ -12,7 +12,7 @@ from pathlib import Path
 from course_runner.grade import names
 from course_runner.grade.gradebook import Entry, Gradebook
 from course_runner.grade.roster import fold
-from course_utils.homework.question import _code
+from course_utils._judge.task import html_of
 
 _STYLE = """
 :root { color-scheme: light dark; }
@@ -80,7 +80,9 @@ def attempt(entry: Entry) -> str:
     grade = entry.grade
     parts = []
     if grade.submission:
-        parts.append(f"<p>Handed in: <code>{html.escape(grade.submission)}</code>. {_code(explain(grade.status))}</p>")
+        parts.append(
+            f"<p>Handed in: <code>{html.escape(grade.submission)}</code>. {html_of(explain(grade.status))}</p>"
+        )
     else:
         parts.append(f"<p>{explain(grade.status)}</p>")
     for task in entry.tasks:
@@ -91,7 +93,7 @@ def attempt(entry: Entry) -> str:
         parts.append(
             f'<section class="task {state.replace(" ", "-")}"><h3>{sign} Task {task["task"]}: '
             f"{html.escape(task.get('title', ''))}</h3><p><strong>{state}</strong>, {task['points']:g} of {task['of']:g} "
-            f"points{code}</p><p>{_code(task.get('message', ''))}</p>{changed}</section>"
+            f"points{code}</p><p>{html_of(task.get('message', ''))}</p>{changed}</section>"
         )
     if entry.late:
         cost = f" That costs {entry.penalty:g} points." if entry.penalty else ""

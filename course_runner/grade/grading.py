@@ -21,10 +21,10 @@ from typing import Any
 from course_runner.grade import names, sandbox, watch
 from course_runner.grade import submission as submission_steps
 from course_runner.grade.inbox import Submission
+from course_utils._judge.task import load_tasks
 from course_utils._plumbing import steps
 from course_utils._plumbing.files import ROOT
 from course_utils.errors import CourseError
-from course_utils.homework.question import load_tasks
 
 #: Prefix of the folders in which submissions run.
 SCRATCH = "mlflow-course-"

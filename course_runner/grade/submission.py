@@ -115,9 +115,9 @@ def _first_error(code: list[Any]) -> str:
 def check(home: Path, number: str) -> list[dict[str, Any]] | str:
     """Judge every task of a homework by the store and the files in `home`; a word on the store when nobody can read it."""
     from course_utils._judge.evidence import Evidence
+    from course_utils._judge.task import load_tasks, run_check
     from course_utils._plumbing.noise import quiet
     from course_utils._plumbing.places import sqlite_uri
-    from course_utils.homework.question import load_tasks, run_check
 
     quiet()
     try:
@@ -153,7 +153,7 @@ def judge() -> None:
     for name in ("pandas", "sklearn.ensemble", "mlflow.sklearn", "mlflow.store.model_registry.sqlalchemy_store"):
         importlib.import_module(name)
     from course_utils._judge import evidence  # noqa: F401
-    from course_utils.homework.question import load_tasks
+    from course_utils._judge.task import load_tasks
 
     for line in sys.stdin:
         request = json.loads(line)

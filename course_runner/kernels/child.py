@@ -53,10 +53,13 @@ def _fresh_state(request: dict[str, Any], descriptors: list[int]) -> None:
 
 def _fresh_modules() -> None:
     """Give the preloaded libraries of a forked child what a process that has just started would have."""
-    random, tempfile, numpy, store = map(LIBRARIES.peek, ("random", "tempfile", "numpy.random", "course_utils.store"))
+    names = ("random", "tempfile", "numpy.random", "course_utils._plumbing.course_store")
+    random, tempfile, numpy, course_store = map(LIBRARIES.peek, names)
     tempfile.tempdir = None  # TMPDIR may be another
     os.environ.pop("_MLFLOW_TELEMETRY_SESSION_ID", None)  # as MLflow's import does where its telemetry is off
-    store._ENVIRONMENT_URI = os.environ.get("MLFLOW_TRACKING_URI")  # read on import, for the runner and not for us
+    course_store.ENVIRONMENT_URI = os.environ.get(
+        "MLFLOW_TRACKING_URI"
+    )  # read on import, for the runner and not for us
     random.seed()
     numpy.seed(None)
 

@@ -190,11 +190,11 @@ def _elsewhere(uri: str) -> str:
     shown = html.escape(_without_password(uri))
     if uri.startswith(("http://", "https://")):
         shown = f'<a href="{shown}" target="_blank" rel="noopener">{shown}</a>'
-    from course_utils import store
+    from course_utils._plumbing import course_store
 
     return (
         f"The notebooks of this JupyterLab send their runs to {shown}, so their UI is there. For the course's own store: "
-        f"<code>{store.leaving(uri)}</code>, then start JupyterLab again."
+        f"<code>{course_store.leaving(uri)}</code>, then start JupyterLab again."
     )
 
 
@@ -217,17 +217,22 @@ def serve_tile(port: int) -> None:
     with socket.create_server(("127.0.0.1", port)) as listener:
         waiting = Waiting(listener)
         try:
-            from course_utils import store
+            from course_utils._plumbing import course_store
             from course_utils._plumbing.noise import quiet
+            from course_utils._plumbing.processes import tracking_server_environment
 
-            uri = store.default_uri()
+            uri = course_store.default_uri()
             if "://" not in uri or not uri.startswith(("sqlite:", "postgresql", "mysql", "mssql")):
                 waiting.show("The runs are kept elsewhere", _elsewhere(uri))
                 threading.Event().wait()
-            store.create(uri)
-            os.environ |= _server_settings(uri)
-            os.environ.pop("MLFLOW_TRACKING_URI", None)
-            os.chdir(store.home())
+            course_store.create(uri)
+            settings = course_store.served(uri) | {"MLFLOW_SERVER_CORS_ALLOWED_ORIGINS": public_origins()}
+            if root := course_store.artifact_root(uri):  # links to artifacts stay those that the notebooks have written
+                settings["_MLFLOW_SERVER_ARTIFACT_ROOT"] = root
+            environment = tracking_server_environment(**settings)
+            os.environ.clear()
+            os.environ |= environment
+            os.chdir(course_store.home())
 
             quiet()
             import uvicorn
@@ -237,21 +242,6 @@ def serve_tile(port: int) -> None:
             threading.Event().wait()
         waiting.end()
         uvicorn.Server(uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=3)).run(sockets=[listener])
-
-
-def _server_settings(uri: str) -> dict[str, str]:
-    """Return what ``mlflow server`` hands to its worker in MLflow 3.17; there is no public way to do without it."""
-    from course_utils import store
-
-    return {
-        "_MLFLOW_SERVER_FILE_STORE": uri,
-        "_MLFLOW_SERVER_ARTIFACT_ROOT": store.artifact_root(uri) or "mlflow-artifacts:/",
-        "_MLFLOW_SERVER_ARTIFACT_DESTINATION": store.artifact_root(uri) or str(store.home() / "mlartifacts"),
-        "_MLFLOW_SERVER_SERVE_ARTIFACTS": "true",
-        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",  # 10 processes and 1.5 GB less
-        "MLFLOW_SERVER_CORS_ALLOWED_ORIGINS": public_origins(),
-        "MLFLOW_DISABLE_TELEMETRY": "true",
-    }
 
 
 if __name__ == "__main__":

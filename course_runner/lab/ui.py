@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
-import ctypes
 import json
-import os
 import signal
 import socket
-import subprocess
 import sys
-from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 
-from course_runner.kernels.child import PR_SET_PDEATHSIG
 from course_utils._plumbing.places import sqlite_uri
-from course_utils._plumbing.processes import end_family
+from course_utils._plumbing.processes import tracking_server_environment
+from course_utils._plumbing.supervised import supervised
 from course_utils.errors import CourseError
 
 
@@ -41,44 +35,17 @@ def free_port(first: int, tries: int = 50) -> int:
     )
 
 
-def _end_with_starter() -> Callable[[], object] | None:
-    """Return what a new process calls so that Linux ends it with the one that started it; None on other systems.
-
-    The library is loaded here, not after the fork, where another thread's lock might never be released.
-    """
-    if sys.platform != "linux":
-        return None
-    return partial(ctypes.CDLL(None).prctl, PR_SET_PDEATHSIG, int(signal.SIGTERM), 0, 0, 0)
-
-
 def run_server(command: list[str], environment: dict[str, str], cwd: Path) -> int:
-    """Run a server in the foreground; Ctrl-C stops it and everything that it started.
-
-    On Linux the server also stops when this process is killed.
-    """
-    process = subprocess.Popen(
-        command,
-        env=environment,
-        cwd=cwd,
-        start_new_session=os.name == "posix",
-        preexec_fn=_end_with_starter(),
-    )
+    """Run a server in the foreground; Ctrl-C stops it and everything that it started, as does the end of this process."""
 
     def stop(*_: object) -> None:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGTERM) if os.name == "posix" else end_family(process.pid)
+        raise KeyboardInterrupt
 
     previous = signal.signal(signal.SIGTERM, stop)
     try:
-        return process.wait()
+        with supervised(command, None, cwd=cwd, environment=environment) as process:
+            return process.wait()
     except KeyboardInterrupt:
-        stop()
-        try:
-            process.wait(10)
-        except subprocess.TimeoutExpired:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL) if os.name == "posix" else process.kill()
-            process.wait()
         return 0
     finally:
         signal.signal(signal.SIGTERM, previous)
@@ -89,15 +56,13 @@ def ui_server(uri: str, port: int) -> tuple[list[str], dict[str, str]]:
 
     One worker and no job runner: MLflow's default starts 13 processes with 2 GB for the same pages.
     """
-    from course_utils import store
+    from course_utils._plumbing import course_store
 
     command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", uri]
-    if root := store.artifact_root(uri):
+    if root := course_store.artifact_root(uri):
         command += ["--default-artifact-root", root]
     command += ["--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
-    environment = {**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
-    environment.pop("MLFLOW_TRACKING_URI", None)
-    return command, environment
+    return command, tracking_server_environment()
 
 
 def _server_of_batch(folder: Path) -> str:
@@ -116,8 +81,7 @@ def serve_ui(home: Path | None, port: int) -> int:
     CourseError
         When `home` holds no store, the store's schema is of another MLflow, or no port is free.
     """
-    from course_utils import store
-    from course_utils._plumbing import class_server
+    from course_utils._plumbing import class_server, course_store
 
     if home is not None:
         if not (home / "mlflow.db").is_file():
@@ -127,14 +91,14 @@ def serve_ui(home: Path | None, port: int) -> int:
             raise CourseError(f"{home} holds no store: there is no mlflow.db. Batches are in runs/.")
         uri = sqlite_uri(home.absolute() / "mlflow.db")
     else:
-        uri = store.default_uri()
-    store.create(uri)
+        uri = course_store.default_uri()
+    course_store.create(uri)
     if class_server.is_remote(uri):
-        print(f"Your runs are on a server: open {uri} and sign in (your own store again: {store.leaving(uri)}).")
+        print(f"Your runs are on a server: open {uri} and sign in (your own store again: {course_store.leaving(uri)}).")
         return 0
     chosen = free_port(port)
     if chosen != port:
         print(f"Port {port} is taken by another program, so the UI is on {chosen}.")
     print(f"MLflow UI on {uri}\nopen http://127.0.0.1:{chosen}  (Ctrl-C stops it)", flush=True)
     command, environment = ui_server(uri, chosen)
-    return run_server(command, environment, store.home())
+    return run_server(command, environment, course_store.home())

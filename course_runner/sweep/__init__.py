@@ -1,1 +1,1 @@
-"""One notebook, many settings, here or on a Dask cluster. Can be deleted with its verb."""
+"""One notebook, many settings, here or on a Dask cluster. The folder can be deleted; its verb goes with it."""

@@ -16,8 +16,8 @@ from typing import Any
 import nbformat
 
 from course_runner.batch import provenance
-from course_runner.batch.job import Outcome
-from course_runner.batch.parameters import parameter_defaults
+from course_runner.batch.job import Outcome, has_tag
+from course_runner.batch.parameters import PARAMETERS_TAG, parameter_defaults, without_magics
 from course_runner.batch.record import close_open_runs
 from course_runner.sweep.plan import NOTEBOOK, Point, Sweep, check_server, short
 from course_utils.errors import CourseError
@@ -138,20 +138,19 @@ def experiments(sweep: Sweep) -> list[str]:
     ``set_experiment`` activates it in one only, and the other's runs land in the experiment *Default*.
     """
     nb = nbformat.reads(sweep.notebook, as_version=4)
+    given = set.intersection(*(set(point.parameters) for point in sweep.points))  # no point takes the default of these
     texts: dict[str, set[str]] = {}
     called: list[ast.expr] = []
     for cell in nb.cells:
         tree = ast.Module([], [])
-        with contextlib.suppress(SyntaxError):  # IPython's own syntax; such a cell rarely names an experiment
-            tree = ast.parse(cell.source if cell.cell_type == "code" else "")
+        with contextlib.suppress(SyntaxError):  # another language below a cell magic; it rarely names an experiment
+            tree = ast.parse(without_magics(cell.source) if cell.cell_type == "code" else "")
+        replaced = given if has_tag(cell, PARAMETERS_TAG) else ()
         for node in ast.walk(tree):
-            if (
-                isinstance(node, ast.Assign)
-                and isinstance(node.value, ast.Constant)
-                and isinstance(node.value.value, str)
-            ):
-                for target in node.targets:
-                    texts.setdefault(getattr(target, "id", ""), set()).add(node.value.value)
+            value = getattr(node, "value", None)
+            if isinstance(node, ast.Assign) and isinstance(value, ast.Constant) and isinstance(value.value, str):
+                for name in {getattr(target, "id", "") for target in node.targets} - set(replaced):
+                    texts.setdefault(name, set()).add(value.value)
             elif isinstance(node, ast.Call) and ast.unparse(node.func).endswith("set_experiment"):
                 called += [*node.args[:1], *(word.value for word in node.keywords if word.arg == "experiment_name")]
     for point in sweep.points:

@@ -12,11 +12,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from course_runner.batch import batch, pool, provenance
+from course_runner.batch.cluster import fingerprint
 from course_runner.batch.job import Job, Outcome
 from course_runner.kernels.warm import template
 from course_runner.sweep.plan import GO_ON, NOTEBOOK, Point, Sweep
 from course_runner.sweep.record import Record, Report, Result, about, append, journal
-from course_runner.sweep.task import fingerprint, give_store, point_environment, reaches, release, run_point
+from course_runner.sweep.task import give_store, reaches, release, run_point
 from course_utils._plumbing import files
 from course_utils._plumbing.places import sqlite_uri
 from course_utils.errors import CourseError
@@ -146,7 +147,7 @@ def _here(
                 home,
                 home / "work",
                 point.parameters,
-                point_environment(uri, f"{sweep.id}/{point.key}/{attempts[name]}"),
+                provenance.logging_environment(uri, f"{sweep.id}/{point.key}/{attempts[name]}"),
                 sweep.cell_timeout,
                 sweep.notebook_timeout,
                 mark=attempts[name],
@@ -263,7 +264,7 @@ def _gather(
     on_progress: OnProgress | None,
 ) -> str:
     """Take results as they come; return why not all of them came, or an empty string."""
-    from course_runner.sweep import cluster
+    from course_runner.batch import cluster
 
     known = set(cluster.workers(client) or [])
     looked = alone_since = 0.0

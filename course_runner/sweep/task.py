@@ -4,49 +4,27 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import hashlib
 import os
-import platform
 import shutil
 import socket
 import tempfile
 import threading
 import uuid
 from collections.abc import Iterator
-from functools import cache
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import nbformat
 
 from course_runner.batch import provenance
+from course_runner.batch.cluster import differing, fingerprint
 from course_runner.batch.execute import execute
 from course_runner.batch.job import Job, Outcome
 from course_runner.kernels.warm import warm_kernels
 from course_utils._plumbing.places import sqlite_uri
 
-#: Packages that must agree between the sweep and its workers, or the points do not belong together.
-AGREE = ("distributed", "mlflow", "numpy", "pandas", "papermill", "scikit-learn", "scipy")
-
 #: Seconds after its last point until a sweep that has not said goodbye (it was killed) gives its kernels up.
 IDLE = 60
-
-
-@cache
-def fingerprint() -> dict[str, str]:
-    """Return the versions that must be the same on each machine of a sweep."""
-    found = {"Python": platform.python_version()}
-    for name in AGREE:
-        try:
-            found[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            found[name] = "missing"
-    code = hashlib.sha256()
-    package = Path(__file__).resolve().parents[1]
-    for file in (*sorted((package / "batch").glob("*.py")), package / "sweep" / "task.py"):
-        code.update(file.read_bytes())
-    return {**found, "course_utils": code.hexdigest()[:8]}
 
 
 def reaches(uri: str) -> str:
@@ -158,7 +136,7 @@ def run_point(task: dict[str, Any]) -> dict[str, Any]:
                 home,
                 home / "work",
                 task["parameters"],
-                point_environment(task["uri"] or sqlite_uri(database), f"{task['job']}/{attempt}"),
+                provenance.logging_environment(task["uri"] or sqlite_uri(database), f"{task['job']}/{attempt}"),
                 task["cell_timeout"],
                 task["notebook_timeout"],
                 mark=attempt,
@@ -180,24 +158,8 @@ def _go_on(session: str) -> None:
         raise RuntimeError("its sweep has been stopped")
 
 
-def point_environment(uri: str, job: str) -> dict[str, str]:
-    """Return the variables of a point's kernel: its store, and the tag of its runs."""
-    return {"MLFLOW_TRACKING_URI": uri, **provenance.context(job)}
-
-
 def give_store(database: Path, notebook: str, template: Path) -> None:
     """Copy the empty store to where a point will log, when its notebook may log; making one takes MLflow seconds."""
     if "mlflow" in notebook and template.is_file() and not database.exists():
         database.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(template, database)
-
-
-def differing(here: dict[str, str], there: dict[str, str]) -> str:
-    """Return what differs between two fingerprints as words, or an empty string."""
-    return ", ".join(
-        f"{name} {there.get(name, 'missing')} instead of {version}"
-        if name != "course_utils"
-        else "another version of the course"
-        for name, version in here.items()
-        if there.get(name) != version
-    )

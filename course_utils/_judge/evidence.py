@@ -13,6 +13,7 @@ from mlflow.entities import Metric, Run, ViewType
 from mlflow.exceptions import MlflowException
 
 from .. import store
+from .._plumbing.places import database_path
 from ..errors import CourseError
 from . import logged
 from .logged import nearest
@@ -25,7 +26,7 @@ __all__ = ["Evidence", "close", "fail", "listing", "nearest", "read_card"]
 
 def _absolute(uri: str) -> str:
     """Return the address of a store that is meant from any folder: a check works in one of its own."""
-    path = store.database_path(uri)
+    path = database_path(uri)
     return f"sqlite:///{path}" if path else uri
 
 
@@ -85,7 +86,7 @@ class Evidence:
 
     def _stray_store(self) -> str | None:
         """Return the name of a database or old run folder in the notebook's folder that is not the course store."""
-        if store.database_path(self.uri) != self.here / "mlflow.db" and (self.here / "mlflow.db").is_file():
+        if database_path(self.uri) != self.here / "mlflow.db" and (self.here / "mlflow.db").is_file():
             return "mlflow.db"
         return "mlruns" if any(self.here.glob("mlruns/*/meta.yaml")) else None
 

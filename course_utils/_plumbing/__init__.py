@@ -1,1 +1,1 @@
-"""What no lecture shows and no learner calls."""
+"""Plumbing: what no lecture shows and no learner calls."""

@@ -66,7 +66,7 @@ def join(home: Path, url: str, user: str, password: str, workspace: str | None =
     Raises
     ------
     CourseError
-        When the address is none, no tracking server answers there, or it does not let the user in.
+        When it is not an address, no tracking server answers there, or the user is refused.
     """
     url = _address(url).rstrip("/")
     wanted = Joined(url, user, password, workspace or user)
@@ -91,7 +91,7 @@ def _check_workspace(wanted: Joined) -> None:
         pass
     if wanted.workspace not in places:
         raise CourseError(
-            f"{wanted.user} is no member of the workspace {wanted.workspace!r} on {wanted.url}, but of "
+            f"{wanted.user} is not a member of the workspace {wanted.workspace!r} on {wanted.url}, but of "
             f"{', '.join(sorted(places)[:10]) or 'none'}. Name one with --workspace, or ask whoever runs the server."
         )
 
@@ -163,7 +163,7 @@ def _address(url: str) -> str:
             raise ValueError("no http:// or https://, or no host")
     except ValueError as error:
         raise CourseError(
-            f"{url!r} is no address of a server ({error}). It looks like http://class.example:5002."
+            f"{url!r} is not the address of a server ({error}). It looks like http://class.example:5002."
         ) from None
     if parts.username or parts.password or parts.query or parts.fragment or any(c.isspace() for c in url):
         raise CourseError(
@@ -198,7 +198,7 @@ def check(
     Raises
     ------
     CourseError
-        When nothing answers, something that is no MLflow server does, or it does not let us in.
+        When nothing answers, what answers is not an MLflow server, or it refuses us.
     """
     limit = time_limit or TIME_LIMIT
     found: list[str] = ["did not answer in full"]
@@ -206,7 +206,7 @@ def check(
     def ask() -> None:
         try:
             found[0] = _ask(url, auth, workspace, limit)
-        except Exception as error:  # whatever a stranger's answer breaks, it is told
+        except Exception as error:  # whatever breaks on a stranger's answer is reported
             found[0] = f"gave an answer that cannot be read ({type(error).__name__})"
 
     # In a thread: a server that sends one byte now and then keeps every other time limit from running out.
@@ -244,7 +244,7 @@ def _ask(url: str, auth: tuple[str, str] | None, workspace: str | None, limit: f
                 target = reply.headers.get("Location", "elsewhere")[:100]
                 return f"sends us to {target!r}, and we do not take a password along"
         if status != 200 or body is None or body.strip() != b"OK":
-            return f"is no MLflow server: its /health says {_said(status, body)}"
+            return f"is not an MLflow server: its /health says {_said(status, body)}"
         data = json.dumps({"max_results": 1, "view_type": "ALL"})
         headers["Content-Type"] = "application/json"
         endpoint = f"{base}/api/2.0/mlflow/experiments/search"

@@ -18,17 +18,17 @@ from matplotlib.figure import Figure
 from ..errors import CourseError
 
 P = ParamSpec("P")
-#: Okabe and Ito's palette (2008, "Color universal design"): told apart with every kind of colour blindness.
-BLUE, ORANGE, GREEN, VERMILION, PURPLE, SKY, YELLOW = (
+#: Okabe and Ito's palette (2008, "Color universal design") without its yellow, which is too pale for a line on white.
+#: These colours differ for every kind of colour blindness.
+BLUE, ORANGE, GREEN, VERMILION, PURPLE, SKY = (
     "#0072B2",
     "#E69F00",
     "#009E73",
     "#D55E00",
     "#CC79A7",
     "#56B4E9",
-    "#F0E442",
 )
-#: The colours in the order in which lines and groups take them; yellow is too pale for a line on white.
+#: The colours in the order in which lines and groups take them.
 COLORS = (BLUE, VERMILION, GREEN, ORANGE, PURPLE, SKY)
 MARKERS = ("o", "s", "^", "D", "v", "P")
 GREY = "#595959"

@@ -11,6 +11,8 @@ from pathlib import Path
 
 from course_utils.errors import CourseError, printable
 
+#: Port for the MLflow UI. Not 5000, which macOS gives to AirPlay.
+UI_PORT = 5001
 _SQLITE = "sqlite:///"
 #: What MLflow 3.17 and SQLAlchemy 2.1 cannot carry in the address of a file, or of the artifacts beside it: each of
 #: these ends in another file than the one that was meant, or in an SQL error (both kinds of quotes in one path).

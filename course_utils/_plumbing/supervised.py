@@ -45,23 +45,26 @@ def work_folder(folder: str | Path | None) -> Iterator[Path]:
 @contextmanager
 def supervised(
     command: Sequence[str | Path],
-    log: Path,
+    log: Path | None,
     *,
     cwd: Path,
     environment: dict[str, str] | None = None,
     user: str = "",
     stop: signal.Signals = signal.SIGTERM,
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """Run a program under a supervisor that stops it when the block ends or this process dies."""
+    """Run a program under a supervisor that stops it when the block ends or this process dies.
+
+    What it prints goes to the file `log`, or, without one, where this process prints.
+    """
     words = [user, str(int(stop)), str(cwd), *map(str, command)]
-    with log.open("wb") as out:
+    with log.open("wb") if log else contextlib.nullcontext() as out:
         supervisor = subprocess.Popen(
             [sys.executable, "-m", __name__, *words],
             cwd=ROOT,
             env=environment,
             stdin=subprocess.PIPE,
             stdout=out,
-            stderr=subprocess.STDOUT,
+            stderr=subprocess.STDOUT if out else None,
         )
     try:
         yield supervisor

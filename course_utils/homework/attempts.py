@@ -7,11 +7,13 @@ import os
 import time
 from dataclasses import dataclass
 
-from course_utils._plumbing.places import sqlite_uri
+from mlflow import MlflowClient
+from mlflow.entities import Metric, Run
 
 from .. import store
 from .._plumbing import steps
 from .._plumbing.noise import quiet
+from .._plumbing.places import database_path, sqlite_uri
 from ..errors import CourseError
 
 EXPERIMENT = "homework-attempts"
@@ -22,39 +24,43 @@ def uri() -> str:
     return os.environ.get("COURSE_PROGRESS_URI") or sqlite_uri(store.home() / ".course_progress.db")
 
 
-def _client() -> tuple[object, str]:
-    """Return a low-level client and the id of the experiment; the fluent API's state is not touched."""
-    from mlflow import MlflowClient
-
+def runs(place: str, query: str = "") -> list[Run]:
+    """Return the attempts in a store, newest first; none when there is no such file or nothing was tried."""
+    path = database_path(place)
+    if path is not None and not path.is_file():
+        return []
     quiet()
-    place = uri()
-    store.create(place)
-    client = MlflowClient(tracking_uri=place, registry_uri=place)
+    client = MlflowClient(tracking_uri=place, registry_uri=place)  # the fluent API's state is not touched
     found = client.get_experiment_by_name(EXPERIMENT)
-    return client, found.experiment_id if found else client.create_experiment(EXPERIMENT)
+    return list(client.search_runs([found.experiment_id], query, max_results=50_000)) if found else []
 
 
 def record(
-    homework: str, task: int, code: str, points: float, hints: int, seconds: float, opened: float | None = None
+    homework: str,
+    task: int,
+    code: str,
+    points: float,
+    hints: int,
+    seconds: float,
+    opened: float | None = None,
+    place: str | None = None,
 ) -> str | None:
-    """Keep one attempt; return its run id, or None when it could not be kept (a check never fails for that)."""
+    """Keep one attempt in the store at `place`; return its run id, or None: a check never fails because it cannot be kept."""
     with contextlib.suppress(Exception):
-        from mlflow.entities import Metric
-
-        client, experiment = _client()
-        now = int(time.time() * 1000)
-        run = client.create_run(
-            experiment,
-            run_name=f"{homework} task {task}",
-            tags={
-                "homework": homework,
-                "task": str(task),
-                "outcome": "passed" if code == "ok" else "not yet",
-                "mistake": code,
-                **({"opened": str(opened)} if opened else {}),
-            },
-        )
-        values = {"points": points, "hints": hints, "check_seconds": seconds}
+        quiet()
+        store.create(place := place or uri())
+        client = MlflowClient(tracking_uri=place, registry_uri=place)
+        found = client.get_experiment_by_name(EXPERIMENT)
+        tags = {
+            "homework": homework,
+            "task": str(task),
+            "outcome": "passed" if code == "ok" else "not yet",
+            "mistake": code,
+            **({"opened": str(opened)} if opened else {}),
+        }
+        experiment = found.experiment_id if found else client.create_experiment(EXPERIMENT)
+        run = client.create_run(experiment, run_name=f"{homework} task {task}", tags=tags)
+        values, now = {"points": points, "hints": hints, "check_seconds": seconds}, int(time.time() * 1000)
         client.log_batch(run.info.run_id, metrics=[Metric(k, float(v), now, 0) for k, v in values.items()])
         client.set_terminated(run.info.run_id, "FINISHED" if code == "ok" else "FAILED")
         return run.info.run_id
@@ -63,14 +69,10 @@ def record(
 
 def first_opened(homework: str, hours: float = 12) -> float | None:
     """Return when a learner who sits at a homework opened it, also before a restart of the kernel; None when unknown."""
-    path = store.database_path(uri())
-    if path is not None and not path.exists():
-        return None
     with contextlib.suppress(Exception):
-        client, experiment = _client()
         after = time.time() - hours * 3600
         query = f"tags.homework = '{homework}' AND attributes.start_time > {int(after * 1000)}"
-        times = [float(run.data.tags.get("opened", "inf")) for run in client.search_runs([experiment], query)]
+        times = [float(run.data.tags.get("opened", "inf")) for run in runs(uri(), query)]
         return min((moment for moment in times if moment > after and moment != float("inf")), default=None)
     return None
 
@@ -96,27 +98,17 @@ def _today(homework: str) -> str:
 def summary() -> dict[str, dict[int, TaskProgress]]:
     """Return homework → task → progress, over all attempts; empty when nothing was tried or kept."""
     result: dict[str, dict[int, TaskProgress]] = {}
-    path = store.database_path(uri())
-    if path is not None and not path.exists():
-        return result
     with contextlib.suppress(Exception):
-        client, experiment = _client()
-        token = None
-        while True:
-            page = client.search_runs([experiment], max_results=1000, page_token=token)
-            for run in page:
-                tags, metrics = run.data.tags, run.data.metrics
-                task = result.setdefault(_today(tags["homework"]), {}).setdefault(int(tags["task"]), TaskProgress())
-                task.hints = max(task.hints, int(metrics.get("hints", 0)))  # a hint counts before the first attempt
-                if tags["mistake"] == "not-started":
-                    continue
-                task.attempts += 1
-                task.points = max(task.points, metrics.get("points", 0.0))
-                if tags["mistake"] == "ok":
-                    task.state = "passed"
-                elif task.state != "passed":
-                    task.state = "not yet"
-            token = page.token
-            if not token:
-                break
+        for run in runs(uri()):
+            tags, metrics = run.data.tags, run.data.metrics
+            task = result.setdefault(_today(tags["homework"]), {}).setdefault(int(tags["task"]), TaskProgress())
+            task.hints = max(task.hints, int(metrics.get("hints", 0)))  # a hint counts before the first attempt
+            if tags["mistake"] == "not-started":
+                continue
+            task.attempts += 1
+            task.points = max(task.points, metrics.get("points", 0.0))
+            if tags["mistake"] == "ok":
+                task.state = "passed"
+            elif task.state != "passed":
+                task.state = "not yet"
     return result

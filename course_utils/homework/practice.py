@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
-from collections.abc import Iterator
 from pathlib import Path
 
-from mlflow import MlflowClient
 from mlflow.entities import Run
 
-from course_utils._plumbing.places import sqlite_uri
-
 from .. import data, store
+from .._plumbing.places import sqlite_uri
 from . import attempts
 
 #: Homework whose attempts do not count: it is still under way while its own task is solved.
@@ -22,19 +17,13 @@ _OTHERS = ("mlflow_basics", "logging", "comparing_runs", "autolog")
 _CODES = ("train-not-test", "metric-as-param", "run-open")
 
 
-def runs(uri: str) -> list[Run]:
-    """Return all attempts in a store, newest first; none when there is no such file or experiment."""
-    path = store.database_path(uri)
-    if path is not None and not path.is_file():
-        return []
-    client = MlflowClient(tracking_uri=uri, registry_uri=uri)
-    found = client.get_experiment_by_name(attempts.EXPERIMENT)
-    return list(client.search_runs([found.experiment_id], max_results=5000)) if found else []
-
-
 def counted(uri: str) -> list[Run]:
     """Return the attempts that this homework asks about: without its own and without tasks that were not started."""
-    return [r for r in runs(uri) if r.data.tags["homework"] != UNDER_WAY and r.data.tags["mistake"] != "not-started"]
+    return [
+        r
+        for r in attempts.runs(uri)
+        if r.data.tags["homework"] != UNDER_WAY and r.data.tags["mistake"] != "not-started"
+    ]
 
 
 def attempts_uri(home: Path | None = None, fill: bool = True) -> str:
@@ -70,21 +59,7 @@ def _invent(address: str) -> None:
     first = data.course_seed() % len(_CODES)
     often, sometimes, once = (_CODES[(first + n) % len(_CODES)] for n in range(3))
     codes = [often, often, often, sometimes, sometimes, once, "ok", "ok", "not-started"]
-    with _progress_at(address):
-        for number, code in enumerate(codes):
-            attempts.record(_OTHERS[number % len(_OTHERS)], 1, code, 2.0 * (code == "ok"), 0, 0.1)
-        for _ in range(4):
-            attempts.record(UNDER_WAY, 1, once, 0.0, 0, 0.1)
-
-
-@contextlib.contextmanager
-def _progress_at(address: str) -> Iterator[None]:
-    """Let attempts be recorded in another store while the block runs."""
-    before = os.environ.get("COURSE_PROGRESS_URI")
-    os.environ["COURSE_PROGRESS_URI"] = address
-    try:
-        yield
-    finally:
-        del os.environ["COURSE_PROGRESS_URI"]
-        if before is not None:
-            os.environ["COURSE_PROGRESS_URI"] = before
+    for number, code in enumerate(codes):
+        attempts.record(_OTHERS[number % len(_OTHERS)], 1, code, 2.0 * (code == "ok"), 0, 0.1, place=address)
+    for _ in range(4):
+        attempts.record(UNDER_WAY, 1, once, 0.0, 0, 0.1, place=address)

@@ -18,7 +18,7 @@ from course_utils import data
 from course_utils._judge.evidence import Evidence, close, listing
 from course_utils._judge.mistake import Mistake, NotStarted
 from course_utils._judge.reading import number, numbers_of, visible
-from course_utils.homework import practice
+from course_utils.homework import attempts, practice
 from course_utils.homework.question import Task
 
 _POINTS = {f"{region}-{C}.ipynb": {"region": region, "C": C} for region in ("north", "south") for C in (0.1, 1.0)}
@@ -256,7 +256,7 @@ def myself(evidence: Evidence) -> None:
     """Task 4: the learner's own mistakes, counted."""
     table = evidence.table("hw-batch-and-scale", "mistakes.csv", ("mistake", "attempts"))
     uri = practice.attempts_uri(evidence.home, fill=False)
-    everything = [r.data.tags for r in practice.runs(uri)]
+    everything = [r.data.tags for r in attempts.runs(uri)]
     tags = [r.data.tags for r in practice.counted(uri)]
     if not tags:
         raise NotStarted("The store of attempts is not there: run the cell with `practice.attempts_uri()` first.")

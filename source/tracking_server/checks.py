@@ -10,10 +10,11 @@ from typing import Any
 
 from mlflow.entities import Run, ViewType
 
-from course_utils import data, store
+from course_utils import data
 from course_utils._judge.evidence import Evidence, close, listing
 from course_utils._judge.mistake import Mistake, NotStarted
 from course_utils._judge.reading import guarded, json_of, number, text_of, visible
+from course_utils._plumbing.places import database_path
 from course_utils.homework.question import Task
 
 _COUNTED = ("experiments", "runs", "metrics")
@@ -218,7 +219,7 @@ def trash(evidence: Evidence) -> None:
 def _model_stages(evidence: Evidence, experiment: str) -> dict[str, str]:
     """Return name → ``active`` or ``deleted`` of the logged models; the client does not show the trash."""
     active = {m.name: "active" for m in evidence.client.search_logged_models([experiment])}
-    path = store.database_path(evidence.uri)
+    path = database_path(evidence.uri)
     if path is None:
         return active
     with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as database:

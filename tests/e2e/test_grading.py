@@ -15,7 +15,7 @@ import pytest
 
 from course_runner.cli import app as cli
 from course_runner.grade import grading, inbox, sandbox
-from course_utils.homework.question import load_tasks
+from course_utils._judge.task import load_tasks
 from tests.submissions.tools import answer_text, append, script, swap
 
 from .test_runner import course

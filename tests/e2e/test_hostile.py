@@ -15,8 +15,8 @@ import psutil
 import pytest
 
 from course_runner.grade import sandbox
+from course_utils._judge.task import WITHHELD
 from course_utils.errors import printable
-from course_utils.homework.question import WITHHELD
 
 PROGRAM = sandbox.bubblewrap()
 ROOT = Path(__file__).resolve().parents[2]
@@ -137,7 +137,7 @@ REFUSED = {
     "putting checks in their place": f"import os\nos.mkdir({str(CHECKS.parent)!r})\nopen({str(CHECKS)!r}, 'w')",
     "reading the answers": f"open({str(CHECKS.with_name('answers.py'))!r})",
     "asking the tasks for their check": (
-        "from course_utils.homework.question import load_tasks\n"
+        "from course_utils._judge.task import load_tasks\n"
         "from course_utils._judge.mistake import Mistake\n"
         "try: load_tasks('mlflow_basics')[0].check(None)\nexcept Mistake: raise SystemExit(1)"
     ),

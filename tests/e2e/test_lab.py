@@ -159,7 +159,6 @@ def test_badges_stand_in_the_readme_when_the_repository_has_an_address(monkeypat
     assert contents.badges("https://example.org/course") == "", "Binder and Codespaces open what is on GitHub"
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="only Linux ends a process with the one that started it")
 def test_a_server_ends_when_the_command_that_started_it_is_killed():
     server = "import os, time; print(os.getpid(), flush=True); time.sleep(600)"
     starter = (

@@ -17,7 +17,7 @@ import pytest
 from course_runner import doctor
 from course_runner.batch import batch
 from course_utils import store
-from course_utils._plumbing import places
+from course_utils._plumbing import course_store, places
 from course_utils.errors import CourseError
 from tests.notebooks import ROOT, course_here, notebook
 
@@ -59,7 +59,7 @@ def test_an_address_is_refused_where_it_is_made_and_where_it_is_used(tmp_path, m
         store.connect()
     assert not list(tmp_path.iterdir())
     with pytest.raises(CourseError, match="holds '\\?'"):
-        store.check(f"sqlite:///{tmp_path}/mlflow.db?timeout=3")
+        course_store.check(f"sqlite:///{tmp_path}/mlflow.db?timeout=3")
 
 
 def test_a_checkout_with_an_unusable_name_says_so_at_once(tmp_path, monkeypatch):

@@ -21,7 +21,7 @@ from course_runner.batch import batch, report
 from course_runner.batch.job import Outcome
 from course_runner.cli.app import app
 from course_utils import data, store
-from course_utils._plumbing import class_server, tables
+from course_utils._plumbing import class_server, course_store, tables
 from course_utils.errors import CourseError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -295,7 +295,7 @@ def test_a_hostile_server_is_one_message_within_a_time_limit(behaviour, stranger
 def test_every_verb_that_would_use_a_hostile_server_says_so(stranger, monkeypatch, tmp_path):
     monkeypatch.setattr(Stranger, "behaviour", "html")
     monkeypatch.setenv("MLFLOW_TRACKING_URI", stranger)
-    monkeypatch.setattr(store, "_ENVIRONMENT_URI", stranger)
+    monkeypatch.setattr(course_store, "ENVIRONMENT_URI", stranger)
     for words in (["ui"], ["run", "00", "-o", str(tmp_path / "batch")], ["workflow", "--fast"], ["verify", "0" * 32]):
         result = CliRunner().invoke(app, words)
         assert isinstance(result.exception, CourseError), (words, result.output)

@@ -37,7 +37,7 @@ from course_runner.cli.app import app
 from course_runner.lab import lab
 from course_runner.lab import ui as serve
 from course_utils import serving, store, team
-from course_utils._plumbing import class_server, schema
+from course_utils._plumbing import class_server, course_store, schema
 from course_utils._plumbing.processes import tracking_server_environment, unused_port
 from course_utils.errors import CourseError
 from course_utils.homework import Homework
@@ -526,7 +526,7 @@ def test_a_batch_that_ran_on_a_server_names_it_instead_of_a_missing_store(tmp_pa
 )
 def test_the_way_back_to_the_own_store_is_the_one_that_works(variable, said, unsaid, tmp_path, monkeypatch):
     uri = f"http://127.0.0.1:{unused_port()}"
-    monkeypatch.setattr(store, "_ENVIRONMENT_URI", uri if variable else None)
+    monkeypatch.setattr(course_store, "ENVIRONMENT_URI", uri if variable else None)
     monkeypatch.setenv("COURSE_HOME", str(tmp_path))
     with pytest.raises(CourseError) as told:
         store.connect(uri)

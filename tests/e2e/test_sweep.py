@@ -31,6 +31,7 @@ from course_runner.sweep import record as sweep_record
 from course_runner.sweep import report as sweep_report
 from course_runner.sweep import sweep
 from course_utils import store
+from course_utils._plumbing import course_store
 from course_utils._plumbing.processes import answers, unused_port
 from course_utils.errors import CourseError
 from tests.notebooks import ROOT, begin, course_here, notebook
@@ -176,7 +177,7 @@ def _in_a_fork(answer: multiprocessing.SimpleQueue) -> None:
 
 
 def test_a_kernel_forked_by_a_runner_that_has_a_store_uses_its_own(monkeypatch):
-    monkeypatch.setattr(store, "_ENVIRONMENT_URI", "sqlite:////runner/mlflow.db")
+    monkeypatch.setattr(course_store, "ENVIRONMENT_URI", "sqlite:////runner/mlflow.db")
     context = pool._context()
     answer = context.SimpleQueue()
     kernel = context.Process(target=_in_a_fork, args=(answer,))
@@ -439,11 +440,16 @@ def test_the_experiments_that_a_notebook_names_are_there_before_its_points_begin
     nb = nbformat.read(path, as_version=4)
     points = sweep_plan.plan(nb, "n", {"x": ["1", "2"], "where": ["a", "b"]})
     one = sweep_plan.Sweep(tmp_path, "n", points, ["x", "where"], server, nbformat.writes(nb))
-    assert sweep_record.experiments(one) == ["a", "b", "by-constant", "by-parameter", "in-quotes"]
+    expected = ["a", "b", "by-constant", "in a cell with a magic", "in-quotes"]  # no point takes the default of `where`
+    assert sweep_record.experiments(one) == expected
+    some = sweep_plan.Sweep(
+        tmp_path, "n", sweep_plan.plan(nb, "n", {"x": ["1", "2"]}), ["x"], server, nbformat.writes(nb)
+    )
+    assert "by-parameter" in sweep_record.experiments(some)
     (tmp_path / sweep_plan.NOTEBOOK).write_text(one.notebook)
     sweep_record.Record(one, tmp_path)
     there = {e.name for e in MlflowClient(server).search_experiments()}
-    assert there >= {"a", "b", "by-constant", "by-parameter", "in-quotes", sweep_record.EXPERIMENT}
+    assert there >= {*expected, sweep_record.EXPERIMENT} and "by-parameter" not in there
 
 
 def test_a_scheduler_that_nobody_answers_at_is_one_message_at_once(tmp_path):

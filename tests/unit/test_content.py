@@ -12,7 +12,7 @@ import pytest
 from course_runner.batch.parameters import parameter_defaults
 from course_runner.build import build, contents, outputs
 from course_runner.build.source import BEGIN, END, SCRIPT, make_notebook, read_source
-from course_utils.homework.question import load_tasks
+from course_utils._judge.task import load_tasks
 from course_utils.lesson import questions
 from tests.lectures import LECTURES, PAGES, ROOT, cells, changes
 

@@ -20,8 +20,8 @@ from course_runner.grade.names import Handed
 from course_runner.grade.roster import Roster
 from course_runner.grade.rules import Rule, read_changes
 from course_runner.grade.unpack import Skipped
+from course_utils._judge.task import load_tasks
 from course_utils.errors import CourseError
-from course_utils.homework.question import load_tasks
 from tests.unit.test_inbox import BASICS, LOGGING, homework, put
 
 DUE = "2026-11-30T23:59"

@@ -13,7 +13,7 @@ import pytest
 
 from course_runner.build.source import make_notebook, pages, read_source, solution_lines
 from course_utils._judge.evidence import Evidence
-from course_utils.homework.question import load_tasks
+from course_utils._judge.task import load_tasks
 from tests.submissions import table
 from tests.submissions.tools import answer_text, answers, attempt, mutants, solution
 

@@ -20,9 +20,9 @@ from hypothesis import strategies as st
 from mlflow.utils.autologging_utils import AUTOLOGGING_INTEGRATIONS
 
 from course_utils._judge.evidence import Evidence
+from course_utils._judge.task import LEVELS, load_tasks, run_check
 from course_utils._plumbing import steps
-from course_utils.homework import attempts, progress
-from course_utils.homework.question import LEVELS, Homework, load_tasks, run_check
+from course_utils.homework import Homework
 from tests.conftest import _forget
 from tests.submissions.corruption import corrupt
 from tests.submissions.tools import notebook, run, solution
@@ -140,17 +140,6 @@ def test_no_evidence_is_too_odd_for_a_check(course_home, monkeypatch, tmp_path, 
             assert "Traceback" not in result.message and "\n" not in result.message, f"{done}: {result}"
 
     judge()
-
-
-def test_both_tables_of_progress_count_the_same(course_home, monkeypatch):
-    hw = Homework("mlflow_basics")
-    hw.hint(2), hw.hint(2), hw.check(1)
-    there, here = hw.progress(), attempts.summary()["mlflow_basics"]
-    assert list(there["hints"]) == [0, 2, 0, 0, 0] == [here.get(n, attempts.TaskProgress()).hints for n in range(1, 6)]
-    assert list(there["attempts"]) == [0, 0, 0, 0, 0], "neither a hint nor an empty cell is an attempt"
-    text = progress.progress_table()
-    assert "warm-up" in text
-    assert all(len(line) <= 80 for line in text.splitlines()), "a narrow terminal breaks longer lines inside words"
 
 
 @pytest.mark.parametrize("step", STEPS)

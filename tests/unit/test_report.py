@@ -14,8 +14,6 @@ from rich.table import Table
 from course_runner.batch import batch, console, report, view
 from course_runner.batch.job import Job, Outcome
 from course_runner.build.source import pages
-from course_utils._plumbing import steps
-from course_utils.homework import Homework, attempts, progress
 
 ROOT = Path(__file__).resolve().parents[2]
 LONG = "/home/somebody/a folder/" + "deep/" * 15 + "partial/03_x.ipynb"
@@ -135,24 +133,3 @@ def test_a_wide_table_loses_columns_before_it_breaks_a_word(terminal):
     assert max(map(len, lines)) <= 80 and "a_metric_3" in lines[1] and "a_metric_4" not in lines[1]
     cells = " ".join(re.findall(r"│ ([a-z ]+?) *│$", "\n".join(lines), re.MULTILINE))
     assert cells == "some words that wrap between words only"
-
-
-def test_the_notebook_and_the_terminal_count_hints_alike_without_a_check(course_home):
-    homework = Homework("mlflow_basics")
-    homework.hint(2), homework.hint(2), homework.hint(3)
-    attempts.record("mlflow_basics", 3, "run-open", 0, 1, 0.1)
-    attempts.record("mlflow_basics", 1, "ok", homework.tasks[0].points, 0, 0.1)
-    shown = homework.progress()
-    assert shown["hints"].tolist()[:3] == [0, 2, 1] and shown["attempts"].tolist()[:3] == [1, 0, 1]
-    rows = [line for line in progress.progress_table().splitlines() if re.match(r" *\d+  +\d", line)]
-    for row, (task, told) in zip(rows, shown.iterrows(), strict=True):
-        assert row.split()[1] == str(task)
-        assert row.endswith(f"{told['attempts']:5}  {told['hints']:5}  {told['state']}") and told["points"] in row
-
-
-def test_progress_fits_eighty_columns_in_every_homework(course_home):
-    for step in steps.steps():
-        if (step.folder / "checks.py").is_file():
-            attempts.record(step.name, 1, "not-started", 0, 10, 0.1)
-    lines = progress.progress_table().splitlines()
-    assert len(lines) > 60 and max(map(len, lines)) <= 80

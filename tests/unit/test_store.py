@@ -16,7 +16,7 @@ import pytest
 from sklearn.ensemble import RandomForestClassifier
 
 from course_utils import data, store
-from course_utils._plumbing import schema
+from course_utils._plumbing import course_store, schema
 from course_utils.errors import CourseError
 
 
@@ -157,7 +157,7 @@ def test_a_store_of_an_older_mlflow_is_not_touched_and_the_commands_that_are_tol
     copy, upgrade = [shlex.split(line) for line in str(told.value).splitlines() if line.startswith("  ")]
     assert copy[0] == "cp" and copy[1] == str(old_store) and upgrade[:3] == ["mlflow", "db", "upgrade"]
     schema.upgrade(upgrade[3])
-    assert store.check(f"sqlite:///{old_store}")
+    assert course_store.check(f"sqlite:///{old_store}")
 
 
 def test_every_verb_that_opens_an_older_store_says_so(old_store, tmp_path, monkeypatch):
@@ -166,7 +166,7 @@ def test_every_verb_that_opens_an_older_store_says_so(old_store, tmp_path, monke
     from course_runner.cli.app import app
 
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{old_store}")
-    monkeypatch.setattr(store, "_ENVIRONMENT_URI", f"sqlite:///{old_store}")
+    monkeypatch.setattr(course_store, "ENVIRONMENT_URI", f"sqlite:///{old_store}")
     verbs = (
         ["ui", "--home", str(old_store.parent)],
         ["ui"],
@@ -224,7 +224,7 @@ def test_a_store_that_has_grown_gets_statistics_so_that_sorting_by_a_metric_does
         with sqlite3.connect(database) as connection:
             return " ".join(row[3] for row in connection.execute(by_auc))
 
-    store.check(f"sqlite:///{database}")
+    course_store.check(f"sqlite:///{database}")
     with sqlite3.connect(database) as connection:
         assert connection.execute("select stat from sqlite_stat1 where tbl = 'runs'").fetchone()[0].startswith("500")
     assert "SEARCH" in plan() and "SCAN m" not in plan()

@@ -12,7 +12,7 @@ import sys
 
 SOCKET = "COURSE_WARM_SOCKET"
 #: Modules that ``python -m`` may run in a fork, and scripts of this environment.
-MODULES = ("mlflow", "uvicorn", "course_utils.serving")
+MODULES = ("mlflow", "uvicorn")
 SCRIPTS = ("mlflow", "uvicorn")
 #: What the code behind ``-c`` names: how multiprocessing starts a process, as Dask does, or a library that loads slowly.
 SLOW = ("from multiprocessing.spawn import spawn_main", "mlflow")

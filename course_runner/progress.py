@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import textwrap
 
-from .._plumbing import steps
-from . import attempts
-from .question import load_tasks
+from course_utils._judge.task import load_tasks
+from course_utils._plumbing import steps
+from course_utils.homework import attempts
 
 
 def progress_table() -> str:

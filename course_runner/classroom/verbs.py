@@ -17,11 +17,13 @@ if TYPE_CHECKING:
     from course_runner.classroom.folder import Running
     from course_runner.classroom.settings import Settings
 
+app = typer.Typer()
 server_app = typer.Typer(
+    name="server",
     no_args_is_help=True,
     help="""Run a tracking server for a class or a team, or join one.
 
-    The one who teaches: [cyan]course server start[/cyan], then [cyan]course server add-user anna ben[/cyan].
+    The teacher: [cyan]course server start[/cyan], then [cyan]course server add-user anna ben[/cyan].
     Anna: [cyan]course server join http://class.example:5002 --user anna[/cyan]; her runs now go there.
     """,
 )
@@ -34,7 +36,7 @@ Database = Annotated[
     typer.Option(
         "--database",
         envvar="COURSE_DATABASE",
-        help="postgresql: our own, in the folder. sqlite: a file in it. Or the URI of a database elsewhere.",
+        help="postgresql (its own, in the folder), sqlite (a file in the folder), or the URI of another database.",
         show_default="postgresql",
     ),
 ]
@@ -70,16 +72,14 @@ def start(
     port: Annotated[int | None, typer.Option(min=1, max=65535, help="Port.", show_default="5002")] = None,
     allowed_host: Annotated[
         list[str] | None,
-        typer.Option(
-            "--allowed-hosts", help="Name by which browsers and clients call the server; repeat, or use commas."
-        ),
+        typer.Option("--allowed-hosts", help="Host name under which clients reach the server; repeat, or use commas."),
     ] = None,
     proxy: Annotated[
         list[str] | None,
         typer.Option(help="Address of a proxy in front of the server, whose X-Forwarded-For is believed; repeat."),
     ] = None,
     background: Annotated[
-        bool, typer.Option("--detach", help="Return when it answers; `course server stop` ends it.")
+        bool, typer.Option("--detach", help="Return as soon as it answers; `course server stop` ends it.")
     ] = False,
 ) -> None:
     """Start the server: PostgreSQL, sign-in, artifacts through the server. Ctrl-C stops all of it.
@@ -152,7 +152,7 @@ def stop(folder: Folder = None) -> None:
 
 @server_app.command()
 def status(folder: Folder = None) -> None:
-    """Show whether the server runs, its disk, who may come in, and the newest backup; exit 1 when stopped or full.
+    """Show whether the server runs, its disk space, its users and its newest backup; exit 1 when stopped or full.
 
     Example: [cyan]course server status[/cyan]
     """
@@ -219,7 +219,7 @@ def password(
     user: Annotated[str, typer.Argument(help="A user, or admin.")],
     folder: Folder = None,
 ) -> None:
-    """Give a user, or admin, a new password and show it once; a running server may take the old one for a minute more.
+    """Give a user, or admin, a new password and show it once; a running server may accept the old one for another minute.
 
     Example: [cyan]course server password admin[/cyan]
     """
@@ -238,7 +238,7 @@ def backup(
     ] = None,
     folder: Folder = None,
 ) -> None:
-    """Copy runs, users and artifacts into a folder with a manifest, while the server runs or not.
+    """Copy runs, users and artifacts into a folder with a manifest, whether the server runs or not.
 
     Example: [cyan]course server backup -o /media/disk/mlflow-friday[/cyan]
     """
@@ -333,3 +333,6 @@ def leave() -> None:
 
     before = class_server.leave(store.home())
     typer.echo(f"Left {before.url}. Runs go to {store.default_uri()}." if before else "You have joined no server.")
+
+
+app.add_typer(server_app)

@@ -10,14 +10,13 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import nbformat
 
-from course_runner.batch import provenance, record
-from course_runner.sweep import record as sweep_record
+from course_runner.batch import provenance
 from course_utils._plumbing.places import sqlite_uri
 from course_utils.errors import CourseError
 
@@ -28,10 +27,8 @@ if TYPE_CHECKING:
 MEASURED = re.compile(
     r"seconds|duration|latency|runtime|elapsed|(^|_)time(_|$)|(^|_)ms(_|$)|per_second|^system/|memory|cpu", re.I
 )
-#: Experiments in which the runner keeps its own record.
-RECORDS = (record.EXPERIMENT, sweep_record.EXPERIMENT)
-#: Tag that says which verb made a run, where that is not a notebook.
-VERB_TAG = "course.verb"
+#: How the experiments begin in which the runner keeps its own records: course-batches, course-sweeps.
+RECORDS = "course-"
 
 
 @dataclass(frozen=True)
@@ -128,7 +125,7 @@ def verify(
     client = MlflowClient(uri, uri)
     run = _find(client, run_id, uri)
     tags = run.data.tags
-    if tags.get(VERB_TAG) == "workflow":
+    if tags.get(provenance.VERB_TAG) == "workflow":
         recorded = _workflow_rows(client, run)
         again, error = _workflow_again(run)
         what = f"course workflow, run {run.info.run_name}"
@@ -182,7 +179,7 @@ def _record_of(client: Any, run: Any) -> Any:
     if not job and (parent := tags.get("mlflow.parentRunId")):
         job = client.get_run(parent).data.tags.get(provenance.JOB_TAG)
     if job:
-        places = [e.experiment_id for e in client.search_experiments() if e.name in RECORDS]
+        places = [e.experiment_id for e in client.search_experiments() if e.name.startswith(RECORDS)]
         safe = job.replace("'", "")
         if found := provenance.search(client, f"tags.`course.job` = '{safe}'", places):
             return found[0]
@@ -238,7 +235,6 @@ def _notebook_again(
     """Execute a notebook in a scratch folder; return what it logs, or how it failed."""
     from course_runner.batch.job import Job
     from course_runner.batch.pool import run_jobs
-    from course_runner.sweep.task import point_environment
 
     seed = run.data.tags.get("course.seed")
     with tempfile.TemporaryDirectory(prefix="course-verify-", ignore_cleanup_errors=True) as scratch:
@@ -246,7 +242,7 @@ def _notebook_again(
         source = Path(scratch) / "notebook.ipynb"
         source.write_text(text, encoding="utf8")
         uri = sqlite_uri(home / "mlflow.db")
-        environment = point_environment(uri, "verify") | ({"COURSE_SEED": seed} if seed else {})
+        environment = provenance.logging_environment(uri, "verify") | ({"COURSE_SEED": seed} if seed else {})
         name = Path(run.data.tags["course.notebook"]).name
         job = Job(name, source, Path(scratch) / name, home, home / "work", parameters, environment)
         outcome, nb = run_jobs([job], 1, on_progress, root=root, cold=cold, store_uri=uri)[0]
@@ -297,7 +293,7 @@ def _workflow_again(run: Any) -> tuple[list[dict[str, Any]], str]:
         config["data"] = file
     with tempfile.TemporaryDirectory(prefix="course-verify-", ignore_cleanup_errors=True) as scratch:
         environment = {**os.environ, "COURSE_HOME": scratch, "MLFLOW_TRACKING_URI": sqlite_uri(f"{scratch}/mlflow.db")}
-        command = [sys.executable, "-m", "course_runner.verify", json.dumps(config)]
+        command = [sys.executable, "-m", "course_runner.verify.verify", json.dumps(config)]
         done = subprocess.run(command, env=environment, capture_output=True, text=True)
         if done.returncode:
             lines = done.stderr.strip().splitlines()
@@ -408,11 +404,6 @@ def _data(recorded: Iterable[dict[str, Any]], again: Iterable[dict[str, Any]]) -
     old = sorted(d for run in recorded for d in run["data"])
     new = sorted(d for run in again for d in run["data"])
     return ["the logged data sets have other digests"] if new and old != new else []
-
-
-def as_dict(verdict: Verdict) -> dict[str, Any]:
-    """Return the verdict as plain values, for JSON."""
-    return {**asdict(verdict), "same": verdict.same}
 
 
 if __name__ == "__main__":

@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import logging
+import platform
 import socket
 from collections.abc import Iterator
+from functools import cache
+from importlib import metadata
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from course_runner.sweep.task import differing, fingerprint
 from course_utils.errors import CourseError
 
 if TYPE_CHECKING:
     from distributed import Client
 
+#: Packages that must agree between the sweep and its workers, or the points do not belong together.
+AGREE = ("distributed", "mlflow", "numpy", "pandas", "papermill", "scikit-learn", "scipy")
+#: Modules of this room that a worker runs; a change of the others, such as the report, does not concern it.
+RUNS = ("job", "parameters", "leftovers", "engine", "execute", "provenance")
 #: Seconds to wait for the scheduler's answer, and for a first worker.
 PATIENCE = 10
 HOW = "Start one in the course's environment: `dask scheduler --host 127.0.0.1`, then `dask worker ADDRESS`"
@@ -86,3 +94,30 @@ def _check(client: Client, address: str) -> None:
                 f"The worker {worker} has {wrong}. Its results would not belong to yours. "
                 f"Start it again, in the environment that requirements.lock describes: dask worker {address}"
             )
+
+
+@cache
+def fingerprint() -> dict[str, str]:
+    """Return the versions that must be the same on each machine of a sweep."""
+    found = {"Python": platform.python_version()}
+    for name in AGREE:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            found[name] = "missing"
+    code = hashlib.sha256()
+    package = Path(__file__).resolve().parents[1]
+    for file in (*(package / "batch" / f"{name}.py" for name in RUNS), *(package / "sweep").glob("task.py")):
+        code.update(file.read_bytes())
+    return {**found, "course_utils": code.hexdigest()[:8]}
+
+
+def differing(here: dict[str, str], there: dict[str, str]) -> str:
+    """Return what differs between two fingerprints as words, or an empty string."""
+    return ", ".join(
+        f"{name} {there.get(name, 'missing')} instead of {version}"
+        if name != "course_utils"
+        else "another version of the course"
+        for name, version in here.items()
+        if there.get(name) != version
+    )

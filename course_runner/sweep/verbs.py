@@ -1,4 +1,4 @@
-"""The verbs ``course sweep`` (one notebook, many settings) and ``course verify`` (the same numbers again)."""
+"""The verb ``course sweep``: one notebook, many settings."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from course_utils._plumbing.places import command, sqlite_uri
+from course_runner.cli.common import find_root, remove_when_empty, workers
+from course_utils._plumbing.places import command
 from course_utils.errors import CourseError
 
 if TYPE_CHECKING:
@@ -19,16 +20,16 @@ if TYPE_CHECKING:
 
     from course_runner.sweep.plan import Point, Sweep
     from course_runner.sweep.record import Report
-    from course_runner.verify import Verdict
+
+app = typer.Typer()
 
 #: Rows of the table on the terminal; all of them are in the file.
 SHOWN = 20
 #: Numeric columns of the table on the terminal.
 WIDE = 4
-#: Rows of the table of `course verify`.
-MOST = 60
 
 
+@app.command("sweep")
 def sweep_command(
     notebook: Annotated[
         str | None, typer.Argument(help="Number of a lecture (11), a name, or the path of any notebook.")
@@ -42,7 +43,7 @@ def sweep_command(
         typer.Option("-p", "--parameter", metavar="NAME VALUE", help="A parameter with one value for all points."),
     ] = None,
     draw: Annotated[
-        int | None, typer.Option("--random", min=1, help="Run only so many points of the grid, drawn at random.")
+        int | None, typer.Option("--random", min=1, help="Run only this many points of the grid, drawn at random.")
     ] = None,
     seed: Annotated[int, typer.Option("--seed", help="Seed of --random: the same seed draws the same points.")] = 0,
     metric: Annotated[
@@ -61,7 +62,7 @@ def sweep_command(
         Path | None, typer.Option("--output", "-o", help="Folder of the sweep (default: runs/TIME).")
     ] = None,
     resume: Annotated[
-        bool, typer.Option("--resume", help="Run what is missing or failed in the newest sweep, or that of --output.")
+        bool, typer.Option("--resume", help="Run what is missing or failed in the newest sweep, or in --output.")
     ] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Run more than 1,000 points.")] = False,
     cell_timeout: Annotated[
@@ -87,7 +88,6 @@ def sweep_command(
     from course_runner.batch import batch
     from course_runner.batch.console import Ticker
     from course_runner.batch.job import CELL_TIMEOUT, NOTEBOOK_TIMEOUT
-    from course_runner.cli.common import find_root, remove_when_empty, workers
     from course_runner.sweep import plan as sweep_plan
     from course_runner.sweep import record as sweep_record
     from course_runner.sweep import sweep as sweeps
@@ -95,7 +95,7 @@ def sweep_command(
     root = find_root()
     if scheduler and (jobs or cold):
         raise CourseError(
-            "-j and --cold are about this machine; on a cluster the workers decide. Start more of them: dask worker ADDRESS"
+            "-j and --cold apply to this machine. On a cluster, start more workers instead: dask worker ADDRESS"
         )
     if resume and (notebook or grid or parameter or draw):
         raise CourseError("--resume takes the notebook and its points from the sweep itself; leave them out.")
@@ -140,7 +140,7 @@ def _prepare(
 
 
 def _cluster(address: str) -> AbstractContextManager[Any]:
-    from course_runner.sweep import cluster
+    from course_runner.batch import cluster
 
     return cluster.connect(address)
 
@@ -239,7 +239,7 @@ def _show(report: Report, metric: str | None, minimize: bool) -> None:
         else:
             typer.echo("Not ranked: the notebook logs no metric, and its last cell prints no JSON object with one.")
     if report.stopped:
-        typer.echo(f"{report.stopped[:1].upper()}{report.stopped[1:]}. Go on with: {again}", err=True)
+        typer.echo(f"{report.stopped[:1].upper()}{report.stopped[1:]}. Continue with: {again}", err=True)
         raise typer.Exit(130 if report.interrupted else 1)
     if trouble or len(report.whole) < len(report.results):
         raise typer.Exit(1)
@@ -275,70 +275,3 @@ def _cell(value: Any, name: str) -> str:
     if isinstance(value, float):
         return "" if value != value else f"{value:.1f}" if name == "seconds" else f"{value:.5g}"
     return str(value)
-
-
-def verify_command(
-    run_id: Annotated[str, typer.Argument(metavar="RUN_ID", help="A run's id, or models:/NAME/VERSION.")],
-    home: Annotated[Path | None, typer.Option(help="Folder of another store: that of a batch or a sweep.")] = None,
-    tolerance: Annotated[
-        float, typer.Option(help="Largest relative difference that counts as the same; 0: every bit.")
-    ] = 0.0,
-    ignore: Annotated[
-        str | None, typer.Option(metavar="PATTERN", help="Metrics not to compare; those of time and memory never are.")
-    ] = None,
-    cold: Annotated[bool, typer.Option("--cold", help="Start an ordinary kernel (slower).")] = False,
-) -> None:
-    """Execute a recorded run once more, in a fresh process and a scratch store, and compare every metric.
-
-    Example: [cyan]course verify 4f0c… --home runs/2026-11-21_101500[/cyan]
-
-    Takes a notebook's run in a batch, a point of a sweep, a run of course workflow, or a run that such a notebook
-    logged. Exits with 0 when every metric is the same, with 1 when one differs, with 2 when the run cannot be verified.
-    """
-    from course_runner.batch.console import Ticker
-    from course_runner.cli.common import find_root
-    from course_runner.verify import verify
-    from course_utils import store
-
-    if home is not None and not (home / "mlflow.db").is_file():
-        raise CourseError(f"{home} holds no store: there is no mlflow.db. Batches and sweeps are in runs/.")
-    uri = sqlite_uri(home.absolute() / "mlflow.db") if home else store.default_uri()
-    with Ticker(1, "Verifying") as ticker:
-        verdict = verify(run_id, uri, find_root(), tolerance=tolerance, ignore=ignore, cold=cold, on_progress=ticker)
-    _show_verdict(verdict)
-
-
-def _show_verdict(verdict: Verdict) -> None:
-    """Print the metrics, and where the difference may come from; exit with 1 when there is one."""
-    from rich.table import Table
-
-    from course_runner.batch.console import show
-
-    typer.echo(verdict.what)
-    if verdict.rows:
-        table = Table()
-        for name in ("run", "metric", "recorded", "again", ""):
-            table.add_column(name, justify="right" if name in ("recorded", "again") else "left", overflow="fold")
-        for row in verdict.rows[:MOST]:
-            values = ("missing" if v is None else repr(v) for v in (row.recorded, row.again))
-            table.add_row(row.run, row.metric, *values, "same" if row.same else "different")
-        show(table)
-        if len(verdict.rows) > MOST:
-            typer.echo(f"… and {len(verdict.rows) - MOST} more")
-    if verdict.skipped:
-        typer.echo(f"not compared (time and memory, or --ignore): {', '.join(verdict.skipped)}")
-    differ = sum(not row.same for row in verdict.rows)
-    if verdict.same:
-        count = len(verdict.rows)
-        typer.echo(f"Same: {count} metrics, all equal." if count > 1 else "Same: the one metric is equal.")
-        for reason in verdict.reasons:
-            typer.echo(f"  although {reason}")
-        return
-    typer.echo(
-        f"Different: {verdict.error}" if verdict.error else f"Different: {differ} of {len(verdict.rows)} metrics."
-    )
-    for reason in verdict.reasons:
-        typer.echo(f"  possible reason: {reason}")
-    if not verdict.reasons:
-        typer.echo("  Code, packages and data are those of then. Look for a draw without a seed (lecture Reproducing).")
-    raise typer.Exit(1)
