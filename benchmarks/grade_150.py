@@ -126,13 +126,18 @@ def main() -> None:
     parser.add_argument("count", nargs="?", type=int, default=CLASS, help=f"submissions (default {CLASS})")
     parser.add_argument("--homework", default="mlflow_basics", help="name of the step (default mlflow_basics)")
     parser.add_argument(
-        "--output", type=Path, default=Path(__file__).with_suffix(".md"), help="page to write (default: beside this file)"
+        "--output",
+        type=Path,
+        default=Path(__file__).with_suffix(".md"),
+        help="page to write (default: beside this file)",
     )
     words = parser.parse_args()
     if words.count < 1:
         parser.error("at least one submission is needed")
     if not list((ROOT / "solutions").glob(f"*_{words.homework}.ipynb")):
-        parser.error(f"there is no homework {words.homework!r}: no notebook in solutions/ is called …_{words.homework}.ipynb")
+        parser.error(
+            f"there is no homework {words.homework!r}: no notebook in solutions/ is called …_{words.homework}.ipynb"
+        )
     text = measure(words.count, words.homework)
     words.output.write_text(text, encoding="utf8")
     print(text)

@@ -49,12 +49,14 @@ def run(folder: Path, cell_timeout: int) -> None:
     from ipykernel.kernelapp import IPKernelApp
     from tornado.ioloop import IOLoop
 
+    cells = json.loads((folder / "cells.json").read_text(encoding="utf8"))
     app = IPKernelApp.instance()
     app.initialize(["-f", str(folder / "tmp" / "kernel.json"), "--HistoryManager.enabled=False"])
     tell(DIED)  # unless it says something else later
-    cells = json.loads((folder / "cells.json").read_text(encoding="utf8"))
-    tell(IOLoop.current().run_sync(lambda: _execute(app, cells, cell_timeout)))
-    _leave(app)
+    try:
+        tell(IOLoop.current().run_sync(lambda: _execute(app, cells, cell_timeout)))
+    finally:
+        _leave(app)
 
 
 async def _execute(app: Any, cells: list[str], cell_timeout: int) -> str:
@@ -86,8 +88,10 @@ async def _execute(app: Any, cells: list[str], cell_timeout: int) -> str:
 @contextlib.contextmanager
 def _interrupted(seconds: int) -> Iterator[list[None]]:
     """Interrupt the main thread after so many seconds, and again and again; the list has an item for each time."""
+    import asyncio
+
     times: list[None] = []
-    done = threading.Event()
+    done, loop = threading.Event(), asyncio.get_running_loop()
 
     def interrupt() -> None:
         while not done.wait(seconds):
@@ -96,6 +100,7 @@ def _interrupted(seconds: int) -> Iterator[list[None]]:
                 signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
             else:
                 signal.raise_signal(signal.SIGINT)
+            loop.call_soon_threadsafe(lambda: None)  # what cancels an `await` is done between two events
 
     threading.Thread(target=interrupt, daemon=True).start()
     try:
