@@ -52,11 +52,27 @@ def run(folder: Path, cell_timeout: int) -> None:
     cells = json.loads((folder / "cells.json").read_text(encoding="utf8"))
     app = IPKernelApp.instance()
     app.initialize(["-f", str(folder / "tmp" / "kernel.json"), "--HistoryManager.enabled=False"])
+    if any("skops" in cell or "log_model" in cell for cell in cells):
+        _import_skops()
     tell(DIED)  # unless it says something else later
     try:
         tell(IOLoop.current().run_sync(lambda: _execute(app, cells, cell_timeout)))
     finally:
         _leave(app)
+
+
+def _import_skops() -> None:
+    """Import skops for a notebook that will need it, before MLflow is there: both together take a quarter less time.
+
+    skops 0.16 looks for each of 800 functions in all modules that are loaded, and imports all of scikit-learn to list its
+    estimators, with Dask and pytest, which the list is the same without.
+    """
+    unneeded = [name for name in ("dask", "pytest") if name not in sys.modules]
+    sys.modules |= dict.fromkeys(unneeded)
+    with contextlib.suppress(ImportError):  # the notebook is told of it by its own line
+        import skops.io  # noqa: F401
+    for name in unneeded:
+        del sys.modules[name]
 
 
 async def _execute(app: Any, cells: list[str], cell_timeout: int) -> str:

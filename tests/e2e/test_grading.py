@@ -223,6 +223,15 @@ AFTER = "open('after', 'w').close()"
 ENDS = {
     "display": (["display({'a': 1})", "print('x')", "", AFTER], "ok"),
     "top-level await": (["import asyncio\nawait asyncio.sleep(0)", AFTER], "ok"),
+    "skops before its time": (
+        [
+            "import skops.io, dask, pytest\nfrom sklearn.externals.array_api_compat.dask import array",
+            "from sklearn.linear_model import Ridge",
+            "assert skops.io.get_untrusted_types(data=skops.io.dumps(Ridge())) == []",
+            AFTER,
+        ],
+        "ok",
+    ),
     "magic": (["%%bash\ntouch after"], "ok"),
     "endless output": (["for _ in range(200): print('x' * 1_000_000)", AFTER], "ok"),
     "exit handler": (["import atexit\natexit.register(lambda: open('after', 'w').close())"], "ok"),
@@ -248,7 +257,8 @@ def test_a_notebook_runs_as_in_jupyter_and_ends_with_its_status(kind, tmp_path):
     cells, status = ENDS[kind]
     (tmp_path / "cells.json").write_text(json.dumps(cells))
     limits = sandbox.Limits(wall=60, cpu=60)
-    ended = sandbox.run(["run", str(tmp_path), "1"], tmp_path, 4242, limits, sandbox.bubblewrap())
+    seconds = "1" if status == "timeout" else "30"
+    ended = sandbox.run(["run", str(tmp_path), seconds], tmp_path, 4242, limits, sandbox.bubblewrap())
     assert grading._status(ended) == status
     assert (tmp_path / "after").exists()
 
