@@ -28,6 +28,8 @@ from course_utils.errors import CourseError
 
 #: Prefix of the folders in which submissions run.
 SCRATCH = "mlflow-course-"
+#: Status when no cell ran because there was no kernel: not the learner's doing.
+NO_KERNEL = "no kernel could be started"
 
 
 @dataclass
@@ -113,7 +115,7 @@ def _grade(submission: Submission, means: Means) -> tuple[str, list[dict] | None
         status = "store only"
         if submission.notebook is not None:
             sandbox.prepare(home)
-            shutil.copyfile(submission.notebook, home / "submission.ipynb")
+            (home / "cells.json").write_text(json.dumps(submission.code), encoding="utf8")
             status = _status(means.do(home, "run", str(home), str(means.cell_timeout)))
         source = submission.store or home
         kept = True
@@ -144,15 +146,15 @@ def _grade(submission: Submission, means: Means) -> tuple[str, list[dict] | None
 
 
 def _status(ended: sandbox.Ended) -> str:
+    """Return the last status that the notebook's process has told: first that it died, then how it ended."""
     if ended.stopped:
         return ended.stopped
-    try:
-        status = json.loads(ended.output.splitlines()[-1])["status"]
-        if re.fullmatch(r"[A-Za-z][\w .()-]{0,79}", status):  # a notebook can write to the same pipe
-            return status
-    except (ValueError, IndexError, KeyError, TypeError):
-        pass
-    return "killed its own runner" if ended.code in (-9, 247) else f"runner ended with {ended.code}"
+    for line in reversed(ended.output.splitlines()):
+        with contextlib.suppress(ValueError, KeyError, TypeError):
+            status = json.loads(line)["status"]
+            if re.fullmatch(r"[A-Za-z][\w .()-]{0,79}", status):  # a notebook can write to the same pipe
+                return status
+    return f"{NO_KERNEL} (exit {ended.code})"
 
 
 def grade(
@@ -238,7 +240,7 @@ def grade(
 
 def ours_to_fix(row: Grade) -> bool:
     """Tell whether a row says nothing about the learner's work: the machine, not the notebook, has stopped it."""
-    return submission_steps.NO_KERNEL in row.status or row.status.startswith(("stopped", "cannot be graded"))
+    return row.status.startswith((NO_KERNEL, "stopped", "cannot be graded"))
 
 
 def checks_digest(number: str) -> str:

@@ -88,8 +88,8 @@ class Watch:
         below = _below(self.pid)
         if len(below) > self.limits.processes:
             return "too many processes"
-        self._tasks, memory = _tasks(), _memory(below)
-        if memory > self.limits.memory:
+        self._tasks = _tasks()
+        if _memory(below, self.limits.memory) > self.limits.memory:
             return "too much memory"
         if reason := self.files():
             return reason
@@ -115,31 +115,48 @@ def _below(pid: int) -> list[psutil.Process]:
     return []
 
 
-def _memory(below: Sequence[psutil.Process]) -> int:
-    """Return the bytes of memory that processes hold together; 0 where the system does not tell.
+def _memory(below: Sequence[psutil.Process], most: int) -> int:
+    """Return the bytes of memory that processes hold together, or more of them; 0 where the system does not tell.
 
-    Of a page that several of them share, each counts its part (PSS), so that shared memory is counted once. Memory
-    files (``memfd_create``) that are only written to are mapped nowhere; they are found among the open files.
+    Memory files (``memfd_create``) that are only written to are mapped nowhere; they are found among the open files. What is
+    mapped is counted fully first, which is quick. Only when that is more than `most`, each process counts its part (PSS) of
+    a page that several share: the system looks at every page for it.
     """
     if not Path("/proc/self/smaps_rollup").exists():
         return 0
+    files = {process.pid: _memory_files(process.pid) for process in below}
+    open_files = dict(item for own in files.values() for item in own.items())
+    whole = sum(map(_resident, files)) + sum(open_files.values())
+    if whole <= most:
+        return whole
     memory, unmapped = 0, {}
-    for process in below:
-        folder = Path(f"/proc/{process.pid}")
-        with contextlib.suppress(OSError, ValueError, IndexError):
-            found = dict(line.split(":", 1) for line in (folder / "smaps_rollup").read_text().splitlines()[1:])
-            memory += int(found["Pss"].split()[0]) * 1024
-            mapped = int(found["Pss_Shmem"].split()[0]) * 1024
-            own = {}
-            for descriptor in (folder / "fd").iterdir():
-                with contextlib.suppress(OSError):
-                    if os.readlink(descriptor).startswith("/memfd:"):
-                        file = descriptor.stat()
-                        own[file.st_dev, file.st_ino] = file.st_blocks * 512
-            # What is mapped was counted above.
-            if sum(own.values()) > mapped:
+    for pid, own in files.items():
+        with contextlib.suppress(OSError, ValueError, IndexError, KeyError):
+            lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()[1:]
+            found = {name: int(value.split()[0]) * 1024 for name, value in (line.split(":", 1) for line in lines)}
+            memory += found["Pss"]
+            if sum(own.values()) > found["Pss_Shmem"]:  # what is mapped has been counted
                 unmapped |= own
     return memory + sum(unmapped.values())
+
+
+def _resident(pid: int) -> int:
+    """Return the bytes that a process has mapped, shared or not."""
+    with contextlib.suppress(OSError, ValueError, IndexError):
+        return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    return 0
+
+
+def _memory_files(pid: int) -> dict[tuple[int, int], int]:
+    """Return device and number of the memory files that a process holds open, with their bytes."""
+    found = {}
+    with contextlib.suppress(OSError):
+        for descriptor in Path(f"/proc/{pid}/fd").iterdir():
+            with contextlib.suppress(OSError):
+                if os.readlink(descriptor).startswith("/memfd:"):
+                    file = descriptor.stat()
+                    found[file.st_dev, file.st_ino] = file.st_blocks * 512
+    return found
 
 
 def fits(folder: Path, most: int, entries: int) -> bool:

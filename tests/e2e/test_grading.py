@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import shutil
 import socket
 import sys
@@ -215,6 +216,59 @@ def test_each_way_to_stop_has_its_own_status(tmp_path):
     (page,) = (tmp_path / "g_feedback").glob("anna-*.html")
     praise = load_tasks("mlflow_basics")[0].praise.split(".")[0].partition("`")[0].strip()
     assert praise and praise in page.read_text(encoding="utf8")
+
+
+#: Cells → status of a notebook of them, when a cell may take a second. The last one, `AFTER`, leaves a file.
+AFTER = "open('after', 'w').close()"
+ENDS = {
+    "display": (["display({'a': 1})", "print('x')", "", AFTER], "ok"),
+    "top-level await": (["import asyncio\nawait asyncio.sleep(0)", AFTER], "ok"),
+    "skops before its time": (
+        [
+            "import skops.io, dask, pytest\nfrom sklearn.externals.array_api_compat.dask import array",
+            "from sklearn.linear_model import Ridge",
+            "assert skops.io.get_untrusted_types(data=skops.io.dumps(Ridge())) == []",
+            AFTER,
+        ],
+        "ok",
+    ),
+    "magic": (["%%bash\ntouch after"], "ok"),
+    "endless output": (["for _ in range(200): print('x' * 1_000_000)", AFTER], "ok"),
+    "exit handler": (["import atexit\natexit.register(lambda: open('after', 'w').close())"], "ok"),
+    "thread that goes on": (
+        ["import threading, time\nthreading.Thread(target=time.sleep, args=(99,)).start()", AFTER],
+        "ok",
+    ),
+    "error": (["1/0", "undefined", AFTER], "ZeroDivisionError (code cell 1)"),
+    "exit in the middle": (["import sys\nsys.exit(0)", AFTER], "SystemExit (code cell 1)"),
+    "more memory than there is": (["1", "x = bytes(10 << 30)", AFTER], "MemoryError (code cell 2)"),
+    "sleep": (["import time\ntime.sleep(99)", AFTER], "timeout"),
+    "loop": (["while True: pass", AFTER], "timeout"),
+    "endless await": (["import asyncio\nawait asyncio.sleep(99)", AFTER], "timeout"),
+    "child that goes on": (["!sleep 99", AFTER], "timeout"),
+    "quit": ([AFTER, "quit()", "import os\nos.remove('after')"], "kernel died"),
+    "killed": ([AFTER, "import os, signal\nos.kill(os.getpid(), signal.SIGKILL)"], "kernel died"),
+    "left without a word": ([AFTER, "import os\nos._exit(0)"], "kernel died"),
+}
+
+
+@pytest.mark.parametrize("kind", ENDS)
+def test_a_notebook_runs_as_in_jupyter_and_ends_with_its_status(kind, tmp_path):
+    cells, status = ENDS[kind]
+    (tmp_path / "cells.json").write_text(json.dumps(cells))
+    limits = sandbox.Limits(wall=60, cpu=60)
+    seconds = "1" if status == "timeout" else "30"
+    ended = sandbox.run(["run", str(tmp_path), seconds], tmp_path, 4242, limits, sandbox.bubblewrap())
+    assert grading._status(ended) == status
+    assert (tmp_path / "after").exists()
+
+
+def test_a_kernel_that_cannot_start_is_not_the_learners_doing(tmp_path):
+    (tmp_path / "cells.json").write_text("[]")
+    limits = sandbox.Limits(wall=60, cpu=60, memory=30 << 20)
+    ended = sandbox.run(["run", str(tmp_path), "1"], tmp_path, 4242, limits, sandbox.bubblewrap())
+    row = grading.Grade("a", "03", 0, 8, grading._status(ended), 1.0, "")
+    assert row.status.startswith("no kernel could be started") and grading.ours_to_fix(row)
 
 
 def test_links_and_pipes_are_not_copied(tmp_path):
