@@ -145,8 +145,8 @@ def load_and_split_data(
 
 
 # %% [markdown]
-# The run that opens now is the **parent**. It stays the home of every number of this workflow: the `with` block ends it,
-# and later steps still add to it, with `run_id=`.
+# The run that opens now is the **parent**. It stays the home of every number of this workflow: the `with` block ends
+# it, and later steps still add to it, with `run_id=`.
 
 # %%
 shares = {"missing_share": 0.05, "label_noise": 0.05, "test_size": 0.2}
@@ -249,8 +249,8 @@ if model == "logistic_regression":
         assert (by_weight["balanced"] - by_weight["None"]).abs().max() < 0.05
 
 # %% [markdown]
-# With ROC-AUC, you should see that the weights move the score by little: they push all probabilities up, and the *order*
-# of the rows stays nearly the same. What they do to the probabilities comes back in step 4.
+# With ROC-AUC, you should see that the weights move the score by little: they push all probabilities up, and the
+# *order* of the rows stays nearly the same. What they do to the probabilities comes back in step 4.
 #
 # Now the record: choices as parameters of the parent, the whole table as a file, and one child run for each setting.
 # One `log_batch` for a child is much faster than a call for each value.
@@ -340,11 +340,11 @@ assert method == min(brier, key=brier.get)
 assert ((0.2 < unseen[method]) & (unseen[method] < 0.8)).mean() < 0.2
 
 # %% [markdown]
-# On the synthetic data you should see that the balanced model says far more than the share of class 1, and the plain one
-# about the share itself. The picture's title names the method with the lowest Brier score, and that one is taken, even
-# when its curve zigzags. The lower part shows why: few rows get a probability in the middle, so chance bends the curves
-# there, and the Brier score counts rows. The winner is not always the same: on the tumours, `sigmoid` makes things
-# *worse* than no calibration. That is why it is measured.
+# On the synthetic data you should see that the balanced model says far more than the share of class 1, and the plain
+# one about the share itself. The picture's title names the method with the lowest Brier score, and that one is taken,
+# even when its curve zigzags. The lower part shows why: few rows get a probability in the middle, so chance bends the
+# curves there, and the Brier score counts rows. The winner is not always the same: on the tumours, `sigmoid` makes
+# things *worse* than no calibration. That is why it is measured.
 #
 # The **threshold** turns probabilities into calls. We take the one with the highest F1, on the same out-of-fold
 # probabilities. F1 can change only where a row's probability is, and `precision_recall_curve` tries all of these.
@@ -366,9 +366,9 @@ final = FixedThresholdClassifier(variants[method], threshold=threshold).fit(X, y
 print(f"threshold {threshold:.3f}, out-of-fold F1 {oof_f1:.3f}")
 
 # %% [markdown]
-# `FixedThresholdClassifier` is the line that Mira's notebook lacked. It wraps the calibrated pipeline, and its `predict`
-# compares with *our* threshold. From here on, `final` is the only model that is measured, registered and served.
-# (`TunedThresholdClassifierCV` chooses and wraps in one call. We do it in two, to see which rows choose.)
+# `FixedThresholdClassifier` is the line that Mira's notebook lacked. It wraps the calibrated pipeline, and its
+# `predict` compares with *our* threshold. From here on, `final` is the only model that is measured, registered and
+# served. (`TunedThresholdClassifierCV` chooses and wraps in one call. We do it in two, to see which rows choose.)
 #
 # ## Step 6: learning curve
 #
@@ -433,9 +433,9 @@ if scoring == "roc_auc":
 # ## Step 7: validation curve
 #
 # The search tried four values of `C`. A finer curve shows whether its choice stands on a plateau or on a cliff. Read it
-# in three zones. At the left, where both scores are low, is the **underfitting zone**: the penalty is too strong. At the
-# **sweet spot** the validation score is highest. Right of it, where the training score rises and the validation score
-# falls, is the **overfitting zone**.
+# in three zones. At the left, where both scores are low, is the **underfitting zone**: the penalty is too strong. At
+# the **sweet spot** the validation score is highest. Right of it, where the training score rises and the validation
+# score falls, is the **overfitting zone**.
 
 # %%
 ranges = {
@@ -572,8 +572,8 @@ plots.show(fig)
 # - **Precision-recall curve**: how many alarms are right (up) against how many of class 1 are found (right). The dashed
 #   line is the **prevalence**, the share of class 1, which is the precision of guessing. Its area is the **PR-AUC**.
 # - **Confusion matrix** at the threshold: right calls on the diagonal, false alarms and missed rows beside it.
-# - **Calibration**: near the diagonal, a probability means what it says. Few of the test rows are in the middle, so trust
-#   the two ends more than the zigzag between them.
+# - **Calibration**: near the diagonal, a probability means what it says. Few of the test rows are in the middle, so
+#   trust the two ends more than the zigzag between them.
 #
 # When class 1 is rare, look at precision-recall. A hundred false alarms among 10,000 rows of class 0 are 1 % on the ROC
 # curve's axis, which looks harmless; beside 50 real cases they mean that two alarms in three are wrong.
@@ -877,8 +877,8 @@ lesson.quiz("full_workflow")
 #   threshold, the kind of model. The test rows judge, once.
 # - **What do the curves say?** Both low is bias, a wide gap is variance, both high is a good fit, still rising asks for
 #   more rows. A choice on a plateau is a safe one.
-# - **Is what is served what is reported?** When the threshold is inside the registered model, and the score of the model
-#   as it was *loaded* equals the score in the report.
+# - **Is what is served what is reported?** When the threshold is inside the registered model, and the score of the
+#   model as it was *loaded* equals the score in the report.
 #
 # ## Next steps
 #
