@@ -72,17 +72,16 @@ hw.check(1)
 # %% [markdown]
 # ## Task 2: who may do what (2 points)
 #
-# Everybody has READ, unless a grant says otherwise. READ and USE read, EDIT also logs, MANAGE also deletes,
-# NO_PERMISSIONS shuts everything, the default, too. Write `outputs/hw-tracking-server/permissions.csv`: one row for
-# **every** user and experiment, with the columns `user`, `experiment`, `can_read`, `can_log`, `can_delete` (True or
-# False).
+# Everybody has READ, unless a grant says otherwise. READ and USE read, EDIT also logs, MANAGE also deletes, DENY shuts
+# everything, the default, too. Write `outputs/hw-tracking-server/permissions.csv`: one row for **every** user and
+# experiment, with the columns `user`, `experiment`, `can_read`, `can_log`, `can_delete` (True or False).
 
 # %%
 EXPERIMENTS = ["churn", "retention", "payroll"]
 USERS = random.Random(data.course_seed()).sample(["mira", "jonas", "tom"], 3)
 first, second, third = USERS
 GRANTS = {(first, "churn"): "MANAGE", (second, "churn"): "EDIT", (third, "churn"): "USE"}
-GRANTS |= {(first, "payroll"): "EDIT", (second, "payroll"): "NO_PERMISSIONS"}
+GRANTS |= {(first, "payroll"): "EDIT", (second, "payroll"): "DENY"}
 for (user, experiment), level in sorted(GRANTS.items()):
     print(f"{user:6} {experiment:8} {level}")
 
@@ -92,7 +91,7 @@ table = []
 for user in USERS:
     for name in EXPERIMENTS:
         level = GRANTS.get((user, name), "READ")
-        can = {"can_read": level != "NO_PERMISSIONS", "can_log": level in ("EDIT", "MANAGE")}
+        can = {"can_read": level != "DENY", "can_log": level in ("EDIT", "MANAGE")}
         table.append({"user": user, "experiment": name, **can, "can_delete": level == "MANAGE"})
 pd.DataFrame(table).to_csv(folder / "permissions.csv", index=False)
 ### END SOLUTION
