@@ -58,7 +58,7 @@ RIGHT = {
             for user in USERS:
                 for name in EXPERIMENTS:
                     level = GRANTS[user, name] if (user, name) in GRANTS else "READ"
-                    can = (level[0] != "N", level in {"EDIT", "MANAGE"}, level == "MANAGE")
+                    can = (level != "DENY", level in {"EDIT", "MANAGE"}, level == "MANAGE")
                     print(user, name, level, *can, sep=",", file=file)
         """,
     ],
