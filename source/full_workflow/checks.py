@@ -377,7 +377,7 @@ def _fold_slips() -> Iterator[tuple[str, float, str]]:
 
 
 def rerun(evidence: Evidence) -> None:
-    """Task 4: another setting in a run of its own, the old run untouched."""
+    """Stretch: another setting in a run of its own, the old run untouched."""
     runs = evidence.runs("hw-full-workflow-rerun")
     if not runs:
         raise NotStarted("The experiment `hw-full-workflow-rerun` has no run yet: run the given cell first.")

@@ -2,8 +2,8 @@
 # # Homework: the full workflow
 #
 # **35 minutes · 4 tasks and a stretch · 8 points.** The tasks are independent of each other; each is one step of the
-# workflow on a small table. Run every cell as often as you like: a check reads your *latest* run. Below each task stands
-# `hw.check(n)`; when you are stuck, add a cell with `hw.hint(n)`.
+# workflow on a small table. Run every cell as often as you like: a check reads your *latest* run. Below each task
+# stands `hw.check(n)`; when you are stuck, add a cell with `hw.hint(n)`.
 #
 # <!-- links -->
 
@@ -35,8 +35,8 @@ X, y, X_test, y_test = split.X_train, split.y_train, split.X_test, split.y_test
 print("Open the UI, from the course folder:", store.ui_command(), sep="\n")
 
 # %% [markdown]
-# Two functions that several tasks use, as the lecture wrote them: probabilities of class 1 for rows that the model has not
-# seen, and the threshold with the best F1.
+# Two functions that several tasks use, as the lecture wrote them: probabilities of class 1 for rows that the model has
+# not seen, and the threshold with the best F1.
 
 
 # %%
@@ -54,9 +54,9 @@ def best_f1_threshold(y, probability):
 # %% [markdown]
 # ## Task 1: a grid as a family (2 points)
 #
-# The next cell searches four values of `C`. In the experiment `hw-full-workflow-grid`, log it as the lecture does: a parent run `grid`
-# with the parameter `best_C`, the metric `best_cv_auc` and all candidates as the file `cv_results.csv`; below it one child
-# run per candidate with the parameter `C` and the metric `cv_auc`.
+# The next cell searches four values of `C`. In the experiment `hw-full-workflow-grid`, log it as the lecture does: a
+# parent run `grid` with the parameter `best_C`, the metric `best_cv_auc` and all candidates as the file
+# `cv_results.csv`; below it one child run per candidate with the parameter `C` and the metric `cv_auc`.
 
 # %%
 model = make_pipeline(StandardScaler(), LogisticRegression())
@@ -84,9 +84,9 @@ hw.check(1)
 # ## Task 2: a threshold that has not seen the test (2 points)
 #
 # Choose the threshold with the best F1 from **out-of-fold** probabilities of the training rows
-# (`out_of_fold(model, X, y, folds=5)`). Then fit `model` on all training rows and judge it on the test rows: a row is called
-# when its probability is at the threshold or above it. In the experiment `hw-full-workflow-threshold`, log both numbers as
-# metrics of a run `threshold`: `threshold` and `test_f1`.
+# (`out_of_fold(model, X, y, folds=5)`). Then fit `model` on all training rows and judge it on the test rows: a row is
+# called when its probability is at the threshold or above it. In the experiment `hw-full-workflow-threshold`, log both
+# numbers as metrics of a run `threshold`: `threshold` and `test_f1`.
 
 # %% tags=["task-2"]
 mlflow.set_experiment("hw-full-workflow-threshold")
@@ -105,11 +105,11 @@ hw.check(2)
 # %% [markdown]
 # ## Task 3: choose a calibration without the test (2 points)
 #
-# The forest of the next cell is too sure of itself. Calibrate it in three folds, with `sigmoid` and with `isotonic`, and
-# choose the method by the Brier score of **out-of-fold** probabilities of the training rows
+# The forest of the next cell is too sure of itself. Calibrate it in three folds, with `sigmoid` and with `isotonic`,
+# and choose the method by the Brier score of **out-of-fold** probabilities of the training rows
 # (`out_of_fold(…, X, y, folds=3)`). Then fit the chosen one on all training rows. In the experiment
-# `hw-full-workflow-calibration`, log in a run `calibrated` the parameter `method`, the metric `oof_brier` that decided, and the metric
-# `test_brier`, the Brier score on the test rows.
+# `hw-full-workflow-calibration`, log in a run `calibrated` the parameter `method`, the metric `oof_brier` that decided,
+# and the metric `test_brier`, the Brier score on the test rows.
 
 # %% tags=["task-3"]
 mlflow.set_experiment("hw-full-workflow-calibration")
@@ -152,8 +152,8 @@ hw.check(3)
 # pipeline. In the experiment `hw-full-workflow-serve`, a run `clinic` needs
 #
 # - the metric `threshold`, the one with the best F1 on out-of-fold probabilities of the training rows, five folds;
-# - a model named `clinic`: a `FixedThresholdClassifier` with this threshold around the pipeline, fitted on `X_c, y_c` and
-#   stored in the format that `store.log_model` uses;
+# - a model named `clinic`: a `FixedThresholdClassifier` with this threshold around the pipeline, fitted on `X_c, y_c`
+#   and stored in the format that `store.log_model` uses;
 # - the metric `served_f1`, the F1 on the test rows of what this model's `predict` answers **after you have loaded it**.
 
 # %%
@@ -182,9 +182,9 @@ hw.check(4)
 # %% [markdown]
 # ## Stretch: another setting, another run (no points)
 #
-# The next cell makes a run `monday` in the experiment `hw-full-workflow-rerun`: a score from **three** folds. On Tuesday
-# you want **five** folds for the same `model`. Log them so that both can be compared: a run `tuesday` with the parameter
-# `folds` and the metric `cv_auc`, the mean of the five. `monday` must stay as it was.
+# The next cell makes a run `monday` in the experiment `hw-full-workflow-rerun`: a score from **three** folds. On
+# Tuesday you want **five** folds for the same `model`. Log them so that both can be compared: a run `tuesday` with the
+# parameter `folds` and the metric `cv_auc`, the mean of the five. `monday` must stay as it was.
 
 # %%
 mlflow.set_experiment("hw-full-workflow-rerun")
@@ -212,6 +212,7 @@ hw.check(5)
 hw.progress()
 
 # %% [markdown] tags=["solution"]
-# **Why it works.** Everything that is *chosen* (C, threshold, calibration) is chosen on training rows, through folds, so the
-# test rows stay judges. What was chosen is kept where it acts: the threshold is part of the model, so `predict` of the
-# loaded model gives the score in the report. And each setting is a run of its own, so no number ever needs to change.
+# **Why it works.** Everything that is *chosen* (C, threshold, calibration) is chosen on training rows, through folds,
+# so the test rows stay judges. What was chosen is kept where it acts: the threshold is part of the model, so `predict`
+# of the loaded model gives the score in the report. And each setting is a run of its own, so no number ever needs to
+# change.

@@ -176,9 +176,10 @@ hw.check(3)
 # ## Stretch: how long does one answer take? (no points)
 #
 # Ask the champion for the *first row* of `split.X_test` 50 times, after five calls to warm up that do not count, and
-# measure each of the 50 calls on its own. In the experiment `hw-serving-latency`, make a run called `python-call` with the
-# parameter `n_requests` (50) and the metrics `p50_ms`, `p95_ms` and `p99_ms`, in milliseconds. Log the 50 times too, as
-# `times.json`, a list of milliseconds (`mlflow.log_dict` takes a list), so that others can compute the percentiles again.
+# measure each of the 50 calls on its own. In the experiment `hw-serving-latency`, make a run called `python-call` with
+# the parameter `n_requests` (50) and the metrics `p50_ms`, `p95_ms` and `p99_ms`, in milliseconds. Log the 50 times
+# too, as `times.json`, a list of milliseconds (`mlflow.log_dict` takes a list), so that others can compute the
+# percentiles again.
 
 # %% tags=["task-4"]
 mlflow.set_experiment("hw-serving-latency")
@@ -210,5 +211,5 @@ hw.progress()
 
 # %% [markdown] tags=["solution"]
 # **Why it works.** Whatever scores starts at the alias, resolves it once, and says which version answered. The three
-# bodies of task 1 differ in form only: the server makes the same table of each. The batch writes down the version, since the
-# alias will move on; the service refuses what a signature cannot know, a negative number of months.
+# bodies of task 1 differ in form only: the server makes the same table of each. The batch writes down the version,
+# since the alias will move on; the service refuses what a signature cannot know, a negative number of months.

@@ -46,7 +46,7 @@ RIGHT = {
         rows = []
         for name in EXPERIMENTS:
             for user in USERS:
-                rank = ["NO_PERMISSIONS", "READ", "USE", "EDIT", "MANAGE"].index(GRANTS.get((user, name), "READ"))
+                rank = ["DENY", "READ", "USE", "EDIT", "MANAGE"].index(GRANTS.get((user, name), "READ"))
                 rows.append((name, user, int(rank > 3), int(rank > 2), int(rank > 0)))
         columns = ["experiment", "user", "can_delete", "can_log", "can_read"]
         pd.DataFrame(rows, columns=columns).to_csv(folder / "permissions.csv", index=False)
@@ -58,7 +58,7 @@ RIGHT = {
             for user in USERS:
                 for name in EXPERIMENTS:
                     level = GRANTS[user, name] if (user, name) in GRANTS else "READ"
-                    can = (level[0] != "N", level in {"EDIT", "MANAGE"}, level == "MANAGE")
+                    can = (level != "DENY", level in {"EDIT", "MANAGE"}, level == "MANAGE")
                     print(user, name, level, *can, sep=",", file=file)
         """,
     ],
@@ -152,8 +152,8 @@ WRONG = {
         ("file-broken", append('(folder / "permissions.csv").write_text("")')),
         ("not-true-false", append('p = folder / "permissions.csv"\np.write_text(p.read_text().replace("True", "sometimes"))')),
         ("pairs-missing", swap("for name in EXPERIMENTS:", "for name in [n for u, n in GRANTS if u == user]:")),
-        ("default-forgotten", swap('(user, name), "READ")', '(user, name), "NO_PERMISSIONS")')),
-        ("denied-may-read", swap('level != "NO_PERMISSIONS"', "True")),
+        ("default-forgotten", swap('(user, name), "READ")', '(user, name), "DENY")')),
+        ("denied-may-read", swap('level != "DENY"', "True")),
         ("use-may-log", swap('level in ("EDIT", "MANAGE")', 'level in ("USE", "EDIT", "MANAGE")')),
         ("edit-may-delete", swap('"can_delete": level == "MANAGE"', '"can_delete": level in ("EDIT", "MANAGE")')),
         ("rights-wrong", swap('level in ("EDIT", "MANAGE")', 'level == "MANAGE"')),

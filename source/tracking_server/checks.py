@@ -141,7 +141,7 @@ def _grants() -> dict[tuple[str, str], str]:
     first, second, third = users
     found = {(user, name): "READ" for user in users for name in ("churn", "retention", "payroll")}
     found |= {(first, "churn"): "MANAGE", (second, "churn"): "EDIT", (third, "churn"): "USE"}
-    return found | {(first, "payroll"): "EDIT", (second, "payroll"): "NO_PERMISSIONS"}
+    return found | {(first, "payroll"): "EDIT", (second, "payroll"): "DENY"}
 
 
 _TRUE, _FALSE = {"true", "yes", "1", "1.0"}, {"false", "no", "0", "0.0"}
@@ -167,15 +167,15 @@ def permissions(evidence: Evidence) -> None:
     for (user, name), level in sorted(grants.items()):
         read, log, delete = seen[user, name]
         what = f"`{user}` on `{name}` ({level})"
-        if level == "NO_PERMISSIONS" and (read or log or delete):
-            raise Mistake("denied-may-read", f"{what}: NO_PERMISSIONS is stronger than the default: it shuts all.")
+        if level == "DENY" and (read or log or delete):
+            raise Mistake("denied-may-read", f"{what}: DENY is stronger than the default: it shuts all.")
         if level == "READ" and not read:
             raise Mistake("default-forgotten", f"{what}: without a grant the default holds, and the default reads.")
         if level == "USE" and log:
             raise Mistake("use-may-log", f"{what}: USE lets a person use a thing, not change it. Logging needs EDIT.")
         if level == "EDIT" and delete:
             raise Mistake("edit-may-delete", f"{what}: EDIT changes, it does not delete. That needs MANAGE.")
-        if (read, log, delete) != (level != "NO_PERMISSIONS", level in ("EDIT", "MANAGE"), level == "MANAGE"):
+        if (read, log, delete) != (level != "DENY", level in ("EDIT", "MANAGE"), level == "MANAGE"):
             raise Mistake("rights-wrong", f"{what}: the rights in your row are not those of the level.")
 
 
@@ -384,7 +384,7 @@ TASKS = (
         (
             "How many rows must the table have, and which pairs does `GRANTS` not mention?",
             '`GRANTS.get((user, experiment), "READ")` gives the level of every pair.',
-            'From the level: `can_read = level != "NO_PERMISSIONS"`, `can_log = level in ("EDIT", "MANAGE")`.',
+            'From the level: `can_read = level != "DENY"`, `can_log = level in ("EDIT", "MANAGE")`.',
         ),
         "The default, then the grants: that is how the server decides.",
         level="transfer",

@@ -2,8 +2,8 @@
 # # Homework: move, permit, collect, restore
 #
 # **30 minutes · 4 tasks and a stretch · 8 points.** Run every cell as often as you like. No server is needed: each task
-# is one that an administrator does on files or on a store. Below each task stands `hw.check(n)`; when you are stuck, add a
-# cell with `hw.hint(n)`.
+# is one that an administrator does on files or on a store. Below each task stands `hw.check(n)`; when you are stuck,
+# add a cell with `hw.hint(n)`.
 #
 # <!-- links -->
 
@@ -31,10 +31,10 @@ print("Open the UI, from the course folder:", store.ui_command(), sep="\n")
 # ## Task 1: take over a laptop's runs (2 points)
 #
 # The cell gives you `laptop`, the runs of another store as they were exported. Bring every run that is not deleted into
-# the experiment `hw-tracking-server-merged`, whole: name, status, start and end time, parameters, **all** points of each
-# metric with value, step and timestamp, and the files with their names and texts. Runs that failed come along, too.
-# `MlflowClient` has `create_run`, `log_batch`, `log_text` and `set_terminated`. If a try went wrong, run it again: one
-# whole run of each name is enough.
+# the experiment `hw-tracking-server-merged`, whole: name, status, start and end time, parameters, **all** points of
+# each metric with value, step and timestamp, and the files with their names and texts. Runs that failed come along,
+# too. `MlflowClient` has `create_run`, `log_batch`, `log_text` and `set_terminated`. If a try went wrong, run it again:
+# one whole run of each name is enough.
 
 # %%
 laptop = []
@@ -72,17 +72,16 @@ hw.check(1)
 # %% [markdown]
 # ## Task 2: who may do what (2 points)
 #
-# Everybody has READ, unless a grant says otherwise. READ and USE read, EDIT also logs, MANAGE also deletes,
-# NO_PERMISSIONS shuts everything, the default, too. Write `outputs/hw-tracking-server/permissions.csv`: one row for
-# **every** user and experiment, with the columns `user`, `experiment`, `can_read`, `can_log`, `can_delete` (True or
-# False).
+# Everybody has READ, unless a grant says otherwise. READ and USE read, EDIT also logs, MANAGE also deletes, DENY shuts
+# everything, the default, too. Write `outputs/hw-tracking-server/permissions.csv`: one row for **every** user and
+# experiment, with the columns `user`, `experiment`, `can_read`, `can_log`, `can_delete` (True or False).
 
 # %%
 EXPERIMENTS = ["churn", "retention", "payroll"]
 USERS = random.Random(data.course_seed()).sample(["mira", "jonas", "tom"], 3)
 first, second, third = USERS
 GRANTS = {(first, "churn"): "MANAGE", (second, "churn"): "EDIT", (third, "churn"): "USE"}
-GRANTS |= {(first, "payroll"): "EDIT", (second, "payroll"): "NO_PERMISSIONS"}
+GRANTS |= {(first, "payroll"): "EDIT", (second, "payroll"): "DENY"}
 for (user, experiment), level in sorted(GRANTS.items()):
     print(f"{user:6} {experiment:8} {level}")
 
@@ -92,7 +91,7 @@ table = []
 for user in USERS:
     for name in EXPERIMENTS:
         level = GRANTS.get((user, name), "READ")
-        can = {"can_read": level != "NO_PERMISSIONS", "can_log": level in ("EDIT", "MANAGE")}
+        can = {"can_read": level != "DENY", "can_log": level in ("EDIT", "MANAGE")}
         table.append({"user": user, "experiment": name, **can, "can_delete": level == "MANAGE"})
 pd.DataFrame(table).to_csv(folder / "permissions.csv", index=False)
 ### END SOLUTION
@@ -103,9 +102,9 @@ hw.check(2)
 # %% [markdown]
 # ## Task 3: empty the trash (2 points)
 #
-# The experiment `hw-tracking-server-trash` has two runs, `keep` and `drop`, each with a logged model of the same name. Remove
-# the run `drop` and its model **for good**, and leave both of `keep` alone. `mlflow gc` wants `--backend-store-uri`; the line
-# `CliRunner().invoke(cli, ["gc", …])` runs it here.
+# The experiment `hw-tracking-server-trash` has two runs, `keep` and `drop`, each with a logged model of the same name.
+# Remove the run `drop` and its model **for good**, and leave both of `keep` alone. `mlflow gc` wants
+# `--backend-store-uri`; the line `CliRunner().invoke(cli, ["gc", …])` runs it here.
 
 # %%
 admin = mlflow.MlflowClient()
@@ -134,10 +133,10 @@ hw.check(3)
 # %% [markdown]
 # ## Task 4: restore a backup, and prove it (2 points)
 #
-# `outputs/hw-tracking-server/backup.sql` is a database as SQL text. In `restored.db` beside it lies what somebody tried yesterday.
-# Restore the backup so that `restored.db` holds exactly what the backup holds, id counters included. Then count every
-# table of `restored.db` and write `outputs/hw-tracking-server/counts.csv` with the columns `table` and `rows`
-# (`experiments`, `runs`, `metrics`).
+# `outputs/hw-tracking-server/backup.sql` is a database as SQL text. In `restored.db` beside it lies what somebody tried
+# yesterday. Restore the backup so that `restored.db` holds exactly what the backup holds, id counters included. Then
+# count every table of `restored.db` and write `outputs/hw-tracking-server/counts.csv` with the columns `table` and
+# `rows` (`experiments`, `runs`, `metrics`).
 
 # %%
 source = sqlite3.connect(":memory:")
@@ -177,8 +176,8 @@ hw.check(4)
 # ## Stretch: the command for the team (no points)
 #
 # Write to `outputs/hw-tracking-server/server.sh` **one** command that starts `mlflow server` for the team: listening on
-# all network cards (`0.0.0.0`), called by the name `mlflow.nordtel.example` and no other, with users, and with artifacts
-# proxied to `s3://nordtel-mlflow`. The database's address holds a password, so it comes from the environment
+# all network cards (`0.0.0.0`), called by the name `mlflow.nordtel.example` and no other, with users, and with
+# artifacts proxied to `s3://nordtel-mlflow`. The database's address holds a password, so it comes from the environment
 # (`MLFLOW_BACKEND_STORE_URI`), not from the command line.
 
 # %% tags=["task-5"]
