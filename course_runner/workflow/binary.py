@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+import mlflow
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
@@ -14,7 +16,7 @@ from sklearn.calibration import CalibratedClassifierCV
 from sklearn.metrics import precision_recall_curve
 from sklearn.model_selection import FixedThresholdClassifier, cross_val_predict
 
-from course_runner.workflow.config import CALIBRATIONS
+from course_runner.workflow.config import CALIBRATIONS, Settled, WorkflowConfig
 from course_runner.workflow.models import folds_of
 from course_utils import data, plots
 from course_utils.scores import scores as two_class_scores
@@ -78,3 +80,30 @@ def evaluate(model: FixedThresholdClassifier, split: data.Split) -> tuple[dict[s
     probability = model.predict_proba(split.X_test)[:, 1]
     figure = plots.evaluation_panels(split.y_test, probability, model.threshold, classes=split.classes)
     return two_class_scores(split.y_test, probability, model.threshold), figure
+
+
+def settle(estimator: Any, split: data.Split, config: WorkflowConfig, folder: Path) -> Settled:
+    """Step 4: choose calibration and threshold out of fold, and fit the model that holds both; log what was chosen."""
+    calibration = calibrate(estimator, split, config.folds, config.seed)
+    mlflow.log_metrics({f"oof_brier_{name}": brier for name, brier in calibration.table["brier"].items()})
+    plots.save(plots.calibration_comparison(split.y_train, calibration.probabilities), folder / "calibration.png")
+    method = calibration.best if config.calibration == "auto" else config.calibration
+    threshold, oof_f1 = best_f1_threshold(split.y_train, calibration.probabilities[method])
+    mlflow.log_params({"calibration_method": method, "calibration_folds": config.folds})
+    mlflow.log_metrics({"optimal_threshold": threshold, "oof_f1": oof_f1})
+    # The threshold is part of the model: whoever loads it and asks for predictions gets what is reported.
+    model = FixedThresholdClassifier(calibration.models[method], threshold=threshold)
+    return Settled(
+        model.fit(split.X_train, split.y_train),
+        {"roc_auc": two_class_scores(split.y_train, calibration.probabilities[method])["roc_auc"]},
+        {"positive_class": str(split.classes[1]), "threshold": threshold, "calibration_method": method},
+        {"calibration": calibration.table, "calibration_method": method, "threshold": threshold},
+    )
+
+
+def on_test_set(model: FixedThresholdClassifier, split: data.Split, folder: Path) -> dict[str, float]:
+    """Step 8: scores on the test set; they go to the active run, and the four panels to the folder."""
+    scores, figure = evaluate(model, split)
+    mlflow.log_metrics({f"test_{k}": v for k, v in scores.items()})
+    plots.save(figure, folder / "test_evaluation.png")
+    return scores

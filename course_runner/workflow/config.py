@@ -4,53 +4,23 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from course_runner.workflow.kinds import KINDS, Kind
 from course_utils import data
 from course_utils._plumbing.tables import Wishes
 from course_utils.errors import CourseError
 
-#: Titles of the eight steps, as a progress bar shows them. The test set is opened last, when nothing is left to choose.
-STEPS = (
-    "Load, check and split the data",
-    "Build the pipeline",
-    "Search the settings",
-    "Calibrate the probabilities, choose the threshold",
-    "Draw the learning curve",
-    "Draw the validation curve",
-    "Compare models and runtimes",
-    "Evaluate on the test set, register",
-)
-#: Scores that the search can maximise, with the name on an axis.
-SCORINGS = {
-    "roc_auc": "ROC-AUC",
-    "average_precision": "average precision",
-    "f1": "F1",
-    "accuracy": "accuracy",
-    "balanced_accuracy": "balanced accuracy",
-    "neg_brier_score": "negative Brier score",
-    "neg_log_loss": "negative log loss",
-}
-MODELS = ("logistic_regression", "random_forest")
+#: Of two classes; see `kinds.KINDS` for the others.
+SCORINGS, MODELS = KINDS["binary"].scorings, KINDS["binary"].models
 TEST_SIZE = 0.2
 #: What may be done to the probabilities; `"auto"` takes the one with the lowest Brier score, out of fold.
 CALIBRATIONS = ("none", "sigmoid", "isotonic")
-#: What the workflow leaves in its folder.
-FILES = (
-    "test_evaluation.png",
-    "calibration.png",
-    "learning_curve.png",
-    "validation_curve.png",
-    "runtime_comparison.png",
-    "runtime_comparison.csv",
-    "cv_results.csv",
-    "model",
-)
 #: Called with (number of the step, its title, None when it begins or the seconds it took when it ends).
 OnStep = Callable[[int, str, float | None], None]
 
@@ -62,16 +32,18 @@ class WorkflowConfig:
     Attributes
     ----------
     data
-        ``"synthetic"`` (20 features, 5 % missing values, 5 % label noise), ``"churn"``, ``"breast_cancer"``, or the
+        ``"synthetic"`` (20 features, 5 % missing values, 5 % label noise), ``"churn"``, one of `data.BUNDLED`, or the
         path of a CSV or Parquet file.
     target
         Column to predict; needed for a file.
+    task
+        ``"binary"``, ``"multiclass"`` or ``"regression"``; ``"auto"`` tells it from the target, or asks.
     model
-        ``"logistic_regression"`` or ``"random_forest"``.
+        One of the task's: ``"logistic_regression"``, ``"ridge"`` for a regression, or ``"random_forest"``.
     polynomial
         Add squares and products of the numeric columns.
     scoring
-        One of `SCORINGS`; what the search maximises.
+        What the search maximises, see `kinds.KINDS`: ROC-AUC, of several classes macro F1, of a regression R².
     n_rows
         Rows to draw; of a file or a bundled set at most so many are used. None: 5,000 drawn, all of a file.
     folds
@@ -79,7 +51,8 @@ class WorkflowConfig:
     small
         Search 4 settings instead of 16 (of 27 for a forest), with fewer points on both curves.
     calibration
-        Method of the registered model: one of `CALIBRATIONS`, or ``"auto"`` for the lowest Brier score out of fold.
+        Method of the registered model of two classes: one of `CALIBRATIONS`, or ``"auto"`` for the lowest Brier score out
+        of fold.
     seed
         Of draw, split, folds and forest: the same configuration gives the same numbers.
     experiment
@@ -89,14 +62,16 @@ class WorkflowConfig:
     positive, drop, category, numeric, allow_leak, drop_missing_target
         What should not be guessed about a file: see `tables.Wishes`.
     name
-        Name of the registered model; ``calibrated_<model>`` when None, followed by the data set unless it is synthetic.
+        Name of the registered model; ``calibrated_<model>`` when None (``multiclass_…``, ``regression_…``), followed by
+        the data set unless it is synthetic.
     """
 
     data: str | Path = "synthetic"
     target: str | None = None
-    model: str = "logistic_regression"
+    task: str = "auto"
+    model: str | None = None
     polynomial: bool = False
-    scoring: str = "roc_auc"
+    scoring: str | None = None
     n_rows: int | None = None
     folds: int = 5
     small: bool = False
@@ -121,7 +96,27 @@ class WorkflowConfig:
     def registered_name(self) -> str:
         """Name of the model in the registry."""
         source = re.sub(r"[^\w.-]+", "_", Path(str(self.data)).stem)[:100]
-        return self.name or f"calibrated_{self.model}{f'_{source}' if self.data != 'synthetic' else ''}"
+        first = self.task if self.task in ("multiclass", "regression") else "calibrated"
+        model = self.model or self.kind.models[0]
+        return self.name or f"{first}_{model}{f'_{source}' if self.data != 'synthetic' else ''}"
+
+    @property
+    def kind(self) -> Kind:
+        """What the task needs; that of two classes while it is not told."""
+        return KINDS.get(self.task, KINDS["binary"])
+
+    def settled(self, split: data.Split) -> WorkflowConfig:
+        """Return the configuration with the split's task, and its model and scoring where none was named.
+
+        Raises
+        ------
+        CourseError
+            When what was named does not fit the task.
+        """
+        known = replace(self, task=split.task)
+        known.check()
+        kind = known.kind
+        return replace(known, model=self.model or kind.models[0], scoring=self.scoring or next(iter(kind.scorings)))
 
     def params(self) -> dict[str, Any]:
         """Return what determines the numbers, for ``mlflow.log_params``: all but where runs, files and model go.
@@ -133,12 +128,25 @@ class WorkflowConfig:
 
     def check(self) -> None:
         """Raise a `CourseError` for the first value that cannot work."""
-        for name, known in (("model", MODELS), ("scoring", tuple(SCORINGS)), ("calibration", ("auto", *CALIBRATIONS))):
-            if getattr(self, name) not in known:
+        if self.task not in ("auto", *KINDS):
+            raise CourseError(f"--task is {self.task!r}; it is one of {', '.join(KINDS)}, or is told from the target.")
+        kinds = KINDS.values() if self.task == "auto" else [self.kind]
+        able = {
+            "model": dict.fromkeys(name for kind in kinds for name in kind.models),
+            "scoring": dict.fromkeys(name for kind in kinds for name in kind.scorings),
+            "calibration": ("auto", *CALIBRATIONS),
+        }
+        where = "this workflow" if self.task == "auto" else f"this workflow's task {self.task}"
+        for name, known in able.items():
+            if getattr(self, name) not in (*known, *([None] if name != "calibration" else [])):
                 raise CourseError(
-                    f"{name} is {getattr(self, name)!r}, which this workflow does not know. "
-                    f"Choose one of {', '.join(known)}."
+                    f"{name} is {getattr(self, name)!r}, which {where} does not know. Choose one of {', '.join(known)}."
                 )
+        if self.calibration != "auto" and self.task in ("multiclass", "regression"):
+            raise CourseError(
+                f"calibration is {self.calibration!r}, and only the probabilities of two classes are calibrated here. "
+                f"Leave it out for the task {self.task}."
+            )
         for name, least in (("folds", 2), ("n_rows", 20), ("seed", 0)):
             value = getattr(self, name)
             if value is None and name == "n_rows":
@@ -151,6 +159,28 @@ class WorkflowConfig:
             )
 
 
+@dataclass(frozen=True)
+class Settled:
+    """What step 4 has settled, without a look at the test set.
+
+    Attributes
+    ----------
+    model
+        Fitted on all training rows: what is tested, registered and served.
+    scores
+        Over the folds, with the names of the runtime table's columns behind ``cv_``.
+    tags
+        For the registered version.
+    result
+        Fields of the `WorkflowResult`.
+    """
+
+    model: Any
+    scores: dict[str, float]
+    tags: dict[str, Any] = field(default_factory=dict)
+    result: dict[str, Any] = field(default_factory=dict)
+
+
 @dataclass
 class WorkflowResult:
     """What the workflow found; all of it is in the MLflow run, too.
@@ -159,22 +189,19 @@ class WorkflowResult:
     ----------
     run_id, run_name, experiment
         The parent run.
+    task
+        ``"binary"``, ``"multiclass"`` or ``"regression"``.
     best_params
         Setting that the search chose, without prefixes.
     cv_score
         Its mean score over the folds.
     candidates
         All settings, the best first.
-    calibration
-        Out-of-fold Brier score of the three variants.
-    calibration_method
-        The one that was registered.
-    threshold
-        Where class 1 begins; chosen on out-of-fold rows, and kept inside the registered model.
     scores
-        Of the registered model on the test set, see `scores.scores`.
-    served_f1
-        F1 of what the registered model answers when it is loaded as a service loads it.
+        Of the registered model on the test set, see `scores.scores` and `judging.metrics`.
+    served
+        The task's main score (`Kind.main`: F1, macro F1, RMSE) of what the registered model answers when it is loaded
+        as a service loads it.
     reading
         `reading_table` of the learning curve.
     sweet_spot
@@ -189,19 +216,21 @@ class WorkflowResult:
         Of each step.
     split
         The data: its classes, and for a file what each column was taken for.
+    calibration, calibration_method
+        Of two classes: out-of-fold Brier score of the three variants, and the one that was registered.
+    threshold
+        Where class 1 begins; chosen on out-of-fold rows, and kept inside the registered model.
     """
 
     run_id: str
     run_name: str
     experiment: str
+    task: str
     best_params: dict[str, Any]
     cv_score: float
     candidates: pd.DataFrame
-    calibration: pd.DataFrame
-    calibration_method: str
-    threshold: float
     scores: dict[str, float]
-    served_f1: float
+    served: float
     reading: pd.DataFrame
     sweet_spot: float
     runtime: pd.DataFrame
@@ -212,3 +241,6 @@ class WorkflowResult:
     files: list[Path]
     seconds: dict[str, float] = field(default_factory=dict)
     split: data.Split | None = None
+    calibration: pd.DataFrame | None = None
+    calibration_method: str | None = None
+    threshold: float | None = None

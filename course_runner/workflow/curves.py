@@ -38,6 +38,10 @@ class Curve:
         """Value with the best mean validation score, the first of several."""
         return float(self.values[self.validation.mean(axis=1).argmax()])
 
+    def scaled(self, unit: float) -> Curve:
+        """Return the same curve with its scores in another unit."""
+        return Curve(self.name, self.values, self.train / unit, self.validation / unit)
+
     def table(self) -> pd.DataFrame:
         """Return mean scores, their spread over the folds, and the gap between training and validation."""
         train, validation = self.train.mean(axis=1), self.validation.mean(axis=1)
@@ -52,17 +56,18 @@ class Curve:
         )
 
 
-def learning_sizes(y: pd.Series, folds: int = 5, seed: int = 42, n_sizes: int = 6) -> np.ndarray:
-    """Return numbers of training rows, from a tenth to all, each with both classes in every fold.
+def learning_sizes(y: pd.Series, folds: int = 5, seed: int = 42, n_sizes: int = 6, task: str = "binary") -> np.ndarray:
+    """Return numbers of training rows, from a tenth to all, each with all classes in every fold.
 
     ``sklearn.model_selection.learning_curve`` takes the *first* rows of each training fold; where a class is rare,
-    few rows hold one class only, and the fit fails.
+    few rows lack one, and the fit fails or learns another task.
     """
     labels = y.to_numpy()
+    classes = [] if task == "regression" else np.unique(labels)
     firsts, totals = [], []
-    for train, _ in folds_of(folds, seed).split(labels, labels):
+    for train, _ in folds_of(folds, seed, task).split(labels, labels):
         totals.append(len(train))
-        firsts.append(max(int(np.argmax(labels[train] == c)) for c in (0, 1)) + 1)
+        firsts += [int(np.argmax(labels[train] == c)) + 1 for c in classes]
     total = min(totals)
     return np.unique(np.linspace(max(total // 10, *firsts, 2), total, n_sizes).astype(int))
 
@@ -75,9 +80,9 @@ def learn(
         estimator,
         split.X_train,
         split.y_train,
-        train_sizes=learning_sizes(split.y_train, folds, seed, n_sizes),
+        train_sizes=learning_sizes(split.y_train, folds, seed, n_sizes, split.task),
         scoring=scoring,
-        cv=folds_of(folds, seed),
+        cv=folds_of(folds, seed, split.task),
     )
     return Curve("rows", sizes, train, validation)
 
@@ -112,16 +117,20 @@ def reading_table(curve: Curve, wide: float = 0.05, rising: float = 0.005, low: 
     return table
 
 
-def varied(model: str = "logistic_regression", small: bool = False) -> tuple[str, np.ndarray]:
+def varied(model: str = "logistic_regression", small: bool = False, task: str = "binary") -> tuple[str, np.ndarray]:
     """Return the hyperparameter of the validation curve and its values: finer, or wider, than those of the search."""
     if model == "random_forest":
-        return "classifier__max_depth", np.array([1, 2, 4, 8, 16, 32])
+        last = "regressor" if task == "regression" else "classifier"
+        return f"{last}__max_depth", np.array([1, 2, 4, 8, 16, 32])
+    if model == "ridge":
+        return "regressor__alpha", np.logspace(-3, 5, 9)
     return "classifier__C", np.logspace(-4, 3, 8)
 
 
 def vary(estimator: Any, split: data.Split, config: WorkflowConfig) -> Curve:
-    """Step 7: scores over the strength of regularisation (``C``) or the depth of the trees (``max_depth``)."""
-    name, values = varied(config.model, config.small)
+    """Step 7: scores over the strength of regularisation (``C``, ``alpha``) or the depth of the trees."""
+    config = config.settled(split)
+    name, values = varied(config.model, config.small, config.task)
     train, validation = validation_curve(
         estimator,
         split.X_train,
@@ -129,6 +138,6 @@ def vary(estimator: Any, split: data.Split, config: WorkflowConfig) -> Curve:
         param_name=name,
         param_range=values,
         scoring=config.scoring,
-        cv=folds_of(config.folds, config.seed),
+        cv=folds_of(config.folds, config.seed, config.task),
     )
     return Curve(name.split("__")[1], values, train, validation)

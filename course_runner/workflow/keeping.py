@@ -15,7 +15,8 @@ import numpy as np
 import pandas as pd
 from sklearn.metrics import f1_score
 
-from course_runner.workflow.config import FILES
+from course_runner.workflow.judging import answers, main_score
+from course_runner.workflow.kinds import ALL_FILES, KINDS
 from course_utils import data
 from course_utils.errors import CourseError
 
@@ -44,8 +45,9 @@ def register(model_uri: str, name: str, run_id: str, X: pd.DataFrame) -> int:
         client.create_registered_model(name)
     model_id = model_uri.removeprefix("models:/")  # a server asks for it
     version = int(client.create_model_version(name, model_uri, run_id, model_id=model_id).version)
-    by_run = mlflow.sklearn.load_model(f"runs:/{run_id}/model").predict_proba(X)
-    by_registry = mlflow.sklearn.load_model(f"models:/{name}/{version}").predict_proba(X)
+    by_run, by_registry = (
+        answers(mlflow.sklearn.load_model(uri), X) for uri in (f"runs:/{run_id}/model", f"models:/{name}/{version}")
+    )
     if not np.array_equal(by_run, by_registry):
         raise CourseError(
             f"Version {version} of {name!r} predicts other values than run {run_id}: the registry holds another model. "
@@ -55,17 +57,22 @@ def register(model_uri: str, name: str, run_id: str, X: pd.DataFrame) -> int:
 
 
 def served(service: Any, split: data.Split, reported: float) -> float:
-    """Return the F1 of what a loaded model answers on the test set, after proof that it is the one that was reported.
+    """Return F1, macro F1 or RMSE of what a loaded model answers on the test set, after proof that it is as reported.
 
     Raises
     ------
     CourseError
         When the two differ.
     """
-    found = float(f1_score(split.y_test, np.asarray(service.predict(split.X_test)), zero_division=0.0))
-    if not np.isclose(found, reported):
+    answered = np.asarray(service.predict(split.X_test))
+    if split.task == "binary":
+        found = float(f1_score(split.y_test, answered, zero_division=0.0))
+    else:
+        found = main_score(split.y_test, answered, split.classes)
+    name = {"f1": "F1", "f1_macro": "macro F1", "rmse": "RMSE"}[KINDS[split.task].main]
+    if not np.isclose(found, reported, rtol=1e-6, atol=0.0):
         raise CourseError(
-            f"The registered model has an F1 of {found:.3f} on the test set, and {reported:.3f} was measured before: "
+            f"The registered model has a {name} of {found:.4g} on the test set, and {reported:.4g} was measured before: "
             "what would be served is not what is reported. Please report this, with the run."
         )
     return found
@@ -83,7 +90,7 @@ def whole_folder(target: Path) -> Iterator[Path]:
     target = target.expanduser().absolute()
     if target.exists() and not target.is_dir():
         raise CourseError(f"{target} is a file; the workflow leaves a folder. Name another output.")
-    if foreign := sorted(p.name for p in target.iterdir() if p.name not in FILES) if target.is_dir() else []:
+    if foreign := sorted(p.name for p in target.iterdir() if p.name not in ALL_FILES) if target.is_dir() else []:
         raise CourseError(
             f"The folder {target} holds {foreign[0]!r}, which is not of the workflow, and would be replaced with "
             "all the rest. Name a new or empty folder as output."

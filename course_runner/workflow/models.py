@@ -9,10 +9,11 @@ import mlflow
 import pandas as pd
 from mlflow.entities import Metric, Param, RunTag
 from sklearn.compose import ColumnTransformer
-from sklearn.ensemble import RandomForestClassifier
+from sklearn.dummy import DummyClassifier, DummyRegressor
+from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
 from sklearn.impute import SimpleImputer
-from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import GridSearchCV, StratifiedKFold
+from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.model_selection import GridSearchCV, KFold, StratifiedKFold
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import OneHotEncoder, PolynomialFeatures, StandardScaler
 
@@ -21,9 +22,9 @@ from course_utils import data
 
 
 def build_pipeline(
-    X: pd.DataFrame, model: str = "logistic_regression", polynomial: bool = False, seed: int = 42
+    X: pd.DataFrame, model: str = "logistic_regression", polynomial: bool = False, seed: int = 42, task: str = "binary"
 ) -> Pipeline:
-    """Step 2: a pipeline that is not fitted, with the steps ``imputer``, ``scaler`` and ``classifier``.
+    """Step 2: a pipeline that is not fitted, with the steps ``imputer``, ``scaler`` and ``classifier`` (``regressor``).
 
     Where there is text, the first two are the numeric branch of one step ``prepare``. Numbers: median imputer, scaler.
     Text: most frequent value, one column per category (rare and unknown ones share a column, or have none). All of it
@@ -33,7 +34,9 @@ def build_pipeline(
     ----------
     X
         Features whose columns and types decide, shape (n_rows, n_features).
-    model, polynomial, seed
+    model
+        As in `WorkflowConfig`, or the task's `Kind.baseline`.
+    polynomial, seed, task
         As in `WorkflowConfig`.
     """
     numeric = X.select_dtypes("number").columns.tolist()
@@ -50,45 +53,62 @@ def build_pipeline(
         encode = Pipeline([("imputer", fill), ("encoder", categories)])
         branches = [("numeric", Pipeline(steps), numeric), ("text", encode, text)]
         steps = [("prepare", ColumnTransformer([b for b in branches if b[2]]))]
+    if task == "regression":
+        regressors = {
+            "ridge": Ridge(),
+            "random_forest": RandomForestRegressor(random_state=seed),
+            "mean": DummyRegressor(),
+        }
+        return Pipeline([*steps, ("regressor", regressors[model])])
     classifiers = {
         # Far more iterations than scaled data needs: a search must not stop short at weak regularisation.
         "logistic_regression": LogisticRegression(max_iter=5000, random_state=seed),
         "random_forest": RandomForestClassifier(random_state=seed),
+        "most_frequent_class": DummyClassifier(strategy="prior"),
     }
     return Pipeline([*steps, ("classifier", classifiers[model])])
 
 
-def param_grid(model: str = "logistic_regression", small: bool = False) -> dict[str, list[Any]]:
-    """Return the settings to search: 16 combinations (27 of a forest), or 4 when `small`."""
+def param_grid(model: str = "logistic_regression", small: bool = False, task: str = "binary") -> dict[str, list[Any]]:
+    """Return the settings to search: 16 combinations (27 of a forest, 8 for several classes or ridge), or 4 when `small`."""
     if model == "random_forest":
+        last = "regressor" if task == "regression" else "classifier"
         if small:
-            return {"classifier__n_estimators": [50, 100], "classifier__max_depth": [5, 10]}
+            return {f"{last}__n_estimators": [50, 100], f"{last}__max_depth": [5, 10]}
         return {
-            "classifier__n_estimators": [50, 100, 200],
-            "classifier__max_depth": [5, 10, None],
-            "classifier__min_samples_split": [2, 5, 10],
+            f"{last}__n_estimators": [50, 100, 200],
+            f"{last}__max_depth": [5, 10, None],
+            f"{last}__min_samples_split": [2, 5, 10],
+        }
+    if model == "ridge":
+        return {
+            "regressor__alpha": [0.1, 1.0, 10.0, 100.0] if small else [0.001, 0.01, 0.1, 1.0, 10.0, 100.0, 1e3, 1e4]
         }
     if small:
         return {"classifier__C": [0.1, 1.0], "classifier__class_weight": [None, "balanced"]}
     return {
         "classifier__C": [0.01, 0.1, 1.0, 10.0],
-        "classifier__solver": ["lbfgs", "liblinear"],
+        # liblinear knows two classes only.
+        **({"classifier__solver": ["lbfgs", "liblinear"]} if task == "binary" else {}),
         "classifier__class_weight": [None, "balanced"],
     }
 
 
-def folds_of(n_splits: int, seed: int) -> StratifiedKFold:
-    """Return the splitter of every step: shuffled by `seed`, the same share of each class in every fold."""
+def folds_of(n_splits: int, seed: int, task: str = "binary") -> StratifiedKFold | KFold:
+    """Return the splitter of every step: shuffled by `seed`, the same share of each class, if any, in every fold."""
+    if task == "regression":
+        return KFold(n_splits=n_splits, shuffle=True, random_state=seed)
     return StratifiedKFold(n_splits=n_splits, shuffle=True, random_state=seed)
 
 
 def search(pipeline: Pipeline, split: data.Split, config: WorkflowConfig) -> GridSearchCV:
     """Step 3: search the grid with cross-validation on the training rows, refit the best on all of them."""
+    config = config.settled(split)
     return GridSearchCV(
         pipeline,
-        param_grid(config.model, config.small),
+        param_grid(config.model, config.small, config.task),
         scoring=config.scoring,
-        cv=folds_of(config.folds, config.seed),
+        cv=folds_of(config.folds, config.seed, config.task),
     ).fit(split.X_train, split.y_train)
 
 

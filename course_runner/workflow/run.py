@@ -9,20 +9,19 @@ from typing import Any
 
 import mlflow
 import pandas as pd
-from sklearn.model_selection import FixedThresholdClassifier, cross_val_score
+from sklearn.model_selection import GridSearchCV, cross_val_score
 from threadpoolctl import threadpool_limits
 
-from course_runner.workflow.binary import best_f1_threshold, calibrate, evaluate
-from course_runner.workflow.config import FILES, MODELS, SCORINGS, STEPS, OnStep, WorkflowConfig, WorkflowResult
+from course_runner.workflow import binary, judging
+from course_runner.workflow.config import OnStep, WorkflowConfig, WorkflowResult
 from course_runner.workflow.curves import learn, reading_table, vary
 from course_runner.workflow.keeping import _experiment_id, register, served, whole_folder
 from course_runner.workflow.models import build_pipeline, candidates, folds_of, log_candidates, search
 from course_runner.workflow.rows import describe, load, log_data
 from course_runner.workflow.runtimes import compare_runtimes, hardware, predict_times
-from course_utils import plots, store
+from course_utils import data, plots, store
 from course_utils._plumbing.tables import columns_table
 from course_utils.errors import CourseError
-from course_utils.scores import scores as two_class_scores
 
 
 def run_workflow(
@@ -56,10 +55,11 @@ def run_workflow(
             "End it first: mlflow.end_run()."
         )
     seconds: dict[str, float] = {}
+    titles = config.kind.steps
 
     @contextmanager
     def step(number: int) -> Iterator[None]:
-        title, start = STEPS[number - 1], time.perf_counter()
+        title, start = titles[number - 1], time.perf_counter()
         if on_step:
             on_step(number, title, None)
         yield
@@ -70,8 +70,11 @@ def run_workflow(
     # Bad input is told before there is a run or a folder.
     with step(1):
         split = load(config)
+    config = config.settled(split)
+    kind, judged = config.kind, binary if config.task == "binary" else judging
+    titles = kind.steps
     run_name = f"{split.name}-{config.model}"
-    label = SCORINGS[config.scoring]
+    label = kind.scorings[config.scoring]
     target = config.output or store.home() / "outputs" / "workflow"
     with (
         # Matrices this small gain nothing from a second BLAS thread; on two cores they take twice as long.
@@ -80,16 +83,17 @@ def run_workflow(
         mlflow.start_run(experiment_id=_experiment_id(config.experiment), run_name=run_name) as run,
     ):
         run_id = run.info.run_id
-        positive = str(split.classes[1])
         mlflow.log_params({**config.params(), **describe(config, split)})
-        mlflow.set_tags({"data_digest": split.digest, "positive_class": positive})
+        mlflow.set_tags({"data_digest": split.digest, "task": config.task, "target_read": split.told})
+        if config.task == "binary":
+            mlflow.set_tag("positive_class", str(split.classes[1]))
         log_data(split)
         if split.columns:
             mlflow.log_text(columns_table(split.columns).to_csv(), "columns.csv")
             mlflow.set_tag("reading", "; ".join(split.notes) or "plain")
 
         with step(2):
-            pipeline = build_pipeline(split.X_train, config.model, config.polynomial, config.seed)
+            pipeline = build_pipeline(split.X_train, config.model, config.polynomial, config.seed, config.task)
             mlflow.log_params(
                 {"imputation_strategy": "median", "scaling": "standard", "classifier": type(pipeline[-1]).__name__}
             )
@@ -103,25 +107,12 @@ def run_workflow(
             best_params = {k.split("__")[-1]: v for k, v in found.best_params_.items()}
             mlflow.log_params({f"best_{k}": v for k, v in found.best_params_.items()})
             estimator = found.best_estimator_
-            auc = found.best_score_
-            if config.scoring != "roc_auc":
-                folds = folds_of(config.folds, config.seed)
-                auc = cross_val_score(estimator, split.X_train, split.y_train, scoring="roc_auc", cv=folds).mean()
-            mlflow.log_metrics({"best_cv_score": found.best_score_, "best_cv_roc_auc": auc})
+            mlflow.log_metric("best_cv_score", found.best_score_)
+            if config.task == "binary":
+                mlflow.log_metric("best_cv_roc_auc", _roc_auc(found, split, config))
 
         with step(4):
-            calibration = calibrate(estimator, split, config.folds, config.seed)
-            mlflow.log_metrics({f"oof_brier_{name}": brier for name, brier in calibration.table["brier"].items()})
-            plots.save(
-                plots.calibration_comparison(split.y_train, calibration.probabilities), folder / "calibration.png"
-            )
-            method = calibration.best if config.calibration == "auto" else config.calibration
-            threshold, oof_f1 = best_f1_threshold(split.y_train, calibration.probabilities[method])
-            mlflow.log_params({"calibration_method": method, "calibration_folds": config.folds})
-            mlflow.log_metrics({"optimal_threshold": threshold, "oof_f1": oof_f1})
-            # The threshold is part of the model: whoever loads it and asks for predictions gets what is reported.
-            model = FixedThresholdClassifier(calibration.models[method], threshold=threshold)
-            model.fit(split.X_train, split.y_train)
+            settled = judged.settle(estimator, split, config, folder)
 
         with step(5):
             sizes = learn(estimator, split, config.scoring, config.folds, config.seed, 4 if config.small else 6)
@@ -152,33 +143,32 @@ def run_workflow(
             rivals = {
                 name: estimator
                 if name == config.model
-                else build_pipeline(split.X_train, name, config.polynomial, config.seed)
-                for name in MODELS
+                else build_pipeline(split.X_train, name, config.polynomial, config.seed, config.task)
+                for name in filter(None, (kind.baseline, *kind.models))
             }
-            runtime = compare_runtimes(rivals, split, config.folds, config.seed)
+            runtime = compare_runtimes(rivals, split, config.folds, config.seed, judge=_judge(split, config))
 
         with step(8):
-            scores, figure = evaluate(model, split)
-            mlflow.log_metrics({f"test_{k}": v for k, v in scores.items()})
-            plots.save(figure, folder / "test_evaluation.png")
-            logged = store.log_model(model, "model", split.X_train)
+            scores = judged.on_test_set(settled.model, split, folder)
+            logged = store.log_model(settled.model, "model", split.X_train)
             version = register(logged.model_uri, config.registered_name, run_id, split.X_test)
             service = mlflow.pyfunc.load_model(f"models:/{config.registered_name}/{version}")
-            served_f1 = served(service, split, scores["f1"])
-            mlflow.log_metric("served_f1", served_f1)
-            said = {"positive_class": positive, "threshold": threshold, "calibration_method": method}
-            for key, value in said.items():
+            answered = served(service, split, scores[kind.main])
+            mlflow.log_metric(f"served_{kind.main}", answered)
+            for key, value in ({"task": config.task} | settled.tags).items():
                 mlflow.MlflowClient().set_model_version_tag(config.registered_name, version, key, str(value))
 
         # The registered model stands beside the others: it is what somebody will wait for.
-        costs = {"cv_roc_auc": two_class_scores(split.y_train, calibration.probabilities[method])["roc_auc"]}
-        runtime.loc["registered"] = costs | predict_times(service.predict, split.X_train)
+        over_folds = {f"cv_{name}": value for name, value in settled.scores.items()}
+        runtime.loc["registered"] = over_folds | predict_times(service.predict, split.X_train)
         runtime.assign(hardware=hardware()).to_csv(folder / "runtime_comparison.csv")
         for name, row in runtime.iterrows():
             mlflow.log_metrics({f"{name}_{k}": v for k, v in row.dropna().items()})
-        plots.save(plots.runtime_comparison(runtime), folder / "runtime_comparison.png")
+        ranked, words, lower = kind.ranked
+        figure = plots.runtime_comparison(runtime, score=f"cv_{ranked}", label=words, lower=lower)
+        plots.save(figure, folder / "runtime_comparison.png")
         mlflow.artifacts.download_artifacts(logged.model_uri, dst_path=str(folder / "model"))
-        for name in FILES:
+        for name in kind.files:
             if (folder / name).is_file():
                 mlflow.log_artifact(str(folder / name))
     folder = target.expanduser().absolute()
@@ -186,22 +176,47 @@ def run_workflow(
         run_id=run_id,
         run_name=run_name,
         experiment=config.experiment,
+        task=config.task,
         best_params=best_params,
         cv_score=float(found.best_score_),
         candidates=table,
-        calibration=calibration.table,
-        calibration_method=method,
-        threshold=threshold,
         scores=scores,
-        served_f1=served_f1,
-        reading=reading_table(sizes),
+        served=answered,
+        # A gap of 0.05 says something of a share; errors in the target's unit become shares of its spread.
+        reading=reading_table(sizes.scaled(_unit(split, config))),
         sweet_spot=curve.best,
         runtime=runtime,
         model_name=config.registered_name,
         model_version=version,
         model_uri=logged.model_uri,
         folder=folder,
-        files=[folder / name for name in FILES],
+        files=[folder / name for name in kind.files],
         seconds=seconds,
         split=split,
+        **settled.result,
     )
+
+
+def _roc_auc(found: GridSearchCV, split: data.Split, config: WorkflowConfig) -> float:
+    """Return the ROC-AUC of the best setting over the folds, whatever the search has maximised."""
+    if config.scoring == "roc_auc":
+        return found.best_score_
+    folds = folds_of(config.folds, config.seed)
+    return cross_val_score(found.best_estimator_, split.X_train, split.y_train, scoring="roc_auc", cv=folds).mean()
+
+
+def _judge(split: data.Split, config: WorkflowConfig) -> Callable[[Any], dict[str, float]] | None:
+    """Return what scores a rival over the folds; None for two classes, which `compare_runtimes` knows."""
+    if config.task == "binary":
+        return None
+
+    def judge(model: Any) -> dict[str, float]:
+        answered = judging.out_of_fold(model, split, config.folds, config.seed)
+        return judging.metrics(split.y_train, answered, split.classes)
+
+    return judge
+
+
+def _unit(split: data.Split, config: WorkflowConfig) -> float:
+    """Return the spread of a regression's target when it is scored in its own unit, else 1."""
+    return float(split.y_train.std()) if config.task == "regression" and config.scoring != "r2" else 1.0

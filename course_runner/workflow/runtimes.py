@@ -27,21 +27,43 @@ def hardware() -> str:
 
 
 def compare_runtimes(
-    models: Mapping[str, Any], split: data.Split, folds: int = 5, seed: int = 42, repeats: int = 3
+    models: Mapping[str, Any],
+    split: data.Split,
+    folds: int = 5,
+    seed: int = 42,
+    repeats: int = 3,
+    judge: Callable[[Any], dict[str, float]] | None = None,
 ) -> pd.DataFrame:
-    """Step 8: ROC-AUC over the folds, seconds to fit, and `predict_times` of each model, on training rows only.
+    """Step 7: scores over the folds, seconds to fit, and `predict_times` of each model, on training rows only.
+
+    Parameters
+    ----------
+    models
+        Name to estimator, not fitted.
+    split, folds, seed
+        Training rows and the folds that they are judged in.
+    repeats
+        Measurements, of which the median counts.
+    judge
+        Returns the scores of an estimator over the folds; ROC-AUC when not given.
 
     Returns
     -------
     DataFrame, shape (n_models, 5)
-        ``cv_roc_auc``, ``fit_seconds``, ``predict_seconds``, ``per_sample_ms``, ``one_row_ms``, indexed by model.
+        ``cv_roc_auc`` (or ``cv_`` with the names that `judge` gives), ``fit_seconds``,
+        ``predict_seconds``, ``per_sample_ms``, ``one_row_ms``, indexed by model.
     """
     X, y, rows = split.X_train, split.y_train, {}
     for name, model in models.items():
-        auc = cross_val_score(model, X, y, scoring="roc_auc", cv=folds_of(folds, seed)).mean()
+        if judge:
+            scores = judge(model)
+        else:
+            scores = {"roc_auc": cross_val_score(model, X, y, scoring="roc_auc", cv=folds_of(folds, seed)).mean()}
         fitted = clone(model)
         fit_seconds = _median_seconds(lambda fitted=fitted: fitted.fit(X, y), repeats)
-        rows[name] = {"cv_roc_auc": auc, "fit_seconds": fit_seconds, **predict_times(fitted.predict_proba, X, repeats)}
+        answer = getattr(fitted, "predict_proba", fitted.predict)
+        measured = {f"cv_{key}": value for key, value in scores.items()}
+        rows[name] = {**measured, "fit_seconds": fit_seconds, **predict_times(answer, X, repeats)}
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("model")
 
 
