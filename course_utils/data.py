@@ -318,7 +318,7 @@ def load_and_split_data(
         For a missing file or column, a target that does not fit the task or could be meant in two ways, and a column
         without a single value, that can be read in two ways, or that alone tells the target.
     """
-    wishes = wishes or Wishes()
+    wishes, told = wishes or Wishes(), ""
     if source == "synthetic":
         table, name, target = synthetic(n_rows, n_features, missing, label_noise, seed), "synthetic", target or "target"
     elif source == "churn":
@@ -328,7 +328,7 @@ def load_and_split_data(
         if source in ("breast_cancer", "iris", "wine"):  # scikit-learn has numbers for them
             table["target"] = table["target"].map(dict(enumerate(_class_names(name))))
         if target in (None, "target") and task == "auto":
-            task = _TASKS.get(name, "binary")
+            task, told = _TASKS.get(name, "binary"), "known of this set"
         target = target or "target"
     else:
         path = Path(source).expanduser()
@@ -352,7 +352,7 @@ def load_and_split_data(
     if wishes.positive is not None:
         classes = targets.classes(read.labels, target, name, wishes.positive, read.task)
     split = _split(tables.plain(table, target, wishes), target, name, test_size, seed, classes, read.task)
-    return replace(split, told=read.told)
+    return replace(split, told=read.told.replace("as asked", told or "as asked"))
 
 
 def _class_names(name: str) -> list[str]:

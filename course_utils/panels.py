@@ -356,8 +356,10 @@ def runtime_comparison(
     CourseError
         When a column is missing.
     """
+    needs(table, score)
+    digits = "{:,.0f}" if table[score].max() >= 1000 else "{:.3g}" if lower else "{:.3f}"
     panels = (
-        (score, f"{label} over the folds", "{:.3f}" if not lower else "{:.3g}"),
+        (score, f"{label} over the folds", digits),
         ("fit_seconds", "fit (s)", "{:.3g} s"),
         ("one_row_ms", "one row alone (ms)", "{:.2g} ms"),
         ("per_sample_ms", "a row of a batch (ms)", "{:.2g} ms"),
@@ -379,7 +381,7 @@ def runtime_comparison(
         ax.grid(axis="y", visible=False)
         ax.xaxis.set_major_locator(MaxNLocator(3))
     words = "; ".join(
-        f"{name}: {label} over the folds {row[score]:.3f}, one row takes {row['one_row_ms']:.2g} ms alone and "
+        f"{name}: {label} over the folds {digits.format(row[score])}, one row takes {row['one_row_ms']:.2g} ms alone and "
         f"{row['per_sample_ms']:.2g} ms in a batch"
         for name, row in table.iterrows()
     )

@@ -268,13 +268,14 @@ WORDS = {
 def _others(result: WorkflowResult) -> dict[str, str]:
     """Return the rows of the report that several classes and amounts have, the baseline among them."""
     from course_runner.workflow import KINDS
+    from course_runner.workflow.panels import amount
 
     kind = KINDS[result.task]
     ranked, words, _ = kind.ranked
     runtime = result.runtime[f"cv_{ranked}"]
 
     def said(value: float) -> str:
-        return f"{value:.4g}" if result.task == "regression" else f"{value:.3f}"  # amounts may be tiny or huge
+        return amount(value) if result.task == "regression" else f"{value:.3f}"
 
     models = ", ".join(f"{name} {said(value)}" for name, value in runtime.drop("registered").items())
     return {
@@ -318,7 +319,9 @@ def _report(result: WorkflowResult) -> None:
     registered = result.runtime.loc["registered"]
     rows = {
         "best setting": settings,
-        "its score over the folds": f"{result.cv_score:.3f}",
+        "its score over the folds": f"{result.cv_score:.3f}"
+        if abs(result.cv_score) < 100
+        else f"{result.cv_score:,.0f}",
         **(_two_classes(result) if result.task == "binary" else _others(result)),
         "one row, registered model": f"{registered['one_row_ms']:.1f} ms ({registered['per_sample_ms']:.3f} ms in a batch)",
         "seconds": f"{sum(result.seconds.values()):.1f} s",

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
+from matplotlib.ticker import EngFormatter, MaxNLocator
 from numpy.typing import ArrayLike
 from sklearn.metrics import confusion_matrix, mean_absolute_error, r2_score, roc_curve, root_mean_squared_error
 
@@ -19,6 +20,11 @@ from course_utils.plots import describe
 _WRITTEN = 12
 #: Classes that a picture with a line or a row for each can show.
 _SHOWN = 20
+
+
+def amount(value: float) -> str:
+    """Return a number as people write it, without an exponent where that can be."""
+    return f"{value:,.0f}" if 1000 <= abs(value) < 1e12 else f"{value:.4g}"
 
 
 def _short(name: object, most: int = 18) -> str:
@@ -88,7 +94,10 @@ def one_against_the_rest(y: ArrayLike, probability: np.ndarray, classes: Sequenc
             continue
         fall_out, recall, _ = roc_curve(y == classes[place], probability[:, place])
         if name in colors:
-            left.plot(fall_out, recall, color=colors[name], label=f"{_short(name)} {row['roc_auc']:.3f}", zorder=3)
+            # Later lines are thinner, so that two that agree are both seen.
+            at = list(colors).index(name)
+            style = {"color": colors[name], "linewidth": 1.5 + (len(colors) - 1 - at), "zorder": 3 + at}
+            left.plot(fall_out, recall, label=f"{_short(name)} {row['roc_auc']:.3f}", **style)
         else:
             left.plot(fall_out, recall, color="#bdbdbd", linewidth=1)
     left.plot([0, 1], [0, 1], color=GREY, linestyle="--", linewidth=1.3, label="guessing 0.5")
@@ -102,8 +111,9 @@ def one_against_the_rest(y: ArrayLike, probability: np.ndarray, classes: Sequenc
     places = range(len(shown))
     for at, (_, row) in zip(places, shown.iterrows(), strict=True):
         right.plot([row["precision"], row["recall"]], [at, at], color="#cccccc", linewidth=2, zorder=1)
-    right.plot(shown["precision"], places, "o", color=BLUE, label="precision: right among those predicted")
-    right.plot(shown["recall"], places, "D", color=VERMILION, label="recall: found among those there are")
+    hollow = {"markersize": 11, "markerfacecolor": "none", "markeredgewidth": 2}  # an equal recall is seen inside
+    right.plot(shown["precision"], places, "o", color=BLUE, label="precision: right among those predicted", **hollow)
+    right.plot(shown["recall"], places, "D", color=VERMILION, markersize=5, label="recall: found among those there are")
     right.set_yticks(places, [f"{_short(name)} ({row['rows']:.0f})" for name, row in shown.iterrows()])
     right.invert_yaxis()
     right.margins(y=0.08)
@@ -114,7 +124,7 @@ def one_against_the_rest(y: ArrayLike, probability: np.ndarray, classes: Sequenc
         ylabel="class (test rows)",
         xlim=(-0.03, 1.03),
     )
-    right.legend(loc="lower center", bbox_to_anchor=(0.5, -0.34 if len(shown) <= 8 else -0.2), fontsize=9)
+    fig.legend(*right.get_legend_handles_labels(), loc="outside lower right", ncols=2, fontsize=9)
     worst = table["f1"].idxmin()
     return describe(
         fig,
@@ -149,13 +159,17 @@ def amounts(y: ArrayLike, predicted: ArrayLike, *, name: str) -> Figure:
     first.legend(loc="upper left")
     second.scatter(p, residual, **dots)
     second.axhline(0, color=GREY, linestyle="--", linewidth=1.3)
-    second.set(title=f"RMSE {rmse:.4g}", xlabel=f"{name}, predicted", ylabel="residual (actual − predicted)")
+    second.set(title=f"RMSE {amount(rmse)}", xlabel=f"{name}, predicted", ylabel="residual (actual − predicted)")
     third.hist(residual, bins=min(40, max(8, int(np.sqrt(len(y))))), color=BLUE, edgecolor="white")
     third.axvline(0, color=GREY, linestyle="--", linewidth=1.3)
-    third.set(title=f"MAE {mae:.4g}", xlabel="residual (actual − predicted)", ylabel="test rows")
+    third.set(title=f"MAE {amount(mae)}", xlabel="residual (actual − predicted)", ylabel="test rows")
+    for axis in (first.xaxis, first.yaxis, second.xaxis, second.yaxis, third.xaxis):
+        axis.set_major_locator(MaxNLocator(5))
+        if max(abs(end) for end in ends) >= 10_000:
+            axis.set_major_formatter(EngFormatter(sep=""))  # 200k
     return describe(
         fig,
         f"Three panels on {len(y)} test rows. Predicted against actual {name}: R² {r2:.3f}. Residuals against predicted: RMSE "
-        f"{rmse:.4g}; where they fan out or bend, the model misses something. Residuals counted: MAE {mae:.4g}, half of "
-        f"them between {np.quantile(residual, 0.25):.4g} and {np.quantile(residual, 0.75):.4g}.",
+        f"{amount(rmse)}; where they fan out or bend, the model misses something. Residuals counted: MAE {amount(mae)}, half "
+        f"of them between {amount(np.quantile(residual, 0.25))} and {amount(np.quantile(residual, 0.75))}.",
     )

@@ -128,7 +128,7 @@ def _gaps_of_one_class(values: pd.Series, labels: pd.Series) -> str:
     """Say when a column is empty, or filled, in all rows of one class and in no other."""
     gaps = values.isna()
     for rows, word in ((gaps, "empty"), (~gaps, "filled")):
-        found = labels[rows].unique()
+        found = labels[rows].unique().tolist()
         if gaps.any() and len(found) == 1 and int((labels == found[0]).sum()) == int(rows.sum()):
             return f"it is {word} in the rows of {found[0]!r} and in no other"
     return ""

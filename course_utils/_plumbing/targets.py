@@ -55,7 +55,7 @@ def read(labels: pd.Series, target: str, name: str, task: str = "binary") -> Tar
         rows = f"all {len(labels)} rows" if len(labels) > 1 else "its only row"
         needs = "A regression needs different ones." if task == "regression" else "A classifier needs two classes."
         raise CourseError(
-            f"The target {target!r} of {name} has one value, {labels.iloc[0]!r}, in {rows}. {needs} "
+            f"The target {target!r} of {name} has one value, {labels.unique().tolist()[0]!r}, in {rows}. {needs} "
             "Is this the right column?"
         )
     told = task == "auto"
@@ -200,7 +200,7 @@ def _no_dates(target: str, name: str) -> str:
 
 
 def _words_among_numbers(labels: pd.Series, words: pd.Series, target: str, name: str) -> str:
-    some = listing(map(repr, labels[words].unique()), 3)
+    some = listing(map(repr, labels[words].unique().tolist()), 3)
     return (
         f"The target {target!r} of {name} is no number in {int(words.sum())} of {len(labels)} rows ({some}), and a regression "
         "predicts numbers. Correct them, or leave these cells empty and add --drop-missing-target. For names of classes: "
@@ -273,7 +273,7 @@ def _named(labels: pd.Series, target: str, name: str, task: str) -> pd.Series:
         single = counts.index[counts == 1]
         more = f" (as have {len(single) - 1} more)" if len(single) > 1 else ""
         raise CourseError(
-            f"The class {counts.index[-1]!r} of {target!r} has one row in {name}{more}. "
+            f"The class {counts.index.tolist()[-1]!r} of {target!r} has one row in {name}{more}. "
             "Training and test rows need at least one each; collect more rows of it"
             + (", or merge small classes into one." if task == "multiclass" else ".")
         )
