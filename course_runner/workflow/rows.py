@@ -62,13 +62,13 @@ def _check_folds(split: data.Split, folds: int) -> None:
                 f"rows, too few for {folds} folds inside {folds} folds. "
                 "Use fewer folds or collect more rows of this class."
             )
-    elif len(counts) < len(split.classes) or rows < folds:
-        gone = [name for name in split.classes if name not in counts.index]
-        few = [*gone, *counts.index[counts < folds]]
+        return
+    tests = split.y_test.value_counts()
+    if few := [name for name in split.classes if counts.get(name, 0) < folds or not tests.get(name, 0)]:
         raise CourseError(
-            f"{len(few)} of {len(split.classes)} classes of {split.y_train.name!r} in {split.name} have fewer than {folds} "
-            f"training rows, one for each fold ({listing(few, 6)}). Collect more rows of them, merge small classes into "
-            "one, or use fewer folds."
+            f"{len(few)} of {len(split.classes)} classes of {split.y_train.name!r} in {split.name} have too few rows "
+            f"({listing(few, 6)}): {folds} to train on, one for each fold, and one to test on. Collect more rows of them, "
+            "merge small classes into one, or use fewer folds."
         )
 
 

@@ -7,6 +7,8 @@ from decimal import Decimal
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given, seed, settings
+from hypothesis import strategies as st
 from sklearn import datasets
 
 from course_utils import data
@@ -138,6 +140,47 @@ def test_classes_are_split_with_their_shares_and_amounts_plainly(tmp_path):
     split = data.load_and_split_data(path, "target", task="auto", wishes=Wishes(drop_missing_target=True))
     assert len(split.y_train) + len(split.y_test) == 433 and split.classes == ()
     assert sorted([*split.y_train, *split.y_test]) == sorted(frame["target"].dropna())
+
+
+CELLS = st.one_of(
+    st.sampled_from(
+        ["yes", "No", "0", "1", "007", "1,5", "1.5", "1,234", "1.234,5", "inf", "-inf", "1e308", "2024-02-30", "ä"]
+    ),
+    st.integers(-9, 9).map(str),
+    st.floats(-1e6, 1e6).map(lambda v: f"{v:.3f}"),
+    st.text(st.characters(exclude_categories=("C",)), min_size=1, max_size=4),
+)
+TYPED = st.one_of(
+    st.lists(CELLS, min_size=1, max_size=60),
+    st.lists(st.sampled_from(["a", "b", "c", "d"]), min_size=1, max_size=60),
+    st.lists(st.floats(allow_nan=False), min_size=1, max_size=60),
+    st.lists(st.integers(-(2**62), 2**62), min_size=1, max_size=60),
+    st.lists(st.booleans(), min_size=1, max_size=60),
+    st.lists(
+        st.one_of(st.booleans(), st.integers(0, 3), st.sampled_from(["a", "b"]), st.dates()), min_size=1, max_size=60
+    ),
+    st.lists(st.datetimes().map(pd.Timestamp), min_size=1, max_size=60),
+    st.lists(st.decimals(-100, 100, places=2), min_size=1, max_size=60),
+)
+
+
+@seed(20261129)
+@settings(max_examples=300, deadline=None, database=None)
+@given(TYPED, st.sampled_from(["auto", *targets.TASKS]))
+def test_whatever_a_target_holds_it_is_read_or_refused_in_one_line(values, task):
+    try:
+        found = targets.read(pd.Series(values), "y", "mine", task)
+    except CourseError as error:
+        assert "\n" not in str(error) and "np." not in str(error)
+        return
+    assert task in ("auto", found.task) and len(found.labels) == len(values) and found.labels.notna().all()
+    different = found.labels.nunique()
+    if found.task == "regression":
+        assert found.labels.dtype == float and np.isfinite(found.labels).all() and different > 1
+    else:
+        assert (different == 2) == (found.task == "binary") and found.labels.value_counts().min() > 1
+        if task == "auto" and found.task == "multiclass":
+            assert not pd.api.types.is_numeric_dtype(found.labels), "numbers could be amounts"
 
 
 # ------------------------------------------------------------------------------------------------------- leaks
