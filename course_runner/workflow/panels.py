@@ -107,7 +107,7 @@ def one_against_the_rest(y: ArrayLike, probability: np.ndarray, classes: Sequenc
         ylabel="true positive rate (share of the class)",
     )
     left.set_aspect("equal", anchor="N")
-    left.legend(loc="lower right", title="" if len(table) <= 6 else "the three lowest of all", fontsize=9)
+    left.legend(loc="lower right", title="" if len(table) <= 6 else "the three lowest areas", fontsize=9)
     places = range(len(shown))
     for at, (_, row) in zip(places, shown.iterrows(), strict=True):
         right.plot([row["precision"], row["recall"]], [at, at], color="#cccccc", linewidth=2, zorder=1)

@@ -104,9 +104,10 @@ def _among_many(values: pd.Series, labels: pd.Series) -> float:
     base = counts.max() / len(codes)
     telling = base + (1 - base) * 0.9
     best = 0.0
-    groups = pd.crosstab(pd.factorize(_with_gaps(values))[0], codes).to_numpy()
-    if len(groups) <= len(codes) / 4:
-        best = float(groups.max(axis=1).sum() / len(codes))
+    groups, different = pd.factorize(values, use_na_sentinel=False)
+    if len(different) <= len(codes) / 4:
+        together = np.bincount(groups * len(counts) + codes, minlength=len(different) * len(counts))
+        best = float(together.reshape(-1, len(counts)).max(axis=1).sum() / len(codes))
     known = values.notna().to_numpy()
     if values.dtype.kind == "f" and known.mean() > 0.9:
         from sklearn.tree import DecisionTreeClassifier
