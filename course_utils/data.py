@@ -13,8 +13,9 @@ from sklearn import datasets as sklearn_datasets
 from sklearn.datasets import make_classification
 from sklearn.model_selection import train_test_split
 
-from course_utils._plumbing import tables
-from course_utils._plumbing.tables import Column, Wishes, listing
+from course_utils._plumbing import tables, targets
+from course_utils._plumbing.cells import listing
+from course_utils._plumbing.tables import Column, Wishes
 
 from .errors import CourseError
 
@@ -22,6 +23,8 @@ from .errors import CourseError
 CHURN_TARGET = "churned"
 #: Real data sets that come with scikit-learn, so nothing is downloaded.
 BUNDLED = ("breast_cancer", "diabetes", "digits", "iris", "wine")
+#: What the targets of the course's own sets ask for, where scikit-learn's numbers alone would leave it in doubt.
+_TASKS = {"diabetes": "regression", "digits": "multiclass", "iris": "multiclass", "wine": "multiclass"}
 
 _CONTRACTS = ("month-to-month", "one-year", "two-year")
 _INTERNET = ("fiber", "dsl", "none")
@@ -37,16 +40,20 @@ class Split:
     X_train, X_test
         Features, shapes (n_train, n_features) and (n_test, n_features).
     y_train, y_test
-        Labels 0 and 1, or numbers for a regression set.
+        Labels 0 and 1; of more than two classes their names; numbers for a regression set.
     name
         Name of the data set.
     classes
-        The labels as they were in the source, in the order of their codes; empty for regression. The second is the one
-        to find.
+        The labels as they were in the source; empty for regression. Of two classes the second is label 1, the one to
+        find.
     digest
         `digest` of all rows before the split.
     columns, notes
         What each column of a file was taken for, and the file as a whole; empty for other sets.
+    task
+        ``"binary"``, ``"multiclass"`` or ``"regression"``.
+    told
+        How the target was read, and how that is changed, as a sentence.
     """
 
     X_train: pd.DataFrame
@@ -58,6 +65,8 @@ class Split:
     digest: str
     columns: tuple[Column, ...] = ()
     notes: tuple[str, ...] = ()
+    task: str = "binary"
+    told: str = ""
 
 
 def course_seed(default: int = 0) -> int:
@@ -276,13 +285,14 @@ def load_and_split_data(
     test_size: float = 0.2,
     seed: int = 42,
     wishes: Wishes | None = None,
+    task: str = "binary",
 ) -> Split:
-    """Load a two-class data set, check it, and split it with the same share of each class in both parts.
+    """Load a data set, check it, and split it; with the same share of each class in both parts, where there are classes.
 
     Parameters
     ----------
     source
-        ``"synthetic"``, ``"churn"``, ``"breast_cancer"``, or the path of a CSV or Parquet file.
+        ``"synthetic"``, ``"churn"``, one of `BUNDLED`, or the path of a CSV or Parquet file.
     target
         Column to predict; needed for a file, ``"target"`` for the others.
     n_rows, n_features, missing, label_noise
@@ -293,28 +303,33 @@ def load_and_split_data(
         Seed of draw and split.
     wishes
         What should not be guessed about a file.
+    task
+        ``"binary"``, ``"multiclass"`` or ``"regression"``; ``"auto"`` tells it from the target, or asks.
 
     Returns
     -------
     Split
-        Labels as 0 and 1. In a file the rarer class is 1, or ``wishes.positive``; in the other sets the one that sorts
-        last. See ``Split.classes``.
+        Of two classes labels as 0 and 1. In a file the rarer class is 1, or ``wishes.positive``; in the other sets the
+        one that sorts last. See ``Split.classes``.
 
     Raises
     ------
     CourseError
-        For a missing file or column, a target with one class or too many, and a column without a single value, that
-        can be read in two ways, or that alone tells the target.
+        For a missing file or column, a target that does not fit the task or could be meant in two ways, and a column
+        without a single value, that can be read in two ways, or that alone tells the target.
     """
-    wishes = wishes or Wishes()
+    wishes, told = wishes or Wishes(), ""
     if source == "synthetic":
         table, name, target = synthetic(n_rows, n_features, missing, label_noise, seed), "synthetic", target or "target"
     elif source == "churn":
         table, name, target = churn(n_rows, seed, missing), "churn", target or CHURN_TARGET
     elif source in BUNDLED:
-        table, name, target = bundled(str(source)), str(source), target or "target"
-        if source == "breast_cancer":  # scikit-learn codes them as 0 and 1
-            table["target"] = table["target"].map({0: "malignant", 1: "benign"})
+        table, name = bundled(str(source)), str(source)
+        if source in ("breast_cancer", "iris", "wine"):  # scikit-learn has numbers for them
+            table["target"] = table["target"].map(dict(enumerate(_class_names(name))))
+        if target in (None, "target") and task == "auto":
+            task, told = _TASKS.get(name, "binary"), "known of this set"
+        target = target or "target"
     else:
         path = Path(source).expanduser()
         if not path.suffix and not path.exists():
@@ -328,30 +343,47 @@ def load_and_split_data(
                 f"{path.name} has {table.shape[1]} columns and none is named as the target. "
                 f"Name it (target=…, --target …): {listing(table.columns)}."
             )
-        found = tables.interpret(table, target, name, wishes)
-        whole = found.features.assign(**{target: found.labels})
-        split = _split(whole, target, name, test_size, seed, found.classes)
-        return replace(split, columns=tuple(found.columns), notes=tuple(notes))
-    table = tables.check(table, target, name, wishes)
-    classes = tables.classes(table[target], target, name, wishes.positive) if wishes.positive is not None else None
-    return _split(tables.plain(table, target, wishes), target, name, test_size, seed, classes)
+        found = tables.interpret(table, target, name, wishes, task)
+        whole = found.features.assign(**{target: found.target.labels})
+        split = _split(whole, target, name, test_size, seed, found.classes, found.target.task)
+        return replace(split, columns=tuple(found.columns), notes=tuple(notes), told=found.target.told)
+    table, read = tables.check(table, target, name, wishes, task)
+    classes = None
+    if wishes.positive is not None:
+        classes = targets.classes(read.labels, target, name, wishes.positive, read.task)
+    split = _split(tables.plain(table, target, wishes), target, name, test_size, seed, classes, read.task)
+    return replace(split, told=read.told.replace("as asked", told or "as asked"))
+
+
+def _class_names(name: str) -> list[str]:
+    return getattr(sklearn_datasets, f"load_{name}")().target_names.tolist()
 
 
 def _split(
-    table: pd.DataFrame, target: str, name: str, test_size: float, seed: int, classes: tuple | None = None
+    table: pd.DataFrame,
+    target: str,
+    name: str,
+    test_size: float,
+    seed: int,
+    classes: tuple | None = None,
+    task: str = "binary",
 ) -> Split:
-    """Split a checked table; text and boolean labels become 0 and 1, in the order of `classes` or else as they sort."""
+    """Split a checked table; two labels become 0 and 1, in the order of `classes` or else as they sort."""
     features, labels = table.drop(columns=target), table[target]
     if not 0 < test_size < 1:
         raise CourseError(f"test_size is {test_size}; it is a share of the rows, between 0 and 1. Try 0.2.")
-    classes = classes or tuple(sorted(labels.unique().tolist(), key=lambda v: (str(type(v)), v)))
-    codes = labels.map({value: code for code, value in enumerate(classes)}).astype(int)
+    if task == "regression":
+        classes = ()
+    else:
+        classes = classes or tuple(sorted(labels.unique().tolist(), key=lambda v: (str(type(v)), v)))
+    if task == "binary":
+        labels = labels.map({value: code for code, value in enumerate(classes)}).astype(int)
     try:
         X_train, X_test, y_train, y_test = train_test_split(
-            features, codes, test_size=test_size, stratify=codes, random_state=seed
+            features, labels, test_size=test_size, stratify=labels if classes else None, random_state=seed
         )
     except ValueError as error:
         raise CourseError(
             f"{name} has {len(table)} rows, too few to split {test_size:.0%} off for the test: {error} Use more rows."
         ) from error
-    return Split(X_train, X_test, y_train, y_test, name, classes, digest(table))
+    return Split(X_train, X_test, y_train, y_test, name, classes, digest(table), task=task)

@@ -323,31 +323,39 @@ def validation_curve(
 
 
 @styled
-def runtime_comparison(table: pd.DataFrame) -> Figure:
+def runtime_comparison(
+    table: pd.DataFrame, *, score: str = "cv_roc_auc", label: str = "ROC-AUC", lower: bool = False
+) -> Figure:
     """Return the score of several models over the folds, beside what they cost: fit, one row, a row of a batch.
 
     Parameters
     ----------
     table
-        Indexed by model, with ``cv_roc_auc``, ``fit_seconds`` (missing where it was not measured), ``one_row_ms`` and
+        Indexed by model, with the score, ``fit_seconds`` (missing where it was not measured), ``one_row_ms`` and
         ``per_sample_ms``.
+    score, label
+        Column of the score over the folds, and its name.
+    lower
+        Whether a lower score is better.
 
     Raises
     ------
     CourseError
         When a column is missing.
     """
+    needs(table, score)
+    digits = "{:,.0f}" if table[score].max() >= 1000 else "{:.3g}" if lower else "{:.3f}"
     panels = (
-        ("cv_roc_auc", "ROC-AUC over the folds", "{:.3f}"),
+        (score, f"{label} over the folds", digits),
         ("fit_seconds", "fit (s)", "{:.3g} s"),
         ("one_row_ms", "one row alone (ms)", "{:.2g} ms"),
         ("per_sample_ms", "a row of a batch (ms)", "{:.2g} ms"),
     )
     needs(table, *(column for column, _, _ in panels))
     fig, axes = new_figure(1, 4, 11, 1.6 + 0.6 * len(table))
-    for ax, (column, label, form) in zip(axes, panels, strict=True):
+    for ax, (column, what, form) in zip(axes, panels, strict=True):
         values = table[column]
-        winner = values.idxmax() if column == "cv_roc_auc" else values.idxmin()
+        winner = values.idxmax() if column == score and not lower else values.idxmin()
         colors = [BLUE if name == winner else SKY for name in values.index]
         drawn = ax.barh(range(len(values)), values.fillna(0), color=colors)
         ax.bar_label(drawn, ["" if pd.isna(v) else form.format(v) for v in values], padding=3)
@@ -355,16 +363,14 @@ def runtime_comparison(table: pd.DataFrame) -> Figure:
         ax.set_yticks(range(len(values)), names if ax is axes[0] else [""] * len(values))
         ax.invert_yaxis()
         ax.set_xlim(0, 1.45 * values.max())
-        ax.set_title(
-            f"{str(winner).replace('_', ' ')}\nis {'best' if column == 'cv_roc_auc' else 'fastest'}", fontsize=10
-        )
-        ax.set_xlabel(label)
+        ax.set_title(f"{str(winner).replace('_', ' ')}\nis {'best' if column == score else 'fastest'}", fontsize=10)
+        ax.set_xlabel(what)
         ax.grid(axis="y", visible=False)
         ax.xaxis.set_major_locator(MaxNLocator(3))
     words = "; ".join(
-        f"{name}: ROC-AUC over the folds {row['cv_roc_auc']:.3f}, one row takes {row['one_row_ms']:.2g} ms alone and "
+        f"{name}: {label} over the folds {digits.format(row[score])}, one row takes {row['one_row_ms']:.2g} ms alone and "
         f"{row['per_sample_ms']:.2g} ms in a batch"
         for name, row in table.iterrows()
     )
-    best, fastest = table["cv_roc_auc"].idxmax(), table["one_row_ms"].idxmin()
+    best, fastest = table[score].idxmin() if lower else table[score].idxmax(), table["one_row_ms"].idxmin()
     return describe(fig, f"{best} has the best score, {fastest} answers one row fastest. {words}.")

@@ -275,12 +275,17 @@ def _workflow_again(run: Any) -> tuple[list[dict[str, Any]], str]:
     params, config = run.data.params, {}
     for name in WorkflowConfig().params():
         if name not in params:
+            if name == "task":  # before there was a choice, all had two classes
+                config[name] = "binary"
+                continue
             raise CannotVerify(
                 f"The workflow {run.info.run_name!r} has no parameter {name!r}: an older version made it."
             )
         text = params[name]
         default = {f.name: f.default for f in fields(WorkflowConfig)}[name]
-        config[name] = text if isinstance(default, str) else provenance.unliteral(text)
+        # A target may be called 1 or "house price": names are texts, whatever they look like.
+        texts = isinstance(default, str) or name in ("target", "model", "scoring")
+        config[name] = text if texts else provenance.unliteral(text)
     for field_ in fields(Wishes):  # what was said about a file, if anything
         if field_.name in params:
             text = params[field_.name]

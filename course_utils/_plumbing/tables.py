@@ -6,12 +6,14 @@ import csv
 import io
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from course_utils._plumbing import leaks, targets
+from course_utils._plumbing.cells import COMMA, ISO_DATE, LEADING_ZERO, NUMBER, Ambiguous, all_like, listing, numbers_of
 from course_utils.errors import CourseError
 
 #: Columns of the widest file that is read.
@@ -38,16 +40,10 @@ _MISSING = frozenset(
     )
 )
 _SEPARATORS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
-_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|[+-]?inf(inity)?", re.IGNORECASE)
-_COMMA = re.compile(r"[+-]?\d+(,\d+)?([eE][+-]?\d+)?")
-_GROUPED = re.compile(r"[+-]?\d{1,3}(,\d{3})*(\.\d+)?")  # 1,234.5
-_GROUPED_COMMA = re.compile(r"[+-]?\d{1,3}(\.\d{3})*(,\d+)?")  # 1.234,5
 _WITH_UNIT = re.compile(r"[€$£¥]?\s?[+-]?\d[\d.,' ]*\s?[^\d\s]{0,4}")
-_ISO_DATE = re.compile(r"\d{4}-\d{2}-\d{2}([ T]\d{2}:\d{2}(:\d{2}(\.\d+)?)?)?(Z|[+-]\d{2}:?\d{2})?")
 _DATE = re.compile(r"(\d{1,2})([./-])(\d{1,2})\2(\d{4})")
 _SHORT_DATE = re.compile(r"(\d{1,2}[./-]){2}\d{2}|\d{1,2}[. -][A-Za-z]{3,9}[. -]\d{2,4}")
 _NAMED_ID = re.compile(r"(?:^|[\W_])(?:id|uuid|guid|key|index)s?$|[a-z](?:ID|Id)$", re.IGNORECASE)
-_POSITIVE = ("1", "1.0", "true", "yes", "y", "ja", "oui", "si", "sí")
 #: Different texts that may become columns of their own, see `workflow.build_pipeline`.
 _MANY = 20
 
@@ -94,27 +90,24 @@ class Column:
 
 @dataclass
 class Table:
-    """A table that is ready for a two-class model.
+    """A table that is ready for a model.
 
     Attributes
     ----------
     features
         Floats and texts, shape (n_rows, n_features).
-    labels
-        As they were in the file, shape (n_rows,).
+    target
+        The task, and the labels as they were in the file.
     classes
-        The two labels: the other one, and the one to find.
+        Of two labels the one to find last, else as they sort; none of a regression.
     columns
         What each column of the file was taken for.
-    notes
-        What was found out about the file as a whole.
     """
 
     features: pd.DataFrame
-    labels: pd.Series
+    target: targets.Target
     classes: tuple
     columns: list[Column]
-    notes: list[str] = field(default_factory=list)
 
 
 def columns_table(columns: Iterable[Column]) -> pd.DataFrame:
@@ -250,17 +243,11 @@ def _too_wide(name: str, columns: int) -> str:
     )
 
 
-def listing(names: Iterable[object], most: int = 12) -> str:
-    """Return names as one line, cut after `most`."""
-    names = [str(n) for n in names]
-    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
-
-
 # -------------------------------------------------------------------------------------------------- the columns
 
 
-def interpret(table: pd.DataFrame, target: str, name: str, wishes: Wishes | None = None) -> Table:
-    """Return what a two-class model can learn from, with what each column was taken for.
+def interpret(table: pd.DataFrame, target: str, name: str, wishes: Wishes | None = None, task: str = "binary") -> Table:
+    """Return what a model can learn from, with what each column was taken for; see `targets.read` for tasks.
 
     Raises
     ------
@@ -268,8 +255,8 @@ def interpret(table: pd.DataFrame, target: str, name: str, wishes: Wishes | None
         With the first thing that is wrong with the table, or that could be read in two ways.
     """
     wishes = wishes or Wishes()
-    table = check(table, target, name, wishes)
-    labels = table[target]
+    table, found = check(table, target, name, wishes, task)
+    labels = found.labels
     features: dict[str, pd.Series] = {}
     columns = []
     for column in table.columns:
@@ -288,7 +275,8 @@ def interpret(table: pd.DataFrame, target: str, name: str, wishes: Wishes | None
         else:
             kind, note, read = _read_column(values, column, name, wishes)
             if read is not None:
-                kind, note = _judge_leak(read, labels, column, target, kind, note, wishes)
+                allowed = column in wishes.allow_leak
+                kind, note = leaks.judge(read, labels, column, target, kind, note, allowed, found.task)
                 features[column] = read
             columns.append(Column(column, kind, gaps, note))
     if not features:
@@ -297,7 +285,8 @@ def interpret(table: pd.DataFrame, target: str, name: str, wishes: Wishes | None
             f"{name} has nothing to predict {target!r} from: no column is left of {why}. "
             "--numeric COLUMN or --category COLUMN keeps one that was taken for an id."
         )
-    return Table(pd.DataFrame(features), labels, classes(labels, target, name, wishes.positive), columns)
+    classes = targets.classes(labels, target, name, wishes.positive, found.task)
+    return Table(pd.DataFrame(features), found, classes, columns)
 
 
 def _is_plain(value: object) -> bool:
@@ -313,8 +302,10 @@ def plain(table: pd.DataFrame, target: str, wishes: Wishes) -> pd.DataFrame:
     return pd.DataFrame({**features, target: table[target]})
 
 
-def check(table: pd.DataFrame, target: str, name: str, wishes: Wishes | None = None) -> pd.DataFrame:
-    """Return a table with two classes and no column that cannot be used, or raise with the first thing that is wrong."""
+def check(
+    table: pd.DataFrame, target: str, name: str, wishes: Wishes | None = None, task: str = "binary"
+) -> tuple[pd.DataFrame, targets.Target]:
+    """Return a table without a column that cannot be used, and its target; or raise with the first thing that is wrong."""
     wishes = wishes or Wishes()
     table = table.rename(columns=str)
     if table.shape[1] > MAX_COLUMNS:
@@ -354,89 +345,8 @@ def check(table: pd.DataFrame, target: str, name: str, wishes: Wishes | None = N
                 "teach or test a model: label these rows, or leave them out: --drop-missing-target"
             )
         table = table[table[target].notna()].reset_index(drop=True)
-    labels = table[target] = _plain_labels(table[target])
-    n_classes = labels.nunique()
-    if n_classes == 1:
-        rows = f"all {len(table)} rows" if len(table) > 1 else "its only row"
-        raise CourseError(
-            f"The target {target!r} of {name} has one value, {labels.iloc[0]!r}, in {rows}. "
-            "A classifier needs two classes. Is this the right column?"
-        )
-    if n_classes == len(table):
-        raise CourseError(
-            f"The target {target!r} of {name} has a different value in each of its {len(table)} rows, like an id or a "
-            "measurement, not two classes. Name the column that holds the class."
-        )
-    if len({str(v).casefold() for v in labels.unique()}) < n_classes:
-        same = sorted(map(str, labels.unique()), key=str.casefold)
-        raise CourseError(
-            f"The target {target!r} of {name} has classes that differ only in capital letters ({listing(same, 6)}). "
-            "Write each class in one way."
-        )
-    if n_classes > _MOST_CLASSES and (numbers := _measured(labels)) is not None:
-        raise CourseError(
-            f"The target {target!r} of {name} holds {n_classes} different numbers, from {numbers.min():g} to "
-            f"{numbers.max():g}: a measurement, which takes a regression. This workflow predicts two classes: make them "
-            "of a limit (above it or not), or name another column."
-        )
-    if n_classes > 2:
-        raise CourseError(
-            f"The target {target!r} of {name} has {n_classes} classes ({listing(sorted(labels.unique(), key=str), 6)}). "
-            "This workflow predicts two: merge classes, or name another column."
-        )
-    smallest = labels.value_counts()
-    if smallest.iloc[-1] < 2:
-        raise CourseError(
-            f"The class {smallest.index[-1]!r} of {target!r} has one row in {name}. "
-            "Training and test rows need at least one each; collect more rows of it."
-        )
-    return table
-
-
-#: A target with more different numbers than this is a measurement.
-_MOST_CLASSES = 20
-
-
-def _measured(labels: pd.Series) -> pd.Series | None:
-    """Return labels as numbers, with a decimal comma too; None when one of them is no number."""
-    texts = labels.map(str).str.replace(r"^([+-]?\d+),(\d+)$", r"\1.\2", regex=True)
-    numbers = pd.to_numeric(texts, errors="coerce")
-    return None if numbers.isna().any() else numbers
-
-
-def _plain_labels(labels: pd.Series) -> pd.Series:
-    """Return labels that are numbers as numbers: whole ones where all are whole."""
-    if labels.dtype != object and not isinstance(labels.dtype, pd.CategoricalDtype | pd.StringDtype):
-        return labels
-    if not all(isinstance(v, str) for v in labels):
-        return labels.astype(object)
-    if not all(_NUMBER.fullmatch(v) and not re.match(r"[+-]?(0\d|inf)", v.lower()) for v in labels.unique()):
-        return labels.astype(object)
-    numbers = labels.map(float)
-    return numbers.astype(int) if (numbers % 1 == 0).all() and numbers.abs().max() < 2**53 else numbers
-
-
-def classes(labels: pd.Series, target: str, name: str, positive: str | None) -> tuple:
-    """Return the two labels: the other one, and the one that a model is to find."""
-    counts = labels.value_counts()
-    values = sorted(counts.index.tolist(), key=lambda value: (str(type(value)), value))
-    if positive is not None:
-        found = [value for value in values if str(value).casefold() in (positive.casefold(), f"{positive}.0")]
-        if not found:
-            raise CourseError(
-                f"--positive {positive!r} is no class of {target!r} in {name}; those are {listing(values)}."
-            )
-        chosen = found[0]
-    elif counts.iloc[0] != counts.iloc[1]:
-        chosen = counts.index[-1]
-    elif telling := [value for value in values if str(value).casefold() in _POSITIVE]:
-        chosen = telling[0]
-    else:
-        raise CourseError(
-            f"The classes {listing(values)} of {target!r} in {name} have equally many rows, so neither is the rare one that "
-            f"a model should find. Name it: --positive {str(values[-1])!r}"
-        )
-    return (next(value for value in values if value != chosen), chosen)
+    found = targets.read(table[target], target, name, task)
+    return table.assign(**{target: found.labels}), found
 
 
 def _read_column(values: pd.Series, column: str, name: str, wishes: Wishes) -> tuple[str, str, pd.Series | None]:
@@ -505,9 +415,6 @@ def _read_texts(texts: pd.Series, column: str, name: str) -> tuple[str, str, pd.
     known = texts.dropna()
     different = known.unique()
 
-    def all_like(pattern: re.Pattern[str]) -> bool:
-        return all(pattern.fullmatch(text) for text in different)
-
     def doubt(what: str, advice: str) -> CourseError:
         some = listing(map(repr, different[:3]))
         return CourseError(
@@ -515,38 +422,29 @@ def _read_texts(texts: pd.Series, column: str, name: str) -> tuple[str, str, pd.
             f"--drop {column!r}, or take its values as names with --category {column!r}."
         )
 
-    if all_like(_NUMBER):
-        if any(re.fullmatch(r"0\d+", text) for text in different):
-            return _categories(texts, column, "numbers with leading zeros are codes, not measurements")
-        return _numbers(_floats(texts), column)
+    if all_like(NUMBER, different) and any(LEADING_ZERO.fullmatch(text) for text in different):
+        return _categories(texts, column, "numbers with leading zeros are codes, not measurements")
     if all(text.casefold() in ("true", "false") for text in different):
-        return (
-            "numeric",
-            "true is 1, false is 0",
-            texts.map(lambda v: float(v.casefold() == "true"), na_action="ignore"),
-        )
-    if all_like(_COMMA) and any("," in text for text in different):
-        thousands = [re.fullmatch(r"[+-]?[1-9]\d{0,2},\d{3}", text) for text in different if "," in text]
-        if all(thousands):
-            raise doubt("holds numbers whose comma may stand for thousands or for decimals", "Write them with a point")
-        return "numeric", "decimal comma", _floats(texts.str.replace(",", ".", regex=False))
-    if all_like(_GROUPED) and any("," in text for text in different):
-        return "numeric", "commas between thousands", _floats(texts.str.replace(",", "", regex=False))
-    if all_like(_GROUPED_COMMA) and any("," in text for text in different):
-        plain = texts.str.replace(".", "", regex=False).str.replace(",", ".", regex=False)
-        return "numeric", "points between thousands, decimal comma", _floats(plain)
-    if all_like(_ISO_DATE):
+        truth = texts.map(lambda v: float(v.casefold() == "true"), na_action="ignore")
+        return "numeric", "true is 1, false is 0", truth
+    try:
+        found = numbers_of(texts)
+    except Ambiguous as two:
+        raise doubt(two.what, two.advice) from None
+    if found and found[1]:
+        return "numeric", found[1], _floats(found[0])
+    if found:
+        return _numbers(_floats(found[0]), column)
+    if all_like(ISO_DATE, different):
         dates = pd.to_datetime(texts, format="ISO8601", utc=True, errors="coerce")
         if dates[texts.notna()].isna().any():
             raise doubt("looks like dates, but holds one that no calendar has", "Correct it")
         return "date", _EPOCH, _seconds(dates)
-    if all_like(_DATE):
+    if all_like(_DATE, different):
         return _european_or_american(texts, different, doubt)
-    if all_like(_SHORT_DATE):
+    if all_like(_SHORT_DATE, different):
         raise doubt("looks like dates that can be read in more than one way", "Write them as 2026-11-28")
-    numbers = known.map(lambda text: bool(_NUMBER.fullmatch(text) or _COMMA.fullmatch(text)))
-    if numbers.all():
-        raise doubt("holds numbers with decimal points and others with commas", "Write all in one way")
+    numbers = known.map(lambda text: bool(NUMBER.fullmatch(text) or COMMA.fullmatch(text)))
     if numbers.mean() >= 0.5:
         words = listing(map(repr, known[~numbers].unique()), 3)
         raise doubt(
@@ -586,60 +484,3 @@ def _categories(texts: pd.Series, column: str, note: str) -> tuple[str, str, pd.
         return "id", f"its name says so, and it has {count} values; left out", None
     many = f"{count} different texts: the {_MANY - 1} most frequent count, the others are one" if count > _MANY else ""
     return "category", "; ".join(filter(None, (note, many))), texts
-
-
-def _judge_leak(
-    values: pd.Series, labels: pd.Series, column: str, target: str, kind: str, note: str, wishes: Wishes
-) -> tuple[str, str]:
-    """Return kind and note of a feature; raise when it alone tells the target in every row."""
-    positive = (labels == labels.iloc[0]).to_numpy()
-    share = _alone(values, positive)
-    if share < 0.99:
-        return kind, note
-    if share < 1:
-        told = f"alone it tells {share:.1%} of the rows' {target!r}: was it known before the target?"
-        return kind, "; ".join(filter(None, (note, told)))
-    if column not in wishes.allow_leak:
-        raise CourseError(
-            f"The column {column!r} alone tells {target!r} in every row: a copy of it, or something that was known only "
-            f"afterwards. A model would learn nothing else. Leave it out with --drop {column!r}, or keep it with "
-            f"--allow-leak {column!r}."
-        )
-    return "leaking", f"alone it tells {target!r} in every row; kept as asked"
-
-
-def _by_one_limit(numbers: np.ndarray, positive: np.ndarray) -> float:
-    """Return the share of the rows that the best single limit tells: one class below it, the other above."""
-    order = np.argsort(numbers, kind="stable")
-    values, mine = numbers[order], positive[order].astype(int)
-    cuts = np.flatnonzero(np.diff(values)) + 1  # a limit lies between two different numbers
-    if not len(cuts):
-        return 0.0
-    below = np.cumsum(mine)[cuts - 1]
-    right = below + (len(mine) - cuts) - (mine.sum() - below)  # the positive class below, the other above
-    return float(np.maximum(right, len(mine) - right).max() / len(mine))
-
-
-def _alone(values: pd.Series, positive: np.ndarray) -> float:
-    """Return the share of the rows (20 or more) that one column tells: by its values, or by one limit among numbers.
-
-    Only values that come in several rows count, since any column of different values could be learned by heart.
-    """
-    if len(values) < 20:
-        return 0.0
-    rows = pd.DataFrame({"value": values.astype(object).where(values.notna(), "\0missing"), "positive": positive})
-    groups = rows.groupby("value", sort=False)["positive"].agg(["sum", "size"])
-    gaps = values.isna().to_numpy()
-    best = 1.0 if gaps.any() and len({*zip(gaps.tolist(), positive.tolist(), strict=True)}) == 2 else 0.0
-    base = max(positive.mean(), 1 - positive.mean())
-    telling = base + (1 - base) * 0.9  # a rare class makes any column look good
-    if not best and len(groups) <= len(rows) / 4:
-        best = float(np.maximum(groups["sum"], groups["size"] - groups["sum"]).sum() / len(rows))
-        best = best if best > telling else 0.0
-    if values.dtype.kind == "f":
-        known = values.notna().to_numpy()
-        numbers, mine = values.to_numpy()[known], positive[known]
-        if known.mean() > 0.9 and 0 < mine.sum() < len(mine):
-            share = _by_one_limit(numbers, mine)
-            best = max(best, share if share > telling else 0.0)
-    return best

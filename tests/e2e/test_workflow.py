@@ -18,6 +18,7 @@ from sklearn.tree import DecisionTreeClassifier
 from course_runner import workflow
 from course_runner.cli import app as cli
 from course_runner.workflow import WorkflowConfig, run_workflow
+from course_runner.workflow import run as running
 from course_utils import data, scores, store
 from course_utils.errors import CourseError
 
@@ -132,7 +133,7 @@ def test_again_the_numbers_are_the_same_and_the_test_labels_choose_nothing(whole
     def turned(config: WorkflowConfig) -> data.Split:
         return replace(real(config), y_test=1 - real(config).y_test)
 
-    monkeypatch.setattr(workflow, "load", turned)
+    monkeypatch.setattr(running, "load", turned)
     store.connect()
     again = run_workflow(CONFIG)
     chosen = [c for c in again.candidates if c != "fit_seconds"]
@@ -245,7 +246,7 @@ def test_a_step_that_breaks_ends_the_runs_and_leaves_the_old_files(course_home, 
     old = course_home / "outputs" / "workflow" / "cv_results.csv"
     old.parent.mkdir(parents=True)
     old.write_text("from last time")
-    monkeypatch.setattr(workflow, "learn", broken)
+    monkeypatch.setattr(running, "learn", broken)
     with pytest.raises(RuntimeError, match="out of luck"):
         run_workflow(SMALL)
     status = mlflow.search_runs(experiment_names=[SMALL.experiment])["status"]
