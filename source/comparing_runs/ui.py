@@ -16,7 +16,9 @@ def walk(ui):
     ui.see("Parallel Coordinates Plot", "tab")
     ui.see("Metrics:")
     ui.used |= {"Metrics"}
-    ui.page.get_by_text("train_auc", exact=True).locator("visible=true").first.locator("xpath=..").locator("svg").click()
+    ui.page.get_by_text("train_auc", exact=True).locator("visible=true").first.locator("xpath=..").locator(
+        "svg"
+    ).click()
     ui.used |= {"train_auc"}
     ui.page.get_by_role("combobox").nth(1).click()
     ui.tab.keyboard.type("valid_auc")

@@ -44,7 +44,9 @@ def test_the_ui_is_as_the_lecture_says(page, lab, address, browser: Browser, tmp
     assert not unused, f"source/{page.step.name}/ui.py neither presses, sees, types nor sets aside: {sorted(unused)}"
     shown = walks.pictures(page)
     for path in tmp_path.glob("*.png"):
-        assert len(shown.get(path.name, "")) > 20, f"The lecture does not show {path.name} with a text for who cannot see it"
+        assert len(shown.get(path.name, "")) > 20, (
+            f"The lecture does not show {path.name} with a text for who cannot see it"
+        )
         with Image.open(path) as taken, Image.open(walks.STATIC / path.name) as stored:
             assert taken.size == pytest.approx(stored.size, abs=40), f"Take {path.name} again: make screenshots"
     assert {path.name for path in tmp_path.glob("*.png")} == set(shown)

@@ -307,7 +307,9 @@ def main(names: list[str]) -> None:
                     except Exception as stopped:
                         ui.tab.screenshot(path=(seen := Path(tempfile.gettempdir()) / f"{page.step.name}_stopped.png"))
                         line = stopped.__traceback__.tb_next.tb_next.tb_lineno
-                        raise SystemExit(f"source/{page.step.name}/ui.py, line {line}: {stopped}\nThe page then: {seen}") from None
+                        raise SystemExit(
+                            f"source/{page.step.name}/ui.py, line {line}: {stopped}\nThe page then: {seen}"
+                        ) from None
         browser.close()
 
 
