@@ -169,7 +169,7 @@ assert len(nbformat.read(folder / "train.ipynb", 4).cells) == 2
 
 # %%
 def log_executed(name, text):
-    """Log one executed notebook, given as text: its values, and its result or its error."""
+    """Log one executed notebook, given as text: its values, and result or error."""
     done = nbformat.reads(text, as_version=4)
     outputs = [out for cell in done.cells for out in cell.get("outputs", [])]
     errors = [out.ename for out in outputs if out.output_type == "error"]

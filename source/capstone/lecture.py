@@ -408,10 +408,11 @@ REPORT = """# Whom should the care team call?
 out.
 ## Result
 The champion is version {version}. On customers it had never seen: ROC-AUC {auc:.3f}
-(the baseline reaches {guess}), F1 {f1:.3f} at a threshold of {threshold}.
+(the baseline reaches {guess}, on the validation rows), F1 {f1:.3f} at a threshold of
+{threshold}.
 ## Limits
-A call was never tried, so we do not know whether it keeps anybody. Prices above the
-limit of drift in month: {moved}. The scores above are older than that.
+A call was never tried, so we do not know whether it keeps anybody. The prices had
+moved in month {moved}, and the scores above are older than that.
 """
 
 # %%

@@ -351,7 +351,7 @@ assert (trials.loc[trials["status"] == "KILLED", "metrics.fits"] < 3).all()
 def best_so_far(parent_id):
     """Return the best score of finished children after each fit."""
     made = children(parent_id).sort_values("start_time")
-    # an unfinished child has no say; cummax keeps the highest so far, ffill until the next
+    # a killed child has no say; cummax keeps the highest, ffill fills up to the next
     scores = made["metrics.cv_auc"].where(made["status"] == "FINISHED").cummax()
     curve = pd.Series(scores.to_numpy(), index=made["metrics.fits"].cumsum())
     return curve.reindex(range(1, budget + 1)).ffill()
