@@ -476,6 +476,8 @@ assert contents(run)["data sets"] == 1
 # 3. Tick the boxes of `by-hand` and `automatic`, click *Compare*, and switch on *Show diff only* of the parameters.
 #    What remains is what the two runs do not share.
 #
+# ![The table of runs: the eight children of search-all unfolded, after step 1](../site/_static/autolog_ui.png)
+#
 # ## Your turn
 #
 # The best of both: autologging fills the run, and you add what it cannot know. Replace the three dots by **one line**

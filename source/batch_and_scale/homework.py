@@ -61,10 +61,11 @@ hw.check(1)
 # %% [markdown]
 # ## Task 2: read a batch back (2 points)
 #
-# The cluster is done: the cell puts four executed notebooks into `executed/`. In the experiment `hw-batch-and-scale-batch`, log **one
-# run per notebook**, named like its file (`region-north`, …): the parameter `C` that papermill used, and the metric
-# `cv_auc` that its *last* cell printed as JSON. One notebook failed: it has no result. Its run must be there too, with
-# the status FAILED and without `cv_auc`, because what its first cell printed is the score on the training rows.
+# The cluster is done: the cell puts four executed notebooks into `executed/`. In the experiment
+# `hw-batch-and-scale-batch`, log **one run per notebook**, named like its file (`region-north`, …): the parameter `C`
+# that papermill used, and the metric `cv_auc` that its *last* cell printed as JSON. One notebook failed: it has no
+# result. Its run must be there too, with the status FAILED and without `cv_auc`, because what its first cell printed is
+# the score on the training rows.
 
 # %% tags=["task-2"]
 def fake_batch():
@@ -106,11 +107,12 @@ hw.check(2)
 # %% [markdown]
 # ## Task 3: Jonas's sweep (2 points)
 #
-# Jonas spreads a sweep over threads, on wines instead of customers. His cell logs each score as soon as it is there, and
-# it stops at the bad value `-1.0`. His scores land in runs of other values. Run the sweep so that nothing is mixed up or
-# lost: in the experiment `hw-batch-and-scale-wines`, one run for *each* of the four values, named `wine-` and the value
-# (`wine-0.001`, …, `wine--1.0`), with the parameter `C`. A run that has a score holds it as the metric `cv_accuracy`. The one
-# that fails ends FAILED, without a metric, and its tag `error` holds the name of the error's class.
+# Jonas spreads a sweep over threads, on wines instead of customers. His cell logs each score as soon as it is there,
+# and it stops at the bad value `-1.0`. His scores land in runs of other values. Run the sweep so that nothing is mixed
+# up or lost: in the experiment `hw-batch-and-scale-wines`, one run for *each* of the four values, named `wine-` and the
+# value (`wine-0.001`, …, `wine--1.0`), with the parameter `C`. A run that has a score holds it as the metric
+# `cv_accuracy`. The one that fails ends FAILED, without a metric, and its tag `error` holds the name of the error's
+# class.
 
 # %% tags=["task-3"]
 def score(C):
@@ -153,9 +155,10 @@ hw.check(3)
 # `not-started`), in a store of its own. `where` is its address. (A practice store with invented attempts, when you have
 # made no mistake yet.) Leave out the homework `batch_and_scale`, which is still under way, and `not-started`. Then
 #
-# - write `outputs/hw-batch-and-scale/mistakes.csv` with the columns `mistake` and `attempts`, most frequent first, without `ok`;
-# - in the experiment `hw-batch-and-scale-me`, make a run `my-attempts` with the metrics `attempts` (all that are left, passed ones
-#   too) and `share_passed` (0 to 1), and the tag `top_mistake`.
+# - write `outputs/hw-batch-and-scale/mistakes.csv` with the columns `mistake` and `attempts`, most frequent first,
+#   without `ok`;
+# - in the experiment `hw-batch-and-scale-me`, make a run `my-attempts` with the metrics `attempts` (all that are left,
+#   passed ones too) and `share_passed` (0 to 1), and the tag `top_mistake`.
 #
 # Do not point MLflow to the other store; a client with its address reads it: `mlflow.MlflowClient(where)`.
 
@@ -182,9 +185,9 @@ hw.check(4)
 # ## Stretch: a second and a third chance (no points)
 #
 # `load_table(attempt)` fails twice before it returns a number of rows, as a table that is late. Write the loop that an
-# orchestrator would run: call it with 1, 2, 3, … until it returns. In the experiment `hw-batch-and-scale-retries`, each attempt is a
-# run `attempt-1`, `attempt-2`, … with the parameter `attempt`. A failed one ends FAILED with the tag `error` (the name
-# of the error's class) and without a metric; the last one ends well and has the metric `rows`.
+# orchestrator would run: call it with 1, 2, 3, … until it returns. In the experiment `hw-batch-and-scale-retries`, each
+# attempt is a run `attempt-1`, `attempt-2`, … with the parameter `attempt`. A failed one ends FAILED with the tag
+# `error` (the name of the error's class) and without a metric; the last one ends well and has the metric `rows`.
 
 # %% tags=["task-5"]
 def load_table(attempt):
@@ -218,6 +221,6 @@ hw.progress()
 
 # %% [markdown] tags=["solution"]
 # **Why it works.** papermill leaves parameters and failures in the notebook's metadata, so a batch can be read back
-# long after it ran. A future belongs to the call that it was the receipt for, so each value is kept beside its own, and an
-# error that is looked at becomes a run instead of ending the loop. And your attempts are an experiment like any other: the tool that you learned tells what
-# you learned.
+# long after it ran. A future belongs to the call that it was the receipt for, so each value is kept beside its own, and
+# an error that is looked at becomes a run instead of ending the loop. And your attempts are an experiment like any
+# other: the tool that you learned tells what you learned.

@@ -1,7 +1,8 @@
 # %% [markdown]
 # # Batch and scale: the same notebook, many times
 #
-# **How do you run one notebook for every setting, on more than one process, and every Monday, without losing a result?**
+# **How do you run one notebook for every setting, on more than one process, and every Monday, without losing a
+# result?**
 #
 # We will build a batch of notebooks that MLflow can compare, spread a search and the batch over a small Dask cluster,
 # and hand the weekly run to an orchestrator that tries again when something breaks.
@@ -15,7 +16,7 @@
 # **You need:** [MLflow basics]({step:mlflow_basics}), [Logging]({step:logging}), and
 # [Comparing runs]({step:comparing_runs}).
 #
-# **Time:** 15 min to read · 15 min to do
+# **Time:** 18 min to read · 17 min to do. After Round 3 is a good place for a pause.
 #
 # <!-- links -->
 
@@ -33,8 +34,8 @@ lesson.quiz("batch_and_scale", "recall")
 # ## The problem
 #
 # Every Monday Mira opens her training notebook, sets `C` in the second cell, runs all, and copies the score into a
-# table. Then she does the same for the next value. Last Monday she made four rounds, and two rows of her table
-# show the same score: she had forgotten to run the cell that she had changed. Nobody can tell which of the two is right.
+# table. Then she does the same for the next value. Last Monday she made four rounds, and two rows of her table show the
+# same score: she had forgotten to run the cell that she had changed. Nobody can tell which of the two is right.
 #
 # A loop would not forget. It needs three things: a notebook that takes values from outside, a place where each result
 # goes together with its values, and something that starts the loop. The picture names the parts that we will use.
@@ -94,8 +95,8 @@ print("Open the UI, from the course folder:", store.ui_command(), sep="\n")
 # cell with the tag `parameters`, which holds the usual values. papermill inserts a cell *below* it that sets the new
 # ones, runs everything, and saves the result as another notebook. The original stays as it is.
 #
-# In JupyterLab you give a cell this tag with the gear at the top right, under *Cell Tags*. Here we write Mira's notebook
-# from code. Note its last line: the result is printed as JSON, so that a program can read it.
+# In JupyterLab you give a cell this tag with the gear at the top right, under *Cell Tags*. Here we write Mira's
+# notebook from code. Note its last line: the result is printed as JSON, so that a program can read it.
 
 # %%
 training = """import json
@@ -162,16 +163,24 @@ assert len(nbformat.read(folder / "train.ipynb", 4).cells) == 2
 # *metadata*, a part of the file that no cell shows. The result is in the output of the last cell.
 #
 # `log_text` stores the executed notebook with the run, code and outputs in one file.
+#
+# A point may fail. papermill stops at the first cell that raises an error, and has saved the notebook by then, with the
+# error in it. So we look for an error in *all* cells. If there is one, its name becomes a tag, and the run ends FAILED.
 
 # %%
 def log_executed(name, text):
-    """Log one executed notebook, given as text, with its values and its result."""
+    """Log one executed notebook, given as text: its values, and result or error."""
     done = nbformat.reads(text, as_version=4)
+    outputs = [out for cell in done.cells for out in cell.get("outputs", [])]
+    errors = [out.ename for out in outputs if out.output_type == "error"]
     with mlflow.start_run(run_name=name) as run:
         mlflow.log_params(done.metadata.papermill.parameters)
-        result = json.loads(done.cells[-1].outputs[-1].text)
-        mlflow.log_metric("cv_auc", result["cv_auc"])
         mlflow.log_text(text, f"executed/{name}.ipynb")
+        if errors:
+            mlflow.set_tag("error", errors[0])
+            mlflow.end_run("FAILED")
+        else:
+            mlflow.log_metric("cv_auc", json.loads(outputs[-1].text)["cv_auc"])
     return run.info.run_id
 
 
@@ -199,8 +208,8 @@ for file in files:
 #
 # ### The series itself is a batch
 #
-# All lectures of this course have a cell with the tag `parameters`, so they are such a batch, too. In a terminal, in the
-# course folder, the first line runs all of them, the second runs two with another value, two at a time, and the
+# All lectures of this course have a cell with the tag `parameters`, so they are such a batch, too. In a terminal, in
+# the course folder, the first line runs all of them, the second runs two with another value, two at a time, and the
 # third goes on with what did not finish. The last one runs a grid and sorts it by a metric.
 #
 # ```bash
@@ -212,16 +221,17 @@ for file in files:
 #
 # ## Round 2: a search on more processes
 #
-# A grid of notebooks, or of candidates in a search, can be spread over several processes, because no point waits for another.
-# **Dask** does this with three kinds of process. **Workers** compute. A **scheduler** decides which
-# worker does what. The **client**, here this notebook, sends work to the scheduler and collects results. Our cluster is two
-# workers on this machine. scikit-learn reaches it through joblib, the package with which it runs things in parallel.
+# A grid of notebooks, or of candidates in a search, can be spread over several processes, because no point waits for
+# another. **Dask** does this with three kinds of process. **Workers** compute. A **scheduler** decides which worker
+# does what. The **client**, here this notebook, sends work to the scheduler and collects results. All of them together
+# are a **cluster**; ours is two workers on this machine. scikit-learn reaches it through joblib, the package with which
+# it runs things in parallel.
 #
-# `threadpool_limits(1)` keeps the fits in this notebook to one processor, as Dask does for its workers. Two workers that
-# both try to use all processors would stand in each other's way.
+# `threadpool_limits(1)` keeps the fits in this notebook to one processor, as Dask does for its workers. Two workers
+# that both try to use all processors would stand in each other's way.
 #
-# **Predict.** The same search, once in this notebook and once on two workers. Is the best score the same? And what takes
-# longer: the search here, or starting the cluster?
+# **Predict.** The same search, once in this notebook and once on two workers. Is the best score the same? And what
+# takes longer: the search here, or starting the cluster?
 
 # %%
 prediction = {"score": "?", "longer": "?"}  # same or other; search or start
@@ -302,7 +312,8 @@ def run_as_text(text, values):
         return target.read_text(encoding="utf8"), os.getpid()
 
 # %% [markdown]
-# `suppress` is explained below, under *Pitfalls*: a notebook that fails comes back as well, with its error in it.
+# papermill raises an error when a cell of the notebook fails. `suppress` lets it pass, so that this notebook comes back
+# as well, with its error in it, and `log_executed` can tell.
 #
 # `client.submit` sends one call and returns at once a **future**, a receipt for a result that does not exist yet.
 # `client.gather` waits for all results and returns them *in the order of the receipts*. `pure=False` says that the same
@@ -338,12 +349,12 @@ assert len(logged) == 6
 #
 # On a cluster of several machines, these must change besides the address:
 #
-# | what | why |
-# |---|---|
-# | **packages** | each worker needs the same versions of Python, papermill, scikit-learn and `course_utils`; `client.get_versions(check=True)` compares Python and what Dask itself needs, the rest is yours to compare |
-# | **data** | our notebook makes its customers itself; a file must be sent along, or lie where all workers can read it |
-# | **the store** | nobody but this notebook writes to it; if workers log, they need a tracking server, because a SQLite file belongs to one machine |
-# | **access** | whoever reaches a Dask scheduler can run code on its workers, so it belongs in a closed network, with TLS |
+# - **packages**: each worker needs the same versions of Python, papermill, scikit-learn and `course_utils`.
+#   `client.get_versions(check=True)` compares Python and what Dask itself needs; the rest is yours to compare.
+# - **data**: our notebook makes its customers itself. A file must be sent along, or lie where all workers can read it.
+# - **the store**: nobody but this notebook writes to it. If workers log, they need a tracking server, because a SQLite
+#   file belongs to one machine.
+# - **access**: whoever reaches a Dask scheduler can run code on its workers. It belongs in a closed network, with TLS.
 #
 # **If your jobs log for themselves**, create the experiment once, before they start. When two processes call
 # `set_experiment` with the same new name at the same moment, one of them creates it. In MLflow 3.17 the other one gets
@@ -377,20 +388,22 @@ assert gap < 0.03
 
 # %% [markdown]
 # The title says from which value to which, and by how much. The difference is below 0.03, so `C` hardly matters in this
-# range. Which value is really the best, the picture cannot say: the notebook printed only the mean of its five folds, and
-# not how far they lie apart. Whoever wants to choose prints that, too.
+# range. Which value is really the best, the picture cannot say: the notebook printed only the mean of its five folds,
+# and not how far they lie apart. Whoever wants to choose prints that, too.
+#
+# This is a good place for a pause. What follows asks who *starts* such work, and needs no cluster any more.
 #
 # ## Round 4: every Monday, with a second chance
 #
 # Who starts the batch? An **orchestrator** is a program that starts jobs by the clock, knows which step waits for
-# which, and tries again when a step fails. We run **Dagster** inside this notebook. A step is an **op**, a function with
-# a decorator; a **job** says how ops are joined.
+# which, and tries again when a step fails. We run **Dagster** inside this notebook. A step is an **op**, a function
+# with a decorator; a **job** says how ops are joined.
 #
 # On Mondays the table of customers is sometimes late. We make the first attempt fail in this way. Each attempt is
 # a run of its own in MLflow. When the block is left by an error, `start_run` ends the run as FAILED.
 #
-# (On macOS, one of Dagster's parts has no ready-made package for Python 3.14 yet, so the course leaves Dagster out there.
-# Use Python 3.13 for this round.)
+# (On macOS, one of Dagster's parts has no ready-made package for Python 3.14 yet, so the course leaves Dagster out
+# there. Use Python 3.13 for this round.)
 
 # %%
 import dagster as dg
@@ -477,9 +490,9 @@ assert len({run.data.tags["dagster_run"] for run in kept}) == 1
 # visible, and the tag `dagster_run` joins both. `run_key` is the guard against a double start: Dagster starts one
 # job for each key of a schedule, even if the tick is repeated.
 #
-# In daily use the definitions stand in a file that ends with `defs = dg.Definitions(jobs=[weekly], schedules=[mondays])`.
-# With the package `dagster-webserver`, which this course does not install, `dagster dev -f weekly.py` starts the clock
-# and a web page, on which the schedule is switched on.
+# In daily use the definitions stand in a file that ends with `defs = dg.Definitions(jobs=[weekly],
+# schedules=[mondays])`. With the package `dagster-webserver`, which this course does not install, `dagster dev -f
+# weekly.py` starts the clock and a web page, on which the schedule is switched on.
 #
 # ### Other orchestrators, on paper
 #
@@ -487,25 +500,27 @@ assert len({run.data.tags["dagster_run"] for run in kept}) == 1
 #
 # | | a step | the clock | a second chance |
 # |---|---|---|---|
-# | **Airflow 3** | `PapermillOperator(task_id=…, input_nb=…, output_nb=…, parameters=…)` | `DAG("churn", schedule="0 6 * * 1")` | `retries=2` in the operator |
-# | **Prefect 3** | `@task(retries=2)`, called in a `@flow` | `churn.serve(cron="0 6 * * 1")` | in the decorator |
-# | **Kubeflow Pipelines 2** | `@dsl.component`, each in a container | a recurring run | `task.set_retry(2)` |
+# | **Airflow 3** | `PapermillOperator(…)` | `DAG("churn", schedule="0 6 * * 1")` | `retries=2` in the operator |
+# | **Prefect 3** | `@task(retries=2)` in a `@flow` | `churn.serve(cron="0 6 * * 1")` | in the decorator |
+# | **Kubeflow Pipelines 2** | `@dsl.component`, in a container | a recurring run | `task.set_retry(2)` |
 #
 # ## Look at the UI
 #
 # Open the UI as told under *Setup*, with *Model training* chosen at the top left.
 #
 # 1. Open the experiment `churn-batch` and click one of the newest runs.
-# 2. Click *Artifacts*, then the folder `executed`, then the file in it. The notebook is shown as JSON; download it to open it
-#    in JupyterLab.
-# 3. Go back to the list of experiments and open `churn-weekly`. The icon beside each run tells the failed attempt from the
-#    finished one.
+# 2. Click *Artifacts*, then the folder `executed`, then the file in it. The notebook is shown as JSON; download it to
+#    open it in JupyterLab.
+# 3. Go back to the list of experiments and open `churn-weekly`. The icon beside each run tells the failed attempt from
+#    the finished one.
+#
+# ![The two attempts of the week in churn-weekly: one failed, one finished, after step 3](../site/_static/batch_and_scale_ui.png)
 #
 # ## Your turn
 #
-# Which point of the batch had the lowest score? Replace the three dots by **one line** that sets the tag `verdict` to
-# `worst` on that run of `curve`'s table `mine`. `mine` has the columns `run_id` and `metrics.cv_auc`, and
-# `mlflow.MlflowClient().set_tag(run_id, key, value)` writes a tag by the id.
+# Which point of the batch had the lowest score? The table `mine` holds the runs of the picture, with the columns
+# `run_id` and `metrics.cv_auc`. Replace the three dots by **one line** that sets the tag `verdict` to `worst` on the
+# lowest one. `mlflow.MlflowClient().set_tag(run_id, key, value)` writes a tag by the id.
 #
 # <details><summary>One solution</summary>
 #
@@ -515,15 +530,16 @@ assert len({run.data.tags["dagster_run"] for run in kept}) == 1
 
 # %% tags=["your-turn"]
 ...
+verdicts = {i: mlflow.get_run(i).data.tags.get("verdict") for i in mine["run_id"]}
 
 # %% tags=["your-turn-solution"]
 mlflow.MlflowClient().set_tag(
     mine.sort_values("metrics.cv_auc")["run_id"].iloc[0], "verdict", "worst"
 )
+verdicts = {i: mlflow.get_run(i).data.tags.get("verdict") for i in mine["run_id"]}
 
 # %%
 lowest = mine.loc[mine["metrics.cv_auc"].idxmin(), "run_id"]
-verdicts = {i: mlflow.get_run(i).data.tags.get("verdict") for i in mine["run_id"]}
 solved = verdicts.pop(lowest) == "worst" and not any(verdicts.values())
 lesson.turn(solved, "only the run with the lowest cv_auc gets the tag verdict = worst.")
 
@@ -554,38 +570,25 @@ assert set(typo) - set(papermill.inspect_notebook(source)) == {"c"}
 assert "c = 9" in written.cells[1].source and "C = 1.0" in written.cells[0].source
 
 # %% [markdown]
-# **`failed-point`: one bad value ends the batch.** `C` must not be negative. `run_as_text` returns the notebook in spite of
-# the error, and `log_executed` then finds no result in it. Its run ends FAILED, but the loop would stop here.
+# **`failed-point`: one bad value ends the batch.** `C` must not be negative. papermill raises the error in *your* loop,
+# and the points behind this one never run:
 
 # %%
-bad, _ = run_as_text(text, {"C": -1.0, "n_rows": 200, "seed": seed})
-mlflow.set_experiment("churn-batch")
+bad = {"C": -1.0, "n_rows": 200, "seed": seed}
+target = folder / "C-negative.ipynb"
 try:
-    log_executed("C-negative", bad)
-except Exception as error:
-    print("the batch stops:", type(error).__name__)
+    papermill.execute_notebook(source, target, parameters=bad, **quiet)
+except papermill.PapermillExecutionError as error:
+    print("the batch stops:", error.ename)
 
 # %% [markdown]
-# To repair it, look for the error in *all* cells of the file, because papermill stops at the first one that fails, which
-# need not be the last. End that run as FAILED with the error's name, and go on.
+# To repair it, catch the error, as `run_as_text` does. The executed notebook has been saved all the same, and
+# `log_executed` makes it a FAILED run that says why.
 
 # %%
-def log_any(name, text):
-    """Log an executed notebook; a failed one becomes a FAILED run that says why."""
-    cells = nbformat.reads(text, as_version=4).cells
-    outputs = [out for cell in cells for out in cell.get("outputs", [])]
-    errors = [out.ename for out in outputs if out.output_type == "error"]
-    if not errors:
-        return log_executed(name, text)
-    with mlflow.start_run(run_name=name) as run:
-        mlflow.log_params(nbformat.reads(text, 4).metadata.papermill.parameters)
-        mlflow.set_tag("error", errors[0])
-        mlflow.log_text(text, f"executed/{name}.ipynb")
-        mlflow.end_run("FAILED")
-    return run.info.run_id
-
-
-failed = mlflow.get_run(log_any("C-negative", bad))
+mlflow.set_experiment("churn-batch")
+text = target.read_text(encoding="utf8")
+failed = mlflow.get_run(log_executed("C-negative", text))
 print(failed.info.status, "because of a", failed.data.tags["error"])
 
 # %% tags=["claims"]
@@ -637,9 +640,9 @@ shutil.rmtree(folder, ignore_errors=True)
 # %% [markdown]
 # ## In your own project
 #
-# The same work without any help from this course, on real data that comes with scikit-learn. It spreads over two processes
-# with joblib alone, and logs in one place. Copy it into a file `sweep.py` in an empty folder and run `python sweep.py`. The
-# first time, MLflow also reports that it makes its tables.
+# The same work without any help from this course, on real data that comes with scikit-learn. It spreads over two
+# processes with joblib alone, and logs in one place. Copy it into a file `sweep.py` in an empty folder and run `python
+# sweep.py`. The first time, MLflow also reports that it makes its tables.
 
 # %% tags=["own-project"]
 """A sweep over two processes whose failures are kept: python sweep.py"""
@@ -690,20 +693,20 @@ lesson.quiz("batch_and_scale")
 # %% [markdown]
 # ## Key points
 #
-# - **How do you run a notebook over a grid?** Tag a cell `parameters`, and call papermill once for each point. Values and
-#   result are read back from the executed notebook, which is kept with its run.
+# - **How do you run a notebook over a grid?** Tag a cell `parameters`, and call papermill once for each point. Values
+#   and result are read back from the executed notebook, which is kept with its run.
 # - **What about a point that fails?** It gets a run with the status FAILED and the error's name, and the loop goes on.
-# - **What changes on a real cluster?** Besides the address: packages, data, access, and every path. Send text, return text, and
-#   let one process write to MLflow. Dask pays when a fit takes longer than sending it.
+# - **What changes on a real cluster?** Besides the address: packages, data, access, and every path. Send text, return
+#   text, and let one process write to MLflow. Dask pays when a fit takes longer than sending it.
 # - **Who starts it on Monday?** An orchestrator, with a schedule and a number of retries; MLflow keeps each attempt.
 #
 # ## Next steps
 #
-# - Do the [homework]({homework:batch_and_scale}): a batch to prepare, one to read back, a sweep whose results must not be
-#   mixed up, and your own attempts in this course as data.
-# - Next lecture: [GenAI]({step:genai}), a language model under the same bookkeeping. To prove that a run can be repeated,
-#   see [Reproducing]({step:reproducing}).
+# - Do the [homework]({homework:batch_and_scale}): a batch to prepare, one to read back, a sweep whose results must not
+#   be mixed up, and your own attempts in this course as data.
+# - Next lecture: [GenAI]({step:genai}), a language model under the same bookkeeping. To prove that a run can be
+#   repeated, see [Reproducing]({step:reproducing}).
 # - Official pages: [papermill](https://papermill.readthedocs.io/), [Dask](https://docs.dask.org/),
 #   [Dagster](https://docs.dagster.io/).
-# - Optional depth: set `n_rows` to 800 or `seed` to 3 in the parameters cell, and run all again. Does the curve keep its
-#   shape?
+# - Optional depth: set `n_rows` to 800 or `seed` to 3 in the parameters cell, and run all again. Does the curve keep
+#   its shape?

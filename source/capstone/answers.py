@@ -1,8 +1,58 @@
-"""Right and wrong answers to the homework `capstone`: the project solved with each of the three data sets."""
+"""Right and wrong answers to the homework `capstone`: the project solved with each of the three data sets, and with a file.
+
+The tumours are our solution in `homework.py`; the wines and the digits stand here. The patients are the project of a reader
+who had read the lectures and nothing else. Its baseline is what a practice does today, and its gate refused the model: at
+that time the homework had no way on from there.
+"""
+
+import textwrap
 
 from tests.submissions.tools import append, swap
 
 _ROWS = "X_train, X_valid, X_test, y_train, y_valid, y_test = rows_of"
+
+#: A file of one's own: the patients of `load_diabetes`, class 1 is whoever got clearly worse within a year.
+_PATIENTS = """
+        from sklearn.datasets import load_diabetes
+        table = load_diabetes(as_frame=True, scaled=False).frame
+        table.assign(target=(table["target"] >= 200).astype(int)).to_csv("my_data.csv", index=False)
+        X_train, X_valid, X_test, y_train, y_valid, y_test = rows_of("file")
+        valid = mlflow.data.from_pandas(X_valid.assign(target=y_valid), targets="target", name="patients-valid")
+        def fit(settings):
+            from sklearn.ensemble import RandomForestClassifier
+            settings = {name: int(value) for name, value in settings.items() if name.startswith(("n_", "max_", "min_"))}
+            return CalibratedClassifierCV(RandomForestClassifier(random_state=0, **settings), method="isotonic").fit(X_train, y_train)
+"""
+#: … and the model that the gate refuses: its lead over the order by body mass index may be chance.
+_REFUSED = (
+    _PATIENTS
+    + """
+        mlflow.set_experiment("hw-capstone-project")
+        settings = {"n_estimators": 20, "max_depth": 8, "min_samples_leaf": 1}
+        calibrated = fit(settings)
+        p, truth, today = calibrated.predict_proba(X_valid)[:, 1], y_valid.to_numpy(), X_valid["bmi"].to_numpy()
+        def cost(t):
+            return 5 * ((p < t) & (truth == 1)).sum() + ((p >= t) & (truth == 0)).sum()
+        threshold = float(min(np.linspace(0.05, 0.9, 86).round(2), key=cost))
+        deciding = FixedThresholdClassifier(FrozenEstimator(calibrated), threshold=threshold).fit(X_train, y_train)
+        test = mlflow.data.from_pandas(X_test.assign(target=y_test), targets="target", name="patients-test")
+        with mlflow.start_run(run_name="final") as final:
+            mlflow.log_params(settings | {"calibration": "isotonic", "threshold": threshold})
+            info = store.log_model(deciding, "patients", X_train)
+            scores = {"test_auc": score(deciding, X_test, y_test), "test_f1": f1_score(y_test, deciding.predict(X_test))}
+            mlflow.log_metrics(scores, model_id=info.model_id, dataset=test)
+            store.log_model(calibrated, "without_threshold", X_train)
+        rng, leads = np.random.default_rng(0), []
+        for _ in range(300):
+            i = rng.integers(0, len(truth), len(truth))
+            leads.append(roc_auc_score(truth[i], p[i]) - roc_auc_score(truth[i], today[i]))
+        low = np.quantile(leads, 0.025)
+        assert low < 0
+        v = mlflow.register_model(info.model_uri, "hw-capstone-model")
+        for key, value in {"gate": "passed" if low > 0 else "refused", "gate_low": f"{low:.3f}", "signed_by": "reader"}.items():
+            client.set_model_version_tag("hw-capstone-model", v.version, key, value)
+"""
+)
 
 RIGHT = {
     1: [
@@ -43,6 +93,23 @@ RIGHT = {
             mlflow.log_params({{"model": "one pixel", "n_rows": 1797}})
             mlflow.log_input(rows, context="validation")
             mlflow.log_metric("valid_auc", roc_auc_score(y_valid, X_valid.iloc[:, 20]))
+        """,
+        # the patients: the baseline is the order in which the practice sees them today
+        f"""
+        {_PATIENTS}
+        mlflow.set_experiment("hw-capstone-project")
+        full = pd.read_csv("my_data.csv")
+        with mlflow.start_run(run_name="exploration"):
+            mlflow.set_tag("question", "Which patients should see the specialist within a month?")
+            mlflow.log_param("n_rows", len(full))
+            mlflow.log_metric("positive_share", full["target"].mean())
+            mlflow.log_input(mlflow.data.from_pandas(full, targets="target", name="patients"), context="exploration")
+            full.groupby("target").mean().to_csv("means.csv")
+            mlflow.log_artifact("means.csv")
+        with mlflow.start_run(run_name="baseline"):
+            mlflow.log_param("model", "the higher the body mass index, the sooner")
+            mlflow.log_input(valid, context="validation")
+            mlflow.log_metric("valid_auc", roc_auc_score(y_valid, X_valid["bmi"]))
         """,
     ],
     2: [
@@ -85,6 +152,26 @@ RIGHT = {
             mlflow.log_metric("best_valid_auc", best[0])
         client.set_tag(best[1], "winner", "yes")
         """,
+        # the patients: the parent's numbers are read from its children when it has ended
+        f"""
+        {_PATIENTS}
+        with mlflow.start_run(run_name="search") as parent:
+            for depth in (2, 4, 8):
+                for leaf in (1, 10):
+                    settings = {{"n_estimators": 20, "max_depth": depth, "min_samples_leaf": leaf}}
+                    with mlflow.start_run(run_name=f"depth-{{depth}}-leaf-{{leaf}}", nested=True):
+                        mlflow.log_params(settings)
+                        mlflow.log_input(valid, context="validation")
+                        mlflow.log_metric("valid_auc", score(fit(settings), X_valid, y_valid))
+        kids = mlflow.search_runs(
+            experiment_names=["hw-capstone-project"],
+            filter_string=f"tags.`mlflow.parentRunId` = '{{parent.info.run_id}}'",
+            order_by=["metrics.valid_auc DESC"],
+        )
+        client.log_param(parent.info.run_id, "n_trials", len(kids))
+        client.log_metric(parent.info.run_id, "best_valid_auc", kids["metrics.valid_auc"].max())
+        client.set_tag(kids["run_id"].iloc[0], "winner", "yes")
+        """,
     ],
     3: [
         # the wines, with the threshold that scikit-learn tunes
@@ -114,6 +201,27 @@ RIGHT = {
         for key, value in (("gate", "passed"), ("gate_low", 0.31), ("signed_by", "Ada")):
             client.set_model_version_tag("hw-capstone-model", info.registered_model_version, key, value)
         client.set_registered_model_alias("hw-capstone-model", "champion", info.registered_model_version)
+        """,
+        # the patients: the gate says no, and that is the result
+        _REFUSED,
+        # … although somebody's plain model is the champion already
+        'client.set_registered_model_alias("hw-capstone-model", "champion", mlflow.register_model(store.log_model('
+        'train(1.0), "plain", X_train).model_uri, "hw-capstone-model").version)\n' + textwrap.dedent(_REFUSED),
+        # the threshold in the last step of a pipeline
+        """
+        steps = make_pipeline(StandardScaler(), FixedThresholdClassifier(LogisticRegression(), threshold=0.3))
+        steps.fit(X_train, y_train)
+        rows = mlflow.data.from_pandas(X_test.assign(t=y_test), targets="t", name="tumours")
+        with mlflow.start_run(run_name="final") as run:
+            mlflow.log_params({"threshold": 0.3, "calibration": "none"})
+            info = store.log_model(steps, "steps", X_train)
+            on = {"model_id": info.model_id, "dataset": rows}
+            mlflow.log_metric("test_auc", score(steps, X_test, y_test), **on)
+            mlflow.log_metric("test_f1", f1_score(y_test, steps.predict(X_test)), **on)
+        v = mlflow.register_model(f"runs:/{run.info.run_id}/steps", "hw-capstone-model").version
+        for key, value in {"gate": "passed", "gate_low": "0.4", "signed_by": "Ada"}.items():
+            client.set_model_version_tag("hw-capstone-model", v, key, value)
+        client.set_registered_model_alias("hw-capstone-model", "champion", v)
         """,
     ],
     4: [
@@ -156,6 +264,47 @@ RIGHT = {
             mlflow.log_text("## Question\\n## Data\\n## Result of the year\\n## Limits and ends\\n" + "word " * 130
                             + "test AUC %.3f, F1 %.3f (Version %s)" % (r.metrics["test_auc"], r.metrics["test_f1"], v.version), "report.md")
         """,
+        # the patients: no champion, so all of it is about the version that the gate refused
+        'client.delete_registered_model("hw-capstone-model")\n'
+        + textwrap.dedent(_REFUSED)
+        + textwrap.dedent('''
+        record = client.get_run(v.run_id).data
+        with mlflow.start_run(run_name="served"):
+            given = serve_once(f"models:/hw-capstone-model/{v.version}", X_test.head(4))
+            mlflow.log_dict({"version": v.version, "predictions": given["predictions"]}, "answer.json")
+        with mlflow.start_run(run_name="window"):
+            mlflow.log_param("limit", 0.25)
+            drifts = []
+            for step in (1, 2, 3):
+                arrived = X_test["bmi"].sample(60, random_state=step) + (4 if step == 3 else 0)
+                drifts.append(psi(X_train["bmi"], arrived, bins=5))
+                mlflow.log_metric("drift", drifts[-1], step=step)
+            mlflow.set_tag("alert", "yes" if max(drifts) > 0.25 else "no")
+        with mlflow.start_run(run_name="again"):
+            mlflow.set_tag("reproduces", v.run_id)
+            mlflow.log_metric("test_auc", score(fit(record.params), X_test, y_test))
+        text = f"""# Who sees the specialist first?
+
+        ## Question
+        Which patients should see the specialist within a month? The practice has one specialist and sends patients in the
+        order of their body mass index. A patient whom we miss gets worse for a year; a visit too many costs one of them an
+        hour. So we count a missed patient five times.
+
+        ## Data
+        {len(X_train) + len(X_valid) + len(X_test)} patients of one clinic. Ten measurements each, all numbers.
+
+        ## Result
+        The gate refused version {v.version}: its lead over the order by body mass index may be chance. On patients it had
+        never seen it reaches ROC-AUC {record.metrics["test_auc"]:.3f} and F1 {record.metrics["test_f1"]:.3f} at the threshold
+        {record.params["threshold"]}. The practice goes on as before.
+
+        ## Limits
+        The validation patients are few: the choice among six forests is a tie. Nobody has tried whether an early visit
+        helps, and the patients are from one clinic, decades ago. The three windows were drawn from the test patients.
+        """
+        with mlflow.start_run(run_name="report"):
+            mlflow.log_text("\\n".join(line.strip() for line in text.splitlines()), "report.md")
+        '''),
     ],
     5: [
         f"""
@@ -175,11 +324,21 @@ RIGHT = {
             pd.DataFrame(table, columns=["slice", "n", "auc"]).to_csv("slices.csv")
             mlflow.log_artifact("slices.csv")
         """,
+        f"""
+        {_PATIENTS}
+        p, out = fit({{"n_estimators": 20}}).predict_proba(X_test)[:, 1], []
+        for sex in (1.0, 2.0):
+            inside = (X_test["sex"] == sex).to_numpy()
+            out.append({{"slice": f"sex {{sex:.0f}}", "n": inside.sum(), "auc": roc_auc_score(y_test[inside], p[inside])}})
+        pd.DataFrame(out).to_csv("slices.csv", index=False)
+        with mlflow.start_run(run_name="slices"):
+            mlflow.log_artifact("slices.csv")
+        """,
     ],
 }
 
 _QUESTION = "Which of these must somebody look at first?"
-_PSI = "psi(X_train[column], X_test[column].iloc[part])"
+_PSI = "psi(X_train[column], X_test[column].iloc[part], bins=4)"
 
 WRONG = {
     1: [
@@ -238,6 +397,20 @@ WRONG = {
         ("metric-without-dataset", swap(', "dataset": judged}', "}")),
         ("gate-missing", swap(', "signed_by": "me"', "")),
         ("gate-not-passed", swap('"gate_low": low', '"gate_low": -low')),
+        ("gate-not-passed", swap('"passed" if low > 0 else "refused"', '"refused"')),
+        (
+            "gate-ignored",
+            swap('"passed" if low > 0 else "refused"', '"refused"', '"gate_low": low', '"gate_low": -low'),
+        ),
+        (  # the one that is registered counts, not the one that was logged last
+            "threshold-outside",
+            swap(
+                'store.log_model(deciding, "model", X_train)',
+                'store.log_model(calibrated, "model", X_train)',
+                'mlflow.log_metric("test_f1"',
+                'store.log_model(deciding, "deciding", X_train)\n    mlflow.log_metric("test_f1"',
+            ),
+        ),
         ("gate-number", swap('"gate_low": low', '"gate_low": "high"')),
     ],
     4: [
@@ -270,6 +443,8 @@ WRONG = {
 #: Mutants that are right answers, with the reason. The key is the start of the description.
 _DATA = "name and target of the data set are the learner's"
 _OWN = "the learner's own choice"
+_TEST = "which rows the learner kept for the test is known to nobody else"
+_WINDOWS = "which rows the windows hold is known to nobody else"
 EQUIVALENT = {
     1: {
         "line 3: dropped targets=": _DATA,
@@ -295,18 +470,53 @@ EQUIVALENT = {
     },
     3: {
         "line 1: 0.1 →": _OWN,
+        "line 3: 0.05 →": _OWN,
+        "line 3: 0.95 →": _OWN,
         "line 3: 91 →": _OWN,
+        "line 4: dropped key=": _OWN,
         "line 7: dropped response_method=": "scikit-learn takes probabilities first by itself",
+        "line 9: X_test →": _TEST,
+        "line 9: y_test →": _TEST,
         "line 10: dropped targets=": _DATA,
         "line 10: dropped name=": _DATA,
         "line 10: 'test rows' →": _DATA,
         "line 13: 'C' →": _OWN,
+        "line 13: 0.1 →": "what the numbers of the learner's settings mean is known to nobody else",
         "line 13: 'sigmoid' →": _OWN,
         "line 14: 'model' →": "another name of the model",
+        "line 14: X_train →": "any rows will do as the example",
         "line 19: 0 →": _OWN,
         "line 21: 300 →": _OWN,
+        "line 22: 0 →": "a bootstrap that leaves out one row",
         "line 28: 'refused' →": "the gate lets this model through",
         "line 28: 'me' →": "another person",
-        "line 31: 0 →": "the lead is above 0.3",
+    },
+    4: {
+        "line 5: X_test →": "any rows may be asked about",
+        "line 5: 5 →": "three rows or more",
+        "line 8: X_train →": "the two tables have the same columns",
+        "line 8: 20 →": _OWN,
+        "line 10: 'column' →": "how the column's name is kept is the learner's",
+        "line 10: 0.25 →": "no window is above either limit",
+        "line 12: 3 →": "three windows or more",
+        "line 13: X_train →": _WINDOWS,
+        "line 13: X_test →": _WINDOWS,
+        "line 13: 4 →": _OWN,
+        "line 13: dropped bins=": _OWN,
+        "line 15: 0.25 →": "no window is above either limit",
+        "line 15: 'yes' →": "no window is above the limit",
+        "line 22: '# Report": "the learner's own words",
+        "line 40: X_train →": "how many rows the learner's file has is known to nobody else",
+        "line 40: X_test →": "how many rows the learner's file has is known to nobody else",
+    },
+    5: {
+        "line 1: 0.1 →": _OWN,
+        "line 1: X_test →": "the two tables have the same columns",
+        "line 1: 0 →": _OWN,
+        "line 2: X_test →": "where to cut is the learner's own choice",
+        "line 3: 'low' →": "another name of the slice",
+        "line 3: 'high' →": "another name of the slice",
+        "line 8: dropped index=": "a column of row numbers does no harm",
+        "line 8: False →": "a column of row numbers does no harm",
     },
 }

@@ -382,6 +382,8 @@ assert peak.value > last + 0.01 and peak.step < 120
 # 4. **Curve.** Click the arrow beside the name of the experiment, at the top left, then `compare-boosting`, the run
 #    `120-rounds`, and *Model metrics*: the curve from above.
 #
+# ![The parallel coordinates of the fifteen forests with valid_auc, after step 2](../site/_static/comparing_runs_ui.png)
+#
 # ## Round 4: back to an earlier run
 #
 # Now Aisha's third question. Monday's run is found by its name; an id from a report works as well, with

@@ -472,7 +472,7 @@ assert {m.dataset_name for m in kept if m.key == "roc_auc"} == {"churn-valid", "
 #    metric of a report twice, with the same value.) Scroll in it to `worth_in_euro`.
 # 3. Click *Runs* on the left, then `report-forest`, then **Artifacts**: the five pictures.
 #
-# ![The metrics of the model logistic, after step 1](../site/_static/evaluation_model.png)
+# ![The metrics of the model logistic, after step 1](../site/_static/evaluation_ui.png)
 #
 # ## Your turn
 #

@@ -442,7 +442,7 @@ assert list(kept["column"]) == list(results.index) and np.allclose(
 # 2. Click **Artifacts**, then `tests.csv`. The file is shown as a table, and a click on `p` sorts it. The arrow at the
 #    right downloads it.
 #
-# ![The file of the nine tests in the run, after step 2](../site/_static/exploring_data_run.png)
+# ![The file of the nine tests in the run, after step 2](../site/_static/exploring_data_ui.png)
 #
 # ## Round 5: true for how long?
 #

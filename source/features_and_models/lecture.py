@@ -513,7 +513,7 @@ assert groups["silhouette"].idxmin() == "DBSCAN"
 # 4. Click the name `forest`: you find its four metrics, and below them which class of scikit-learn it was. The browser's
 #    back button leads back.
 #
-# ![The runs of diabetes-models, smallest RMSE first, after step 3](../site/_static/features_and_models_runs.png)
+# ![The runs of diabetes-models, smallest RMSE first, after step 3](../site/_static/features_and_models_ui.png)
 #
 # ## Round 4: other settings
 #

@@ -176,8 +176,8 @@ hw.check(4)
 # %% [markdown]
 # ## Stretch: choose the base model (no points)
 #
-# The cell logs five candidates in the experiment `hw-genai-choose`. The rule: the *cheapest* candidate whose `correct` is
-# at least 0.8. Set the tag `choice` to `production` on that run, and on no other.
+# The cell logs five candidates in the experiment `hw-genai-choose`. The rule: the *cheapest* candidate whose `correct`
+# is at least 0.8. Set the tag `choice` to `production` on that run, and on no other.
 
 # %%
 mlflow.set_experiment("hw-genai-choose")

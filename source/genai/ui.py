@@ -16,10 +16,10 @@ def walk(ui):
     ui.page.get_by_text("helpful", exact=True).last.wait_for()
     ui.page.get_by_text("helpful", exact=True).last.locator("xpath=following::button[2]").click()  # after the +
     ui.contains("No page speaks of roaming")
-    for span in ("find_page", "write"):
-        ui.press(span)
-    ui.see("Inputs")
     ui.picture()
+    ui.press("find_page")
+    ui.see("Inputs")
+    ui.press("write")
     ui.page.get_by_role("button", name="Close trace panel").click()
     # 2
     ui.press("Prompts", "link")

@@ -507,7 +507,7 @@ assert "system/cpu_utilization_percentage" in measured
 # 3. Click *Runs* on the left, then the run `network`, then **Model metrics**: the two curves over their steps.
 # 4. Click *Runs* once more, then `boosting`, then **System metrics**.
 #
-# ![The curves of the run network, after step 3](../site/_static/logging_metrics.png)
+# ![The curves of the run network, after step 3](../site/_static/logging_ui.png)
 #
 # ## Your turn
 #

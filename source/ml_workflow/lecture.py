@@ -325,7 +325,7 @@ assert fingerprint(changed) != fingerprint(customers)
 #    the last of them), and the time under *About this run*. This page is the answer to Ines.
 # 4. To come back, click the arrow beside `churn-record` at the left.
 #
-# ![The page of the run tree: fingerprint of the data, settings and score](../site/_static/ml_workflow_record.png)
+# ![The page of the run tree: fingerprint of the data, settings and score](../site/_static/ml_workflow_ui.png)
 #
 # ## Round 3: the parts of MLflow
 #

@@ -453,7 +453,7 @@ assert crashed.info.experiment_id == experiment.experiment_id
 #    are the model. Click `MLmodel`, and find the list of trusted types in it. The arrow at the top right downloads
 #    the file.
 #
-# ![The runs table, sorted by valid_auc, after step 2](../site/_static/mlflow_basics_runs.png)
+# ![The runs table, sorted by valid_auc, after step 2](../site/_static/mlflow_basics_ui.png)
 #
 # ## Your turn
 #

@@ -371,6 +371,8 @@ assert trail["tags.after"].tolist()[2:] == ["2", "2", "2", "1", "2"]
 # 4. Open the experiment `registry-trail`. (If *Experiments* is not on the left, click *Home* first.) Press *Columns* and
 #    tick `decision`, `before`, `after`, `by` and `why`: the trail.
 #
+# ![The versions of churn-registry with their tags and aliases, after step 1](../site/_static/model_registry_ui.png)
+#
 # ## Round 5: other registries
 #
 # Aisha's live service reads a registered model of its own, which only she may write to. Within one store,

@@ -480,7 +480,7 @@ assert scored["call"].equals(everybody["call"])
 # 4. Click *Artifacts*, then `MLmodel`. Find the threshold under `config`, and the params at the end. Then click
 #    `whom_to_call.py`: the code that cleans is there for everybody to read.
 #
-# ![The models of the experiment, after step 2 and a whole lecture](../site/_static/models_list.png)
+# ![The models of the experiment, after step 2 and a whole lecture](../site/_static/models_ui.png)
 #
 # ## Your turn
 #

@@ -548,6 +548,8 @@ assert after["auc"].mean() < served.loc[: drift_week - 1, "auc"].mean()
 #    PSI values are all small.
 # 3. Open one run, then *Artifacts*: `predictions.parquet` holds inputs and probabilities, to download.
 #
+# ![The weeks of the south, sorted by auc, after step 2](../site/_static/monitoring_ui.png)
+#
 # ## Your turn
 #
 # What is to be done about the North? Read the table of decisions above, and replace the three dots by **one line** that

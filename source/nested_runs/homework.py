@@ -5,8 +5,8 @@
 # *newest* parent of a task's name and at its children, so you may run a cell as often as you like. Below each task
 # stands `hw.check(n)`; when you are stuck, add a cell with `hw.hint(n)`.
 #
-# Tasks 1, 2 and 4 use the clinic's data, which comes with scikit-learn: measurements of breast tumours, and whether each
-# of them was malignant (1) or benign (0). There are rows to train on, and validation rows to compare by.
+# Tasks 1, 2 and 4 use the clinic's data, which comes with scikit-learn: measurements of breast tumours, and whether
+# each of them was malignant (1) or benign (0). There are rows to train on, and validation rows to compare by.
 #
 # <!-- links -->
 
@@ -70,8 +70,8 @@ hw.check(1)
 # %% [markdown]
 # ## Task 2: every candidate of a grid (2 points)
 #
-# The next cell fits a grid search with six candidates. In the experiment `hw-nested-runs-grid`, make a parent run `grid`
-# with **one child for each candidate**. A child has the candidate's settings as the parameters `max_depth` and
+# The next cell fits a grid search with six candidates. In the experiment `hw-nested-runs-grid`, make a parent run
+# `grid` with **one child for each candidate**. A child has the candidate's settings as the parameters `max_depth` and
 # `min_samples_leaf`, and as the metric `cv_auc` its mean score over the folds. The search has already computed all of
 # this; do not fit anything again.
 
@@ -99,9 +99,9 @@ hw.check(2)
 # %% [markdown]
 # ## Task 3: find the winner among strangers (2 points)
 #
-# The next cell makes a parent `search` with six children in the experiment `hw-nested-runs-family`, and, as in real life,
-# other runs beside them. Find the child of `parent_id` with the highest `cv_auc` **that finished**, and set its tag
-# `winner` to `yes`. Let a query find it; the numbers will be others when this notebook is graded.
+# The next cell makes a parent `search` with six children in the experiment `hw-nested-runs-family`, and, as in real
+# life, other runs beside them. Find the child of `parent_id` with the highest `cv_auc` **that finished**, and set its
+# tag `winner` to `yes`. Let a query find it; the numbers will be others when this notebook is graded.
 
 # %% tags=["task-3"]
 def make_family():

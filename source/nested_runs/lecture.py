@@ -15,7 +15,7 @@
 # **You need:** [Pipelines]({step:pipelines}) for cross-validation, [MLflow basics]({step:mlflow_basics}),
 # [Logging]({step:logging}), and [Comparing runs]({step:comparing_runs}) for `search_runs`.
 #
-# **Time:** 18 min to read · 18 min to do
+# **Time:** 20 min to read · 18 min to do. After the test of the winner is a good place for a pause.
 #
 # <!-- links -->
 
@@ -191,7 +191,7 @@ assert "best_n_estimators" in promoted.data.params
 # that a tree may have, from 2 to 64. `loguniform` makes it as likely to draw between 0.01 and 0.1 as between 0.1 and 1.
 #
 # The budget pays for `budget // 3` candidates. The grid spends them on three numbers of leaves and `budget // 9`
-# learning rates.
+# learning rates, which `geomspace` puts at equal ratios: each is the same number of times the one before.
 
 # %%
 from threadpoolctl import threadpool_limits
@@ -259,9 +259,9 @@ assert all(len(children(p)) == budget // 3 for p in parents.values())
 assert budget != 36 or kinds == {"grid": 4, "random": 12}
 
 # %% [markdown]
-# With a budget of 36 you should see 4 and 12. The grid spends its fits on repeating the same few values, each with every
-# number of leaves. If only one of two settings matters, random search has looked at three times as many values of it
-# for the same money.
+# With a budget of 36 you should see 4 and 12. The grid spends its fits on repeating the same few values, each with
+# every number of leaves. If only one of two settings matters, random search has looked at three times as many values of
+# it for the same money.
 #
 # ## Round 3: a search that learns, and gives up early
 #
@@ -271,8 +271,8 @@ assert budget != 36 or kinds == {"grid": 4, "random": 12}
 #
 # Optuna can also save money. After each fold we report the mean so far, and the **median pruner** compares the best
 # mean of this trial with the means that earlier, completed trials had *after the same fold*. If it is below their
-# median, the trial is stopped: it is **pruned**, and costs one or two fits instead of three. The first four trials always run to their end,
-# because a median needs something to be the median of.
+# median, the trial is stopped: it is **pruned**, and costs one or two fits instead of three. The first four trials
+# always run to their end, because a median needs something to be the median of.
 #
 # Each trial opens a child run, and scores one fold at a time (`cv=[fold]`). A pruned one ends with the status KILLED,
 # which means stopped on purpose: neither finished nor failed. The ranges are those of Round 2.
@@ -351,6 +351,7 @@ assert (trials.loc[trials["status"] == "KILLED", "metrics.fits"] < 3).all()
 def best_so_far(parent_id):
     """Return the best score of finished children after each fit."""
     made = children(parent_id).sort_values("start_time")
+    # a killed child has no say; cummax keeps the highest, ffill fills up to the next
     scores = made["metrics.cv_auc"].where(made["status"] == "FINISHED").cummax()
     curve = pd.Series(scores.to_numpy(), index=made["metrics.fits"].cumsum())
     return curve.reindex(range(1, budget + 1)).ffill()
@@ -382,9 +383,9 @@ assert lead < spread
 
 # %% [markdown]
 # Look at the two numbers in the title. The lead of the first over the second is smaller than the standard deviation of
-# *one* candidate, the leader's best, over its own folds. That should make you doubt the lead, but it does not settle the matter: all
-# candidates met the same folds, and a fold that is hard for one is hard for all. A better question is: **on how many
-# folds is the leader ahead?**
+# *one* candidate, the leader's best, over its own folds. That should make you doubt the lead, but it does not settle
+# the matter: all candidates met the same folds, and a fold that is hard for one is hard for all. A better question is:
+# **on how many folds is the leader ahead?**
 #
 # We ask it on ten *new* folds, because the old ones helped to choose. The best child of each search competes, with the
 # settings that its run recorded, and so does the untuned model, with scikit-learn's own values for both settings.
@@ -421,10 +422,11 @@ assert not usual or ("untuned" in real and 1 < ahead[second] < 9)
 # %% [markdown]
 # The bars begin at five of ten, where a coin would end up. We call a lead real when it holds on nine folds or more; a
 # coin gets that far about once in a hundred tries. (The ten folds share customers with each other and with the
-# searches, so this is a rule of thumb, and it favours the tuned models a little.) With 2,000 customers, a budget of 36 and the seed 0, 1 or 2 you should see that the leader passes against the untuned
-# model, and that between the leader and the search that came second neither passes. Tuning has helped, but those two
-# are **tied**: Mira may take the one that is simpler to explain. A bar that points to the left belongs to a rival that
-# was ahead on most new folds. The lead has turned round, as leads by luck do.
+# searches, so this is a rule of thumb, and it favours the tuned models a little.) With 2,000 customers, a budget of 36
+# and the seed 0, 1 or 2 you should see that the leader passes against the untuned model, and that between the leader
+# and the search that came second neither passes. Tuning has helped, but those two are **tied**: Mira may take the one
+# that is simpler to explain. A bar that points to the left belongs to a rival that was ahead on most new folds. The
+# lead has turned round, as leads by luck do.
 #
 # All this is about the winners, not about the ways of searching. Random search and Optuna draw by chance, so with other
 # draws each would end elsewhere. To say which way is better, repeat each of them with several seeds.
@@ -454,11 +456,11 @@ assert not usual or ends[leader] > fold_scores[leader].mean()
 
 # %% [markdown]
 # With the seeds named above, the first number is larger than the second. That is to be expected: it is the largest of
-# many scores, and the largest owes something to luck. The third is from customers whom no search has met, and it is the one
-# to report. On a few hundred customers it can differ from the others by some hundredths in either direction.
+# many scores, and the largest owes something to luck. The third is from customers whom no search has met, and it is the
+# one to report. On a few hundred customers it can differ from the others by some hundredths in either direction.
 #
 # Aisha's questions now have answers: the parent's tag `best_child` leads to the run, and the run has settings, score
-# and model.
+# and model. The search is done, so this is a good place for a pause. What follows makes searches faster.
 #
 # ## Round 5: children in parallel
 #
@@ -483,8 +485,8 @@ def train(trees, uri, experiment_id, parent_id):
 
 # %% [markdown]
 # We run it in two threads, then in two processes. For these we use joblib, which comes with scikit-learn, because it
-# can send a function out of a notebook; Python's own `ProcessPoolExecutor` cannot do that on every system. Each child is
-# opened where the work is done, and only the main thread writes to the parent.
+# can send a function out of a notebook; Python's own `ProcessPoolExecutor` cannot do that on every system. Each child
+# is opened where the work is done, and only the main thread writes to the parent.
 
 # %%
 from concurrent.futures import ThreadPoolExecutor
@@ -517,6 +519,8 @@ for parent in (threads, processes):
 
 # %% [markdown]
 # ## Optuna's own connection to MLflow
+#
+# You may skip this section when you read for the first time: nothing below needs it.
 #
 # Older courses use Optuna's `MLflowCallback`. It has moved into a package of its own, `optuna-integration`. MLflow
 # brings something else, `MlflowStorage`: the study itself *is* a parent run, and Optuna keeps its trials there as
@@ -574,6 +578,8 @@ assert study_run.info.status == "RUNNING"
 #    scrolling, open *Columns* and untick *Dataset* and *Source*.
 # 4. Click the name `optuna`. Its page has the promoted settings among its parameters, and `best_child` among its tags.
 #
+# ![The four searches, the candidates of grid unfolded, after step 1](../site/_static/nested_runs_ui.png)
+#
 # ## Your turn
 #
 # Mira has tried a forest of 40 trees on its own, and would like it to stand among the candidates of
@@ -617,8 +623,8 @@ lesson.turn(solved, hint)
 # Each of them has a code, and the checks of the homework use the same codes. They get an experiment of their own, so
 # that they do not disturb the searches.
 #
-# **`no-children`: runs from threads stand beside the parent.** Here `nested=True` was used as in Round 1, but in another
-# thread. No run is open there, so there is nothing to be nested in, and MLflow does not say a word.
+# **`no-children`: runs from threads stand beside the parent.** Here `nested=True` was used as in Round 1, but in
+# another thread. No run is open there, so there is nothing to be nested in, and MLflow does not say a word.
 
 # %%
 mlflow.set_experiment("churn-search-pitfalls")
@@ -638,8 +644,8 @@ print("children:", len(children(parent.info.run_id)), "of", len(lost))
 assert len(children(parent.info.run_id)) == 0 and len(lost) == 3
 
 # %% [markdown]
-# To repair it, give the lost children the tag that they lack. To prevent it, pass `parent_run_id` and the experiment, as
-# in Round 5.
+# To repair it, give the lost children the tag that they lack. To prevent it, pass `parent_run_id` and the experiment,
+# as in Round 5.
 
 # %%
 for run_id in lost:
@@ -777,5 +783,5 @@ lesson.quiz("nested_runs")
 #   and a colleague's threads to mend.
 # - Next lecture: [Models]({step:models}), what a logged model is made of.
 # - Official page: [Tuning with child runs](https://mlflow.org/docs/latest/ml/getting-started/hyperparameter-tuning/).
-# - Optional depth: change `budget` to 54, `seed` to 3, or `n_rows` to 1000 in the parameters cell, and run all again. Is
-#   the lead over the untuned model still real?
+# - Optional depth: change `budget` to 54, `seed` to 3, or `n_rows` to 1000 in the parameters cell, and run all again.
+#   Is the lead over the untuned model still real?

@@ -567,7 +567,7 @@ assert fingerprint(here) == noted and fingerprint(arrived) != noted
 #
 # The tags of a logged model, such as our fingerprint, are not shown on its page; ask for them in code, as above.
 #
-# ![The file cleaning.py in the model together, after step 4](../site/_static/portable_models_code.png)
+# ![The file cleaning.py in the model together, after step 4](../site/_static/portable_models_ui.png)
 #
 # ## Your turn
 #

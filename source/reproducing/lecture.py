@@ -392,6 +392,8 @@ assert "course_utils" not in (folder / "train.py").read_text()
 # 3. Click *Artifacts* and open `code`, then `edits.diff.txt`: there is the comment that the commit does not know.
 #    (The file ends in `.txt` because this page shows no file that ends in `.diff`.)
 #
+# ![The file edits.diff.txt in the run march, after step 3](../site/_static/reproducing_ui.png)
+#
 # ## Your turn
 #
 # Ines wants to see at once that the project's run was compared with March. Replace the three dots by **one line** that

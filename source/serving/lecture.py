@@ -495,11 +495,14 @@ for way in ways:
 #
 # ## Look at the UI
 #
-# 1. With *Model training* chosen at the top left, click *Model registry*, then `churn-serving`: version 1 carries the
-#    alias `champion` (version 2, once you have run the pitfalls).
+# 1. With *Model training* chosen at the top left, click *Model registry*, close the window that praises the
+#    new registry, then click `churn-serving`: version 1 carries the alias `champion` (version 2, once you have run the
+#    pitfalls).
 # 2. Click the version, and unfold *Inputs* under *Schema*: these names and types are what MLflow's server enforces.
 #
 # Which server runs where, MLflow does not know. Keep a list.
+#
+# ![The inputs that the server enforces: names and types, after step 2](../site/_static/serving_ui.png)
 #
 # ## On paper: Docker and the clouds
 #

@@ -187,7 +187,7 @@ assert mlflow.get_tracking_uri().endswith("mlflow.db") and file.is_file()
 # is not in the list at all, the UI looks at another store: stop it, go to the course folder, and use exactly
 # the line above.
 #
-# ![The page of the run hello: the metric lectures is 22, the parameter team is Nordtel](../site/_static/start_here_run.png)
+# ![The page of the run hello: the metric lectures is 22, the parameter team is Nordtel](../site/_static/start_here_ui.png)
 #
 # ## Round 3: runs that you can compare
 #

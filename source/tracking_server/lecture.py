@@ -538,6 +538,8 @@ print(address, "| user: tom | password:", passwords["tom"])
 # 2. With *Model training* chosen at the top left, open the experiment `churn`. You see Mira's and Jonas' runs.
 # 3. Tick a run, press *Delete*, and confirm. The run stays, and the page says that permission is denied.
 #
+# ![Tom ticked a run and pressed Delete: permission denied, after step 3](../site/_static/tracking_server_ui.png)
+#
 # ## Your turn
 #
 # Tom joins the project. Replace the three dots by **one line** that grants him EDIT on the experiment `churn`.
