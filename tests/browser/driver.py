@@ -57,7 +57,9 @@ def served(folder: Path) -> Iterator[str]:
         server.shutdown()
 
 
-def assert_accessible(page: Page, what: str, *, inside: str | None = None, in_colour_only: bool = False) -> None:
+def assert_accessible(
+    page: Page, what: str, *, inside: str | None = None, in_colour_only: bool = False, every_rule: bool = False
+) -> None:
     """Let axe-core look for breaches of WCAG 2.1, levels A and AA.
 
     Parameters
@@ -70,10 +72,12 @@ def assert_accessible(page: Page, what: str, *, inside: str | None = None, in_co
         A selector; the rest of the page is not looked at.
     in_colour_only
         Apply only the rules on colours: another theme changes nothing else.
+    every_rule
+        Apply also what axe-core calls best practice, of any severity.
     """
     rules = ["color-contrast", "link-in-text-block"] if in_colour_only else ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"]
     # All that passes would be described as well, which takes most of the time.
-    options = {"runOnly": rules, "resultTypes": ["violations"]}
+    options = {"resultTypes": ["violations"]} | ({} if every_rule else {"runOnly": rules})
     found = Axe().run(page, context={"include": [[inside]]} if inside else None, options=options)
     assert "color-contrast" in {rule["id"] for rule in found.response["passes"]}, f"{what}: no colour was looked at"
     assert found.violations_count == 0, f"{what}: {found.generate_report()}"
