@@ -100,6 +100,10 @@ class Warmth:
         self._before = {name: os.environ.get(name) for name in self._settings}
         os.environ.update(self._settings)
 
+    def environment(self) -> dict[str, str]:
+        """Return what lets another program find the server, without waiting: its kernels then wait, if they must."""
+        return self._settings | ({} if self._reason else {SOCKET: self._path, "JUPYTER_DEFAULT_PROVISIONER_NAME": NAME})
+
     def close(self) -> None:
         """End the server and everything below it, and forget it."""
         for name, value in self._before.items():

@@ -57,6 +57,7 @@ def serve_lab(root: Path, words: list[str], port: int = LAB_PORT) -> int:
     CourseError
         When there is no lecture, or no free port.
     """
+    from course_runner.kernels.warm import Warmth
     from course_runner.lab.ui import free_port, run_server
 
     first = sorted((root / "notebooks").glob("*.ipynb"))
@@ -75,7 +76,9 @@ def serve_lab(root: Path, words: list[str], port: int = LAB_PORT) -> int:
         command.append("--allow-root")  # as in a container; it still listens on this machine only, behind a token
     command += words
     threading.Thread(target=trust, args=[root], daemon=True).start()
-    return run_server(command, lab_environment(), root)
+    # Beside JupyterLab's own start; on the systems that cannot fork a loaded process, kernels start as they always do.
+    with contextlib.closing(Warmth(root, cold=False, scratch=None)) as warmth:
+        return run_server(command, lab_environment() | warmth.environment(), root)
 
 
 def trust(root: Path) -> None:
@@ -94,13 +97,14 @@ def trust(root: Path) -> None:
 
 
 def tile() -> dict[str, Any]:
-    """Return what jupyter-server-proxy starts when somebody opens ``/mlflow/``, and the launcher's tile for it.
+    """Return what jupyter-server-proxy starts when somebody asks for ``/mlflow/``, and the launcher's tile for it.
 
+    JupyterLab's page asks when it is ready, before anybody clicks: see ``remoteEntry.js``.
     The store is looked up when the server starts, in JupyterLab's folder and environment: those that its notebooks get.
     JupyterLab has let the browser in before the proxy passes a request on, so MLflow sees its own address as the host.
     """
     return {
-        "command": [sys.executable, "-m", __name__, "{port}", "{base_url}"],
+        "command": [sys.executable, "-m", __name__, "{port}"],
         "timeout": 60,
         "new_browser_tab": False,
         "request_headers_override": {"Host": "127.0.0.1:{port}"},
@@ -254,5 +258,23 @@ def _server_settings(uri: str) -> dict[str, str]:
     }
 
 
+def _fork(words: list[str]) -> int | None:
+    """Let the warm server of `course lab`, which has imported MLflow, serve the tile; return its exit code.
+
+    None where there is no such server, or where it cannot stand for a new interpreter.
+    """
+    from course_runner.kernels.provisioner import fork
+    from course_runner.kernels.warm import KERNEL_SETTINGS
+
+    environment = os.environ | KERNEL_SETTINGS
+    del environment["COURSE_STORE_SYNC"]  # what is deleted or renamed in the UI is kept
+    process = fork([sys.executable, "-m", "course_runner.lab.lab", *words, FORKED], environment, os.getcwd(), [0, 1, 2])
+    return process and process.wait()
+
+
+#: Last word of the tile's command in a fork.
+FORKED = "forked"
+
 if __name__ == "__main__":
-    serve_tile(int(sys.argv[1]))
+    if FORKED in sys.argv or "COURSE_WARM_SOCKET" not in os.environ or _fork(sys.argv[1:]) is None:
+        serve_tile(int(sys.argv[1]))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -31,6 +32,13 @@ with mlflow.start_run(run_name="drawn"):
     mlflow.log_figure(fig, "scores.png")
 """
 
+#: Leaves one trace in an experiment of its own.
+TRACE = """\
+import mlflow
+mlflow.set_experiment("answers")
+mlflow.trace(lambda question: "42", name="answer")("?")
+"""
+
 
 @pytest.fixture(scope="module", autouse=True)
 def _patience() -> Iterator[None]:
@@ -51,7 +59,10 @@ def front(lab: driver.Lab, browser: Browser) -> Iterator[driver.LabPage]:
     """JupyterLab in one tab of a browser for all tests of this file, with lecture 03 and its table of contents."""
     with browser.new_context(viewport={"width": 1400, "height": 900}) as context:
         opened = driver.LabPage(context.new_page())
-        opened.open(lab.page(LECTURE, "tests"))
+        # The page itself asks for the UI's server, before anybody clicks.
+        with opened.page.expect_response(re.compile(r"/mlflow/health$")) as asked:
+            opened.open(lab.page(LECTURE, "tests"))
+        assert asked.value.ok
         # Here, since the menu's Open from Path, with which the tests go on, brings the file browser back to the front.
         expect(opened.page.locator("#table-of-contents")).to_be_visible()
         yield opened
@@ -70,6 +81,28 @@ def test_looking_at_a_lecture_leaves_it_unchanged_and_writing_does_not(front):
     expect(changed).to_have_count(0)
     front.write(front.code_cell('prediction = "?"').first, 'prediction = "a forest"')
     expect(changed).to_have_count(1)
+
+
+def test_a_kernel_comes_with_its_libraries_and_can_be_interrupted_and_restarted(front):
+    front.show(LECTURE)
+    front.wait_for_kernel()
+    cell = front.cells().filter(has=front.page.locator(".jp-InputArea-editor")).first
+    for _ in range(2):
+        front.write(cell, "import psutil\nprint('parent:', *psutil.Process().parent().cmdline())")
+        front.run(cell)
+        parent = "warm_server" if sys.platform == "linux" else "jupyterlab"
+        expect(cell.locator(".jp-OutputArea")).to_contain_text(re.compile(f"parent: .*{parent}"))
+        front.menu("Kernel", "Restart Kernel")
+        front.page.locator(".jp-Dialog button", has_text="Restart").click()
+        front.wait_for_kernel()
+    front.write(cell, "import time\nprint('begun')\ntime.sleep(600)")
+    cell.locator(".jp-InputArea-prompt").first.click()
+    front.page.keyboard.press("Shift+Enter")
+    expect(cell.locator(".jp-OutputArea")).to_contain_text("begun")
+    front.menu("Kernel", "Interrupt Kernel")
+    expect(cell.locator(".jp-OutputArea")).to_contain_text("KeyboardInterrupt")
+    front.page.reload()  # the lecture as it was
+    front.notebook.locator(".jp-RenderedMarkdown h1").wait_for()
 
 
 def test_a_lecture_runs_cell_by_cell_and_its_run_and_a_figure_are_in_the_mlflow_tab(front):
@@ -98,6 +131,10 @@ def test_a_lecture_runs_cell_by_cell_and_its_run_and_a_figure_are_in_the_mlflow_
     picture = front.mlflow.locator("img[src*='scores.png'], img[src^='blob:']").first
     expect(picture).to_be_visible()
     assert picture.evaluate("async e => { await e.decode(); return e.naturalWidth }") > 300
+
+    front.show(LECTURE)  # and back: deep inside a run, the link leads to the list again
+    front.notebook.get_by_role("link", name="MLflow UI").first.click()
+    expect(front.mlflow.get_by_role("link", name="churn-forest")).to_be_visible()
 
     front.close("MLflow")
     front.follow("Homework", "Homework 03")
@@ -146,6 +183,22 @@ def test_the_tile_opens_the_ui_which_may_change_runs_only_for_this_page(lab, fro
     front.close("MLflow")
 
 
+def test_no_window_covers_the_traces(front):
+    front.show(HOMEWORK)
+    front.wait_for_kernel()
+    cell = front.code_cell("YOUR CODE HERE").first
+    front.write(cell, TRACE)
+    front.run(cell)
+    front.launcher()
+    front.page.locator(".jp-LauncherCard", has_text="MLflow").click()
+    front.mlflow.get_by_role("link", name="answers").click()
+    front.mlflow.get_by_role("link", name="Traces").last.click()
+    expect(front.mlflow.get_by_role("button", name="Detect issues in traces")).to_be_visible()
+    expect(front.mlflow.get_by_text("Detect Issues in Your Traces")).to_have_count(0)
+    expect(front.mlflow.get_by_role("dialog")).to_have_count(0)
+    front.close("MLflow")
+
+
 def test_what_we_draw_is_accessible_in_both_themes(front):
     ours = ".jp-NotebookPanel:not(.lm-mod-hidden) .jp-OutputArea-output"
     # axe judges no colour of what is out of sight, and takes JupyterLab for out of sight: its <body> has no height.
@@ -156,5 +209,7 @@ def test_what_we_draw_is_accessible_in_both_themes(front):
         for notebook in (LECTURE, SOLUTION):
             front.show(notebook)
             if notebook == LECTURE:
-                expect(front.notebook.locator(".jp-RenderedImage img[alt]")).to_have_count(1)
+                figure = front.notebook.locator(".jp-RenderedImage img[alt]")
+                expect(figure).to_have_count(1)
+                expect(figure).to_have_css("filter", "brightness(0.85)" if theme == "Dark" else "none")
             driver.assert_accessible(front.page, f"{notebook}, {theme}", inside=ours, in_colour_only=theme == "Light")
