@@ -108,18 +108,24 @@ class Lab:
         return self.url.split("token=")[1]
 
 
-def checkout(folder: Path) -> Path:
-    """Make a checkout whose notebooks may be changed; the package and the sources are those of this one."""
+def checkout(folder: Path, root: Path = ROOT) -> Path:
+    """Make a checkout whose notebooks may be changed; the package and the sources are those of `root`."""
     folder.mkdir(parents=True)
     for name in ("notebooks", "exercises", "solutions"):
-        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns(".ipynb_checkpoints"))
+        shutil.copytree(root / name, folder / name, ignore=shutil.ignore_patterns(".ipynb_checkpoints"))
     for name in ("course_utils", "source"):
-        (folder / name).symlink_to(ROOT / name)
+        (folder / name).symlink_to(root / name)
     return folder
 
 
 @contextlib.contextmanager
-def lab(folder: Path, words: tuple[str, ...] = (), settings: dict[str, str] | None = None) -> Iterator[Lab]:
+def lab(
+    folder: Path,
+    words: tuple[str, ...] = (),
+    settings: dict[str, str] | None = None,
+    root: Path = ROOT,
+    command: str = "course_runner.cli",
+) -> Iterator[Lab]:
     """Run `course lab` in a new checkout in `folder`; nothing of the user's Jupyter is read or written.
 
     Parameters
@@ -128,6 +134,8 @@ def lab(folder: Path, words: tuple[str, ...] = (), settings: dict[str, str] | No
         An empty folder for the checkout, the runs and Jupyter's own files.
     words, settings
         Further words and environment variables of `course lab`.
+    root, command
+        Another checkout, and the module that is its `course` command.
     """
     home, said = folder / "home", folder / "lab.log"
     home.mkdir(parents=True)
@@ -140,10 +148,10 @@ def lab(folder: Path, words: tuple[str, ...] = (), settings: dict[str, str] | No
         "IPYTHONDIR": str(folder / "ipython"),
         **(settings or {}),
     }
-    command = [sys.executable, "-m", "course_runner.cli", "lab", "--no-browser", "--port", str(unused_port()), *words]
-    place = checkout(folder / "course")
+    program = [sys.executable, "-m", command, "lab", "--no-browser", "--port", str(unused_port()), *words]
+    place = checkout(folder / "course", root)
     with said.open("wb") as log:
-        process = subprocess.Popen(command, cwd=place, env=environment, stdout=log, stderr=log)
+        process = subprocess.Popen(program, cwd=place, env=environment, stdout=log, stderr=log)
     try:
         yield Lab(_address(process, said), place, home, process, said)
     finally:

@@ -76,7 +76,8 @@ def tile(tmp_path: Path, store_template: Path) -> Iterator[Callable[..., Tile]]:
     started: list[Tile] = []
 
     def start(**settings: str) -> Tile:
-        started.append(Tile(COURSE_HOME=str(tmp_path), COURSE_STORE_TEMPLATE=str(store_template), **settings))
+        settings = {"COURSE_HOME": str(tmp_path), "COURSE_STORE_TEMPLATE": str(store_template)} | settings
+        started.append(Tile(**settings))
         return started[-1]
 
     yield start
