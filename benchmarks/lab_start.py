@@ -77,7 +77,7 @@ def one_round(browser: Browser, folder: Path, **edition: object) -> list[float]:
         note()
         front.wait_for_kernel()
         note()
-        cell = front.cells().filter(has=front.page.locator(".jp-InputArea-editor")).first
+        cell = front.notebook.locator(".jp-CodeCell").first
         front.write(cell, IMPORTS)
         start = time.perf_counter()
         front.run(cell)

@@ -216,8 +216,6 @@ def serve_tile(port: int) -> None:
 
     One process: MLflow's own ``mlflow server`` starts a supervisor first and takes three times as long.
     """
-    if os.name == "posix":
-        threading.Thread(target=_end_with, args=[os.getppid()], daemon=True).start()
     with socket.create_server(("127.0.0.1", port)) as listener:
         waiting = Waiting(listener)
         try:
@@ -276,5 +274,7 @@ def _fork(words: list[str]) -> int | None:
 FORKED = "forked"
 
 if __name__ == "__main__":
+    if os.name == "posix":
+        threading.Thread(target=_end_with, args=[os.getppid()], daemon=True).start()
     if FORKED in sys.argv or "COURSE_WARM_SOCKET" not in os.environ or _fork(sys.argv[1:]) is None:
         serve_tile(int(sys.argv[1]))

@@ -88,7 +88,7 @@ def test_looking_at_a_lecture_leaves_it_unchanged_and_writing_does_not(front):
 def test_a_kernel_comes_with_its_libraries_and_can_be_interrupted_and_restarted(front):
     front.show(LECTURE)
     front.wait_for_kernel()
-    cell = front.cells().filter(has=front.page.locator(".jp-InputArea-editor")).first
+    cell = front.notebook.locator(".jp-CodeCell").first
     for _ in range(2):
         front.write(cell, "import psutil\nprint('parent:', *psutil.Process().parent().cmdline())")
         front.run(cell)
