@@ -12,9 +12,12 @@ import sys
 import threading
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from course_utils.errors import CourseError
+
+if TYPE_CHECKING:
+    from course_runner.kernels.provisioner import ForkedProcess
 
 #: JupyterLab's first port.
 LAB_PORT = 8888
@@ -24,6 +27,8 @@ HERE = Path(__file__).parent / "jupyter"
 NAME = "mlflow"
 #: What the tile shows first: the list of experiments.
 PATH = f"{NAME}/#/experiments"
+#: The word of the tile's command in a fork, instead of the port.
+FORKED = "forked"
 
 
 def lab_environment() -> dict[str, str]:
@@ -182,7 +187,6 @@ class Waiting:
         """Stop answering; requests that arrive from now on wait for the next server."""
         self._over.set()
         self._thread.join()
-        self._listener.settimeout(None)
 
 
 def _without_password(uri: str) -> str:
@@ -211,34 +215,51 @@ def _end_with(parent: int) -> None:
     os._exit(0)
 
 
-def serve_tile(port: int) -> None:
+def serve_tile(listener: socket.socket) -> None:
     """Serve the MLflow UI on the store of the notebooks, or a page that says why not, until JupyterLab ends.
 
     One process: MLflow's own ``mlflow server`` starts a supervisor first and takes three times as long.
     """
-    with socket.create_server(("127.0.0.1", port)) as listener:
-        waiting = Waiting(listener)
-        try:
-            from course_utils import store
-            from course_utils._plumbing.noise import quiet
-
-            uri = store.default_uri()
-            if "://" not in uri or not uri.startswith(("sqlite:", "postgresql", "mysql", "mssql")):
-                waiting.show("The runs are kept elsewhere", _elsewhere(uri))
-                threading.Event().wait()
-            store.create(uri)
-            os.environ |= _server_settings(uri)
-            os.environ.pop("MLFLOW_TRACKING_URI", None)
-            os.chdir(store.home())
-
-            quiet()
-            import uvicorn
-            from mlflow.server.fastapi_app import app
-        except CourseError as error:
-            waiting.show("The MLflow UI cannot start", html.escape(str(error)))
-            threading.Event().wait()
+    waiting = Waiting(listener)
+    if FORKED not in sys.argv and "COURSE_WARM_SOCKET" in os.environ and (process := _fork(listener)):
         waiting.end()
-        uvicorn.Server(uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=3)).run(sockets=[listener])
+        listener.close()
+        sys.exit(process.wait())
+    try:
+        from course_utils import store
+        from course_utils._plumbing.noise import quiet
+
+        uri = store.default_uri()
+        if "://" not in uri or not uri.startswith(("sqlite:", "postgresql", "mysql", "mssql")):
+            waiting.show("The runs are kept elsewhere", _elsewhere(uri))
+            threading.Event().wait()
+        store.create(uri)
+        os.environ |= _server_settings(uri)
+        os.environ.pop("MLFLOW_TRACKING_URI", None)
+        os.chdir(store.home())
+
+        quiet()
+        import uvicorn
+        from mlflow.server.fastapi_app import app
+    except CourseError as error:
+        waiting.show("The MLflow UI cannot start", html.escape(str(error)))
+        threading.Event().wait()
+    waiting.end()
+    uvicorn.Server(uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=3)).run(sockets=[listener])
+
+
+def _fork(listener: socket.socket) -> ForkedProcess | None:
+    """Let the warm server of `course lab`, which has imported MLflow, serve the tile on this socket.
+
+    None where there is no such server, or where it cannot stand for a new interpreter.
+    """
+    from course_runner.kernels.provisioner import fork
+    from course_runner.kernels.warm import KERNEL_SETTINGS
+
+    environment = os.environ | KERNEL_SETTINGS
+    del environment["COURSE_STORE_SYNC"]  # what is deleted or renamed in the UI is kept
+    command = [sys.executable, "-m", "course_runner.lab.lab", FORKED]
+    return fork(command, environment, os.getcwd(), [listener.fileno(), 1, 2])  # as its standard input
 
 
 def _server_settings(uri: str) -> dict[str, str]:
@@ -256,25 +277,9 @@ def _server_settings(uri: str) -> dict[str, str]:
     }
 
 
-def _fork(words: list[str]) -> int | None:
-    """Let the warm server of `course lab`, which has imported MLflow, serve the tile; return its exit code.
-
-    None where there is no such server, or where it cannot stand for a new interpreter.
-    """
-    from course_runner.kernels.provisioner import fork
-    from course_runner.kernels.warm import KERNEL_SETTINGS
-
-    environment = os.environ | KERNEL_SETTINGS
-    del environment["COURSE_STORE_SYNC"]  # what is deleted or renamed in the UI is kept
-    process = fork([sys.executable, "-m", "course_runner.lab.lab", *words, FORKED], environment, os.getcwd(), [0, 1, 2])
-    return process and process.wait()
-
-
-#: Last word of the tile's command in a fork.
-FORKED = "forked"
-
 if __name__ == "__main__":
     if os.name == "posix":
         threading.Thread(target=_end_with, args=[os.getppid()], daemon=True).start()
-    if FORKED in sys.argv or "COURSE_WARM_SOCKET" not in os.environ or _fork(sys.argv[1:]) is None:
-        serve_tile(int(sys.argv[1]))
+    if FORKED in sys.argv:
+        serve_tile(socket.socket(fileno=0))
+    serve_tile(socket.create_server(("127.0.0.1", int(sys.argv[1]))))
