@@ -82,7 +82,8 @@ def serve_lab(root: Path, words: list[str], port: int = LAB_PORT) -> int:
     command += words
     threading.Thread(target=trust, args=[root], daemon=True).start()
     # Beside JupyterLab's own start; on the systems that cannot fork a loaded process, kernels start as they always do.
-    with contextlib.closing(Warmth(root, cold=False, scratch=None)) as warmth:
+    # A learner has one store: no kernel is to wait until an empty one has been made to copy it from.
+    with contextlib.closing(Warmth(root, cold=False, scratch=None, make_template=False)) as warmth:
         return run_server(command, lab_environment() | warmth.environment(), root)
 
 
