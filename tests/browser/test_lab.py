@@ -137,7 +137,7 @@ def test_a_lecture_runs_cell_by_cell_and_its_run_and_a_figure_are_in_the_mlflow_
 
     front.show(LECTURE)  # and back: deep inside a run, the link leads to the list again
     front.notebook.get_by_role("link", name="MLflow UI").first.click()
-    expect(front.mlflow.get_by_role("link", name="churn-forest")).to_be_visible()
+    expect(front.mlflow.get_by_test_id("experiment-list-item-link").filter(has_text="churn-forest")).to_be_visible()
 
     front.close("MLflow")
     front.follow("Homework", "Homework: MLflow basics")
