@@ -9,7 +9,7 @@ SITE = Path(__file__).resolve().parent
 ROOT = SITE.parent
 sys.path[:0] = [str(SITE), str(ROOT)]  # course_site, and course_utils where it is not installed
 
-from course_site import glossary, notebooks  # noqa: E402
+from course_site import glossary, notebooks, search  # noqa: E402
 
 from course_runner import environment  # noqa: E402
 
@@ -40,7 +40,6 @@ html_theme = "sphinx_book_theme"
 html_title = "MLflow course"
 html_static_path = [str(SITE / "_static")]
 templates_path = [str(SITE / "_templates")]
-html_search_scorer = str(SITE / "scorer.js")
 html_favicon = str(SITE / "_static/favicon.svg")
 html_css_files = ["course.css"]
 html_js_files = [("course.js", {"defer": "defer"})]
@@ -90,4 +89,5 @@ def setup(app: Sphinx) -> dict[str, bool]:
     app.connect("source-read", on_source_read)
     app.connect("autodoc-skip-member", skip_constants)
     app.connect("doctree-read", glossary.on_doctree_read)
+    app.connect("build-finished", search.write)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

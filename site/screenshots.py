@@ -18,7 +18,7 @@ from PIL import Image  # noqa: E402
 from playwright.sync_api import Browser, Locator, Page, sync_playwright  # noqa: E402
 
 from tests.browser import driver  # noqa: E402
-from tests.browser.test_lab import ANSWER, HOMEWORK, LECTURE  # noqa: E402
+from tests.browser.test_lab import ANSWER, GIVEN, HOMEWORK, LECTURE  # noqa: E402
 
 STATIC = ROOT / "site" / "_static"
 SIZE = {"width": 1280, "height": 800}
@@ -47,7 +47,7 @@ def lab_pictures(browser: Browser, folder: Path) -> None:
         front.open(lab.page(LECTURE, "pictures"))
         front.wait_for_kernel()
         front.run_all()
-        front.notebook.locator(".jp-RenderedImage img").scroll_into_view_if_needed()
+        front.notebook.locator(".jp-RenderedImage img").last.scroll_into_view_if_needed()
         keep(page, "lab_lecture")
 
         front.launcher()
@@ -55,7 +55,7 @@ def lab_pictures(browser: Browser, folder: Path) -> None:
         page.locator(".jp-LauncherCard", has_text="MLflow").click()
         front.menu("View", "Appearance", "Show Left Sidebar")  # hide it: the table of contents has nothing to show
         front.mlflow.get_by_role("link", name="churn-forest").click()
-        run = front.mlflow.get_by_role("link", name="100-trees")
+        run = front.mlflow.get_by_role("link", name="forest-depth-3")
         run.wait_for()
         keep(page, "lab_mlflow")
         run.click()
@@ -68,12 +68,12 @@ def lab_pictures(browser: Browser, folder: Path) -> None:
         front.wait_for_kernel()
         front.run_all()
         task, check = front.code_cell("YOUR CODE HERE").first, front.code_cell("hw.check(1)")
-        for rows, name in (("train", "homework_wrong"), ("test", "homework_right")):
-            front.write(task, ANSWER.format(rows=rows))
-            task = front.code_cell('set_experiment("hw-mlflow-basics-forest")')
+        for answer, given in GIVEN.items():
+            front.write(task, ANSWER.format(given=given))
+            task = front.code_cell('set_experiment("hw-basics-tumours")')
             front.run(task)
             front.run(check)
-            keep(page, name)
+            keep(page, f"homework_{answer}")
         page.close()
 
 
@@ -107,7 +107,7 @@ def site_pictures(browser: Browser) -> None:
         page.goto(f"{address}notebooks/05_mlflow_basics.html")
         to_top(page, page.locator("article h2", has_text="Round 2"))
         page.locator(".bd-toc a.active", has_text="Round 2").wait_for()
-        to_top(page, page.locator("article .cell", has=page.locator("img[alt*='best ROC-AUC']")))
+        to_top(page, page.locator("article .cell", has=page.locator("img[alt*='is ahead by']")))
         keep(page, "site_dark")
 
         page.goto(address + "exercises/05_mlflow_basics.html")

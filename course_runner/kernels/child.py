@@ -12,6 +12,7 @@ import struct
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from importlib.machinery import PathFinder
 from typing import Any
 
@@ -22,7 +23,7 @@ PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
 #: Module that a kernel specification of ipykernel runs; other kernels are started as their specification says.
 LAUNCHER = "ipykernel_launcher"
 #: Modules that ``python -m`` runs in a fork, besides the kernel.
-SERVER, COMMAND = "course_runner.kernels.warm_server", "course_runner.cli"
+SERVER, COMMAND, TILE = "course_runner.kernels.warm_server", "course_runner.cli", "course_runner.lab.lab"
 #: A new interpreter would do otherwise where one of these differs from what this process was started with.
 READ_ON_IMPORT = ("PYTHON", "OPENBLAS", "OMP_", "MKL_", "NPY_", "LD_", "MPL", "LC_", "LANG", "HOME", "XDG_")
 #: ``PYTHONHASHSEED`` that Dask gives to its workers, so that all hash alike. The forks of one server do so anyway.
@@ -90,9 +91,8 @@ def become(request: dict[str, Any], descriptors: list[int], warm: bool, serve: C
         command = request["command"]
         module = module_of(command)
         program = "program" in request
-        if not program and (
-            not warm or module not in (LAUNCHER, SERVER, COMMAND) or module == LAUNCHER and LIBRARIES.shadowed(["."])
-        ):
+        known = module in (LAUNCHER, SERVER, COMMAND, TILE)
+        if not program and (not warm or not known or module == LAUNCHER and LIBRARIES.shadowed(["."])):
             os.environ["JPY_PARENT_PID"] = str(parent)  # the kernel ends itself when this process is gone
             _execute(command)
         if program:
@@ -102,7 +102,7 @@ def become(request: dict[str, Any], descriptors: list[int], warm: bool, serve: C
             sys.orig_argv = command
             os.environ["JPY_PARENT_PID"] = str(parent)
             _fresh_libraries(module, command[command.index(module) + 1 :])
-            {LAUNCHER: _kernel, SERVER: serve, COMMAND: _command}[module]()
+            {LAUNCHER: _kernel, SERVER: serve}.get(module, partial(_module, module))()
             code = 0
     except SystemExit as error:
         code = error.code if isinstance(error.code, int) else int(error.code is not None)
@@ -191,11 +191,11 @@ def _end_tracker_before(kernel: Any) -> None:
     kernel._at_shutdown = close_its_pipe
 
 
-def _command() -> None:
+def _module(name: str) -> None:
     import runpy
 
     sys.path.insert(0, os.getcwd())  # as for "-m"
-    runpy.run_module(COMMAND, run_name="__main__", alter_sys=True)  # by name: nothing here depends on the verbs
+    runpy.run_module(name, run_name="__main__", alter_sys=True)  # by name: nothing here depends on what it does
 
 
 def _execute(command: list[str]) -> None:

@@ -133,7 +133,9 @@ class WarmProvisioner(LocalProvisioner):
         try:
             streams = [_descriptor(wanted.get(n), d, nothing) for n, d in (("stdout", 1), ("stderr", 2))]
             environment = dict(wanted.get("env") or os.environ)
-            process = fork(cmd, environment, str(wanted.get("cwd") or os.getcwd()), [nothing, *streams])
+            # In a thread: while the server still imports, JupyterLab has other things to answer.
+            place = str(wanted.get("cwd") or os.getcwd())
+            process = await asyncio.to_thread(fork, cmd, environment, place, [nothing, *streams])
         finally:
             os.close(nothing)
         if process is None:

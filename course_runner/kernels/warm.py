@@ -64,7 +64,7 @@ class Warmth:
         Process number of the server.
     """
 
-    def __init__(self, root: Path, cold: bool, scratch: Path | None) -> None:
+    def __init__(self, root: Path, cold: bool, scratch: Path | None, make_template: bool = True) -> None:
         self.note, self.seconds, self.pid = "", 0.0, None
         self._before: dict[str, str | None] = {}
         self._settings: dict[str, str] = {}
@@ -72,9 +72,10 @@ class Warmth:
         self._server: Server | None = None
         impossible = _why_not()
         self._reason = impossible or ("asked for (--cold)" if cold else "")
-        with contextlib.suppress(OSError):  # a checkout that cannot be written: each store is made anew
-            (root / ".course").mkdir(exist_ok=True)
-            self._settings["COURSE_STORE_TEMPLATE"] = str(template(root))
+        if make_template or template(root).is_file():
+            with contextlib.suppress(OSError):  # a checkout that cannot be written: each store is made anew
+                (root / ".course").mkdir(exist_ok=True)
+                self._settings["COURSE_STORE_TEMPLATE"] = str(template(root))
         self._folder = tempfile.mkdtemp(prefix="mlck-", dir=short_temporary_folder())
         self._path = os.path.join(self._folder, "warm")
         try:
@@ -99,6 +100,10 @@ class Warmth:
         self.note = f"ordinary kernels, slower to start: {self._reason}" if self._reason else ""
         self._before = {name: os.environ.get(name) for name in self._settings}
         os.environ.update(self._settings)
+
+    def environment(self) -> dict[str, str]:
+        """Return what lets another program find the server, without waiting: its kernels then wait, if they must."""
+        return self._settings | ({} if self._reason else {SOCKET: self._path, "JUPYTER_DEFAULT_PROVISIONER_NAME": NAME})
 
     def close(self) -> None:
         """End the server and everything below it, and forget it."""

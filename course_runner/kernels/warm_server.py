@@ -35,6 +35,7 @@ from course_runner.kernels.child import (
     PR_SET_CHILD_SUBREAPER,
     PR_SET_PDEATHSIG,
     SERVER,
+    TILE,
     become,
     module_of,
     prctl,
@@ -119,11 +120,8 @@ _folders: list[str] = []
 class Server:
     """Listens on a Unix socket, forks a kernel per request, and reports each kernel's exit code on its connection."""
 
-    def __init__(self, path: str, warm: bool) -> None:
-        self.warm = warm
-        self.listener = socket.socket(socket.AF_UNIX)
-        self.listener.bind(path)
-        self.listener.listen(64)
+    def __init__(self, listener: socket.socket, warm: bool) -> None:
+        self.listener, self.warm = listener, warm
         self.wakeup, self._wake = os.pipe()
         os.set_blocking(self.wakeup, False)
         os.set_blocking(self._wake, False)
@@ -180,7 +178,7 @@ class Server:
             connection.close()
             return
         module = module_of(request.get("command", []))
-        asks_for_interpreter = module in (SERVER, COMMAND) or "program" in request
+        asks_for_interpreter = module in (SERVER, COMMAND, TILE) or "program" in request
         if asks_for_interpreter and not (self.warm and stands_for(request, connection)):
             for descriptor in descriptors:
                 os.close(descriptor)
@@ -231,6 +229,9 @@ def main() -> None:
         os._exit(1)
     if new and not guard and sys.path[0] in ("", os.getcwd()):
         del sys.path[0]  # from "-m"; an entry of PYTHONPATH stays, as in a new kernel
+    listener = socket.socket(socket.AF_UNIX)  # from here on, who asks waits for an answer: JupyterLab's first kernel
+    listener.bind(path)
+    listener.listen(64)
     start = time.perf_counter()
     problem = ""
     if not guard:
@@ -249,7 +250,7 @@ def main() -> None:
     gc.enable()
     gc.collect()
     gc.freeze()
-    server = Server(path, warm=not (guard or problem))
+    server = Server(listener, warm=not (guard or problem))
     answer = {"pid": os.getpid(), "seconds": round(time.perf_counter() - start, 2), "problem": problem}
     print(json.dumps(answer), flush=True)
     server.serve()

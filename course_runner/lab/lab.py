@@ -12,9 +12,12 @@ import sys
 import threading
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from course_utils.errors import CourseError
+
+if TYPE_CHECKING:
+    from course_runner.kernels.provisioner import ForkedProcess
 
 #: JupyterLab's first port.
 LAB_PORT = 8888
@@ -24,6 +27,8 @@ HERE = Path(__file__).parent / "jupyter"
 NAME = "mlflow"
 #: What the tile shows first: the list of experiments.
 PATH = f"{NAME}/#/experiments"
+#: The word of the tile's command in a fork, instead of the port.
+FORKED = "forked"
 
 
 def lab_environment() -> dict[str, str]:
@@ -57,6 +62,7 @@ def serve_lab(root: Path, words: list[str], port: int = LAB_PORT) -> int:
     CourseError
         When there is no lecture, or no free port.
     """
+    from course_runner.kernels.warm import Warmth
     from course_runner.lab.ui import free_port, run_server
 
     first = sorted((root / "notebooks").glob("*.ipynb"))
@@ -75,7 +81,10 @@ def serve_lab(root: Path, words: list[str], port: int = LAB_PORT) -> int:
         command.append("--allow-root")  # as in a container; it still listens on this machine only, behind a token
     command += words
     threading.Thread(target=trust, args=[root], daemon=True).start()
-    return run_server(command, lab_environment(), root)
+    # Beside JupyterLab's own start; on the systems that cannot fork a loaded process, kernels start as they always do.
+    # A learner has one store: no kernel is to wait until an empty one has been made to copy it from.
+    with contextlib.closing(Warmth(root, cold=False, scratch=None, make_template=False)) as warmth:
+        return run_server(command, lab_environment() | warmth.environment(), root)
 
 
 def trust(root: Path) -> None:
@@ -94,13 +103,14 @@ def trust(root: Path) -> None:
 
 
 def tile() -> dict[str, Any]:
-    """Return what jupyter-server-proxy starts when somebody opens ``/mlflow/``, and the launcher's tile for it.
+    """Return what jupyter-server-proxy starts when somebody asks for ``/mlflow/``, and the launcher's tile for it.
 
+    JupyterLab's page asks when it is ready, before anybody clicks: see ``remoteEntry.js``.
     The store is looked up when the server starts, in JupyterLab's folder and environment: those that its notebooks get.
     JupyterLab has let the browser in before the proxy passes a request on, so MLflow sees its own address as the host.
     """
     return {
-        "command": [sys.executable, "-m", __name__, "{port}", "{base_url}"],
+        "command": [sys.executable, "-m", __name__, "{port}"],
         "timeout": 60,
         "new_browser_tab": False,
         "request_headers_override": {"Host": "127.0.0.1:{port}"},
@@ -178,7 +188,6 @@ class Waiting:
         """Stop answering; requests that arrive from now on wait for the next server."""
         self._over.set()
         self._thread.join()
-        self._listener.settimeout(None)
 
 
 def _without_password(uri: str) -> str:
@@ -207,42 +216,61 @@ def _end_with(parent: int) -> None:
     os._exit(0)
 
 
-def serve_tile(port: int) -> None:
+def serve_tile(listener: socket.socket) -> None:
     """Serve the MLflow UI on the store of the notebooks, or a page that says why not, until JupyterLab ends.
 
     One process: MLflow's own ``mlflow server`` starts a supervisor first and takes three times as long.
     """
-    if os.name == "posix":
-        threading.Thread(target=_end_with, args=[os.getppid()], daemon=True).start()
-    with socket.create_server(("127.0.0.1", port)) as listener:
-        waiting = Waiting(listener)
-        try:
-            from course_utils._plumbing import course_store
-            from course_utils._plumbing.noise import quiet
-            from course_utils._plumbing.processes import tracking_server_environment
-
-            uri = course_store.default_uri()
-            if "://" not in uri or not uri.startswith(("sqlite:", "postgresql", "mysql", "mssql")):
-                waiting.show("The runs are kept elsewhere", _elsewhere(uri))
-                threading.Event().wait()
-            course_store.create(uri)
-            settings = course_store.served(uri) | {"MLFLOW_SERVER_CORS_ALLOWED_ORIGINS": public_origins()}
-            if root := course_store.artifact_root(uri):  # links to artifacts stay those that the notebooks have written
-                settings["_MLFLOW_SERVER_ARTIFACT_ROOT"] = root
-            environment = tracking_server_environment(**settings)
-            os.environ.clear()
-            os.environ |= environment
-            os.chdir(course_store.home())
-
-            quiet()
-            import uvicorn
-            from mlflow.server.fastapi_app import app
-        except CourseError as error:
-            waiting.show("The MLflow UI cannot start", html.escape(str(error)))
-            threading.Event().wait()
+    waiting = Waiting(listener)
+    if FORKED not in sys.argv and "COURSE_WARM_SOCKET" in os.environ and (process := _fork(listener)):
         waiting.end()
-        uvicorn.Server(uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=3)).run(sockets=[listener])
+        listener.close()
+        sys.exit(process.wait())
+    try:
+        from course_utils._plumbing import course_store
+        from course_utils._plumbing.noise import quiet
+        from course_utils._plumbing.processes import tracking_server_environment
+
+        uri = course_store.default_uri()
+        if "://" not in uri or not uri.startswith(("sqlite:", "postgresql", "mysql", "mssql")):
+            waiting.show("The runs are kept elsewhere", _elsewhere(uri))
+            threading.Event().wait()
+        course_store.create(uri)
+        settings = course_store.served(uri) | {"MLFLOW_SERVER_CORS_ALLOWED_ORIGINS": public_origins()}
+        if root := course_store.artifact_root(uri):  # links to artifacts stay those that the notebooks have written
+            settings["_MLFLOW_SERVER_ARTIFACT_ROOT"] = root
+        environment = tracking_server_environment(**settings)
+        os.environ.clear()
+        os.environ |= environment
+        os.chdir(course_store.home())
+
+        quiet()
+        import uvicorn
+        from mlflow.server.fastapi_app import app
+    except CourseError as error:
+        waiting.show("The MLflow UI cannot start", html.escape(str(error)))
+        threading.Event().wait()
+    waiting.end()
+    uvicorn.Server(uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=3)).run(sockets=[listener])
+
+
+def _fork(listener: socket.socket) -> ForkedProcess | None:
+    """Let the warm server of `course lab`, which has imported MLflow, serve the tile on this socket.
+
+    None where there is no such server, or where it cannot stand for a new interpreter.
+    """
+    from course_runner.kernels.provisioner import fork
+    from course_runner.kernels.warm import KERNEL_SETTINGS
+
+    environment = os.environ | KERNEL_SETTINGS
+    del environment["COURSE_STORE_SYNC"]  # what is deleted or renamed in the UI is kept
+    command = [sys.executable, "-m", "course_runner.lab.lab", FORKED]
+    return fork(command, environment, os.getcwd(), [listener.fileno(), 1, 2])  # as its standard input
 
 
 if __name__ == "__main__":
-    serve_tile(int(sys.argv[1]))
+    if os.name == "posix":
+        threading.Thread(target=_end_with, args=[os.getppid()], daemon=True).start()
+    if FORKED in sys.argv:
+        serve_tile(socket.socket(fileno=0))
+    serve_tile(socket.create_server(("127.0.0.1", int(sys.argv[1]))))

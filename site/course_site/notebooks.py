@@ -26,6 +26,7 @@ def page(text: str, solution: Path | None = None) -> str:
         if cell["cell_type"] == "markdown":
             cell["source"] = _links("".join(cell["source"]))
         _describe(cell)
+        _tables(cell)
     return json.dumps(notebook)
 
 
@@ -39,6 +40,13 @@ def _describe(cell: dict) -> None:
     for output in cell.get("outputs", []):
         if alt := output.get("metadata", {}).get("image/png", {}).get("alt"):
             cell["metadata"].setdefault("mystnb", {}).setdefault("image", {})["alt"] = alt
+
+
+def _tables(cell: dict) -> None:
+    """Let the empty corners of pandas' tables be cells: a heading without words is read aloud as one (pandas 2 and 3)."""
+    for output in cell.get("outputs", []):
+        if table := output.get("data", {}).get("text/html"):
+            output["data"]["text/html"] = "".join(table).replace("<th></th>", "<td></td>")
 
 
 def _folded(exercise: list[dict], solved: list[dict]) -> list[dict]:

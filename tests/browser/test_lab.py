@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,21 +15,30 @@ from . import driver
 
 LECTURE, HOMEWORK = "notebooks/05_mlflow_basics.ipynb", "exercises/05_mlflow_basics.ipynb"
 SOLUTION = "solutions/05_mlflow_basics.ipynb"
-#: Task 1 of homework 03, with the rows on which the score is taken left open.
+#: Task 1 of the homework, with what the model is built from left open, and the two ways to fill it.
 ANSWER = """\
-mlflow.set_experiment("hw-mlflow-basics-forest")
-with mlflow.start_run(run_name="forest"):
-    forest = RandomForestClassifier(n_estimators=60, max_depth=4, random_state=0)
-    forest.fit(split.X_train, split.y_train)
-    auc = roc_auc_score(split.y_{rows}, forest.predict_proba(split.X_{rows})[:, 1])
-    mlflow.log_param("n_estimators", 60)
-    mlflow.log_metric("test_auc", auc)
+mlflow.set_experiment("hw-basics-tumours")
+settings = {{"n_estimators": 50, "max_depth": 2, "learning_rate": 0.2, "random_state": 7}}
+with mlflow.start_run(run_name="boosting"):
+    model = GradientBoostingClassifier({given}).fit(X_train, y_train)
+    mlflow.log_params(settings)
+    mlflow.log_metric("valid_auc", roc_auc_score(y_valid, model.predict_proba(X_valid)[:, 1]))
+    mlflow.sklearn.log_model(
+        model, name="boosting", skops_trusted_types=["sklearn.tree._tree.Tree"], pip_requirements=["scikit-learn", "skops"]
+    )
 """
-#: Logs the figure that lecture 03 has drawn.
+GIVEN = {"wrong": "random_state=7", "right": "**settings"}
+#: Logs the figure that the lecture has drawn.
 FIGURE = """\
 mlflow.set_experiment("churn-forest")
 with mlflow.start_run(run_name="drawn"):
-    mlflow.log_figure(fig, "scores.png")
+    mlflow.log_figure(plots.bars(auc_by_run, title=title, xlabel=label, baseline=0.5), "scores.png")
+"""
+#: Leaves one trace in an experiment of its own.
+TRACE = """\
+import mlflow
+mlflow.set_experiment("answers")
+mlflow.trace(lambda question: "42", name="answer")("?")
 """
 
 
@@ -48,10 +58,13 @@ def lab(tmp_path_factory: pytest.TempPathFactory, store_template: Path) -> Itera
 
 @pytest.fixture(scope="module")
 def front(lab: driver.Lab, browser: Browser) -> Iterator[driver.LabPage]:
-    """JupyterLab in one tab of a browser for all tests of this file, with lecture 03 and its table of contents."""
+    """JupyterLab in one tab of a browser for all tests of this file, with a lecture and its table of contents."""
     with browser.new_context(viewport={"width": 1400, "height": 900}) as context:
         opened = driver.LabPage(context.new_page())
-        opened.open(lab.page(LECTURE, "tests"))
+        # The page itself asks for the UI's server, before anybody clicks.
+        with opened.page.expect_response(re.compile(r"/mlflow/health$")) as asked:
+            opened.open(lab.page(LECTURE, "tests"))
+        assert asked.value.ok
         # Here, since the menu's Open from Path, with which the tests go on, brings the file browser back to the front.
         expect(opened.page.locator("#table-of-contents")).to_be_visible()
         yield opened
@@ -72,6 +85,28 @@ def test_looking_at_a_lecture_leaves_it_unchanged_and_writing_does_not(front):
     expect(changed).to_have_count(1)
 
 
+def test_a_kernel_comes_with_its_libraries_and_can_be_interrupted_and_restarted(front):
+    front.show(LECTURE)
+    front.wait_for_kernel()
+    cell = front.notebook.locator(".jp-CodeCell").first
+    for _ in range(2):
+        front.write(cell, "import psutil\nprint('parent:', *psutil.Process().parent().cmdline())")
+        front.run(cell)
+        parent = "warm_server" if sys.platform == "linux" else "jupyterlab"
+        expect(cell.locator(".jp-OutputArea")).to_contain_text(re.compile(f"parent: .*{parent}"))
+        front.menu("Kernel", "Restart Kernel")
+        front.page.locator(".jp-Dialog button", has_text="Restart").click()
+        front.wait_for_kernel()
+    front.write(cell, "import time\nprint('begun')\ntime.sleep(600)")
+    cell.locator(".jp-InputArea-prompt").first.click()
+    front.page.keyboard.press("Shift+Enter")
+    expect(cell.locator(".jp-OutputArea")).to_contain_text("begun")
+    front.menu("Kernel", "Interrupt Kernel")
+    expect(cell.locator(".jp-OutputArea")).to_contain_text("KeyboardInterrupt")
+    front.page.reload()  # the lecture as it was
+    front.notebook.locator(".jp-RenderedMarkdown h1").wait_for()
+
+
 def test_a_lecture_runs_cell_by_cell_and_its_run_and_a_figure_are_in_the_mlflow_tab(front):
     front.show(LECTURE)
     front.wait_for_kernel()
@@ -81,15 +116,16 @@ def test_a_lecture_runs_cell_by_cell_and_its_run_and_a_figure_are_in_the_mlflow_
         front.page.keyboard.press("Shift+Enter")
         front.wait_until_done()
     assert not errors(front)
-    expect(front.notebook.locator(".jp-RenderedImage img")).to_have_attribute("alt", re.compile("has the best ROC-AUC"))
-    # After the last cell JupyterLab has opened a new one.
-    front.write(cells.last, FIGURE)
-    front.page.keyboard.press("Shift+Enter")
-    front.wait_until_done()
+    figures = front.notebook.locator(".jp-RenderedImage img")
+    expect(figures.first).to_have_attribute("alt", re.compile("^Your code writes to two places"))
+    expect(figures.last).to_have_attribute("alt", re.compile(r"-\w+ is ahead by 0\.\d+\. Bars: "))
+    last = front.notebook.locator(".jp-CodeCell").last
+    front.write(last, FIGURE)
+    front.run(last)
 
     front.notebook.get_by_role("link", name="MLflow UI").first.click()
     front.mlflow.get_by_role("link", name="churn-forest").click()
-    front.mlflow.get_by_role("link", name="100-trees").click()
+    front.mlflow.get_by_role("link", name="forest-depth-3").click()
     expect(front.mlflow.get_by_text("n_estimators").first).to_be_visible()
     front.mlflow.get_by_role("link", name="Runs").last.click()
     front.mlflow.get_by_role("link", name="drawn").click()
@@ -99,8 +135,12 @@ def test_a_lecture_runs_cell_by_cell_and_its_run_and_a_figure_are_in_the_mlflow_
     expect(picture).to_be_visible()
     assert picture.evaluate("async e => { await e.decode(); return e.naturalWidth }") > 300
 
+    front.show(LECTURE)  # and back: deep inside a run, the link leads to the list again
+    front.notebook.get_by_role("link", name="MLflow UI").first.click()
+    expect(front.mlflow.get_by_test_id("experiment-list-item-link").filter(has_text="churn-forest")).to_be_visible()
+
     front.close("MLflow")
-    front.follow("Homework", "Homework 03")
+    front.follow("Homework", "Homework: MLflow basics")
     front.follow("Solution", "(solution)")
 
 
@@ -109,20 +149,20 @@ def test_a_homework_runs_whole_as_shipped_then_says_what_is_wrong_and_then_passe
     front.wait_for_kernel()
     front.run_all()
     assert not errors(front)
-    expect(front.notebook.get_by_role("status")).to_have_count(4)
+    expect(front.notebook.get_by_role("status")).to_have_count(5)
     expect(front.notebook.get_by_role("status").first).to_contain_text("Task 1: not started")
 
     task, check = front.code_cell("YOUR CODE HERE").first, front.code_cell("hw.check(1)")
     answers = {}
-    for rows in ("train", "test"):
-        front.write(task, ANSWER.format(rows=rows))
-        task = front.code_cell('set_experiment("hw-mlflow-basics-forest")')
+    for answer, given in GIVEN.items():
+        front.write(task, ANSWER.format(given=given))
+        task = front.code_cell('set_experiment("hw-basics-tumours")')
         front.run(task)
         front.run(check)
-        answers[rows] = check.get_by_role("status").inner_text()
-    assert "Task 1: not yet" in answers["train"] and "train-not-test" in answers["train"], answers
-    assert "the test rows" in answers["train"], "the message says what to do"
-    assert "Task 1: passed" in answers["test"], answers
+        answers[answer] = check.get_by_role("status").inner_text()
+    assert "Task 1: not yet" in answers["wrong"] and "settings-not-used" in answers["wrong"], answers
+    assert "Build the model from the dictionary" in answers["wrong"], "the message says what to do"
+    assert "Task 1: passed" in answers["right"], answers
 
 
 def test_the_tile_opens_the_ui_which_may_change_runs_only_for_this_page(lab, front):
@@ -146,6 +186,21 @@ def test_the_tile_opens_the_ui_which_may_change_runs_only_for_this_page(lab, fro
     front.close("MLflow")
 
 
+def test_no_window_covers_the_traces(front):
+    front.show(HOMEWORK)
+    front.wait_for_kernel()
+    front.write(front.code_cell("YOUR CODE HERE").first, TRACE)
+    front.run(front.code_cell('set_experiment("answers")'))
+    front.launcher()
+    front.page.locator(".jp-LauncherCard", has_text="MLflow").click()
+    front.mlflow.get_by_role("link", name="answers").click()
+    front.mlflow.get_by_role("link", name="Traces").last.click()
+    expect(front.mlflow.get_by_role("button", name="Detect issues in traces")).to_be_visible()
+    expect(front.mlflow.get_by_text("Detect Issues in Your Traces")).to_have_count(0)
+    expect(front.mlflow.get_by_role("dialog")).to_have_count(0)
+    front.close("MLflow")
+
+
 def test_what_we_draw_is_accessible_in_both_themes(front):
     ours = ".jp-NotebookPanel:not(.lm-mod-hidden) .jp-OutputArea-output"
     # axe judges no colour of what is out of sight, and takes JupyterLab for out of sight: its <body> has no height.
@@ -156,5 +211,7 @@ def test_what_we_draw_is_accessible_in_both_themes(front):
         for notebook in (LECTURE, SOLUTION):
             front.show(notebook)
             if notebook == LECTURE:
-                expect(front.notebook.locator(".jp-RenderedImage img[alt]")).to_have_count(1)
+                figures = front.notebook.locator(".jp-RenderedImage img[alt]")
+                expect(figures).to_have_count(2)
+                expect(figures.first).to_have_css("filter", "brightness(0.85)" if theme == "Dark" else "none")
             driver.assert_accessible(front.page, f"{notebook}, {theme}", inside=ours, in_colour_only=theme == "Light")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -18,6 +19,7 @@ import psutil
 import pytest
 
 from course_runner.build import contents
+from course_runner.kernels.warm import Warmth
 from course_runner.lab import lab
 from course_utils._plumbing.processes import unused_port
 
@@ -74,7 +76,8 @@ def tile(tmp_path: Path, store_template: Path) -> Iterator[Callable[..., Tile]]:
     started: list[Tile] = []
 
     def start(**settings: str) -> Tile:
-        started.append(Tile(COURSE_HOME=str(tmp_path), COURSE_STORE_TEMPLATE=str(store_template), **settings))
+        settings = {"COURSE_HOME": str(tmp_path), "COURSE_STORE_TEMPLATE": str(store_template)} | settings
+        started.append(Tile(**settings))
         return started[-1]
 
     yield start
@@ -104,6 +107,21 @@ def test_a_file_that_is_no_store_is_named_instead_of_a_blank_page(tile, tmp_path
     one = tile()
     until(lambda: "cannot start" in one.get(), "the page")
     assert "is not a SQLite database" in one.get()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux forks a loaded process safely")
+def test_the_tile_of_course_lab_is_forked_from_the_server_that_has_mlflow_loaded_and_ends_with_its_starter(
+    tile, tmp_path
+):
+    with contextlib.closing(Warmth(tmp_path, cold=False, scratch=None)) as warmth:
+        one = tile(**warmth.environment())
+        until(lambda: one.get("/health") == "OK", "the UI")
+        forked = psutil.Process(one.pid).children(recursive=True)
+        assert not forked, "the tile's own process has loaded nothing"
+        (server,) = [child for child in psutil.Process().children() if "warm_server" in " ".join(child.cmdline())]
+        assert len(server.children()) == 1
+        os.kill(one.starter.pid, signal.SIGKILL)
+        until(lambda: not server.children(), "the end of the fork")
 
 
 def test_a_public_jupyterlab_may_change_runs_and_a_private_one_allows_nobody_else(monkeypatch):

@@ -8,13 +8,15 @@
 
   // What the MLflow UI (3.17) remembers in the browser, unless the learner has chosen: the view for models instead of the
   // one for GenAI, no assistant that opens by itself and wants an account, no report of clicks over the network, no
-  // window before the model registry.
+  // window before the model registry, the traces or one trace.
   const DEFAULTS = {
     'mlflow.workflowType_v1': '"machine_learning"',
     'mlflow.assistant.fab.autoOpenedOnFirstLoad_v1': 'true',
     'mlflow.settings.telemetry.enabled_v1': 'false',
     'mlflow.telemetry.info.alert.dismissed_v1': 'true',
-    '_mlflow_model_registry_promo_modal_dismissed_v1': 'true'
+    '_mlflow_model_registry_promo_modal_dismissed_v1': 'true',
+    'mlflow.detectIssues.guidanceShown_v1': 'true',
+    'mlflow.flagForReview.guidanceShown_v1': 'true'
   };
 
   // JupyterLab 4.6 drops the alternative text that a figure of the course carries in its metadata; put it back.
@@ -42,10 +44,13 @@
     });
   };
 
+  // A figure is drawn on white, and its words speak of what is black or darker: in the dark theme it is dimmed, not inverted.
+  //
   // jupyterquiz 2.9 writes its feedback in dark red and dark green, which nobody can read on a dark page. JupyterLab 4.6
   // tells a link in printed text from the words around it by its colour alone.
   const READABLE = `
     .jp-RenderedText pre a { text-decoration: underline !important }
+    [data-jp-theme-light="false"] :is(.jp-RenderedImage, .jp-RenderedMarkdown) img { background: #fff; filter: brightness(0.85) }
     [data-jp-theme-light="false"] .Feedback.incorrect { color: #ff9d9d }
     [data-jp-theme-light="false"] .Feedback.correct { color: #7ddc8f }`;
 
@@ -58,16 +63,24 @@
       }
     }
 
+    const base = app.serviceManager.serverSettings.baseUrl + 'mlflow/';
     app.commands.addCommand(OPEN, {
       label: 'Open the MLflow UI',
-      // The same arguments as the launcher's tile has, so that both show one and the same tab.
-      execute: () =>
-        app.commands.execute('server-proxy:open', {
+      execute: async () => {
+        // A tab that is open shows what the reader looked at last: perhaps another lecture's run.
+        for (const frame of document.querySelectorAll('.jp-ServerProxy iframe')) {
+          if (frame.contentWindow.location.href.startsWith(base)) {
+            frame.contentWindow.location.hash = '#/experiments';
+          }
+        }
+        // The same arguments as the launcher's tile has, so that both show one and the same tab.
+        await app.commands.execute('server-proxy:open', {
           id: 'server-proxy:mlflow',
           title: 'MLflow',
-          url: app.serviceManager.serverSettings.baseUrl + 'mlflow/#/experiments',
+          url: base + '#/experiments',
           newBrowserTab: false
-        })
+        });
+      }
     });
 
     // A lecture's link to the UI leads to lecture 00, where a reader on the web learns how to open it; here it opens it.
@@ -99,6 +112,11 @@
         return { isDisposed: false, dispose: () => observer.disconnect() };
       }
     });
+
+    // The UI's server starts when somebody first asks for it: now, and not when the reader has clicked.
+    void app.restored.then(() =>
+      fetch(base + 'health', { headers: { Authorization: `token ${app.serviceManager.serverSettings.token}` } })
+    );
 
     // Once per browser: whoever closes the table of contents has decided.
     void app.restored.then(() => {
