@@ -245,7 +245,6 @@ def _one_pass(runs: list[Run]) -> None:
     if first and before < max(started.get("attempt-0", [0])):
         raise Mistake(
             "counts-from-zero",
-            "counts-from-zero",
             "There is a run `attempt-0`. The task counts the attempts from 1: 1, 2, 3, … Is it from an earlier try? Then run "
             "the cell once more.",
         )
