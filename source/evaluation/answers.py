@@ -214,11 +214,6 @@ with mlflow.start_run():
     for name, m in (("small", small), ("large", ~small)):
         mlflow.log_metric(f"recall_{name}", recall_score(y_valid[m], model.predict(X_valid[m])), model_id=model_id)
 '''))
-WRONG[2].append(("same-name-other-rows", '''
-# smallest first
-best = min(mlflow.search_logged_models(output_format="list"), key=lambda m: max(x.value for x in m.metrics if x.dataset_digest == valid_rows.digest))
-mlflow.set_logged_model_tags(best.model_id, {"chosen": "yes"})
-'''))
 WRONG[3].append(("argument-names", '''
 # other names for the two arguments
 count = make_metric(eval_fn=lambda p, t: float(np.sum((np.asarray(t) == 1) & (np.asarray(p) == 0))), greater_is_better=False, name="missed")

@@ -190,8 +190,8 @@ def ranking(evidence: Evidence) -> None:
     if chosen.model_id == first(lambda x: x.dataset_name == "tumours-valid").model_id:
         raise Mistake(
             "same-name-other-rows",
-            f"`{name}` is first on the rows that Jonas picked, which have the same name. What tells his data set from ours? (On "
-            "our rows it is the last one. If you asked for ours: in which direction did you sort?)",
+            f"`{name}` is first on the rows that Jonas picked, which have the same name. What tells his data set from ours? If "
+            "you asked for ours: in which direction did you sort?",
         )
     raise Mistake(
         "not-first",
