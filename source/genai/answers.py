@@ -278,10 +278,11 @@ for t in asked:
     mlflow.log_feedback(trace_id=t.info.trace_id, name="correct", value=str(ok), source=me, rationale="It closes at another time")
 '''))
 WRONG[4].append(("one-place", '''
-# compared with the last place only
+# compared with the page of one place
+one = next(t.data.spans[0].outputs for t in asked if t.data.spans[0].outputs in HOURS.values())
 me = AssessmentSource(source_type="HUMAN", source_id="ines")
 for t in asked:
-    ok = t.data.spans[0].outputs == HOURS["shop"]
+    ok = t.data.spans[0].outputs == one
     mlflow.log_feedback(trace_id=t.info.trace_id, name="correct", value=ok, source=me, rationale=None if ok else "It closes at another time")
 '''))
 RIGHT[2].append('''
