@@ -16,6 +16,7 @@ from sklearn.metrics import (
     log_loss,
     mean_absolute_error,
     mean_squared_error,
+    median_absolute_error,
     r2_score,
     roc_auc_score,
 )
@@ -90,11 +91,14 @@ def judge_number(
 
 
 def is_rounded(got: float, right: float) -> bool:
-    """Tell whether a number is the right one with fewer digits, at least two that count; 1 for 0.9 is no rounding."""
-    if not right or not math.isfinite(right):
+    """Tell whether a number is the right one with fewer digits.
+
+    Two digits that count must be left, or two behind the point: 0.02 for 0.0163 is a rounding, 1 for 0.9 is none.
+    """
+    if not right or not got or not math.isfinite(right):
         return False
     before_point = math.floor(math.log10(abs(right))) + 1
-    digits = range(max(0, 2 - before_point), 9)
+    digits = range(min(2, max(0, 2 - before_point)), 9)
     return any(close(got, change(right, d), 1e-12) for d in digits for change in (round, _cut))
 
 
@@ -292,6 +296,7 @@ def error_slips(model: Any, split: Any, measure: Callable[[Any, Any], float]) ->
         yield "other-measure", mse, name.format("the mean squared error")
         yield "other-measure", math.sqrt(mse), name.format("the root mean squared error")
         yield "other-measure", mean_absolute_error(y, predicted), name.format("the mean absolute error")
+        yield "other-measure", median_absolute_error(y, predicted), name.format("the median absolute error")
         yield "other-measure", r2_score(y, predicted), name.format("R²")
         swapped = "The arguments are exchanged: the true values come first, the predicted ones second."
         yield "arguments-swapped", r2_score(predicted, y), swapped

@@ -246,3 +246,47 @@ for f in files:
         mlflow.log_metric("cv_auc", json.loads(d.cells[0 if bad else -1].outputs[0].text)["cv_auc"])
         if bad: mlflow.end_run("FAILED")
 '''))
+
+# Written by people who had seen the homework and not the checks.
+WRONG[2].append(("rounded", '''
+# rounded
+for f in files:
+    nb = nbformat.read(f, as_version=4)
+    bad = nb.metadata.papermill.exception
+    mlflow.start_run(run_name=f.stem)
+    mlflow.log_param("C", nb.metadata.papermill.parameters.C)
+    if not bad:
+        mlflow.log_metric("cv_auc", round(json.loads(nb.cells[-1].outputs[-1]["text"])["cv_auc"], 1))
+    mlflow.end_run("FAILED" if bad else "FINISHED")
+'''))
+WRONG[5].append(("counts-from-zero", '''
+# from 0
+for n in range(4):
+    mlflow.start_run(run_name=f"attempt-{n}"); mlflow.log_param("attempt", n)
+    try:
+        mlflow.log_metric("rows", load_table(n)); mlflow.end_run(); break
+    except Exception as error:
+        mlflow.set_tag("error", type(error).__name__); mlflow.end_run("FAILED")
+'''))
+WRONG[5].append(("goes-on", '''
+# goes on after the success
+for n in range(1, 5):
+    mlflow.start_run(run_name=f"attempt-{n}"); mlflow.log_param("attempt", n)
+    try:
+        mlflow.log_metric("rows", load_table(n)); mlflow.end_run()
+    except Exception as error:
+        mlflow.set_tag("error", type(error).__name__); mlflow.end_run("FAILED")
+'''))
+RIGHT[5].append('''
+# a first try that counted from zero and went on after the success, then a right one
+for numbers in (range(5), range(1, 4)):
+    for n in numbers:
+        mlflow.start_run(run_name=f"attempt-{n}")
+        mlflow.log_param("attempt", n)
+        try:
+            mlflow.log_metric("rows", load_table(n))
+            mlflow.end_run()
+        except ConnectionError as error:
+            mlflow.set_tag("error", type(error).__name__)
+            mlflow.end_run("FAILED")
+''')

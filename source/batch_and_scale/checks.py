@@ -125,9 +125,15 @@ def read_back(evidence: Evidence) -> None:
         else:
             evidence.finished(run)
             score = 0.7 + ((n + data.course_seed()) % 7) / 50
+            got = evidence.metric(run, "cv_auc")
+            if not close(got, score) and close(got, round(score, 1)):
+                raise Mistake(
+                    "rounded",
+                    f"`cv_auc` of `{name}` is rounded, so regions that differ look the same. Log what the cell printed.",
+                )
             evidence.judge_number(
                 "cv_auc",
-                evidence.metric(run, "cv_auc"),
+                got,
                 score,
                 {
                     "train-not-test": (
@@ -223,6 +229,27 @@ def wines(evidence: Evidence) -> None:
             )
 
 
+def _one_pass(runs: list[Run]) -> None:
+    """Tell when the newest pass of the loop begins before attempt 1, or goes on after the one that worked."""
+    started: dict[str | None, list[int]] = {}
+    for run in runs:  # newest first
+        started.setdefault(run.info.run_name, []).append(run.info.start_time)
+    first, third = started.get("attempt-1", []), started.get("attempt-3", [])
+    before = first[1] if len(first) > 1 else 0
+    if third and max(started.get("attempt-4", [0])) >= third[0]:
+        raise Mistake(
+            "goes-on",
+            "There is a run `attempt-4`, and the third attempt had worked. An orchestrator stops at the first success, or the "
+            "work is done twice: leave the loop there.",
+        )
+    if first and before < max(started.get("attempt-0", [0])):
+        raise Mistake(
+            "counts-from-zero",
+            "There is a run `attempt-0`. The task counts the attempts from 1: 1, 2, 3, … Is it from an earlier try? Then run "
+            "the cell once more.",
+        )
+
+
 def retries(evidence: Evidence) -> None:
     """Stretch: two failed attempts and one that worked."""
     experiment = "hw-batch-and-scale-retries"
@@ -237,6 +264,7 @@ def retries(evidence: Evidence) -> None:
             f"There is no run `{lost}`; I see {listing(there)}. Every attempt leaves a run, and the loop goes on until "
             "one of them works.",
         )
+    _one_pass(evidence.runs(experiment))
     for attempt, name in enumerate(names, start=1):
         run = evidence.latest_run(experiment, name, finished=False)
         if attempt < 3:

@@ -205,3 +205,94 @@ SWAPS = {"X_train": "X_valid", "X_valid": "X_train", "y_train": "y_valid", "y_va
 
 #: Mutants that are right answers, with the reason. The key is the start of the description.
 EQUIVALENT: dict[int, dict[str, str]] = {}
+
+# Written by people who had seen the homework and not the checks.
+WRONG[1].append(("metric-name", '''
+# no dataset: names in the metric
+small = X_valid["mean_area"] < 700
+with mlflow.start_run():
+    for name, m in (("small", small), ("large", ~small)):
+        mlflow.log_metric(f"recall_{name}", recall_score(y_valid[m], model.predict(X_valid[m])), model_id=model_id)
+'''))
+WRONG[3].append(("argument-names", '''
+# other names for the two arguments
+count = make_metric(eval_fn=lambda p, t: float(np.sum((np.asarray(t) == 1) & (np.asarray(p) == 0))), greater_is_better=False, name="missed")
+with mlflow.start_run(run_name="report") as run:
+    out = mlflow.evaluate(model=uri, data=valid_rows, model_type="classifier", extra_metrics=[count], evaluator_config=no_shap)
+verdict = "passed"
+try:
+    mlflow.validate_evaluation_results({"recall_score": MetricThreshold(threshold=0.85, greater_is_better=True)}, out)
+except Exception:
+    verdict = "refused"
+mlflow.MlflowClient().set_tag(run.info.run_id, "verdict", verdict)
+'''))
+WRONG[3].append(("train-not-valid", '''
+# training rows
+def missed(predictions, targets):
+    return int((targets & ~predictions).sum())
+with mlflow.start_run(run_name="report"):
+    res = mlflow.models.evaluate(uri, train_rows, model_type="classifier", extra_metrics=[make_metric(eval_fn=missed, greater_is_better=False)], evaluator_config=no_shap)
+    mlflow.set_tag("verdict", "passed" if res.metrics["recall_score"] >= 0.85 else "refused")
+'''))
+WRONG[4].append(("interval-narrow", '''
+# 90 % interval (5 and 95)
+rng = np.random.default_rng(1)
+leads = []
+for _ in range(800):
+    i = rng.integers(0, len(truth), len(truth))
+    leads.append(roc_auc_score(truth[i], p_new[i]) - roc_auc_score(truth[i], p_old[i]))
+lo, hi = np.percentile(leads, [5, 95])
+with mlflow.start_run(run_name="lead"):
+    mlflow.log_metrics(dict(lead=roc_auc_score(truth, p_new) - roc_auc_score(truth, p_old), low=lo, high=hi))
+    mlflow.set_tag("verdict", "better" if lo > 0 else "worse" if hi < 0 else "undecided")
+'''))
+WRONG[4].append(("lead-of-draws", '''
+# mean of the draws for the lead ... and standard error interval
+rng = np.random.default_rng(1)
+leads = []
+for _ in range(800):
+    i = rng.integers(0, len(truth), len(truth))
+    leads.append(roc_auc_score(truth[i], p_new[i]) - roc_auc_score(truth[i], p_old[i]))
+lo, hi = np.percentile(leads, [2.5, 97.5])
+with mlflow.start_run(run_name="lead"):
+    mlflow.log_metrics(dict(lead=np.mean(leads), low=lo, high=hi))
+    mlflow.set_tag("verdict", "better" if lo > 0 else "worse" if hi < 0 else "undecided")
+'''))
+WRONG[4].append(("labels-not-probabilities", '''
+# labels for probabilities
+rng = np.random.default_rng(1)
+a, b = new.predict(X_valid), old.predict(X_valid)
+leads = []
+for _ in range(800):
+    i = rng.integers(0, len(truth), len(truth))
+    leads.append(roc_auc_score(truth[i], a[i]) - roc_auc_score(truth[i], b[i]))
+lo, hi = np.percentile(leads, [2.5, 97.5])
+with mlflow.start_run(run_name="lead"):
+    mlflow.log_metrics(dict(lead=roc_auc_score(truth, a) - roc_auc_score(truth, b), low=lo, high=hi))
+    mlflow.set_tag("verdict", "better" if lo > 0 else "worse" if hi < 0 else "undecided")
+'''))
+RIGHT[4].append('''
+# pandas sample, 500 draws
+import pandas as pd
+t = pd.DataFrame({"y": truth, "n": p_new, "o": p_old})
+d = pd.Series([roc_auc_score(s.y, s.n) - roc_auc_score(s.y, s.o) for s in (t.sample(frac=1, replace=True, random_state=k) for k in range(500))])
+low, high = d.quantile(0.025), d.quantile(0.975)
+verdict = "undecided"
+if low > 0: verdict = "better"
+if high < 0: verdict = "worse"
+with mlflow.start_run(run_name="lead") as r:
+    mlflow.log_metric("lead", roc_auc_score(truth, p_new) - roc_auc_score(truth, p_old))
+    mlflow.log_metric("low", low); mlflow.log_metric("high", high)
+mlflow.MlflowClient().set_tag(r.info.run_id, "verdict", verdict)
+''')
+
+#: Wrong answers that pass, because a store holds no trace of the mistake: (what cannot be seen, answer).
+UNSEEN = {
+    3: [("a verdict from the accuracy, where the recall gives the same word", '''
+def missed(predictions, targets):
+    return int((targets & ~predictions).sum())
+with mlflow.start_run(run_name="report"):
+    res = mlflow.models.evaluate(uri, valid_rows, model_type="classifier", extra_metrics=[make_metric(eval_fn=missed, greater_is_better=False)], evaluator_config=no_shap)
+    mlflow.set_tag("verdict", "passed" if res.metrics["accuracy_score"] >= 0.85 else "refused")
+''')],
+}

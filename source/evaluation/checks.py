@@ -19,6 +19,7 @@ from course_utils import data
 from course_utils._judge.evidence import Evidence, close, listing, nearest
 from course_utils._judge.mistake import Mistake, NotStarted
 from course_utils._judge.reading import instead, visible
+from course_utils._judge.slips import is_rounded
 from course_utils.homework.question import Task
 
 _RUNS = ("hw-evaluation-report", "hw-evaluation-lead")
@@ -67,8 +68,12 @@ def _on_model(evidence: Evidence, experiment: str, model: LoggedModel, name: str
                 f"A run has `{name}`, but the model `{model.name}` does not, so nobody who finds the model sees it. Say "
                 "which model the number is about.",
             )
-        if near := nearest(name, {m.key for m in model.metrics or ()}):
-            raise Mistake("metric-name", f"The model has the metric {instead(near, name)} Log it under that name.")
+        keys = {m.key for m in model.metrics or ()}
+        if near := nearest(name, keys) or next((key for key in sorted(keys) if name in key.lower()), None):
+            raise Mistake(
+                "metric-name",
+                f"The model has the metric {instead(near, name)} Log it under that name; the data set says about which rows.",
+            )
         raise NotStarted(f"The model `{model.name}` has no metric `{name}` yet.")
     others = {m.dataset_name for m in kept if m.dataset_name}
     if not others:
@@ -76,6 +81,11 @@ def _on_model(evidence: Evidence, experiment: str, model: LoggedModel, name: str
             "data-set-missing",
             f"The model has `{name}`, but without a data set, so nobody can say on which rows it was measured. Log it again "
             "and say so.",
+        )
+    if rows != "tumours-train" and others == {"tumours-train"}:
+        raise Mistake(
+            "train-not-valid",
+            f"The model has `{name}` on the *training* rows alone, which it knows. Judge it on the validation rows.",
         )
     raise Mistake(
         "data-set-name",
@@ -180,7 +190,8 @@ def ranking(evidence: Evidence) -> None:
     if chosen.model_id == first(lambda x: x.dataset_name == "tumours-valid").model_id:
         raise Mistake(
             "same-name-other-rows",
-            f"`{name}` is first on the rows that Jonas picked, which have the same name. What tells his data set from ours?",
+            f"`{name}` is first on the rows that Jonas picked, which have the same name. What tells his data set from ours? If "
+            "you asked for ours: in which direction did you sort?",
         )
     raise Mistake(
         "not-first",
@@ -199,7 +210,8 @@ def report(evidence: Evidence) -> None:
         raise Mistake(
             "own-metric-missing",
             "The report has MLflow's metrics and no `missed`. Make it with `make_metric` and pass it as one of the extra "
-            "metrics.",
+            "metrics. MLflow leaves a metric out whose function fails: does it take `predictions` and `targets`, by these "
+            "names?",
         )
     found = _on_model(evidence, experiment, model, "missed", "tumours-valid")
     if not any(path.endswith(".png") for path in evidence.artifacts(run)):
@@ -233,6 +245,11 @@ def report(evidence: Evidence) -> None:
                 float((y & ~says).sum() / y.sum()),
                 "That is a share of the malignant tumours. The task asks how *many* there are.",
             ),
+            "argument-names": (
+                0.0,
+                "That would be a model without a fault. MLflow hands the answers and the truth only to arguments that are "
+                "called `predictions` and `targets`; with other names your function gets a table and a dictionary.",
+            ),
             "all-errors": (
                 float((y != says).sum()),
                 "These are all errors, of both kinds. Missed are the malignant tumours that are called benign.",
@@ -261,52 +278,81 @@ def _verdict(evidence: Evidence, run: Any, right: dict[str, bool], why: str) -> 
 
 @cache
 def _leads(seed: int, paired: bool) -> tuple[float, float, float]:
-    """Return the lead, and the ends of its interval, from a paired bootstrap or from one that draws twice."""
+    """Return the lead, and the ends of its interval, from a paired bootstrap or from one that draws twice.
+
+    A draw is how often it takes each row. The area is the share of pairs that are in order, so that thousands of draws are one
+    product of matrices, and no chance is left in the reference.
+    """
     truth = _rows(seed)[3].to_numpy()
-    new, old = (_fitted(kind).predict_proba(_rows(seed)[1])[:, 1] for kind in (LogisticRegression(), GaussianNB()))
-    rng, found = np.random.default_rng(1), []
-    for _ in range(1000):
-        one, two = rng.integers(0, len(truth), (2, len(truth)))
-        two = one if paired else two
-        found.append(roc_auc_score(truth[one], new[one]) - roc_auc_score(truth[two], old[two]))
+    rng, n = np.random.default_rng(1), len(truth)
+    drawn, apart = (rng.multinomial(n, np.full(n, 1 / n), 5000).astype(float) for _ in range(2))
+
+    def areas(kind: Any, draws: np.ndarray) -> np.ndarray:
+        p = _fitted(kind).predict_proba(_rows(seed)[1])[:, 1]
+        above = p[truth][:, None] - p[~truth]
+        ones, zeros = draws[:, truth], draws[:, ~truth]
+        return ((ones @ ((np.sign(above) + 1) / 2)) * zeros).sum(1) / (ones.sum(1) * zeros.sum(1))
+
+    once = np.ones((1, n))
+    right = areas(LogisticRegression(), once)[0] - areas(GaussianNB(), once)[0]
+    found = areas(LogisticRegression(), drawn) - areas(GaussianNB(), drawn if paired else apart)
     low, high = np.percentile(found, [2.5, 97.5])
-    return roc_auc_score(truth, new) - roc_auc_score(truth, old), float(low), float(high)
+    return float(right), float(low), float(high)
+
+
+def _lead_of_labels() -> float:
+    _, X, _, y = _rows(data.course_seed())
+    new, old = (roc_auc_score(y, _fitted(kind).predict(X)) for kind in (LogisticRegression(), GaussianNB()))
+    return new - old
 
 
 def lead(evidence: Evidence) -> None:
     """Task 4: a lead, the interval of a paired bootstrap, and what follows from it."""
     run = evidence.latest_run("hw-evaluation-lead", "lead", others=_RUNS)
     right, low, high = _leads(data.course_seed(), True)
+    width, given = high - low, evidence.metric(run, "lead")
+    if not close(given, right) and not is_rounded(given, right) and abs(given - right) < 0.1 * width:
+        raise Mistake(
+            "lead-of-draws",
+            f"`lead` is {given:.4g}, near to the right number and not equal, as the mean of the draws is. The lead itself is "
+            "computed once, on all rows as they are; the draws say how far it can be trusted.",
+        )
     evidence.judge_number(
         "lead",
-        evidence.metric(run, "lead"),
+        given,
         right,
-        {"lead-reversed": (-right, "That is old minus new. The task asks for the new model minus the old one.")},
+        {
+            "lead-reversed": (-right, "That is old minus new. The task asks for the new model minus the old one."),
+            "labels-not-probabilities": (
+                _lead_of_labels(),
+                "That is the lead of the predicted *labels*. ROC-AUC judges an order: give it the probabilities.",
+            ),
+        },
     )
     got = evidence.metric(run, "low"), evidence.metric(run, "high")
-    width, seen = high - low, got[1] - got[0]
+    seen = got[1] - got[0]
     if seen < 0:
         raise Mistake("ends-swapped", "`low` is above `high`: the two ends are exchanged.")
     _, low_apart, high_apart = _leads(data.course_seed(), False)
-    if abs(got[0] - low) > 0.17 * width or abs(got[1] - high) > 0.17 * width:
+    if abs(got[0] - low) > 0.14 * width or abs(got[1] - high) > 0.14 * width or seen < 0.87 * width:
         if close(got[0] + got[1], -(low + high), 0.17 * width) and abs(seen - width) < 0.3 * width:
             raise Mistake("lead-reversed", "The interval is that of old minus new, while `lead` is new minus old.")
         if abs(seen - (high_apart - low_apart)) < 0.3 * (high_apart - low_apart):
             raise Mistake(
                 "not-paired",
                 f"The interval is {seen / width:.1f} times as wide as it should be, as when each model gets rows of its own. "
-                "Draw the rows once in each round, and score both models on them.",
+                "Draw the rows once in each round, as many as there are, and score both models on them.",
             )
-        if seen < 0.8 * width:
+        if seen < 0.87 * width:
             raise Mistake(
                 "interval-narrow",
-                "The interval is too narrow. Are the percentiles those of a 95 % interval, over at least 500 draws with as "
-                "many rows as there are?",
+                f"The interval is {seen / width:.0%} as wide as that of many draws. Are the percentiles those of a 95 % "
+                "interval, and does each draw repeat rows, as many as there are? If both are so, take more draws.",
             )
         raise Mistake(
             "interval-wrong",
-            f"The interval {got[0]:.4f} to {got[1]:.4f} is not that of the leads on rows drawn with repetition. Are `low` "
-            "and `high` the percentiles 2.5 and 97.5 of the differences?",
+            f"The interval {got[0]:.4f} to {got[1]:.4f} is not that of the leads on rows drawn with repetition, as many as "
+            "there are. Are `low` and `high` the percentiles 2.5 and 97.5 of the differences?",
         )
     words = {"better": got[0] > 0, "worse": got[1] < 0, "undecided": got[0] <= 0 <= got[1]}
     _verdict(evidence, run, words, f"the interval is {got[0]:.4f} to {got[1]:.4f}")

@@ -131,7 +131,8 @@ hw.check(2)
 # `hw-evaluation-report`; its address is `uri`.
 # - Make a run called `report` there. Inside it, evaluate **the stored model** with `mlflow.models.evaluate`, on the data set
 #   `valid_rows`, as a `"classifier"`. Pass `evaluator_config=no_shap`.
-# - Let the report contain a metric of your own, `missed`: how many malignant tumours the model calls benign.
+# - Let the report contain a metric of your own, `missed`: how many malignant tumours the model calls benign. The arguments of
+#   its function are called `predictions` and `targets`, because MLflow goes by these names.
 # - The clinic wants a `recall_score` of at least 0.85. Set the tag `verdict` of the **run** to `passed` or to `refused`.
 
 # %%

@@ -253,3 +253,92 @@ WRONG[4].append(
         ),
     )
 )
+
+# Written by people who had seen the homework and not the checks.
+WRONG[1].append(("fitted-on-all", '''
+# training score
+out = [{"step": n, "accuracy": make_pipeline(StandardScaler(), s, LogisticRegression()).fit(wines, kinds).score(wines, kinds)} for n, s in [("pca", PCA(2)), ("lda", LinearDiscriminantAnalysis(n_components=2)), ("best", SelectKBest(k=2))]]
+pd.DataFrame(out).to_csv(folder / "steps.csv", index=False)
+'''))
+WRONG[1].append(("one-fold", '''
+# last fold only
+out = [{"step": n, "accuracy": cross_val_score(make_pipeline(StandardScaler(), s, LogisticRegression()), wines, kinds, cv=wine_folds)[-1]} for n, s in [("pca", PCA(2)), ("lda", LinearDiscriminantAnalysis(n_components=2)), ("best", SelectKBest(k=2))]]
+pd.DataFrame(out).to_csv(folder / "steps.csv", index=False)
+'''))
+WRONG[1].append(("steps-swapped", '''
+# pca and best exchanged
+out = [{"step": n, "accuracy": cross_val_score(make_pipeline(StandardScaler(), s, LogisticRegression()), wines, kinds, cv=wine_folds).mean()} for n, s in [("best", PCA(2)), ("lda", LinearDiscriminantAnalysis(n_components=2)), ("pca", SelectKBest(k=2))]]
+pd.DataFrame(out).to_csv(folder / "steps.csv", index=False)
+'''))
+WRONG[1].append(("median-not-mean", '''
+# median over the folds
+import numpy as np
+out = [{"step": n, "accuracy": float(np.median(cross_val_score(make_pipeline(StandardScaler(), s, LogisticRegression()), wines, kinds, cv=wine_folds)))} for n, s in [("pca", PCA(2)), ("lda", LinearDiscriminantAnalysis(n_components=2)), ("best", SelectKBest(k=2))]]
+pd.DataFrame(out).to_csv(folder / "steps.csv", index=False)
+'''))
+WRONG[2].append(("plain-mean", '''
+# f1 as plain mean of precision and recall
+mlflow.set_experiment("hw-features-eights")
+p = precision_score(other_valid, predicted, pos_label=0); r = recall_score(other_valid, predicted, pos_label=0)
+with mlflow.start_run(run_name="eights"):
+    mlflow.log_metrics({"precision": p, "recall": r, "f1": (p + r) / 2})
+'''))
+WRONG[2].append(("fitted-on-valid", '''
+# model fitted again on validation rows
+mlflow.set_experiment("hw-features-eights")
+again = model.fit(X_valid, other_valid).predict(X_valid)
+with mlflow.start_run(run_name="eights"):
+    for n, f in dict(precision=precision_score, recall=recall_score, f1=f1_score).items():
+        mlflow.log_metric(n, f(other_valid, again, pos_label=0))
+'''))
+WRONG[3].append(("other-measure", '''
+# median absolute error for mae
+from sklearn.metrics import median_absolute_error
+mlflow.set_experiment("hw-features-tracking")
+m = make_pipeline(StandardScaler(), Ridge(alpha=2)).fit(P_train, points_train)
+with mlflow.start_run(run_name="ridge"):
+    mlflow.log_param("alpha", 2)
+    mlflow.log_metric("test_rmse", root_mean_squared_error(points_test, m.predict(P_test)))
+    mlflow.log_metric("test_mae", median_absolute_error(points_test, m.predict(P_test)))
+'''))
+WRONG[3].append(("other-model", '''
+# lasso for ridge
+from sklearn.linear_model import Lasso
+mlflow.set_experiment("hw-features-tracking")
+m = make_pipeline(StandardScaler(), Lasso(alpha=2)).fit(P_train, points_train)
+with mlflow.start_run(run_name="ridge"):
+    mlflow.log_param("alpha", 2)
+    mlflow.log_metric("test_rmse", root_mean_squared_error(points_test, m.predict(P_test)))
+    mlflow.log_metric("test_mae", mean_absolute_error(points_test, m.predict(P_test)))
+'''))
+WRONG[4].append(("chosen-by-training", '''
+# sorted the wrong way (min of the negative score)
+mlflow.set_experiment("hw-features-depth")
+res = {d: cross_validate(DecisionTreeRegressor(max_depth=d, random_state=0), D_train, d_train, cv=tree_folds, scoring="neg_root_mean_squared_error", return_train_score=True) for d in depths}
+best = min(depths, key=lambda d: res[d]["test_score"].mean())
+with mlflow.start_run(run_name="tree"):
+    mlflow.log_param("max_depth", best)
+    mlflow.log_metric("cv_rmse", -res[best]["test_score"].mean()); mlflow.log_metric("train_rmse", -res[best]["train_score"].mean())
+'''))
+WRONG[4].append(("rows-all", '''
+# chosen on the training rows, measured on all
+mlflow.set_experiment("hw-features-depth")
+more = {"cv": tree_folds, "scoring": "neg_root_mean_squared_error", "return_train_score": True}
+trees = {d: DecisionTreeRegressor(max_depth=d, random_state=0) for d in depths}
+best = max(depths, key=lambda d: cross_validate(trees[d], D_train, d_train, **more)["test_score"].mean())
+result = cross_validate(trees[best], study, d_all, **more)
+with mlflow.start_run(run_name="tree"):
+    mlflow.log_param("max_depth", best)
+    mlflow.log_metric("cv_rmse", -result["test_score"].mean())
+    mlflow.log_metric("train_rmse", -result["train_score"].mean())
+'''))
+WRONG[5].append(("judged-on-raw", '''
+# groups on scaled, silhouette on raw table
+mlflow.set_experiment("hw-features-groups")
+Z = StandardScaler().fit_transform(irises)
+s = {k: silhouette_score(irises, KMeans(k, n_init=10, random_state=0).fit_predict(Z)) for k in range(2, 7)}
+with mlflow.start_run(run_name="k-means"):
+    mlflow.log_param("n_clusters", max(s, key=s.get)); mlflow.log_metric("silhouette", max(s.values()))
+'''))
+WRONG[2].append(("fitted-on-all", swap("predicted,", "model.fit(digits, is_other).predict(X_valid),")))
+WRONG[5].append(("grouped-on-raw", swap("fit_predict(scaled)", "fit_predict(irises)")))

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from functools import cache
 from typing import Any
 
+import numpy as np
 from sklearn.cluster import KMeans
 from sklearn.decomposition import PCA
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.feature_selection import SelectKBest
-from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.linear_model import Lasso, LinearRegression, LogisticRegression, Ridge
 from sklearn.metrics import (
     accuracy_score,
     f1_score,
@@ -39,28 +41,32 @@ DEPTHS = (1, 2, 3, 5, 8, 20)
 
 
 @cache
-def _wine(seed: int, name: str) -> dict[str, float]:
-    """Return the right accuracy of a step and the plausible wrong numbers."""
+def _wine(seed: int, name: str) -> dict[str, Any]:
+    """Return the right accuracy of a step, that of each fold, and the plausible wrong numbers."""
     wines = data.bundled("wine")
     kinds = wines.pop("target")
     folds = StratifiedKFold(5, shuffle=True, random_state=seed)
     step = {"pca": PCA(2), "lda": LinearDiscriminantAnalysis(n_components=2), "best": SelectKBest(k=2)}[name]
 
-    def scores(*steps: Any, X: Any = wines, cv: Any = folds, scoring: str = "accuracy", rows: str = "test") -> float:
+    def scores(*steps: Any, X: Any = wines, cv: Any = folds, scoring: str = "accuracy", rows: str = "test") -> Any:
         model = make_pipeline(*steps, LogisticRegression())
-        return cross_validate(model, X, kinds, cv=cv, scoring=scoring, return_train_score=True)[f"{rows}_score"].mean()
+        return cross_validate(model, X, kinds, cv=cv, scoring=scoring, return_train_score=True)[f"{rows}_score"]
 
     scaler = StandardScaler()
     before = step.fit_transform(scaler.fit_transform(wines), kinds)
-    return {
-        "right": scores(scaler, step),
+    folded = scores(scaler, step)
+    means = {
+        "right": folded,
         "leaked-rows": scores(X=before),
         "not-scaled": scores(step),
         "no-step": scores(scaler),
         "train-not-test": scores(scaler, step, rows="train"),
+        "fitted-on-all": make_pipeline(scaler, step, LogisticRegression()).fit(wines, kinds).score(wines, kinds),
         "other-folds": scores(scaler, step, cv=5),
         "other-metric": scores(scaler, step, scoring="f1_macro"),
+        "median-not-mean": np.median(folded),
     }
+    return {"folds": folded} | {code: float(np.mean(value)) for code, value in means.items()}
 
 
 def steps(evidence: Evidence) -> None:
@@ -82,11 +88,24 @@ def steps(evidence: Evidence) -> None:
         "has not seen.",
         "other-folds": "Those are other folds: `cv=5` does not shuffle. Steps are compared on the same folds, `wine_folds`.",
         "other-metric": "That is F1, averaged over the kinds. The task asks for the accuracy.",
+        "fitted-on-all": "That is the accuracy on the rows that the pipeline was fitted on, all of them. Cross-validate it: "
+        "each fold judges rows that the pipeline has not seen.",
+        "median-not-mean": "That is the median of the folds. The task asks for their mean.",
     }
+
+    def slips(name: str) -> Iterator[tuple[str, float, str]]:
+        for other in {"pca", "lda", "best"} - {name}:
+            message = "That is the accuracy of another one of the three. Keep each name together with its own step."
+            yield "steps-swapped", _wine(data.course_seed(), other)["right"], message
+        for one in _wine(data.course_seed(), name)["folds"]:
+            yield "one-fold", one, "That is the accuracy of one fold alone. The task asks for the mean over all five."
+
     for name, value in zip(names, values, strict=True):
         reference = _wine(data.course_seed(), name)
         wrong = {code: (reference[code], message) for code, message in messages.items()}
-        evidence.judge_number(f"accuracy of {name}", value, reference["right"], wrong)
+        evidence.judge_number(
+            f"accuracy of {name}", value, reference["right"], wrong, slips=lambda name=name: slips(name)
+        )
 
 
 # ---- task 2 ----------------------------------------------------------------------------------------------------------
@@ -96,14 +115,17 @@ _MEASURES = {"precision": precision_score, "recall": recall_score, "f1": f1_scor
 
 @cache
 def _eights(seed: int) -> dict[str, tuple[Any, Any]]:
-    """Return (true, predicted) of validation and training rows, in the homework's code."""
+    """Return (true, predicted) of validation and training rows, and of models that have seen the validation rows."""
     digits = data.bundled("digits")
     is_other = (digits.pop("target") != 8).astype(int)
     X_train, X_valid, y_train, y_valid = train_test_split(
         digits, is_other, test_size=0.5, stratify=is_other, random_state=seed
     )
     model = make_pipeline(StandardScaler(), PCA(10, random_state=0), LogisticRegression()).fit(X_train, y_train)
-    return {"valid": (y_valid, model.predict(X_valid)), "train": (y_train, model.predict(X_train))}
+    found = {"valid": (y_valid, model.predict(X_valid)), "train": (y_train, model.predict(X_train))}
+    found["again"] = (y_valid, model.fit(X_valid, y_valid).predict(X_valid))
+    found["all"] = (y_valid, model.fit(digits, is_other).predict(X_valid))
+    return found
 
 
 def eights(evidence: Evidence) -> None:
@@ -130,6 +152,21 @@ def eights(evidence: Evidence) -> None:
             "train-not-test": (
                 measure(*rows["train"], pos_label=0),
                 "That is the value on the *training* rows. Use the validation rows.",
+            ),
+            "fitted-on-valid": (
+                measure(*rows["again"], pos_label=0),
+                "That comes from a model that was fitted on the validation rows, which should judge it. `predicted` holds "
+                "what the given model says.",
+            ),
+            "fitted-on-all": (
+                measure(*rows["all"], pos_label=0),
+                "That comes from a model that was fitted on all rows, those that judge among them. `predicted` holds what "
+                "the given model says.",
+            ),
+            "plain-mean": (
+                (values["precision"] + values["recall"]) / 2,
+                "That is the plain mean of precision and recall. F1 is their *harmonic* mean, which is low when one of the "
+                "two is low.",
             ),
             "metrics-swapped": (
                 values[other],
@@ -181,8 +218,22 @@ def tracked(evidence: Evidence) -> None:
             values[name],
             wrong,
             " points",
-            slips=lambda measure=measure: error_slips(model, rows, measure),
+            slips=lambda measure=measure: _ridge_slips(alpha, rows, measure),
         )
+
+
+def _ridge_slips(alpha: float, rows: Rows, measure: Callable[[Any, Any], float]) -> Iterator[tuple[str, float, str]]:
+    """Yield the numbers that another model or other rows give."""
+    yield from error_slips(make_pipeline(StandardScaler(), Ridge(alpha=alpha)), rows, measure)
+    for other in (Lasso(alpha=alpha), LinearRegression()):
+        said = make_pipeline(StandardScaler(), other).fit(rows.X_train, rows.y_train).predict(rows.X_test)
+        name = type(other).__name__
+        yield "other-model", measure(rows.y_test, said), f"That comes from `{name}`. The task asks for `Ridge`."
+
+
+def _everybody() -> tuple[Any, Any]:
+    X = data.bundled("diabetes")
+    return X.drop(columns="target"), X["target"]
 
 
 @cache
@@ -199,6 +250,9 @@ def _trees(seed: int) -> dict[int, dict[str, float]]:
         found[depth] = {key: -value.mean() for key, value in result.items() if key.startswith(("test_", "train_"))}
         other = cross_validate(tree, rows.X_train, rows.y_train, cv=5, scoring="neg_root_mean_squared_error")
         found[depth]["other_folds"] = -other["test_score"].mean()
+        found[depth] |= {f"{rows}_median": -np.median(result[f"{rows}_rmse"]) for rows in ("test", "train")}
+        everybody = cross_validate(tree, *_everybody(), cv=folds, **more)
+        found[depth] |= {f"{rows}_all": -everybody[f"{rows}_rmse"].mean() for rows in ("test", "train")}
         fitted = tree.fit(rows.X_train, rows.y_train)
         found[depth]["all_train"] = root_mean_squared_error(rows.y_train, fitted.predict(rows.X_train))
         found[depth]["test_rows"] = root_mean_squared_error(rows.y_test, fitted.predict(rows.X_test))
@@ -220,7 +274,7 @@ def depth(evidence: Evidence) -> None:
         raise Mistake(
             "chosen-by-training",
             f"Depth {chosen:g} has the smallest error on the rows that were *fitted on*, as the deepest tree always has. "
-            "Let the judging folds choose.",
+            "Let the judging folds choose, and mind their sign: scikit-learn's errors are negated, so the largest is the best.",
         )
     if chosen != best:
         raise Mistake(
@@ -244,6 +298,14 @@ def depth(evidence: Evidence) -> None:
                 "That is the root of the mean MSE. The task asks for the mean over the folds of the RMSE.",
             ),
             "other-metric": (errors[f"{right}_mae"], "That is the mean *absolute* error, not the RMSE."),
+            "rows-all": (
+                errors[f"{right}_all"],
+                "That comes from folds over *all* patients. The test rows wait: cross-validate on the training rows.",
+            ),
+            "median-not-mean": (
+                errors[f"{right}_median"],
+                "That is the median of the folds. The task asks for their mean.",
+            ),
             "other-folds": (errors["other_folds"], "Those are other folds: `cv=5` does not shuffle. Use `tree_folds`."),
             "one-fit": (
                 errors["all_train"],
@@ -261,22 +323,25 @@ def depth(evidence: Evidence) -> None:
 
 
 @cache
-def _groups() -> tuple[dict[int, float], dict[int, float]]:
-    """Return the silhouette for each number of groups: of scaled and of raw irises."""
+def _groups() -> dict[tuple[str, str], dict[int, float]]:
+    """Return the silhouettes by number of groups, for each table that is grouped and each that is judged on."""
     raw = data.bundled("iris").drop(columns="target")
-    scaled = StandardScaler().fit_transform(raw)
-    shapes = []
-    for table in (scaled, raw):
-        fits = {k: KMeans(k, n_init=10, random_state=0).fit_predict(table) for k in range(2, 7)}
-        shapes.append({k: float(silhouette_score(table, group)) for k, group in fits.items()})
-    return shapes[0], shapes[1]
+    tables = {"scaled": StandardScaler().fit_transform(raw), "raw": raw}
+    shapes: dict[tuple[str, str], dict[int, float]] = {}
+    for grouped, table in tables.items():
+        for k in range(2, 7):
+            group = KMeans(k, n_init=10, random_state=0).fit_predict(table)
+            for judged, other in tables.items():
+                shapes.setdefault((grouped, judged), {})[k] = float(silhouette_score(other, group))
+    return shapes
 
 
 def groups(evidence: Evidence) -> None:
     """Stretch: the number of groups that the silhouette prefers."""
     run = evidence.latest_run("hw-features-groups", "k-means")
     k = evidence.number_param(run, "n_clusters")
-    shape, raw = _groups()
+    shapes = _groups()
+    shape = shapes["scaled", "scaled"]
     best = max(shape, key=shape.get)
     if k not in shape:
         raise Mistake("param-value", f"`n_clusters` is {k:g}; the task compares 2, 3, 4, 5 and 6 groups.")
@@ -289,7 +354,18 @@ def groups(evidence: Evidence) -> None:
     if k != best:
         raise Mistake("wrong-number", f"Another number of groups has a higher silhouette than {k:g} groups.")
     wrong = {
-        "not-scaled": (raw[best], "That is the silhouette of the raw table. Scale first: k-means measures distances."),
+        "not-scaled": (
+            shapes["raw", "raw"][best],
+            "That is the silhouette of the raw table. Scale first: k-means measures distances.",
+        ),
+        "judged-on-raw": (
+            shapes["scaled", "raw"][best],
+            "The groups come from the scaled table, but the silhouette was computed on the raw one. Give both the same table.",
+        ),
+        "grouped-on-raw": (
+            shapes["raw", "scaled"][best],
+            "The silhouette was computed on the scaled table, but the groups come from the raw one. Give both the same table.",
+        ),
     }
     evidence.judge_number("silhouette", evidence.metric(run, "silhouette"), shape[best], wrong)
 

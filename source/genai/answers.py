@@ -247,3 +247,61 @@ with mlflow.start_run(run_name="mine"):
     mlflow.set_tag("choice", "production")
 """
 WRONG[5].append(("choice-not-candidate", _OWN))
+
+# Written by people who had seen the homework and not the checks.
+WRONG[1].append(("prompt-chat", '''
+# the second one as a chat
+mlflow.genai.register_prompt("hw-genai-summary", "Summarize {{ message }}", commit_message="a first try only")
+one = mlflow.genai.register_prompt("hw-genai-summary", "Summarise: {{ message }}", commit_message="the text of the task")
+two = mlflow.genai.register_prompt("hw-genai-summary", [{"role": "system", "content": "Use {{ limit }} words."}, {"role": "user", "content": "{{ message }}"}], commit_message="as a chat, limited")
+for alias, version in {"production": one.version, "candidate": two.version}.items():
+    mlflow.genai.set_prompt_alias("hw-genai-summary", alias=alias, version=version)
+'''))
+WRONG[2].append(("span-nesting", '''
+# reply calls find: find is nested in reply
+_find, _reply = find, reply
+find = mlflow.trace(_find, name="find", span_type="RETRIEVER")
+@mlflow.trace(name="reply", span_type="LLM")
+def reply(question):
+    return _reply(find(question), question)
+@mlflow.trace(span_type="CHAIN")
+def answer(question):
+    return reply(question)
+answer("When does the shop close?")
+'''))
+WRONG[4].append(("words-not-booleans", '''
+# text "False"
+me = AssessmentSource(source_type="HUMAN", source_id="ines")
+for t in asked:
+    span = t.data.spans[0]
+    ok = span.outputs == HOURS[span.inputs["place"]]
+    mlflow.log_feedback(trace_id=t.info.trace_id, name="correct", value=str(ok), source=me, rationale="It closes at another time")
+'''))
+WRONG[4].append(("one-place", '''
+# compared with the page of one place
+one = next(t.data.spans[0].outputs for t in asked if t.data.spans[0].outputs in HOURS.values())
+me = AssessmentSource(source_type="HUMAN", source_id="ines")
+for t in asked:
+    ok = t.data.spans[0].outputs == one
+    mlflow.log_feedback(trace_id=t.info.trace_id, name="correct", value=ok, source=me, rationale=None if ok else "It closes at another time")
+'''))
+RIGHT[2].append('''
+# wrapped inside, name given, called as keyword
+def answer(question):
+    page = mlflow.trace(name="find", span_type="RETRIEVER")(find)(question)
+    return mlflow.trace(reply, name="reply", span_type="LLM")(page=page, question=question)
+answer = mlflow.trace(answer, span_type="CHAIN", attributes={"v": 1})
+print(answer(question="When does the shop close?"))
+''')
+RIGHT[4].append('''
+# judged twice, corrected later
+me = AssessmentSource("HUMAN", "tom")
+for t in asked:
+    mlflow.log_feedback(trace_id=t.info.trace_id, name="correct", value=True, source=me)
+for t in asked:
+    s = t.data.spans[0]
+    if s.outputs not in HOURS.values():
+        for a in mlflow.get_trace(t.info.trace_id).info.assessments:
+            mlflow.delete_assessment(t.info.trace_id, a.assessment_id)
+        mlflow.log_feedback(trace_id=t.info.trace_id, name="correct", value=False, source=me, rationale="HOURS says something else")
+''')

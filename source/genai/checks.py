@@ -157,6 +157,28 @@ def traced_pipeline(evidence: Evidence) -> None:
                 f"The span `{name}` has the type `{names[name].span_type}`, not `{kind}`. The UI and the scorers find "
                 "searches and model calls by their type: pass `span_type=`.",
             )
+    inside = {span.span_id: span.parent_id for span in spans}
+
+    def above(name: str) -> set[str]:
+        """Return the ids of the spans that a span is in."""
+        found, here = set(), inside[names[name].span_id]
+        while here in inside and here not in found:
+            found.add(here)
+            here = inside[here]
+        return found
+
+    for name, other in (("find", "reply"), ("reply", "find")):
+        if names[other].span_id in above(name):
+            raise Mistake(
+                "span-nesting",
+                f"The span `{name}` is inside `{other}`, so the time and the errors of `{name}` count as those of `{other}`. "
+                "`answer` calls both, one after the other.",
+            )
+        if names["answer"].span_id not in above(name):
+            raise Mistake(
+                "span-outside",
+                f"The span `{name}` is not inside `answer`. Call it in the function that is traced as `answer`.",
+            )
     question, expected = "When does the shop close?", f"You asked: When does the shop close? {_hours()['shop']}"
     root = names["answer"]
     if question not in _values(root.inputs):
@@ -201,8 +223,8 @@ def evaluation(evidence: Evidence) -> None:
     if len(scored) < _N_ROWS:
         raise Mistake(
             "rows-unscored",
-            f"{_N_ROWS - len(scored)} of {_N_ROWS} rows have no score: there the scorer failed, and the mean leaves "
-            "them out, so it looks better than it is. What does `sort_mail` return when it is unsure? Let the "
+            f"{_N_ROWS - len(scored)} of {_N_ROWS} rows have no score: there the scorer failed, or the row was taken out of "
+            "the table, and the mean leaves them out, so it looks better than it is. What does `sort_mail` return when it is unsure? Let the "
             "scorer say False.",
         )
     if words := [value for value in scored if not isinstance(value, bool | int | float)]:
@@ -269,6 +291,12 @@ def feedback(evidence: Evidence) -> None:
             'judged: pass `source=AssessmentSource(source_type="HUMAN", source_id=…)`.',
         )
     truth = {t.info.trace_id: _right(t) for t in traces}
+    if words := [note.feedback.value for note in newest.values() if not isinstance(note.feedback.value, bool)]:
+        raise Mistake(
+            "words-not-booleans",
+            f"The value of some feedback is {listing((repr(word) for word in words), 3)}, not True or False. A text is no "
+            "judgement that can be counted: in Python even `'False'` counts as true.",
+        )
     said = {key: note.feedback.value is True for key, note in newest.items()}
     if said != truth:
         if all(said.values()):
@@ -278,6 +306,13 @@ def feedback(evidence: Evidence) -> None:
             )
         if all(said[key] != truth[key] for key in truth):
             raise Mistake("feedback-inverted", "Every judgement is the wrong way round: True means a right answer.")
+        for place, page in _hours().items():
+            same = {t.info.trace_id: bool(t.data.spans) and t.data.spans[0].outputs == page for t in traces}
+            if said == same and any(same.values()):
+                raise Mistake(
+                    "one-place",
+                    f"Every answer was compared with the page of the {place}. Each place has hours of its own.",
+                )
         wrong = sum(said[key] != truth[key] for key in truth)
         raise Mistake("feedback-wrong", f"{wrong} of {len(truth)} judgements do not agree with `HOURS`.")
     if any(not truth[key] and len((note.rationale or "").split()) < 3 for key, note in newest.items()):

@@ -37,7 +37,7 @@ print("Open the UI, from the course folder:", store.ui_command(), sep="\n")
 # Register the prompt `hw-genai-summary` twice, each time with a `commit_message` of three words or more:
 #
 # 1. `Summarise:` and, after a space, a gap for the `message`;
-# 2. any wording with **two** gaps, `message` and `limit` (the number of words).
+# 2. a text in any wording with **two** gaps, `message` and `limit` (the number of words).
 #
 # Nobody has tested the second yet: the alias `production` stays on the first, the alias `candidate` goes to the second.
 

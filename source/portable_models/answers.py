@@ -165,8 +165,8 @@ with mlflow.start_run(run_name="travel"):
                 ")\nproof.write_text(str(answer))",
             ),
         ),
-        ("other-rows", swap("asked.head(5)", "asked.tail(5)")),
-        ("other-rows", swap("asked.head(5)", "asked")),
+        ("last-rows", swap("asked.head(5)", "asked.tail(5)")),
+        ("row-count", swap("asked.head(5)", "asked")),
     ],
     4: [
         ("not-started", ""),
@@ -195,3 +195,44 @@ with mlflow.start_run(run_name="check"):
         ),
     ],
 }
+
+# Written by people who had seen the homework and not the checks.
+WRONG[2].append(("requirements-other", '''
+# an old version pinned
+with mlflow.start_run(run_name="travel"):
+    mlflow.sklearn.log_model(progression, name="progression", skops_trusted_types=["clinic_steps.Log"], code_paths=[str(steps_file)], pip_requirements=["scikit-learn==1.5.2", "skops==0.11.0"], input_example=measured.head(2))
+'''))
+WRONG[3].append(("not-probabilities", '''
+# labels: the model in memory, predict
+import json
+proof.write_text(json.dumps({"predictions": churn.predict(asked.head(5)).tolist()}))
+with mlflow.start_run(run_name="check", tags={"checked_model": churn_uri}):
+    mlflow.log_artifact(proof)
+'''))
+WRONG[3].append(("train-rows", '''
+# first five training rows
+mlflow.models.predict(churn_uri, split.X_train.head(5), env_manager="local", output_path=str(proof))
+with mlflow.start_run(run_name="check", tags={"checked_model": churn_uri}):
+    mlflow.log_artifact(proof)
+'''))
+WRONG[3].append(("row-count", '''
+# four rows (off by one)
+mlflow.models.predict(churn_uri, asked.iloc[:4], env_manager="local", output_path=str(proof))
+with mlflow.start_run(run_name="check", tags={"checked_model": churn_uri}):
+    mlflow.log_artifact(proof)
+'''))
+WRONG[4].append(("path-not-name", '''
+# full path
+for p in (folder / "checked").iterdir():
+    if p.is_file() and p.read_bytes() != (folder / "arrived" / p.name).read_bytes():
+        (folder / "changed.txt").write_text(str(folder / "arrived" / p.name))
+'''))
+WRONG[3].append(("other-rows", swap("asked.head(5)", "asked.iloc[5:10]")))
+RIGHT[2].append('''
+# a requirements file, a dict example of lists
+import sklearn
+req = folder / "req.txt"
+req.write_text(f"scikit-learn=={sklearn.__version__}\\nskops=={skops.__version__}\\nnumpy=={np.__version__}\\n")
+with mlflow.start_run(run_name="travel"):
+    mlflow.sklearn.log_model(sk_model=progression, name="progression", serialization_format=mlflow.sklearn.SERIALIZATION_FORMAT_SKOPS, skops_trusted_types=["clinic_steps.Log"], code_paths=[str(steps_file)], pip_requirements=str(req), input_example=measured.sample(3, random_state=1))
+''')

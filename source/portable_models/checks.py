@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import zipfile
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -131,7 +133,7 @@ def travel(evidence: Evidence) -> None:
             "`clinic_steps.py` is in a folder inside `code`, so `import clinic_steps` does not find it there. Give the "
             "path of the file, not of the folder around it.",
         )
-    _pinned(here / "requirements.txt")
+    _pinned(here / "requirements.txt", {"scikit-learn": flavor.get("sklearn_version"), "skops": _skops_version(here)})
     if not card.get("saved_input_example_info"):
         raise Mistake(
             "no-example",
@@ -139,8 +141,17 @@ def travel(evidence: Evidence) -> None:
         )
 
 
-def _pinned(path: Path) -> None:
-    """Tell what is wrong with a list of requirements."""
+def _skops_version(here: Path) -> str | None:
+    """Return the version of skops that wrote the file of a model, read and not loaded."""
+    try:
+        with zipfile.ZipFile(here / "model.skops") as packed:
+            return json.loads(packed.read("schema.json"))["_skops_version"]
+    except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile):
+        return None
+
+
+def _pinned(path: Path, used: dict[str, Any]) -> None:
+    """Tell what is wrong with a list of requirements, beside the versions that made the model."""
     text = text_of(path) if path.is_file() else ""
     lines = [line.split("#")[0].split(";")[0].replace(" ", "") for line in text.splitlines()]
     lines = [line for line in lines if line and not line.startswith("-")]
@@ -156,14 +167,26 @@ def _pinned(path: Path) -> None:
             f"{listing(loose)} in `requirements.txt` has no exact version. Next year another one is installed, and nobody is "
             "warned.",
         )
+    for name, version in used.items():
+        pinned = re.search(r"==(\d[\w.!+]*)", ours[name])
+        if version and (not pinned or pinned[1] != version):
+            raise Mistake(
+                "requirements-other",
+                f"`{ours[name]}` is not the version that made this model, {visible(version)}. Another version may load it and "
+                "answer otherwise: name the one that you use.",
+            )
 
 
 @cache
-def _probabilities(seed: int) -> np.ndarray:
-    """Return the given churn model's probabilities for the first five rows asked."""
+def _probabilities(seed: int) -> dict[str, np.ndarray]:
+    """Return the given churn model's probabilities for the first five rows asked, and for others taken by mistake."""
     split = data.churn_split(800, seed, numeric=True)
     model = make_pipeline(StandardScaler(), LogisticRegression()).fit(split.X_train, split.y_train)
-    return model.predict_proba(split.X_test.head(5))
+    return {
+        "right": model.predict_proba(split.X_test.head(5)),
+        "train-rows": model.predict_proba(split.X_train.head(5)),
+        "last-rows": model.predict_proba(split.X_test.tail(5)),
+    }
 
 
 def shipped(evidence: Evidence) -> None:
@@ -190,13 +213,33 @@ def shipped(evidence: Evidence) -> None:
             '`answers.json` is not what `mlflow.models.predict` writes, `{"predictions": [...]}`. Give it the file\'s '
             "path as `output_path=`.",
         ) from None
-    right = _probabilities(data.course_seed())
-    if answers.shape != right.shape or not np.allclose(answers, right, atol=1e-3):
+    known = _probabilities(data.course_seed())
+    if answers.ndim != 2 or answers.shape[1] != 2:
         raise Mistake(
-            "other-rows",
-            f"The answers have the shape {answers.shape} or are for other customers. Send the first five rows of "
-            "`asked`, as they are.",
+            "not-probabilities",
+            "`answers.json` does not hold two probabilities for each customer, as the model at `churn_uri` gives them. Let "
+            "`mlflow.models.predict` ask *that* model, not the one in memory.",
         )
+    if len(answers) != 5:
+        raise Mistake(
+            "row-count", f"`answers.json` holds the answers for {len(answers)} rows. The task asks for the first five."
+        )
+
+    def answers_of(rows: str) -> bool:
+        return np.allclose(answers, known[rows], atol=1e-3)
+
+    if answers_of("right"):
+        return
+    if answers_of("train-rows"):
+        raise Mistake(
+            "train-rows",
+            "Those are answers for *training* rows, which the model knows. Send the first five of `asked`.",
+        )
+    if answers_of("last-rows"):
+        raise Mistake("last-rows", "Those are answers for the *last* five rows of `asked`. Send the first five.")
+    raise Mistake(
+        "other-rows", "Those are answers for other customers. Send the first five rows of `asked`, as they are."
+    )
 
 
 def changed(evidence: Evidence) -> None:
@@ -208,7 +251,12 @@ def changed(evidence: Evidence) -> None:
     said = text_of(evidence.file(_FOLDER, "changed.txt")).strip().strip("`'\"")
     if not said:
         raise NotStarted("`changed.txt` is empty.")
-    name = Path(said).name
+    name = re.split(r"[/\\]", said)[-1]
+    if name != said and (checked / name).is_file():
+        raise Mistake(
+            "path-not-name",
+            f"`changed.txt` says `{visible(said)}`, a path. Write the name of the file and nothing else.",
+        )
     if len(said.split()) > 1 or not (checked / name).is_file():
         raise Mistake(
             "no-such-file",

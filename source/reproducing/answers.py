@@ -149,3 +149,69 @@ WRONG[3].append(
     ("gap-not-change", swap("same = (first == second) | (first.isna() & second.isna())", "same = first == second"))
 )
 WRONG[4].append(("environment-missing", swap('(project / "python_env.yaml").write_text(', "print(")))
+
+# Written by people who had seen the homework and not the checks.
+WRONG[1].append(("arguments-swapped", '''
+# arguments of score swapped
+mlflow.set_experiment("hw-reproducing-tumours")
+depth, seed = 3, 7
+with mlflow.start_run(run_name="forest"):
+    mlflow.log_params({"depth": depth, "seed": seed}); mlflow.log_metric("valid_auc", score(seed, depth))
+    mlflow.set_tag("data_sha256", hashlib.sha256(tumours_file.read_bytes()).hexdigest())
+    mlflow.log_text("\\n".join(f"{d.name}=={d.version}" for d in distributions()), "packages.txt")
+'''))
+WRONG[1].append(("packages-few", '''
+# only the four main packages
+mlflow.set_experiment("hw-reproducing-tumours")
+with mlflow.start_run(run_name="forest"):
+    mlflow.log_params({"depth": 3, "seed": 0}); mlflow.log_metric("valid_auc", score(3, 0))
+    mlflow.set_tag("data_sha256", hashlib.sha256(tumours_file.read_bytes()).hexdigest())
+    mlflow.log_text("\\n".join(f"{d.name}=={d.version}" for d in distributions() if d.name in ("mlflow", "pandas", "numpy", "scikit-learn")), "packages.txt")
+'''))
+WRONG[1].append(("settings-other", '''
+# another seed recorded than used
+mlflow.set_experiment("hw-reproducing-tumours")
+with mlflow.start_run(run_name="forest"):
+    mlflow.log_params({"depth": 3, "seed": 42}); mlflow.log_metric("valid_auc", score(3, 0))
+    mlflow.set_tag("data_sha256", hashlib.sha256(tumours_file.read_bytes()).hexdigest())
+    mlflow.log_text("\\n".join(f"{d.name}=={d.version}" for d in distributions()), "packages.txt")
+'''))
+WRONG[2].append(("rounded", '''
+# rounded difference
+t = mlflow.search_runs(experiment_names=["hw-reproducing-jonas"])
+t["diff"] = (t["metrics.valid_auc"] - t.apply(lambda r: wine_score(int(r["params.depth"]), int(r["params.seed"])), axis=1)).abs()
+bad = t.loc[t["diff"].idxmax()]
+mlflow.set_experiment("hw-reproducing-verdict")
+with mlflow.start_run(run_name="verdict"):
+    mlflow.set_tag("not_reproduced", bad["tags.mlflow.runName"]); mlflow.log_metric("difference", round(bad["diff"], 2))
+'''))
+WRONG[2].append(("id-not-name", '''
+# id in place of the name
+t = mlflow.search_runs(experiment_names=["hw-reproducing-jonas"])
+t["diff"] = (t["metrics.valid_auc"] - t.apply(lambda r: wine_score(int(r["params.depth"]), int(r["params.seed"])), axis=1)).abs()
+bad = t.loc[t["diff"].idxmax()]
+mlflow.set_experiment("hw-reproducing-verdict")
+with mlflow.start_run(run_name="verdict"):
+    mlflow.set_tag("not_reproduced", bad["run_id"]); mlflow.log_metric("difference", bad["diff"])
+'''))
+WRONG[2].append(("relative", '''
+# relative difference
+t = mlflow.search_runs(experiment_names=["hw-reproducing-jonas"])
+t["mine"] = t.apply(lambda r: wine_score(int(r["params.depth"]), int(r["params.seed"])), axis=1)
+t["diff"] = (t["metrics.valid_auc"] - t["mine"]).abs()
+bad = t.loc[t["diff"].idxmax()]
+mlflow.set_experiment("hw-reproducing-verdict")
+with mlflow.start_run(run_name="verdict"):
+    mlflow.set_tag("not_reproduced", bad["tags.mlflow.runName"]); mlflow.log_metric("difference", bad["diff"] / bad["metrics.valid_auc"])
+'''))
+WRONG[3].append(("gap-not-change", '''
+# compared as text, where a gap is no equal of a gap
+ne = first.astype(str) != second.astype(str)
+mlflow.set_experiment("hw-reproducing-clinic")
+with mlflow.start_run(run_name="deliveries") as run:
+    for col, k in ne.sum().items():
+        if k:
+            mlflow.set_tags({"changed_column": col}); mlflow.log_metrics({"changed_rows": k})
+'''))
+WRONG[2].append(("relative-to-yours", swap('row["metrics.valid_auc"])', 'row["metrics.valid_auc"]) / again')))
+WRONG[3].append(("both-counted", swap("int(counts.max())", "2 * int(counts.max())")))

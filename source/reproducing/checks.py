@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Iterator
 from functools import cache
 from typing import Any
 
@@ -61,7 +62,7 @@ def recorded(evidence: Evidence) -> None:
         raise Mistake(
             "score-rounded", "`valid_auc` was rounded, so a repetition can never be equal to it. Log the full number."
         )
-    evidence.judge_number("valid_auc", auc, right, {})
+    evidence.judge_number("valid_auc", auc, right, {}, slips=lambda: _other_settings(int(depth), int(seed)))
     digest = evidence.tag(run, "data_sha256").strip().lower()
     file = evidence.file("hw-reproducing", "tumours.csv")
     if re.fullmatch(r"[0-9a-f]{8}", digest):
@@ -87,6 +88,24 @@ def recorded(evidence: Evidence) -> None:
             f"`packages.txt` has no line with `==` for {', '.join(sorted(missing))}. Another version may give another score: list "
             "each installed package as `name==version`.",
         )
+    if len(pinned) < 40:
+        raise Mistake(
+            "packages-few",
+            f"`packages.txt` lists {len(pinned)} packages; MLflow alone needs more of them to run, and each can change a score. "
+            "List *each* installed package.",
+        )
+
+
+def _other_settings(depth: int, seed: int) -> Iterator[tuple[str, float, str]]:
+    """Yield the scores of exchanged arguments, and of settings that were tried and not recorded."""
+    if 1 <= seed:
+        message = "That is what `score` returns when depth and seed are exchanged. Pass them by name."
+        yield "arguments-swapped", _tumours(seed, depth), message
+    others = [(depth, other) for other in (*range(11), 42, 123, 1234)] + [(other, seed) for other in range(1, 11)]
+    message = "That is what `score` returns with another depth or seed than the run records. Record what you passed."
+    for other in others:
+        if other != (depth, seed):
+            yield "settings-other", _tumours(*other), message
 
 
 def verdict(evidence: Evidence) -> None:
@@ -101,8 +120,10 @@ def verdict(evidence: Evidence) -> None:
     false = max(gaps, key=gaps.__getitem__)
     run = evidence.latest_run("hw-reproducing-verdict", "verdict", others=_EXPERIMENTS)
     said = evidence.tag(run, "not_reproduced").strip().lower()
-    if said == runs[false].info.run_id:
-        said = false
+    if said in {run.info.run_id for run in runs.values()}:
+        raise Mistake(
+            "id-not-name", "`not_reproduced` is the *id* of a run. The task asks for its name, which people can read."
+        )
     if said not in gaps:
         raise Mistake(
             "no-such-run", f"`not_reproduced` is `{visible(said)}`; the four runs are called {', '.join(_DAYS)}."
@@ -131,6 +152,14 @@ def verdict(evidence: Evidence) -> None:
                 runs[false].data.metrics["valid_auc"],
                 "That is the score that the run has recorded. Compare it with the one that you get.",
             ),
+            "relative": (
+                gaps[false] / runs[false].data.metrics["valid_auc"],
+                "That is the difference as a share of the recorded score. The task asks for the difference itself.",
+            ),
+            "relative-to-yours": (
+                gaps[false] / again,
+                "That is the difference as a share of your score. The task asks for the difference itself.",
+            ),
         },
     )
 
@@ -156,6 +185,10 @@ def delivered(evidence: Evidence) -> None:
                 "You counted missing values as changed, because a missing value is not equal to itself in pandas.",
             ),
             "same-not-changed": (40 - count, "That is in how many rows the column is the *same*."),
+            "both-counted": (
+                2 * count,
+                "Each change was counted twice, in the old and in the new table. Count the rows.",
+            ),
             "all-rows": (40, "That is the number of all rows. Count those that differ."),
             "share-not-count": (count / 40, "That is the *share* of rows. The task asks how many there are."),
         },
