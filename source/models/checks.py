@@ -376,6 +376,28 @@ def rule(evidence: Evidence) -> None:
             "integer-column",
             "The signature calls `mean_radius` an integer, so a radius of 14.5 is refused. It is a decimal number.",
         )
+    if "boolean" not in str(card["signature"].get("outputs")):
+        raise Mistake(
+            "answers-not-true",
+            "The signature does not promise true and false as answers, so a caller cannot rely on them. Say it in the hint of "
+            "what `predict` returns, and return it.",
+        )
+    _judge_rule(text_of(evidence.local(model.artifact_location) / Path(str(flavor["model_code_path"])).name))
+
+
+def _judge_rule(code: str) -> None:
+    """Look at a comparison with 15 that is itself the answer; what is written in another way is not judged."""
+    for node in ast.walk(guarded(lambda: ast.parse(code), "code-broken", "The model's file is no valid Python.")):
+        answer = getattr(node, "elt", None)
+        if not isinstance(answer, ast.Compare) or len(answer.ops) != 1:
+            continue
+        op, right = type(answer.ops[0]), answer.comparators[0]
+        if isinstance(right, ast.Constant) and right.value == 15 and op is not ast.GtE:
+            raise Mistake(
+                "rule-other",
+                "The comparison in the file is another one than the task's rule: whom does it look at again, and does the "
+                "tumour on the limit belong to them?",
+            )
 
 
 TASKS = (
