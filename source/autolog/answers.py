@@ -255,6 +255,17 @@ WRONG[2] += [
     ("value-wrong", swap('{"max_depth": depths}', '{"max_depth": [1, 10]}')),
 ]
 WRONG[3] += [
+    (
+        "stray-runs",
+        """
+        with mlflow.start_run(run_name="tree"):
+            with mlflow.start_run(run_name="folds", nested=True):
+                score = cv_rmse(model, X_train, y_train)
+            mlflow.log_metric("cv_rmse", score)
+            model.fit(X_train, y_train)
+        """,
+    ),
+    ("stray-runs", swap("mlflow.sklearn.autolog(**quick, disable=True)", "mlflow.autolog(disable=True)")),
     ("fitted-on-test", swap("cv_rmse(model, X_train, y_train)", "cv_rmse(model, X_test, y_test)")),
     ("fitted-on-all", swap("cv_rmse(model, X_train, y_train)", "cv_rmse(model, patients, progression)")),
     ("fitted-on-all", swap("    model.fit(X_train, y_train)", "    model.fit(patients, progression)")),

@@ -194,7 +194,7 @@ def _search_slips() -> Iterator[tuple[str, float, str]]:
         return float(GridSearchCV(model, {"max_depth": list(_DEPTHS)}, scoring=scoring, cv=folds).fit(X, y).best_score_)
 
     told = "The search saw *all* patients, the test rows among them. Fit it on the training rows."
-    yield "fitted-on-all", best(pd.concat([X_train, X_test]), pd.concat([y_train, y_test])), told
+    yield "fitted-on-all", best(*_patients()), told
     yield (
         "fitted-on-test",
         best(X_test, y_test),
@@ -242,13 +242,13 @@ def clean(evidence: Evidence) -> None:
     trees = [r for r in runs if r.info.run_name == "tree"]
     # Strays of earlier attempts do not count: those are older than the attempt before this one.
     since = max(trees[1].info.start_time if len(trees) > 1 else 0, _newest_call(evidence))
-    strays = [r for r in runs if r.info.run_name != "tree" and r.info.start_time > since]
+    strays = [r for r in runs if r.info.run_name != "tree" and (r.info.end_time or r.info.start_time) > since]
     if strays:
         raise Mistake(
             "stray-runs",
             f"Beside `tree` there are {len(strays)} more runs, such as `{strays[0].info.run_name}`: outside a run, "
-            "every `fit` opens one of its own. Switch autologging off for the cross-validation, and run the cell "
-            "again.",
+            "every `fit` opens one of its own. Switch autologging off for the cross-validation, with the call that switched "
+            "it on (`mlflow.autolog` changes nothing that `mlflow.sklearn.autolog` has set), and run the cell again.",
         )
     found = _tree(data.course_seed())
     evidence.judge_number(

@@ -376,11 +376,11 @@ def rule(evidence: Evidence) -> None:
             "integer-column",
             "The signature calls `mean_radius` an integer, so a radius of 14.5 is refused. It is a decimal number.",
         )
-    if "boolean" not in str(card["signature"].get("outputs")):
+    if "boolean" not in str(card["signature"].get("outputs") or "boolean"):  # a hint on the answer is not asked for
         raise Mistake(
             "answers-not-true",
-            "The signature does not promise true and false as answers, so a caller cannot rely on them. Say it in the hint of "
-            "what `predict` returns, and return it.",
+            "The signature promises other answers than true and false, which the task asks for. Mend the hint of what "
+            "`predict` returns, and what it returns.",
         )
     _judge_rule(text_of(evidence.local(model.artifact_location) / Path(str(flavor["model_code_path"])).name))
 
