@@ -364,7 +364,6 @@ WRONG[4] += [
     ("wrong-class", swap("threshold=threshold)", "threshold=threshold, pos_label=0)")),
     ("wrong-class", swap("served.predict(X_c_test))", "served.predict(X_c_test), pos_label=0)")),
     ("fitted-on-test", swap(".fit(X_c, y_c)", ".fit(X_c_test, y_c_test)")),
-    ("fitted-on-all", swap(".fit(X_c, y_c)", ".fit(pd.concat([X_c, X_c_test]), pd.concat([y_c, y_c_test]))")),
 ]
 WRONG[5] += [
     ("folds-of-test", swap("cross_val_score(model, X, y,", "cross_val_score(model, X_test, y_test,")),
