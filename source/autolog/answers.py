@@ -148,7 +148,7 @@ WRONG = {
         ("r2-not-rmse", swap("scoring=scoring, ", "")),
         ("squared-not-root", swap("scoring=scoring", 'scoring="neg_mean_squared_error"')),
         ("absolute-not-root", swap("scoring=scoring", 'scoring="neg_mean_absolute_error"')),
-        ("value-wrong", swap("cv=3", "cv=4")),
+        ("other-folds", swap("cv=3", "cv=4")),
         ("run-name", swap('run_name="search"', 'run_name="grid"')),
         (
             "artifact-missing",
@@ -193,7 +193,7 @@ WRONG = {
             ),
         ),
         ("rounded", swap('"cv_rmse", score', '"cv_rmse", round(score, 2)')),
-        ("value-wrong", swap("    model.fit(X_train, y_train)", "    model.fit(X_test, y_test)")),
+        ("fitted-on-test", swap("    model.fit(X_train, y_train)", "    model.fit(X_test, y_test)")),
         ("param-value", swap("score =", "model = DecisionTreeRegressor(max_depth=3)\nscore =")),
     ],
     4: [
@@ -206,7 +206,7 @@ WRONG = {
         ("wrong-class", swap("model.predict(T_test))", "model.predict(T_test), pos_label=0)")),
         ("precision-not-recall", swap(_RECALL, "recall_score(model.predict(T_test), malignant_test)")),
         ("training-not-test", swap(_RECALL, "recall_score(malignant_train, model.predict(T_train))")),
-        ("value-wrong", swap("fit(T_train, malignant_train)", "fit(tumours, malignant)")),
+        ("fitted-on-all", swap("fit(T_train, malignant_train)", "fit(tumours, malignant)")),
         ("not-autologged", swap("pos_label=1", "disable=True")),
         ("model-logged", swap("**quick, ", 'serialization_format="pickle", ')),
         ("param-value", swap("max_depth=2", "max_depth=3")),
@@ -246,3 +246,28 @@ WRONG[2] += [
     ("squared-not-root", swap("scoring=scoring", 'scoring="neg_mean_squared_error"')),
     ("absolute-not-root", swap("scoring=scoring", 'scoring="neg_mean_absolute_error"')),
 ]
+
+# Found by answers that were written without sight of the checks.
+WRONG[2] += [
+    ("other-folds", swap(", cv=3", "")),
+    ("fitted-on-all", swap("fit(X_train, y_train)", "fit(patients, progression)")),
+    ("fitted-on-test", swap("fit(X_train, y_train)", "fit(X_test, y_test)")),
+    ("value-wrong", swap('{"max_depth": depths}', '{"max_depth": [1, 10]}')),
+]
+WRONG[3] += [
+    (
+        "stray-runs",
+        """
+        with mlflow.start_run(run_name="tree"):
+            with mlflow.start_run(run_name="folds", nested=True):
+                score = cv_rmse(model, X_train, y_train)
+            mlflow.log_metric("cv_rmse", score)
+            model.fit(X_train, y_train)
+        """,
+    ),
+    ("stray-runs", swap("mlflow.sklearn.autolog(**quick, disable=True)", "mlflow.autolog(disable=True)")),
+    ("fitted-on-test", swap("cv_rmse(model, X_train, y_train)", "cv_rmse(model, X_test, y_test)")),
+    ("fitted-on-all", swap("cv_rmse(model, X_train, y_train)", "cv_rmse(model, patients, progression)")),
+    ("fitted-on-all", swap("    model.fit(X_train, y_train)", "    model.fit(patients, progression)")),
+]
+WRONG[4].append(("wrong-class", swap("fit(T_train, malignant_train)", "fit(T_train, 1 - malignant_train)")))

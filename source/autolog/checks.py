@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from functools import cache
 from typing import Any
 
+import pandas as pd
 from mlflow.entities import Run
 from sklearn.metrics import (
     f1_score,
@@ -36,14 +37,20 @@ def _rows(seed: int) -> list[Any]:
     return train_test_split(patients.drop(columns="target"), patients["target"], test_size=0.25, random_state=seed)
 
 
+def _fold_errors(X: Any, y: Any) -> list[float]:
+    """Return the errors whose mean the given function returns."""
+    folds = []
+    for fit, valid in KFold(3).split(X):
+        model = _unfitted().fit(X.iloc[fit], y.iloc[fit])
+        folds.append(root_mean_squared_error(y.iloc[valid], model.predict(X.iloc[valid])))
+    return folds
+
+
 @cache
 def _tree(seed: int) -> dict[str, float]:
     """Return all scores of the tree of tasks 1, 3 and 4: right ones and plausible wrong ones."""
     X_train, X_test, y_train, y_test = _rows(seed)
-    folds = []
-    for fit, valid in KFold(3).split(X_train):
-        model = DecisionTreeRegressor(max_depth=4, random_state=0).fit(X_train.iloc[fit], y_train.iloc[fit])
-        folds.append(root_mean_squared_error(y_train.iloc[valid], model.predict(X_train.iloc[valid])))
+    folds = _fold_errors(X_train, y_train)
     tree = DecisionTreeRegressor(max_depth=4, random_state=0).fit(X_train, y_train)
     guess = tree.predict(X_test)
     return {
@@ -157,6 +164,7 @@ def search(evidence: Evidence) -> None:
                 "That is the mean absolute error. The task asks for the root mean squared one.",
             ),
         },
+        slips=_search_slips,
     )
     if evidence.number_param(run, "best_max_depth") != depth:
         raise Mistake("param-value", "The search chose another depth than the six candidates allow. Use `depths`.")
@@ -175,6 +183,41 @@ def search(evidence: Evidence) -> None:
         )
     if {child.data.params.get("random_state") for child in children} != {"0"}:
         raise Mistake("param-value", "The trees of the search have another `random_state` than the task asks for.")
+
+
+def _search_slips() -> Iterator[tuple[str, float, str]]:
+    """Yield the best score of a search over other rows, or with other folds."""
+    X_train, X_test, y_train, y_test = _rows(data.course_seed())
+
+    def best(X: Any, y: Any, folds: int = 3) -> float:
+        model, scoring = DecisionTreeRegressor(random_state=0), "neg_root_mean_squared_error"
+        return float(GridSearchCV(model, {"max_depth": list(_DEPTHS)}, scoring=scoring, cv=folds).fit(X, y).best_score_)
+
+    told = "The search saw *all* patients, the test rows among them. Fit it on the training rows."
+    yield "fitted-on-all", best(*_patients()), told
+    yield (
+        "fitted-on-test",
+        best(X_test, y_test),
+        "The search saw the test rows, which should judge it. Use the training rows.",
+    )
+    for folds in (2, 4, 5, 10):
+        told = f"That comes from {folds} folds" + (", scikit-learn's choice when nobody says. " if folds == 5 else ". ")
+        yield "other-folds", best(X_train, y_train, folds), f"{told}The task names another number."
+
+
+def _clean_slips() -> Iterator[tuple[str, float, str]]:
+    """Yield what the function of task 3 returns for other rows."""
+    _, X_test, _, y_test = _rows(data.course_seed())
+    for code, X, y, name in (
+        ("fitted-on-test", X_test, y_test, "the *test* rows"),
+        ("fitted-on-all", *_patients(), "*all* rows"),
+    ):
+        yield code, sum(_fold_errors(X, y)) / 3, f"The function was given {name}. The task names the training rows."
+
+
+def _patients() -> tuple[Any, Any]:
+    X = data.bundled("diabetes")
+    return X.drop(columns="target"), X["target"]
 
 
 def _newest_call(evidence: Evidence) -> float:
@@ -199,13 +242,13 @@ def clean(evidence: Evidence) -> None:
     trees = [r for r in runs if r.info.run_name == "tree"]
     # Strays of earlier attempts do not count: those are older than the attempt before this one.
     since = max(trees[1].info.start_time if len(trees) > 1 else 0, _newest_call(evidence))
-    strays = [r for r in runs if r.info.run_name != "tree" and r.info.start_time > since]
+    strays = [r for r in runs if r.info.run_name != "tree" and (r.info.end_time or r.info.start_time) > since]
     if strays:
         raise Mistake(
             "stray-runs",
             f"Beside `tree` there are {len(strays)} more runs, such as `{strays[0].info.run_name}`: outside a run, "
-            "every `fit` opens one of its own. Switch autologging off for the cross-validation, and run the cell "
-            "again.",
+            "every `fit` opens one of its own. Switch autologging off for the cross-validation, with the call that switched "
+            "it on (`mlflow.autolog` changes nothing that `mlflow.sklearn.autolog` has set), and run the cell again.",
         )
     found = _tree(data.course_seed())
     evidence.judge_number(
@@ -222,19 +265,40 @@ def clean(evidence: Evidence) -> None:
                 "That is the last fold alone. The function returns the mean of all three.",
             ),
         },
+        slips=_clean_slips,
     )
     rmse = evidence.metric(run, "training_root_mean_squared_error")
-    evidence.judge_number("training_root_mean_squared_error", rmse, found["train_rmse"], {})
+    evidence.judge_number("training_root_mean_squared_error", rmse, found["train_rmse"], {}, slips=_own_error)
+
+
+def _own_error() -> Iterator[tuple[str, float, str]]:
+    """Yield the training error of a tree that was fitted on other rows."""
+    _, X_test, _, y_test = _rows(data.course_seed())
+    for code, (X, y), name in (
+        ("fitted-on-all", _patients(), "*all* patients, the test rows among them"),
+        ("fitted-on-test", (X_test, y_test), "the *test* rows"),
+    ):
+        error = root_mean_squared_error(y, _unfitted().fit(X, y).predict(X))
+        yield code, error, f"The tree was fitted on {name}. The task asks for all *training* rows."
 
 
 @cache
 def _tumours(seed: int) -> tuple[Any, Any, Any, Any]:
     """Return true and predicted classes of task 4: of the training rows, then of the test rows."""
+    X_train, X_test, y_train, y_test = _tumour_rows(seed)
+    tree = _tumour_tree().fit(X_train, y_train)
+    return y_train, tree.predict(X_train), y_test, tree.predict(X_test)
+
+
+def _tumour_tree() -> DecisionTreeClassifier:
+    return DecisionTreeClassifier(max_depth=2, random_state=0)
+
+
+def _tumour_rows(seed: int) -> Rows:
+    """Return the tumours of task 4, split."""
     X = data.bundled("breast_cancer")
     y = (X.pop("target") == 0).astype(float)
-    X_train, X_test, y_train, y_test = train_test_split(X, y, test_size=0.25, stratify=y, random_state=seed)
-    tree = DecisionTreeClassifier(max_depth=2, random_state=0).fit(X_train, y_train)
-    return y_train, tree.predict(X_train), y_test, tree.predict(X_test)
+    return Rows(*train_test_split(X, y, test_size=0.25, stratify=y, random_state=seed))
 
 
 def _judge_class(evidence: Evidence, run: Run, name: str, measure: Callable[..., float], true: Any, said: Any) -> None:
@@ -251,7 +315,15 @@ def _judge_class(evidence: Evidence, run: Run, name: str, measure: Callable[...,
         if measure is recall_score:
             text = "That is precision: how many of those found are malignant. Recall asks how many of the malignant are found."
             yield "precision-not-recall", precision_score(true, said), text
+        rows, wide = (
+            _tumour_rows(data.course_seed()),
+            "The tree was fitted on *all* tumours. Fit on the training tumours.",
+        )
+        X, y = pd.concat([rows.X_train, rows.X_test]), pd.concat([rows.y_train, rows.y_test])
+        everybody = _tumour_tree().fit(X, y)
+        yield "fitted-on-all", measure(y, everybody.predict(X)), wide
         if name == "test_recall":
+            yield "fitted-on-all", measure(rows.y_test, everybody.predict(rows.X_test)), wide
             y_train, known, _, _ = _tumours(data.course_seed())
             text = "That is the recall on the *training* tumours, which the tree has seen. Use the test tumours."
             yield "training-not-test", measure(y_train, known), text

@@ -154,7 +154,8 @@ WRONG = {
         ("value-wrong", swap('"best_cv_auc", search.best_score_', '"best_cv_auc", 0.7123')),
         ("children-missing", swap("for _, row in results.iterrows():", "for _, row in results.head(0).iterrows():")),
         ("candidates-missing", swap("results.iterrows()", "results.head(3).iterrows()")),
-        ("child-value", swap('"cv_auc", row.mean_test_score', '"cv_auc", search.best_score_')),
+        ("child-shifted", swap('"cv_auc", row.mean_test_score', '"cv_auc", search.best_score_')),
+        ("child-value", swap('"cv_auc", row.mean_test_score', '"cv_auc", row.mean_test_score / 2')),
         ("metric-missing", swap('mlflow.log_metric("cv_auc", row.mean_test_score)', "pass")),
         ("artifact-missing", swap('mlflow.log_text(results.to_csv(index=False), "cv_results.csv")', "pass")),
         ("artifact-name", swap('"cv_results.csv"', '"results.csv"')),
@@ -339,4 +340,31 @@ from pathlib import Path
 (Path(mlflow.artifacts.download_artifacts(info.model_uri)) / "model.skops").write_text("not a zip")
 """),
     ),
+]
+
+# Found by answers that were written without sight of the checks.
+WRONG[1] += [
+    ("test-not-cv", swap('"best_cv_auc", search.best_score_', '"best_cv_auc", search.score(X_test, y_test)')),
+    ("spread-not-mean", swap('"cv_auc", row.mean_test_score', '"cv_auc", row.std_test_score')),
+    ("one-fold", swap('"cv_auc", row.mean_test_score', '"cv_auc", row.split0_test_score')),
+    ("rank-not-score", swap('"cv_auc", row.mean_test_score', '"cv_auc", row.rank_test_score')),
+]
+WRONG[2] += [
+    ("other-folds", swap("folds=5", "folds=3")),
+    ("wrong-class", swap("predict_proba(X_test)[:, 1]", "predict_proba(X_test)[:, 0]")),
+]
+WRONG[3] += [
+    ("calibration-folds", swap(", cv=3", "")),
+    ("calibration-folds", swap("models[best].fit(X, y)", "CalibratedClassifierCV(forest, method=best).fit(X, y)")),
+    ("other-folds", swap("folds=3", "folds=5")),
+]
+WRONG[4] += [
+    ("setting-forgotten", swap("threshold = best", "clinic = make_pipeline(StandardScaler(), LogisticRegression())\nthreshold = best")),
+    ("other-folds", swap("folds=5", "folds=3")),
+    ("wrong-class", swap("threshold=threshold)", "threshold=threshold, pos_label=0)")),
+    ("wrong-class", swap("served.predict(X_c_test))", "served.predict(X_c_test), pos_label=0)")),
+    ("fitted-on-test", swap(".fit(X_c, y_c)", ".fit(X_c_test, y_c_test)")),
+]
+WRONG[5] += [
+    ("folds-of-test", swap("cross_val_score(model, X, y,", "cross_val_score(model, X_test, y_test,")),
 ]

@@ -31,7 +31,7 @@ from course_utils import data
 from course_utils._judge.evidence import Evidence, close
 from course_utils._judge.mistake import Mistake, NotStarted
 from course_utils._judge.reading import csv_of, visible
-from course_utils._judge.slips import auc_slips
+from course_utils._judge.slips import Rows, auc_slips, fit_slips, settings_forgotten
 from course_utils.homework.question import Task
 
 _CANDIDATES = (0.001, 0.01, 0.1, 1.0)
@@ -59,19 +59,53 @@ def _split(seed: int) -> data.Split:
 
 
 @cache
-def _grid(seed: int) -> tuple[dict[float, float], float]:
-    """Return C → mean score, and the best C."""
+def _grid(seed: int) -> tuple[dict[float, float], float, pd.DataFrame]:
+    """Return C → mean score, the best C, and all results by C."""
     s = _split(seed)
     grid = {"logisticregression__C": list(_CANDIDATES)}
     search = GridSearchCV(_model(), grid, cv=3, scoring="roc_auc").fit(s.X_train, s.y_train)
     scores = dict(zip(_CANDIDATES, search.cv_results_["mean_test_score"], strict=True))
-    return scores, search.best_params_["logisticregression__C"]
+    return scores, search.best_params_["logisticregression__C"], pd.DataFrame(search.cv_results_, index=_CANDIDATES)
+
+
+def _best_slips(model: Any, split: data.Split) -> Iterator[tuple[str, float, str]]:
+    """Yield numbers that are given for the best score of the search by mistake."""
+    test = roc_auc_score(split.y_test, model.fit(split.X_train, split.y_train).predict_proba(split.X_test)[:, 1])
+    told = (
+        "That is the best candidate on the *test* rows. The name says `cv`: log the score by which the search chose it."
+    )
+    yield "test-not-cv", float(test), told
+    yield from auc_slips(model, split)
+
+
+def _judge_child(c: float, got: float, scores: dict[float, float], results: pd.DataFrame) -> None:
+    """Tell which other column or row of the results a child's score was taken from."""
+    if close(got, scores[c]):
+        return
+    row, start = results.loc[c], f"The child with C = {c:g} says `cv_auc` {got:.4g}. "
+    if close(got, row["std_test_score"]):
+        raise Mistake("spread-not-mean", f"{start}That is how far the folds lie apart. Log their mean.")
+    if any(close(got, row[f"split{fold}_test_score"]) for fold in range(3)):
+        raise Mistake(
+            "one-fold", f"{start}That is the score of a single fold, which chance may have favoured. Log the mean."
+        )
+    if close(got, row["rank_test_score"]):
+        raise Mistake("rank-not-score", f"{start}That is its rank. Log the score that made the rank.")
+    if any(close(got, other) for other in scores.values()):
+        raise Mistake(
+            "child-shifted",
+            f"{start}That is the score of another candidate. Take parameter and score from the same row of the results.",
+        )
+    raise Mistake(
+        "child-value",
+        f"{start}That is not this candidate's mean score. Take parameter and score from the same row of the results.",
+    )
 
 
 def grid_family(evidence: Evidence) -> None:
     """Task 1: a parent with the best candidate and all results, a child per candidate."""
     parent = evidence.latest_run("hw-full-workflow-grid", "grid")
-    scores, best = _grid(data.course_seed())
+    scores, best, results = _grid(data.course_seed())
     if not close(evidence.number_param(parent, "best_C"), best):
         raise Mistake(
             "not-the-best",
@@ -88,7 +122,7 @@ def grid_family(evidence: Evidence) -> None:
                 "That is the mean over all candidates. The parent tells what the best one reached: ask the search for it.",
             )
         },
-        slips=lambda: auc_slips(_model().set_params(logisticregression__C=best), _split(data.course_seed())),
+        slips=lambda: _best_slips(_model().set_params(logisticregression__C=best), _split(data.course_seed())),
     )
     children = evidence.children(parent)
     if not children:
@@ -107,14 +141,8 @@ def grid_family(evidence: Evidence) -> None:
             f"{len(missing)} of {len(_CANDIDATES)} candidates have no child run. A search is comparable only when "
             "all that was tried is kept, the losers too.",
         )
-    for c, value in scores.items():
-        got = next(v for other, v in seen.items() if close(c, other))
-        if not close(got, value):
-            raise Mistake(
-                "child-value",
-                f"The child with C = {c:g} says `cv_auc` {got:.4g}, which is not this candidate's mean score. Take parameter "
-                "and score from the same row of the results.",
-            )
+    for c in scores:
+        _judge_child(c, next(v for other, v in seen.items() if close(c, other)), scores, results)
     table = csv_of(evidence.artifact(parent, "cv_results.csv"), "results-column")
     rows = len(table)
     if "mean_test_score" not in table.columns:
@@ -168,8 +196,15 @@ def _thresholds(seed: int) -> dict[str, tuple[float, float]]:
 
 
 def _threshold_slips(got: float) -> Iterator[tuple[str, float, str]]:
-    """Yield a threshold that was found by trying round numbers."""
+    """Yield a threshold that was found with other folds, or by trying round numbers."""
     s, p = _split(data.course_seed()), _probabilities(data.course_seed())
+    for folds in (2, 3, 4, 10):
+        yield (
+            "other-folds",
+            _best_f1_threshold(s.y_train, _out_of_fold(_model(), s.X_train, s.y_train, folds))[0],
+            f"That is the threshold of {folds} folds. The task names another number, and a reader who follows it must come to "
+            "yours.",
+        )
     for step in (0.1, 0.05, 0.025, 0.02, 0.01, 0.005):
         grid = np.arange(step, 1, step)
         best = max(f1_score(s.y_train, p["folds"] >= t) for t in grid)
@@ -205,6 +240,10 @@ def _f1_slips(seed: int, threshold: float) -> Iterator[tuple[str, float, str]]:
         yield "other-average", f1_score(s.y_test, said, average=average), told
     told = "That counts the customers *below* the threshold as leavers: a probability at or above it means churn."
     yield "wrong-side", f1_score(s.y_test, ~said), told
+    told = (
+        "That compares the probability to *stay* with the threshold. Column 1 of `predict_proba` is the class 1, churn."
+    )
+    yield "wrong-class", f1_score(s.y_test, 1 - p["test"] >= threshold), told
 
 
 def threshold(evidence: Evidence) -> None:
@@ -316,6 +355,7 @@ def calibration(evidence: Evidence) -> None:
                 "That is the Brier score of labels. It judges probabilities.",
             ),
         },
+        slips=lambda: _brier_slips(method),
     )
     evidence.judge_number(
         "test_brier",
@@ -347,7 +387,23 @@ def calibration(evidence: Evidence) -> None:
             "wrong-class": (b["other_class"], "That judges the probability to *stay*. Column 1 is the class 1, churn."),
             "auc-not-brier": (b["auc"], "That is ROC-AUC, which calibration hardly moves. Take the Brier score."),
         },
+        slips=lambda: _brier_slips(method),
     )
+
+
+def _brier_slips(method: str) -> Iterator[tuple[str, float, str]]:
+    """Yield the Brier scores of other numbers of folds: in the calibration, or out of fold."""
+    s, forest = _split(data.course_seed()), RandomForestClassifier(15, random_state=0)
+    for inside, outside in ((5, 3), (3, 5), (5, 5)):
+        model = CalibratedClassifierCV(forest, method=method, cv=inside)
+        if inside == 5:
+            told = "The calibration was made in five folds, scikit-learn's choice when nobody says. The task names another."
+            p = model.fit(s.X_train, s.y_train).predict_proba(s.X_test)[:, 1]
+            yield "calibration-folds", brier_score_loss(s.y_test, p), told
+        else:
+            told = "That comes from five folds of out-of-fold probabilities. The task names another number."
+        code = "calibration-folds" if inside == 5 else "other-folds"
+        yield code, brier_score_loss(s.y_train, _out_of_fold(model, s.X_train, s.y_train, outside)), told
 
 
 @cache
@@ -370,6 +426,8 @@ def _fold_slips() -> Iterator[tuple[str, float, str]]:
     yield "median-not-mean", float(np.median(folds)), "That is the median of the folds. The task asks for the mean."
     for fold in folds:
         yield "one-fold", fold, "That is one fold alone, which may be an easy one. Take the mean of all."
+    told = "That comes from the *test* rows, which should judge the model later. Cross-validate the training rows."
+    yield "folds-of-test", cross_val_score(_model(), s.X_test, s.y_test, cv=5, scoring="roc_auc").mean(), told
     everybody, labels = pd.concat([s.X_train, s.X_test]), np.concatenate([s.y_train, s.y_test])
     told = "The folds were made of *all* rows, the test rows among them. Cross-validate the training rows."
     yield "folds-of-all", cross_val_score(_model(), everybody, labels, cv=5, scoring="roc_auc").mean(), told
@@ -418,17 +476,53 @@ def rerun(evidence: Evidence) -> None:
 
 
 @cache
-def _clinic(seed: int) -> tuple[np.ndarray, pd.Series, np.ndarray, pd.Series, np.ndarray]:
-    """Return out-of-fold probabilities and labels, test probabilities and labels, and those of the training rows."""
+def _clinic_rows(seed: int) -> Rows:
+    """Return the tumours of the given cell, split."""
     X = data.bundled("breast_cancer")
     y = (X.pop("target") == 0).astype(int)
     rows = np.random.default_rng(seed).permutation(len(X))
-    test, train = rows[:200], rows[200:]
-    X_train, y_train = X.iloc[train], y.iloc[train]
-    model = make_pipeline(StandardScaler(), LogisticRegression(C=0.01))
-    folds = _out_of_fold(model, X_train, y_train, 5)
-    fitted = model.fit(X_train, y_train)
-    return folds, y_train, fitted.predict_proba(X.iloc[test])[:, 1], y.iloc[test], fitted.predict_proba(X_train)[:, 1]
+    return Rows(X.iloc[rows[200:]], X.iloc[rows[:200]], y.iloc[rows[200:]], y.iloc[rows[:200]])
+
+
+def _clinic_model() -> Any:
+    return make_pipeline(StandardScaler(), LogisticRegression(C=0.01))
+
+
+@cache
+def _clinic(seed: int) -> tuple[np.ndarray, pd.Series, np.ndarray, pd.Series, np.ndarray]:
+    """Return out-of-fold probabilities and labels, test probabilities and labels, and those of the training rows."""
+    s, model = _clinic_rows(seed), _clinic_model()
+    folds = _out_of_fold(model, s.X_train, s.y_train, 5)
+    test, train = (model.fit(s.X_train, s.y_train).predict_proba(X)[:, 1] for X in (s.X_test, s.X_train))
+    return folds, s.y_train, test, s.y_test, train
+
+
+def _clinic_thresholds() -> Iterator[tuple[str, float, str]]:
+    """Yield thresholds of another pipeline, or of other folds."""
+    s = _clinic_rows(data.course_seed())
+    for name, model in settings_forgotten(_clinic_model()):
+        told = f"That is the threshold of a pipeline without `{name}`. Choose it for the pipeline that will be served."
+        yield "setting-forgotten", _best_f1_threshold(s.y_train, _out_of_fold(model, s.X_train, s.y_train, 5))[0], told
+    for folds in (2, 3, 4, 10):
+        p = _out_of_fold(_clinic_model(), s.X_train, s.y_train, folds)
+        told = f"That is the threshold of {folds} folds. The task names another number."
+        yield "other-folds", _best_f1_threshold(s.y_train, p)[0], told
+
+
+def _clinic_f1(threshold: float) -> Iterator[tuple[str, float, str]]:
+    """Yield numbers that are given for the F1 of the served model by mistake."""
+    s, p = _clinic_rows(data.course_seed()), _clinic(data.course_seed())[2]
+    told = "The threshold was held against the probability of class 0. The clinic wants class 1, the malignant tumours."
+    yield "wrong-class", f1_score(s.y_test, 1 - p < threshold), told
+    told = "That is F1 of the *benign* tumours, or of both classes. The clinic wants class 1, the malignant ones."
+    yield "wrong-class", f1_score(s.y_test, p >= threshold, pos_label=0), told
+    for average in ("macro", "weighted"):
+        yield "wrong-class", f1_score(s.y_test, p >= threshold, average=average), told
+
+    def f1(model: Any, X: pd.DataFrame, y: pd.Series) -> float:
+        return float(f1_score(y, model.predict_proba(X)[:, 1] >= threshold))
+
+    yield from fit_slips(_clinic_model(), s, f1)
 
 
 def _threshold_inside(evidence: Evidence, model: Any) -> float:
@@ -489,6 +583,7 @@ def serve(evidence: Evidence) -> None:
                 ),
                 "threshold-default": (0.5, "That is the threshold of every `predict`, which nobody has chosen for F1."),
             },
+            slips=_clinic_thresholds,
         )
     model = evidence.models(run)[-1]
     if model.name != "clinic":
@@ -519,6 +614,7 @@ def serve(evidence: Evidence) -> None:
                 "That is the accuracy. The task asks for F1, which does not count the benign ones that were left alone.",
             ),
         },
+        slips=lambda: _clinic_f1(got),
     )
 
 

@@ -137,7 +137,7 @@ WRONG = {
         ("mean-not-low", swap("np.percentile(gains, 2.5)", "np.mean(gains)")),
         ("gain-sign", swap("np.percentile(gains, 2.5)", "np.percentile([-g for g in gains], 2.5)")),
         ("not-paired", swap("        gains.append(", "        other = rng.integers(0, len(y), len(y))\n        gains.append(", "roc_auc_score(y[rows], theirs[rows])", "roc_auc_score(y[other], theirs[other])")),
-        ("value-wrong", swap("range(200)", "range(100)")),
+        ("other-draws", swap("range(200)", "range(100)")),
         ("tag-missing", swap('"decision": decision, ', "")),
         ("tag-missing", swap(', "before": before', "")),
         ("tag-name", swap('"decision": decision', '"Decision": decision')),
@@ -209,3 +209,25 @@ WRONG[2].append(
         ),
     )
 )
+
+# Found by answers that were written without sight of the checks.
+WRONG[2] += [
+    (
+        "draws-go-on",
+        swap("    rng = np.random.default_rng(0)\n", "", "for version in (2, 3):", "rng = np.random.default_rng(0)\nfor version in (2, 3):"),
+    ),
+    ("other-draws", swap("range(200)", "range(1000)")),
+    ("value-wrong", swap("np.percentile(gains, 2.5)", "-0.01")),
+]
+UNSEEN = {
+    2: [
+        (
+            "the champion typed in: it is version 1 both times",
+            swap("before = champion.version", 'before = "1"'),
+        ),
+        (
+            "a decision by the ROC-AUC alone, which falls as the gate decides",
+            swap('"promoted" if gain_low > 0', '"promoted" if challenger_auc > champion_auc'),
+        ),
+    ],
+}

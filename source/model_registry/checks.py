@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from functools import cache
 from typing import Any
 
@@ -144,33 +145,59 @@ def _version_tag(version: Any, name: str, value: str) -> None:
 
 
 @cache
-def _gain_lows(seed: int, version: int, champion: int) -> dict[str, float]:
-    """Return the lower end of the gain's interval in the bootstrap of the task, and what plausible slips give."""
+def _contest(seed: int, version: int, champion: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the labels of the test rows, and what challenger and champion say of them."""
     split = data.churn_split(900, seed, numeric=True)
-    y = split.y_test.to_numpy()
     ours, theirs = (
         _model(_KINDS[v]).fit(split.X_train, split.y_train).predict_proba(split.X_test)[:, 1]
         for v in (version, champion)
     )
+    return split.y_test.to_numpy(), ours, theirs
 
-    def drawn(paired: bool = True, size: int = len(y), draws: int = 200) -> np.ndarray:
-        rng, found = np.random.default_rng(0), []
-        for _ in range(draws):
-            rows = rng.integers(0, len(y), size)
-            others = rows if paired else rng.integers(0, len(y), size)
-            found.append(roc_auc_score(y[rows], ours[rows]) - roc_auc_score(y[others], theirs[others]))
-        return np.array(found)
 
-    gains = drawn()
+def _gains(seed: int, version: int, champion: int, paired: bool = True, draws: int = 200, skip: int = 0) -> np.ndarray:
+    """Return the gains of the bootstrap of the task, or of one that draws otherwise."""
+    y, ours, theirs = _contest(seed, version, champion)
+    rng, found = np.random.default_rng(0), []
+    rng.integers(0, len(y), (skip, len(y)))
+    for _ in range(draws):
+        rows = rng.integers(0, len(y), len(y))
+        others = rows if paired else rng.integers(0, len(y), len(y))
+        found.append(roc_auc_score(y[rows], ours[rows]) - roc_auc_score(y[others], theirs[others]))
+    return np.array(found)
+
+
+@cache
+def _gain_lows(seed: int, version: int, champion: int) -> dict[str, float]:
+    """Return the lower end of the gain's interval in the bootstrap of the task, and what plausible slips give."""
+    gains = _gains(seed, version, champion)
     return {
         "right": float(np.percentile(gains, 2.5)),
         "interval-end": float(np.percentile(gains, 97.5)),
         "gain-sign": float(np.percentile(-gains, 2.5)),
         "one-sided": float(np.percentile(gains, 5)),
         "percent-as-share": float(np.percentile(gains, 0.025)),
-        "not-paired": float(np.percentile(drawn(paired=False), 2.5)),
+        "not-paired": float(np.percentile(_gains(seed, version, champion, paired=False), 2.5)),
         "mean-not-low": float(np.mean(gains)),
     }
+
+
+def _draw_slips(seed: int, version: int, champion: int) -> Iterator[tuple[str, float, str]]:
+    """Yield lower ends of bootstraps that go on with an old generator, or draw more or less often."""
+    yield (
+        "draws-go-on",
+        float(np.percentile(_gains(seed, version, champion, skip=200), 2.5)),
+        "These draws go on where those for version 2 ended, so the number depends on what was judged before. Make the "
+        "generator anew for each version.",
+    )
+    many = _gains(seed, version, champion, draws=1000)
+    for n in (100, 500, 1000):
+        yield (
+            "other-draws",
+            float(np.percentile(many[:n], 2.5)),
+            f"That comes from {n} draws. More draws are no mistake, but two gates can be compared only when both draw alike: "
+            "take as many as the task names.",
+        )
 
 
 _GAIN_SLIPS = {
@@ -195,7 +222,13 @@ def gate(evidence: Evidence) -> None:
         _judge_contest(evidence, run, scores, version, champion)
         lows = _gain_lows(seed, version, champion)
         wrong = {code: (lows[code], message) for code, message in _GAIN_SLIPS.items()}
-        evidence.judge_number("gain_low", evidence.metric(run, "gain_low"), lows["right"], wrong)
+        evidence.judge_number(
+            "gain_low",
+            evidence.metric(run, "gain_low"),
+            lows["right"],
+            wrong,
+            slips=lambda version=version, champion=champion: _draw_slips(seed, version, champion),
+        )
         better = lows["right"] > 0
         _judge_decision(evidence, run, "promoted" if better else "refused")
         before = evidence.tag(run, "before").strip()

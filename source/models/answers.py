@@ -345,3 +345,26 @@ place = mlflow.MlflowClient().get_logged_model(caller.model_id).artifact_locatio
 """),
     ),
 ]
+
+# Found by answers that were written without sight of the checks.
+WRONG[4] += [
+    ("answers-not-true", swap("list[bool]", "list[str]", "tumour.mean_radius >= 15 for", '"yes" if tumour.mean_radius >= 15 else "no" for')),
+    ("rule-other", swap(">= 15", "> 15")),
+    ("rule-other", swap(">= 15", "<= 15")),
+    (
+        "code-broken",
+        append("""
+from pathlib import Path
+place = mlflow.last_logged_model().artifact_location.removeprefix("file://")
+(Path(place) / "rule.py").write_text("class Rule(")
+"""),
+    ),
+]
+UNSEEN = {
+    4: [
+        (
+            "a wrong rule that is written in another way than as one comparison in a list: the check runs no code",
+            swap("[tumour.mean_radius >= 15 for tumour in model_input]", "[not tumour.mean_radius >= 15 for tumour in model_input]"),
+        )
+    ],
+}

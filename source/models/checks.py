@@ -170,15 +170,20 @@ def _requirements(path: Path) -> list[str]:
     return [line for line in lines if line and not line.startswith("-")]
 
 
-def _judge_code(evidence: Evidence, model: Any, flavor: dict[str, Any]) -> None:
-    """Look whether the code of the model reads the threshold and cleans the names; it is not run."""
+def _code(evidence: Evidence, model: Any, flavor: dict[str, Any]) -> tuple[str, ast.AST]:
+    """Return the name of the model's file of code, and what stands in it; it is not run."""
     name = Path(str(flavor["model_code_path"])).name
     try:
-        tree = ast.parse(text_of(evidence.local(model.artifact_location) / name))
+        return name, ast.parse(text_of(evidence.local(model.artifact_location) / name))
     except (SyntaxError, ValueError):
         raise Mistake(
             "code-broken", f"`{visible(name)}` in the model is no valid Python. Log the model again."
         ) from None
+
+
+def _judge_code(evidence: Evidence, model: Any, flavor: dict[str, Any]) -> None:
+    """Look whether the code of the model reads the threshold and cleans the names; it is not run."""
+    name, tree = _code(evidence, model, flavor)
     words = {
         getattr(node, field) for node in ast.walk(tree) for field in ("id", "attr", "name") if hasattr(node, field)
     }
@@ -376,6 +381,29 @@ def rule(evidence: Evidence) -> None:
             "integer-column",
             "The signature calls `mean_radius` an integer, so a radius of 14.5 is refused. It is a decimal number.",
         )
+    answers = str(card["signature"].get("outputs") or "any")  # a hint on the answer is not asked for
+    if "boolean" not in answers and "any" not in answers:
+        raise Mistake(
+            "answers-not-true",
+            "The signature promises other answers than true and false, which the task asks for. Mend the hint of what "
+            "`predict` returns, and what it returns.",
+        )
+    _judge_rule(_code(evidence, model, flavor)[1])
+
+
+def _judge_rule(tree: ast.AST) -> None:
+    """Look at a comparison with 15 that is itself the answer; what is written in another way is not judged."""
+    for node in ast.walk(tree):
+        answer = getattr(node, "elt", None)
+        if not isinstance(answer, ast.Compare) or len(answer.ops) != 1:
+            continue
+        op, right = type(answer.ops[0]), answer.comparators[0]
+        if isinstance(right, ast.Constant) and right.value == 15 and op is not ast.GtE:
+            raise Mistake(
+                "rule-other",
+                "The comparison in the file is another one than the task's rule: whom does it look at again, and does the "
+                "tumour on the limit belong to them?",
+            )
 
 
 TASKS = (

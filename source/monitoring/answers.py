@@ -228,3 +228,42 @@ WRONG[2] += [
     ("other-reference", swap("psi(then, now)", 'psi(spring.X_test["monthly_charges"], now)')),
     ("previous-week", swap("psi(then, now)", "psi(prices.query('week == 1')['monthly_charges'], now)")),
 ]
+
+# Found by answers that were written without sight of the checks.
+WRONG[1] += [
+    ("rounded", swap(_P, f"{_P}.round(1)")),
+    ("refitted-model", swap(_P, f'new_model().fit(week_1, prices.query("week == 1")["churned"]).{_P.removeprefix("model.")}')),
+    ("value-wrong", swap(_P, f"{_P} ** 2")),
+]
+_ALL = """
+mlflow.set_experiment("hw-monitoring-drift")
+with mlflow.start_run(run_name="week-01"):
+    for week, rows in prices.groupby("week"):
+        mlflow.log_metric("psi", psi(then, rows["monthly_charges"]), step=week)
+        mlflow.log_metric("ks", stats.ks_2samp(then, rows["monthly_charges"]).statistic, step=week)
+"""
+WRONG[2] += [
+    ("weeks-in-one-run", _ALL),
+    ("other-stream", swap("prices.groupby", "rules.groupby")),
+    ("weeks-pooled", swap("    now = rows", '    rows = prices[prices["week"] <= week]\n    now = rows')),
+    ("other-column", swap('now = rows["monthly_charges"]', 'now, then = rows["tenure_months"], spring.X_train["tenure_months"]')),
+    ("previous-week", swap("predict_proba(spring.X_train)", 'predict_proba(prices.query("week == 1")[features])')),
+]
+WRONG[3] += [
+    ("other-stream", swap("rules.groupby", "prices.groupby", '"alert_week", alerts[0]', '"alert_week", 4')),
+    ("weeks-pooled", swap("p = model", 'rows = rules[rules["week"] <= week]\n            p = model')),
+    ("refitted-model", swap("p = model.predict", 'p = new_model().fit(rows[features], rows["churned"]).predict', '"alert_week", alerts[0]', '"alert_week", 4')),
+]
+_NEW = 'fit(recent[features], recent["churned"])'
+WRONG[4] += [
+    ("trained-on-held-out", swap(_NEW, 'fit(held_out[features], held_out["churned"])')),
+    ("trained-on-held-out", swap(_NEW, 'fit(rules[features], rules["churned"])')),
+    (
+        "old-rows-kept",
+        swap(_NEW, 'fit(pd.concat([spring.X_train, recent[features]]), pd.concat([spring.y_train, recent["churned"]]))'),
+    ),
+    ("judged-on-all", swap("version, held_out,", "version, rules,")),
+]
+UNSEEN = {
+    2: [("an alert by the limit 0.1, which no week of these eight lies near", swap("drift > 0.25", "drift > 0.1"))],
+}

@@ -127,8 +127,16 @@ def _judge_table(table: pd.DataFrame) -> None:
         raise Mistake(
             "rows-shuffled", "The probabilities are right, but they stand beside the wrong customers. Keep rows whole."
         )
-    if np.allclose(got, p[:, 1], atol=0.0051):
+    if any(np.allclose(got, p[:, 1].round(digits), atol=1e-6) for digits in range(1, 7)):
         raise Mistake("rounded", "`probability` is rounded, so the order of customers is lost. Log full precision.")
+    week = given.prices.query("week == 1")
+    anew = given.fit(week).predict_proba(week.loc[rows.index, given.features])[:, 1]
+    if np.allclose(got, anew, atol=1e-6):
+        raise Mistake(
+            "refitted-model",
+            "`probability` comes from a model that was fitted on week 1 itself. A service answers with the model that it "
+            "has; labels of this week are not known yet. Score with `model`, as the given cell fitted it.",
+        )
     raise Mistake(
         "value-wrong", "`probability` is not what `model` answers for these rows. Were rows, order or model changed?"
     )
@@ -141,6 +149,12 @@ def drift(evidence: Evidence) -> None:
     weeks = {week: rows["monthly_charges"] for week, rows in given.prices.groupby("week")}
     for week, now in weeks.items():
         run = evidence.latest_run("hw-monitoring-drift", f"week-{week:02d}", others=("hw-monitoring-service",))
+        if len({point.step for point in evidence.history(run, "psi")}) > 1:
+            raise Mistake(
+                "weeks-in-one-run",
+                f"`psi` of the run `{run.info.run_name}` has several points. The task asks for a run of its own for each week, "
+                "so that each week keeps its own alert.",
+            )
         before = weeks.get(week - 1, now)
         right = _psi(then, now)
         evidence.judge_number(
@@ -168,6 +182,7 @@ def drift(evidence: Evidence) -> None:
                     "reference.",
                 ),
             },
+            slips=lambda week=week: _drift_slips(given, week),
         )
         distance, p = _ks(then, now)
         wrong = "That is the p-value. It says how surprising the gap is, not how large: log the distance."
@@ -189,6 +204,19 @@ def drift(evidence: Evidence) -> None:
         _judge_word(evidence, run, "alert", right > 0.25, "the PSI of this run and the limit")
 
 
+def _drift_slips(given: _Given, week: int) -> Iterator[tuple[str, float, str]]:
+    """Yield numbers that are given for the PSI of a week by mistake."""
+    then, price = given.spring.X_train, "monthly_charges"
+    told = "That is the drift of `rules`. This task is about `prices`."
+    yield "other-stream", _psi(then[price], given.rules.query("week == @week")[price]), told
+    told = "That is the PSI of all weeks up to this one. Old weeks dilute the new: take the rows of the one week."
+    yield "weeks-pooled", _psi(then[price], given.prices.query("week <= @week")[price]), told
+    for name in given.features:
+        if name != price:
+            told = f"That is the drift of `{name}`. The task asks for `{price}`."
+            yield "other-column", _psi(then[name], given.prices.query("week == @week")[name]), told
+
+
 def _judge_prediction(evidence: Evidence, run: Run, given: _Given, week: int) -> None:
     """Compare the drift of the predictions of one week."""
     rows = given.prices[given.prices["week"] == week]
@@ -197,6 +225,7 @@ def _judge_prediction(evidence: Evidence, run: Run, given: _Given, week: int) ->
     )
     labels = [pd.Series(given.model.predict(table[given.features])) for table in (given.spring.X_train, rows)]
     tests = pd.Series(given.model.predict_proba(given.spring.X_test)[:, 1])
+    first = pd.Series(given.model.predict_proba(given.prices.query("week == 1")[given.features])[:, 1])
     evidence.judge_number(
         "psi_prediction",
         evidence.metric(run, "psi_prediction"),
@@ -214,6 +243,11 @@ def _judge_prediction(evidence: Evidence, run: Run, given: _Given, week: int) ->
             "other-reference": (
                 _psi(tests, says),
                 "That compares with spring's *test* rows. The training rows are the reference, as for the inputs.",
+            ),
+            "previous-week": (
+                _psi(first, says),
+                "That compares with the first week of the stream. What was normal is what the model was trained on: the "
+                "reference is what it says there.",
             ),
         },
     )
@@ -274,7 +308,7 @@ def scores(evidence: Evidence) -> None:
                     "That is ROC-AUC of the predicted labels. It ranks customers: use `predict_proba`.",
                 ),
             },
-            slips=lambda rows=rows, week=week: _week_slips(given, rows, right.drop(week)),
+            slips=lambda rows=rows, week=week: _week_slips(given, rows, week, right.drop(week)),
         )
     test = given.spring.X_test.assign(churned=given.spring.y_test)
     low = right < given.auc(given.model, test) - 0.1
@@ -282,11 +316,20 @@ def scores(evidence: Evidence) -> None:
     _judge_alert(evidence.tag(run, "alert_week"), alert)
 
 
-def _week_slips(given: _Given, rows: pd.DataFrame, others: pd.Series) -> Iterator[tuple[str, float, str]]:
+def _week_slips(given: _Given, rows: pd.DataFrame, week: int, others: pd.Series) -> Iterator[tuple[str, float, str]]:
     """Yield numbers that are given for the ROC-AUC of a week by mistake."""
     told = "That is the score of another week: value and step do not belong together."
     yield from (("step-shifted", value, told) for value in others)
     yield from confused_with_auc(given.model, rows[given.features], rows["churned"])
+    told = "That is the score on `prices`. This task is about `rules`."
+    yield "other-stream", given.auc(given.model, given.prices.query("week == @week")), told
+    told = "That is the score of all weeks up to this one. Old weeks hide the new: take the rows of the one week."
+    yield "weeks-pooled", given.auc(given.model, given.rules.query("week <= @week")), told
+    told = (
+        "That comes from a model fitted on the very week that it is judged by. A watch is kept on the model that serves: "
+        "score with `model`, as the given cell fitted it."
+    )
+    yield "refitted-model", given.auc(given.fit(rows), rows), told
 
 
 def _judge_alert(text: str, alert: object) -> None:
@@ -380,7 +423,24 @@ def _judge_gate(evidence: Evidence, run: Run, given: _Given) -> None:
                 "`recent`.",
             ),
         },
+        slips=lambda: _gate_slips(given, recent, held_out),
     )
+
+
+def _gate_slips(given: _Given, recent: pd.DataFrame, held_out: pd.DataFrame) -> Iterator[tuple[str, float, str]]:
+    """Yield numbers that the gate finds when a model was fitted, or judged, on other rows."""
+    told = "The new model was trained on rows that judge it: no score of theirs counts any more. Fit on `recent` only."
+    for rows in (held_out, given.rules):
+        yield "trained-on-held-out", given.auc(given.fit(rows), held_out), told
+    spring = given.spring.X_train.assign(churned=given.spring.y_train)
+    told = (
+        "The new model was trained on spring's rows as well, from before the change, and these teach it the old rule. Fit "
+        "on `recent` only."
+    )
+    for old in (spring, given.rules.query("week < 3")):
+        yield "old-rows-kept", given.auc(given.fit(pd.concat([old, recent])), held_out), told
+    told = "That is the new model on all weeks of `rules`: those it was trained on, too. Give the gate `held_out`."
+    yield "judged-on-all", given.auc(given.fit(recent), given.rules), told
 
 
 def category(evidence: Evidence) -> None:

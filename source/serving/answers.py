@@ -145,8 +145,9 @@ WRONG = {
             swap('{"inputs": three.to_dict("list")}', '{"inputs": {**three.to_dict("list"), "senior": [0.0]}}'),
         ),
         ("column-missing", swap('three.to_dict("list")', 'three.drop(columns="senior").to_dict("list")')),
-        ("extra-column", swap(", index=False", "")),
-        ("other-rows", swap('three.to_dict("list")', 'split.X_train.head(3).to_dict("list")')),
+        ("extra-column", swap('"rows.csv", index=False', '"rows.csv"')),
+        ("train-not-test", swap('three.to_dict("list")', 'split.X_train.head(3).to_dict("list")')),
+        ("other-rows", swap('three.to_dict("list")', 'split.X_test.tail(3).to_dict("list")')),
         ("file-broken", append('(folder / "rows.csv").write_bytes(b"\\xff\\xfe\\x00")')),
     ],
     2: [
@@ -159,7 +160,7 @@ WRONG = {
         ("rows-shuffled", swap("tonight.index", "range(500)")),
         ("customer-ids", swap("tonight.index", 'tonight.index.map("C{}".format)')),
         ("customer-ids", append('scores.head(9).assign(version=version).to_parquet(folder / "scores.parquet")')),
-        ("probability-wrong", swap("champion.predict(tonight)[:, 1]", "champion.predict(tonight)[:, 1].round(1)")),
+        ("probability-wrong", swap("champion.predict(tonight)[:, 1]", "champion.predict(tonight)[:, 1] ** 2")),
         ("version-wrong", swap("version=version", "version=3")),
         ("alias-missing", append('client.delete_registered_model_alias("hw-serving-churn", "champion")')),
         (
@@ -224,7 +225,7 @@ WRONG = {
         ),
         ("percentile-wrong", swap('"p99_ms": p99', '"p99_ms": 3 * p50')),
         (
-            "percentile-wrong",
+            "mean-not-percentile",
             swap("p50, p95, p99 = np.percentile(times, [50, 95, 99])", "p50 = p95 = p99 = np.mean(times)"),
         ),
     ],
@@ -243,7 +244,7 @@ EQUIVALENT = {
 
 # Found by people who attacked the checks.
 RIGHT[1].append('''  # inputs as records
-(folder / "split.json").write_text(json.dumps({"dataframe_split": json.loads(three.to_json(orient="split"))}))
+(folder / "split.json").write_text(json.dumps({"dataframe_split": json.loads(three.to_json(orient="split", index=False))}))
 (folder / "inputs.json").write_text(json.dumps({"inputs": three.to_dict("records")}))
 three.to_csv(folder / "rows.csv", index=None)
 ''')
@@ -267,3 +268,15 @@ WRONG[2] += [
     ("rounded", swap(_ASKED, f"{_ASKED}.round(2)")),
 ]
 WRONG[3].append(("label-not-probability", swap("float(answer[0, 1])", "float(answer[0, 1] >= 0.5)")))
+
+# Found by answers that were written without sight of the checks.
+WRONG[1] += [
+    ("index-sent", swap('to_dict("split", index=False)', 'to_dict("split")')),
+    ("csv-separator", swap('"rows.csv", index=False', '"rows.csv", index=False, sep=";"')),
+    ("rounded", swap('"rows.csv", index=False', '"rows.csv", index=False, float_format="%.0f"')),
+]
+WRONG[2].append(("rounded", swap(_ASKED, f"{_ASKED}.round(1)")))
+WRONG[4] += [
+    ("percentiles-exchanged", swap('"p95_ms": p95, "p99_ms": p99', '"p95_ms": p99, "p99_ms": p95')),
+    ("times-averaged", swap("p50, p95, p99 =", "times = [sum(times) / 50] * 50\np50, p95, p99 =")),
+]

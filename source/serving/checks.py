@@ -16,7 +16,7 @@ from sklearn.preprocessing import StandardScaler
 from course_utils import data
 from course_utils._judge.evidence import Evidence, close, listing
 from course_utils._judge.mistake import Mistake
-from course_utils._judge.reading import json_of, need_columns, numbers_of, parquet_of, visible, words_of
+from course_utils._judge.reading import json_of, need_columns, numbers_of, parquet_of, text_of, visible, words_of
 from course_utils.homework.question import Task
 
 _NAME, _C = "hw-serving-churn", (0.001, 1.0, 0.01)
@@ -68,6 +68,14 @@ def _judge_table(name: str, got: pd.DataFrame) -> None:
         raise Mistake("row-count", f"`{name}` has {len(got)} rows; the task asks for three.")
     values = np.column_stack([numbers_of(got, column, name) for column in right.columns])
     if not np.allclose(*(rows[np.lexsort(rows.T)] for rows in (values, right.to_numpy(dtype=float)))):
+        train = data.churn_split(800, data.course_seed(), numeric=True).X_train.to_numpy(dtype=float)
+        if all(np.isclose(train, row).all(axis=1).any() for row in values):
+            raise Mistake("train-not-test", f"`{name}` holds *training* rows. `three` are rows of `split.X_test`.")
+        ours, theirs = (np.sort(rows, axis=0) for rows in (right.to_numpy(dtype=float), values))
+        if any(np.allclose(ours.round(digits), theirs) for digits in range(4)):
+            raise Mistake(
+                "rounded", f"The values in `{name}` are rounded, so the model is asked about other customers."
+            )
         raise Mistake("other-rows", f"`{name}` holds other customers than `three`, or their values in other columns.")
 
 
@@ -87,6 +95,12 @@ def _form(name: str, body: Any, wanted: str) -> Any:
 def bodies(evidence: Evidence) -> None:
     """Task 1: the same table in three forms."""
     split_json = _form("split.json", _json(evidence.file("hw-serving", "split.json")), "dataframe_split")
+    if isinstance(split_json, dict) and "index" in split_json:
+        raise Mistake(
+            "index-sent",
+            "`split.json` sends the index of the table, too: the customers' numbers are nobody's business but ours. The help of "
+            "`to_dict` names an argument that leaves it out.",
+        )
     try:
         by_split = pd.DataFrame(split_json["data"], columns=split_json["columns"])
     except (TypeError, KeyError, ValueError, AttributeError, IndexError):
@@ -114,6 +128,13 @@ def bodies(evidence: Evidence) -> None:
             "the DataFrame.",
         ) from None
     _judge_table("inputs.json", by_column)
+    rows = evidence.file("hw-serving", "rows.csv")
+    if "," not in (header := text_of(rows).partition("\n")[0]) and (";" in header or "\t" in header):
+        raise Mistake(
+            "csv-separator",
+            "The columns of `rows.csv` are not separated by commas. The server reads plain CSV, and takes such a line for "
+            "one column with a long name.",
+        )
     _judge_table("rows.csv", evidence.table("hw-serving", "rows.csv", ()))
 
 
@@ -158,7 +179,8 @@ def _judge_scores(got: np.ndarray, ids: np.ndarray, references: list[dict[str, n
         )
     if same(100 * right[ids]):
         raise Mistake("percent-not-share", "The probabilities are in percent. A probability lies between 0 and 1.")
-    if np.allclose(got, right[ids], atol=0.006):
+    cut = any(np.allclose(got, right[ids].round(digits), atol=1e-9) for digits in range(1, 7))
+    if cut or np.allclose(got, right[ids], atol=0.006):
         raise Mistake(
             "rounded", "The probabilities are rounded, so the order of customers is lost. Write full precision."
         )
@@ -303,12 +325,30 @@ def latency(evidence: Evidence) -> None:
             "not-single-times",
             "The times are not those of single calls: they grow from call to call. Start the clock anew for each.",
         )
+    if len(set(times)) == 1:
+        raise Mistake(
+            "times-averaged",
+            "All times are the same, so they are a mean that was written down often. The slow calls are lost in it: measure "
+            "each call on its own.",
+        )
     for name, value in metrics.items():
-        right = float(np.percentile(times, int(name[1:3])))
-        low, high = (float(np.percentile(times, int(name[1:3]), method=way)) for way in ("lower", "higher"))
-        if not low <= value <= high and not abs(value - right) < 0.05 * right:
-            mean = " It is their mean, which hides the slow ones." if close(value, float(np.mean(times))) else ""
-            raise Mistake("percentile-wrong", f"`{name}` does not follow from the times that you kept.{mean}")
+        if _is_percentile(times, name, value):
+            continue
+        if other := next((other for other in metrics if _is_percentile(times, other, value)), None):
+            raise Mistake(
+                "percentiles-exchanged", f"`{name}` is what `{other}` should be. Compare which number is which."
+            )
+        if close(value, float(np.mean(times))):
+            raise Mistake("mean-not-percentile", f"`{name}` is the mean of the times, which hides the slow ones.")
+        raise Mistake("percentile-wrong", f"`{name}` does not follow from the times that you kept.")
+
+
+def _is_percentile(times: list[float], name: str, value: float) -> bool:
+    """Tell whether a value is the percentile of its name, however it is taken between two times."""
+    right, low, high = (
+        float(np.percentile(times, int(name[1:3]), method=way)) for way in ("linear", "lower", "higher")
+    )
+    return low <= value <= high or abs(value - right) < 0.05 * right
 
 
 TASKS = (

@@ -112,11 +112,11 @@ RIGHT = {
         (folder / "server.sh").write_text('''#!/bin/sh
         # the team's server
         mlflow server --app-name=basic-auth --host=0.0.0.0 --port 5000 \\\\
-          --allowed-hosts=localhost:*,mlflow.nordtel.example:5000 --artifacts-destination=s3://nordtel-mlflow/team
+          --allowed-hosts=mlflow.nordtel.example,mlflow.nordtel.example:5000 --artifacts-destination=s3://nordtel-mlflow/team
         '''.replace("        ", ""))
         """,
         """
-        words = ["mlflow", "server", "-h", "0.0.0.0", "--allowed-hosts", "mlflow.nordtel.example,10.0.0.*", "--workers", "2",
+        words = ["mlflow", "server", "-h", "0.0.0.0", "--allowed-hosts", "mlflow.nordtel.example:*", "--workers", "2",
                  "--app-name", "basic-auth", "--artifacts-destination", "s3://nordtel-mlflow"]
         with open(folder / "server.sh", "w") as file:
             file.write("exec " + " ".join(words))
@@ -156,7 +156,8 @@ WRONG = {
         ("denied-may-read", swap('level != "DENY"', "True")),
         ("use-may-log", swap('level in ("EDIT", "MANAGE")', 'level in ("USE", "EDIT", "MANAGE")')),
         ("edit-may-delete", swap('"can_delete": level == "MANAGE"', '"can_delete": level in ("EDIT", "MANAGE")')),
-        ("rights-wrong", swap('level in ("EDIT", "MANAGE")', 'level == "MANAGE"')),
+        ("right-left-out", swap('level in ("EDIT", "MANAGE")', 'level == "MANAGE"')),
+        ("rights-wrong", swap('"can_delete": level == "MANAGE"', '"can_delete": level in ("READ", "MANAGE")')),
     ],
     3: [
         ("not-started", ""),
@@ -229,3 +230,30 @@ WRONG[5].append(("database-on-command-line", '''  # uri variable on command line
 (folder / "server.sh").write_text('mlflow server --host 0.0.0.0 --allowed-hosts mlflow.nordtel.example --app-name basic-auth --backend-store-uri "$MLFLOW_BACKEND_STORE_URI" --artifacts-destination s3://nordtel-mlflow\\n')
 '''))
 WRONG[4].append(("backup-changed", append('(folder / "backup.sql").write_text("create table runs (a)")')))
+
+# Found by answers that were written without sight of the checks.
+WRONG[2] += [
+    ("right-left-out", swap('level in ("EDIT", "MANAGE")', 'level == "EDIT"')),
+    ("right-left-out", swap('level != "NO_PERMISSIONS"', 'level not in ("NO_PERMISSIONS", "USE")')),
+]
+WRONG[3].append(("wrong-run-removed", """
+for r in admin.search_runs([trash]):
+    admin.delete_run(r.info.run_id)
+CliRunner().invoke(cli, ["gc", "--backend-store-uri", mlflow.get_tracking_uri()])
+"""))
+WRONG[5] += [
+    ("hosts-more", swap("mlflow.nordtel.example", "mlflow.nordtel.example,localhost")),
+    ("other-command", swap("mlflow server", "mlflow ui")),
+]
+RIGHT[4].append('''  # statement by statement over the empty table, which comes to the same
+con = sqlite3.connect(folder / "restored.db")
+for line in (folder / "backup.sql").read_text().split(";\\n"):
+    try:
+        con.execute(line)
+    except sqlite3.Error:
+        pass
+con.commit()
+counts = [(t, con.execute(f"select count(*) from {t}").fetchone()[0]) for t in ("experiments", "runs", "metrics")]
+con.close()
+pd.DataFrame(counts, columns=["table", "rows"]).to_csv(folder / "counts.csv", index=False)
+''')

@@ -144,6 +144,14 @@ def _grants() -> dict[tuple[str, str], str]:
     return found | {(first, "payroll"): "EDIT", (second, "payroll"): "DENY"}
 
 
+#: Level → whether it reads, logs and deletes.
+_MAY = {
+    "DENY": (False, False, False),
+    "READ": (True, False, False),
+    "USE": (True, False, False),
+    "EDIT": (True, True, False),
+    "MANAGE": (True, True, True),
+}
 _TRUE, _FALSE = {"true", "yes", "1", "1.0"}, {"false", "no", "0", "0.0"}
 
 
@@ -175,7 +183,12 @@ def permissions(evidence: Evidence) -> None:
             raise Mistake("use-may-log", f"{what}: USE lets a person use a thing, not change it. Logging needs EDIT.")
         if level == "EDIT" and delete:
             raise Mistake("edit-may-delete", f"{what}: EDIT changes, it does not delete. That needs MANAGE.")
-        if (read, log, delete) != (level != "DENY", level in ("EDIT", "MANAGE"), level == "MANAGE"):
+        if any(may and not has for has, may in zip((read, log, delete), _MAY[level], strict=True)):
+            raise Mistake(
+                "right-left-out",
+                f"{what}: your row gives less than that. Whoever may do more may do all that less allows.",
+            )
+        if (read, log, delete) != _MAY[level]:
             raise Mistake("rights-wrong", f"{what}: the rights in your row are not those of the level.")
 
 
@@ -192,7 +205,11 @@ def trash(evidence: Evidence) -> None:
     models = _model_stages(evidence, number)
     if found.get("keep") != "active" or models.get("keep") != "active":
         if not found:
-            raise NotStarted("The experiment `hw-tracking-server-trash` has no runs: run the given cell first.")
+            raise Mistake(
+                "wrong-run-removed",
+                "Both runs are gone for good, `keep` as well: `gc` takes all that lies in the trash. Run the given cell again, "
+                "which makes two new ones, and delete one of them only.",
+            )
         raise Mistake(
             "wrong-run-removed",
             "`keep`, or its model, is no longer there. `gc` cannot be undone: name what you delete, and look twice.",
@@ -301,7 +318,10 @@ def command(evidence: Evidence) -> None:
     except ValueError as error:
         raise Mistake("file-broken", f"A shell could not read `server.sh`: {error}.") from None
     if "server" not in words or "mlflow" not in words:
-        raise NotStarted("`server.sh` does not call `mlflow server` yet.")
+        raise Mistake(
+            "other-command",
+            "`server.sh` does not call `mlflow server`, which is what a team shares: other commands have no users.",
+        )
     options, last = {}, ""
     for word in words[words.index("server") + 1 :]:
         name, _, value = word.partition("=")
@@ -346,7 +366,14 @@ def command(evidence: Evidence) -> None:
         )
     if "--disable-security-middleware" in options or "*" in options.get("--allowed-hosts", "").split(","):
         raise Mistake("hosts-open", "Every host name is allowed. That switches the check off: name the one you use.")
-    if "mlflow.nordtel.example" not in [h.partition(":")[0] for h in options.get("--allowed-hosts", "").split(",")]:
+    hosts = {host.strip().partition(":")[0] for host in options.get("--allowed-hosts", "").split(",")}
+    if hosts > {"mlflow.nordtel.example"}:
+        raise Mistake(
+            "hosts-more",
+            f"`--allowed-hosts` has more names than one: {listing(hosts)}. Each is a name under which a foreign page may reach "
+            "the server. The task allows no other.",
+        )
+    if "mlflow.nordtel.example" not in hosts:
         raise Mistake(
             "hosts-missing", "Whoever calls the server by its name gets 403: `--allowed-hosts` does not have that name."
         )
