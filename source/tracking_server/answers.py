@@ -234,7 +234,7 @@ WRONG[4].append(("backup-changed", append('(folder / "backup.sql").write_text("c
 # Found by answers that were written without sight of the checks.
 WRONG[2] += [
     ("right-left-out", swap('level in ("EDIT", "MANAGE")', 'level == "EDIT"')),
-    ("right-left-out", swap('level != "NO_PERMISSIONS"', 'level not in ("NO_PERMISSIONS", "USE")')),
+    ("right-left-out", swap('level != "DENY"', 'level not in ("DENY", "USE")')),
 ]
 WRONG[3].append(("wrong-run-removed", """
 for r in admin.search_runs([trash]):
