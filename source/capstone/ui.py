@@ -6,6 +6,7 @@ def walk(ui):
     ui.experiment("churn-project")
     # 1
     ui.unfold("search")
+    ui.picture(height=560)
     # 2
     ui.press("report", "link")
     ui.press("Artifacts", "tab")

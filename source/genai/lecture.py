@@ -578,8 +578,8 @@ assert called_right[False] >= 1  # the judge passes what is wrong
 # ## Look at the UI
 #
 # Open the UI (the tile *MLflow* in JupyterLab, or the command that the next cell prints), choose *GenAI* at the top left,
-# and the experiment `care-assistant`. A window offers to detect issues in your traces: press *Got it*. Then, in the menu
-# on the left:
+# and the experiment `care-assistant`. Outside JupyterLab, a window offers to detect issues in your traces: press
+# *Got it*. Then, in the menu on the left:
 #
 # 1. **Traces**: type `roaming` into the search field and press Enter. The lowest request is the one that Tom read: click
 #    it, then *Assess*, and the arrow below `helpful` unfolds his reason. The tree on the left is the spans, `find_page` and

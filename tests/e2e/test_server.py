@@ -153,7 +153,7 @@ def test_who_may_come_in(room, user, headers, code):
 def test_a_wrong_password_or_workspace_is_told_and_nothing_is_kept(room, tmp_path):
     with pytest.raises(CourseError, match="does not let you in: wrong name or password"):
         class_server.join(tmp_path, room.state.address, "anna", "wrong")
-    with pytest.raises(CourseError, match="no member of the workspace 'ben'.*but of anna"):
+    with pytest.raises(CourseError, match="not a member of the workspace 'ben'.*but of anna"):
         class_server.join(tmp_path, room.state.address, "anna", room.passwords["anna"], "ben")
     assert class_server.joined(tmp_path) is None
 
