@@ -271,8 +271,8 @@ def stranger() -> Iterator[str]:
 
 
 BEHAVIOURS = {
-    "html": "no MLflow server",
-    "500": "no MLflow server.*code 500",
+    "html": "not an MLflow server",
+    "500": "not an MLflow server.*code 500",
     "redirect": "sends us to",
     "endless": "body without end",
     "drip": "did not answer in full within",
@@ -299,7 +299,7 @@ def test_every_verb_that_would_use_a_hostile_server_says_so(stranger, monkeypatc
     for words in (["ui"], ["run", "00", "-o", str(tmp_path / "batch")], ["workflow", "--fast"], ["verify", "0" * 32]):
         result = CliRunner().invoke(app, words)
         assert isinstance(result.exception, CourseError), (words, result.output)
-        assert "no MLflow server" in str(result.exception), words
+        assert "not an MLflow server" in str(result.exception), words
     assert not (tmp_path / "batch").exists()
 
 

@@ -24,9 +24,10 @@ from sklearn.metrics import (
     root_mean_squared_error,
 )
 
-from course_runner import verify, workflow
+from course_runner import workflow
 from course_runner.cli import app as cli
 from course_runner.cli import workflow as cli_workflow
+from course_runner.verify import verify
 from course_runner.workflow import KINDS, WorkflowConfig, judging, panels, run_workflow
 from course_runner.workflow import run as running
 from course_utils import data, plots, store
