@@ -12,6 +12,7 @@ import os
 import select
 import signal
 import socket
+import sys
 from typing import Any
 
 from jupyter_client.connect import KernelConnectionInfo
@@ -133,9 +134,9 @@ class WarmProvisioner(LocalProvisioner):
         try:
             streams = [_descriptor(wanted.get(n), d, nothing) for n, d in (("stdout", 1), ("stderr", 2))]
             environment = dict(wanted.get("env") or os.environ)
-            # In a thread: while the server still imports, JupyterLab has other things to answer.
-            place = str(wanted.get("cwd") or os.getcwd())
-            process = await asyncio.to_thread(fork, cmd, environment, place, [nothing, *streams])
+            asked = (cmd, environment, str(wanted.get("cwd") or os.getcwd()), [nothing, *streams])
+            # JupyterLab asks in a thread: while the server still imports, it has other things to answer.
+            process = await asyncio.to_thread(fork, *asked) if "jupyter_server" in sys.modules else fork(*asked)
         finally:
             os.close(nothing)
         if process is None:
