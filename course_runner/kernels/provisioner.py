@@ -135,8 +135,11 @@ class WarmProvisioner(LocalProvisioner):
             streams = [_descriptor(wanted.get(n), d, nothing) for n, d in (("stdout", 1), ("stderr", 2))]
             environment = dict(wanted.get("env") or os.environ)
             asked = (cmd, environment, str(wanted.get("cwd") or os.getcwd()), [nothing, *streams])
-            # JupyterLab asks in a thread: while the server still imports, it has other things to answer.
-            process = await asyncio.to_thread(fork, *asked) if "jupyter_server" in sys.modules else fork(*asked)
+            # JupyterLab asks in a thread: while the server still imports, it has other things to answer. Nobody else:
+            # a worker that was forked after such a thread would wait for it, and threads do not survive a fork.
+            lab = sys.modules.get("jupyter_server.serverapp")
+            in_lab = lab is not None and lab.ServerApp.initialized()
+            process = await asyncio.to_thread(fork, *asked) if in_lab else fork(*asked)
         finally:
             os.close(nothing)
         if process is None:
