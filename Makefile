@@ -33,7 +33,7 @@ run: $(STAMP) ## run all lectures and solutions as one batch, with a report
 test: $(STAMP) ## compare every notebook with a fresh run, and run all tests but the long ones
 	@$(COURSE) test $(ARGS)
 
-test-all: $(STAMP) ## the long tests, too: browsers, a second data seed, mutants; what .ci/run does
+test-all: $(STAMP) ## the long tests, too: browsers, a second data seed, mutants; as the GitHub workflow does
 	@$(COURSE) test --all $(ARGS)
 
 build: $(STAMP) ## build notebooks, solutions and exercises from source/

@@ -20,6 +20,7 @@ from course_runner.build.source import KINDS, Page, make_notebook, pages
 from course_runner.kernels.sockets import scratch_parent
 from course_utils._plumbing import files
 from course_utils._plumbing.steps import steps
+from course_utils.errors import CourseError
 
 #: Prefix of every scratch folder; the masks know it.
 SCRATCH = "mlflow-course-"
@@ -258,11 +259,18 @@ def build(
     cold: bool = False,
     on_progress: pool.OnProgress | None = None,
 ) -> Built:
-    """Build what is stale among the chosen pages; an exercise that holds answers is replaced with `force` only."""
+    """Build what is stale among the chosen pages; an exercise that holds answers is replaced with `force` only.
+
+    Raises
+    ------
+    CourseError
+        When the quiz of a lecture that must be executed is not JSON. Nothing has been written then.
+    """
     everything = pages(root)
     stale = find_stale(chosen, everything, force)
     built = Built(left=[item.page.path for item in stale if item.answers and not force])
     stale = [item for item in stale if item.page.path not in built.left]
+    _read_quizzes(stale)
     for item in stale:
         if not item.needs_run:
             _write(item, _with_outputs(item.nb, item.outputs_from) if item.outputs_from else item.nb)
@@ -292,6 +300,19 @@ def build(
             shutil.rmtree(folder, ignore_errors=True)
     _tidy(root, built)
     return built
+
+
+def _read_quizzes(stale: list[Stale]) -> None:
+    """Refuse a quiz that is not JSON: the lecture's own error would name a cell, and not the file that is wrong."""
+    for page in (item.page for item in stale if item.needs_run and item.page.kind == "notebooks"):
+        file = page.source.with_name("quiz.json")
+        try:
+            json.loads(file.read_text(encoding="utf8") if file.is_file() else "{}")
+        except json.JSONDecodeError as error:
+            raise CourseError(
+                f"{file.relative_to(page.root)} is not JSON: {error.msg} in line {error.lineno}, column {error.colno}. "
+                "Nothing was built. Correct it, and build again."
+            ) from error
 
 
 def _slow(page: Page, outcome: Outcome, nb: NotebookNode) -> list[str]:

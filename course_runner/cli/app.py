@@ -90,7 +90,7 @@ def build(
     for page in built.written:
         typer.echo(f"built {page.label}")
     for path in built.removed:
-        typer.echo(f"removed {path.relative_to(root)}: the numbers of the steps have changed")
+        typer.echo(f"removed {path.relative_to(root)}: its step has another number now, or is gone")
     for path in built.left:
         typer.echo(f"left {path.relative_to(root)} as it is: somebody has worked in it")
     for line in built.slow:
@@ -117,9 +117,20 @@ def new(
     from course_runner.build.new import make_step
 
     step = make_step(find_root(), name, after)
-    typer.echo(f"made source/{name}/, step {step.number} of the series. Its text is an example: replace it with yours.")
-    typer.echo("Then run `course build`, which also gives later notebooks their new numbers, and")
-    typer.echo(f"`python -m tests.submissions.table`. `course test --claims {name}` tests the claims of your lecture.")
+    typer.echo(f"made source/{name}/, step {step.number} of the series. Its text is an example: replace it with yours,")
+    typer.echo(
+        "in its five files and in its last rows of source/topics.csv. source/WRITING.md says what each must hold: for"
+    )
+    typer.echo("example three to five quiz questions, and one task or more with a stretch. While you write:")
+    typer.echo(f"  course build {name}")
+    typer.echo(f"  course test --claims {name}")
+    typer.echo("At the end:")
+    typer.echo("  course build    # gives later notebooks their new numbers")
+    typer.echo("  python -m tests.submissions.table")
+    typer.echo(f"  course test tests/unit/test_content.py tests/unit/test_homework.py -k {name}")
+    typer.echo(
+        f"Not wanted? Delete source/{name}/, its line in source/course.toml and its rows in topics.csv; then as at the end."
+    )
 
 
 @app.command()
@@ -234,7 +245,7 @@ def test(
 ) -> None:
     """Run every test and compare every notebook's outputs with a fresh run; further arguments go to pytest.
 
-    Example: [cyan]course test notebooks/03_mlflow_basics.ipynb[/cyan] compares one lecture,
+    Example: [cyan]course test notebooks/05_mlflow_basics.ipynb[/cyan] compares one lecture,
     [cyan]course test --claims mlflow_basics[/cyan] tests the claims of one lecture (without a name: of all).
     """
     from course_runner.compare import proof

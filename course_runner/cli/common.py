@@ -15,7 +15,7 @@ from course_utils.errors import CourseError
 Notebooks = Annotated[
     list[str] | None,
     typer.Argument(
-        help="Steps (mlflow_basics), numbers (3), notebooks (03_mlflow_basics), kinds (solutions) or paths."
+        help="Steps (mlflow_basics), numbers (5), notebooks (05_mlflow_basics), kinds (solutions) or paths."
     ),
 ]
 Jobs = Annotated[

@@ -330,6 +330,14 @@ def test_a_build_mends_what_is_stale_without_force(two_steps):
     assert doctor._notebooks(two_steps).ok
 
 
+def test_a_quiz_that_is_not_json_is_named_with_its_place(two_steps):
+    (two_steps / "source/tiny/quiz.json").write_text('{"recall": [],\n "quiz": flase}')
+    with pytest.raises(
+        CourseError, match=r"source/tiny/quiz\.json is not JSON: .* in line 2, column 10\. Nothing was built"
+    ):
+        run_build(two_steps)
+
+
 # ---- files that somebody has worked in ----------------------------------------------------------------------------------
 
 

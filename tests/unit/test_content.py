@@ -58,7 +58,7 @@ def test_the_link_bar_leads_to_notebooks_that_exist(page):
     everything = "\n".join(markdown(make_notebook(page, PAGES)))
     for target in re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", everything):
         if not re.match(r"https?:|mailto:", target):
-            assert (page.path.parent / target).resolve().exists(), f"dead link {target}"
+            assert (page.path.parent / target).resolve().exists(), f"dead link {target}; is `course build` done?"
 
 
 @each(LECTURES)
@@ -126,7 +126,9 @@ def test_a_homework_has_the_shape(page):
     tasks = load_tasks(page.step.name)
     assert [0 if p == "no" else int(p) for p in points] == [t.points for t in tasks], "points as in the checks"
     total = sum(t.points for t in tasks)
-    assert re.search(rf"\d+ minutes · {len(tasks) - 1} tasks? and a stretch · {total} points", nb.cells[0].source)
+    assert tasks[-1].points == 0, "the last task of TASKS is the stretch, without points"
+    wanted = rf"\d+ minutes · {len(tasks) - 1} tasks? and a stretch · {total} points"
+    assert re.search(wanted, nb.cells[0].source), f"the first cell must say “{wanted}”"
     source = "\n".join(cell.source for cell in code(nb))
     for n in range(1, len(tasks) + 1):
         assert f"hw.check({n})" in source, f"task {n} is not checked"
@@ -195,7 +197,7 @@ def test_code_that_is_shown_is_valid_and_uses_what_it_imports(page):
 @pytest.mark.parametrize("lecture", [p.step.name for p in LECTURES])
 def test_a_quiz_has_one_right_answer_and_feedback_on_each(lecture):
     recall, quiz = questions(lecture, "recall"), questions(lecture, "quiz")
-    assert len(recall) == 1 and 3 <= len(quiz) <= 5
+    assert len(recall) == 1 and 3 <= len(quiz) <= 5, "quiz.json: one question in recall, three to five in quiz"
     for question in recall + quiz:
         assert question["type"] == "multiple_choice" and len(question["question"]) > 15
         answers = question["answers"]
