@@ -114,14 +114,12 @@ def test_the_tile_of_course_lab_is_forked_from_the_server_that_has_mlflow_loaded
     tile, tmp_path
 ):
     with contextlib.closing(Warmth(tmp_path, cold=False, scratch=None)) as warmth:
-        settings = warmth.environment()
-        warm = {"-m", "course_runner.kernels.warm_server", settings["COURSE_WARM_SOCKET"]}
-        one = tile(**settings)
+        one = tile(**warmth.environment())
         until(lambda: one.get("/health") == "OK", "the UI")
         forked = psutil.Process(one.pid).children(recursive=True)
         assert not forked, "the tile's own process has loaded nothing"
-        alike = [process for process in psutil.process_iter() if warm <= set(process.cmdline())]  # its forks, too
-        (server,) = [process for process in alike if process.parent() not in alike]
+        warmth.wait()
+        server = psutil.Process(warmth.pid)
         assert len(server.children()) == 1
         os.kill(one.starter.pid, signal.SIGKILL)
         until(lambda: not server.children(), "the end of the fork")

@@ -187,7 +187,9 @@ def test_a_lecture_that_starts_a_server_uses_a_store_of_its_own_and_says_so(room
     assert store.connect(own=True) == uri and capsys.readouterr().out == ""
 
 
-def test_homework_is_judged_in_a_store_of_ones_own(room, as_anna, tmp_path, capsys):
+def test_homework_is_judged_in_a_store_of_ones_own(room, as_anna, tmp_path, capsys, monkeypatch):
+    (tmp_path / "exercises").mkdir()
+    monkeypatch.chdir(tmp_path / "exercises")  # a checkout that was used has a store of its own at its root
     homework = Homework("03")
     assert mlflow.get_tracking_uri() == f"sqlite:///{tmp_path / 'mlflow.db'}"
     assert "This notebook uses a store of your own" in capsys.readouterr().out
