@@ -11,7 +11,7 @@
 # - **promote** a version through a gate that knows chance, and **roll back**, with a record of who and why;
 # - **copy** a version to another registry and **say** what is lost on the way.
 #
-# **You need:** [MLflow basics]({step:mlflow_basics}) and [Models]({step:models}).
+# **You need:** [Evaluation]({step:evaluation}) and [Models]({step:models}).
 #
 # **Time:** 18 min to read · 20 min to do
 #
@@ -290,9 +290,9 @@ assert trained["metrics.train_auc"][0] == 1.0
 # champion's by so little that chance could have made the difference. That does not prove the two to be equal. It means
 # that these rows give no reason to change a running service.
 #
-# The gate is not perfect. A challenger that is exactly as good as the champion passes by luck about once in forty
-# times, because 2.5 % of the gains lie below the interval. A team that sends dozens of challengers through the same
-# rows will see that happen, so it should change the held-out rows from time to time.
+# The gate is not perfect. About one in forty 95 % intervals lies wholly *above* the true gain, so a challenger that is
+# exactly as good as the champion passes by luck about once in forty times. A team that sends dozens of challengers
+# through the same rows will see that happen, so it should change the held-out rows from time to time.
 #
 # The picture is drawn from the record. One line is one decision of the gate:
 
@@ -536,9 +536,11 @@ print("@champion is version", where(OLD, "champion"))
 
 # %% tags=["your-turn"]
 ...
+print("@previous is version", where(NAME, "previous"))
 
 # %% tags=["your-turn-solution"]
 decide(NAME, "previous", 1, "proposed", by="Tom", why="within reach")
+print("@previous is version", where(NAME, "previous"))
 
 # %%
 asked = f"tags.model = '{NAME}' and tags.alias = 'previous'"
@@ -623,15 +625,15 @@ new = mlflow.register_model(logged.model_uri, NAME).version
 
 with mlflow.start_run(run_name=f"gate-v{new}"):
     before = client.get_registered_model(NAME).aliases.get("champion", "none")
-    p, low = model.predict_proba(X_held)[:, 1], 0.0
+    p, better = model.predict_proba(X_held)[:, 1], True  # the first one has no rival
     if before != "none":
         champion = mlflow.sklearn.load_model(f"models:/{NAME}/{before}")
         q, rng = champion.predict_proba(X_held)[:, 1], np.random.default_rng(0)
         draws = [rng.integers(0, len(p), len(p)) for _ in range(300)]
         scores = [[roc_auc_score(y_held.iloc[d], x[d]) for x in (p, q)] for d in draws]
         low = np.percentile([ours - theirs for ours, theirs in scores], 2.5)
-    better = before == "none" or low > 0
-    mlflow.log_metric("gain_low", low)
+        mlflow.log_metric("gain_low", low)
+        better = low > 0
     mlflow.set_tags({"before": before, "version": new, "by": BY, "why": WHY})
     mlflow.set_tag("decision", "promoted" if better else "refused")
     if better:

@@ -214,10 +214,7 @@ print(card.signature)
 # had gaps when the signature was inferred would be `optional`: a table may leave it out.) What comes out is an array of
 # whole numbers, of any length. Loaded as pyfunc, the model compares each table with its signature *before* it predicts.
 #
-# **Predict.** Six tables with the same customers, each a little different. Which of them are refused?
-
-# %%
-prediction = "?"  # names of the tables
+# Six tables with the same customers, each a little different:
 
 # %%
 requests = {
@@ -228,6 +225,12 @@ requests = {
     "whole numbers": customers.astype({"support_calls": "int64"}),
     "capital letters": customers.assign(contract=customers["contract"].str.title()),
 }
+
+# %% [markdown]
+# **Predict.** Which of the six tables are refused?
+
+# %%
+prediction = "?"  # names of the tables
 
 # %%
 verdicts = {}
@@ -606,6 +609,7 @@ import mlflow
 import pandas as pd
 from sklearn.datasets import load_breast_cancer
 from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import train_test_split
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
@@ -626,10 +630,10 @@ if __name__ == "__main__":
     mlflow.set_tracking_uri("sqlite:///mlflow.db")
     mlflow.set_experiment("my-models")
     X, y = load_breast_cancer(return_X_y=True, as_frame=True)
-    model = make_pipeline(StandardScaler(), LogisticRegression())
-    model.fit(X, y.astype(float))
+    X_train, X_new, y_train, _ = train_test_split(X, y.astype(float), random_state=0)
+    model = make_pipeline(StandardScaler(), LogisticRegression()).fit(X_train, y_train)
     packages = mlflow.sklearn.get_default_pip_requirements(include_skops=True)
-    given = {"input_example": X.head(3), "pip_requirements": packages}
+    given = {"input_example": X_train.head(3), "pip_requirements": packages}
     with mlflow.start_run(run_name="whom-to-invite"):
         pipeline = mlflow.sklearn.log_model(model, name="pipeline", **given)
         info = mlflow.pyfunc.log_model(
@@ -639,7 +643,7 @@ if __name__ == "__main__":
             model_config={"threshold": 0.2},
             **given,
         )
-    print(mlflow.pyfunc.load_model(info.model_uri).predict(X).sample(3, random_state=0))
+    print(mlflow.pyfunc.load_model(info.model_uri).predict(X_new.head(3)))
 
 # %% [markdown]
 # ## Quiz

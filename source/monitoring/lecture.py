@@ -32,9 +32,9 @@ lesson.quiz("monitoring", "recall")
 # ## The problem
 #
 # Mira's model was trained in spring and serves two regions. In the sixth week two things happen, and nobody tells her.
-# In the North, prices rise by 14 euro and fiber spreads. In the South, a new contract lets everybody leave at any time,
-# and a new hotline solves what used to annoy. In the ninth week Tom complains that "the list is useless", but only in
-# one of the regions.
+# In the North, prices rise by 14 euro and fiber spreads. In the South, a new law lets everybody leave at any time,
+# whatever the contract says, and a new hotline solves what used to annoy. In the ninth week Tom complains that "the list
+# is useless", but only in one of the regions.
 #
 # - **Data drift** (North): the *inputs* change, and the rule that makes a customer leave stays.
 # - **Concept drift** (South): the *rule* changes, and the inputs stay.
@@ -264,7 +264,8 @@ broken = pd.concat([broken, broken.head(60)], ignore_index=True)
 
 report = pd.DataFrame({"week 3": quality(sound), "broken": quality(broken)}).T
 mlflow.log_metrics(quality(sound), run_id=weeks["north", 3])
-cents = broken.iloc[::10].assign(tenure_months=12.0)
+cents = sound.iloc[::10].copy()
+cents["monthly_charges"] *= 100  # nothing else is wrong with these rows
 answers = probability(spring_uri, cents)
 print(f"prices in cents: mean probability to leave {answers.mean():.2f}")
 report.round(3)
@@ -632,8 +633,9 @@ assert largest < ks.statistic / 2
 # %% [markdown]
 # ## In your own project
 #
-# The same work without any help from this course, on real data: predictions logged with their inputs, the drift of every
-# column against the training rows, and a decision as a tag.
+# The same work without any help from this course, on real data: predictions logged with their inputs and with the model
+# that gave them, the drift of every column against the training rows, and a decision as a tag. Copy it into a file
+# `monitor.py` in an empty folder and run `python monitor.py`.
 
 # %% tags=["own-project"]
 """One week of monitoring: python monitor.py"""
@@ -652,6 +654,8 @@ mlflow.set_experiment("my-monitoring")
 X, y = load_breast_cancer(return_X_y=True, as_frame=True)
 X_train, X_week, y_train, _ = train_test_split(X, y, stratify=y, random_state=0)
 model = make_pipeline(StandardScaler(), LogisticRegression()).fit(X_train, y_train)
+needs = mlflow.sklearn.get_default_pip_requirements(include_skops=True)
+info = mlflow.sklearn.log_model(model, name="model", pip_requirements=needs)
 X_week = X_week.assign(**{"mean radius": X_week["mean radius"] * 1.3})  # a new device
 
 
@@ -664,7 +668,9 @@ def psi(then, now, bins=5):
 
 
 with mlflow.start_run(run_name="week-01"):
-    scored = X_week.assign(probability=model.predict_proba(X_week)[:, 1])
+    mlflow.log_params({"week": 1, "model_id": info.model_id})
+    served = mlflow.sklearn.load_model(info.model_uri)
+    scored = X_week.assign(probability=served.predict_proba(X_week)[:, 1])
     mlflow.log_table(scored, "predictions.parquet")
     drift = pd.Series({name: psi(X_train[name], X_week[name]) for name in X})
     mlflow.log_metrics({f"psi_{name}": value for name, value in drift.items()})

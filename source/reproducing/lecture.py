@@ -125,7 +125,7 @@ print("the folder holds", sorted(path.name for path in folder.iterdir()))
 def git(*words):
     who = ["-c", "user.name=Mira", "-c", "user.email=mira@nordtel.example"]
     command = ["git", *who, *words]
-    return subprocess.check_output(command, cwd=folder, text=True).strip()
+    return subprocess.check_output(command, cwd=folder, text=True)
 
 
 git("init", "--quiet")
@@ -134,7 +134,7 @@ git("commit", "--quiet", "-m", "A forest for churn")
 edited = (folder / "train.py").write_text(code + "# deeper trees next week?\n")
 
 # %%
-commit, diff = git("rev-parse", "HEAD"), git("diff", "HEAD")
+commit, diff = git("rev-parse", "HEAD").strip(), git("diff", "HEAD")
 print("the commit has", len(commit), "characters; lines added since:")
 print([line for line in diff.splitlines() if line.startswith("+#")])
 
@@ -142,13 +142,13 @@ print([line for line in diff.splitlines() if line.startswith("+#")])
 CHANGES = [{"n_rows": 2000}, {"seed": 3}]
 
 assert len(commit) == 40
-assert git("rev-list", "--count", "HEAD") == "1"
+assert git("rev-list", "--count", "HEAD") == "1\n"
 assert "+# deeper trees next week?" in diff
 
 # %% [markdown]
 # You should see 40 characters and the comment as one added line. The commit is still the same one, so whoever reads the
-# commit alone would believe that the comment was never there. MLflow notes the commit of a script by itself when it can find it
-# (tag `mlflow.source.git.commit`), but it doesn't keep the diff. `git diff HEAD` doesn't show a file that git was
+# commit alone would believe that the comment was never there. MLflow notes the commit of a script by itself when it can
+# find it (tag `mlflow.source.git.commit`), but it doesn't keep the diff. `git diff HEAD` doesn't show a file that git was
 # never told of, either. So we will keep three things: commit, diff, and the file itself.
 #
 # ## Round 2: a digest, and what it covers
@@ -478,6 +478,7 @@ print("equal to the full score:", auc_again == auc, f"({auc:.2f} on the slide)")
 """Record a run, repeat it from its record, and prove it: python script.py"""
 
 import hashlib
+import runpy
 from importlib.metadata import distributions
 from pathlib import Path
 
@@ -487,30 +488,37 @@ from sklearn.datasets import load_breast_cancer
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.model_selection import cross_val_score
 
-mlflow.set_tracking_uri("sqlite:///mlflow.db")
-mlflow.set_experiment("my-project")
-file = Path("data.csv")
-load_breast_cancer(as_frame=True).frame.to_csv(file, index=False)
 
-
-def score(depth, seed):
+def score(file, depth, seed):
     X = pd.read_csv(file)
     forest = RandomForestClassifier(20, max_depth=depth, random_state=seed)
     return cross_val_score(forest, X.drop(columns="target"), X["target"], cv=3).mean()
 
 
-with mlflow.start_run(run_name="first") as run:
-    mlflow.log_params({"depth": 3, "seed": 0})
-    mlflow.log_metric("accuracy", score(3, 0))
-    mlflow.set_tag("data_sha256", hashlib.sha256(file.read_bytes()).hexdigest())
-    packages = sorted(f"{d.name}=={d.version}" for d in distributions())
-    mlflow.log_text("\n".join(packages), "packages.txt")
-    mlflow.log_artifact(__file__, "code")
+def sha256(file):
+    return hashlib.sha256(Path(file).read_bytes()).hexdigest()
 
-kept = mlflow.get_run(run.info.run_id).data
-again = score(int(kept.params["depth"]), int(kept.params["seed"]))
-same = kept.tags["data_sha256"] == hashlib.sha256(file.read_bytes()).hexdigest()
-print("same data:", same, "| same score:", again == kept.metrics["accuracy"])
+
+if __name__ == "__main__":  # not when the kept copy is executed below
+    mlflow.set_tracking_uri("sqlite:///mlflow.db")
+    mlflow.set_experiment("my-project")
+    load_breast_cancer(as_frame=True).frame.to_csv("data.csv", index=False)
+    packages = "\n".join(sorted(f"{d.name}=={d.version}" for d in distributions()))
+    with mlflow.start_run(run_name="first") as run:
+        mlflow.log_params({"depth": 3, "seed": 0})
+        mlflow.log_metric("accuracy", score("data.csv", 3, 0))
+        mlflow.set_tag("data_sha256", sha256("data.csv"))
+        mlflow.log_text(packages, "packages.txt")
+        mlflow.log_artifact(__file__, "code")
+
+    kept, artifacts = mlflow.get_run(run.info.run_id).data, f"runs:/{run.info.run_id}"
+    code = f"{artifacts}/code/{Path(__file__).name}"
+    repeat = runpy.run_path(mlflow.artifacts.download_artifacts(code))["score"]
+    again = repeat("data.csv", int(kept.params["depth"]), int(kept.params["seed"]))
+    listed = mlflow.artifacts.load_text(f"{artifacts}/packages.txt")
+    print("same data:", kept.tags["data_sha256"] == sha256("data.csv"))
+    print("same packages:", listed == packages)
+    print("same score, every bit:", again == kept.metrics["accuracy"])
 
 # %% [markdown]
 # ## Quiz

@@ -12,6 +12,10 @@ from playwright.sync_api import Browser, expect
 from . import driver, walks
 
 WALKED = pytest.mark.parametrize("page", walks.WALKED, ids=lambda page: page.step.name)
+#: The Lab's tab shows the store of the notebooks: a lecture that starts a server of its own sends its reader to a window.
+IN_THE_LAB = pytest.mark.parametrize(
+    "page", [page for page in walks.WALKED if not walks.sign_in(page)], ids=lambda page: page.step.name
+)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -37,8 +41,9 @@ def address(lab: driver.Lab) -> Iterator[str]:
 
 @WALKED
 def test_the_ui_is_as_the_lecture_says(page, lab, address, browser: Browser, tmp_path: Path):
-    walks.run(page, lab.home)
-    with walks.window(browser, address, page, tmp_path) as ui:
+    if not walks.sign_in(page):
+        walks.run(page, lab.home)
+    with walks.opened(page, browser, lab.home, address, tmp_path) as ui:
         walks.walk(page, ui)
     unused = walks.marked(page) - ui.used
     assert not unused, f"source/{page.step.name}/ui.py neither presses, sees, types nor sets aside: {sorted(unused)}"
@@ -52,7 +57,7 @@ def test_the_ui_is_as_the_lecture_says(page, lab, address, browser: Browser, tmp
     assert {path.name for path in tmp_path.glob("*.png")} == set(shown)
 
 
-@WALKED
+@IN_THE_LAB
 def test_a_lecture_run_again_shows_the_same_in_the_lab(page, lab, browser: Browser, tmp_path: Path):
     walks.run(page, lab.home)
     with browser.new_context(viewport=walks.SIZE, color_scheme="light") as context:

@@ -16,6 +16,7 @@ import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import ModuleType
 
 from nbclient import NotebookClient
 from PIL import Image
@@ -283,10 +284,32 @@ def window(
 
 def walk(page: Page, ui: UI) -> None:
     """Do what the ``ui.py`` of a lecture does."""
+    _steps(page).walk(ui)
+
+
+def _steps(page: Page) -> ModuleType:
     spec = importlib.util.spec_from_file_location(f"ui_{page.step.name}", page.source.with_name("ui.py"))
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    module.walk(ui)
+    return module
+
+
+def sign_in(page: Page) -> str:
+    """Return the pattern by which a lecture prints address, name and password of a server of its own, or an empty string."""
+    return getattr(_steps(page), "SIGN_IN", "")
+
+
+@contextlib.contextmanager
+def opened(page: Page, browser: Browser, home: Path, address: str, folder: Path) -> Iterator[UI]:
+    """Open the pages that a lecture speaks of: those at `address`, or those of the server that it starts when it is run."""
+    if pattern := sign_in(page):
+        with live(page, home) as printed:
+            its_own, *who = re.search(pattern, printed).groups()
+            with window(browser, its_own, page, folder, (who[0], who[1])) as ui:
+                yield ui
+    else:
+        with window(browser, address, page, folder) as ui:
+            yield ui
 
 
 def main(names: list[str]) -> None:
@@ -296,12 +319,13 @@ def main(names: list[str]) -> None:
     with tempfile.TemporaryDirectory(prefix="mlflow-course-") as folder, sync_playwright() as playwright:
         home, browser = Path(folder), driver.launch(playwright)
         for page in chosen:
-            print(f"{page.step.name}: the lecture runs", flush=True)
-            run(page, home)
+            if not sign_in(page):
+                print(f"{page.step.name}: the lecture runs", flush=True)
+                run(page, home)
         with serving(home) as address:
             for page in chosen:
                 print(f"{page.step.name}: the walk", flush=True)
-                with window(browser, address, page, STATIC) as ui:
+                with opened(page, browser, home, address, STATIC) as ui:
                     try:
                         walk(page, ui)
                     except Exception as stopped:
