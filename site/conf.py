@@ -66,7 +66,10 @@ copybutton_selector = "div.cell_input pre, div.highlight-sh pre, details div.hig
 
 
 def on_source_read(app: Sphinx, page: str, source: list[str]) -> None:
-    """Hand Sphinx the page of a notebook instead of the notebook itself."""
+    """Hand Sphinx the page of a notebook instead of the notebook itself, and the glossary with its lectures numbered."""
+    if page == "glossary":
+        source[0] = glossary.with_lectures(source[0])
+        return
     kind, _, name = page.partition("/")
     if kind not in ("notebooks", "exercises") or not name[:2].isdigit():
         return

@@ -11,6 +11,8 @@ from docutils import nodes
 from sphinx import addnodes
 from sphinx.application import Sphinx
 
+from course_utils._plumbing.steps import steps
+
 #: Text in these is not prose: a link, code, a heading, a caption, raw HTML.
 _NOT_PROSE = (
     nodes.reference,
@@ -55,6 +57,23 @@ def parse(text: str) -> list[Term]:
             terms.append(Term(line, re.compile(rf"(?<![\w@/.-])(?:{pattern})(?![\w/-])", re.I)))
             special = ""
     return terms
+
+
+def with_lectures(text: str) -> str:
+    """Return the glossary with a link in place of each ``{lecture:NAME}``.
+
+    Raises
+    ------
+    KeyError
+        When the course has no such lecture.
+    """
+    known = {step.name: step for step in steps()}
+
+    def link(found: re.Match[str]) -> str:
+        step = known[found[1]]
+        return f"[Lecture {step.number}](notebooks/{step.stem}.ipynb)"
+
+    return re.sub(r"\{lecture:(\w+)\}", link, text)
 
 
 @cache
