@@ -32,6 +32,7 @@ _ALLOWED: dict[Role, str] = {
         GET /
         GET /version
         POST /graphql
+        GET /ajax-api/2.0/mlflow/gateway-proxy
         GET /get-artifact
         GET /model-versions/get-artifact
         POST /v1/traces

@@ -43,13 +43,25 @@ FULL = "The disk of this server is full. Ask whoever runs it; what was logged is
 _ONCE = (b"authorization", b"x-mlflow-workspace", b"host")
 
 
-class Refused(Exception):
-    """A request that MLflow does not get to see, with the answer to it."""
+#: The pages ask here which language models the server may call, and show an error when they are not let in. There are
+#: none: so says MLflow, too, where no gateway is configured. Here MLflow is not asked, since it would pass requests on.
+GATEWAY = "/ajax-api/2.0/mlflow/gateway-proxy"
+
+
+class Answered(Exception):
+    """The answer to a request that MLflow does not get to see."""
+
+    def __init__(self, status: int, body: dict[str, Any], **headers: str) -> None:
+        super().__init__(body)
+        self.status, self.headers = status, headers
+        self.body = json.dumps(body).encode()
+
+
+class Refused(Answered):
+    """A request that is not for whoever sends it, or not now."""
 
     def __init__(self, status: int, code: str, message: str, **headers: str) -> None:
-        super().__init__(message)
-        self.status, self.headers = status, headers
-        self.body = json.dumps({"error_code": code, "message": message}).encode()
+        super().__init__(status, {"error_code": code, "message": message}, **headers)
 
 
 class Guesses:
@@ -108,13 +120,13 @@ class Door:
         else:
             try:
                 headers = await self._check(scope)
-            except Refused as refused:
-                await _answer(refused, receive, send)
+            except Answered as answered:
+                await _answer(answered, receive, send)
             else:
                 await self._app({**scope, "headers": headers}, receive, send)
 
     async def _check(self, scope: Scope) -> list[tuple[bytes, bytes]]:
-        """Return the headers with which MLflow gets the request, or raise `Refused`."""
+        """Return the headers with which MLflow gets the request, or raise `Answered`."""
         method, path = scope["method"], scope["path"]
         asked = f"{method} {printable(path, 120)}"
         names = [name for name, _ in scope["headers"]]
@@ -135,6 +147,8 @@ class Door:
             # Written anew, so that MLflow cannot read another name in it than was checked here.
             secret = base64.b64encode(f"{name}:{password}".encode())
             others.append((b"authorization", b"Basic " + secret))
+        if path == GATEWAY:
+            raise Answered(200, {"endpoints": []})
         if not _has_room(method, path):
             raise Refused(507, "RESOURCE_EXHAUSTED", FULL)
         return others
@@ -196,17 +210,17 @@ def _address(scope: Scope) -> str:
     return str(ipaddress.ip_network((text, 64), strict=False)) if address.version == 6 else text
 
 
-async def _answer(refused: Refused, receive: Receive, send: Send) -> None:
+async def _answer(answered: Answered, receive: Receive, send: Send) -> None:
     """Send the answer, after a body of ordinary size: who is still writing would not read it."""
     left = 1 << 20
     message: Message = {"more_body": True}
     while message.get("more_body") and left > 0:
         message = await receive()
         left -= len(message.get("body", b"")) + 1
-    headers = {"Content-Type": "application/json", "Content-Length": str(len(refused.body)), **refused.headers}
+    headers = {"Content-Type": "application/json", "Content-Length": str(len(answered.body)), **answered.headers}
     encoded = [(name.lower().encode(), value.encode("latin1", "replace")) for name, value in headers.items()]
-    await send({"type": "http.response.start", "status": refused.status, "headers": encoded})
-    await send({"type": "http.response.body", "body": refused.body})
+    await send({"type": "http.response.start", "status": answered.status, "headers": encoded})
+    await send({"type": "http.response.body", "body": answered.body})
 
 
 # ---- a full disk ---------------------------------------------------------------------------------------------------
