@@ -334,12 +334,12 @@ def latency(evidence: Evidence) -> None:
     for name, value in metrics.items():
         if _is_percentile(times, name, value):
             continue
+        if close(value, float(np.mean(times))):
+            raise Mistake("mean-not-percentile", f"`{name}` is the mean of the times, which hides the slow ones.")
         if other := next((other for other in metrics if _is_percentile(times, other, value)), None):
             raise Mistake(
                 "percentiles-exchanged", f"`{name}` is what `{other}` should be. Compare which number is which."
             )
-        if close(value, float(np.mean(times))):
-            raise Mistake("mean-not-percentile", f"`{name}` is the mean of the times, which hides the slow ones.")
         raise Mistake("percentile-wrong", f"`{name}` does not follow from the times that you kept.")
 
 
