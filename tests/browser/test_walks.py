@@ -44,7 +44,7 @@ def test_the_ui_is_as_the_lecture_says(page, lab, address, browser: Browser, tmp
     if not walks.sign_in(page):
         walks.run(page, lab.home)
     with walks.opened(page, browser, lab.home, address, tmp_path) as ui:
-        walks.walk(page, ui)
+        walks.walk(page, ui, tmp_path)
     unused = walks.marked(page) - ui.used
     assert not unused, f"source/{page.step.name}/ui.py neither presses, sees, types nor sets aside: {sorted(unused)}"
     shown = walks.pictures(page)
@@ -65,4 +65,4 @@ def test_a_lecture_run_again_shows_the_same_in_the_lab(page, lab, browser: Brows
         front.page.goto(f"{lab.base}lab/workspaces/{page.step.name}?token={lab.token}")
         front.page.locator(".jp-LauncherCard", has_text="MLflow").locator("visible=true").first.click()
         front.page.set_default_timeout(walks.PATIENCE)
-        walks.walk(page, walks.UI(front.page, front.mlflow, tmp_path, page.step.name))
+        walks.walk(page, walks.UI(front.page, front.mlflow, tmp_path, page.step.name), tmp_path)

@@ -282,9 +282,15 @@ def window(
         yield UI(tab, tab, folder, page.step.name)
 
 
-def walk(page: Page, ui: UI) -> None:
-    """Do what the ``ui.py`` of a lecture does."""
-    _steps(page).walk(ui)
+def walk(page: Page, ui: UI, shots: Path) -> None:
+    """Do what the ``ui.py`` of a lecture does; when a step fails, a picture of the page then is put in the folder `shots`."""
+    try:
+        _steps(page).walk(ui)
+    except Exception as stopped:
+        ui.tab.screenshot(path=(seen := shots / f"{page.step.name}_stopped.png"))
+        line = stopped.__traceback__.tb_next.tb_lineno
+        stopped.add_note(f"source/{page.step.name}/ui.py, line {line}; the page then: {seen}")
+        raise
 
 
 def _steps(page: Page) -> ModuleType:
@@ -327,13 +333,9 @@ def main(names: list[str]) -> None:
                 print(f"{page.step.name}: the walk", flush=True)
                 with opened(page, browser, home, address, STATIC) as ui:
                     try:
-                        walk(page, ui)
+                        walk(page, ui, Path(tempfile.gettempdir()))
                     except Exception as stopped:
-                        ui.tab.screenshot(path=(seen := Path(tempfile.gettempdir()) / f"{page.step.name}_stopped.png"))
-                        line = stopped.__traceback__.tb_next.tb_next.tb_lineno
-                        raise SystemExit(
-                            f"source/{page.step.name}/ui.py, line {line}: {stopped}\nThe page then: {seen}"
-                        ) from None
+                        raise SystemExit("\n".join((str(stopped), *stopped.__notes__))) from None
         browser.close()
 
 
