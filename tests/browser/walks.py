@@ -105,6 +105,11 @@ class UI:
     step: str
     used: set[str] = field(default_factory=set)
 
+    @property
+    def in_the_lab(self) -> bool:
+        """Whether the page is in JupyterLab's tab, where `course lab` keeps MLflow's greetings away."""
+        return self.page is not self.tab
+
     def start(self, area: str = "Model training") -> None:
         """Close MLflow's assistant and choose an area at the top left."""
         self.used |= {"MLflow Assistant", area}
@@ -179,9 +184,10 @@ class UI:
         self.choose(name)
 
     def registered(self, name: str) -> None:
-        """Click *Model registry* on the left, close the window that praises the new registry, and open a model."""
+        """Click *Model registry* on the left, close the window that praises the new registry if one does, and open a model."""
         self.press("Model registry", "link")
-        self.page.get_by_role("dialog").get_by_role("button", name="Close", exact=True).click()
+        if not self.in_the_lab:
+            self.page.get_by_role("dialog").get_by_role("button", name="Close", exact=True).click()
         self.press(name, "link")
 
     def choose(self, name: str) -> None:
