@@ -130,19 +130,19 @@ def to_top(page: Page, element: Locator) -> None:
 
 
 def contact_sheet(pictures: list[Path], path: Path) -> None:
-    """Write one PNG with all pictures, each with its name below it."""
+    """Write one PNG with all pictures, each with its name above it."""
     (width, height), name = TILE, 16  # pixels for the name
-    sheet = Image.new("L", (COLUMNS * width, math.ceil(len(pictures) / COLUMNS) * (height + name)), 90)
+    sheet = Image.new("RGB", (COLUMNS * width, math.ceil(len(pictures) / COLUMNS) * (height + name)), "#ccc")
     write = ImageDraw.Draw(sheet)
     for number, picture in enumerate(pictures):
         row, column = divmod(number, COLUMNS)
         x, y = column * width, row * (height + name)
         with Image.open(picture) as image:
-            small = image.convert("L")
-        small.thumbnail((width - 6, height - 4))
-        sheet.paste(small, (x, y + 2))
-        write.text((x + 2, y + height + 1), picture.stem, 255)
-    sheet.quantize(16, dither=Image.Dither.NONE).save(path, optimize=True)
+            small = image.convert("RGB")
+        small.thumbnail((width - 6, height - 6))
+        sheet.paste(small, (x, y + name))
+        write.text((x + 2, y + 2), picture.stem, "#000")
+    sheet.quantize(24, dither=Image.Dither.NONE).save(path, optimize=True)
     if path.stat().st_size > SHEET_LIMIT:
         raise SystemExit(f"{path} has {path.stat().st_size:,} bytes, more than {SHEET_LIMIT:,}. Make TILE smaller.")
     print(f"{path.relative_to(ROOT)}  {path.stat().st_size / 1000:.0f} kB, {len(pictures)} pictures")

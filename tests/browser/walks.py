@@ -208,6 +208,11 @@ class UI:
         self.press(experiment, "link")  # the arrow and the name are one link
         self.page.get_by_text("Time created", exact=True).wait_for()
 
+    def back(self, to: str) -> None:
+        """Press the browser's back button, and wait for the page that shows `to`."""
+        self.tab.evaluate("history.back()")  # Playwright's own waits for the tab to load, which a frame in it does not
+        self.page.get_by_text(to, exact=True).locator("visible=true").first.wait_for()
+
     def columns(self, *names: str, unfold: str = "") -> None:
         """Tick or untick columns of the runs table; a long group of them is folded at first."""
         self.press("Columns", "button")
