@@ -51,7 +51,7 @@ workflow: $(STAMP) ## run the eight-step workflow without Jupyter
 site: $(STAMP) ## build the web site into site/_build/html
 	@$(BIN)/python site/build.py $(ARGS)
 
-screenshots: $(STAMP) ## take the pictures of README and lecture 00 again (needs Chromium, and `make site` first)
+screenshots: $(STAMP) ## take README's pictures again, all pictures on one sheet (needs Chromium, and `make site` first)
 	@$(BIN)/python site/screenshots.py $(ARGS)
 
 lint: $(STAMP) ## check style and formatting of all Python files

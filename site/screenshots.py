@@ -1,12 +1,14 @@
-"""Takes the pictures of README and lecture 00: `make screenshots`.
+"""Takes the pictures of README and lecture 00, and lays all pictures on one sheet: `make screenshots`.
 
 It does what the pictures show, in Chromium, on a scratch copy: a lecture run, a homework done wrong and right, the MLflow
-UI. `python site/screenshots.py lab` or `site` takes one half; the second needs `make site` first.
+UI. `python site/screenshots.py lab`, `site` or `sheet` does one part; `site` needs `make site` first. The pictures of a
+lecture's *Look at the UI* come from `python -m tests.browser.walks`; the sheet has them, too.
 """
 
 from __future__ import annotations
 
 import io
+import math
 import sys
 import tempfile
 from pathlib import Path
@@ -14,7 +16,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from PIL import Image  # noqa: E402
+from PIL import Image, ImageDraw  # noqa: E402
 from playwright.sync_api import Browser, Locator, Page, sync_playwright  # noqa: E402
 
 from tests.browser import driver  # noqa: E402
@@ -24,6 +26,10 @@ STATIC = ROOT / "site" / "_static"
 SIZE = {"width": 1280, "height": 800}
 #: No picture may weigh more, in bytes.
 LIMIT = 150_000
+#: All pictures, small, with their names: for whoever looks whether one is cut, empty or covered. No page shows it.
+SHEET, SHEET_LIMIT = ROOT / "site" / "contact_sheet.png", 400_000
+#: Pictures in a row of the sheet, and width and height of one there, in pixels.
+COLUMNS, TILE = 5, (400, 260)
 
 
 def keep(page: Page, name: str) -> None:
@@ -123,7 +129,33 @@ def to_top(page: Page, element: Locator) -> None:
     element.evaluate("e => window.scrollTo({ top: e.getBoundingClientRect().top + scrollY - 90, behavior: 'instant' })")
 
 
+def contact_sheet(pictures: list[Path], path: Path) -> None:
+    """Write one PNG with all pictures, each with its name above it."""
+    (width, height), name = TILE, 16  # pixels for the name
+    sheet = Image.new("RGB", (COLUMNS * width, math.ceil(len(pictures) / COLUMNS) * (height + name)), "#ccc")
+    write = ImageDraw.Draw(sheet)
+    for number, picture in enumerate(pictures):
+        row, column = divmod(number, COLUMNS)
+        x, y = column * width, row * (height + name)
+        with Image.open(picture) as image:
+            small = image.convert("RGB")
+        small.thumbnail((width - 6, height - 6))
+        sheet.paste(small, (x, y + name))
+        write.text((x + 2, y + 2), picture.stem, "#000")
+    sheet.quantize(24, dither=Image.Dither.NONE).save(path, optimize=True)
+    if path.stat().st_size > SHEET_LIMIT:
+        raise SystemExit(f"{path} has {path.stat().st_size:,} bytes, more than {SHEET_LIMIT:,}. Make TILE smaller.")
+    print(f"{path.relative_to(ROOT)}  {path.stat().st_size / 1000:.0f} kB, {len(pictures)} pictures")
+
+
 def main(wanted: list[str]) -> None:
+    """Do the parts named: ``lab``, ``site``, ``sheet``; all without a name."""
+    if not wanted or set(wanted) & {"lab", "site"}:
+        take(wanted)
+    contact_sheet(sorted(STATIC.glob("*.png")), SHEET)
+
+
+def take(wanted: list[str]) -> None:
     """Take the pictures of ``lab``, ``site`` or both."""
     if driver.chromium() is None:
         raise SystemExit("Chromium is not installed, and the pictures are taken in it.")

@@ -65,6 +65,8 @@ def supervised(
             stdin=subprocess.PIPE,
             stdout=out,
             stderr=subprocess.STDOUT if out else None,
+            # A kernel or terminal that is closed ends its whole process group; the supervisor must live to stop its program.
+            start_new_session=_POSIX,
         )
     try:
         yield supervisor

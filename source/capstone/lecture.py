@@ -470,8 +470,8 @@ assert set(stations) <= there
 # 1. The list of runs is the project in the order in which it happened. Click the small `+` beside `search` to see its
 #    children.
 # 2. Click `report`, then *Artifacts*, then `report.md`: the page as others will read it.
-# 3. In the menu on the left open *Model registry*, close the window that praises the new registry, and click
-#    `churn-project-model`: the version with alias and tags.
+# 3. In the menu on the left open *Model registry*, and click `churn-project-model`: the version with alias and tags.
+#    (If a window praises the new registry first, close it.)
 
 # %%
 print(store.ui_command())

@@ -674,7 +674,7 @@ print(f"best run on these rows: {top.info.run_name}, test ROC-AUC {auc:.3f}")
 # 1. With *Model training* chosen at the top left, open the experiment `ml_workflow_demo`. The parent has a small **+**:
 #    click it, and its children unfold.
 # 2. Click the name of the parent: you find its parameters and metrics. Open *Artifacts* for the pictures and tables.
-# 3. Click *Model registry* at the left, close the window that praises the new registry, then click the model. The
+# 3. Click *Model registry* at the left, then the model. (If a window praises the new registry first, close it.) The
 #    version leads back to its run.
 #
 # ![The parent run with its children unfolded, after step 1](../site/_static/full_workflow_ui.png)

@@ -26,7 +26,7 @@ def walk(ui):
     ui.tick("forest-depth-3", "forest-depth-1")
     ui.press("Compare", "button")
     ui.see("Parallel Coordinates Plot")
-    ui.tab.go_back()
+    ui.back(to="Created")
     # 5
     ui.press("forest-depth-3", "link")
     ui.see("About this run")

@@ -495,8 +495,8 @@ for way in ways:
 #
 # ## Look at the UI
 #
-# 1. With *Model training* chosen at the top left, click *Model registry*, close the window that praises the
-#    new registry, then click `churn-serving`: version 1 carries the alias `champion` (version 2, once you have run the
+# 1. With *Model training* chosen at the top left, click *Model registry*, then `churn-serving`. (If a window praises
+#    the new registry first, close it.) Version 1 carries the alias `champion` (version 2, once you have run the
 #    pitfalls).
 # 2. Click the version, and unfold *Inputs* under *Schema*: these names and types are what MLflow's server enforces.
 #

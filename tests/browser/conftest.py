@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,6 +20,19 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.long)
             if driver.chromium() is None:
                 item.add_marker(pytest.mark.skip(reason="Chromium is not installed"))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo) -> Iterator[None]:
+    """Keep a picture of the page at which a test failed, when a fixture holds that page."""
+    report = yield
+    shown = getattr(item, "funcargs", {}).get("front") or getattr(item, "funcargs", {}).get("page")
+    page = getattr(shown, "page", shown)
+    if report.when == "call" and report.failed and isinstance(page, Page):
+        path = Path(tempfile.gettempdir()).parent / f"{item.originalname}.png"
+        page.screenshot(path=path)
+        report.sections.append(("The page then", str(path)))
+    return report
 
 
 @pytest.fixture(scope="package")

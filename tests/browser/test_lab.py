@@ -122,6 +122,7 @@ def test_a_lecture_runs_cell_by_cell_and_its_run_and_a_figure_are_in_the_mlflow_
     last = front.notebook.locator(".jp-CodeCell").last
     front.write(last, FIGURE)
     front.run(last)
+    assert not errors(front)
 
     front.notebook.get_by_role("link", name="MLflow UI").first.click()
     front.mlflow.get_by_role("link", name="churn-forest").click()

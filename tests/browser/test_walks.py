@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from PIL import Image
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser, Error, expect
 
 from . import driver, walks
 
@@ -44,7 +45,7 @@ def test_the_ui_is_as_the_lecture_says(page, lab, address, browser: Browser, tmp
     if not walks.sign_in(page):
         walks.run(page, lab.home)
     with walks.opened(page, browser, lab.home, address, tmp_path) as ui:
-        walks.walk(page, ui)
+        walks.walk(page, ui, tmp_path)
     unused = walks.marked(page) - ui.used
     assert not unused, f"source/{page.step.name}/ui.py neither presses, sees, types nor sets aside: {sorted(unused)}"
     shown = walks.pictures(page)
@@ -65,4 +66,24 @@ def test_a_lecture_run_again_shows_the_same_in_the_lab(page, lab, browser: Brows
         front.page.goto(f"{lab.base}lab/workspaces/{page.step.name}?token={lab.token}")
         front.page.locator(".jp-LauncherCard", has_text="MLflow").locator("visible=true").first.click()
         front.page.set_default_timeout(walks.PATIENCE)
-        walks.walk(page, walks.UI(front.page, front.mlflow, tmp_path, page.step.name))
+        walks.walk(page, walks.UI(front.page, front.mlflow, tmp_path, page.step.name), tmp_path)
+
+
+#: Buttons of MLflow's page, and what keeps a person from pressing one.
+BUTTONS = {
+    "there": "<button>Compare</button>",
+    "renamed": "<button>Contrast</button>",
+    "no button": "<p>Compare</p>",
+    "disabled": "<button disabled>Compare</button>",
+    "invisible": "<button style='visibility: hidden'>Compare</button>",
+    "covered": "<button>Compare</button><dialog style='position: fixed; inset: 0; width: 100%; height: 100%' open></dialog>",
+}
+
+
+@pytest.mark.parametrize("case", BUTTONS)
+def test_a_walk_stops_at_a_button_that_nobody_can_press(case, page, tmp_path):
+    page.set_default_timeout(1000)
+    page.set_content(BUTTONS[case])
+    ui = walks.UI(page, page, tmp_path, "")
+    with contextlib.nullcontext() if case == "there" else pytest.raises(Error, match="Timeout"):
+        ui.press("Compare", "button")

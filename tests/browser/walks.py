@@ -105,6 +105,11 @@ class UI:
     step: str
     used: set[str] = field(default_factory=set)
 
+    @property
+    def in_the_lab(self) -> bool:
+        """Whether the page is in JupyterLab's tab, where `course lab` keeps MLflow's greetings away."""
+        return self.page is not self.tab
+
     def start(self, area: str = "Model training") -> None:
         """Close MLflow's assistant and choose an area at the top left."""
         self.used |= {"MLflow Assistant", area}
@@ -179,9 +184,10 @@ class UI:
         self.choose(name)
 
     def registered(self, name: str) -> None:
-        """Click *Model registry* on the left, close the window that praises the new registry, and open a model."""
+        """Click *Model registry* on the left, close the window that praises the new registry if one does, and open a model."""
         self.press("Model registry", "link")
-        self.page.get_by_role("dialog").get_by_role("button", name="Close", exact=True).click()
+        if not self.in_the_lab:
+            self.page.get_by_role("dialog").get_by_role("button", name="Close", exact=True).click()
         self.press(name, "link")
 
     def choose(self, name: str) -> None:
@@ -201,6 +207,11 @@ class UI:
         """Click the arrow beside the experiment's name at the left: it leads to the list of experiments."""
         self.press(experiment, "link")  # the arrow and the name are one link
         self.page.get_by_text("Time created", exact=True).wait_for()
+
+    def back(self, to: str) -> None:
+        """Press the browser's back button, and wait for the page that shows `to`."""
+        self.tab.evaluate("history.back()")  # Playwright's own waits for the tab to load, which a frame in it does not
+        self.page.get_by_text(to, exact=True).locator("visible=true").first.wait_for()
 
     def columns(self, *names: str, unfold: str = "") -> None:
         """Tick or untick columns of the runs table; a long group of them is folded at first."""
@@ -282,9 +293,15 @@ def window(
         yield UI(tab, tab, folder, page.step.name)
 
 
-def walk(page: Page, ui: UI) -> None:
-    """Do what the ``ui.py`` of a lecture does."""
-    _steps(page).walk(ui)
+def walk(page: Page, ui: UI, shots: Path) -> None:
+    """Do what the ``ui.py`` of a lecture does; when a step fails, a picture of the page then is put in the folder `shots`."""
+    try:
+        _steps(page).walk(ui)
+    except Exception as stopped:
+        ui.tab.screenshot(path=(seen := shots / f"{page.step.name}_stopped.png"))
+        line = stopped.__traceback__.tb_next.tb_lineno
+        stopped.add_note(f"source/{page.step.name}/ui.py, line {line}; the page then: {seen}")
+        raise
 
 
 def _steps(page: Page) -> ModuleType:
@@ -327,13 +344,9 @@ def main(names: list[str]) -> None:
                 print(f"{page.step.name}: the walk", flush=True)
                 with opened(page, browser, home, address, STATIC) as ui:
                     try:
-                        walk(page, ui)
+                        walk(page, ui, Path(tempfile.gettempdir()))
                     except Exception as stopped:
-                        ui.tab.screenshot(path=(seen := Path(tempfile.gettempdir()) / f"{page.step.name}_stopped.png"))
-                        line = stopped.__traceback__.tb_next.tb_next.tb_lineno
-                        raise SystemExit(
-                            f"source/{page.step.name}/ui.py, line {line}: {stopped}\nThe page then: {seen}"
-                        ) from None
+                        raise SystemExit("\n".join((str(stopped), *stopped.__notes__))) from None
         browser.close()
 
 

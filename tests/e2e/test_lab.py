@@ -178,14 +178,16 @@ def test_badges_stand_in_the_readme_when_the_repository_has_an_address(monkeypat
     assert contents.badges("https://example.org/course") == "", "Binder and Codespaces open what is on GitHub"
 
 
-def test_a_server_ends_when_the_command_that_started_it_is_killed():
+@pytest.mark.parametrize("kill", ["kill", "killpg"])
+def test_a_server_ends_when_the_command_that_started_it_is_killed(kill):
     server = "import os, time; print(os.getpid(), flush=True); time.sleep(600)"
     starter = (
         "import os, pathlib, sys; from course_runner.lab.ui import run_server; "
         "run_server([sys.executable, '-c', sys.argv[1]], dict(os.environ), pathlib.Path.cwd())"
     )
-    with subprocess.Popen([sys.executable, "-c", starter, server], stdout=subprocess.PIPE, text=True) as command:
+    words = [sys.executable, "-c", starter, server]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True, start_new_session=True) as command:
         pid = int(command.stdout.readline())
         assert alive(pid)
-        command.kill()
+        getattr(os, kill)(command.pid, signal.SIGKILL)  # the command alone, or its process group
     until(lambda: not alive(pid), "the end of the server")
