@@ -65,6 +65,8 @@ def supervised(
             stdin=subprocess.PIPE,
             stdout=out,
             stderr=subprocess.STDOUT if out else None,
+            # A kernel that is shut down ends the processes of its own group, this one before it could stop the program.
+            start_new_session=_POSIX,
         )
     try:
         yield supervisor

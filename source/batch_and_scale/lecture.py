@@ -263,7 +263,7 @@ local = {
     "threads_per_worker": 1,
     "host": "127.0.0.1",  # reachable from this machine only
     "scheduler_port": 0,  # 0: any port that is free
-    "dashboard_address": None,
+    "dashboard_address": "127.0.0.1:0",  # its web page; None would ask for 8787
     "local_directory": str(folder / "dask"),
     "silence_logs": "ERROR",
 }
