@@ -86,7 +86,7 @@ def test_a_kept_folder_has_its_rows_at_the_next_start(postgres, request):
 
 
 def test_postgres_is_gone_when_its_python_is_killed(postgres, request):
-    folder = Path(tempfile.mkdtemp(prefix="mlflow-course-"))  # a killed Python cannot remove its own
+    folder = Path(tempfile.mkdtemp(prefix="mlflow-course-"))
     request.addfinalizer(lambda: shutil.rmtree(folder, ignore_errors=True))
     folder.chmod(0o711)
     script = "from course_utils import team\nwith team.postgres() as s:\n    print(s.port, flush=True)\n    input()"
@@ -101,6 +101,7 @@ def test_postgres_is_gone_when_its_python_is_killed(postgres, request):
     python.wait()
     gone, alive = psutil.wait_procs(children, timeout=60)
     assert not alive
+    assert not list(folder.iterdir()), "its data is gone, too: a killed Python cannot remove them itself"
 
 
 @pytest.mark.parametrize("how", ["graceful", "immediate"])
