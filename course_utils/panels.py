@@ -352,10 +352,12 @@ def runtime_comparison(
         ("per_sample_ms", "a row of a batch (ms)", "{:.2g} ms"),
     )
     needs(table, *(column for column, _, _ in panels))
+    best, fastest = table[score].idxmin() if lower else table[score].idxmax(), table["one_row_ms"].idxmin()
+    lead = digits.format((table[score].drop(best) - table.loc[best, score]).abs().min()) if len(table) > 1 else ""
     fig, axes = new_figure(1, 4, 11, 1.6 + 0.6 * len(table))
     for ax, (column, what, form) in zip(axes, panels, strict=True):
         values = table[column]
-        winner = values.idxmax() if column == score and not lower else values.idxmin()
+        winner = best if column == score else values.idxmin()
         colors = [BLUE if name == winner else SKY for name in values.index]
         drawn = ax.barh(range(len(values)), values.fillna(0), color=colors)
         ax.bar_label(drawn, ["" if pd.isna(v) else form.format(v) for v in values], padding=3)
@@ -363,7 +365,8 @@ def runtime_comparison(
         ax.set_yticks(range(len(values)), names if ax is axes[0] else [""] * len(values))
         ax.invert_yaxis()
         ax.set_xlim(0, 1.45 * values.max())
-        ax.set_title(f"{str(winner).replace('_', ' ')}\nis {'best' if column == score else 'fastest'}", fontsize=10)
+        ahead = f"is best{lead and f', by {lead}'}" if column == score else "is fastest"
+        ax.set_title(f"{str(winner).replace('_', ' ')}\n{ahead}", fontsize=10)
         ax.set_xlabel(what)
         ax.grid(axis="y", visible=False)
         ax.xaxis.set_major_locator(MaxNLocator(3))
@@ -372,5 +375,5 @@ def runtime_comparison(
         f"{row['per_sample_ms']:.2g} ms in a batch"
         for name, row in table.iterrows()
     )
-    best, fastest = table[score].idxmin() if lower else table[score].idxmax(), table["one_row_ms"].idxmin()
-    return describe(fig, f"{best} has the best score, {fastest} answers one row fastest. {words}.")
+    ahead = f"has the best score{lead and f', by {lead}'}"
+    return describe(fig, f"{best} {ahead}; {fastest} answers one row fastest. {words}.")

@@ -45,6 +45,6 @@ def tracking_server(uri: str | None = None, timeout: float = 120.0) -> Iterator[
     address = f"http://{HOST}:{port}"
     with work_folder(None) as folder:
         log = folder / "server.log"
-        with supervised(command, log, cwd=ROOT, environment=environment) as process:
+        with supervised(command, log, cwd=ROOT, environment=environment, temporary=folder) as process:
             wait_until(lambda: answers(f"{address}/health"), process, log, "The tracking server", timeout)
             yield address

@@ -107,7 +107,8 @@ def postgres(folder: str | Path | None = None) -> Iterator[Postgres]:
         stop = signal.SIGINT if folder is not None or not _POSIX else signal.SIGQUIT
         command = [programs / "postgres", "-D", data, "-p", str(port), *(w for s in settings for w in ("-c", s))]
         log = home / "postgres.log"
-        with supervised(command, log, cwd=data, user=user, stop=stop) as process:
+        ours = home if folder is None else None
+        with supervised(command, log, cwd=data, user=user, stop=stop, temporary=ours) as process:
             server = Postgres(programs, port, "mlflow", password)
             wait_until(server.answers, process, log, "PostgreSQL", 60)
             yield server

@@ -162,7 +162,9 @@ assert len(nbformat.read(folder / "train.ipynb", 4).cells) == 2
 # long after it ran, and on another machine. papermill keeps the values that it used in the notebook's
 # *metadata*, a part of the file that no cell shows. The result is in the output of the last cell.
 #
-# `log_text` stores the executed notebook with the run, code and outputs in one file.
+# `log_text` stores the executed notebook with the run, code and outputs in one file. The tag `batch` holds a name that
+# no other batch has, here that of the folder. Next Monday's runs will lie in the same experiment, and the tag tells
+# them from today's.
 #
 # A point may fail. papermill stops at the first cell that raises an error, and has saved the notebook by then, with the
 # error in it. So we look for an error in *all* cells. If there is one, its name becomes a tag, and the run ends FAILED.
@@ -173,7 +175,7 @@ def log_executed(name, text):
     done = nbformat.reads(text, as_version=4)
     outputs = [out for cell in done.cells for out in cell.get("outputs", [])]
     errors = [out.ename for out in outputs if out.output_type == "error"]
-    with mlflow.start_run(run_name=name) as run:
+    with mlflow.start_run(run_name=name, tags={"batch": folder.name}) as run:
         mlflow.log_params(done.metadata.papermill.parameters)
         mlflow.log_text(text, f"executed/{name}.ipynb")
         if errors:
@@ -185,14 +187,13 @@ def log_executed(name, text):
 
 
 # %%
-logged = [
+for file in sorted(folder.glob("C-*.ipynb")):
     log_executed(file.stem, file.read_text(encoding="utf8"))
-    for file in sorted(folder.glob("C-*.ipynb"))
-]
 
 # %%
-runs = mlflow.search_runs(experiment_names=["churn-batch"])
-batch = runs[runs["run_id"].isin(logged)].set_index("tags.mlflow.runName")
+today = f"tags.batch = '{folder.name}'"
+runs = mlflow.search_runs(experiment_names=["churn-batch"], filter_string=today)
+batch = runs.set_index("tags.mlflow.runName")
 batch[["params.C", "params.n_rows", "metrics.cv_auc"]].sort_index().round(3)
 
 # %% tags=["claims"]
@@ -263,7 +264,7 @@ local = {
     "threads_per_worker": 1,
     "host": "127.0.0.1",  # reachable from this machine only
     "scheduler_port": 0,  # 0: any port that is free
-    "dashboard_address": None,
+    "dashboard_address": "127.0.0.1:0",  # its web page; None would ask for 8787
     "local_directory": str(folder / "dask"),
     "silence_logs": "ERROR",
 }
@@ -334,7 +335,7 @@ results = client.gather(futures)
 # %%
 for values, (executed, process) in zip(points, results, strict=True):
     name = f"C-{values['C']}-rows-{n_rows}"
-    logged.append(log_executed(name, executed))
+    log_executed(name, executed)
     print(name, "| ran in this notebook's process:", process == os.getpid())
 
 client.close()
@@ -342,7 +343,8 @@ cluster.close()
 
 # %% tags=["claims"]
 assert all(process != os.getpid() for _, process in results)
-assert len(logged) == 6
+six = mlflow.search_runs(experiment_names=["churn-batch"], filter_string=today)
+assert len(six) == 6 and set(six["status"]) == {"FINISHED"}
 
 # %% [markdown]
 # You should see False twice: the work was done in other processes, and no file was shared between them and us.
@@ -365,11 +367,11 @@ assert len(logged) == 6
 # %% [markdown]
 # ### What did the batch find?
 #
-# We draw the scores of all notebooks that used all customers.
+# We draw the scores of this batch's notebooks that used all customers.
 
 # %%
-runs = mlflow.search_runs(experiment_names=["churn-batch"])
-mine = runs[runs["run_id"].isin(logged) & (runs["params.n_rows"] == str(n_rows))]
+runs = mlflow.search_runs(experiment_names=["churn-batch"], filter_string=today)
+mine = runs[runs["params.n_rows"] == str(n_rows)]
 curve = mine.set_index(mine["params.C"].astype(float))["metrics.cv_auc"].sort_index()
 gap = curve.max() - curve.min()
 
@@ -694,7 +696,7 @@ lesson.quiz("batch_and_scale")
 # ## Key points
 #
 # - **How do you run a notebook over a grid?** Tag a cell `parameters`, and call papermill once for each point. Values
-#   and result are read back from the executed notebook, which is kept with its run.
+#   and result are read back from the executed notebook, which is kept with its run. A tag names the batch.
 # - **What about a point that fails?** It gets a run with the status FAILED and the error's name, and the loop goes on.
 # - **What changes on a real cluster?** Besides the address: packages, data, access, and every path. Send text, return
 #   text, and let one process write to MLflow. Dask pays when a fit takes longer than sending it.

@@ -103,7 +103,7 @@ from sklearn.tree import DecisionTreeClassifier
 from course_utils import store
 
 # %%
-store.connect(own=True)
+store.connect(own=True)  # the store of MLflow basics, in a file of your own
 client = mlflow.MlflowClient()
 experiment = mlflow.set_experiment("ml_workflow_demo")
 folder = store.outputs("full_workflow")
@@ -354,7 +354,7 @@ assert ((0.2 < unseen[method]) & (unseen[method] < 0.8)).mean() < 0.2
 def best_f1_threshold(y, probability):
     precision, recall, thresholds = metrics.precision_recall_curve(y, probability)
     f1 = 2 * precision * recall / np.maximum(precision + recall, 1e-12)
-    return float(thresholds[f1[:-1].argmax()])
+    return float(thresholds[f1[:-1].argmax()])  # the last point has no threshold
 
 
 threshold = best_f1_threshold(y, unseen[method])

@@ -63,10 +63,9 @@ hw.check(1)
 # ## Task 2: trace a pipeline (2 points)
 #
 # The cell gives you a search and a writer of answers (a template in place of a model), both without a trace. In the
-# experiment `hw-genai-trace`, write a
-# function `answer(question)` that calls `find`, then `reply`, and returns the reply. Call it with
-# `When does the shop close?`. Its trace must hold three spans: `answer` of type `CHAIN`, and inside it `find` of type
-# `RETRIEVER` and `reply` of type `LLM`.
+# experiment `hw-genai-trace`, write a function `answer(question)` that calls `find`, then `reply`, and returns the
+# reply. Call it with `When does the shop close?`. Its trace must hold three spans: `answer` of type `CHAIN`, and inside
+# it `find` of type `RETRIEVER` and `reply` of type `LLM`.
 
 # %%
 def find(question):
@@ -99,9 +98,9 @@ hw.check(2)
 # ## Task 3: evaluate on a table (2 points)
 #
 # `sort_mail` replays what a model answered when it was asked for the topic of a message. It did so in a sentence, once
-# about the wrong topic, and once it gave no answer at all (None).
-# Write a scorer called `right`: True when the expected topic is in the answer, else False. In the experiment
-# `hw-genai-evaluate`, run `mlflow.genai.evaluate` on `rows` inside a run called `sort-mail`. Every row must be scored.
+# about the wrong topic, and once it gave no answer at all (None). Write a scorer called `right`: True when the expected
+# topic is in the answer, else False. In the experiment `hw-genai-evaluate`, run `mlflow.genai.evaluate` on `rows`
+# inside a run called `sort-mail`. Every row must be scored.
 
 # %%
 TOPICS = ["invoice", "contract", "internet", "moving", "phone"]

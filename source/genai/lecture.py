@@ -440,7 +440,7 @@ table = found.set_index("tags.mlflow.runName")
 table = table[["metrics.correct/mean", "metrics.invented/mean", "metrics.tokens/mean"]]
 table.columns = ["correct", "invented", "tokens"]
 table = table.sort_values("correct")
-table[["correct", "invented"]].round(2)
+table.round(2)
 
 # %% tags=["claims"]
 assert set(table.index) == {"memory", "page", "strict", "guard"}
@@ -497,21 +497,32 @@ plots.show(plots.bars(shares, title=title, xlabel="share of right answers", digi
 
 # %%
 enough = table[table["correct"] >= min_correct]
+guard = False
 if enough.empty:
     print("no version is good enough: production stays as it is")
 else:
     winner = enough["tokens"].idxmin()
     row = found[found["tags.mlflow.runName"] == winner].iloc[0]
-    number = int(row["params.prompt_version"])
+    number, guard = int(row["params.prompt_version"]), row["params.guard"] == "True"
     mlflow.genai.set_prompt_alias("care-answer", alias="production", version=number)
     print(f"{winner} goes live, with version {number} of the prompt")
 
+# %% [markdown]
+# The application asks for the alias as before. We put Tom's question to it once more:
+
+# %%
+live = mlflow.genai.load_prompt("prompts:/care-answer@production")
+print(f"version {live.version} says:", answer(asked, live, guard))
+
 # %% tags=["claims"]
-assert winner == "guard" and number == 2
+assert winner == "guard" and number == live.version == 2
+assert answer(asked, live, guard) == "I do not know."
 
 # %% [markdown]
 # The alias moves the prompt. The repaired search goes live with the *program*, and so does the choice of the model.
-# That is why each run holds all three: `prompt_version`, `guard` and `model`.
+# That is why each run holds all three: `prompt_version`, `guard` and `model`. And not every program sees the switch at
+# once: MLflow keeps for 60 seconds what an alias loaded, so a program that was running before may answer with the old
+# version for so long. `load_prompt(…, cache_ttl_seconds=0)` asks the store each time.
 #
 # ## Round 5: a model as judge
 #
@@ -564,10 +575,11 @@ assert called_right[False] >= 1  # the judge passes what is wrong
 # %% [markdown]
 # You should see that it calls wrong answers right, and with the small model even blue bananas: asked whether something
 # is so, it says yes. A mean of such verdicts is near 1 for every version, and says nothing. With a large model as judge
-# (write its address into the parameters) the same three rows show whether it is better. Large ones have weaknesses of
-# their own: they tend to prefer long answers and their own style. Keep people's verdicts as the measure, such as Tom's
-# feedback above, and trust a judge as far as it agrees with them. Then it goes into `scorers=[correct, judge]` like any
-# other. MLflow also brings judges with finished instructions, such as `Correctness` and `RetrievalGroundedness`.
+# (write its address into the parameters) the same three rows are a first test, and fifty would be a real one. Large
+# ones have weaknesses of their own: they tend to prefer long answers and their own style. Keep people's verdicts as the
+# measure, such as Tom's feedback above, and trust a judge as far as it agrees with them. Then it goes into
+# `scorers=[correct, judge]` like any other. MLflow also brings judges with finished instructions, such as `Correctness`
+# and `RetrievalGroundedness`.
 #
 # **And fine-tuning?** To fine-tune is to train the model further, on your own pairs of question and answer. That
 # changes how it writes, for good; a price that changes tomorrow is better kept on a page that is searched, because a

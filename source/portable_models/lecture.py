@@ -31,9 +31,9 @@ lesson.quiz("portable_models", "recall")
 # %% [markdown]
 # ## The problem
 #
-# On Friday two things went wrong at Nordtel. Ines, who is responsible for data protection, found `model_final2.pkl` in
-# an e-mail of a supplier and asked: "What does this file *do* when you open it?" Nobody knew. An hour later Aisha
-# loaded Mira's newest model on the server, and got `ModuleNotFoundError: No module named 'cleaning'`.
+# On Friday two things went wrong at Nordtel. Ines, the governance officer, found `model_final2.pkl` in an e-mail of a
+# supplier and asked: "What does this file *do* when you open it?" Nobody knew. An hour later Aisha loaded Mira's newest
+# model on the server, and got `ModuleNotFoundError: No module named 'cleaning'`.
 #
 # Both have the same cause. A model is not only numbers: to bring it back, Python has to run code, and that code comes
 # from somewhere. This is where it can come from:
@@ -326,7 +326,7 @@ print((home / code_file).read_text()[:52])
 # Now to our own model, which shall run on Aisha's server. Each model has a `requirements.txt`. You give it with
 # `pip_requirements=`, as we always did. If you leave the argument out, MLflow **guesses**: it starts a second Python,
 # loads the model there, and notes each package that gets imported. `extra_pip_requirements=` adds something to that
-# guess. The cell takes some seconds, and that is the point of never leaving the argument out:
+# guess. The cell takes some seconds, which is one more reason not to leave the argument out:
 
 
 # %%
@@ -356,11 +356,12 @@ assert "pydantic==2.*" in requirements(guessed)
 # MLflow itself was added to our two. The guess holds more, because it names whatever was imported on *this* machine,
 # and not only what the model needs; each superfluous package has to be installed wherever the model goes.
 #
-# The given list is **pinned**: `requirements.txt` has `==` and an exact version after each name. What it does not pin is what these packages need in turn,
-# such as numpy and scipy. To fix those as well, let a tool solve and record the whole set. MLflow knows one, uv: when
-# it is installed, and the folder in which Python runs has a `pyproject.toml` and a `uv.lock` (made by `uv lock`), a call
-# without `pip_requirements` takes all versions from the lock file instead of guessing. `mlflow.pyfunc.log_model` also copies
-# both files into the model. (Not run here, because making the lock file needs the network.)
+# The given list is **pinned**: `requirements.txt` has `==` and an exact version after each name. What it does not pin
+# is what these packages need in turn, such as numpy and scipy. To fix those as well, let a tool solve and record the
+# whole set. MLflow knows one, uv: when it is installed, and the folder in which Python runs has a `pyproject.toml` and
+# a `uv.lock` (made by `uv lock`), a call without `pip_requirements` takes all versions from the lock file instead of
+# guessing. `mlflow.pyfunc.log_model` also copies both files into the model. (Not run here, because making the lock file
+# needs the network.)
 #
 # ## Round 5: code of your own, and what is not in the folder
 #
@@ -740,8 +741,7 @@ lesson.quiz("portable_models")
 #   types on its list, and that list comes with the model. Of a model from code, the whole file. The switch
 #   `MLFLOW_ALLOW_PICKLE_DESERIALIZATION=false` stops the first two, and not the third.
 # - **How do you read it first?** `get_model_info` and `download_artifacts` load nothing. Read the format, the names that
-#   `get_untrusted_types(file=…)` finds, and every file in `code`; refuse what you cannot
-#   read there (`.pyc`, `.so`).
+#   `get_untrusted_types(file=…)` finds, and every file in `code`; refuse what you cannot read there (`.pyc`, `.so`).
 # - **What does it need elsewhere?** Pinned packages, its own modules by `code_paths`, and the variables that
 #   `get_model_info` names.
 # - **How do you know that it works?** Send rows through it with `mlflow.models.predict`, best in a new environment, and

@@ -376,9 +376,11 @@ assert (loaded.predict(X_val) == model.predict(X_val)).all()
 # ## Round 4: who may do what
 #
 # The user `admin` makes users and grants permissions on an experiment or a registered model. There are four levels,
-# each with all that stands before it: READ, USE, EDIT (log and change), MANAGE (delete, and grant).
-# `default_permission` says what somebody has without a grant; here it is READ. A grant of DENY takes away all, the
-# default, too. (Older texts grant NO_PERMISSIONS for that, which MLflow 3.17 refuses.)
+# each with all that stands before it: READ, USE (for MLflow's gateway to language models; on a run it allows no more
+# than READ), EDIT (log and change), MANAGE (delete, and grant). `default_permission` says what somebody has without a
+# grant; here it is READ. A grant of DENY takes away all, the default, too. (Older texts grant NO_PERMISSIONS for that,
+# which MLflow 3.17 refuses.) Whoever creates an experiment or a model gets MANAGE on it; `churn` came with the rows, so
+# nobody has.
 
 # %%
 from mlflow.server import get_app_client

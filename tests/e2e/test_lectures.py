@@ -72,3 +72,26 @@ def test_the_script_runs_twice_in_an_empty_folder(page, how, tmp_path):
     assert not [name for name in made if " " in name], f"an address with something behind it? It made {sorted(made)}"
     if "sqlite:///mlflow.db" in script:
         assert "mlflow.db" in made and not [name for name in made if name.startswith("mlflow.db.")]
+
+
+def test_the_cluster_starts_without_a_warning_when_dasks_usual_port_is_taken(tmp_path):
+    (page,) = (page for page in LECTURES if page.step.name == "batch_and_scale")
+    code = next(cell.source for cell in make_notebook(page, PAGES).cells if "LocalCluster(**" in cell.source)
+    (settings,) = re.findall(r"^local = \{.*?^\}", code, re.M | re.S)
+    script = f"""
+import contextlib, pathlib, socket
+from dask.distributed import LocalCluster
+
+folder = pathlib.Path()
+{settings}
+if __name__ == "__main__":
+    with contextlib.suppress(OSError):  # taken by somebody else: as good
+        held = socket.create_server(("127.0.0.1", 8787))
+    LocalCluster(**local).close()
+"""
+    (tmp_path / "cluster.py").write_text(script, encoding="utf8")
+    done = subprocess.run(
+        [sys.executable, "-W", "error::UserWarning", "cluster.py"],
+        **{"cwd": tmp_path, "capture_output": True, "text": True, "timeout": 120},
+    )
+    assert done.returncode == 0, done.stderr

@@ -132,7 +132,7 @@ def test_the_workers_of_dask_are_forked_and_hash_alike(tmp_path):
         """
 def look():
     return "warm_server" in open("/proc/self/cmdline").read(), hash("a")
-with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster, Client(cluster) as client:
+with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address="127.0.0.1:0") as cluster, Client(cluster) as client:
     seen = client.run(look)
 assert len(seen) == 2 and len(set(seen.values())) == 1, seen
 print(*seen.values())

@@ -11,8 +11,10 @@ import tempfile
 import threading
 from pathlib import Path
 
+import nbformat
 import psutil
 import pytest
+from nbclient import NotebookClient
 
 from course_runner.classroom import program
 from course_utils import team
@@ -84,7 +86,7 @@ def test_a_kept_folder_has_its_rows_at_the_next_start(postgres, request):
 
 
 def test_postgres_is_gone_when_its_python_is_killed(postgres, request):
-    folder = Path(tempfile.mkdtemp(prefix="mlflow-course-"))  # a killed Python cannot remove its own
+    folder = Path(tempfile.mkdtemp(prefix="mlflow-course-"))
     request.addfinalizer(lambda: shutil.rmtree(folder, ignore_errors=True))
     folder.chmod(0o711)
     script = "from course_utils import team\nwith team.postgres() as s:\n    print(s.port, flush=True)\n    input()"
@@ -99,6 +101,37 @@ def test_postgres_is_gone_when_its_python_is_killed(postgres, request):
     python.wait()
     gone, alive = psutil.wait_procs(children, timeout=60)
     assert not alive
+    assert not list(folder.iterdir()), "its data is gone, too: a killed Python cannot remove them itself"
+
+
+@pytest.mark.parametrize("how", ["graceful", "immediate"])
+def test_a_supervised_program_ends_with_the_kernel_that_started_it(how, tmp_path):
+    """A kernel that is shut down ends its own children first; the supervisor must not be one of those."""
+    cell = f"""
+import sys
+from contextlib import ExitStack
+from pathlib import Path
+from course_utils import team
+room, folder = ExitStack(), Path({str(tmp_path)!r})
+program = "import os, time; print(os.getpid(), flush=True); time.sleep(600)"
+room.enter_context(team.supervised([sys.executable, "-c", program], folder / "log", cwd=folder))
+while not (folder / "log").read_text().endswith("\\n"):
+    pass
+"""
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell)])
+    root = Path(__file__).resolve().parents[2]
+    quiet = ["--log-level=CRITICAL"]
+    NotebookClient(
+        notebook, shutdown_kernel=how, extra_arguments=quiet, resources={"metadata": {"path": root}}
+    ).execute()
+    try:
+        program = psutil.Process(int((tmp_path / "log").read_text()))
+    except psutil.NoSuchProcess:
+        return
+    gone, alive = psutil.wait_procs([program], timeout=60)
+    for process in alive:  # leave nothing behind when this test fails
+        process.kill()
+    assert gone
 
 
 def test_a_server_that_cannot_start_says_why(tmp_path):
