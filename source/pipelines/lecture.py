@@ -291,7 +291,8 @@ assert np.ptp(scores["all-columns"]) > 0.03
 # A step is an idea, and an idea can be measured. We take a model for which scale matters: **nearest neighbours** looks for
 # the 25 customers at the smallest *distance*, and says how many of them left.
 #
-# We measure it three times: without scaling, with scaling, and with capping and scaling.
+# We measure it three times: without scaling, with scaling, and with capping and scaling. In the cell below, a double
+# underscore leads to a step inside a step, and `"passthrough"` takes this step out.
 #
 # **Predict.** Which of the three will be last?
 
@@ -329,8 +330,7 @@ assert knn["width"]["scaling"] < 0.3 and 2 < knn["width"]["capping and scaling"]
 
 # %% [markdown]
 # You should see "no scaling" last, by far: columns with large numbers, such as charges and months, then decide who is
-# near, and a contract of 0, 1 or 2 hardly counts. (A double underscore leads to a step inside a step, and
-# `"passthrough"` takes it out.)
+# near, and a contract of 0, 1 or 2 hardly counts.
 #
 # The last column shows what the outliers do. It is the width of the middle 80 % of the charges after preparation. With
 # scaling alone, the cents blow up the standard deviation, so ordinary customers come out almost equal. With the cap they
