@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import zipfile
+from collections.abc import Callable
 from functools import cache
 from typing import Any
 
@@ -39,7 +40,7 @@ def _auc(model: ClassifierMixin) -> float:
     return roc_auc_score(y_valid, model.fit(X_train, y_train).predict_proba(X_valid)[:, 1])
 
 
-def _judge_auc(evidence: Evidence, run: Run, model: ClassifierMixin, unused: tuple[float, str]) -> None:
+def _judge_auc(evidence: Evidence, run: Run, model: ClassifierMixin, unused: tuple[Callable[[], float], str]) -> None:
     """Compare ``valid_auc`` of a run with that of a model; `unused` is the answer of one that ignores the record."""
     evidence.judge_number(
         "valid_auc",
@@ -78,13 +79,12 @@ def repeatable(evidence: Evidence) -> None:
         "learning_rate": _setting(evidence, run, "learning_rate", 1e-6, 10, whole=False),
         "random_state": _setting(evidence, run, "random_state", 0, 2**32 - 1),
     }
-    defaults = _auc(GradientBoostingClassifier(random_state=settings["random_state"]))
     _judge_auc(
         evidence,
         run,
         GradientBoostingClassifier(**settings),
         (
-            defaults,
+            lambda: _auc(GradientBoostingClassifier(random_state=settings["random_state"])),
             "That is the value of a model with scikit-learn's default settings, while your record names others. Build the "
             "model from the dictionary that you record.",
         ),
@@ -214,13 +214,12 @@ def neighbors(evidence: Evidence) -> None:
                 f"The run `neighbors-{k}` says `n_neighbors` = {recorded:g}. Name and parameter of a run should tell the same "
                 "story: record what the model used.",
             )
-        other = _auc(KNeighborsClassifier(n_neighbors=20 - k))
         _judge_auc(
             evidence,
             run,
             KNeighborsClassifier(n_neighbors=k),
             (
-                other,
+                lambda k=k: _auc(KNeighborsClassifier(n_neighbors=20 - k)),
                 f"That is the value of a model with {20 - k} neighbours, while the run says {k}. Look at the line that builds "
                 "the model.",
             ),

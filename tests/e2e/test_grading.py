@@ -232,6 +232,23 @@ ENDS = {
         ],
         "ok",
     ),
+    "models, packages and plugins as elsewhere": (
+        [
+            "import importlib.metadata, importlib_metadata, json, subprocess, sys, yaml, zipfile",
+            "assert importlib_metadata.packages_distributions() == importlib.metadata.packages_distributions()",
+            "assert 'scikit-learn' in importlib_metadata.packages_distributions()['sklearn']",
+            "code = 'import importlib.metadata as m; print(sorted(map(str, m.entry_points(group=\"console_scripts\"))))'\n"
+            "new = subprocess.run([sys.executable, '-I', '-c', code], capture_output=True, text=True).stdout\n"
+            "assert str(sorted(map(str, importlib.metadata.entry_points(group='console_scripts')))) == new.strip() != '[]'",
+            "assert yaml.safe_load('a: [1, x]\\nb: 2026-11-29\\n')['a'] == [1, 'x']",
+            "import skops.io\nfrom sklearn.linear_model import Ridge\nmodel = Ridge(alpha=3).fit([[0.0], [1]], [0, 'é' > 'e'])\n"
+            "skops.io.dump(model, 'm.skops')\nassert skops.io.load('m.skops').predict([[1]]) == model.predict([[1]])",
+            "assert json.loads(zipfile.ZipFile('m.skops').read('schema.json'))['__class__'] == 'Ridge'",
+            AFTER,
+        ],
+        "ok",
+    ),
+    "error in an error's handler": (["try: 1/0\nexcept Exception: int('x')", AFTER], "ValueError (code cell 1)"),
     "magic": (["%%bash\ntouch after"], "ok"),
     "endless output": (["for _ in range(200): print('x' * 1_000_000)", AFTER], "ok"),
     "exit handler": (["import atexit\natexit.register(lambda: open('after', 'w').close())"], "ok"),

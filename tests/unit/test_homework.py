@@ -13,6 +13,7 @@ import pytest
 
 from course_runner.build.source import make_notebook, pages, read_source, solution_lines
 from course_utils._judge.evidence import Evidence
+from course_utils._judge.mistake import Mistake
 from course_utils._judge.task import load_tasks
 from tests.submissions import table
 from tests.submissions.tools import answer_text, answers, attempt, mutants, solution
@@ -210,3 +211,13 @@ def test_every_listed_equivalent_is_a_mutant(step):
         changed = [what for what, _ in mutants(solution(step, task), getattr(module, "SWAPS", None))]
         for start in listed:
             assert any(what.startswith(start) for what in changed), f"task {task}: no mutant {start!r}"
+
+
+def test_a_wrong_answer_that_is_costly_to_compute_is_computed_for_a_wrong_value_only():
+    asked = []
+    wrong = {"other": (lambda: asked.append(1) or 2.0, "That is the other one.")}
+    Evidence.judge_number("valid_auc", 1.0, 1.0, wrong)
+    assert not asked
+    with pytest.raises(Mistake) as mistake:
+        Evidence.judge_number("valid_auc", 2.0, 1.0, wrong)
+    assert mistake.value.code == "other" and asked
