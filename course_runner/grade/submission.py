@@ -46,7 +46,6 @@ def run(folder: Path, cell_timeout: int) -> None:
     def tell(status: str) -> None:
         os.write(answer, json.dumps({"status": status}).encode() + b"\n")
 
-    _list_plugins_once()
     from ipykernel.kernelapp import IPKernelApp
     from tornado.ioloop import IOLoop
 
@@ -55,7 +54,6 @@ def run(folder: Path, cell_timeout: int) -> None:
     app.initialize(["-f", str(folder / "tmp" / "kernel.json"), "--HistoryManager.enabled=False"])
     app.shell.InteractiveTB.set_mode("Minimal")  # nobody reads the tracebacks
     _know_packages(folder / "tmp" / "packages.json")
-    _read_quickly()
     if any("skops" in cell or "log_model" in cell for cell in cells):
         _import_skops()
     tell(DIED)  # unless it says something else later
@@ -90,23 +88,6 @@ def _write_compactly(persist: Any) -> None:
             return json.dumps(state)
 
     persist.json = Compact  # skops 0.16 uses nothing else of it there
-
-
-def _list_plugins_once() -> None:
-    """Read what the installed packages offer as plugins once: MLflow asks eight times, and each time 300 files are read."""
-    import functools
-    import importlib.metadata
-
-    known = functools.cache(importlib.metadata.entry_points)
-    importlib.metadata.entry_points = lambda **wanted: known().select(**wanted)
-
-
-def _read_quickly() -> None:
-    """Let MLflow read the description of each model with PyYAML's parser in C: it reads each of them four times."""
-    with contextlib.suppress(ImportError, AttributeError):  # a PyYAML without it
-        import yaml
-
-        yaml.SafeLoader = yaml.CSafeLoader
 
 
 def _know_packages(file: Path) -> None:
