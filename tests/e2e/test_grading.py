@@ -232,7 +232,7 @@ ENDS = {
         ],
         "ok",
     ),
-    "models, packages and plugins as elsewhere": (
+    "models and packages as elsewhere": (
         [
             "import importlib.metadata, importlib_metadata, json, subprocess, sys, yaml, zipfile",
             "assert importlib_metadata.packages_distributions() == importlib.metadata.packages_distributions()",
