@@ -71,7 +71,7 @@ delivered = pd.concat([delivered, again], ignore_index=True)
 delivered.head(3)
 
 # %% [markdown]
-# One row is one customer. `churned` is the **target**, the column that we want to understand: 1 for a customer who
+# One row should be one customer. `churned` is the **target**, the column that we want to understand: 1 for a customer who
 # left within the next month, 0 for one who stayed.
 #
 # ## Round 1: find the dirt, and repair it
@@ -238,8 +238,8 @@ boxes = {
     "count": (3.8, 1.7, "count\nfew values, lopsided"),
     "kind": (3.8, 0.2, "kind\na word, yes or no"),
     "t": (7.8, 3.2, "Welch\ndo the means differ?"),
-    "u": (7.8, 1.7, "Mann Whitney\nis one group higher?"),
-    "chi": (7.8, 0.2, "chi square\ndo the shares differ?"),
+    "u": (7.8, 1.7, "Mann–Whitney\nis one group higher?"),
+    "chi": (7.8, 0.2, "chi-square\ndo the shares differ?"),
 }
 arrows = [
     ("column", "amount", ""),
@@ -292,7 +292,8 @@ print(f"support_calls: p {found['p']:.0e}, share of pairs {found['effect']:.2f}"
 # %% [markdown]
 # **A kind: the chi-square test.** It counts customers in a table, contract by left or stayed, and compares the counts
 # with those that we would expect if the two had nothing to do with each other. Its effect size is **Cramér's V**, from
-# 0 (none) to 1 (one column tells the other).
+# 0 (none) to 1 (one column tells the other). (For a column with two values, SciPy makes *p* a little larger, to be
+# careful: Yates's correction. V is computed without it.)
 
 
 # %%

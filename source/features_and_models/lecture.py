@@ -4,7 +4,8 @@
 # **More columns, another kind of model, or other settings: what helps, and how do you know?**
 #
 # We will try all three, on customers, tumours, patients and wines, and judge each change on rows that had no part in it.
-# On the way we will meet the two ways in which a model can be wrong, and the numbers by which models are compared.
+# On the way we will meet the two ways in which a model can be wrong, and the numbers by which models are compared. There
+# are four rounds; Round 3 is a good place to begin a second sitting.
 #
 # Afterwards you can
 # - **tell** underfitting from overfitting by two scores, and **explain** bias and variance;

@@ -34,7 +34,7 @@ print("Open the UI, from the course folder:", store.ui_command(), sep="\n")
 #
 # | note | what happened |
 # |---|---|
-# | A | Mira fills empty tenure values with the median and drops customers that are listed twice. |
+# | A | Jonas fills empty tenure values with the median and drops customers that are listed twice. |
 # | B | Every Monday a job compares last week's predictions with who really left. |
 # | C | Jonas copies last night's contracts and calls out of the billing system. |
 # | D | Mira measures ROC-AUC once, on customers that no model has seen, before anybody may use the model. |

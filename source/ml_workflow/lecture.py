@@ -243,13 +243,14 @@ assert len(tried) == 50
 assert len(fitting) >= 2, len(fitting)
 
 # %% [markdown]
-# You should see at least two settings, Mira's and another one, so the number does not lead back to its model. The trouble with a spreadsheet is that a
-# person fills it in, later and from memory, and what that person leaves out is gone.
+# You should see at least two settings, Mira's and another one, so the number does not lead back to its model. The trouble
+# with a spreadsheet is that a person fills it in, later and from memory, and what that person leaves out is gone.
 #
 # A **system of record** is filled in by the code, at the moment when it runs. It keeps four things together: the
 # result, the settings, the data, and the model or the way to make it again. The data need not be copied for that. A
 # **fingerprint** is enough to see whether they are the same: a short text computed from all cells of the table, which
-# is another one when a single cell is changed.
+# is another one when a single cell is changed. We compute it ourselves here, so that you see what it is; MLflow has a call
+# for data sets, too, and [Logging]({step:logging}) shows what its fingerprint covers.
 
 
 # %%
@@ -269,8 +270,8 @@ with mlflow.start_run(run_name="tree") as run:
 # %% [markdown]
 # `split_seed` says how the customers were divided into training and validation rows. Such a record has four properties.
 #
-# **Reproducible.** Whoever has the record and the data can do the same again. We take the settings from the store, not
-# from our variable. A parameter comes back as text, so `int` makes a number of it.
+# **Reproducible.** Whoever has the record, the data and the code can do the same again. We take the settings from the
+# store, not from our variable. A parameter comes back as text, so `int` makes a number of it.
 
 # %%
 kept = mlflow.get_run(run.info.run_id).data
@@ -644,11 +645,12 @@ assert pair["metrics.valid_auc"].isna().tolist() == [True, False]
 assert pair["metrics.AUC"].isna().tolist() == [False, True]
 
 # %% [markdown]
-# Sorted by `valid_auc`, Jonas's run has no place. To repair it, agree on one name in the team, and add the metric to the
-# run under this name. `log_metric` takes the id of a run that has ended as `run_id`.
+# Sorted by `valid_auc`, Jonas's run has no place. To repair it, agree on one name in the team, and copy the recorded
+# number to this name. `log_metric` takes the id of a run that has ended as `run_id`.
 
 # %%
-mlflow.log_metric("valid_auc", score(5, 20), run_id=named.info.run_id)
+jonas = mlflow.get_run(named.info.run_id)
+mlflow.log_metric("valid_auc", jonas.data.metrics["AUC"], run_id=jonas.info.run_id)
 pair = mlflow.search_runs(max_results=2).set_index("tags.mlflow.runName")
 print("gaps:", int(pair["metrics.valid_auc"].isna().sum()))
 

@@ -648,12 +648,13 @@ from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import train_test_split
 
 mlflow.set_tracking_uri("sqlite:///mlflow.db")
-mlflow.set_experiment("my-first-experiment")
+mlflow.set_experiment("my-first-experiment")  # its models go to ./mlruns, the default
 
 X, y = load_breast_cancer(return_X_y=True, as_frame=True)
 y = y.astype(float)  # whole numbers make MLflow warn about missing values
 X_train, X_valid, y_train, y_valid = train_test_split(X, y, stratify=y, random_state=0)
 packages = mlflow.sklearn.get_default_pip_requirements(include_skops=True)
+trusted = ["sklearn.tree._tree.Tree"]  # the list that we have read, and no other
 
 for depth in (1, 3, 8):
     settings = {"n_estimators": 100, "max_depth": depth, "random_state": 0}
@@ -662,12 +663,11 @@ for depth in (1, 3, 8):
         mlflow.log_params(settings | {"data": "breast_cancer", "split_seed": 0})
         scores = model.predict_proba(X_valid)[:, 1]
         mlflow.log_metric("valid_auc", roc_auc_score(y_valid, scores))
-        types = skops.io.get_untrusted_types(data=skops.io.dumps(model))
-        assert types == ["sklearn.tree._tree.Tree"], types  # read before you trust
+        assert skops.io.get_untrusted_types(data=skops.io.dumps(model)) == trusted
         mlflow.sklearn.log_model(
             model,
             name="forest",
-            skops_trusted_types=types,
+            skops_trusted_types=trusted,
             pip_requirements=packages,
             input_example=X_train.head(3),
         )

@@ -240,9 +240,10 @@ for depth in (1, 4, 12):
 # `log_params` takes a dictionary and logs all of it. The settings are in a dictionary because the same one has built
 # the tree: so the record cannot say anything else than what was used.
 #
-# Now we ask the store, with `search_runs`. It returns a table with one row for each run, the newest first. The filter
-# keeps the runs whose name begins with `depth-`; `%` stands for any letters. Should you run the cells twice, `head(3)`
-# keeps the newest three.
+# Now we ask the store, with `search_runs`. It returns a table with one row for each run, the newest first. Its columns
+# say what they hold: `params.…`, `metrics.…`, and `tags.mlflow.runName` for the run's name. The filter keeps the runs
+# whose name begins with `depth-`; `%` stands for any letters. Should you run the cells twice, `head(3)` keeps the newest
+# three.
 
 # %%
 runs = mlflow.search_runs(
