@@ -151,6 +151,7 @@ def probability(uri, rows):
 
 
 def redrawn_auc(y, p, times):
+    # one seed for every call: both models are judged on the same draws
     i = np.random.default_rng(seed).integers(len(y), size=(times, len(y)))
     y, ranks = y[i], stats.rankdata(p[i], axis=1)
     ones = y.sum(axis=1)
@@ -464,7 +465,7 @@ assert alerts == {"north": {"inputs": drift_week + 1, "scores": None}, "south": 
 assert rows_per_week < 600 or scores["south"].loc[drift_week:, "auc_high"].max() < scores["south"].loc[: drift_week - 1, "auc"].min()
 
 # %% [markdown]
-# You should see two alerts of two kinds, both in the second week after the change: the North's inputs, and the South's
+# You should see two alerts of two kinds, both in the second week of the change: the North's inputs, and the South's
 # scores. The South's alert could be *raised* `label_delay` weeks later only.
 #
 # | inputs | scores | decision |
@@ -607,8 +608,8 @@ for name, rows in {"spring's rows": refused, "new rows": held_out}.items():
 # %% [markdown]
 # To repair it, hold out rows from after the change, as above.
 #
-# **`p-not-distance`: an alarm for every small p.** Nine features in many weeks are many tests, and one in twenty is below
-# 0.05 by chance. The inputs of the South never changed:
+# **`p-not-distance`: an alarm for every small p.** Three features in many weeks are many tests already, and one in
+# twenty is below 0.05 by chance. The inputs of the South never changed:
 
 # %%
 found = []
