@@ -143,7 +143,8 @@ for region in streams:
 # 95 % interval of the gain is above zero. The first champion has to beat a coin.
 #
 # ROC-AUC is the share of pairs, one customer who leaves and one who stays, that the model puts into the right order.
-# Ranks count these pairs for all 500 draws at once, which is what `redrawn_auc` does.
+# Ranks count these pairs for all 500 draws at once, which is what `redrawn_auc` does: the rank of a customer who leaves
+# tells how many stand below, and `ones * (ones + 1) / 2` takes away those among them who leave as well.
 
 # %%
 def probability(uri, rows):
@@ -425,7 +426,8 @@ scores = {r: pd.DataFrame({w: score(r, w) for w in known}).T for r in streams}
 
 # %% [markdown]
 # The **alert rule** has a limit and a number of weeks: *the score is below the score at promotion, less 0.1, in two
-# weeks in a row*. One week alone may be chance; a change stays. For inputs the rule is the same with a PSI above 0.25.
+# weeks in a row*. One week alone may be chance, as the width of its interval shows; a change stays. For inputs the
+# rule is the same with a PSI above 0.25.
 
 # %%
 def first_alert(beyond):
