@@ -163,7 +163,7 @@ assert used.tags[0].value == "train"
 # %% [markdown]
 # `estimator.html` is the clickable diagram of the pipeline, as in [Pipelines]({step:pipelines}). The data set is
 # recorded with its digest, as in [Logging]({step:logging}). The three pictures are drawn for you; here are two. In the
-# left one, each line stands for a true class, 0 for those who stayed and 1 for those who left, and adds up to 1.
+# left one, each row stands for a true class, 0 for those who stayed and 1 for those who left, and adds up to 1.
 
 # %%
 fig, axes = plots.new_figure(1, 2, width=10, height=3.6)

@@ -474,8 +474,8 @@ assert (n_rows, seed) != (2000, 3) or winner.data.params["max_depth"] == "2"
 #
 # Tom's dashboard is not written in Python. It can ask a **tracking server**, a program that stands in front of the
 # store and answers over HTTP. The line `mlflow server …` under *Setup* starts one: it serves the UI *and* REST. While
-# it runs, any program can ask, for example `curl` in another terminal, in the course folder (on Windows, in one line
-# without `\`):
+# it runs, any program can ask, for example `curl` in another terminal, in the course folder (on Windows, use
+# the Command Prompt, and write it in one line without `\`):
 #
 # ```
 # curl -H "Content-Type: application/json" -d @outputs/comparing_runs/query.json \
@@ -638,7 +638,8 @@ assert len(left) == 15
 #
 # The same work without any help from this course, on real data that comes with scikit-learn. Copy it into a file
 # `compare.py` in an empty folder and run `python compare.py`. The first time, MLflow also reports that it makes its
-# tables. Run it twice: the second time, it finds its runs in the store and trains nothing.
+# tables. Run it twice: the second time, it finds its four runs in the store and makes no new ones. Only the winner is
+# fitted again, for the test rows.
 
 # %% tags=["own-project"]
 """A small search, asked about afterwards: python compare.py"""

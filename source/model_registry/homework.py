@@ -77,9 +77,9 @@ hw.check(1)
 # %% [markdown]
 # ## Task 2: a gate (3 points)
 #
-# `hw-model-registry-gate` has three versions; version 1 is the champion. Judge version 2, then version 3, each against the
-# champion *of that moment*, on the **test** rows. For each, make a run (`gate-v2`, `gate-v3`) in the experiment
-# `hw-model-registry-gate` with
+# `hw-model-registry-gate` has three versions; version 1 is the champion. Judge version 2, then version 3, each against
+# the champion *of that moment*, on the **test** rows, which are the held-out rows here. For each, make a run (`gate-v2`,
+# `gate-v3`) in the experiment `hw-model-registry-gate` with
 #
 # - the metrics `challenger_auc` and `champion_auc`: ROC-AUC on all test rows;
 # - the metric `gain_low`: the 2.5th percentile of the gain (challenger minus champion) in a paired bootstrap of **200**
@@ -184,5 +184,5 @@ hw.progress()
 
 # %% [markdown] tags=["solution"]
 # **Why it works.** A version never changes the model it points at, so a decision about it stays true. The alias is the
-# only thing that moves, and only code that compares on unseen rows, and knows chance, moves it. What MLflow does not remember, who moved
-# it and why, the runs of the gate and of the rollback do.
+# only thing that moves, and only code that compares on unseen rows, and knows chance, moves it. What MLflow does not
+# remember, who moved it and why, the runs of the gate and of the rollback do.

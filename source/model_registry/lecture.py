@@ -206,10 +206,11 @@ assert where(NAME, "champion") == "1" and where(NAME, "challenger") == "2"
 #
 # When may version 2 replace version 1? "When its ROC-AUC on the held-out rows is higher" is not enough. With other
 # customers among the held-out rows, both scores would be a little different, and a small lead could turn round. The
-# **paired bootstrap**, known from [Evaluation]({step:evaluation}), measures this. It draws as many customers as there are, *with replacement*: some come twice, some
-# not at all. On these it computes the **gain**, the challenger's score minus the champion's. *Paired* means that both
-# are scored on the same draw, so what is hard for both cancels out. After 300 draws, the middle 95 % of the gains are an
-# interval of what chance allows. The whole interval above zero means: better, not only lucky.
+# **paired bootstrap**, known from [Evaluation]({step:evaluation}), measures this. It draws as many customers as there
+# are, *with replacement*: some come twice, some not at all. On these it computes the **gain**, the challenger's score
+# minus the champion's. *Paired* means that both are scored on the same draw, so what is hard for both cancels out.
+# After 300 draws, the middle 95 % of the gains are an interval of what chance allows. The whole interval above zero
+# means: better, not only lucky.
 
 
 # %%
@@ -376,8 +377,9 @@ assert trail["tags.after"].tolist()[2:] == ["2", "2", "2", "1", "2"]
 # ## Round 5: other registries
 #
 # Aisha's live service reads a registered model of its own, which only she may write to. Within one store,
-# `copy_model_version` makes a version there. **Predict.** Which of these comes along: the version number 2, the tags, the
-# training run, the alias?
+# `copy_model_version` makes a version there.
+#
+# **Predict.** Which of these comes along: the version number 2, the tags, the training run, the alias?
 
 # %%
 prediction = []  # of "number", "tags", "run", "alias"
@@ -398,10 +400,10 @@ assert copied.source == f"models:/{NAME}/2"
 # You should see number 1, because each registered model counts for itself, the tags, the training run, and no alias. An
 # alias is a decision, and the new place takes it for itself.
 #
-# A registry of *another store*, such as a production server with its own database, is a different matter. MLflow 3.17 has
-# no call that copies between two stores of your own. We download the model's files, point MLflow at the other store (here a second
-# database file stands for it), and log and register them there. What we want to keep besides the files, we must carry
-# ourselves, as tags.
+# A registry of *another store*, such as a production server with its own database, is a different matter. MLflow 3.17
+# has no call that copies between two stores of your own. We download the model's files, point MLflow at the other store
+# (here a second database file stands for it), and log and register them there. What we want to keep besides the files,
+# we must carry ourselves, as tags.
 
 # %%
 champion = client.get_model_version_by_alias(NAME, "champion")

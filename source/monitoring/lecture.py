@@ -143,7 +143,8 @@ for region in streams:
 # 95 % interval of the gain is above zero. The first champion has to beat a coin.
 #
 # ROC-AUC is the share of pairs, one customer who leaves and one who stays, that the model puts into the right order.
-# Ranks count these pairs for all 500 draws at once, which is what `redrawn_auc` does.
+# Ranks count these pairs for all 500 draws at once, which is what `redrawn_auc` does: the rank of a customer who leaves
+# tells how many stand below, and `ones * (ones + 1) / 2` takes away those among them who leave as well.
 
 # %%
 def probability(uri, rows):
@@ -151,6 +152,7 @@ def probability(uri, rows):
 
 
 def redrawn_auc(y, p, times):
+    # one seed for every call: both models are judged on the same draws
     i = np.random.default_rng(seed).integers(len(y), size=(times, len(y)))
     y, ranks = y[i], stats.rankdata(p[i], axis=1)
     ones = y.sum(axis=1)
@@ -424,7 +426,8 @@ scores = {r: pd.DataFrame({w: score(r, w) for w in known}).T for r in streams}
 
 # %% [markdown]
 # The **alert rule** has a limit and a number of weeks: *the score is below the score at promotion, less 0.1, in two
-# weeks in a row*. One week alone may be chance; a change stays. For inputs the rule is the same with a PSI above 0.25.
+# weeks in a row*. One week alone may be chance, as the width of its interval shows; a change stays. For inputs the
+# rule is the same with a PSI above 0.25.
 
 # %%
 def first_alert(beyond):
@@ -464,7 +467,7 @@ assert alerts == {"north": {"inputs": drift_week + 1, "scores": None}, "south": 
 assert rows_per_week < 600 or scores["south"].loc[drift_week:, "auc_high"].max() < scores["south"].loc[: drift_week - 1, "auc"].min()
 
 # %% [markdown]
-# You should see two alerts of two kinds, both in the second week after the change: the North's inputs, and the South's
+# You should see two alerts of two kinds, both in the second week of the change: the North's inputs, and the South's
 # scores. The South's alert could be *raised* `label_delay` weeks later only.
 #
 # | inputs | scores | decision |
@@ -607,8 +610,8 @@ for name, rows in {"spring's rows": refused, "new rows": held_out}.items():
 # %% [markdown]
 # To repair it, hold out rows from after the change, as above.
 #
-# **`p-not-distance`: an alarm for every small p.** Nine features in many weeks are many tests, and one in twenty is below
-# 0.05 by chance. The inputs of the South never changed:
+# **`p-not-distance`: an alarm for every small p.** Three features in many weeks are many tests already, and one in
+# twenty is below 0.05 by chance. The inputs of the South never changed:
 
 # %%
 found = []

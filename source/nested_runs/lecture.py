@@ -130,8 +130,8 @@ with mlflow.start_run(run_name="hyperparam_search") as parent:
 forest_search = parent.info.run_id
 
 # %% [markdown]
-# Now the query. Children are kept in the experiment of their parent, and a search goes *one level* down: a child
-# could have children of its own, but those would name the child, not this parent.
+# Now the query. Children opened like this are in the experiment of their parent, and a search goes *one level* down:
+# a child could have children of its own, but those would name the child, not this parent.
 
 # %%
 def children(parent_id, condition=""):
@@ -343,8 +343,8 @@ assert (trials.loc[trials["status"] == "KILLED", "metrics.fits"] < 3).all()
 #
 # ## Round 4: who won?
 #
-# To compare fairly, count what was *spent*. Counting candidates would make a trial that was stopped after one fit as
-# dear as a whole one. So we draw the best score so far over the fits spent. It is a staircase: between two results
+# To compare fairly, count what was *spent*. If we counted candidates, a trial that was stopped after one fit would cost
+# as much as a whole one. So we draw the best score so far over the fits spent. It is a staircase: between two results
 # nobody has found anything better. Killed children do not count, because their scores come from fewer folds.
 
 # %%
@@ -771,9 +771,9 @@ lesson.quiz("nested_runs")
 #   and settings of the best finished child to the parent, under names with a prefix.
 # - **How do you find the children?** By their tag: `tags.mlflow.parentRunId = '…'`, one level down. The parent itself
 #   does not carry it.
-# - **Which search has won?** Give all the same number of fits, which pruning uses more thriftily, and draw the best
-#   score so far. Then count on how many new folds the leader is ahead. If it is about half, they are tied. Test the
-#   winner once, on rows that no search has seen.
+# - **Which search has won?** Give all the same number of fits, and draw the best score so far. A pruner stops weak
+#   candidates early, so that the same fits pay for more of them. Then count on how many new folds the leader is ahead.
+#   If it is about half, they are tied. Test the winner once, on rows that no search has seen.
 # - **How do you train children in parallel?** Hand over the address of the store, the experiment and the parent's id,
 #   because an open run is known in its own thread only.
 #

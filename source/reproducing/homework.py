@@ -165,7 +165,7 @@ entry_points:
 """)
 (project / "python_env.yaml").write_text("""dependencies:
   - mlflow==3.17.2
-  - scikit-learn==1.7.2
+  - scikit-learn==1.9.1
 """)
 ### END SOLUTION
 

@@ -124,7 +124,8 @@ print("the folder holds", sorted(path.name for path in folder.iterdir()))
 # %%
 def git(*words):
     who = ["-c", "user.name=Mira", "-c", "user.email=mira@nordtel.example"]
-    command = ["git", *who, *words]
+    unsigned = ["-c", "commit.gpgsign=false"]  # nobody has to type a password here
+    command = ["git", *who, *unsigned, *words]
     return subprocess.check_output(command, cwd=folder, text=True)
 
 
@@ -187,9 +188,9 @@ assert mlflow.data.from_pandas(_long).digest != mlflow.data.from_pandas(_long[["
 
 # %% [markdown]
 # You should see the same eight characters twice from MLflow, and two different ones from sha256. Of a pandas table,
-# MLflow's digest covers the names of all columns, the number of rows, and, in the first 10,000 rows, the values of numeric columns and of text
-# columns without a gap. Dates, true/false columns and text with a gap are left out, and so is row 10,001.
-# That is quick, and good enough to group runs. It isn't a proof.
+# MLflow's digest covers the names of all columns, the number of rows, and, in the first 10,000 rows, the values of
+# numeric columns and of text columns without a gap. The values of dates, of true/false columns and of text with a gap
+# are left out, and so is row 10,001. That is quick, and good enough to group runs. It isn't a proof.
 #
 # **sha256** of a file covers every byte of it: values, order of rows, even the line ends. If two files have the
 # same sha256, you may take them for the same file. We use that.
@@ -251,7 +252,8 @@ print(f"ROC-AUC {auc:.3f} on the validation rows")
 #
 # From here on we act as Ines, who has the id of the run and the file of customers. First we compare data and
 # packages, because a number from other data proves nothing, even when it is the same. Then we execute the code that
-# the run has kept, with the settings that it has kept.
+# the run has kept, with the settings that it has kept. (Read such a file before you execute it: it can do everything
+# on your machine that you can.)
 #
 # **Predict.** Will the score agree in 3 digits, in 6, or in every bit?
 
@@ -472,7 +474,8 @@ print("equal to the full score:", auc_again == auc, f"({auc:.2f} on the slide)")
 # ## In your own project
 #
 # The same work without any help from this course, on real data that comes with scikit-learn. Copy it into a file
-# `script.py` in an empty folder and run `python script.py`.
+# `script.py` in an empty folder and run `python script.py`. While it fetches the record, MLflow shows a bar for each
+# file.
 
 # %% tags=["own-project"]
 """Record a run, repeat it from its record, and prove it: python script.py"""
