@@ -370,8 +370,8 @@ print(f"threshold {threshold:.3f}, out-of-fold F1 {oof_f1:.3f}")
 # `predict` compares with *our* threshold. From here on, `final` is the only model that is measured, registered and
 # served. (`TunedThresholdClassifierCV` chooses and wraps in one call. We do it in two, to see which rows choose.)
 #
-# Everything has been chosen now, and this is a good place for a pause. What follows looks at the choice from three
-# sides, judges it once, and puts it to work.
+# Setting, calibration and threshold have been chosen, so this is a good place for a pause. What follows looks at the
+# choice from three sides, opens the test rows, and hands the model over.
 #
 # ## Step 6: learning curve
 #
