@@ -16,7 +16,7 @@
 # **You need:** [Pipelines]({step:pipelines}), [Nested runs]({step:nested_runs}), [Models]({step:models}) and
 # [Model registry]({step:model_registry}).
 #
-# **Time:** 20 min to read · 15 min to do
+# **Time:** 20 min to read · 15 min to do. After step 4 is a good place for a pause.
 #
 # <!-- links -->
 #
@@ -369,6 +369,9 @@ print(f"threshold {threshold:.3f}, out-of-fold F1 {oof_f1:.3f}")
 # `FixedThresholdClassifier` is the line that Mira's notebook lacked. It wraps the calibrated pipeline, and its
 # `predict` compares with *our* threshold. From here on, `final` is the only model that is measured, registered and
 # served. (`TunedThresholdClassifierCV` chooses and wraps in one call. We do it in two, to see which rows choose.)
+#
+# Setting, calibration and threshold have been chosen, so this is a good place for a pause. What follows looks at the
+# choice from three sides, opens the test rows, and hands the model over.
 #
 # ## Step 6: learning curve
 #
