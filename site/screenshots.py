@@ -60,7 +60,8 @@ def lab_pictures(browser: Browser, folder: Path) -> None:
         keep(page, "lab_launcher")
         page.locator(".jp-LauncherCard", has_text="MLflow").click()
         front.menu("View", "Appearance", "Show Left Sidebar")  # hide it: the table of contents has nothing to show
-        front.mlflow.get_by_role("link", name="churn-forest").click()
+        front.mlflow.get_by_role("link", name="Experiments").first.click()
+        front.mlflow.get_by_test_id("experiment-list-item-link").filter(has_text="churn-forest").click()
         run = front.mlflow.get_by_role("link", name="forest-depth-3")
         run.wait_for()
         keep(page, "lab_mlflow")

@@ -6,6 +6,7 @@ def walk(ui):
     ui.experiment("churn-autolog")
     # 1
     ui.unfold("search-all")
+    ui.to_top("search-all")
     ui.picture(height=640)
     ui.unfold("search-default")
     # 2

@@ -6,12 +6,13 @@ def walk(ui):
     # 1
     ui.registered("churn-registry")
     ui.see("Version 2", "link")
-    ui.picture(height=520)
+    ui.find("Version 1", "link").scroll_into_view_if_needed()
+    ui.picture()
     # 2
     ui.press("Version 2", "link")
     ui.see("Source Run")
     # 3
-    ui.tab.go_back()
+    ui.back(to="Version 1")
     # 4
     ui.press("Home", "link")
     ui.experiment("registry-trail")

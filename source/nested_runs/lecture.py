@@ -578,7 +578,7 @@ assert study_run.info.status == "RUNNING"
 #    scrolling, open *Columns* and untick *Dataset* and *Source*.
 # 4. Click the name `optuna`. Its page has the promoted settings among its parameters, and `best_child` among its tags.
 #
-# ![The four searches, the candidates of grid unfolded, after step 1](../site/_static/nested_runs_ui.png)
+# ![The runs of churn-search, the candidates of grid unfolded, after step 1](../site/_static/nested_runs_ui.png)
 #
 # ## Your turn
 #

@@ -51,6 +51,7 @@ STILL = r"""async () => {
     const text = node.data
       .replace(/\d+ (second|minute|hour)s? ago|just now|a few seconds ago/g, "1 minute ago")
       .replace(/^\d+(\.\d+)?(ms|s|min)$/, "1.0s")
+      .replace(/\/\S*\/mlartifacts\//, "mlartifacts/")
       .replace(/\b[0-9a-f]{32}\b/g, "3f8a1c09d2e74b5f9a6c0d1e8b7f2a34")
       .replace(/\d\d?\/\d\d?\/\d{4}, \d\d?:\d\d:\d\d [AP]M/g, "12/01/2026, 09:00:00 AM")
       .replace(/\d{4}-\d\d-\d\d \d\d:\d\d:\d\d/g, "2026-12-01 09:00:00");
@@ -177,6 +178,15 @@ class UI:
         """Click the small + before a run's name."""
         self.used.add("+")
         self.row(name).get_by_role("button").first.click()
+
+    def to_top(self, name: str) -> None:
+        """Scroll the runs table until this run is its first row."""
+        self.row(name).evaluate(
+            """row => {
+                const table = row.closest(".ag-body-viewport");
+                table.scrollTop += row.getBoundingClientRect().top - table.getBoundingClientRect().top;
+            }"""
+        )
 
     def experiment(self, name: str) -> None:
         """Click *Experiments* on the left, then this experiment, and wait for its page."""
