@@ -51,12 +51,14 @@ def supervised(
     environment: dict[str, str] | None = None,
     user: str = "",
     stop: signal.Signals = signal.SIGTERM,
+    temporary: Path | None = None,
 ) -> Iterator[subprocess.Popen[bytes]]:
     """Run a program under a supervisor that stops it when the block ends or this process dies.
 
-    What it prints goes to the file `log`, or, without one, where this process prints.
+    What it prints goes to the file `log`, or, without one, where this process prints. The supervisor then removes the
+    folder `temporary`, which a process that died cannot do itself.
     """
-    words = [user, str(int(stop)), str(cwd), *map(str, command)]
+    words = [user, str(int(stop)), str(cwd), str(temporary or ""), *map(str, command)]
     with log.open("wb") if log else contextlib.nullcontext() as out:
         supervisor = subprocess.Popen(
             [sys.executable, "-m", __name__, *words],
@@ -65,7 +67,7 @@ def supervised(
             stdin=subprocess.PIPE,
             stdout=out,
             stderr=subprocess.STDOUT if out else None,
-            # A kernel or terminal that is closed ends its whole process group; the supervisor must live to stop its program.
+            # A kernel that is shut down ends the processes of its own group, this one before it could stop the program.
             start_new_session=_POSIX,
         )
     try:
@@ -88,8 +90,9 @@ def wait_until(
     raise CourseError(f"{name} {why}. Is another program in its way, or the machine very busy? It said: {said}")
 
 
-def _supervise(user: str, stop: str, cwd: str, command: Sequence[str]) -> int:
+def _supervise(user: str, stop: str, cwd: str, temporary: str, command: Sequence[str]) -> int:
     """Run a program until it ends or standard input closes, which also happens when our starter is killed."""
+    closed = threading.Event()
     process = subprocess.Popen(command, cwd=cwd, stdin=subprocess.DEVNULL, start_new_session=_POSIX, **as_user(user))
 
     def send(number: int) -> None:
@@ -99,6 +102,7 @@ def _supervise(user: str, stop: str, cwd: str, command: Sequence[str]) -> int:
     def watch() -> None:
         while os.read(0, 4096):  # not sys.stdin: Python may end while this thread holds it
             pass
+        closed.set()
         send(int(stop))
         try:
             process.wait(15)
@@ -107,7 +111,10 @@ def _supervise(user: str, stop: str, cwd: str, command: Sequence[str]) -> int:
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the starter, who then closes our input
     threading.Thread(target=watch, daemon=True).start()
-    return process.wait()
+    code = process.wait()
+    if temporary and closed.is_set():  # a program that ended by itself leaves its log to the starter, who tells why
+        shutil.rmtree(temporary, ignore_errors=True)
+    return code
 
 
 def as_user(user: str) -> dict[str, Any]:
@@ -121,4 +128,4 @@ def as_user(user: str) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    sys.exit(_supervise(sys.argv[1], sys.argv[2], sys.argv[3], sys.argv[4:]))
+    sys.exit(_supervise(*sys.argv[1:5], sys.argv[5:]))
