@@ -20,7 +20,7 @@ from PIL import Image, ImageDraw  # noqa: E402
 from playwright.sync_api import Browser, Locator, Page, sync_playwright  # noqa: E402
 
 from tests.browser import driver  # noqa: E402
-from tests.browser.test_lab import ANSWER, GIVEN, HOMEWORK, LECTURE  # noqa: E402
+from tests.browser.test_lab import ANSWER, GIVEN, HOMEWORK, LECTURE, errors  # noqa: E402
 
 STATIC = ROOT / "site" / "_static"
 SIZE = {"width": 1280, "height": 800}
@@ -53,6 +53,8 @@ def lab_pictures(browser: Browser, folder: Path) -> None:
         front.open(lab.page(LECTURE, "pictures"))
         front.wait_for_kernel()
         front.run_all()
+        if said := errors(front):
+            raise SystemExit(f"{LECTURE} fails, and its pictures would show that: {said}")
         front.notebook.locator(".jp-RenderedImage img").last.scroll_into_view_if_needed()
         keep(page, "lab_lecture")
 
