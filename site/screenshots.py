@@ -145,7 +145,7 @@ def contact_sheet(pictures: list[Path], path: Path) -> None:
         small.thumbnail((width - 6, height - 6))
         sheet.paste(small, (x, y + name))
         write.text((x + 2, y + 2), picture.stem, "#000")
-    sheet.quantize(24, dither=Image.Dither.NONE).save(path, optimize=True)
+    sheet.quantize(64, method=Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE).save(path, optimize=True)
     if path.stat().st_size > SHEET_LIMIT:
         raise SystemExit(f"{path} has {path.stat().st_size:,} bytes, more than {SHEET_LIMIT:,}. Make TILE smaller.")
     print(f"{path.relative_to(ROOT)}  {path.stat().st_size / 1000:.0f} kB, {len(pictures)} pictures")
