@@ -20,7 +20,7 @@ from PIL import Image, ImageDraw  # noqa: E402
 from playwright.sync_api import Browser, Locator, Page, sync_playwright  # noqa: E402
 
 from tests.browser import driver  # noqa: E402
-from tests.browser.test_lab import ANSWER, GIVEN, HOMEWORK, LECTURE  # noqa: E402
+from tests.browser.test_lab import ANSWER, GIVEN, HOMEWORK, LECTURE, errors  # noqa: E402
 
 STATIC = ROOT / "site" / "_static"
 SIZE = {"width": 1280, "height": 800}
@@ -53,6 +53,8 @@ def lab_pictures(browser: Browser, folder: Path) -> None:
         front.open(lab.page(LECTURE, "pictures"))
         front.wait_for_kernel()
         front.run_all()
+        if said := errors(front):
+            raise SystemExit(f"{LECTURE} fails, and its pictures would show that: {said}")
         front.notebook.locator(".jp-RenderedImage img").last.scroll_into_view_if_needed()
         keep(page, "lab_lecture")
 
@@ -143,7 +145,7 @@ def contact_sheet(pictures: list[Path], path: Path) -> None:
         small.thumbnail((width - 6, height - 6))
         sheet.paste(small, (x, y + name))
         write.text((x + 2, y + 2), picture.stem, "#000")
-    sheet.quantize(24, dither=Image.Dither.NONE).save(path, optimize=True)
+    sheet.quantize(64, method=Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE).save(path, optimize=True)
     if path.stat().st_size > SHEET_LIMIT:
         raise SystemExit(f"{path} has {path.stat().st_size:,} bytes, more than {SHEET_LIMIT:,}. Make TILE smaller.")
     print(f"{path.relative_to(ROOT)}  {path.stat().st_size / 1000:.0f} kB, {len(pictures)} pictures")

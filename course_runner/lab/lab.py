@@ -80,11 +80,25 @@ def serve_lab(root: Path, words: list[str], port: int = LAB_PORT) -> int:
     if hasattr(os, "geteuid") and os.geteuid() == 0:
         command.append("--allow-root")  # as in a container; it still listens on this machine only, behind a token
     command += words
+    make_store()
     threading.Thread(target=trust, args=[root], daemon=True).start()
     # Beside JupyterLab's own start; on the systems that cannot fork a loaded process, kernels start as they always do.
     # A learner has one store: no kernel is to wait until an empty one has been made to copy it from.
     with contextlib.closing(Warmth(root, cold=False, scratch=None, make_template=False)) as warmth:
         return run_server(command, lab_environment() | warmth.environment(), root)
+
+
+def make_store() -> None:
+    """Make the learner's store when there is none, before two programs of JupyterLab do.
+
+    A notebook that points MLflow at the file lets MLflow make it there, and the UI's server puts its own in its place
+    at that moment: the notebook's next line ended in "attempt to write a readonly database".
+    """
+    from course_utils._plumbing import course_store, places
+
+    uri = course_store.default_uri()
+    if (database := places.database_path(uri)) and not database.exists():
+        course_store.create(uri)
 
 
 def trust(root: Path) -> None:

@@ -13,4 +13,6 @@ def walk(ui):
     ui.press("Artifacts", "tab")
     ui.press("tests.csv")
     ui.press("p")
+    ui.tab.mouse.move(5, 760)
+    ui.page.get_by_text("Click to sort descending").wait_for(state="hidden")
     ui.picture()

@@ -10,5 +10,5 @@ def walk(ui):
     ui.press("Version 1", "link")
     ui.see("Schema")
     ui.press("Inputs")
-    ui.page.get_by_text("Source Run:").locator("xpath=following::a[contains(@href, '/runs/')][1]").wait_for()
+    ui.page.get_by_role("link", name="C=1.0").wait_for()  # it comes last
     ui.picture()

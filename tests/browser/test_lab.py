@@ -73,7 +73,7 @@ def front(lab: driver.Lab, browser: Browser) -> Iterator[driver.LabPage]:
 def errors(front: driver.LabPage) -> list[str]:
     """Return what the notebook in front shows in red."""
     kinds = ("application/vnd.jupyter.error", "application/vnd.jupyter.stderr")
-    return front.notebook.locator(", ".join(f'[data-mime-type="{kind}"]' for kind in kinds)).all_inner_texts()
+    return front.notebook.locator(", ".join(f'[data-mime-type="{kind}"]' for kind in kinds)).all_text_contents()
 
 
 def test_looking_at_a_lecture_leaves_it_unchanged_and_writing_does_not(front):
