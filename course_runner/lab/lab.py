@@ -80,9 +80,10 @@ def serve_lab(root: Path, words: list[str], port: int = LAB_PORT) -> int:
     if hasattr(os, "geteuid") and os.geteuid() == 0:
         command.append("--allow-root")  # as in a container; it still listens on this machine only, behind a token
     command += words
-    make_store()
+    # Beside JupyterLab's own start. Not a daemon: whoever stops at once leaves no half-made store behind.
+    threading.Thread(target=make_store).start()
     threading.Thread(target=trust, args=[root], daemon=True).start()
-    # Beside JupyterLab's own start; on the systems that cannot fork a loaded process, kernels start as they always do.
+    # The warm server, too; on the systems that cannot fork a loaded process, kernels start as they always do.
     # A learner has one store: no kernel is to wait until an empty one has been made to copy it from.
     with contextlib.closing(Warmth(root, cold=False, scratch=None, make_template=False)) as warmth:
         return run_server(command, lab_environment() | warmth.environment(), root)
@@ -98,7 +99,8 @@ def make_store() -> None:
 
     uri = course_store.default_uri()
     if (database := places.database_path(uri)) and not database.exists():
-        course_store.create(uri)
+        with contextlib.suppress(CourseError):  # the UI's tab and the first cell say what is wrong
+            course_store.create(uri)
 
 
 def trust(root: Path) -> None:
