@@ -370,7 +370,8 @@ assert trail["tags.after"].tolist()[2:] == ["2", "2", "2", "1", "2"]
 # 3. Go back to the table. A pencil appears beside an alias when you point at it: it moves the alias past the function,
 #    without a record. Don't use it.
 # 4. Open the experiment `registry-trail`. (If *Experiments* is not on the left, click *Home* first.) Press *Columns* and
-#    tick `decision`, `before`, `after`, `by` and `why`: the trail.
+#    tick `decision`, `before`, `after`, `by` and `why`: the trail. (If one lies below the edge of the window, type its name
+#    into the field above the list.)
 #
 # ![The versions of churn-registry with their tags and aliases, after step 1](../site/_static/model_registry_ui.png)
 #

@@ -243,8 +243,9 @@ def targets():
 
 
 def make(*arguments, **variables):
-    # An outer `make test` hands its own flags down; these tests are about the Makefile alone.
-    environ = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))} | variables
+    # An outer `make test PYTHON=…` hands its own flags down; these tests are about the Makefile alone.
+    outer = re.compile(r"MAKE.*|MFLAGS|UV|PYTHON|ARGS")
+    environ = {name: value for name, value in os.environ.items() if not outer.fullmatch(name)} | variables
     return subprocess.run(["make", *arguments], cwd=ROOT, env=environ, capture_output=True, text=True)
 
 
