@@ -88,7 +88,8 @@ def create(uri: str) -> None:
             aside = database.with_name(f".{database.name}.{os.getpid()}")
             try:
                 schema.make(aside)
-                os.replace(aside, database)
+                if not (database.exists() and database.stat().st_size):  # else MLflow itself makes it there meanwhile
+                    os.replace(aside, database)
             finally:
                 aside.unlink(missing_ok=True)
         Path(f"{database}.lock").unlink(missing_ok=True)

@@ -70,6 +70,25 @@ def test_a_place_that_cannot_be_written_is_one_message(tmp_path):
         store.create(f"sqlite:///{tmp_path}/file/mlflow.db")
 
 
+def test_a_store_that_mlflow_makes_meanwhile_is_not_replaced(tmp_path, monkeypatch):
+    database, made, seen = tmp_path / "mlflow.db", schema.make, []
+
+    def slowly(aside):
+        made(aside)
+        made(database)  # a notebook's first call, while the Lab makes the learner's store
+        seen.append(database.stat().st_ino)
+
+    monkeypatch.setattr(schema, "make", slowly)
+    store.create(f"sqlite:///{database}")
+    assert seen == [database.stat().st_ino] and not list(tmp_path.glob(".mlflow.db.*"))
+
+
+def test_a_store_that_was_opened_and_holds_nothing_is_made(tmp_path):
+    (tmp_path / "mlflow.db").touch()
+    store.create(f"sqlite:///{tmp_path}/mlflow.db")
+    assert schema.is_database(tmp_path / "mlflow.db")
+
+
 def test_a_file_that_is_no_database_is_not_touched(tmp_path):
     path = tmp_path / "mlflow.db"
     path.write_text("my thesis, do not lose")
