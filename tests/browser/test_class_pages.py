@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
@@ -18,6 +15,7 @@ from course_runner.classroom import members, service
 from course_runner.classroom.settings import prepare
 from course_utils import team
 from course_utils._plumbing.processes import unused_port
+from course_utils._plumbing.supervised import work_folder
 from course_utils.errors import CourseError
 
 #: What anna logs: two runs with a metric's history, a file, a data set and a model; a version, a trace and a prompt.
@@ -72,9 +70,7 @@ def room() -> Iterator[tuple[str, str]]:
         team.find_postgres()
     except CourseError as error:
         pytest.skip(f"no PostgreSQL here: {error}")
-    place = Path(tempfile.mkdtemp(prefix="mlflow-course-"))
-    place.chmod(0o711)  # root's PostgreSQL works as another user, who must be able to pass
-    try:
+    with work_folder(None) as place:
         with service.serve(place / "server", prepare(place / "server", port=unused_port()), print) as (state, _):
             password = members.add_users(place / "server", ["anna"])["anna"]
             sign_in = {"URI": state.address, "USERNAME": "anna", "PASSWORD": password}
@@ -82,8 +78,6 @@ def room() -> Iterator[tuple[str, str]]:
             environment["MLFLOW_WORKSPACE"] = "anna"
             subprocess.run([sys.executable, "-W", "ignore", "-c", LOGGED], env=environment, cwd=place, check=True)
             yield state.address, password
-    finally:
-        shutil.rmtree(place, ignore_errors=True)
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,6 @@ import os
 import re
 import shutil
 import sys
-import tempfile
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,6 +38,7 @@ from course_runner.lab import ui as serve
 from course_utils import serving, store, team
 from course_utils._plumbing import class_server, course_store, schema
 from course_utils._plumbing.processes import tracking_server_environment, unused_port
+from course_utils._plumbing.supervised import work_folder
 from course_utils.errors import CourseError
 from course_utils.homework import Homework
 
@@ -61,10 +61,8 @@ class Class:
 @pytest.fixture(scope="module")
 def place() -> Iterator[Path]:
     """A folder that root's PostgreSQL, working as another user, may pass through: pytest's own are closed to it."""
-    folder = Path(tempfile.mkdtemp(prefix="mlflow-course-"))
-    folder.chmod(0o711)
-    yield folder
-    shutil.rmtree(folder, ignore_errors=True)
+    with work_folder(None) as folder:
+        yield folder
 
 
 @pytest.fixture(scope="module")
