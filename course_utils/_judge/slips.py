@@ -24,8 +24,8 @@ from sklearn.pipeline import Pipeline
 
 from .mistake import Mistake
 
-#: Code → (value of a wrong answer, or a function that returns it, and the message for it).
-Wrong = Mapping[str, tuple[float | Callable[[], float], str]]
+#: Code → (value of a wrong answer, message for it).
+Wrong = Mapping[str, tuple[float, str]]
 #: Settings that change a number only by chance or by the time it takes.
 _FREE = ("random_state", "n_jobs", "verbose", "max_iter", "memory", "steps", "copy_X", "warm_start")
 
@@ -52,8 +52,7 @@ def judge_number(
     got, right
         Seen and recomputed value.
     wrong
-        Code → (value of a wrong answer, message for it). Instead of a value it can name a function that returns it, which is
-        called only when the value is not right.
+        Code → (value of a wrong answer, message for it).
     unit
         Added after the value in the message.
     slips
@@ -73,7 +72,7 @@ def judge_number(
             "look at the values that went in.",
         )
     for code, (value, message) in wrong.items():
-        if close(got, float(value() if callable(value) else value)):
+        if close(got, float(value)):
             raise Mistake(code, f"`{name}` is {got:.4g}{unit}. {message}")
     for code, value, message in (*(slips() if slips else ()), *_bent(right)):
         if close(got, float(value)):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cache
 from typing import Any
 
@@ -42,13 +42,13 @@ def _auc(model: ClassifierMixin) -> float:
 
 def _judge_auc(evidence: Evidence, run: Run, model: ClassifierMixin, unused: tuple[Callable[[], float], str]) -> None:
     """Compare ``valid_auc`` of a run with that of a model; `unused` is the answer of one that ignores the record."""
-    evidence.judge_number(
-        "valid_auc",
-        evidence.metric(run, "valid_auc"),
-        _auc(model),
-        {"settings-not-used": unused},
-        slips=lambda: auc_slips(model, Rows(*_rows(data.course_seed())), "validation"),
-    )
+
+    def slips() -> Iterator[tuple[str, float, str]]:
+        value, message = unused
+        yield "settings-not-used", value(), message
+        yield from auc_slips(model, Rows(*_rows(data.course_seed())), "validation")
+
+    evidence.judge_number("valid_auc", evidence.metric(run, "valid_auc"), _auc(model), {}, slips=slips)
 
 
 def _setting(evidence: Evidence, run: Run, name: str, low: float, high: float, whole: bool = True) -> float:

@@ -215,9 +215,12 @@ def test_every_listed_equivalent_is_a_mutant(step):
 
 def test_a_wrong_answer_that_is_costly_to_compute_is_computed_for_a_wrong_value_only():
     asked = []
-    wrong = {"other": (lambda: asked.append(1) or 2.0, "That is the other one.")}
-    Evidence.judge_number("valid_auc", 1.0, 1.0, wrong)
+
+    def slips():
+        yield "other", asked.append(1) or 2.0, "That is the other one."
+
+    Evidence.judge_number("valid_auc", 1.0, 1.0, {}, slips=slips)
     assert not asked
     with pytest.raises(Mistake) as mistake:
-        Evidence.judge_number("valid_auc", 2.0, 1.0, wrong)
+        Evidence.judge_number("valid_auc", 2.0, 1.0, {}, slips=slips)
     assert mistake.value.code == "other" and asked
