@@ -96,6 +96,16 @@ FAULTS: dict[str, tuple] = {
     "quit_before_text": ("exit()", new_markdown_cell("The end."), ""),
     "sysexit_at_the_end": ("print('done')", "import sys; sys.exit()"),
     "waiting_child": ("import subprocess; child = subprocess.Popen(['sleep', '986'])",),
+    "server": (
+        "import signal, sys, tempfile, time\nfrom pathlib import Path\n"
+        "from course_utils._plumbing.supervised import supervised\n"
+        "folder = Path(tempfile.mkdtemp())\n"
+        "slow = 'import signal, sys, time; signal.signal(signal.SIGTERM, lambda *_: (time.sleep(1), sys.exit()))'\n"
+        "words = [sys.executable, '-c', slow + '; print(1, flush=True); time.sleep(984)']\n"
+        "running = supervised(words, folder / 'log', cwd=folder, temporary=folder)\n"
+        "supervisor = running.__enter__()",
+        "while not (folder / 'log').read_text(): time.sleep(0.1)",
+    ),
     "own_limit": (
         "import resource; resource.setrlimit(resource.RLIMIT_AS, (3 << 30, 3 << 30))",
         "block = bytearray(7 << 29)",
@@ -256,6 +266,13 @@ def test_what_the_kernel_itself_ends_is_named_too_and_so_is_a_kernel_that_does_n
     for name in ("thread", "lingers"):
         assert "a thread or an exit function was still at work" in rows[name]["note"]
     assert [name for name in rows if "at work" in rows[name]["note"]] == ["thread", "lingers"]
+
+
+def test_the_server_of_a_lecture_ends_by_itself_and_takes_its_folder_along(batch):
+    folder, rows, _, _ = batch
+    assert rows["server"]["note"] == ""
+    assert not list((folder.parent / "tmp").iterdir())
+    assert not [p for p in psutil.process_iter(["cmdline"]) if "time.sleep(984)" in " ".join(p.info["cmdline"] or ())]
 
 
 def test_tags_mean_what_they_mean_to_nbclient_and_nbval(batch):
