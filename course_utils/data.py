@@ -13,7 +13,7 @@ from sklearn import datasets as sklearn_datasets
 from sklearn.datasets import make_classification
 from sklearn.model_selection import train_test_split
 
-from course_utils._plumbing import tables, targets
+from course_utils._plumbing import table_files, tables, targets
 from course_utils._plumbing.cells import listing
 from course_utils._plumbing.tables import Column, Wishes
 
@@ -337,7 +337,7 @@ def load_and_split_data(
                 f"There is no data set {str(source)!r}; use 'synthetic', 'churn', one of {', '.join(BUNDLED)}, "
                 "or the path of a .csv or .parquet file."
             )
-        (table, notes), name = tables.read_table(path), path.stem
+        (table, notes), name = table_files.read_table(path), path.stem
         if target is None:
             raise CourseError(
                 f"{path.name} has {table.shape[1]} columns and none is named as the target. "
