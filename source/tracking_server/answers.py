@@ -190,8 +190,10 @@ WRONG = {
     5: [
         ("not-started", ""),
         ("host-missing", swap("--host 0.0.0.0 ", "")),
-        ("hosts-missing", swap("--allowed-hosts mlflow.nordtel.example ", "")),
-        ("hosts-open", swap("mlflow.nordtel.example", "'*'")),
+        ("hosts-missing", swap("--allowed-hosts 'mlflow.nordtel.example:*' ", "")),
+        ("hosts-open", swap("mlflow.nordtel.example:*", "*")),
+        ("port-left-out", swap("mlflow.nordtel.example:*", "mlflow.nordtel.example")),
+        ("port-left-out", swap("0.0.0.0", "0.0.0.0 --port 5001", "example:*", "example:5000")),
         ("hosts-open", swap("basic-auth ", "basic-auth --disable-security-middleware ")),
         ("users-missing", swap("--app-name basic-auth ", "")),
         ("artifacts-elsewhere", swap("s3://nordtel-mlflow", "./artifacts")),
@@ -242,7 +244,7 @@ for r in admin.search_runs([trash]):
 CliRunner().invoke(cli, ["gc", "--backend-store-uri", mlflow.get_tracking_uri()])
 """))
 WRONG[5] += [
-    ("hosts-more", swap("mlflow.nordtel.example", "mlflow.nordtel.example,localhost")),
+    ("hosts-more", swap("mlflow.nordtel.example:*", "mlflow.nordtel.example:*,localhost:*")),
     ("other-command", swap("mlflow server", "mlflow ui")),
 ]
 RIGHT[4].append('''  # statement by statement over the empty table, which comes to the same

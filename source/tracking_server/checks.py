@@ -6,6 +6,7 @@ import random
 import shlex
 import sqlite3
 from contextlib import closing
+from fnmatch import fnmatch
 from typing import Any
 
 from mlflow.entities import Run, ViewType
@@ -366,7 +367,8 @@ def command(evidence: Evidence) -> None:
         )
     if "--disable-security-middleware" in options or "*" in options.get("--allowed-hosts", "").split(","):
         raise Mistake("hosts-open", "Every host name is allowed. That switches the check off: name the one you use.")
-    hosts = {host.strip().partition(":")[0] for host in options.get("--allowed-hosts", "").split(",")}
+    names = {host.strip() for host in options.get("--allowed-hosts", "").split(",")}
+    hosts = {name.partition(":")[0] for name in names}
     if hosts > {"mlflow.nordtel.example"}:
         raise Mistake(
             "hosts-more",
@@ -376,6 +378,15 @@ def command(evidence: Evidence) -> None:
     if "mlflow.nordtel.example" not in hosts:
         raise Mistake(
             "hosts-missing", "Whoever calls the server by its name gets 403: `--allowed-hosts` does not have that name."
+        )
+    port = options.get("--port", options.get("-p", "5000"))
+    # A client leaves the port out of the header when it is HTTP's usual one.
+    called = "mlflow.nordtel.example" + ("" if port == "80" else f":{port}")
+    if not any(fnmatch(called, name) for name in names):
+        raise Mistake(
+            "port-left-out",
+            f"Clients call the server `{visible(called)}`, and the port belongs to the name that the server compares, so "
+            f"{listing(names)} refuses all of them. Allow the name with its port, or with any.",
         )
     if options.get("--app-name") != "basic-auth":
         raise Mistake(

@@ -176,15 +176,15 @@ hw.check(4)
 # ## Stretch: the command for the team (no points)
 #
 # Write to `outputs/hw-tracking-server/server.sh` **one** command that starts `mlflow server` for the team: listening on
-# all network cards (`0.0.0.0`), called by the name `mlflow.nordtel.example` and no other, with users, and with
-# artifacts proxied to `s3://nordtel-mlflow`. The database's address holds a password, so it comes from the environment
-# (`MLFLOW_BACKEND_STORE_URI`), not from the command line.
+# all network cards (`0.0.0.0`), called by the name `mlflow.nordtel.example` at its own port and by no other name, with
+# users, and with artifacts proxied to `s3://nordtel-mlflow`. No other program stands in front. The database's address
+# holds a password, so it comes from the environment (`MLFLOW_BACKEND_STORE_URI`), not from the command line.
 
 # %% tags=["task-5"]
 ### BEGIN SOLUTION
 (folder / "server.sh").write_text(
-    "mlflow server --host 0.0.0.0 --allowed-hosts mlflow.nordtel.example --app-name basic-auth "
-    "--artifacts-destination s3://nordtel-mlflow",
+    "mlflow server --host 0.0.0.0 --allowed-hosts 'mlflow.nordtel.example:*' "
+    "--app-name basic-auth --artifacts-destination s3://nordtel-mlflow",
     encoding="utf8",
 )
 ### END SOLUTION
