@@ -8,10 +8,10 @@
 # the same alert rule once more, to see whether the cure has worked.
 #
 # Afterwards you can
-# - **log** predictions with their inputs, and **check** the quality of a delivery before it is scored;
-# - **measure** the drift of inputs and predictions, and **explain** what each measure cannot see;
-# - **decide** by a rule, with intervals, whether to retrain;
-# - **promote** a new model through a gate on rows of the new world, and **prove** the cure by the same rule.
+# - **log** predictions with their inputs, and say what a delivery must pass before it is scored;
+# - **measure** the drift of inputs and predictions, and say what each measure cannot see;
+# - **decide** by a rule whether to retrain;
+# - **promote** a new model through a gate on rows of the new world, and say how the same rule judges the cure.
 #
 # **You need:** [Logging]({step:logging}) and [Model registry]({step:model_registry}).
 #
@@ -191,16 +191,18 @@ for region in streams:
 # ## Round 1: log predictions with their inputs
 #
 # A prediction alone cannot be judged later. So the nightly job logs the inputs, the probability and the version that
-# gave it: one run for each week and region, with a table as its file.
+# gave it: one run for each week and region, with a table as its file. The customer's number goes into the table, too:
+# real labels come weeks later and in another order, and only by the number do they find their rows.
 
 # %%
 weeks = {}
 
 
 def serve(region, week):
-    rows = week_of(region, week)[features]
+    rows = week_of(region, week)
     version = client.get_model_version_by_alias(f"churn-{region}", "champion").version
     answers = probability(f"models:/churn-{region}/{version}", rows)
+    rows = rows[features].assign(customer=rows.index)
     mlflow.set_experiment("churn-monitoring")
     with mlflow.start_run(run_name=f"{region}-{week:02d}") as run:
         mlflow.log_params({"region": region, "week": week, "version": version})
@@ -215,15 +217,17 @@ for region in streams:
 
 # %%
 def logged(region, week):
+    mlflow.set_experiment("churn-monitoring")  # load_table sees the active one only
     run_ids = [weeks[region, week]]
     return mlflow.load_table("predictions.parquet", run_ids=run_ids)
 
 
-columns = ["tenure_months", "monthly_charges", "contract", "probability"]
+columns = ["customer", "tenure_months", "monthly_charges", "contract", "probability"]
 logged("north", 1)[columns].head(3).round(3)
 
 # %% [markdown]
-# Everything below reads these tables, as Aisha would next month, on another machine.
+# Drift and scores below read these tables. `weeks` remembers which run has which; Aisha, on another machine, would find
+# the runs by `params.region` and `params.week`.
 #
 # ## Round 2: is the delivery sound?
 #
@@ -264,12 +268,16 @@ broken.loc[::10, "monthly_charges"] *= 100
 broken.loc[1::12, "contract"] = "flex"
 broken = pd.concat([broken, broken.head(60)], ignore_index=True)
 
-report = pd.DataFrame({"week 3": quality(sound), "broken": quality(broken)}).T
-mlflow.log_metrics(quality(sound), run_id=weeks["north", 3])
 cents = sound.iloc[::10].copy()
 cents["monthly_charges"] *= 100  # nothing else is wrong with these rows
 answers = probability(spring_uri, cents)
 print(f"prices in cents: mean probability to leave {answers.mean():.2f}")
+
+# %%
+mlflow.log_metrics(quality(sound), run_id=weeks["north", 3])
+deliveries = {"week 3": sound, "broken": broken}
+deliveries[f"week {today}"] = week_of("north", today)
+report = pd.DataFrame({name: quality(rows) for name, rows in deliveries.items()}).T
 report.round(3)
 
 # %% tags=["claims"]
@@ -278,11 +286,16 @@ CHANGES = [{"rows_per_week": 300}, {"label_delay": 4}, {"drift_week": 4}]
 assert answers.mean() > 0.99
 assert (report.loc["broken"] > 0.04).all() and (report.loc["week 3"] < 0.02).all()
 assert report.loc["week 3", "missing"] == report.loc["week 3", "unknown"] == 0
+new_prices = report.loc[f"week {today}"]
+assert new_prices["outside"] > 0.01 and new_prices.drop("outside").max() == 0
+prices_now = week_of("north", today)["monthly_charges"]
+assert np.isclose((prices_now > numbers.loc["max", "monthly_charges"]).mean(), new_prices["outside"])
 
 # %% [markdown]
 # You should see that it answers: with prices in cents, everybody is about to leave, and no error is raised. All four
 # shares of the broken delivery stand out against those of week 3. A delivery like this is sent back before it is
-# scored. Retraining on it would teach the model the mistake.
+# scored. Retraining on it would teach the model the mistake. The last row is the North of today, a whole delivery: its
+# new prices put some values outside, too. That is why somebody looks before a delivery is sent back.
 #
 # ## Round 3: drift of inputs and of predictions
 #
@@ -401,22 +414,25 @@ assert auc < roc_auc_score(rows["churned"], probability(spring_uri, rows)) - 0.0
 # | what happens | data quality | drift of inputs | drift of predictions | scores (late) |
 # |---|---|---|---|---|
 # | gaps, wrong units, new words | **sees it** | often | often | yes |
-# | data drift (North) | no | **sees it** | often | only if it hurts |
+# | data drift (North) | a little: prices above spring's | **sees it** | often | only if it hurts |
 # | concept drift (South) | no | no | no | **sees it** |
 # | wrong join | no | no | hardly | **sees it** |
 #
 # ## Round 4: delayed labels, intervals, an alert
 #
 # Who left is known `label_delay` weeks later. A week's score joins the run of its own week, late: `log_metrics` takes a
-# `run_id`. A score of some hundred customers is uncertain, so it gets an interval, from the rows drawn again 200 times.
+# `run_id`. Beside the score stand two shares: of customers whom the model expected to leave, and who left. A score of
+# some hundred customers is uncertain, so it gets an interval, from the rows drawn again 200 times.
 
 # %%
 def score(region, week):
-    y = week_of(region, week)["churned"].to_numpy()
-    p = logged(region, week)["probability"].to_numpy()
+    table = logged(region, week).set_index("customer")
+    y = week_of(region, week)["churned"].loc[table.index].to_numpy()  # by the number
+    p = table["probability"].to_numpy()
     low, high = np.quantile(redrawn_auc(y, p, 200), [0.025, 0.975])
     found = {"auc": roc_auc_score(y, p), "auc_low": low, "auc_high": high}
     found["accuracy"] = ((p > 0.5) == y).mean()
+    found["expected"], found["left"] = p.mean(), y.mean()
     mlflow.log_metrics(found, run_id=weeks[region, week])
     return found
 
@@ -426,8 +442,9 @@ scores = {r: pd.DataFrame({w: score(r, w) for w in known}).T for r in streams}
 
 # %% [markdown]
 # The **alert rule** has a limit and a number of weeks: *the score is below the score at promotion, less 0.1, in two
-# weeks in a row*. One week alone may be chance, as the width of its interval shows; a change stays. For inputs the
-# rule is the same with a PSI above 0.25.
+# weeks in a row*. The 0.1 is ours: with 600 rows a week, it is more than twice the half of a quiet week's interval, so
+# chance alone seldom crosses it. With fewer rows the intervals are wider, and the distance has to be larger. One week
+# may still be chance; a change stays. For inputs the rule is the same with a PSI above 0.25.
 
 # %%
 def first_alert(beyond):
@@ -462,13 +479,25 @@ def picture(series, limits, title):
 fired = [region for region in streams if alerts[region]["scores"]]
 picture(scores, {"limit": limit}, f"The scores alert in: {', '.join(fired) or 'none'}")
 
+# %%
+shares = scores["south"][["expected", "left"]].T
+shares.round(2)
+
 # %% tags=["claims"]
 assert alerts == {"north": {"inputs": drift_week + 1, "scores": None}, "south": {"inputs": None, "scores": drift_week + 1}}
+half = pd.concat(s.loc[: drift_week - 1, "auc_high"] - s.loc[: drift_week - 1, "auc_low"] for s in scores.values()) / 2
+assert rows_per_week < 600 or 2 * half.max() < 0.1
+quotient = shares.loc["left"] / shares.loc["expected"]
+assert quotient.loc[: drift_week - 1].min() > 0.75 and quotient.loc[drift_week:].max() < 0.6
 assert rows_per_week < 600 or scores["south"].loc[drift_week:, "auc_high"].max() < scores["south"].loc[: drift_week - 1, "auc"].min()
 
 # %% [markdown]
 # You should see two alerts of two kinds, both in the second week of the change: the North's inputs, and the South's
 # scores. The South's alert could be *raised* `label_delay` weeks later only.
+#
+# And you should see that about half as many of the South's customers leave as expected, or fewer, from the change on:
+# the hotline keeps more of them than the law lets go. ROC-AUC looks at the order alone and cannot see that. Tom, who
+# plans his calls by the number, can.
 #
 # | inputs | scores | decision |
 # |---|---|---|
@@ -549,7 +578,8 @@ assert after["auc"].mean() < served.loc[: drift_week - 1, "auc"].mean()
 #    region. Type `params.region = 'south'` into the search field and press Enter.
 # 2. Open *Columns* and untick *Dataset* and *Source*; unfold *Metrics* if it is folded, and tick `auc` and
 #    `psi_monthly_charges`. Click the header of `auc` to sort: the lowest scores are those of the changed weeks, while the
-#    PSI values are all small.
+#    PSI values are all small. The weeks after the promotion have none yet: like the limit, the reference belongs to the
+#    model, so it would have to be the new model's training rows and its answers for them.
 # 3. Open one run, then *Artifacts*: `predictions.parquet` holds inputs and probabilities, to download.
 #
 # ![The weeks of the south, sorted by auc, after step 2](../site/_static/monitoring_ui.png)
@@ -637,8 +667,9 @@ assert largest < ks.statistic / 2
 # ## In your own project
 #
 # The same work without any help from this course, on real data: predictions logged with their inputs and with the model
-# that gave them, the drift of every column against the training rows, and a decision as a tag. Copy it into a file
-# `monitor.py` in an empty folder and run `python monitor.py`.
+# that gave them, the drift of every column against the training rows, and a first sign as a tag. Act on it when a second
+# week says the same, and log the score into the same run when the labels are there. Copy it into a file `monitor.py` in
+# an empty folder and run `python monitor.py`.
 
 # %% tags=["own-project"]
 """One week of monitoring: python monitor.py"""
@@ -673,7 +704,8 @@ def psi(then, now, bins=5):
 with mlflow.start_run(run_name="week-01"):
     mlflow.log_params({"week": 1, "model_id": info.model_id})
     served = mlflow.sklearn.load_model(info.model_uri)
-    scored = X_week.assign(probability=served.predict_proba(X_week)[:, 1])
+    scored = X_week.assign(row=X_week.index)  # by this, labels find their rows later
+    scored["probability"] = served.predict_proba(X_week)[:, 1]
     mlflow.log_table(scored, "predictions.parquet")
     drift = pd.Series({name: psi(X_train[name], X_week[name]) for name in X})
     mlflow.log_metrics({f"psi_{name}": value for name, value in drift.items()})
@@ -690,10 +722,11 @@ lesson.quiz("monitoring")
 # %% [markdown]
 # ## Key points
 #
-# - **What must be logged?** Inputs, probability and version together: quality, drift, scores and the alert are computed
-#   from that table later.
-# - **What can each measure see?** Data quality sees broken deliveries. Drift of inputs and predictions sees a changed
-#   distribution on the same day. A changed rule, or a wrong join, shows in the scores only, and labels come late.
+# - **What must be logged?** Inputs, probability, version and the customer's number together: drift, scores and the
+#   alert are computed from that table later, and the number leads the labels to their rows.
+# - **What can each measure see?** Data quality sees broken deliveries, and values that are new. Drift of inputs and
+#   predictions sees a changed distribution on the same day. A changed rule, or a wrong join, shows in the scores only,
+#   and labels come late.
 # - **Who decides?** A rule: a size, two weeks in a row. A small p or a single week is no reason.
 # - **Is it cured?** The gate compares on held-out rows of the new world, with an interval. The same alert rule, with the
 #   new model's own limit, then says whether the cure holds.
