@@ -16,6 +16,7 @@ RIGHT = {
             client.set_tag(i, "data_sha256", hashlib.file_digest(opened, "sha256").hexdigest())
         lines = [d.metadata["Name"] + "==" + d.version for d in importlib.metadata.distributions()]
         client.log_text(i, "\\n".join(sorted(lines)), "packages.txt")
+        client.log_text(i, code, "score.py")
         client.set_terminated(i)
         """,
         """
@@ -27,6 +28,7 @@ RIGHT = {
         path = folder / "packages.txt"
         path.write_text("\\n".join(f"{d.name}=={d.version}" for d in distributions()))
         mlflow.log_artifact(path)
+        mlflow.log_artifact(str(score_file))
         mlflow.end_run()
         """,
     ],
@@ -104,6 +106,9 @@ WRONG = {
         ("name-not-bytes", swap(_SHA, "hashlib.sha256(str(tumours_file).encode()).hexdigest()")),
         ("digest-wrong", swap("sha256(tumours_file", "md5(tumours_file")),
         ("packages-missing", swap("=={d.version}", "")),
+        ("artifact-missing", swap("mlflow.log_artifact(score_file)", "")),
+        ("artifact-name", swap("log_artifact(score_file)", "log_artifact(score_file, 'code')")),
+        ("code-other", swap("mlflow.log_artifact(score_file)", "mlflow.log_text('score = 0.99', 'score.py')")),
         ("param-missing", swap("mlflow.log_params(settings)", 'mlflow.log_param("depth", 2)')),
         ("metric-as-param", swap("log_metric(", "log_param(")),
     ],

@@ -45,7 +45,7 @@ def _wine(depth: int, seed: int) -> float:
 
 
 def recorded(evidence: Evidence) -> None:
-    """Task 1: settings, score, digest of the data and packages, in one run."""
+    """Task 1: settings, score, digest of the data, packages and code, in one run."""
     run = evidence.latest_run("hw-reproducing-tumours", "forest", others=_EXPERIMENTS)
     if run.data.params.get("seed") == "None":
         raise Mistake(
@@ -93,6 +93,13 @@ def recorded(evidence: Evidence) -> None:
             "packages-few",
             f"`packages.txt` lists {len(pinned)} packages; MLflow alone needs more of them to run, and each can change a score. "
             "List *each* installed package.",
+        )
+    ran = text_of(evidence.file("hw-reproducing", "score.py"))
+    if text_of(evidence.artifact(run, "score.py")).split() != ran.split():
+        raise Mistake(
+            "code-other",
+            "`score.py` in the run is not the file that `score` came from, so nobody can execute what gave the score. Log the "
+            "file itself.",
         )
 
 
@@ -257,7 +264,8 @@ TASKS = (
         recorded,
         (
             "Which of the four things is a parameter, which a tag, which a file?",
-            '`hashlib.sha256(tumours_file.read_bytes()).hexdigest()`, and `mlflow.log_text(…, "packages.txt")`.',
+            '`hashlib.sha256(tumours_file.read_bytes()).hexdigest()`, `mlflow.log_text(…, "packages.txt")`, and '
+            "`log_artifact` for a file.",
         ),
         "The run holds what somebody else needs to repeat it.",
     ),

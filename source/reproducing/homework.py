@@ -9,6 +9,7 @@
 
 # %%
 import hashlib
+import runpy
 from importlib.metadata import distributions
 
 import mlflow
@@ -27,26 +28,34 @@ folder = store.outputs("hw-reproducing")
 # %% [markdown]
 # ## Task 1: tumours on record (2 points)
 #
-# The given cell writes a file of tumours and scores a forest. Score it with settings of your choice, and keep what it takes to
-# repeat it. In the experiment `hw-reproducing-tumours`, make a run called `forest` with
+# The given cell writes a file of tumours, and a file with the code that scores a forest. Score it with settings of your
+# choice, and keep what it takes to repeat it. In the experiment `hw-reproducing-tumours`, make a run called `forest`
+# with
 #
 # - the parameters `depth` (1 to 10) and `seed`, as you gave them to `score`;
 # - the metric `valid_auc`, what `score` returned;
 # - the tag `data_sha256`: the sha256 of the bytes of `tumours_file`, all 64 characters;
-# - an artifact `packages.txt`, with one line `name==version` for each installed package.
+# - an artifact `packages.txt`, with one line `name==version` for each installed package;
+# - an artifact `score.py`: the file `score_file`, with the code that ran.
 
 # %%
-tumours_file = folder / "tumours.csv"
+tumours_file, score_file = folder / "tumours.csv", folder / "score.py"
 data.bundled("breast_cancer").to_csv(tumours_file, index=False)
-
+code = """from pathlib import Path
+import pandas as pd
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.metrics import roc_auc_score
+from sklearn.model_selection import train_test_split
 
 def score(depth, seed):
-    X = pd.read_csv(tumours_file)
+    X = pd.read_csv(Path(__file__).with_name("tumours.csv"))
     y = X.pop("target")
     X, X_valid, y, y_valid = train_test_split(X, y, stratify=y, random_state=seed)
     forest = RandomForestClassifier(20, max_depth=depth, random_state=seed).fit(X, y)
     return roc_auc_score(y_valid, forest.predict_proba(X_valid)[:, 1])
-
+"""
+score_file.write_text(code)
+score = runpy.run_path(str(score_file))["score"]
 
 # %% tags=["task-1"]
 ### BEGIN SOLUTION
@@ -58,6 +67,7 @@ with mlflow.start_run(run_name="forest"):
     mlflow.set_tag("data_sha256", hashlib.sha256(tumours_file.read_bytes()).hexdigest())
     packages = [f"{d.name}=={d.version}" for d in distributions()]
     mlflow.log_text("\n".join(packages), "packages.txt")
+    mlflow.log_artifact(score_file)
 ### END SOLUTION
 
 # %%
@@ -179,5 +189,5 @@ hw.check(4)
 hw.progress()
 
 # %% [markdown] tags=["solution"]
-# **Why it works.** A run that keeps settings, data digest and packages can be executed again, and then `==` decides. A run that
-# records another seed than it used looks complete, and only repeating it shows the fault.
+# **Why it works.** A run that keeps settings, data digest, packages and code can be executed again, and then `==`
+# decides. A run that records another seed than it used looks complete, and only repeating it shows the fault.

@@ -149,8 +149,8 @@ assert "+# deeper trees next week?" in diff
 # %% [markdown]
 # You should see 40 characters and the comment as one added line. The commit is still the same one, so whoever reads the
 # commit alone would believe that the comment was never there. MLflow notes the commit of a script by itself when it can
-# find it (tag `mlflow.source.git.commit`), but it doesn't keep the diff. `git diff HEAD` doesn't show a file that git was
-# never told of, either. So we will keep three things: commit, diff, and the file itself.
+# find it (tag `mlflow.source.git.commit`), but a run doesn't keep the diff. `git diff HEAD` doesn't show a file that
+# git was never told of, either. So we will keep three things: commit, diff, and the file itself.
 #
 # ## Round 2: a digest, and what it covers
 #
@@ -185,12 +185,18 @@ assert mlflow.data.from_pandas(_long).digest == mlflow.data.from_pandas(_cut).di
 _gap = [pd.DataFrame({"t": [None, word]}) for word in ("month", "year")]
 assert len({mlflow.data.from_pandas(frame).digest for frame in _gap}) == 1
 assert mlflow.data.from_pandas(_long).digest != mlflow.data.from_pandas(_long[["x"]].iloc[::-1]).digest
+_read = pd.read_csv(folder / "customers.csv")
+assert mlflow.data.from_pandas(_read).digest != mlflow.data.from_pandas(customers).digest
+assert mlflow.data.from_pandas(_read).digest == mlflow.data.from_pandas(customers.reset_index(drop=True)).digest
 
 # %% [markdown]
 # You should see the same eight characters twice from MLflow, and two different ones from sha256. Of a pandas table,
-# MLflow's digest covers the names of all columns, the number of rows, and, in the first 10,000 rows, the values of
-# numeric columns and of text columns without a gap. The values of dates, of true/false columns and of text with a gap
-# are left out, and so is row 10,001. That is quick, and good enough to group runs. It isn't a proof.
+# MLflow's digest covers the names of all columns, the number of rows, and, in the first 10,000 rows, the row labels and
+# the values of numeric columns and of text columns without a gap. The values of dates, of true/false columns and of
+# text with a gap are left out, and so is row 10,001. That is quick, and good enough to group runs. It isn't a proof.
+#
+# Different digests do not prove another table, either: the customers that `train_test_split` gives have one digest, and
+# another when they are read back from a CSV, because they have lost their row labels.
 #
 # **sha256** of a file covers every byte of it: values, order of rows, even the line ends. If two files have the
 # same sha256, you may take them for the same file. We use that.
@@ -210,12 +216,17 @@ print("characters of the digest:", len(sha256(folder / "customers.csv")))
 # that work at the same time). One of these is the **BLAS**, which multiplies matrices for NumPy.
 
 # %%
-packages = sorted({f"{d.name}=={d.version}" for d in distributions()}, key=str.lower)
-pools = threadpoolctl.threadpool_info()
+def installed():
+    found = {f"{d.name}=={d.version}" for d in distributions()}
+    return sorted(found, key=str.lower)
+
+
+packages, pools = installed(), threadpoolctl.threadpool_info()
+of_pool = ("internal_api", "version", "architecture", "num_threads")
 machine = {
     "python": sys.version.split()[0],
     "platform": sys.platform,
-    "pools": [[pool["internal_api"], pool["num_threads"]] for pool in pools],
+    "pools": [{key: pool.get(key) for key in of_pool} for pool in pools],
 }
 print("packages listed:", len(packages) > 50)
 print("kinds of thread pools:", sorted({pool["user_api"] for pool in pools}))
@@ -223,6 +234,7 @@ print("kinds of thread pools:", sorted({pool["user_api"] for pool in pools}))
 # %% tags=["claims"]
 assert any(line.startswith("mlflow==") for line in packages)
 assert "blas" in {pool["user_api"] for pool in pools}
+assert any(pool["version"] and pool["architecture"] for pool in machine["pools"])
 
 # %% [markdown]
 # A list like `packages` becomes a **lock file** when an environment is built from it: the exact version of every
@@ -245,15 +257,16 @@ with mlflow.start_run(run_name="march") as march:
     mlflow.log_artifact(folder / "train.py", "code")
     mlflow.log_text("\n".join(packages), "environment/packages.txt")
     mlflow.log_dict(machine, "environment/machine.json")
+    mlflow.log_dict({"chances": chances.tolist()}, "chances.json")
 print(f"ROC-AUC {auc:.3f} on the validation rows")
 
 # %% [markdown]
 # ## Round 4: prove it
 #
-# From here on we act as Ines, who has the id of the run and the file of customers. First we compare data and
-# packages, because a number from other data proves nothing, even when it is the same. Then we execute the code that
-# the run has kept, with the settings that it has kept. (Read such a file before you execute it: it can do everything
-# on your machine that you can.)
+# From here on we act as Ines, who has the id of the run and the file of customers. First we compare the data, and the
+# packages that are installed *now*, because a number from other data proves nothing, even when it is the same. Then we
+# execute the code that the run has kept, with the settings that it has kept. (Read such a file before you execute it: it
+# can do everything on your machine that you can.)
 #
 # **Predict.** Will the score agree in 3 digits, in 6, or in every bit?
 
@@ -265,28 +278,32 @@ record = mlflow.get_run(march.info.run_id)
 artifacts = f"runs:/{march.info.run_id}"
 listed = mlflow.artifacts.load_text(f"{artifacts}/environment/packages.txt")
 same_data = record.data.tags["data_sha256"] == sha256(folder / "customers.csv")
+same_packages = listed.splitlines() == installed()
+print("same data:", same_data, "| same packages:", same_packages)
 
+# %%
 kept = mlflow.artifacts.download_artifacts(f"{artifacts}/code/train.py")
 repeat = runpy.run_path(kept)["train"]
 recorded = {key: int(record.data.params[key]) for key in ("depth", "seed")}
 chances_again, auc_again = repeat(folder / "customers.csv", **recorded)
 
-print("same data:", same_data, "| same packages:", listed.splitlines() == packages)
-print("same score, every bit:", auc_again == record.data.metrics["valid_auc"])
-print("same chances, every bit:", (chances_again == chances).all())
+recorded_auc = record.data.metrics["valid_auc"]
+then = mlflow.artifacts.load_dict(f"{artifacts}/chances.json")["chances"]
+
+print("same score, every bit:", auc_again == recorded_auc)
+print("same chances, every bit:", chances_again.tolist() == then)
 
 # %% tags=["claims"]
-assert same_data and listed.splitlines() == packages
-assert auc_again == record.data.metrics["valid_auc"]
-assert (chances_again == chances).all()
+assert same_data and same_packages and auc_again == recorded_auc
+assert chances_again.tolist() == then == chances.tolist()
 
 # %% [markdown]
 # You should see `True` four times. It is usually wrong to compare decimal numbers by `==`; here it is the point, because
 # the same operations in the same order give the same bits. If you see `False` for the data or the packages, stop there.
 #
-# What remains different on *another* machine? The order of additions. A computer rounds after every
-# addition, so (a + b) + c and a + (b + c) can differ in the last bit. Threads add in the order in which they finish,
-# and another BLAS or processor splits a sum differently. Let us measure how much such things matter.
+# What remains different on *another* machine? Above all the order of additions. A computer rounds after every addition,
+# so (a + b) + c and a + (b + c) can differ in the last bit. Threads add in the order in which they finish, and another
+# BLAS or processor splits a sum differently. Let us measure how much such things matter.
 
 # %%
 reverse = customers.iloc[::-1]
@@ -297,14 +314,14 @@ _, auc_seed = repeat(folder / "customers.csv", recorded["depth"], recorded["seed
 
 tried = pd.Series({"nothing": auc_again, "two threads": auc_threads})
 tried["rows reversed"], tried["another seed"] = auc_rows, auc_seed
-print("two threads: every chance within 1e-12:", abs(threads - chances).max() < 1e-12)
-changed = (tried - auc).abs()
+print("two threads: every chance within 1e-12:", abs(threads - then).max() < 1e-12)
+changed = (tried - recorded_auc).abs()
 title = f"{changed.idxmax()}: the score moves by {changed.max():.3f}"
 plots.show(plots.bars(changed, title=title, xlabel="change of ROC-AUC", digits=4))
 
 # %% tags=["claims"]
 assert changed["nothing"] == 0
-assert abs(threads - chances).max() < 1e-12
+assert abs(threads - then).max() < 1e-12
 assert changed["two threads"] < 1e-3
 assert changed["rows reversed"] > 1e-4 and changed["another seed"] > 1e-4
 
@@ -313,7 +330,7 @@ assert changed["rows reversed"] > 1e-4 and changed["another seed"] > 1e-4
 # seed move the score visibly: they put other customers into the validation rows, and other rows into each tree. So say
 # what you promise: *every bit* on the same machine with the same lock file and one thread; elsewhere, *within a
 # tolerance* that you write down before you compare. When such a comparison fails, `machine.json` tells whether Python,
-# the operating system or the number of threads was another one.
+# the operating system, the BLAS, the kind of processor that it works for, or the number of threads was another one.
 #
 # For notebooks that you ran with `course run`, one line in a terminal does this comparison: it executes what was
 # recorded in a fresh process and compares each metric. Put the id of the run in place of `RUN_ID`.
@@ -365,11 +382,11 @@ submitted = mlflow.projects.run(
 )
 project = mlflow.get_run(submitted.run_id)
 print(project.info.status, project.data.params)
-print("as in March, every bit:", project.data.metrics["valid_auc"] == auc)
+print("as in March, every bit:", project.data.metrics["valid_auc"] == recorded_auc)
 
 # %% tags=["claims"]
 assert project.info.status == "FINISHED"
-assert project.data.metrics["valid_auc"] == auc
+assert project.data.metrics["valid_auc"] == recorded_auc
 assert "course_utils" not in (folder / "train.py").read_text()
 
 # %% [markdown]
@@ -382,10 +399,11 @@ assert "course_utils" not in (folder / "train.py").read_text()
 # mlflow run . --env-manager uv -P depth=5
 # ```
 #
-# The first uses what is installed. The second and third first build an environment from `python_env.yaml`, which
-# needs the network for the packages and, if this version of Python isn't there, for Python itself (by `pyenv` or `uv`,
-# which must be installed). If you leave the option out, MLflow takes `virtualenv` for this folder. The
-# four names in `python_env.yaml` are pinned, but what they bring along is not: for every bit, list the whole lock file.
+# The first uses what is installed. The second and third first build an environment from `python_env.yaml`, which needs
+# the network. `virtualenv` takes Python from the program `pyenv` alone, even when the same version is installed in
+# another way; without `pyenv` it ends in an error. The third needs the program `uv`. If you leave the option out,
+# MLflow takes `virtualenv` for this folder. The four names in `python_env.yaml` are pinned, but what they bring along
+# is not: for every bit, list the whole lock file.
 #
 # ## Look at the UI
 #
@@ -474,8 +492,9 @@ print("equal to the full score:", auc_again == auc, f"({auc:.2f} on the slide)")
 # ## In your own project
 #
 # The same work without any help from this course, on real data that comes with scikit-learn. Copy it into a file
-# `script.py` in an empty folder and run `python script.py`. While it fetches the record, MLflow shows a bar for each
-# file.
+# `script.py` in an empty folder and run `python script.py`. The first start records a run and repeats it; each later
+# start, also months later, repeats that run. The code is one file, so the run keeps the file and needs no commit. While
+# it fetches the record, MLflow shows a bar for each file.
 
 # %% tags=["own-project"]
 """Record a run, repeat it from its record, and prove it: python script.py"""
@@ -502,26 +521,28 @@ def sha256(file):
     return hashlib.sha256(Path(file).read_bytes()).hexdigest()
 
 
+def installed():
+    return "\n".join(sorted(f"{d.name}=={d.version}" for d in distributions()))
+
+
 if __name__ == "__main__":  # not when the kept copy is executed below
     mlflow.set_tracking_uri("sqlite:///mlflow.db")
     mlflow.set_experiment("my-project")
     load_breast_cancer(as_frame=True).frame.to_csv("data.csv", index=False)
-    packages = "\n".join(sorted(f"{d.name}=={d.version}" for d in distributions()))
-    with mlflow.start_run(run_name="first") as run:
-        mlflow.log_params({"depth": 3, "seed": 0})
-        mlflow.log_metric("accuracy", score("data.csv", 3, 0))
-        mlflow.set_tag("data_sha256", sha256("data.csv"))
-        mlflow.log_text(packages, "packages.txt")
-        mlflow.log_artifact(__file__, "code")
+    if mlflow.search_runs(filter_string="status='FINISHED'").empty:  # the first start
+        with mlflow.start_run(run_name="first"):
+            mlflow.log_params({"depth": 3, "seed": 0, "sha256": sha256("data.csv")})
+            mlflow.log_metric("accuracy", score("data.csv", 3, 0))
+            mlflow.log_text(installed(), "packages.txt")
+            mlflow.log_artifact(__file__)
 
-    kept, artifacts = mlflow.get_run(run.info.run_id).data, f"runs:/{run.info.run_id}"
-    code = f"{artifacts}/code/{Path(__file__).name}"
-    repeat = runpy.run_path(mlflow.artifacts.download_artifacts(code))["score"]
-    again = repeat("data.csv", int(kept.params["depth"]), int(kept.params["seed"]))
-    listed = mlflow.artifacts.load_text(f"{artifacts}/packages.txt")
-    print("same data:", kept.tags["data_sha256"] == sha256("data.csv"))
-    print("same packages:", listed == packages)
-    print("same score, every bit:", again == kept.metrics["accuracy"])
+    run = mlflow.search_runs(filter_string="status='FINISHED'", output_format="list")[0]
+    kept = Path(mlflow.artifacts.download_artifacts(run_id=run.info.run_id))
+    repeat = runpy.run_path(str(kept / Path(__file__).name))["score"]
+    again = repeat("data.csv", *(int(run.data.params[k]) for k in ("depth", "seed")))
+    print("same data:", run.data.params["sha256"] == sha256("data.csv"))
+    print("same packages:", (kept / "packages.txt").read_text() == installed())
+    print("same score, every bit:", again == run.data.metrics["accuracy"])
 
 # %% [markdown]
 # ## Quiz
@@ -534,8 +555,8 @@ lesson.quiz("reproducing")
 #
 # - **How do you record the state of code, data and environment?** Commit, diff and the file itself; sha256 of the data;
 #   all packages with versions, and the threads. The seed is a parameter.
-# - **What does a digest cover?** What went into it. MLflow's leaves out dates, true/false, text with a gap, and all rows
-#   after 10,000; sha256 of a file covers every byte.
+# - **What does a digest cover?** What went into it. MLflow's has the row labels, and leaves out dates, true/false, text
+#   with a gap, and all rows after 10,000; sha256 of a file covers every byte.
 # - **How do you repeat a run and prove it?** With nothing but its record and the data, and `==`. On another machine,
 #   with a tolerance that was written down before.
 # - **How do you write a project that others can start?** A folder with `MLproject`, its `python_env.yaml` and code that
