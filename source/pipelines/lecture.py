@@ -169,8 +169,8 @@ prepare_numbers = make_pipeline(
 # The words have to become numbers, too, and how depends on their meaning:
 #
 # - `contract` has an order, from loose to tight. The **ordinal** encoder writes 0, 1, 2, in an order that *we* give;
-#   left alone it would use the alphabet. A contract that is not in our list is an error, because nobody has said where
-#   in the order it stands.
+#   left alone it would use the alphabet, which is right here by luck. A contract that is not in our list is an error,
+#   because nobody has said where in the order it stands.
 # - `internet` and `payment` have no order. The **one-hot** encoder makes one column for each word, with a 1 where the
 #   word stands. A word that was never seen in training becomes zeros, and not an error, if we say so.
 #
