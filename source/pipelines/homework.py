@@ -18,13 +18,14 @@ import joblib
 import numpy as np
 import pandas as pd
 import skops.io
-from sklearn.ensemble import RandomForestRegressor
+from sklearn.compose import make_column_transformer
+from sklearn.ensemble import RandomForestClassifier
 from sklearn.feature_selection import SelectKBest
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.model_selection import KFold, StratifiedKFold, cross_val_score, train_test_split
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import PolynomialFeatures, StandardScaler
+from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, PolynomialFeatures, StandardScaler
 
 from course_utils import data, store
 from course_utils.homework import Homework
@@ -149,21 +150,29 @@ honest.to_csv(folder / "honest.csv", index=False)
 hw.check(4)
 
 # %% [markdown]
-# ## Stretch: a file that asks first (no points)
+# ## Stretch: words, and a file that asks first (no points)
 #
-# Save `forest` with skops as the file `forest.skops`. Which types does the file ask you to trust? Write them as a JSON list
-# to the file `untrusted.json`.
+# `customers` is Nordtel's table, with gaps in its numbers and with words in `contract`, `internet` and `payment`; `left` says
+# who left. Build **one** pipeline that fills the gaps with a `SimpleImputer`, encodes `contract` by its order and the other
+# two one-hot, and ends in `forest`. Fit it on all rows, and save it with skops as the file `forest.skops`.
+#
+# Which types does the file ask you to trust? Write them as a JSON list to the file `untrusted.json`.
 
 # %%
-forest = make_pipeline(
-    StandardScaler(), RandomForestRegressor(3, max_depth=3, random_state=0)
-)
-forest.fit(X_train, y_train)
-print("Fitted:", " → ".join(name for name, _ in forest.steps))
+customers = data.churn(1000, seed, missing=0.1)
+left = customers.pop("churned")
+forest = RandomForestClassifier(3, max_depth=3, random_state=0)
+customers.head(3)
 
 # %% tags=["task-5"]
 ### BEGIN SOLUTION
-skops.io.dump(forest, folder / "forest.skops")
+preparation = make_column_transformer(
+    (SimpleImputer(), list(customers.select_dtypes("number"))),
+    (OrdinalEncoder(categories=[["month-to-month", "one-year", "two-year"]]), ["contract"]),
+    (OneHotEncoder(handle_unknown="ignore"), ["internet", "payment"]),
+)
+whole = make_pipeline(preparation, forest).fit(customers, left)
+skops.io.dump(whole, folder / "forest.skops")
 untrusted = skops.io.get_untrusted_types(file=folder / "forest.skops")
 (folder / "untrusted.json").write_text(json.dumps(untrusted))
 ### END SOLUTION

@@ -17,3 +17,7 @@ def walk(ui):
     ui.press("all-columns", "link")
     ui.see("auc_spread")
     ui.see("auc_mean")
+    # 4
+    ui.press("Artifacts", "tab")
+    ui.press("pipeline.txt")
+    ui.contains("SimpleImputer")

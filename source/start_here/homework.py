@@ -90,8 +90,8 @@ X_train, X_valid, y_train, y_valid = train_test_split(
 mlflow.set_experiment("hw-start-here-trees")
 for depth in (1, 2, 5):
     with mlflow.start_run(run_name=f"depth-{depth}"):
-        tree = DecisionTreeClassifier(max_depth=depth, random_state=0).fit(X_train, y_train)
         mlflow.log_param("max_depth", depth)
+        tree = DecisionTreeClassifier(max_depth=depth, random_state=0).fit(X_train, y_train)
         mlflow.log_metric("valid_auc", roc_auc_score(y_valid, tree.predict_proba(X_valid)[:, 1]))
 
 # %% tags=["task-3"]
@@ -170,8 +170,8 @@ X_train, X_valid, y_train, y_valid = train_test_split(
 mlflow.set_experiment("hw-start-here-best")
 for d in range(1, 9):
     with mlflow.start_run(run_name=f"depth-{d}"):
-        model = DecisionTreeClassifier(max_depth=d, random_state=0).fit(X_train, y_train)
         mlflow.log_param("max_depth", d)
+        model = DecisionTreeClassifier(max_depth=d, random_state=0).fit(X_train, y_train)
         auc = roc_auc_score(y_valid, model.predict_proba(X_valid)[:, 1])
         mlflow.log_metric("valid_auc", auc)
 

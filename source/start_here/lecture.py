@@ -154,19 +154,24 @@ print("metrics:   ", stored.data.metrics)
 assert stored.info.run_name == "hello" and stored.info.status == "FINISHED"
 assert stored.data.params == {"team": "Nordtel"}
 assert str(stored.data.metrics) == "{'lectures': 22.0}"
+with mlflow.start_run(run_name="text") as text:
+    mlflow.log_param("lectures", 22)
+assert mlflow.get_run(text.info.run_id).data.params == {"lectures": "22"}
+mlflow.delete_run(text.info.run_id)
 assert mlflow.get_tracking_uri().endswith("mlflow.db") and file.is_file()
 
 # %% [markdown]
-# You should see `hello`, `FINISHED`, the team, and `22.0`: a metric is always kept as a decimal number, so that runs
-# can be sorted by it. If you see an error instead, run the cells from *Setup* on once more.
+# You should see `hello`, `FINISHED`, the team, and `22.0`: a metric is always kept as a decimal number, which one can
+# sort by and draw (the UI shortens it to 22). A parameter is kept as text: had 22 been logged as a parameter, `'22'`
+# would come back. If you see an error instead, run the cells from *Setup* on once more.
 #
 # MLflow gave the run an id, `run.info.run_id`, a long word that no other run has. The name `hello` is for people: run
 # the cell twice, and there are two runs called `hello`, with two ids.
 #
 # The first of the five lines is the one that beginners forget. `sqlite:///` and the path of a file is the store's
-# address, called the **tracking URI**. Without this line MLflow uses a store in the current folder, for a notebook its
-# own, so that two notebooks in two folders do not see each other's runs. [MLflow basics]({step:mlflow_basics}) comes
-# back to this.
+# address, called the **tracking URI**. Without this line MLflow uses a store in the current folder. For a notebook that
+# is usually the folder that it is in, so two notebooks in two folders do not see each other's runs. [MLflow
+# basics]({step:mlflow_basics}) comes back to this.
 #
 # ## Look at the UI
 #
@@ -191,7 +196,8 @@ assert mlflow.get_tracking_uri().endswith("mlflow.db") and file.is_file()
 #
 # ## Round 3: runs that you can compare
 #
-# One run is a note. Several runs of one experiment can be compared, and that is what MLflow is for.
+# One run is a note. Several runs of one experiment can be compared, and that is what MLflow is for. Store and experiment
+# stay as Round 2 has set them until you set others, so the next runs go into `first-steps` as well.
 #
 # Mira tries a **decision tree**, which asks yes-or-no questions about a customer (more than two calls to support? a
 # contract by the month?). `max_depth` limits how many it may ask in a row. A model must not be judged on the rows that
@@ -231,18 +237,19 @@ def auc(tree, X, y):
 for depth in (1, 4, 12):
     settings = {"max_depth": depth, "random_state": seed}
     with mlflow.start_run(run_name=f"depth-{depth}"):
-        tree = DecisionTreeClassifier(**settings).fit(X_train, y_train)
         mlflow.log_params(settings | {"n_rows": n_rows})
+        tree = DecisionTreeClassifier(**settings).fit(X_train, y_train)
         mlflow.log_metric("train_auc", auc(tree, X_train, y_train))
         mlflow.log_metric("valid_auc", auc(tree, X_valid, y_valid))
 
 # %% [markdown]
-# `log_params` takes a dictionary and logs all of it. The settings are in a dictionary because the same one has built
-# the tree: so the record cannot say anything else than what was used.
+# `log_params` takes a dictionary and logs all of it. The settings are in a dictionary because the same one builds the
+# tree: so the record cannot say anything else than what was used. They are logged before `fit`, so that a run that
+# fails there has them, too.
 #
 # Now we ask the store, with `search_runs`. It returns a table with one row for each run, the newest first. Its columns
 # say what they hold: `params.…`, `metrics.…`, and `tags.mlflow.runName` for the run's name. The filter keeps the runs
-# whose name begins with `depth-`; `%` stands for any letters. Should you run the cells twice, `head(3)` keeps the newest
+# whose name begins with `depth-`; `%` stands for any characters. Should you run the cells twice, `head(3)` keeps the newest
 # three.
 
 # %%
@@ -417,7 +424,8 @@ assert (store.outputs("start_here") / "runs.csv").is_file() and not Path("runs.c
 # The same work without any help from this course, on real data that comes with scikit-learn: is a tumour malignant?
 # Copy it into a file `trees.py` in an empty folder, and run `python trees.py` there. The first time, MLflow also reports
 # that it makes the tables of its database. A path without a folder behind `sqlite:///` is a file in the folder that you
-# are in. Which depth comes out ahead depends on the data: here it need not be the one of the lecture, so one measures.
+# are in. `search_runs` without a name looks into the experiment that was set, and `max_results=3` keeps the newest
+# three. Which depth comes out ahead depends on the data: here it need not be the one of the lecture, so one measures.
 
 # %% tags=["own-project"]
 """Three trees, recorded and compared: python trees.py"""
@@ -438,8 +446,8 @@ X_train, X_valid, y_train, y_valid = train_test_split(X, y, stratify=y, random_s
 for depth in (1, 4, 12):
     settings = {"max_depth": depth, "random_state": 0}
     with mlflow.start_run(run_name=f"depth-{depth}"):
-        tree = DecisionTreeClassifier(**settings).fit(X_train, y_train)
         mlflow.log_params(settings)
+        tree = DecisionTreeClassifier(**settings).fit(X_train, y_train)
         risk = tree.predict_proba(X_valid)[:, 1]
         mlflow.log_metric("valid_auc", roc_auc_score(y_valid, risk))
 
