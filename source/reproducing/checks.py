@@ -120,10 +120,9 @@ def verdict(evidence: Evidence) -> None:
     runs = {run.info.run_name: run for run in evidence.runs("hw-reproducing-jonas")}
     if not set(_DAYS) <= set(runs):
         raise NotStarted("Jonas's four runs are not there yet: run the given cell first.")
-    gaps = {}
-    for name in _DAYS:
-        kept = runs[name].data
-        gaps[name] = abs(_wine(int(kept.params["depth"]), int(kept.params["seed"])) - kept.metrics["valid_auc"])
+    again = {name: _wine(*(int(evidence.number_param(runs[name], key)) for key in ("depth", "seed"))) for name in _DAYS}
+    scores = {name: evidence.metric(runs[name], "valid_auc") for name in _DAYS}
+    gaps = {name: abs(again[name] - scores[name]) for name in _DAYS}
     false = max(gaps, key=gaps.__getitem__)
     run = evidence.latest_run("hw-reproducing-verdict", "verdict", others=_EXPERIMENTS)
     said = evidence.tag(run, "not_reproduced").strip().lower()
@@ -136,7 +135,6 @@ def verdict(evidence: Evidence) -> None:
             "no-such-run", f"`not_reproduced` is `{visible(said)}`; the four runs are called {', '.join(_DAYS)}."
         )
     if said != false:
-        scores = {name: runs[name].data.metrics["valid_auc"] for name in _DAYS}
         if said in (max(scores, key=scores.__getitem__), min(scores, key=scores.__getitem__)):
             raise Mistake(
                 "extreme-not-false",
@@ -148,23 +146,22 @@ def verdict(evidence: Evidence) -> None:
     got = evidence.metric(run, "difference")
     if got < 0 and close(-got, gaps[false]):
         raise Mistake("sign", "`difference` is negative. The task asks how far the two are apart: without a sign.")
-    again = _wine(int(runs[false].data.params["depth"]), int(runs[false].data.params["seed"]))
     evidence.judge_number(
         "difference",
         got,
         gaps[false],
         {
-            "score-not-difference": (again, "That is the score that you got. Subtract the recorded one."),
+            "score-not-difference": (again[false], "That is the score that you got. Subtract the recorded one."),
             "record-not-difference": (
-                runs[false].data.metrics["valid_auc"],
+                scores[false],
                 "That is the score that the run has recorded. Compare it with the one that you get.",
             ),
             "relative": (
-                gaps[false] / runs[false].data.metrics["valid_auc"],
+                gaps[false] / scores[false],
                 "That is the difference as a share of the recorded score. The task asks for the difference itself.",
             ),
             "relative-to-yours": (
-                gaps[false] / again,
+                gaps[false] / again[false],
                 "That is the difference as a share of your score. The task asks for the difference itself.",
             ),
         },

@@ -90,7 +90,7 @@ def corrupt(home: Path, number: str, pick: Pick) -> str:
     files = sorted(p for p in (home / "mlartifacts").rglob("*") if p.is_file())
     files += sorted(p for p in (home / "outputs").rglob("*") if p.is_file())
     with closing(sqlite3.connect(home / "mlflow.db")) as database:
-        logged = bool(_filled(database, "params"))
+        logged = any(_filled(database, table) for table in ROWS)
     kinds = ["value", "value", "value", "row", "span"] * logged + ["file", "file", "part", "part", "part"] * bool(files)
     kind = pick(kinds)
     if kind in ("file", "part"):
