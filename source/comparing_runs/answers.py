@@ -28,12 +28,18 @@ RIGHT = {
             with mlflow.start_run(run_name=f"trees-{n}", tags={"winner": "yes"} if score == max(scores.values()) else {}):
                 mlflow.log_param("n_estimators", n)
                 mlflow.log_metric("valid_auc", score)
+                if score == max(scores.values()):
+                    winner = RandomForestClassifier(n, max_depth=4, random_state=0).fit(X_fit, y_fit)
+                    mlflow.log_metric("test_auc", roc_auc_score(split.y_test, winner.predict_proba(split.X_test)[:, 1]))
         """,
         # twice, with the tag on the first round's winner
         _FIVE
         + """
-first = mlflow.search_runs(order_by=["metrics.valid_auc DESC"]).run_id[0]
-client.set_tag(first, "winner", "yes")
+first = mlflow.search_runs(order_by=["metrics.valid_auc DESC"], output_format="list")[0]
+client.set_tag(first.info.run_id, "winner", "yes")
+n = int(first.data.params["n_estimators"])
+m = RandomForestClassifier(n_estimators=n, max_depth=4, random_state=0).fit(X_fit, y_fit)
+mlflow.log_metric("test_auc", roc_auc_score(split.y_test, m.predict_proba(split.X_test).T[1]), run_id=first.info.run_id)
 """
         + _FIVE,
     ],
@@ -149,6 +155,11 @@ WRONG = {
         ("value-wrong", swap("max_depth=4", "max_depth=3")),
         ("setting-forgotten", swap(", max_depth=4", "")),
         ("stale-value", swap("forest = RandomForestClassifier(n_estimators=trees,", "forest = RandomForestClassifier(n_estimators=10,")),
+        ("metric-missing", swap('client.log_metric(best["run_id"], "test_auc"', 'print("test_auc"')),
+        ("metric-as-tag", swap('client.log_metric(best["run_id"], "test_auc"', 'client.set_tag(best["run_id"], "test_auc"')),
+        ("valid-not-test", swap("split.X_test", "X_valid", "split.y_test", "y_valid")),
+        ("train-not-test", swap("split.X_test", "X_fit", "split.y_test", "y_fit")),
+        ("stale-value", swap("p = again.fit(X_fit, y_fit)", "p = RandomForestClassifier(20, max_depth=4, random_state=0).fit(X_fit, y_fit)")),
         ("tag-missing", swap('client.set_tag(best["run_id"], "winner", "yes")', "pass")),
         ("tag-name", swap('"winner"', '"Winner"')),
         ("tag-as-param", swap("client.set_tag(best", "client.log_param(best")),

@@ -125,6 +125,34 @@ def winner(evidence: Evidence) -> None:
             "store sort them, and take its first row.",
         )
     _says_yes(tagged[0], "winner")
+    _on_the_test_rows(evidence, tagged[0])
+
+
+def _on_the_test_rows(evidence: Evidence, run: Run) -> None:
+    """Judge the winner's score on the test rows."""
+    seed, trees = data.course_seed(), int(evidence.number_param(run, "n_estimators"))
+
+    def slips() -> Iterator[tuple[str, float, str]]:
+        split = data.churn_split(800, seed, numeric=True)
+        X_fit, _, y_fit, _ = train_test_split(split.X_train, split.y_train, test_size=0.3, random_state=0)
+        forest = RandomForestClassifier(n_estimators=trees, max_depth=4, random_state=0)
+        yield from auc_slips(forest, Rows(X_fit, split.X_test, y_fit, split.y_test))
+        for other in _TREES:
+            yield (
+                "stale-value",
+                _references(seed, other)["test"],
+                "That is the score of a forest with another number of trees, perhaps the last one of your loop. Fit the "
+                "winner's forest again.",
+            )
+
+    wrong = {
+        "valid-not-test": (
+            _references(seed, trees)["right"],
+            "That is the value on the *validation* rows, which have chosen the winner. Use the test rows.",
+        )
+    }
+    right = _references(seed, trees)["test"]
+    evidence.judge_number("test_auc", evidence.metric(run, "test_auc"), right, wrong, slips=slips)
 
 
 def _one_tagged(evidence: Evidence, runs: Sequence[Run], tagged: Sequence[Run], tag: str) -> None:
@@ -424,11 +452,12 @@ TASKS = (
             "Which part of the five runs is the same each time? What changes, and where must the change be written "
             "down?",
             "A loop makes the runs, with an f-string for the name. Then `search_runs` with an order gives a table "
-            "whose first row is the best; its `run_id` is what `client.set_tag` wants.",
+            "whose first row is the best; its `run_id` is what `client.set_tag` and `client.log_metric` want.",
             '`best = mlflow.search_runs(order_by=["metrics.valid_auc DESC"]).iloc[0]`, then '
-            '`client.set_tag(best["run_id"], "winner", "yes")`',
+            '`client.set_tag(best["run_id"], "winner", "yes")`. Fit a forest with its `params.n_estimators` again, and '
+            '`client.log_metric(best["run_id"], "test_auc", …)`.',
         ),
-        "Five runs that can be compared, and a winner that anyone can find by its tag.",
+        "Five runs that can be compared, and a winner that anyone can find by its tag, with an honest score.",
         level="warm-up",
     ),
     Task(

@@ -38,6 +38,8 @@ print("Open the UI, from the course folder:", store.ui_command(), sep="\n")
 #   from the probabilities of class 1 (the customer leaves).
 # - Then ask the store which of the five has the highest `valid_auc`, and set the tag `winner` to `yes` on that run,
 #   and on no other.
+# - The choice is made, so open the test rows, once: record in the winner's run the metric `test_auc`, the ROC-AUC of
+#   its forest (fitted on `X_fit` and `y_fit`, as before) on `split.X_test` and `split.y_test`.
 
 # %% tags=["task-1"]
 mlflow.set_experiment("hw-comparing-runs-trees")
@@ -51,6 +53,11 @@ for trees in (10, 20, 30, 40, 50):
 
 best = mlflow.search_runs(order_by=["metrics.valid_auc DESC"], max_results=5).iloc[0]
 client.set_tag(best["run_id"], "winner", "yes")
+
+trees = int(best["params.n_estimators"])
+again = RandomForestClassifier(n_estimators=trees, max_depth=4, random_state=0)
+p = again.fit(X_fit, y_fit).predict_proba(split.X_test)[:, 1]
+client.log_metric(best["run_id"], "test_auc", roc_auc_score(split.y_test, p))
 ### END SOLUTION
 
 # %%
@@ -223,8 +230,9 @@ hw.check(5)
 hw.progress()
 
 # %% [markdown] tags=["solution"]
-# **Why it works.** The store sorts metrics as numbers, so it can name a winner; it keeps parameters as text, so *at
-# least 100* is a question for pandas. A deleted run is only marked: `restore_run` takes the mark away, and the id
+# **Why it works.** The store sorts metrics as numbers, so it can name a winner; the test rows had no part in that
+# choice, so `test_auc` is an honest score. The store keeps parameters as text, so *at least 100* is a question for
+# pandas. A deleted run is only marked: `restore_run` takes the mark away, and the id
 # stays what it was. Settings, seed and rows together give the same model to the last digit. Two data sets may have
 # one name, and then the digest tells them apart: the best `valid_loss` of all eight runs belonged to a tree that was
 # spared the hard rows. And `client.log_metric` writes to any run by its id, finished or not.

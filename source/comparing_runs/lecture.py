@@ -113,7 +113,8 @@ experiment = mlflow.set_experiment("compare-forests")
 #
 # A table of runs is only as good as the names in it: when one run logs `depth` and another `max_depth`, no query can
 # compare the two. So all runs go through one function. Before it trains anything, it asks the store whether this
-# forest is there already; therefore you may run the cells as often as you like.
+# forest is there already; therefore you may run the cells as often as you like. (It asks for the rows and two settings.
+# If you change anything else in `train`, the old scores still answer it: then begin a new experiment.)
 
 # %%
 def auc(model, X, y):
@@ -233,11 +234,14 @@ for depth in (2, 10):
 to_beat = five["metrics.valid_auc"].iloc[0]
 deep = f"{comparable} AND params.max_depth = '10'"
 better = mlflow.search_runs(filter_string=f"{deep} AND metrics.valid_auc > {to_beat}")
-print(len(better), "of", len(mlflow.search_runs(filter_string=deep)), "are better")
+deepest = mlflow.search_runs(filter_string=deep)
+print(f"{len(better)} of {len(deepest)} are better;", end=" ")
+lowest = deepest["metrics.train_auc"].min()
+print(f"the lowest train_auc of the {len(deepest)} is {lowest:.3f}")
 
 # %% tags=["claims"]
 assert n_rows < 2000 or len(better) == 0
-assert mlflow.search_runs(filter_string=deep)["metrics.train_auc"].min() > 0.98
+assert lowest > 0.98
 assert len(mlflow.search_runs(filter_string=comparable)) == 15
 for refused in ("metrics.a > 1 OR metrics.b > 1", "NOT metrics.a > 1", "(run_id = '')"):
     try:
@@ -258,8 +262,8 @@ misspelt = f"{comparable} and params.max_detph != '5'"
 assert mlflow.search_runs(filter_string=misspelt).empty
 
 # %% [markdown]
-# With 2,000 customers you should see 0 of 5: the deep trees reach more than 0.98 on the training rows, which means
-# that they have learned those customers by heart, and what is learned by heart does not help with new ones. With
+# With 2,000 customers you should see 0 of 5. All five reach more than 0.98 on the training rows, which means that they
+# have learned those customers by heart, and what is learned by heart does not help with new ones. With
 # 1,000 customers some of them may win, because every score is less certain there.
 #
 # Two things about filters surprise nearly everybody. A **misspelt name is no error**: `params.max_detph = '10'` asks
@@ -444,6 +448,7 @@ verdict = pd.DataFrame(
     },
     index=[run.info.run_name for run in top],
 )
+verdict["gain"] = verdict["test_auc"] - verdict["valid_auc"]
 verdict["place"] = verdict["test_auc"].rank(ascending=False).astype(int)
 winner = top[0]
 mlflow.log_metric("test_auc", verdict["test_auc"].iloc[0], run_id=winner.info.run_id)
@@ -454,17 +459,19 @@ places = verdict["place"].tolist()
 assert (n_rows, seed) != (2000, 0) or places[0] == 2
 assert n_rows != 2000 or seed not in (1, 2) or places[0] == 1
 assert n_rows != 2000 or seed not in (1, 2) or places != [1, 2, 3, 4, 5]
-gap = (verdict["valid_auc"] - verdict["test_auc"]).abs()
+gain = verdict["gain"]
 spread = verdict["valid_auc"].max() - verdict["valid_auc"].min()
-assert (n_rows, seed) != (2000, 0) or (gap.min() > 0.03 and gap.min() > 10 * spread)
+assert (n_rows, seed) != (2000, 0) or (round(gain.min(), 3), round(gain.max(), 3)) == (0.034, 0.043)
+assert (n_rows, seed) != (2000, 0) or gain.max() - gain.min() > 3 * spread
 assert (n_rows, seed) != (2000, 3) or winner.data.params["max_depth"] == "2"
 
 # %% [markdown]
 # The column `place` ranks the five on the test rows. With 2,000 customers and seed 0, another forest is ahead there.
 # With seed 1 or 2 the winner stays ahead, but behind it some change places. That is what a lead of some thousandths
-# looks like: who is ahead depends on which customers happened to be drawn. With seed 0, all five move by more than
-# 0.03 from the validation to the test rows, and that is more than ten times the distance between the first and the
-# last of them.
+# looks like: who is ahead depends on which customers happened to be drawn. Look at the column `gain`. With seed 0, all
+# five score higher on the test rows, which says only that these customers are easier. But they do not gain alike: the
+# gains go from 0.034 to 0.043. Between the first and the last on the validation rows there was less than a third of
+# that difference, so their order may well be luck.
 #
 # So Mira's honest answer is: "This forest was chosen on the validation rows, and its test score is in its record. I
 # cannot show that it is better than the four behind it." Then Aisha may choose among the five by something else, for
@@ -638,8 +645,9 @@ assert len(left) == 15
 #
 # The same work without any help from this course, on real data that comes with scikit-learn. Copy it into a file
 # `compare.py` in an empty folder and run `python compare.py`. The first time, MLflow also reports that it makes its
-# tables. Run it twice: the second time, it finds its four runs in the store and makes no new ones. Only the winner is
-# fitted again, for the test rows.
+# tables. Run it twice: the second time, it finds its four runs in the store and makes no new ones. (After a change of
+# `auc`, give the experiment a new name, or the old scores come back.) Only the winner is fitted again, for the test
+# rows, and its score there goes into its record.
 
 # %% tags=["own-project"]
 """A small search, asked about afterwards: python compare.py"""
@@ -661,24 +669,28 @@ rows = mlflow.data.from_pandas(valid, targets="target", name="cancer-valid")
 good = f"datasets.digest = '{rows.digest}' and attributes.status = 'FINISHED'"
 
 
-def auc(C, judged_on):  # fits on the training rows, scores on others
-    model = make_pipeline(StandardScaler(), LogisticRegression(C=C, max_iter=1000))
+def auc(settings, judged_on):  # fits on the training rows, scores on others
+    model = make_pipeline(StandardScaler(), LogisticRegression(**settings))
     model.fit(train.drop(columns="target"), train["target"])
     scores = model.predict_proba(judged_on.drop(columns="target"))[:, 1]
     return roc_auc_score(judged_on["target"], scores)
 
 
 for C in (0.0001, 0.01, 1.0, 100.0):
+    settings = {"C": C, "max_iter": 1000}
     if mlflow.search_runs(filter_string=f"{good} and params.C = '{C}'").empty:
         with mlflow.start_run(run_name=f"C-{C}"):
-            mlflow.log_params({"C": C, "max_iter": 1000})
+            mlflow.log_params(settings | {"split_seed": 0})
             mlflow.log_input(rows, context="validation")
-            mlflow.log_metric("valid_auc", auc(C, valid))
+            mlflow.log_metric("valid_auc", auc(settings, valid))
 
 runs = mlflow.search_runs(filter_string=good, order_by=["metrics.valid_auc DESC"])
 runs.to_csv("runs.csv", index=False)
 print(runs[["tags.mlflow.runName", "metrics.valid_auc"]])
-print("winner on the test rows:", round(auc(float(runs["params.C"][0]), test), 4))
+winner = {"C": float(runs["params.C"][0]), "max_iter": int(runs["params.max_iter"][0])}
+test_auc = auc(winner, test)  # once, after the choice
+mlflow.log_metric("test_auc", test_auc, run_id=runs.run_id[0])
+print("winner on the test rows:", round(test_auc, 4))
 
 # %% [markdown]
 # ## Quiz

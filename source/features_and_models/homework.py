@@ -1,9 +1,9 @@
 # %% [markdown]
 # # Homework: features and models
 #
-# **30 minutes · 4 tasks and a stretch · 8 points.** The tasks are independent of each other. Run every cell as often as you
-# like: a check reads your *latest* file or run. Below each task stands `hw.check(n)`; when you are stuck, add a cell with
-# `hw.hint(n)`.
+# **30 minutes · 4 tasks and a stretch · 8 points.** The tasks are independent of each other. Run every cell as often as
+# you like: a check reads your *latest* file or run. Below each task stands `hw.check(n)`; when you are stuck, add a
+# cell with `hw.hint(n)`.
 #
 # A run is made as in Start here: `mlflow.set_experiment(…)`, then `with mlflow.start_run(run_name=…):`, and inside it
 # `mlflow.log_param(name, value)` and `mlflow.log_metric(name, value)`. Record all numbers unrounded.
@@ -56,8 +56,9 @@ print("Open the UI, from the course folder:", store.ui_command(), sep="\n")
 # - `best`: the two columns that `SelectKBest` chooses with its default score.
 #
 # Each stands in a pipeline between `StandardScaler` and `LogisticRegression` (its default settings). Cross-validate the
-# three on `wines` and `kinds` with `cv=wine_folds` and the accuracy. Write the file `steps.csv` into the folder `folder`
-# (`outputs/hw-features`), with the columns `step` (`pca`, `lda`, `best`) and `accuracy` (the mean over the folds).
+# three on `wines` and `kinds` with `cv=wine_folds` and the accuracy. Write the file `steps.csv` into the folder
+# `folder` (`outputs/hw-features`), with the columns `step` (`pca`, `lda`, `best`) and `accuracy` (the mean over the
+# folds).
 
 # %%
 wines = data.bundled("wine")
@@ -85,12 +86,12 @@ hw.check(1)
 # %% [markdown]
 # ## Task 2: find the eights (2 points)
 #
-# A post office wants to know whether a handwritten digit is an **eight**; one in ten is. The labels in `is_other` are as a
-# colleague left them: **0 is an eight, 1 is any other digit.** `predicted` holds what a model says of the validation rows,
-# in the same code.
+# A post office wants to know whether a handwritten digit is an **eight**; one in ten is. The labels in `is_other` are
+# as a colleague left them: **0 is an eight, 1 is any other digit.** `predicted` holds what a model says of the
+# validation rows, in the same code.
 #
-# In the experiment `hw-features-eights`, make a run called `eights` with the metrics `precision`, `recall` and `f1` **of the
-# eights**, on the validation rows.
+# In the experiment `hw-features-eights`, make a run called `eights` with the metrics `precision`, `recall` and `f1`
+# **of the eights**, on the validation rows.
 
 # %%
 digits = data.bundled("digits")
@@ -117,8 +118,8 @@ hw.check(2)
 # ## Task 3: track a small regression (2 points)
 #
 # The next cell splits the patients of the diabetes study. In the experiment `hw-features-tracking`, make a run called
-# `ridge`. Choose an `alpha` above 0, fit a pipeline of `StandardScaler` and `Ridge` with this `alpha` on the training rows,
-# and record the parameter `alpha` and the metrics `test_rmse` and `test_mae`, both in points, on the test rows.
+# `ridge`. Choose an `alpha` above 0, fit a pipeline of `StandardScaler` and `Ridge` with this `alpha` on the training
+# rows, and record the parameter `alpha` and the metrics `test_rmse` and `test_mae`, both in points, on the test rows.
 
 # %%
 patients = data.bundled("diabetes")
@@ -146,15 +147,15 @@ hw.check(3)
 # %% [markdown]
 # ## Task 4: the tree that Jonas chose (2 points)
 #
-# Jonas tried trees of the depths in `depths` on the patients' training rows, took the one with the smallest error on these
-# rows, and is proud of an error of 0. Choose again:
+# Jonas tried trees of the depths in `depths` on the patients' training rows, took the one with the smallest error on
+# these rows, and is proud of an error of 0. Choose again:
 #
 # - cross-validate a `DecisionTreeRegressor` with `random_state=0` for each depth, on `D_train` and `d_train` with
-#   `cv=tree_folds`;
+#   `cv=tree_folds`, in a loop of your own or with `GridSearchCV` (it takes `return_train_score=True`, too);
 # - in the experiment `hw-features-depth`, make a run called `tree` with the parameter `max_depth`, the depth with the
 #   smallest mean RMSE on the *judging* folds;
-# - record for this depth the metrics `cv_rmse` (mean RMSE over the judging folds) and `train_rmse` (mean over the folds of
-#   the RMSE on the rows that were fitted on). Both are positive, in points.
+# - record for this depth the metrics `cv_rmse` (mean RMSE over the judging folds) and `train_rmse` (mean over the folds
+#   of the RMSE on the rows that were fitted on). Both are positive, in points.
 
 # %%
 study = data.bundled("diabetes")
@@ -187,9 +188,9 @@ hw.check(4)
 # ## Stretch: how many groups? (no points)
 #
 # 150 irises, and this time nobody tells you the species. Scale all of `irises` with `StandardScaler`, and group them by
-# `KMeans` with `n_init=10` and `random_state=0` into 2, 3, 4, 5 and 6 groups. In the experiment `hw-features-groups`, make a
-# run called `k-means` with the parameter `n_clusters`, the number that the **silhouette** prefers, and the metric
-# `silhouette` of that grouping, computed on the scaled table.
+# `KMeans` with `n_init=10` and `random_state=0` into 2, 3, 4, 5 and 6 groups. In the experiment `hw-features-groups`,
+# make a run called `k-means` with the parameter `n_clusters`, the number that the **silhouette** prefers, and the
+# metric `silhouette` of that grouping, computed on the scaled table.
 
 # %%
 irises = data.bundled("iris").drop(columns="target")
@@ -219,9 +220,9 @@ hw.check(5)
 hw.progress()
 
 # %% [markdown] tags=["solution"]
-# **Why it works.** In Task 1 every step learns inside the folds; LDA, which reads the labels, would look perfect if it were
-# fitted before. In Task 2 the class that matters had the code 0, so it had to be named: `pos_label=0`, or labels of one's
-# own. In Task 3 the alpha is a choice and a parameter, and the two errors are results. In Task 4 the training error always
-# prefers the deepest tree, because that one can learn every patient by heart; the judging folds prefer a shallow one. In the
-# stretch the silhouette prefers two groups although there are three species: it rewards separation, and two of the species
-# overlap.
+# **Why it works.** In Task 1 every step learns inside the folds; LDA, which reads the labels, would look perfect if it
+# were fitted before. In Task 2 the class that matters had the code 0, so it had to be named: `pos_label=0`, or labels
+# of one's own. In Task 3 the alpha is a choice and a parameter, and the two errors are results. In Task 4 the training
+# error always prefers the deepest tree, because that one can learn every patient by heart; the judging folds prefer a
+# shallow one. In the stretch the silhouette prefers two groups although there are three species: it rewards separation,
+# and two of the species overlap.

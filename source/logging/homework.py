@@ -31,11 +31,11 @@ print("Open the UI, from the course folder:", store.ui_command(), sep="\n")
 # %% [markdown]
 # ## Task 1: a run without the password (2 points)
 #
-# Mira has chosen a model; there will be no other attempts, so the test rows may be opened. The next cell trains it, with
-# the settings in `settings`. In the experiment `hw-log-password`, make a run called `logistic` that holds
+# Mira has chosen a model; there will be no other attempts, so the test rows may be opened. The next cell trains it,
+# with the settings in `settings`. In the experiment `hw-log-password`, make a run called `logistic` that holds
 #
-# - the parameters `C`, `max_iter` and `data_seed`, with the values from `settings`, and nothing of the database, neither
-#   the password nor the user, in any place of the run;
+# - the parameters `C`, `max_iter` and `data_seed`, with the values from `settings`, and nothing of the database,
+#   neither the password nor the user, in any place of the run;
 # - the metrics `test_auc` (ROC-AUC) and `test_loss` (log loss) of `model`, both on the **test** rows, not rounded;
 # - the tag `owner` with your name, and a description of at least three words.
 
@@ -103,8 +103,8 @@ hw.check(2)
 # a run called `report` with three artifacts about the **validation** rows:
 #
 # - `confusion_matrix.png`: the confusion matrix as a figure (your own, or one from `plots.confusion_matrix`);
-# - `wrong.json`: a table, as `log_table` writes it, of the tumours that are predicted wrong, in any order. It has all 30
-#   measurements under their names, and two more columns, `true` and `predicted`, which hold 0 and 1, or one word for
+# - `wrong.json`: a table, as `log_table` writes it, of the tumours that are predicted wrong, in any order. It has all
+#   30 measurements under their names, and two more columns, `true` and `predicted`, which hold 0 and 1, or one word for
 #   each class;
 # - `report.txt`: scikit-learn's `classification_report`.
 

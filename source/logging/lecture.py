@@ -73,6 +73,7 @@ n_calls = 50
 # %%
 import mlflow
 import pandas as pd
+import sklearn
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss, roc_auc_score
 from sklearn.model_selection import train_test_split
@@ -125,7 +126,8 @@ print(f"validation rows: ROC-AUC {auc:.3f}, log loss {loss:.3f}")
 # %% [markdown]
 # The four kinds differ most in what happens when you log the same name **again**. That happens more often than one
 # thinks: a cell is run twice, a result arrives late, somebody corrects a word. `start_run(run_id=…)` opens a run that
-# has ended, so that more can be logged to it.
+# has ended, so that more can be logged to it. (It also sets the time of its end anew, so the run seems to have taken
+# longer. `log_metric(…, run_id=…)`, as in MLflow basics, leaves the time alone.)
 #
 # **Predict.** The next cell sets a tag, a metric and a parameter that the run already has. Which call is refused? A
 # metric may carry a **step**, a whole number that puts its points in order. Aisha checked the model twice: her first
@@ -165,8 +167,8 @@ assert "Tom" in stored.tags["mlflow.note.content"]
 # is no place for anything that Ines must be able to rely on.
 #
 # The metric kept **both** points. Where only one number fits, as in the table of runs, MLflow shows the point with the
-# **highest step**, whichever came last. If you give no step, each point has step 0, and of points with the same step the
-# one with the latest timestamp is shown.
+# **highest step**, whichever came last. If you give no step, each point has step 0, and of points with the same step
+# the one with the latest timestamp is shown.
 #
 # | kind | call | the same name again |
 # |---|---|---|
@@ -348,9 +350,16 @@ with mlflow.start_run(run_name="tests"):
     mlflow.log_metrics({"chi2/contract": chi2.statistic, "p/contract": chi2.pvalue})
     mlflow.log_text(crosstab.to_csv(), "contract_by_churn.csv")
 
-print(f"tenure: t = {t.statistic:.1f}, contract: chi-square = {chi2.statistic:.1f}")
+print(f"tenure: t = {t.statistic:.1f}, p = {t.pvalue:.0e}")
+print(f"contract: chi-square = {chi2.statistic:.1f}, p = {chi2.pvalue:.0e}")
+
+# %% tags=["claims"]
+assert t.statistic < 0 and max(t.pvalue, chi2.pvalue) < 0.001
 
 # %% [markdown]
+# You should see a t below zero: the leavers, who come first in the test, have the shorter tenure. Both p-values are far
+# below 0.001, so chance alone would hardly make such differences.
+#
 # ## Round 4: which rows, and which code?
 #
 # `log_input` records a **data set**: not the rows, but a description of them. It consists of a name, the columns, the
@@ -420,16 +429,17 @@ no_gap = noticed(pd.DataFrame(small), fewer)
 assert no_gap == "noticed by MLflow True, by ours True"
 
 # %% [markdown]
-# You should see `noticed by MLflow False` twice. MLflow's digest covers the names of the columns, the number of rows, and of the
-# **first 10,000 rows** the labels (the index of the DataFrame) and those columns that are numeric, or text **without a
-# gap in the whole table**. Dates, `True`/`False`, and text columns with a single missing value are left out. So two
-# equal digests prove little. Our digest of all values takes longer, and notices both changes. Log it beside MLflow's
-# own, as a tag. Later lectures call the same function `data.digest`.
+# You should see `noticed by MLflow False` twice. MLflow's digest covers the names of the columns, the number of rows,
+# and of the **first 10,000 rows** the labels (the index of the DataFrame) and those columns that are numeric, or text
+# **without a gap in the whole table**. Dates, `True`/`False`, and text columns with a single missing value are left
+# out. So two equal digests prove little. Our digest of all values takes longer, and notices both changes. Log it beside
+# MLflow's own, as a tag. Later lectures call the same function `data.digest`.
 #
 # The **context** says what the rows were used for. The code has a digest of its own, the **git commit**. MLflow notes
 # the commit of the file that Python was started with. For a script this is your script; for a notebook it is a file of
 # Jupyter's, so there is no commit, and you set it yourself. A commit is worth little when files were changed after it,
-# so note that, too.
+# so note that, too. And the same code can give another number with another version of its library, so note the version.
+# (A model that is logged, as in [MLflow basics]({step:mlflow_basics}), keeps the versions that it needs by itself.)
 
 # %%
 import subprocess
@@ -440,6 +450,7 @@ code = {
     "mlflow.source.name": "the notebook of the lecture Logging",
     "mlflow.source.git.commit": "unknown" if failed else commit,
     "edited_since_commit": "unknown" if failed else str(bool(edits)),
+    "scikit_learn": sklearn.__version__,
 }
 used = {"training": X_train.assign(churned=y_train)}
 used["validation"] = X_valid.assign(churned=y_valid)
@@ -475,8 +486,8 @@ assert "mlflow.source.git.commit" not in mlflow.get_run(curve.info.run_id).data.
 #
 # The machine can be recorded, too. With `log_system_metrics=True`, a thread in the background measures processor,
 # memory, disk and network while the run is open, and logs them as metrics. It measures every ten seconds, so a shorter
-# run has none, unless you ask for more. This needs the package `psutil`, which the course's environment has; in your
-# own, install it, or MLflow only warns:
+# run has none, unless you ask for more. This needs the package `psutil`, which the course's environment has. Install it
+# in your own first: without it, `start_run` raises an error, and leaves a run that says RUNNING for ever.
 
 # %%
 from sklearn.ensemble import GradientBoostingClassifier
@@ -579,8 +590,8 @@ print("after delete_run:", mlflow.get_run(leaky.info.run_id).data.params["db_pas
 # %% [markdown]
 # A deleted run is in the trash, and can still be read. Only the command `mlflow gc` removes it
 # ([Tracking server]({step:tracking_server})), and nobody can know who has read it until then. So the repair begins with
-# a new password. Then log what you **name**, instead of everything there is. (Ask the same about customers: `wrong.json`
-# of Round 3 holds rows about people, and whoever can open the store can read them. Ours are invented.)
+# a new password. Then log what you **name**, instead of everything there is. (Ask the same about customers:
+# `wrong.json` of Round 3 holds rows about people, and whoever can open the store can read them. Ours are invented.)
 
 # %%
 with mlflow.start_run(run_name="tight") as tight:
@@ -594,8 +605,8 @@ assert mlflow.get_run(leaky.info.run_id).info.lifecycle_stage == "deleted"
 # %% [markdown]
 # **`one-by-one`: fifty values, fifty calls.** Each call is written to the database on its own, as a *transaction*, and
 # the next one waits until it has been written. There are two other ways. An *asynchronous* call returns at once, and
-# MLflow writes the value in the background; `flush_async_logging` waits until all is written. And `log_batch` sends a list of
-# points in one call. Guess the order before you run it.
+# MLflow writes the value in the background; `flush_async_logging` waits until all is written. And `log_batch` sends a
+# list of points in one call. Guess the order before you run it.
 
 # %%
 import time
@@ -662,8 +673,9 @@ assert len(client.get_metric_history(batch.info.run_id, "loss")) == n_calls
 # %% [markdown]
 # You should see the batch far ahead. Asynchronous calls let your loop go on early, but in the background each point is
 # still a transaction of its own, so until all is written they stay far behind the batch. They help when your training
-# should not wait for a server. (When the environment variable `MLFLOW_ASYNC_LOGGING_BUFFERING_SECONDS` is 1, MLflow
-# collects the asynchronous points of a second, sends them together, and most of the gap is closed.) For several metrics of *one* step, `log_metrics` is a batch already.
+# should not wait for a server. For several metrics of *one* step, `log_metrics` is a batch already. (When the
+# environment variable `MLFLOW_ASYNC_LOGGING_BUFFERING_SECONDS` is 1, MLflow collects the asynchronous points of a
+# second, sends them together, and most of the gap is closed.)
 #
 # ## In your own project
 #
@@ -677,7 +689,7 @@ assert len(client.get_metric_history(batch.info.run_id, "loss")) == n_calls
 import hashlib
 
 import mlflow
-import pandas as pd
+import sklearn
 from sklearn.datasets import load_breast_cancer
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import ConfusionMatrixDisplay, log_loss
@@ -698,15 +710,15 @@ with mlflow.start_run(run_name="logistic", description="Baseline, for the clinic
     judged = valid.assign(predicted=(p >= 0.5).astype(float))
     mlflow.log_params(settings | {"split_seed": 0})
     mlflow.log_metric("valid_loss", log_loss(valid["target"], p))
-    mlflow.set_tag("owner", "me")
+    mlflow.set_tags({"owner": "me", "scikit_learn": sklearn.__version__})
     wrong = judged[judged["target"] != judged["predicted"]]
     mlflow.log_table(wrong, "wrong.json")
     answers = judged["target"], judged["predicted"]
     figure = ConfusionMatrixDisplay.from_predictions(*answers).figure_
     mlflow.log_figure(figure, "confusion_matrix.png")
     for context, rows in {"training": train, "validation": valid}.items():
-        values = pd.util.hash_pandas_object(rows, index=False).to_numpy().tobytes()
-        digest = {"sha256": hashlib.sha256(values).hexdigest()}
+        text = rows.to_csv(index=False, lineterminator="\n")  # all names, all values
+        digest = {"sha256": hashlib.sha256(text.encode()).hexdigest()}
         described = mlflow.data.from_pandas(rows, name="breast_cancer")
         mlflow.log_input(described, context, tags=digest)
 
@@ -728,8 +740,8 @@ lesson.quiz("logging")
 # - **How do curves and files get in?** `log_metrics(…, step=…)`; and `log_figure`, `log_image`, `log_table`,
 #   `log_dict`, `log_text`, `log_artifact`, or `log_artifacts` for a folder.
 # - **Which rows, which code?** `log_input` with a context, the digest of *all* values as its tag, the seed, the commit,
-#   and whether files were edited since. MLflow's own digest leaves out rows after 10,000, dates, booleans, and text
-#   with gaps.
+#   whether files were edited since, and the version of the library. MLflow's own digest leaves out rows after 10,000,
+#   dates, booleans, and text with gaps.
 # - **What does it cost?** One call a value is slow; `log_batch` sends them together. And a password that was logged
 #   stays, so log what you name.
 #

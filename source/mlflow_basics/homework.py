@@ -1,12 +1,12 @@
 # %% [markdown]
 # # Homework: MLflow basics
 #
-# **30 minutes · 4 tasks and a stretch · 8 points.** The tasks are independent of each other. Run every cell as often as you
-# like: a check reads what is in the store, and your *latest* run counts. Below each task stands `hw.check(n)`; when you
-# are stuck, add a cell with `hw.hint(n)`.
+# **30 minutes · 4 tasks and a stretch · 8 points.** The tasks are independent of each other. Run every cell as often as
+# you like: a check reads what is in the store, and your *latest* run counts. Below each task stands `hw.check(n)`; when
+# you are stuck, add a cell with `hw.hint(n)`.
 #
-# Mira helps a friend at a clinic today. The data is real, and comes with scikit-learn: measurements of breast tumours, and
-# whether each of them was malignant (1) or benign (0).
+# Mira helps a friend at a clinic today. The data is real, and comes with scikit-learn: measurements of breast tumours,
+# and whether each of them was malignant (1) or benign (0).
 #
 # <!-- links -->
 
@@ -40,8 +40,8 @@ print("Open the UI, from the course folder:", store.ui_command(), sep="\n")
 #   `n_estimators` (200 at most), `max_depth`, `learning_rate`, and `random_state` (a whole number).
 # - Record all four as parameters, under these names.
 # - Record the metric `valid_auc`, the ROC-AUC on the validation rows.
-# - Keep the model in the run, as a model called `boosting`, in the format that `log_model` uses by default. Look at the list
-#   of its untrusted types before you trust them.
+# - Keep the model in the run, as a model called `boosting`, in the format that `log_model` uses by default. Look at the
+#   list of its untrusted types before you trust them.
 #
 # The check trains a model from your record alone. It has to arrive at your number.
 
@@ -56,13 +56,14 @@ with mlflow.start_run(run_name="boosting"):
     auc = roc_auc_score(y_valid, model.predict_proba(X_valid)[:, 1])
     mlflow.log_metric("valid_auc", auc)
 
+    packages = mlflow.sklearn.get_default_pip_requirements(include_skops=True)
     types = skops.io.get_untrusted_types(data=skops.io.dumps(model))
     assert types == ["sklearn.tree._tree.Tree"], types  # what we expected, and no more
     mlflow.sklearn.log_model(
         model,
         name="boosting",
         skops_trusted_types=types,
-        pip_requirements=["scikit-learn", "skops"],
+        pip_requirements=packages,
         input_example=X_train.head(3),
     )
 ### END SOLUTION
@@ -73,10 +74,10 @@ hw.check(1)
 # %% [markdown]
 # ## Task 2: the model behind the slide (2 points)
 #
-# The next cell fills the experiment `hw-basics-slide` with a week of attempts, and prints the number on the slide. Find the
-# run that gave this number **and still has its model**. Load the model, and count on how many of the validation rows it
-# gives a probability above 0.5 of being malignant. Record the count as the metric `flagged`, **in the run that you found**:
-# `mlflow.log_metric` takes its id as `run_id`.
+# The next cell fills the experiment `hw-basics-slide` with a week of attempts, and prints the number on the slide. Find
+# the run that gave this number **and still has its model**. Load the model, and count on how many of the validation
+# rows it gives a probability above 0.5 of being malignant. Record the count as the metric `flagged`, **in the run that
+# you found**: `mlflow.log_metric` takes its id as `run_id`.
 
 # %%
 mlflow.set_experiment("hw-basics-slide")
@@ -131,8 +132,8 @@ hw.check(2)
 #     mlflow.log_param("valid_auc", auc)
 # ```
 #
-# It stops at its second round, it says something that is not true, and what it records cannot be sorted. Write it so that
-# the experiment `hw-basics-neighbors` has two finished runs, `neighbors-5` and `neighbors-15`, each with the
+# It stops at its second round, it says something that is not true, and what it records cannot be sorted. Write it so
+# that the experiment `hw-basics-neighbors` has two finished runs, `neighbors-5` and `neighbors-15`, each with the
 # parameter `n_neighbors`, and with the metric `valid_auc` of the model that this parameter describes.
 #
 # If you run Jonas's cell as it is, a run stays open; `mlflow.end_run()` closes it.
@@ -181,8 +182,9 @@ hw.check(4)
 # %% [markdown]
 # ## Stretch: a run that fails, and stays (no points)
 #
-# In the experiment `hw-basics-crash`, make a run called `crash` that records the parameter `n_estimators` and then fails
-# with an error of your choice. The run must be kept, with the status FAILED, and the error must not stop *Run All*.
+# In the experiment `hw-basics-crash`, make a run called `crash` that records the parameter `n_estimators` and then
+# fails with an error of your choice. The run must be kept, with the status FAILED, and the error must not stop *Run
+# All*.
 
 # %% tags=["task-5"]
 ### BEGIN SOLUTION
@@ -205,8 +207,8 @@ hw.check(5)
 hw.progress()
 
 # %% [markdown] tags=["solution"]
-# **Why it works.** In Task 1 one dictionary built the model and was recorded, so the record cannot differ from the model. In
-# Task 2 the number alone was not enough: a run that failed had the same one, but no model. Jonas's cell opened runs
-# without a `with` block, so the first was still open when the second began; it always used 5 neighbours, whatever it
-# recorded; and it kept a result as a parameter, which is text. A name and a description are tags of a run, so both can
-# be changed later. A parameter cannot, and a metric can only gain points.
+# **Why it works.** In Task 1 one dictionary built the model and was recorded, so the record cannot differ from the
+# model. In Task 2 the number alone was not enough: a run that failed had the same one, but no model. Jonas's cell
+# opened runs without a `with` block, so the first was still open when the second began; it always used 5 neighbours,
+# whatever it recorded; and it kept a result as a parameter, which is text. A name and a description are tags of a run,
+# so both can be changed later. A parameter cannot, and a metric can only gain points.

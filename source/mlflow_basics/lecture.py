@@ -97,11 +97,12 @@ from course_utils import data, store
 store.quiet()  # keeps MLflow's progress lines off this page
 
 # %%
+rows = {"n_rows": n_rows, "data_seed": seed, "valid_share": 0.3}
 split = data.churn_split(n_rows, seed, numeric=True)
 X_train, X_valid, y_train, y_valid = train_test_split(
     split.X_train,
     split.y_train.astype(float),  # whole numbers make MLflow warn about gaps
-    test_size=0.3,
+    test_size=rows["valid_share"],
     stratify=split.y_train,
     random_state=seed,
 )
@@ -158,12 +159,11 @@ print("its files go to the folder", experiment.artifact_location.rsplit("/", 1)[
 #
 # Look at what is recorded: not only the number of trees, but *every* setting that the result depends on. The setting
 # that you leave out is the one that somebody will ask for. Keep the settings in a dictionary, use that dictionary to
-# build the model, and record the same dictionary: then the record cannot disagree with the code. The last two
-# parameters say which customers were used.
+# build the model, and record the same dictionary: then the record cannot disagree with the code. The dictionary `rows`,
+# from the setup, says which customers were used, and which share of them was kept for validation.
 
 # %%
 settings = {"n_estimators": 100, "max_depth": 3, "random_state": seed}
-rows = {"n_rows": n_rows, "data_seed": seed}
 
 with mlflow.start_run(run_name="first-try") as run:
     forest = RandomForestClassifier(**settings).fit(X_train, y_train)
@@ -212,7 +212,9 @@ assert mlflow.active_run() is None
 # the model itself. `mlflow.sklearn.log_model` does that, and it first asks for something that may surprise you. A
 # stored model is loaded later, perhaps by somebody else, and loading must not run code that nobody has looked at. So
 # the format in which MLflow stores it, **skops**, loads only types that it knows to be harmless, and wants to hear
-# from you that the others are to be trusted. Here we ask which others there are:
+# from you that the others are to be trusted. Your answer is stored with the model, and whoever loads it with MLflow is
+# not asked again. So answer with care, and load only models of people whom you trust. Here we ask which other types
+# there are:
 
 # %%
 import skops.io
@@ -225,8 +227,9 @@ print(found)
 # We expected that, so we write it down as our list. A name that you do not know would be a reason to stop;
 # [Portable models]({step:portable_models}) shows what an attacker would put there.
 #
-# Now three forests, each recorded with its model; the second has the settings of `first-try` once more. The
-# comparison with our list stands inside the loop, so a model with anything else in it is not stored.
+# Now three forests, each recorded with its model; the second has the settings of `first-try` once more. The parameter
+# `model` says which kind of model it is, for the day when there are others. The comparison with our list stands inside
+# the loop, so a model with anything else in it is not stored.
 # `pip_requirements` names the packages, with their versions, that the model needs in order to be loaded. Without it
 # MLflow finds them out by itself, which takes several seconds for every model. `input_example` keeps three rows, from
 # which MLflow knows the names and types of the columns.
@@ -239,7 +242,7 @@ for depth in (1, 3, 8):
     settings = {"n_estimators": 100, "max_depth": depth, "random_state": seed}
     with mlflow.start_run(run_name=f"forest-depth-{depth}"):
         forest = RandomForestClassifier(**settings).fit(X_train, y_train)
-        mlflow.log_params(settings | rows)
+        mlflow.log_params({"model": "forest"} | settings | rows)
         scores = forest.predict_proba(X_valid)[:, 1]
         mlflow.log_metric("valid_auc", roc_auc_score(y_valid, scores))
 
@@ -294,10 +297,10 @@ assert scores["3"] == auc  # the same settings, the same score as first-try
 # to tell customers apart. With other customers the order can change, because the three scores are close to each
 # other. Depth 3 has, to the last digit, the score of `first-try`: same settings, same rows, same result.
 #
-# Now the second half of the question. We take the first row, and from here on we use only what the store knows, none
-# of the notebook's own models. The run tells the id of its model, and `models:/` followed by that id is the model's
-# address. To see whether the record is complete, we also train a forest again from the recorded settings, and compare
-# the two.
+# Now the second half of the question. We take the first row, and from here on we use the rows and what the store
+# knows, none of the notebook's own models. The run tells the id of its model, and `models:/` followed by that id is the
+# model's address. To see whether the record is complete, we also train a forest again from the recorded settings, and
+# compare the two.
 
 # %%
 best = mlflow.get_run(runs.iloc[0].run_id)
@@ -320,8 +323,8 @@ assert same
 assert roc_auc_score(y_valid, loaded.predict_proba(X_valid)[:, 1]) == best.data.metrics["valid_auc"]
 
 # %% [markdown]
-# You should see `True`. This answers the question in the title: the run says which attempt it was, its settings are
-# enough to repeat it, and its model is enough to go on working without repeating anything.
+# You should see `True`. This answers the question in the title: the run says which attempt it was; its settings, with
+# the same rows and the same version of scikit-learn, repeat it; and with its model, nothing need be repeated.
 #
 # The choice has been made, so the test rows may be opened, once. The result belongs in the record of the run, and a
 # run that has ended can still receive a metric, if you name the run by its id:
@@ -363,7 +366,7 @@ print(skops.io.get_untrusted_types(data=skops.io.dumps(network)))
 # %%
 optimizer = "sklearn.neural_network._stochastic_optimizers.AdamOptimizer"
 with mlflow.start_run(run_name="network-8-units"):
-    mlflow.log_params(settings | rows)
+    mlflow.log_params({"model": "network"} | settings | rows)
     scores = network.predict_proba(X_valid)[:, 1]
     mlflow.log_metric("valid_auc", roc_auc_score(y_valid, scores))
     mlflow.sklearn.log_model(
@@ -378,13 +381,14 @@ with mlflow.start_run(run_name="network-8-units"):
 # Runs of two experiments can still be compared: you name both in the search. That is fair here because both measured
 # the same metric on the same validation rows, and the filter keeps only runs that were recorded with these rows. In the
 # UI you would tick both experiments in the list and press *Compare*. That is one more step each time, so if you expect
-# to compare two kinds of model every day, put them into one experiment and tell them apart by a parameter.
+# to compare two kinds of model every day, put them into one experiment and tell them apart by a parameter, as `model`
+# is here.
 
 # %%
 both = mlflow.search_runs(
     experiment_names=["churn-forest", "churn-network"],
-    # names with two hyphens: forest-depth-3, network-8-units
-    filter_string=f"attributes.run_name LIKE '%-%-%' and {same_rows}",
+    # any text will do: the runs that say which kind of model they are
+    filter_string=f"params.model LIKE '%' and {same_rows}",
     order_by=["metrics.valid_auc DESC"],
 ).drop_duplicates("tags.mlflow.runName")
 auc_by_run = both.set_index("tags.mlflow.runName")["metrics.valid_auc"]
@@ -403,7 +407,7 @@ plots.show(plots.bars(auc_by_run, title=title, xlabel=label, baseline=0.5))
 # We go back to the forests, this time **by the id** of the experiment. A name can be changed by anybody who can open
 # the UI; the id stays.
 #
-# Training fails now and then: a column is missing, or the memory runs out. **Predict.** What does MLflow do with a
+# Training fails now and then: a column is missing, or a file is empty. **Predict.** What does MLflow do with a
 # run whose code raises an error half-way: does it keep the run, throw it away, or leave it open?
 
 # %%
@@ -430,7 +434,9 @@ assert crashed.info.experiment_id == experiment.experiment_id
 # %% [markdown]
 # You should see FAILED. MLflow kept what was logged before the error and nothing after it, and it did not swallow the
 # error: without `try`, your notebook would have stopped there. A failed run is worth keeping, because it tells your
-# team which road has been tried.
+# team which road has been tried. (One case escapes the block: a process that is *killed*, as Linux does when the memory
+# runs out, writes nothing any more. Its run says RUNNING until you end it by its id, with
+# `mlflow.MlflowClient().set_terminated(run_id, "KILLED")`.)
 #
 # ## Look at the UI
 #
@@ -569,10 +575,10 @@ assert not clients["elsewhere"].get_experiment_by_name("churn-forest")
 #
 # ## If you have an old folder `./mlruns`
 #
-# If you have no such folder, go on with *In your own project*. MLflow used to keep runs in a folder `mlruns` of small text
-# files unless you named a database, and many tutorials still do. Since version 3.13 it refuses such a folder, unless
-# the variable `MLFLOW_ALLOW_FILE_STORE` allows it. The next cell allows it for a moment, to make a folder as an older
-# MLflow would have left it, with one run and one file. Then it tries to open the folder as you would:
+# If you have no such folder, go on with *In your own project*. MLflow used to keep runs in a folder `mlruns` of small
+# text files unless you named a database, and many tutorials still do. Since version 3.13 it refuses such a folder,
+# unless the variable `MLFLOW_ALLOW_FILE_STORE` allows it. The next cell allows it for a moment, to make a folder as an
+# older MLflow would have left it, with one run and one file. Then it tries to open the folder as you would:
 
 # %%
 import os
@@ -696,8 +702,8 @@ lesson.quiz("mlflow_basics")
 # - **How do you get it back?** `search_runs` finds the run, the run names its model, and `models:/` with the model's id
 #   loads it. In the UI, the same way leads from the table of runs to *Logged models*.
 # - **What if the code fails?** The `with` block ends the run as FAILED and keeps what was logged. A run that was opened
-#   without the block stays open until `mlflow.end_run()`, or until Python ends: then MLflow marks it FINISHED, even when
-#   the code has failed.
+#   without the block stays open until `mlflow.end_run()`, or until Python ends: then MLflow marks it FINISHED, even
+#   when the code has failed.
 #
 # ## Next steps
 #
