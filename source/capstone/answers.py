@@ -351,7 +351,7 @@ WRONG = {
         ("rows-few", swap("len(everything)", "len(everything) // 50")),
         ("share-not-unit", swap("everything.mean()", "everything.sum()")),
         ("one-class", swap("everything.mean()", "(everything >= 0).mean()")),
-        ("dataset-missing", swap('    mlflow.log_input(seen, context="validation")\n    mlflow.log_text', "    mlflow.log_text")),
+        ("dataset-missing", swap('mlflow.log_input(asked, context="exploration")', "pass")),
         ("artifact-missing", swap('mlflow.log_text(X_train.groupby(y_train).mean().T.to_csv(), "means.csv")', "pass")),
         ("rows-unnamed", swap('context="validation"', 'context="training"')),
         ("metric-as-param", swap('log_metric("valid_auc"', 'log_param("valid_auc"')),

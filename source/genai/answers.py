@@ -1,6 +1,6 @@
 """Right and wrong answers to the homework `genai`."""
 
-from tests.submissions.tools import append, swap
+from tests.submissions.tools import swap
 
 RIGHT = {
     1: [
@@ -91,8 +91,11 @@ RIGHT = {
                                 source=AssessmentSource(source_type="HUMAN", source_id="me"))
         time.sleep(0.002)
         for trace in asked:
-            if "never" in trace.data.spans[0].outputs:
-                mlflow.log_feedback(trace_id=trace.info.trace_id, name="correct", value=False, rationale="it does close",
+            if trace.data.spans[0].outputs not in HOURS.values():
+                found = next(span for span in trace.data.spans if span.span_type == "RETRIEVER").outputs
+                place = trace.data.spans[0].inputs["place"]
+                step = "write" if place in found else "find_page"
+                mlflow.log_feedback(trace_id=trace.info.trace_id, name="correct", value=False, rationale=f"look at {step}",
                                     source=AssessmentSource(source_type="HUMAN", source_id="me"))
         """,
         # by assessment objects, and one more kind of feedback
@@ -100,23 +103,35 @@ RIGHT = {
         from mlflow.entities import Feedback
         for t in mlflow.search_traces(return_type="list"):
             good = t.data.spans[0].outputs in HOURS.values()
-            note = Feedback(name="correct", value=good, source=AssessmentSource("HUMAN", "tom"), rationale="I read it twice")
+            page, place = t.search_spans(name="find_page")[0].outputs, t.data.spans[0].inputs["place"]
+            why = "`find_page` got lost" if page != HOURS[place] else "the page was fine, `write` was not"
+            note = Feedback(name="correct", value=good, source=AssessmentSource("HUMAN", "tom"), rationale=why)
             mlflow.log_assessment(t.info.trace_id, note)
             mlflow.log_feedback(trace_id=t.info.trace_id, name="friendly", value=3)
         """,
     ],
     5: [
+        # with numpy
         """
-        c = mlflow.MlflowClient()
-        (e,) = c.search_experiments(filter_string="name = 'hw-genai-choose'")
-        good = [r for r in c.search_runs([e.experiment_id]) if r.data.metrics["correct"] >= 0.8]
-        c.set_tag(min(good, key=lambda r: r.data.metrics["cents"]).info.run_id, "choice", "production")
+        import numpy as np
+        j, p = np.array(judge), np.array(people)
+        mlflow.start_run(run_name="judge")
+        mlflow.log_metrics({"agreement": (j == p).mean(), "caught": (~j)[~p].mean()})
+        mlflow.end_run()
         """,
+        # with pandas and scikit-learn, after a failed try
         """
-        table = mlflow.search_runs(experiment_names=["hw-genai-choose"])
-        table = table[table["metrics.correct"] >= 0.8].sort_values("metrics.cents")
-        with mlflow.start_run(run_id=table.iloc[0].run_id):
-            mlflow.set_tags({"choice": "production", "by": "me"})
+        import pandas as pd
+        from sklearn.metrics import accuracy_score, recall_score
+        try:
+            with mlflow.start_run(run_name="judge"):
+                raise ValueError("first try")
+        except ValueError:
+            pass
+        table = pd.DataFrame({"judge": judge, "people": people})
+        with mlflow.start_run(run_name="judge"):
+            mlflow.log_metric("agreement", accuracy_score(table["people"], table["judge"]))
+            mlflow.log_metric("caught", round(recall_score(people, judge, pos_label=False), 6))
         """,
     ],
 }
@@ -179,18 +194,23 @@ WRONG = {
         ("rubber-stamp", swap("value=fine", "value=True")),
         ("feedback-inverted", swap("value=fine", "value=not fine")),
         ("feedback-wrong", swap("value=fine", "value=False")),
-        ("rationale-missing", swap("The page says otherwise.", "Wrong.")),
+        ("rationale-missing", swap(" is to blame", "")),
+        ("blame-missing", swap("{blame} is", "The step find_page or write is")),
+        ("blame-missing", swap("{blame} is to blame", "The page says otherwise")),
+        ("blame-wrong", swap("search.outputs ==", "search.outputs !=")),
+        ("blame-wrong", swap("{blame} is", "write is")),
         ("rationale-missing", swap(", rationale=why", "")),
     ],
     5: [
         ("not-started", ""),
-        ("tag-value", swap('"production"', '"yes"')),
-        ("tag-name", swap('"choice"', '"Choice"')),
-        ("tag-missing", swap('"choice"', '"winner"')),
-        ("tag-as-param", swap("set_tag", "log_param")),
-        ("choice-many", append('mlflow.MlflowClient().set_tag(found["run_id"][1], "choice", "production")')),
-        ("choice-too-weak", swap("metrics.correct >= 0.8", "metrics.correct >= 0.1")),
-        ("choice-not-cheapest", swap("metrics.cents ASC", "metrics.correct DESC")),
+        ("run-name", swap('"judge")', '"Judge")')),
+        ("wrong-experiment", swap("with mlflow.start", 'mlflow.set_experiment("judges")\nwith mlflow.start')),
+        ("metric-missing", swap('"caught", sum', '"found", sum')),
+        ("nothing-compared", swap("sum(said == truth for", "sum(said for")),
+        ("agreement-inverted", swap("said == truth for", "said != truth for")),
+        ("caught-of-judge", swap("[not said for said, truth in verdicts if not truth]", "[not truth for said, truth in verdicts if not said]")),
+        ("caught-of-all", swap("sum(caught) / len(caught)", "sum(caught) / 10")),
+        ("caught-inverted", swap("[not said for", "[said for")),
     ],
 }
 
@@ -204,10 +224,12 @@ EQUIVALENT = {
     4: {
         "line 1: dropped source_id=": "MLflow fills in the user",
         "line 1: 'care-team'": "any person may judge",
-        "line 5: 'As the page": "any reason of three words is right",
-        "line 5: 'The page": "any reason of three words is right",
+        "line 7: 'As the page": "any reason is right where the answer is",
     },
-    5: {"line 2: dropped experiment_names=": "the given cell has made that experiment the active one"},
+    5: {
+        "line 1: dropped strict=": "both lists hold ten verdicts",
+        "line 1: True": "both lists hold ten verdicts",
+    },
 }
 
 # Found by people who attacked the checks.
@@ -242,12 +264,6 @@ def right(outputs, expectations):
 with mlflow.start_run(run_name="sort-mail"):
     mlflow.genai.evaluate(data=rows, predict_fn=sort_mail, scorers=[right])
 '''))
-_OWN = """
-with mlflow.start_run(run_name="mine"):
-    mlflow.set_tag("choice", "production")
-"""
-WRONG[5].append(("choice-not-candidate", _OWN))
-
 # Written by people who had seen the homework and not the checks.
 WRONG[1].append(("prompt-chat", '''
 # the second one as a chat
@@ -303,5 +319,6 @@ for t in asked:
     if s.outputs not in HOURS.values():
         for a in mlflow.get_trace(t.info.trace_id).info.assessments:
             mlflow.delete_assessment(t.info.trace_id, a.assessment_id)
-        mlflow.log_feedback(trace_id=t.info.trace_id, name="correct", value=False, source=me, rationale="HOURS says something else")
+        blamed = {True: "write", False: "find_page"}[s.inputs["place"] in t.data.spans[1].outputs]
+        mlflow.log_feedback(trace_id=t.info.trace_id, name="correct", value=False, source=me, rationale=f"the fault of {blamed}")
 ''')

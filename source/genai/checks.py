@@ -1,4 +1,4 @@
-"""Homework `genai`: a prompt in two versions, a trace, an evaluation, feedback on traces, the choice of a model."""
+"""Homework `genai`: a prompt in two versions, a trace, an evaluation, feedback on traces, a judge compared with people."""
 
 from __future__ import annotations
 
@@ -17,7 +17,6 @@ from course_utils.homework.question import Task
 
 _PLACES = ("shop", "chat", "line")
 _N_ROWS = 5
-_MIN_CORRECT = 0.8
 
 
 def _hours() -> dict[str, str]:
@@ -320,6 +319,22 @@ def feedback(evidence: Evidence) -> None:
             "rationale-missing",
             "A False without a reason of three words or more helps nobody to mend the assistant: pass `rationale=`.",
         )
+    for trace in traces:
+        if truth[trace.info.trace_id]:
+            continue
+        named = set(re.findall(r"\bfind_page\b|\bwrite\b", newest[trace.info.trace_id].rationale))
+        if len(named) != 1:
+            raise Mistake(
+                "blame-missing",
+                "The reason of a False should name one step, `find_page` or `write`: whoever mends the assistant wants to "
+                "know whether to mend the search or the model.",
+            )
+        if named != {_guilty(trace)}:
+            raise Mistake(
+                "blame-wrong",
+                f"A reason blames `{named.pop()}`, and the trace says otherwise. Read what `find_page` returned: with the "
+                "right page in its hands the model is to blame, with another page it had no chance.",
+            )
 
 
 def _right(trace: Trace) -> bool:
@@ -328,48 +343,45 @@ def _right(trace: Trace) -> bool:
     return isinstance(place, str) and root.outputs == _hours().get(place)
 
 
+def _guilty(trace: Trace) -> str:
+    """Return the step that made an answer wrong: the search, unless it brought the right page."""
+    brought = {span.name: span.outputs for span in trace.data.spans}.get("find_page")
+    return "write" if brought == _hours()[trace.data.spans[0].inputs["place"]] else "find_page"
+
+
 # ---- stretch --------------------------------------------------------------------------------------------------------
 
 
-def choice(evidence: Evidence) -> None:
-    """Stretch: the cheapest run that is right often enough has the tag."""
-    runs = evidence.runs("hw-genai-choose")
-    if not runs:
-        raise NotStarted("The experiment `hw-genai-choose` has no run yet: run the given cell first.")
-    candidates = [r for r in runs if {"correct", "cents"} <= set(r.data.metrics)]
-    good = [r for r in candidates if r.data.metrics["correct"] >= _MIN_CORRECT]
-    if not good:
-        raise NotStarted("The candidates are not there: run the given cell first.")
-    right = min(good, key=lambda r: r.data.metrics["cents"])
-    chosen = [r for r in runs if r.data.tags.get("choice") == "production"]
-    if not chosen:
-        touched = [r for r in runs if set(r.data.tags) - {t for t in r.data.tags if t.startswith("mlflow.")}]
-        touched += [r for r in runs if r.data.params]
-        if not touched:
-            raise NotStarted("No run has a tag of yours yet.")
-        value = evidence.tag(touched[0], "choice")
-        raise Mistake("tag-value", f"The tag `choice` is `{visible(value)}`; the task asks for `production`.")
-    if len(chosen) > 1:
-        names = listing(r.info.run_name for r in chosen)
-        raise Mistake("choice-many", f"{names} are chosen. One of them can go live: remove the tag from the others.")
-    picked = chosen[0]
-    if picked not in candidates:
-        raise Mistake(
-            "choice-not-candidate",
-            f"`{visible(picked.info.run_name)}` is no candidate: it has no measures. Tag one of the runs of the given cell.",
-        )
-    if picked.data.metrics["correct"] < _MIN_CORRECT:
-        raise Mistake(
-            "choice-too-weak",
-            f"`{picked.info.run_name}` is cheap, but right in {picked.data.metrics['correct']:.0%} of the questions. "
-            "The rule asks for more; look at the price only among those that pass.",
-        )
-    if picked.info.run_id != right.info.run_id:
-        raise Mistake(
-            "choice-not-cheapest",
-            f"`{picked.info.run_name}` is right often enough, but another candidate that passes costs less. The rule "
-            "was fixed before the numbers: follow it.",
-        )
+def judged_judge(evidence: Evidence) -> None:
+    """Stretch: how far a judge agrees with people, and how many wrong answers it catches."""
+    run = evidence.latest_run("hw-genai-judge", "judge")
+    evidence.judge_number(
+        "agreement",
+        evidence.metric(run, "agreement"),
+        7 / 10,
+        {
+            "nothing-compared": (
+                8 / 10,
+                "That is the share which the judge calls right. It says nothing about the judge until people's verdicts "
+                "stand beside it: count the answers on which both say the same.",
+            ),
+            "agreement-inverted": (3 / 10, "That is the share on which they differ."),
+        },
+    )
+    evidence.judge_number(
+        "caught",
+        evidence.metric(run, "caught"),
+        1 / 3,
+        {
+            "caught-of-judge": (
+                1 / 2,
+                "That is the share of the *judge's* wrong ones that are wrong. Divide by the number that people called "
+                "wrong: the question is how many of those slip through.",
+            ),
+            "caught-of-all": (1 / 10, "Divide by the answers that people called wrong, not by all ten."),
+            "caught-inverted": (2 / 3, "That is the share that slips through; the caught ones are the others."),
+        },
+    )
 
 
 TASKS = (
@@ -378,7 +390,7 @@ TASKS = (
         2,
         prompt_versions,
         (
-            "Round 1 of the lecture registers the same name twice. What tells MLflow where the gaps are?",
+            "Round 2 of the lecture registers the same name three times. What tells MLflow where the gaps are?",
             "A gap has two braces on each side. `register_prompt` returns an object whose `version` goes to "
             "`set_prompt_alias`.",
             '`first = mlflow.genai.register_prompt("hw-genai-summary", …, commit_message=…)`, then '
@@ -417,20 +429,22 @@ TASKS = (
         feedback,
         (
             "Where does a trace keep what was asked and what was answered?",
-            '`trace.data.spans[0]` has `inputs` and `outputs`. Compare the outputs with `HOURS[span.inputs["place"]]`.',
+            '`trace.data.spans[0]` has `inputs` and `outputs`. Compare the outputs with `HOURS[span.inputs["place"]]`. Where '
+            "they differ, look at the outputs of the span `find_page` in the same way.",
             '`mlflow.log_feedback(trace_id=trace.info.trace_id, name="correct", value=…, rationale=…, source=…)`',
         ),
-        "The judgement stands where the answer is, with its author and its reason.",
+        "The judgement stands where the answer is, with its author, and says what to mend.",
         level="transfer",
     ),
     Task(
-        "choose the base model",
+        "judge a judge",
         0,
-        choice,
+        judged_judge,
         (
-            "Which comes first in the rule: the price or the share of right answers?",
-            "Filter with `metrics.correct >= 0.8`, order by `metrics.cents ASC`, take the first run, and `set_tag`.",
+            "Which answers does each share count, and of which answers is it a share?",
+            "`zip(judge, people)` gives pairs. For `caught`, keep the pairs in which people say False first.",
         ),
-        "A rule, written down before the numbers, chose the model.",
+        "You know what a verdict of this judge is worth.",
+        level="transfer",
     ),
 )

