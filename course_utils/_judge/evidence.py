@@ -315,14 +315,17 @@ class Evidence:
 
     # ---- files ----------------------------------------------------------------------------------------------------
 
-    def file(self, homework: str, name: str) -> Path:
-        """Return a file that a task wants in ``outputs/<homework>/``. Codes: ``file-name``, not started."""
+    def file(self, homework: str, name: str, others: Sequence[str] = ()) -> Path:
+        """Return a file that a task wants in ``outputs/<homework>/``; `others` are those of other tasks.
+
+        Codes: ``file-name``, not started.
+        """
         folder = self.home / "outputs" / homework
         path = folder / name
         if path.is_file():
             return self._inside(folder, name)
         files = [p.name for p in folder.glob("*") if p.is_file()] if folder.is_dir() else []
-        if near := nearest(name, files):
+        if near := nearest(name, [file for file in files if file not in others]):
             raise Mistake(
                 "file-name",
                 f"`outputs/{homework}` has {instead(near, name)} Whoever reads it next opens that "
@@ -330,9 +333,9 @@ class Evidence:
             )
         raise NotStarted(f"There is no file `outputs/{homework}/{name}` yet.")
 
-    def table(self, homework: str, name: str, columns: Sequence[str]) -> Any:
-        """Return a CSV that a task wants as a DataFrame. Codes: ``file-broken``, ``column-missing``."""
-        found = csv_of(self.file(homework, name))
+    def table(self, homework: str, name: str, columns: Sequence[str], others: Sequence[str] = ()) -> Any:
+        """Return a CSV that a task wants as a DataFrame. Codes: ``file-broken``, ``column-missing``, those of `file`."""
+        found = csv_of(self.file(homework, name, others))
         need_columns(found, columns, name)
         return found
 

@@ -19,6 +19,7 @@ from course_utils.homework.question import Task
 
 _PROJECT = "hw-capstone-project"
 _MODEL = "hw-capstone-model"
+_STAND_IN = "hw-capstone-stand-in"
 _MIN_CHILDREN = 6
 _MIN_WINDOWS = 3
 _MIN_WORDS = 120
@@ -242,7 +243,11 @@ def live(evidence: Evidence) -> None:
     def version() -> Any:
         newest = evidence.versions(_MODEL)[:1]
         # While the gate says no, an older version or the stand-in of task 4 may stay the champion.
-        return newest[0] if newest and newest[0].tags.get("gate") == "refused" else _version(evidence)
+        found = newest[0] if newest and newest[0].tags.get("gate") == "refused" else _version(evidence)
+        stand_in = evidence.client.get_experiment_by_name(_STAND_IN)
+        if stand_in and found.run_id in {run.info.run_id for run in evidence.runs(_STAND_IN)}:
+            raise NotStarted("So far only the stand-in of task 4 is registered.")
+        return found
 
     def run() -> Run:
         try:

@@ -237,7 +237,7 @@ def caller(evidence: Evidence) -> None:
     _judge_code(evidence, model, flavor)
     _inputs(card)
     _example_and_requirements(evidence, model, card, wanted=range(1, 6))
-    _judge_calls(evidence.table("hw-models", "calls.csv", ("probability", "call")))
+    _judge_calls(evidence.table("hw-models", "calls.csv", ("probability", "call"), others=("cards.csv",)))
 
 
 def _judge_calls(found: pd.DataFrame) -> None:
@@ -283,7 +283,7 @@ def _judge_calls(found: pd.DataFrame) -> None:
 
 def folders(evidence: Evidence) -> None:
     """Task 3: what three signatures demand and what three models answer, from their cards."""
-    found = evidence.table("hw-models", "cards.csv", ("model", "must_have", "answers"))
+    found = evidence.table("hw-models", "cards.csv", ("model", "must_have", "answers"), others=("calls.csv",))
     cards = {}
     for file in (evidence.home / "outputs/hw-models/inbox").glob("*/MLmodel"):
         cards[file.parent.name] = read_card(file.parent, file.parent.name)

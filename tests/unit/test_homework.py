@@ -77,6 +77,8 @@ def test_a_right_answer_in_another_style_passes(course_home, seed, step, task, a
 @pytest.mark.parametrize(("step", "task", "answer"), cases("WRONG"))
 def test_a_wrong_answer_is_rejected_for_its_own_reason(course_home, seed, monkeypatch, step, task, answer):
     code, text = answer
+    if seed != SEEDS[0]:  # two mistakes, or a mistake and none, can give the same number
+        code = getattr(answers(step), "AT_SECOND_SEED", {}).get((task, code), code)
     right: list[tuple[float, float]] = []
     judge = Evidence.judge_number
 
