@@ -199,11 +199,13 @@ WRONG = {
 
 #: Mutants that are right answers, with the reason. The key is the start of the description.
 EQUIVALENT: dict[int, dict[str, str]] = {
+    3: {"line 9: 1 → 3": "by chance: the rise comes after week 3, so `w > 3` is right; `w - 3`, which has the same name, is not"},
     4: {
         "line 2: 'retrained'": "a logged model may have any name",
         "line 6: 'two weeks": "any reason is right",
         "line 7: 'Mira'": "anybody may sign",
     },
+    5: {"line 3: 0 → 1": "both weeks have every kind of internet, so nothing is filled"},
 }
 
 # Found by people who attacked the checks.

@@ -145,6 +145,10 @@ EQUIVALENT = {
         "line 1: 2 → 5": "the settings are chosen freely, and the run records the same ones",
         "line 1: 5 → 11": "the settings are chosen freely, and the run records the same ones",
     },
+    2: {
+        "line 1: ''": "the name is replaced in the loop",
+        "line 2: dropped experiment_names=": "the given cell has left Jonas's experiment active",
+    },
 }
 _OTHER = """
     ranked = mlflow.search_runs(experiment_names=["hw-reproducing-jonas"]).sort_values("metrics.valid_auc")
