@@ -159,11 +159,16 @@ assert {file.path for file in files} == {
     "training_roc_curve.png",
 }
 assert used.tags[0].value == "train"
+with mlflow.start_run(run_name="other-labels") as turned:
+    pipeline().fit(X_train, 1 - y_train)
+(same_rows,) = mlflow.get_run(turned.info.run_id).inputs.dataset_inputs
+assert same_rows.dataset.digest == used.dataset.digest
 
 # %% [markdown]
 # `estimator.html` is the clickable diagram of the pipeline, as in [Pipelines]({step:pipelines}). The data set is
-# recorded with its digest, as in [Logging]({step:logging}). The three pictures are drawn for you; here are two. In the
-# left one, each row stands for a true class, 0 for those who stayed and 1 for those who left, and adds up to 1.
+# recorded with its digest, as in [Logging]({step:logging}), but only that of `X`: other labels for the same customers
+# would not change it. The three pictures are drawn for you; here are two. In the left one, each row stands for a true
+# class, 0 for those who stayed and 1 for those who left, and adds up to 1.
 
 # %%
 fig, axes = plots.new_figure(1, 2, width=10, height=3.6)
@@ -210,11 +215,11 @@ assert metrics["training_roc_auc"] > 0.99 and metrics["valid_auc"] < 0.7
 # But Tom's mistake was another one. In the picture above, the model finds few of those who left: with 2,000 customers,
 # about a fifth. That share is called the **recall** of the churn class.
 #
-# **Predict.** The automatic run has a metric `training_recall_score`, of the same model and the same rows. Will it be
-# about 0.2, about 0.5, or about 0.8?
+# **Predict.** The option `pos_label=1` names the class that we care about. Precision, recall, F1 and accuracy are
+# metrics of an automatic run. Which of the four will stay the same with this option?
 
 # %%
-prediction = "?"  # 0.2, 0.5 or 0.8
+prediction = "?"  # precision, recall, f1 or accuracy
 
 # %%
 mlflow.sklearn.autolog(log_models=False, pos_label=1)
@@ -238,17 +243,23 @@ assert weighted["training_f1_score"] > churn["training_f1_score"] + 0.3
 assert weighted["training_precision_score"] > churn["training_precision_score"]
 assert (n_rows, seed) != (2000, 0) or round(weighted["training_recall_score"], 2) == 0.78
 assert (n_rows, seed) != (2000, 0) or (round(found, 2), round(1 - found, 2)) == (0.22, 0.78)
+with mlflow.start_run(run_name="three-classes") as three:
+    DecisionTreeClassifier(max_depth=2).fit(X_train, pd.qcut(X_train["tenure_months"], 3, labels=False))
+kept = {name.removeprefix("training_") for name in mlflow.get_run(three.info.run_id).data.metrics}
+assert "accuracy_score" in kept and not kept & {"precision_score", "recall_score", "f1_score"}
 
 # %% [markdown]
-# You should see about 0.8 on the left, which is Tom's number, and on the right the low share of the picture. Neither is
-# wrong; they answer different questions. By default autologging computes precision, recall and F1 for *each* class, and
+# You should see the same accuracy twice, because it is about all rows and not about one class. The recall is about 0.8
+# on the left, which is Tom's number, and on the right the low share of the picture. Neither is wrong; they answer
+# different questions. By default autologging computes precision, recall and F1 for *each* class, and
 # logs their **weighted average**: a class counts as much as it has rows. Most customers stay, and the model seldom
 # errs about them, so the average looks good whatever becomes of the few who leave. For recall it is worse still: the
 # weighted recall is *always* equal to the accuracy, as the left column shows, so it tells you nothing new. (With seed 0,
 # the lower left cell of the picture shows 0.78 as well. That is chance: it is the share of leavers whom the model misses.)
 #
-# `pos_label=1` makes autologging give the numbers of class 1, those who left. Say it whenever one class is the one you
-# care about. It must be the label as it stands in `y`: 1 for numbers, `"yes"` for words.
+# `pos_label=1` makes autologging give the numbers of class 1, those who left. Say it whenever there are two classes and
+# you care about one of them. (With three or more, MLflow warns, and leaves precision, recall and F1 out.) It must be the
+# label as it stands in `y`: 1 for numbers, `"yes"` for words.
 #
 # ## Round 3: scores on other rows
 #
@@ -299,6 +310,8 @@ pd.Series({k: v for k, v in metrics.items() if "X_valid" in k}).round(3)
 # %% tags=["claims"]
 others = {k: v for k, v in metrics.items() if not k.startswith("training_")}
 assert set(others) == {"DecisionTreeClassifier_score_X_valid", "recall_score_X_valid"}
+both_rows = mlflow.get_run(scored.info.run_id).inputs.dataset_inputs
+assert {described.tags[0].value for described in both_rows} == {"train", "eval"}
 hits = ((guess == 1) & (y_valid == 1)).sum()
 assert abs(others["recall_score_X_valid"] - hits / y_valid.sum()) < 1e-12  # of class 1
 calls = mlflow.artifacts.load_dict(f"{scored.info.artifact_uri}/metric_info.json")
@@ -389,7 +402,7 @@ assert lead >= 0 and spread == children.set_index("params.max_depth")["metrics.s
 # | `log_models`, `log_model_signatures` (True) | keeps the model, with names and types of its columns |
 # | `log_input_examples` (False) | keeps a few rows beside the model |
 # | `serialization_format` ("cloudpickle") | file format of the model; "skops" is the safe one |
-# | `log_datasets` (True) | records the digest of the training rows |
+# | `log_datasets` (True) | records a digest of the features you fit, and of those you predict for afterwards |
 # | `log_post_training_metrics` (True) | records scores after `fit`, as in Round 3 |
 # | `max_tuning_runs` (5) | child runs of a search; `None` for all |
 # | `pos_label` (None) | the class whose precision, recall and F1 are meant; None for weighted averages |
@@ -458,11 +471,15 @@ assert seconds.idxmax() == "model by autologging"
 assert info.flavors["sklearn"]["serialization_format"] == "skops"
 assert info.signature.inputs.input_names() == list(X_train.columns)
 assert contents(run)["data sets"] == 1
+with mlflow.start_run(run_name="skops-tree") as skops_tree:
+    DecisionTreeClassifier(max_depth=2).fit(X_train, y_train)
+assert contents(skops_tree)["parameters"] > 10 and contents(skops_tree)["metrics"] == 0
 
 # %% [markdown]
 # So work with `log_models=False`, and log by hand, with its packages, the one model that you keep. For a model with
 # trees this is the only way to the format skops in any case: it must be told which types to trust, as in [MLflow
-# basics]({step:mlflow_basics}), and autologging has no option for that either.
+# basics]({step:mlflow_basics}), and autologging has no option for that either. If you ask it for skops all the same,
+# MLflow warns, and the run of the tree ends without any metric.
 #
 # ## Look at the UI
 #
@@ -473,8 +490,8 @@ assert contents(run)["data sets"] == 1
 #    `search-default` there are five.
 # 2. Click the name `automatic`, then *Artifacts*. Open `training_confusion_matrix.png` and `estimator.html`. Click
 #    *Runs* on the left to return to the table.
-# 3. Tick the boxes of `by-hand` and `automatic`, click *Compare*, and switch on *Show diff only* of the parameters.
-#    What remains is what the two runs do not share.
+# 3. Tick the boxes of `deep-tree` and `scored`, click *Compare*, and switch on *Show diff only* of the parameters. Only
+#    `max_depth` remains, the one setting in which the two trees differ.
 #
 # ![The table of runs: the eight children of search-all unfolded, after step 1](../site/_static/autolog_ui.png)
 #
@@ -519,9 +536,9 @@ lesson.turn(logged.get("valid_auc") == auc, hint)
 # we have the original, and each of its three fits becomes a run:
 
 # %%
+mlflow.sklearn.autolog(log_models=False)
 from sklearn.model_selection import cross_val_score as imported_after
 
-mlflow.sklearn.autolog(log_models=False)
 mlflow.set_experiment("churn-autolog-strays")
 strays = {}
 for when, function in {"before": cross_val_score, "after": imported_after}.items():
@@ -643,7 +660,8 @@ with mlflow.start_run(run_name="tree-search") as run:
     mlflow.log_metric("valid_auc", auc)  # does not
     types = skops.io.get_untrusted_types(data=skops.io.dumps(best))
     assert types == ["sklearn.tree._tree.Tree"], types  # read before you trust
-    keep = {"skops_trusted_types": types, "pip_requirements": ["scikit-learn", "skops"]}
+    needs = mlflow.sklearn.get_default_pip_requirements(include_skops=True)
+    keep = {"skops_trusted_types": types, "pip_requirements": needs}
     mlflow.sklearn.log_model(best, name="tree", input_example=X_train.head(3), **keep)
 mlflow.sklearn.autolog(disable=True)
 for name, value in sorted(mlflow.get_run(run.info.run_id).data.metrics.items()):

@@ -16,6 +16,7 @@ def walk(ui):
     ui.press("estimator.html")
     ui.press("Runs", "link")
     # 3
-    ui.tick("by-hand", "automatic")
+    ui.tick("deep-tree", "scored")
     ui.press("Compare", "button")
     ui.press("Show diff only")
+    ui.see("max_depth")

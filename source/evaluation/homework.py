@@ -240,6 +240,7 @@ hw.progress()
 
 # %% [markdown] tags=["solution"]
 # **Why it works.** A metric with `model_id` and `dataset` can be found by either of them. A slice is a data set with a name of
-# its own. A name alone does not say which rows were meant, since anybody can use it; the digest does. A limit turns a report
-# into a decision that a program can take. And a lead counts only when the same rows, drawn again and again for both models,
-# hardly ever turn it round: a model can be ahead on these tumours and not be shown to be better.
+# its own. A name alone does not say which rows were meant, since anybody can use it; the digest tells other rows apart.
+# A limit turns a report into a decision that a program can take. And a lead counts only when the same rows, drawn again
+# and again for both models, hardly ever turn it round: a model can be ahead on these tumours and not be shown to be
+# better.

@@ -13,6 +13,7 @@ import shutil
 import mlflow
 import numpy as np
 import pandas as pd
+import pydantic
 import skops.io
 from sklearn.compose import make_column_transformer
 from sklearn.ensemble import RandomForestClassifier
@@ -165,7 +166,7 @@ for kind, (sender, width) in enumerate(zip(senders, widths, strict=True)):
         inbox / sender,
         signature=None if kind == 0 else mlflow.models.infer_signature(shown),
         pyfunc_predict_fn="predict" if kind == 2 else "predict_proba",
-        pip_requirements=["scikit-learn", "skops"],
+        pip_requirements=mlflow.sklearn.get_default_pip_requirements(include_skops=True),
     )
 print("Folders:", *sorted(path.name for path in inbox.iterdir()))
 
@@ -218,7 +219,9 @@ mlflow.models.set_model(Rule())
 
 with mlflow.start_run(run_name="rule"):
     mlflow.pyfunc.log_model(
-        name="rule", python_model=folder / "rule.py", pip_requirements=["pydantic"]
+        name="rule",
+        python_model=folder / "rule.py",
+        pip_requirements=[f"pydantic=={pydantic.__version__}"],
     )
 ### END SOLUTION
 

@@ -34,7 +34,7 @@ lesson.quiz("models", "recall")
 #
 # Aisha, the engineer at Nordtel, runs what Mira trains. On Tuesday she got a file, `model_final2.pkl`, and a message:
 # "Needs some scikit-learn. Write the contracts in lower case. Call everybody above 0.3." On Wednesday the call centre
-# rang hardly anybody, and nobody could say why: the table of that day wrote `Month-To-Month` with capital letters.
+# rang far too few people, and nobody could say why: the table of that day wrote `Month-To-Month` with capital letters.
 #
 # All three facts were in the message, and none of them in the file. A model in MLflow is not a file but a **folder**,
 # and it can hold all three. This is what we will see in it:
@@ -73,6 +73,7 @@ from pathlib import Path
 
 import mlflow
 import pandas as pd
+import pydantic
 import skops.io
 from sklearn.compose import make_column_transformer
 from sklearn.impute import SimpleImputer
@@ -176,7 +177,7 @@ assert mlflow.sklearn.load_model(f"runs:/{run.info.run_id}/churn_pipeline")
 # | `requirements.txt`, `conda.yaml`, `python_env.yaml` | packages and Python version, for three kinds of tools |
 # | `input_example.json` | our three rows |
 # | `serving_input_example.json` | the same rows as a request to a server |
-# | `registered_model_meta` | room for the name that it gets in a registry |
+# | `registered_model_meta` | written by the download: from which registered model it came, if any |
 #
 # `MLmodel` names the **flavors**. A flavor is a way to load the model. `get_model_info` reads that file and loads
 # nothing:
@@ -245,6 +246,7 @@ for name, table in requests.items():
 # %% tags=["claims"]
 refused = [name for name, verdict in verdicts.items() if verdict != "accepted"]
 assert refused == ["column missing", "price as text", "whole numbers"]
+assert (as_pyfunc.predict(customers.assign(postcode="8001")) == as_pyfunc.predict(customers)).all()
 
 # %% [markdown]
 # You should see three refusals, each with the name of the column. Two verdicts surprise most people:
@@ -256,14 +258,17 @@ assert refused == ["column missing", "price as text", "whole numbers"]
 #   The encoder ignores what it does not know, so on Wednesday the model took all customers for people without a
 #   contract, without any error.
 #
-# To catch that, the model must be able to do more than its pipeline does.
+# A column *too many*, which none of the six tables has, is accepted: the model does not get to see it, and MLflow only
+# warns. So when the name of an `optional` column is misspelt, its values are lost, and the model answers all the same.
+#
+# To catch capital letters, the model must be able to do more than its pipeline does.
 #
 # ## Round 3: a model of your own
 #
 # A pyfunc model need not come from a library. Any class with a method `predict` will do. Tom, for example, has an old
 # rule: call everybody with three or more support calls. We write it into a file of its own and log the *file*; MLflow
-# copies it into the model's folder and runs it whenever the model is loaded. (That has a consequence for models of
-# strangers, which [Portable models]({step:portable_models}) is about.)
+# copies it into the model's folder, and runs it when the model is logged and whenever it is loaded. (That has a
+# consequence for models of strangers, which [Portable models]({step:portable_models}) is about.)
 
 # %%
 toms_rule = """
@@ -285,7 +290,7 @@ with mlflow.start_run(run_name="toms-rule"):
     rule = mlflow.pyfunc.log_model(
         name="toms_rule",
         python_model=folder / "toms_rule.py",
-        pip_requirements=["pydantic"],
+        pip_requirements=[f"pydantic=={pydantic.__version__}"],
     )
 print(rule.signature)
 
@@ -423,10 +428,14 @@ except mlflow.MlflowException as error:
 # %% tags=["claims"]
 assert len(everybody) == len(messy) and len(to_call) == everybody["call"].sum() < len(messy)
 assert to_call["probability"].min() >= threshold
+other = mlflow.pyfunc.load_model(caller.model_uri, model_config={"threshold": 0.99})
+assert other.predict(customers)["call"].sum() < calls["whom_to_call, clean"]
 
 # %% [markdown]
-# A setting in `model_config` belongs to the model and is the same for everybody; a param belongs to one call, and has the
-# default from the signature when the caller says nothing. The threshold is a decision about costs, so it is a setting.
+# A setting in `model_config` belongs to the model: everybody gets it who loads the model and says nothing else. (Whoever
+# passes `model_config=` to `load_model` replaces it for this one loaded copy, without a message.) A param belongs to one
+# call, and has the default from the signature when the caller says nothing. The threshold is a decision about costs, so
+# it is a setting.
 #
 # ## Round 5: a whole table, in another process
 #
@@ -656,8 +665,8 @@ lesson.quiz("models")
 #
 # - **What is a model?** A folder with a table of contents, `MLmodel`. It is a LoggedModel with the address `models:/m-…`; the
 #   run only says that it made it. `mlflow.sklearn` gives the pipeline back, `mlflow.pyfunc` an object with `predict`.
-# - **Which requests does it accept?** Those that fit its signature: all columns there, each of the right type. It comes
-#   from an example or from type hints. It does not look at values.
+# - **Which requests does it accept?** Those that fit its signature: all required columns there, each of the right type;
+#   others are ignored. It comes from an example or from type hints. It does not look at values.
 # - **How does more than a pipeline get into it?** With a class that has `predict`, in a file: files as `artifacts`,
 #   settings as `model_config`, wishes of one call as `params`.
 # - **How do you use it elsewhere?** Load the folder as pyfunc, and give it a whole table.

@@ -351,6 +351,7 @@ EQUIVALENT = {
         "line 7: 1 →": "a narrower range is still inside the range",
         "line 8: 1 →": "a narrower range is still inside the range",
         "line 9: ": "the seed of the tree is free",
+        "line 14: 5 →": "the number of folds is free",
         "line 27: ": "sampler and its seed are free",
         "line 28: ": "the pruner's settings are free",
         "line 31: 12 →": "more trials are welcome",
