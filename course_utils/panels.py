@@ -354,6 +354,7 @@ def runtime_comparison(
     needs(table, *(column for column, _, _ in panels))
     best, fastest = table[score].idxmin() if lower else table[score].idxmax(), table["one_row_ms"].idxmin()
     lead = digits.format((table[score].drop(best) - table.loc[best, score]).abs().min()) if len(table) > 1 else ""
+    lead = "less than 0.001" if lead == "0.000" else lead
     fig, axes = new_figure(1, 4, 11, 1.6 + 0.6 * len(table))
     for ax, (column, what, form) in zip(axes, panels, strict=True):
         values = table[column]

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 from sklearn.base import clone
 from sklearn.calibration import CalibratedClassifierCV
-from sklearn.metrics import precision_recall_curve
+from sklearn.metrics import precision_recall_curve, roc_auc_score
 from sklearn.model_selection import FixedThresholdClassifier, cross_val_predict
 
 from course_runner.workflow.config import CALIBRATIONS, Settled, WorkflowConfig
@@ -91,11 +91,15 @@ def settle(estimator: Any, split: data.Split, config: WorkflowConfig, folder: Pa
     threshold, oof_f1 = best_f1_threshold(split.y_train, calibration.probabilities[method])
     mlflow.log_params({"calibration_method": method, "calibration_folds": config.folds})
     mlflow.log_metrics({"optimal_threshold": threshold, "oof_f1": oof_f1})
+    parts = folds_of(config.folds, config.seed).split(split.X_train, split.y_train)
+    unseen, y = calibration.probabilities[method], split.y_train
+    # Each fold has a model of its own, and their probabilities have no common scale: rank within a fold, then average.
+    folds_auc = [roc_auc_score(y.iloc[rows], unseen[rows]) for _, rows in parts]
     # The threshold is part of the model: whoever loads it and asks for predictions gets what is reported.
     model = FixedThresholdClassifier(calibration.models[method], threshold=threshold)
     return Settled(
         model.fit(split.X_train, split.y_train),
-        {"roc_auc": two_class_scores(split.y_train, calibration.probabilities[method])["roc_auc"]},
+        {"roc_auc": float(np.mean(folds_auc))},
         {"positive_class": str(split.classes[1]), "threshold": threshold, "calibration_method": method},
         {"calibration": calibration.table, "calibration_method": method, "threshold": threshold},
     )

@@ -122,15 +122,17 @@ RIGHT = {
         """
         folds = cross_val_score(model, X, y, cv=5, scoring="roc_auc")
         with mlflow.start_run(run_name="tuesday", description="five folds"):
-            mlflow.log_params({"folds": len(folds), "scoring": "roc_auc"})
-            mlflow.log_metrics({"cv_auc": sum(folds) / 5, "spread": folds.std()})
+            mlflow.log_params({"folds": len(folds), "scoring": "roc_auc", "diagnosis": "high variance"})
+            mlflow.log_metrics({"cv_auc": sum(folds) / 5, "spread": folds.std(), "train_val_gap": 1 - sum(folds) / 5})
         """,
         """
-        from sklearn.model_selection import cross_validate
         c = mlflow.MlflowClient()
         r = c.create_run(c.get_experiment_by_name("hw-full-workflow-rerun").experiment_id, run_name="tuesday").info.run_id
         c.log_param(r, "folds", 5)
-        c.log_metric(r, "cv_auc", cross_validate(model, X, y, scoring="roc_auc")["test_score"].mean())
+        both = cross_validate(model, X, y, scoring="roc_auc", return_train_score=True)
+        c.log_param(r, "diagnosis", "Variance")
+        c.log_metric(r, "cv_auc", both["test_score"].mean())
+        c.log_metric(r, "train_val_gap", np.mean(both["train_score"] - both["test_score"]))
         c.set_terminated(r)
         """,
     ],
@@ -271,13 +273,15 @@ with mlflow.start_run(run_id=old):
 """,
         ),
         ("run-name", swap('run_name="tuesday"', 'run_name="Tue"')),
-        ("param-value", swap('"folds", 5', '"folds", 3')),
-        ("folds-not-changed", swap("cv=5", "cv=3")),
-        ("other-measure", swap(', scoring="roc_auc"', "")),
-        (
-            "metric-missing",
-            swap('mlflow.log_metric("cv_auc", cross_val_score(model, X, y, cv=5, scoring="roc_auc").mean())', "pass"),
-        ),
+        ("param-value", swap('"folds": 5', '"folds": 3')),
+        ("folds-not-changed", swap('"cv": 5', '"cv": 3')),
+        ("other-measure", swap(', "scoring": "roc_auc"', "")),
+        ("metric-missing", swap('"cv_auc": cv_auc, ', "")),
+        ("metric-missing", swap(', "train_val_gap": train_auc - cv_auc', "")),
+        ("gap-turned", swap("train_auc - cv_auc", "cv_auc - train_auc")),
+        ("gap-not-difference", swap("train_auc - cv_auc", "train_auc")),
+        ("param-missing", swap(', "diagnosis": "variance"', "")),
+        ("diagnosis", swap('"diagnosis": "variance"', '"diagnosis": "good fit"')),
         (
             "metric-overwritten",
             append("""
@@ -296,7 +300,6 @@ EQUIVALENT = {
         "line 6: dropped run_name=": "a child is known by its parameter",
     },
     3: {"line 6: dropped key=": "by chance: the first name in the alphabet is the better method under one seed of two"},
-    5: {"line 3: dropped cv=": "five folds are scikit-learn's default"},
 }
 
 # Found by people who attacked the checks.
@@ -359,12 +362,15 @@ WRONG[3] += [
     ("other-folds", swap("folds=3", "folds=5")),
 ]
 WRONG[4] += [
-    ("setting-forgotten", swap("threshold = best", "clinic = make_pipeline(StandardScaler(), LogisticRegression())\nthreshold = best")),
+    (
+        "setting-forgotten",
+        swap("threshold = best", "clinic = make_pipeline(StandardScaler(), LogisticRegression())\nthreshold = best"),
+    ),
     ("other-folds", swap("folds=5", "folds=3")),
     ("wrong-class", swap("threshold=threshold)", "threshold=threshold, pos_label=0)")),
     ("wrong-class", swap("served.predict(X_c_test))", "served.predict(X_c_test), pos_label=0)")),
     ("fitted-on-test", swap(".fit(X_c, y_c)", ".fit(X_c_test, y_c_test)")),
 ]
 WRONG[5] += [
-    ("folds-of-test", swap("cross_val_score(model, X, y,", "cross_val_score(model, X_test, y_test,")),
+    ("folds-of-test", swap("cross_validate(model, X, y,", "cross_validate(model, X_test, y_test,")),
 ]

@@ -23,9 +23,10 @@ from sklearn.metrics import (
     recall_score,
     roc_auc_score,
 )
-from sklearn.model_selection import GridSearchCV, StratifiedKFold, cross_val_predict, cross_val_score
+from sklearn.model_selection import GridSearchCV, StratifiedKFold, cross_val_predict, cross_val_score, cross_validate
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from sklearn.tree import DecisionTreeClassifier
 
 from course_utils import data
 from course_utils._judge.evidence import Evidence, close
@@ -406,10 +407,18 @@ def _brier_slips(method: str) -> Iterator[tuple[str, float, str]]:
         yield code, brier_score_loss(s.y_train, _out_of_fold(model, s.X_train, s.y_train, outside)), told
 
 
+def _tree() -> DecisionTreeClassifier:
+    return DecisionTreeClassifier(random_state=0)
+
+
 @cache
-def _folds(seed: int) -> dict[int, float]:
-    s = _split(seed)
-    return {k: cross_val_score(_model(), s.X_train, s.y_train, cv=k, scoring="roc_auc").mean() for k in (3, 5)}
+def _folds(seed: int) -> dict[int, tuple[float, float]]:
+    """Return for three and five folds the mean ROC-AUC on the rows left out, and on those trained on."""
+    s, found = _split(seed), {}
+    for k in (3, 5):
+        scores = cross_validate(_tree(), s.X_train, s.y_train, cv=k, scoring="roc_auc", return_train_score=True)
+        found[k] = scores["test_score"].mean(), scores["train_score"].mean()
+    return found
 
 
 def _fold_slips() -> Iterator[tuple[str, float, str]]:
@@ -419,19 +428,19 @@ def _fold_slips() -> Iterator[tuple[str, float, str]]:
     for name in ("accuracy", "f1"):
         yield (
             "other-measure",
-            cross_val_score(_model(), s.X_train, s.y_train, cv=5, scoring=name).mean(),
+            cross_val_score(_tree(), s.X_train, s.y_train, cv=5, scoring=name).mean(),
             other.format(name),
         )
-    folds = cross_val_score(_model(), s.X_train, s.y_train, cv=5, scoring="roc_auc")
+    folds = cross_val_score(_tree(), s.X_train, s.y_train, cv=5, scoring="roc_auc")
     yield "median-not-mean", float(np.median(folds)), "That is the median of the folds. The task asks for the mean."
     for fold in folds:
         yield "one-fold", fold, "That is one fold alone, which may be an easy one. Take the mean of all."
     told = "That comes from the *test* rows, which should judge the model later. Cross-validate the training rows."
-    yield "folds-of-test", cross_val_score(_model(), s.X_test, s.y_test, cv=5, scoring="roc_auc").mean(), told
+    yield "folds-of-test", cross_val_score(_tree(), s.X_test, s.y_test, cv=5, scoring="roc_auc").mean(), told
     everybody, labels = pd.concat([s.X_train, s.X_test]), np.concatenate([s.y_train, s.y_test])
     told = "The folds were made of *all* rows, the test rows among them. Cross-validate the training rows."
-    yield "folds-of-all", cross_val_score(_model(), everybody, labels, cv=5, scoring="roc_auc").mean(), told
-    yield from auc_slips(_model(), s)
+    yield "folds-of-all", cross_val_score(_tree(), everybody, labels, cv=5, scoring="roc_auc").mean(), told
+    yield from auc_slips(_tree(), s)
 
 
 def rerun(evidence: Evidence) -> None:
@@ -448,7 +457,7 @@ def rerun(evidence: Evidence) -> None:
             "(`MlflowClient().set_terminated(run_id)`), and log the new setting in a run of its own.",
         )
     right = _folds(data.course_seed())
-    if any(not close(r.data.metrics.get("cv_auc", -1.0), right[3]) for r in monday):
+    if any(not close(r.data.metrics.get("cv_auc", -1.0), right[3][0]) for r in monday):
         raise Mistake(
             "metric-overwritten",
             "`cv_auc` of `monday` is no longer the mean of its three folds. MLflow protects a parameter, not a metric: the "
@@ -464,15 +473,37 @@ def rerun(evidence: Evidence) -> None:
     evidence.judge_number(
         "cv_auc",
         evidence.metric(run, "cv_auc"),
-        right[5],
+        right[5][0],
         {
             "folds-not-changed": (
-                right[3],
+                right[3][0],
                 "That is the mean of three folds: the parameter changed, the computation did not.",
             )
         },
         slips=_fold_slips,
     )
+    (valid, train), told = (
+        right[5],
+        "`train_val_gap` is {}. Subtract `cv_auc` from the score on the rows of the training.",
+    )
+    evidence.judge_number(
+        "train_val_gap",
+        evidence.metric(run, "train_val_gap"),
+        train - valid,
+        {
+            "gap-turned": (valid - train, told.format("negative, so validation would be the better of the two")),
+            "gap-not-difference": (train, told.format("the score on the rows of the training alone")),
+        },
+    )
+    said = str(run.data.params.get("diagnosis", "")).lower()
+    if not said:
+        raise Mistake("param-missing", "The run has no parameter `diagnosis`, so nobody learns what the gap means.")
+    if "variance" not in said:
+        raise Mistake(
+            "diagnosis",
+            f"`diagnosis` is `{visible(said, 40)}`. Look at both ends: how good is the tree on rows that it was trained on, and "
+            "how wide is the gap? Then read the lecture's table of patterns.",
+        )
 
 
 @cache
@@ -674,9 +705,10 @@ TASKS = (
         rerun,
         (
             "Can a parameter of a finished run change? What would a reader of the old number think?",
-            '`with mlflow.start_run(run_name="tuesday"):` and `cross_val_score(model, X, y, cv=5, scoring="roc_auc").mean()`.',
+            '`with mlflow.start_run(run_name="tuesday"):` and `cross_validate(model, X, y, cv=5, scoring="roc_auc", '
+            "return_train_score=True)`, which holds `test_score` and `train_score`.",
         ),
-        "Two settings, two runs, both true.",
+        "Two settings, two runs, both true; and the gap says what is wrong with the tree.",
         level="warm-up",
     ),
 )

@@ -88,8 +88,8 @@ hw.check(1)
 # - the tags `decision` (`promoted` when `gain_low` is above zero, otherwise `refused`) and `before` (the version that the
 #   registry called champion before the decision; read it, don't type it).
 #
-# Move `@champion` only when the decision is `promoted`. Is the logistic regression better than chance on these few rows?
-# Your gate will tell.
+# Move `@champion` only when the decision is `promoted`. Is the lead of the logistic regression more than luck on these
+# few rows? Your gate will tell.
 
 # %% tags=["task-2"]
 mlflow.set_experiment("hw-model-registry-gate")

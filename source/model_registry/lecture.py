@@ -77,7 +77,9 @@ seed = 0
 n_rows = 2000
 
 # %%
+import tempfile
 import warnings
+from pathlib import Path
 
 import mlflow
 import numpy as np
@@ -121,6 +123,7 @@ def train(classifier, name):
         mlflow.log_param("data_seed", seed)
         mlflow.log_metric("train_auc", roc_auc_score(split.y_train, p))
         return store.log_model(model, name, split.X_train).model_uri
+
 
 # %% [markdown]
 # ## Round 1: register and describe
@@ -168,6 +171,7 @@ def decide(name, alias, version, decision, by, why, numbers=None):
             client.set_registered_model_alias(name, alias, version)
         mlflow.set_tag("after", where(name, alias))
 
+
 # %% [markdown]
 # The call stands *inside* the run. If it fails, because there is no such version for example, the run ends as failed,
 # and the record shows that, too. The first champion meets no opponent, so Mira appoints it:
@@ -209,8 +213,8 @@ assert where(NAME, "champion") == "1" and where(NAME, "challenger") == "2"
 # **paired bootstrap**, known from [Evaluation]({step:evaluation}), measures this. It draws as many customers as there
 # are, *with replacement*: some come twice, some not at all. On these it computes the **gain**, the challenger's score
 # minus the champion's. *Paired* means that both are scored on the same draw, so what is hard for both cancels out.
-# After 300 draws, the middle 95 % of the gains are an interval of what chance allows. The whole interval above zero
-# means: better, not only lucky.
+# After 300 draws, the middle 95 % of the gains are an interval: with other customers, the gain could well have been any
+# of these. The whole interval above zero means: better, not only lucky.
 
 
 # %%
@@ -396,28 +400,38 @@ decide(LIVE, "champion", copied.version, "appointed", by="Aisha", why="passed th
 assert str(copied.version) == "1" and copied.tags["algorithm"] == "logistic"
 assert copied.run_id == second.run_id and where(LIVE, "champion") == "1"
 assert copied.source == f"models:/{NAME}/2"
+files_ = [client.get_model_version_download_uri(*v) for v in ((LIVE, 1), (NAME, 2))]
+assert files_[0] == files_[1]
 
 # %% [markdown]
 # You should see number 1, because each registered model counts for itself, the tags, the training run, and no alias. An
-# alias is a decision, and the new place takes it for itself.
+# alias is a decision, and the new place takes it for itself. No file was copied: both versions point at the same logged
+# model. Whoever deletes that for good (`mlflow gc`) takes it from both.
 #
 # A registry of *another store*, such as a production server with its own database, is a different matter. MLflow 3.17
 # has no call that copies between two stores of your own. We download the model's files, point MLflow at the other store
-# (here a second database file stands for it), and log and register them there. What we want to keep besides the files,
-# we must carry ourselves, as tags.
+# (here a second database file stands for it), and log and register them there. The files go to a folder of our own,
+# since a local store hands out its originals. What we want to keep besides them, we must carry ourselves, as tags.
 
 # %%
 champion = client.get_model_version_by_alias(NAME, "champion")
-folder = mlflow.artifacts.download_artifacts(f"models:/{NAME}@champion")
+folder = mlflow.artifacts.download_artifacts(
+    f"models:/{NAME}@champion", dst_path=tempfile.mkdtemp()
+)
 carried = {"shipped_from": f"{NAME}/{champion.version}", "source_run": champion.run_id}
 
+# %%
 store.connect(f"sqlite:///{store.outputs('model_registry') / 'live.db'}")
 there = mlflow.MlflowClient()
 arrived = there.create_logged_model(experiment_id="0", name="churn")
+card = mlflow.models.Model.load(folder)
+card.model_id = arrived.model_id  # or `get_model_info` would look for the id of home
+card.save(Path(folder) / "MLmodel")
 there.log_model_artifacts(arrived.model_id, folder)
 there.finalize_logged_model(arrived.model_id, "READY")
 version = mlflow.register_model(f"models:/{arrived.model_id}", "churn", tags=carried)
 theirs = mlflow.sklearn.load_model(f"models:/churn/{version.version}")
+info = mlflow.models.get_model_info(f"models:/churn/{version.version}")
 runs_there = mlflow.search_runs(search_all_experiments=True)
 _ = store.connect(home_uri)  # back home
 
@@ -432,11 +446,12 @@ print("tags:", sorted(version.tags))
 # %% tags=["claims"]
 assert (p_ours == p_theirs).all() and not version.run_id and runs_there.empty
 assert sorted(version.tags) == ["shipped_from", "source_run"]
+assert info.model_id == arrived.model_id and info.run_id == champion.run_id
 
 # %% [markdown]
 # You should see the same predictions, and no run. The run stays at home, with its parameters and metrics, and so do the
-# tag `algorithm`, the description, the alias and the trail. That is why `carried` names the source: without it, nobody
-# at the other end could find out how the model was made.
+# tag `algorithm`, the description, the alias and the trail. That is why `carried` names the source: the id of the run
+# also stands in the file `MLmodel`, but no page and no search shows it there.
 #
 # ## Webhooks: tell others that an alias moved
 #
@@ -457,7 +472,9 @@ assert sorted(version.tags) == ["shipped_from", "source_run"]
 # By default MLflow 3.17 accepts `https` addresses on public machines only, so that nobody can use the server to call
 # into the company's network. The next cell shows it. And because anybody could call the service's address, too, the
 # server *signs* each call with the secret. The service computes the signature itself and refuses a call that has
-# another one.
+# another one. (The server stores the secret encrypted. Give it one key for good, made by `Fernet.generate_key()` of the
+# package cryptography, in `MLFLOW_WEBHOOK_SECRET_ENCRYPTION_KEY`. Without it each process makes up a key of its own, and
+# none can read the secret after a restart.)
 
 # %%
 event = ["model_version_alias.created"]
@@ -603,7 +620,7 @@ assert where(LIVE, "champion") == "2"
 # tables. Each run registers a version. The second run's model is the same as the first's, so the gate refuses it.
 
 # %% tags=["own-project"]
-"""Train, register, and promote what is better than chance: python promote.py"""
+"""Train, register, and promote a lead that is more than luck: python promote.py"""
 
 import mlflow
 import numpy as np
@@ -612,7 +629,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import train_test_split
 
-NAME, BY, WHY = "cancer", "me", "first try"
+NAME, SIGNED = "cancer", {"by": "me", "why": "first try"}
 mlflow.set_tracking_uri("sqlite:///mlflow.db")
 mlflow.set_experiment("cancer")
 client = mlflow.MlflowClient()
@@ -626,22 +643,22 @@ with mlflow.start_run(run_name="train"):
     logged = mlflow.sklearn.log_model(model, name=NAME, **keep)
 new = mlflow.register_model(logged.model_uri, NAME).version
 
-with mlflow.start_run(run_name=f"gate-v{new}"):
+with mlflow.start_run(run_name=f"gate-v{new}", tags=SIGNED):
     before = client.get_registered_model(NAME).aliases.get("champion", "none")
-    p, better = model.predict_proba(X_held)[:, 1], True  # the first one has no rival
+    p, decision = model.predict_proba(X_held)[:, 1], "promoted"  # without a rival
     if before != "none":
         champion = mlflow.sklearn.load_model(f"models:/{NAME}/{before}")
-        q, rng = champion.predict_proba(X_held)[:, 1], np.random.default_rng(0)
-        draws = [rng.integers(0, len(p), len(p)) for _ in range(300)]
+        q = champion.predict_proba(X_held)[:, 1]
+        draws = np.random.default_rng(0).integers(0, len(p), (300, len(p)))
         scores = [[roc_auc_score(y_held.iloc[d], x[d]) for x in (p, q)] for d in draws]
         low = np.percentile([ours - theirs for ours, theirs in scores], 2.5)
         mlflow.log_metric("gain_low", low)
-        better = low > 0
-    mlflow.set_tags({"before": before, "version": new, "by": BY, "why": WHY})
-    mlflow.set_tag("decision", "promoted" if better else "refused")
-    if better:
+        decision = "promoted" if low > 0 else "refused"
+    mlflow.set_tags({"before": before, "version": new, "decision": decision})
+    if decision == "promoted":
         client.set_registered_model_alias(NAME, "champion", new)
-print("version", new, "promoted" if better else f"refused, version {before} stays")
+    mlflow.set_tag("after", client.get_registered_model(NAME).aliases["champion"])
+print("version", new, decision)
 
 # %% [markdown]
 # ## Quiz

@@ -14,7 +14,7 @@
 #
 # **You need:** [Models]({step:models}).
 #
-# **Time:** 16 min to read · 18 min to do
+# **Time:** 16 min to read · 18 min to do. After Round 3 is a good place for a pause.
 #
 # <!-- links -->
 
@@ -81,7 +81,8 @@ from course_utils import data, store
 
 # %% [markdown]
 # `store.connect()` is the lines of [MLflow basics]({step:mlflow_basics}) in one call. The model of today is small on
-# purpose: three numbers of each customer, scaled, and a logistic regression.
+# purpose: three numbers of each customer, scaled, and a logistic regression. `packages` are the requirements that each
+# model gets; Round 4 explains them.
 
 # %%
 store.connect()
@@ -195,9 +196,10 @@ assert listed == ["builtins.print", "functools.partial"]
 
 # %% [markdown]
 # You should see that it loads, and that the function ran with your customers as soon as the step was used. MLflow takes
-# the list of trusted types **from the model itself**: it says what the stranger trusts, not what you trust. So read the
-# list before you load, and compare it with one that *you* have written. The names are asked from the file, because the
-# list in `MLmodel` could have been edited:
+# the list of trusted types **from the model itself**: it says what the stranger trusts, not what you trust. (This file
+# was written by skops, so the function waited for `transform`. In a forged file, skops calls a function on the list
+# *while it loads*.) So read the list before you load, and compare it with one that *you* have written. The names are
+# asked from the file, because the list in `MLmodel` could have been edited:
 
 # %%
 we_trust = {"numpy.dtype", "sklearn.tree._tree.Tree"}  # imputers and forests
@@ -213,6 +215,23 @@ try:
     skops.io.loads(forged)
 except skops.io.exceptions.UntrustedTypesFoundException as error:
     assert "out-of-bounds memory" in str(error)
+
+import json
+import zipfile
+
+plain_ = io.BytesIO(skops.io.dumps(("ran on load",)))
+call_ = json.loads(zipfile.ZipFile(plain_).read("schema.json"))
+shared_ = {key: call_.pop(key) for key in ("protocol", "_skops_version")}
+call_ = {"__class__": "print", "__module__": "builtins", "content": call_} | shared_
+call_ |= {"__loader__": "ConstructorFromReduceNode", "__id__": 1}
+forged_ = io.BytesIO()
+with zipfile.ZipFile(forged_, "w") as file_:
+    file_.writestr("schema.json", json.dumps(call_))
+assert skops.io.get_untrusted_types(data=forged_.getvalue()) == ["builtins.print"]
+printed_ = io.StringIO()
+with contextlib.redirect_stdout(printed_):
+    skops.io.loads(forged_.getvalue(), trusted=["builtins.print"])
+assert printed_.getvalue() == "ran on load\n"
 
 # %% [markdown]
 # Our own list names two types that skops does not trust by itself, so we have to know why. `numpy.dtype` only says what
@@ -293,10 +312,10 @@ assert verdicts == {
 
 # %% [markdown]
 # You should see that only the model from code loads, and its line ran. The switch is about pickles. It refuses skops as
-# well, because of the list that travels inside. It does **not** look at code: a model from code needs no pickle, so it
-# runs. The same holds for a model that brings its own module for loading (`loader_module` in `MLmodel`, the file in the
-# folder `code`). There is no switch for code. It is read, like any program that somebody sends you, and these two calls
-# run nothing:
+# well, because of the list that travels inside. (Databricks ignores it.) It does **not** look at code: a model from code
+# needs no pickle, so it runs. The same holds for a model that brings its own module for loading (`loader_module` in
+# `MLmodel`, the file in the folder `code`). There is no switch for code. It is read, like any program that somebody
+# sends you, and these two calls run nothing:
 
 # %%
 card = mlflow.models.get_model_info(from_code.model_uri)
@@ -314,7 +333,7 @@ print((home / code_file).read_text()[:52])
 # | kind | seen in `MLmodel` | what may run on load | before you load |
 # |---|---|---|---|
 # | pickle | `serialization_format: cloudpickle` or `pickle`; `python_model: …pkl` | anything | do not load a stranger's |
-# | skops | `serialization_format: skops` | imports and rebuilds the types on its list; functions on it run when the model is used | read the names |
+# | skops | `serialization_format: skops` | whatever is on its list: types are rebuilt, and a forged file can call a function at once | read the names |
 # | from code | `model_code_path` | the whole file | read the file |
 # | modules | `code: code`, or a `loader_module` that is not MLflow's | each module that is imported | read the folder `code`; refuse what nobody can read in it (`.pyc`, `.so`, `__pycache__`) |
 #
@@ -513,7 +532,9 @@ print(json.loads(answers.read_text()))
 #     customers.head(3),
 #     env_manager="uv",
 #     pip_requirements_override=["scikit-learn==1.8.0"],  # what if the server has another one?
-#     extra_envs={"PRICES_API_KEY": "…"},
+# )
+# mlflow.models.predict(  # a model that asks for a key gets it here
+#     needs_key.model_uri, [1.0], env_manager="uv", extra_envs={"PRICES_API_KEY": "…"}
 # )
 # ```
 #
@@ -531,7 +552,7 @@ def fingerprint(folder):
         shutil.rmtree(cache)  # Python would run it in place of the file that you read
     whole = hashlib.sha256()
     for path in sorted(Path(folder).rglob("*")):
-        if path.is_file():
+        if path.is_file() and path.name != "registered_model_meta":  # see below
             content = hashlib.sha256(path.read_bytes()).hexdigest()
             whole.update(f"{path.relative_to(folder).as_posix()} {content}\n".encode())
     return whole.hexdigest()
@@ -550,11 +571,18 @@ print("after one file changed:", fingerprint(arrived) == noted)
 
 # %% tags=["claims"]
 assert fingerprint(here) == noted and fingerprint(arrived) != noted
+registered_ = mlflow.register_model(together.model_uri, "portable-claim")
+by_name_ = mlflow.artifacts.download_artifacts(
+    f"models:/portable-claim/{registered_.version}", dst_path=tempfile.mkdtemp()
+)
+assert fingerprint(by_name_) == noted
+assert "portable-claim" in (Path(by_name_) / "registered_model_meta").read_text()
 
 # %% [markdown]
 # You should see `True`, then `False`. A fingerprint tells *that* something changed, not what. (Python runs a
 # compiled copy in `__pycache__` in place of the file that you have read. Nobody can read those, so they are deleted
-# before we compare, and before the model is loaded.)
+# before we compare, and before the model is loaded. The file `registered_model_meta` is left out, because MLflow writes
+# it anew at each download: fetched as `models:/churn/1`, the same model would have another fingerprint.)
 #
 # ## Look at the UI
 #
@@ -685,12 +713,13 @@ except AssertionError as error:
 # ## In your own project
 #
 # The same work without any help from this course, on real data that comes with scikit-learn. Copy it into a file
-# `ship.py` in an empty folder and run `python ship.py`. It makes a model, checks it, and reads its folder as a stranger
-# should.
+# `ship.py` in an empty folder and run `python ship.py`. It makes a model, reads its folder as a stranger should, checks
+# it, and keeps its fingerprint. (Do not run it with `python -O`, which leaves out every `assert`.)
 
 # %% tags=["own-project"]
 """A model that may travel, read and checked before it does: python ship.py"""
 
+import hashlib
 from importlib.metadata import version
 from pathlib import Path
 
@@ -709,14 +738,9 @@ X, y = load_wine(return_X_y=True, as_frame=True)
 forest = RandomForestClassifier(20, random_state=0).fit(X, y.astype(float))
 types = skops.io.get_untrusted_types(data=skops.io.dumps(forest))
 assert set(types) <= WE_TRUST, f"read these first: {set(types) - WE_TRUST}"
+how = {"skops_trusted_types": types, "pip_requirements": PACKAGES}
 with mlflow.start_run(run_name="wine-forest"):
-    info = mlflow.sklearn.log_model(
-        forest,
-        name="wine_forest",
-        input_example=X.head(3),
-        skops_trusted_types=types,
-        pip_requirements=PACKAGES,
-    )
+    info = mlflow.sklearn.log_model(forest, name="wine", input_example=X.head(3), **how)
 
 home = Path(mlflow.artifacts.download_artifacts(info.model_uri))  # loads nothing
 flavors = mlflow.models.get_model_info(info.model_uri).flavors
@@ -728,6 +752,13 @@ assert flavors["sklearn"]["serialization_format"] == "skops", "may run anything"
 assert set(skops.io.get_untrusted_types(file=home / "model.skops")) <= WE_TRUST
 mlflow.models.predict(info.model_uri, X.head(3), env_manager="local")
 
+whole = hashlib.sha256()  # compute it again where the model arrives, and compare
+for path in sorted(p for p in home.rglob("*") if p.is_file()):
+    if path.name != "registered_model_meta":
+        whole.update(path.name.encode() + path.read_bytes())
+tags = {"checked": "local", "fingerprint": whole.hexdigest()}
+mlflow.set_logged_model_tags(info.model_id, tags)
+
 # %% [markdown]
 # ## Quiz
 
@@ -737,8 +768,8 @@ lesson.quiz("portable_models")
 # %% [markdown]
 # ## Key points
 #
-# - **What runs on load?** Of a pickle, whatever its author wrote. Of a skops file, nothing but the rebuilding of the
-#   types on its list, and that list comes with the model. Of a model from code, the whole file. The switch
+# - **What runs on load?** Of a pickle, whatever its author wrote. Of a skops file, nothing but what is on its list, and
+#   that list comes with the model. Of a model from code, the whole file. The switch
 #   `MLFLOW_ALLOW_PICKLE_DESERIALIZATION=false` stops the first two, and not the third.
 # - **How do you read it first?** `get_model_info` and `download_artifacts` load nothing. Read the format, the names that
 #   `get_untrusted_types(file=…)` finds, and every file in `code`; refuse what you cannot read there (`.pyc`, `.so`).

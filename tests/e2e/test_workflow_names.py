@@ -158,3 +158,6 @@ def test_script_and_command_find_the_same_with_the_same_rows(script, command):
         assert script.parent.data.metrics[name] == pytest.approx(command.parent.data.metrics[name]), name
     for name in ("best_classifier__C", "calibration_method", "n_train"):
         assert script.parent.data.params[name] == command.parent.data.params[name]
+    by_fold = [found.runtime.set_index("model")["cv_roc_auc"].sort_index() for found in (script, command)]
+    assert by_fold[0]["registered"] == pytest.approx(by_fold[1]["registered"])
+    assert by_fold[0]["registered"] == pytest.approx(by_fold[0]["logistic_regression"], abs=0.01)
