@@ -277,6 +277,9 @@ WRONG[1] += [
 ]
 WRONG[2].append(("rounded", swap(_ASKED, f"{_ASKED}.round(1)")))
 WRONG[4] += [
-    ("percentiles-exchanged", swap('"p95_ms": p95, "p99_ms": p99', '"p95_ms": p99, "p99_ms": p95')),
+    (
+        "percentiles-exchanged",
+        swap("p50, p95, p99 =", "times[0] += 1000\np50, p95, p99 =", '"p95_ms": p95, "p99_ms": p99', '"p95_ms": p99, "p99_ms": p95'),
+    ),
     ("times-averaged", swap("p50, p95, p99 =", "times = [sum(times) / 50] * 50\np50, p95, p99 =")),
 ]
