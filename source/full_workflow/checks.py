@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import zipfile
 from collections.abc import Iterator
 from functools import cache
@@ -498,7 +499,7 @@ def rerun(evidence: Evidence) -> None:
     said = str(run.data.params.get("diagnosis", "")).lower()
     if not said:
         raise Mistake("param-missing", "The run has no parameter `diagnosis`, so nobody learns what the gap means.")
-    if "variance" not in said:
+    if not re.search(r"\bvariance\b", said):
         raise Mistake(
             "diagnosis",
             f"`diagnosis` is `{visible(said, 40)}`. Look at both ends: how good is the tree on rows that it was trained on, and "
