@@ -547,8 +547,8 @@ started.optimize(plain_objective, n_trials=2)
 resumed = optuna.load_study(storage=MlflowStorage(place), **shared)
 resumed.optimize(plain_objective, n_trials=1)
 print(len(resumed.trials) - before, "new trials in one study")
-(study_run,) = client.search_runs([place], "attributes.run_name = 'shared'")
-client.set_terminated(study_run.info.run_id)
+for study_run in client.search_runs([place], "attributes.run_name = 'shared'"):
+    client.set_terminated(study_run.info.run_id)
 
 # %% tags=["claims"]
 assert len(resumed.trials) - before == 3
