@@ -198,10 +198,10 @@ assert all(week_auc(new, w) < 0.65 for w in range(1, 6))  # retraining is no cur
 # about to leave", was true and is no longer true. This is called **concept drift**.
 #
 # No test of the code finds it, because the code is right. Evaluation did not find it, because it asks once, before
-# deployment, and the answer was honest then. Only **monitoring** sees it, which asks the same question every week, and
-# **retraining** closes the loop. Be careful when you have caused the change yourself, as here: the new model describes
-# customers whom Tom's team calls back. If the team stops calling because the model sees no risk, the model is wrong
-# again. [Monitoring]({step:monitoring}) builds both.
+# deployment, and the answer was honest then. Only **monitoring** sees it, which asks the same question every week, as
+# soon as it is known who has left, and **retraining** closes the loop. Be careful when you have caused the change
+# yourself, as here: the new model describes customers whom Tom's team calls back. If the team stops calling because
+# the model sees no risk, the model is wrong again. [Monitoring]({step:monitoring}) builds both.
 #
 # ## Round 2: why a spreadsheet of experiments fails
 #
@@ -581,7 +581,8 @@ print(f"in truth, in week 10:      {week_auc(old, 10):.2f}")
 
 # %% [markdown]
 # To repair it, measure again every week, and record it. A metric may have a **step**, here the week, so that one run
-# holds the whole curve. A rule that is fixed beforehand says when somebody must look.
+# holds the whole curve; the run then shows the value of the highest step. A rule that is fixed beforehand says when
+# somebody must look.
 
 # %%
 mlflow.set_experiment("churn-watch")
@@ -724,8 +725,9 @@ lesson.quiz("ml_workflow")
 #   learned may have changed. Only monitoring sees that; retraining adapts the model, for as long as the change lasts.
 # - **Who answers for what?** The data engineer for the tables, the data scientist for the model and its measure, the ML
 #   engineer for what runs, the governance officer for what is allowed.
-# - **What makes a result repeatable?** A record that the code writes: result, settings, fingerprint of the data. It is
-#   reproducible, versioned, comparable and shared; a rounded number in a spreadsheet is none of these.
+# - **What makes a result repeatable?** A record that the code writes: result, settings, fingerprint of the data. It
+#   is reproducible, versioned and comparable, and it can be shared. A spreadsheet can be shared, too, but nothing
+#   ties its rounded number to what made it.
 # - **Which part of MLflow does what?** Tracking records runs, projects repeat them, models are one format, the registry
 #   says which version counts, serving answers, and GenAI versions prompts, records traces and scores answers. Small
 #   things are in the backend store, files in the artifact store.

@@ -230,8 +230,9 @@ print("ping:", wait(mlflow_server, f"{mlflow_at}/ping"))
 # %% [markdown]
 # You should see 200 after a while: loading MLflow takes most of it. `/ping` says that the server is up and has loaded
 # its model; `/version` would say which MLflow it runs. The predictions come from `/invocations`. It takes a table as
-# CSV or as **JSON**, which is text that looks like Python's lists and dictionaries. There are four JSON forms, which
-# differ in how they write rows and columns. The next cell writes five customers in all five forms into files:
+# CSV, as Parquet (which we leave out), or as **JSON**, which is text that looks like Python's lists and dictionaries.
+# There are four JSON forms, which differ in how they write rows and columns. The next cell writes five customers in
+# all five forms into files:
 
 # %%
 few = split.X_test.dropna().head(5)
@@ -637,7 +638,8 @@ assert answer["version"] == "2"
 # %% [markdown]
 # The two servers go on running, so that you can try more. In a terminal, Ctrl+C stops a server. These two end when
 # this notebook's kernel ends (*Kernel*, *Shut Down Kernel*), or with `service.terminate()` and
-# `mlflow_server.terminate()`.
+# `mlflow_server.terminate()`. On macOS and Windows, MLflow 3.17 leaves the `uvicorn` that it has started behind: end
+# it by hand, in the Activity Monitor or the Task Manager.
 #
 # ## In your own project
 #

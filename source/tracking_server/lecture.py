@@ -285,7 +285,8 @@ travelled = (folder / "laptop").rename(folder / "travelled")
 # export AWS_ACCESS_KEY_ID=… AWS_SECRET_ACCESS_KEY=…
 # export MLFLOW_S3_ENDPOINT_URL=https://minio.nordtel.example   # MinIO; for Amazon, leave it out
 # mlflow server --app-name basic-auth --artifacts-destination s3://nordtel-mlflow/artifacts \
-#     --host 127.0.0.1 --port 5001 --allowed-hosts "127.0.0.1:*,mlflow.nordtel.example"
+#     --host 127.0.0.1 --port 5001 --allowed-hosts "127.0.0.1:*,mlflow.nordtel.example" \
+#     --cors-allowed-origins https://mlflow.nordtel.example
 # ```
 #
 # `--app-name basic-auth` switches users on. There is no default password: older courses sign in as `admin` with
@@ -459,7 +460,9 @@ assert list(knocks.values()) == [200, 200, 403, 403]
 # pointed at your server, so that a colleague's browser talks to it (*DNS rebinding*). It stops no script: ours wrote
 # any name it liked. And you should see 403 for our own name with a port, because the port belongs to the name. A
 # browser leaves it out only when it is the usual one (443 for HTTPS); a server that is called at port 5001 needs
-# `mlflow.nordtel.example:*` in the list.
+# `mlflow.nordtel.example:*` in the list. A browser sends a second header, too: `Origin`, the address of the page that
+# asks. MLflow knows only the pages of this machine as its own. Without `--cors-allowed-origins` and the full address,
+# people's Python works, and the UI at `mlflow.nordtel.example` gets 403, `Cross-origin request blocked`.
 #
 # So `--host 0.0.0.0` **alone** is dangerous. It opens the server to the whole network, and without users whoever
 # reaches the port can read, change and delete everything. Three things belong together: users, allowed names, and
@@ -640,11 +643,12 @@ assert (
 )
 
 # %% [markdown]
-# **`model-left-behind`: deleted is not gone.** A deleted run goes to the trash, from where it can be restored; `mlflow
-# gc` empties the trash. But the *logged model* of that run stays, with its files. To repair it, delete the model too,
-# and collect again. `--tracking-uri` lets `gc` reach the files through the server, as the user who is signed in. In a
-# terminal, leave the password out of the address that you give to `gc` and `db upgrade`, and set `PGPASSWORD`, which
-# PostgreSQL's driver reads.
+# **`model-left-behind`: deleted is not gone.** A deleted run goes to the trash, from where it can be restored;
+# `mlflow gc` empties the trash. But the *logged model* of that run stays, with its files. To repair it, delete the
+# model too, and collect again. On a team's server add `--older-than 30d`: without it, `gc` takes what *anybody* has
+# deleted, also a minute ago. `--tracking-uri` lets `gc` reach the files through the server, as the user who is signed
+# in. In a terminal, leave the password out of the address that you give to `gc` and `db upgrade`, and set
+# `PGPASSWORD`, which PostgreSQL's driver reads.
 
 # %%
 where = ("--backend-store-uri", uri, "--tracking-uri", address)
@@ -733,10 +737,10 @@ lesson.quiz("tracking_server")
 #   first, then the counters, the files and *every* column with an address. Count all tables on both sides. All this is
 #   for a new database; into one in use, make the runs again with the client.
 # - **How do you start a server for a team?**
-#   `mlflow server --app-name basic-auth --artifacts-destination s3://… --allowed-hosts …`, with the database's address,
-#   the passwords and the bucket's keys in the environment, and HTTPS in front.
+#   `mlflow server --app-name basic-auth --artifacts-destination s3://… --allowed-hosts … --cors-allowed-origins …`,
+#   with the database's address, the passwords and the bucket's keys in the environment, and HTTPS in front.
 # - **What do 401 and 403 say?** 401: the server does not know you. 403: it knows you, and you lack the permission; or
-#   you called it by a name that is not allowed.
+#   the name, or the page that asks, is not allowed.
 # - **How do you back up and clean?** `pg_dump` of both databases, then the bucket, and one restore with equal counts.
 #   `mlflow gc` removes what is in the trash; the model of a deleted run has to be deleted, too.
 #
