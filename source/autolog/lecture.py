@@ -192,8 +192,10 @@ assert n_rows < 2000 or 0.15 < found < 0.27
 #
 # ## Round 2: which rows, and which average?
 #
-# All the names begin with `training_`. **Autologging scores the model on the rows that `fit` received**, because those
-# are the only ones it has seen. A tree that may grow as deep as it likes shows what such a number is worth:
+# All the names begin with `training_`. **Autologging scores the model on the rows that `fit` received**, because
+# those are the only ones it has seen. (`training_score` is what the model's own `score` returns: the accuracy of a
+# classifier, R² of a regressor, and for a search whatever its `scoring` says.) A tree that may grow as deep as it
+# likes shows what such a number is worth:
 
 # %%
 with mlflow.start_run(run_name="deep-tree") as deep:
@@ -323,10 +325,11 @@ assert mlflow.get_run(scored.info.run_id).data.metrics == metrics  # nothing was
 # You should see two; the third call was missed without a word. (If you see three, autologging was on when you ran
 # *Setup* again, and the short name found the wrapper.) These are **post-training metrics**: MLflow remembers which
 # rows an array of predictions came from, and takes the name of your variable, `X_valid`, into the name of the metric.
-# The file `metric_info.json` in the run keeps the calls. Two more things follow from this. An array that you changed
-# is a new one, so a ROC-AUC of `tree.predict_proba(X_valid)[:, 1]` is never recorded, whichever name you call. And
-# such a score is what *you* asked for: `recall_score` alone gives class 1, so it must not be compared with a weighted
-# `training_recall_score`.
+# The file `metric_info.json` in the run keeps the calls. Three more things follow from this. The score goes into the
+# run of the `fit`, even when that run has ended and another one is open; a second call with the same names adds
+# `recall_score-2_X_valid`. An array that you changed is a new one, so a ROC-AUC of
+# `tree.predict_proba(X_valid)[:, 1]` is never recorded, whichever name you call. And such a score is what *you* asked
+# for: `recall_score` alone gives class 1, so it must not be compared with a weighted `training_recall_score`.
 #
 # Because so much depends on names, use `log_metric` for the number that decides.
 #
@@ -401,7 +404,7 @@ assert lead >= 0 and spread == children.set_index("params.max_depth")["metrics.s
 # |---|---|
 # | `log_models`, `log_model_signatures` (True) | keeps the model, with names and types of its columns |
 # | `log_input_examples` (False) | keeps a few rows beside the model |
-# | `serialization_format` ("cloudpickle") | file format of the model; "skops" is the safe one |
+# | `serialization_format` ("cloudpickle") | file format of the model; "skops" runs no code that you did not trust |
 # | `log_datasets` (True) | records a digest of the features you fit, and of those you predict for afterwards |
 # | `log_post_training_metrics` (True) | records scores after `fit`, as in Round 3 |
 # | `max_tuning_runs` (5) | child runs of a search; `None` for all |

@@ -440,9 +440,11 @@ def train(context: dg.OpExecutionContext, config: Week) -> float:
     return float(score)
 
 # %% [markdown]
-# The second op gets the result of the first, so it waits for it. The **schedule** says when: `0 6 * * 1` means minute
-# 0, hour 6, any day of the month, any month, weekday 1 (Monday). For each due time Dagster calls the function
-# below it, a **tick**, and starts a job with the settings that the function returns.
+# `Week` lists what `train` must be told from outside, here the Monday. Whoever starts the job tells it in a
+# dictionary that leads to the op by name: `ops`, `train`, `config`. The second op gets the result of the first, so it
+# waits for it. The **schedule** says when: `0 6 * * 1` means minute 0, hour 6, any day of the month, any month,
+# weekday 1 (Monday). For each due time Dagster calls the function below it, a **tick**, and starts a job with the
+# settings that the function returns.
 
 # %%
 @dg.op
@@ -503,8 +505,9 @@ assert len({run.data.tags["dagster_run"] for run in kept}) == 1
 
 # %% [markdown]
 # You should see a FAILED and a FINISHED run of 30 November, and a job that succeeded. The failed attempt stays
-# visible, and the tag `dagster_run` joins both. `run_key` is the guard against a double start: Dagster starts one
-# job for each key of a schedule, even if the tick is repeated.
+# visible, and the tag `dagster_run` joins both. `run_key` is the guard against a double start: when a tick is
+# repeated, for example after a crash, a key that has its job gets no other. (At another due time, the same key starts
+# one again.)
 #
 # In daily use the definitions stand in a file that ends with `defs = dg.Definitions(jobs=[weekly],
 # schedules=[mondays])`. With the package `dagster-webserver`, which this course does not install, `dagster dev -f
@@ -661,9 +664,10 @@ shutil.rmtree(folder, ignore_errors=True)
 # ## In your own project
 #
 # A sweep without any help from this course, on real data that comes with scikit-learn. It spreads over two processes
-# with joblib alone, and logs each score as soon as it is there, in one place. (papermill and Dagster are used in your
-# project exactly as in Rounds 1 and 4.) Copy it into a file `sweep.py` in an empty folder and run `python sweep.py`.
-# The first time, MLflow also reports that it makes its tables.
+# with joblib alone, and logs the scores in one place, in the order of the values, while later ones are still
+# computed. (papermill is used in your project as in Round 1. A file for Dagster must make for itself what Round 4
+# takes from this notebook: the store's address, the data, the search.) Copy it into a file `sweep.py` in an empty
+# folder and run `python sweep.py`. The first time, MLflow also reports that it makes its tables.
 
 # %% tags=["own-project"]
 """A sweep over two processes whose failures are kept: python sweep.py"""

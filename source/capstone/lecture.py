@@ -107,8 +107,9 @@ print(len(X_train), "rows to train,", len(X_valid), "to choose,", end=" ")
 print(len(X_test), "to judge once")
 
 # %% [markdown]
-# `from_pandas` makes a data set that MLflow can record: its name, its columns, and a **digest**, a short code that
-# changes when the rows change.
+# `from_pandas` makes a data set that MLflow can record: its name, its columns, and a **digest**, a short code. It
+# sees every change in numeric columns such as ours, up to 10,000 rows; [Reproducing]({step:reproducing}) says what it
+# misses.
 #
 # ## Round 1: the question and the baseline
 #
@@ -344,13 +345,13 @@ assert same
 # %% [markdown]
 # **The watch.** Three months later nobody knows yet who left, but the inputs are there. For each month we compare the
 # monthly charges with those of the training rows. PSI, the population stability index of
-# [Monitoring]({step:monitoring}), is 0 when nothing moved; by a rule of thumb, above 0.25 it has. We let the prices
-# rise in the third month.
+# [Monitoring]({step:monitoring}), is near 0 when nothing moved and the rows are many; by a rule of thumb, above 0.25
+# something has. We let the prices rise in one of the months; in all three, the customers are others than before.
 #
-# **Predict.** In which month will the alert come?
+# **Predict.** In how many of the three months will the alert come?
 
 # %%
-prediction = 0  # 1, 2 or 3
+prediction = 0  # from 0 to 3
 
 # %%
 def psi(then, now, bins=10):
@@ -535,7 +536,8 @@ lesson.turn(owner == "mira", hint)
 # Each of them has a code, and the checks of the homework use the same codes.
 #
 # **`threshold-outside`: the model that is served decides at 0.5.** This happens when the calibrated model is logged,
-# and the threshold only as a parameter. Both have the same ROC-AUC, so no score warns you:
+# and the threshold only as a parameter. Both have the same ROC-AUC, so that score does not warn you. F1 does, but
+# only when it is computed from the model's own `predict`, as in Round 3. Look at how many each of them calls:
 
 # %%
 outside, inside = calibrated.predict(X_test).mean(), deciding.predict(X_test).mean()

@@ -125,7 +125,7 @@ print(len(X_train), "customers to train on,", len(X_valid), "to choose by")
 # which we keep the id.
 #
 # The new part is in the last two lines: `log_metric` gets `model_id`, which model the number is about, and `dataset`,
-# on which rows it was measured. (In the run that has just stored a model, MLflow would fill in `model_id` by itself. In
+# on which rows it was measured. (In the run that has stored a model, MLflow would fill in `model_id` by itself. In
 # a later run it does not, and says nothing. So name the model always.)
 
 # %%

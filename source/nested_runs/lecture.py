@@ -766,7 +766,7 @@ lesson.quiz("nested_runs")
 #   does not carry it.
 # - **Which search has won?** Give all the same number of fits, and draw the best score so far. A pruner stops weak
 #   candidates early, so that the same fits pay for more of them. Then count on how many new folds the leader is ahead.
-#   If it is about half, they are tied. Test the winner once, on rows that no search has seen.
+#   With two to eight of ten, they are tied. Test the winner once, on rows that no search has seen.
 # - **How do you train children in parallel?** Hand over the address of the store, the experiment and the parent's id,
 #   because an open run is known in its own thread only.
 #

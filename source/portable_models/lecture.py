@@ -519,7 +519,8 @@ mlflow.models.predict(
 print(json.loads(answers.read_text()))
 
 # %% [markdown]
-# You should see three answers, one for each row. That they come at all is the proof.
+# You should see three answers, one for each row. They prove that rows get through JSON and signature, and no more:
+# the packages, and `cleaning`, were those of this notebook.
 #
 # The stronger check needs the network, so it is not run here. It builds a **new environment** from the model's own
 # requirements and predicts there, which is as near to Aisha's server as you get on your own machine. Use it for your own
@@ -752,10 +753,11 @@ assert flavors["sklearn"]["serialization_format"] == "skops", "may run anything"
 assert set(skops.io.get_untrusted_types(file=home / "model.skops")) <= WE_TRUST
 mlflow.models.predict(info.model_uri, X.head(3), env_manager="local")
 
+files = {p for p in home.rglob("*") if p.is_file()} - {home / "registered_model_meta"}
 whole = hashlib.sha256()  # compute it again where the model arrives, and compare
-for path in sorted(p for p in home.rglob("*") if p.is_file()):
-    if path.name != "registered_model_meta":
-        whole.update(path.name.encode() + path.read_bytes())
+for path in sorted(files):
+    content = hashlib.sha256(path.read_bytes()).hexdigest()
+    whole.update(f"{path.relative_to(home).as_posix()} {content}\n".encode())
 tags = {"checked": "local", "fingerprint": whole.hexdigest()}
 mlflow.set_logged_model_tags(info.model_id, tags)
 

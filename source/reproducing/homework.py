@@ -36,7 +36,8 @@ folder = store.outputs("hw-reproducing")
 # - the metric `valid_auc`, what `score` returned;
 # - the tag `data_sha256`: the sha256 of the bytes of `tumours_file`, all 64 characters;
 # - an artifact `packages.txt`, with one line `name==version` for each installed package;
-# - an artifact `score.py`: the file `score_file`, with the code that ran.
+# - an artifact `score.py`: the file `score_file`, with the code that ran. It reads the `tumours.csv` that stands
+#   beside it, so whoever repeats the run puts the data there first.
 
 # %%
 tumours_file, score_file = folder / "tumours.csv", folder / "score.py"
