@@ -131,9 +131,14 @@ def _walls(program: str, home: Path, checks: bool = False) -> list[str]:
     words += ["--proc", "/proc", "--dev", "/dev"]
     for shared in ("/tmp", "/dev/shm"):  # in the submission's folder, where its size is seen; never in memory
         words += ["--bind", str(home / "tmp"), shared]
+    read_only = ["/", "/dev"]
+    if not checks:  # a checkout below /tmp would else have a folder there into which a notebook could write checks
+        words += ["--tmpfs", str(source)]
+        read_only.append(str(source))
     for place in sorted(places):  # a folder comes before what lies in it
         words += ["--ro-bind-try", place, place]
-    return [*words, "--bind", str(home), str(home), "--remount-ro", "/", "--remount-ro", "/dev", "--chdir", str(home)]
+    words += ["--bind", str(home), str(home)]
+    return [*words, *(word for place in read_only for word in ("--remount-ro", place)), "--chdir", str(home)]
 
 
 def run(
