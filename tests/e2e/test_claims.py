@@ -10,6 +10,7 @@ import pytest
 from course_runner.build.source import make_notebook
 from course_runner.compare import proof
 from course_utils.errors import CourseError
+from tests.command import course
 from tests.lectures import LECTURES, PAGES, ROOT, failure, run, variants
 
 CASES = [
@@ -30,3 +31,9 @@ def test_the_command_chooses_lectures_by_name():
     assert proof.claims(ROOT, ["mlflow_basics", "-x"])[-2:] == ["[mlflow_basics-", "-x"]
     with pytest.raises(CourseError, match="No notebook of the course is called 'nothing'"):
         proof.claims(ROOT, ["nothing"])
+
+
+def test_the_command_without_a_name_tries_every_lecture():
+    done = course("test", "--claims", "--collect-only", "-q", "-p", "no:cacheprovider")
+    assert done.returncode == 0, done.stderr
+    assert [page.step.name for page in LECTURES if f"test_claims_hold[{page.step.name}-" not in done.stdout] == []
