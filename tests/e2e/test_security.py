@@ -193,7 +193,11 @@ def test_a_byte_order_mark_and_names_like_formulas_are_read_as_they_are(tmp_path
 
 
 def test_a_table_too_wide_to_look_at_is_refused_in_any_format(tmp_path):
-    wide = pd.DataFrame([[0] * table_files.MAX_COLUMNS, [1] * table_files.MAX_COLUMNS]).rename(columns=str).assign(y=[0, 1])
+    wide = (
+        pd.DataFrame([[0] * table_files.MAX_COLUMNS, [1] * table_files.MAX_COLUMNS])
+        .rename(columns=str)
+        .assign(y=[0, 1])
+    )
     wide.to_parquet(tmp_path / "wide.parquet")
     with pytest.raises(CourseError, match="5,001 columns.*wrong way round"):
         data.load_and_split_data(tmp_path / "wide.parquet", "y")
