@@ -228,12 +228,18 @@ EQUIVALENT = {
         "line 7: dropped prepare_only=": "a notebook that was run at once is prepared, too",
         "line 7: True →": "a notebook that was run at once is prepared, too",
     },
+    3: {
+        "line 1: 2 →": "as many threads as the learner likes",
+        "line 3: dropped strict=": "there are as many values as jobs",
+        "line 3: True →": "there are as many values as jobs",
+    },
     4: {
         "line 4: dropped max_results=": "there are fewer attempts than the default returns",
         "line 4: 5000 →": "there are fewer attempts than that",
         "line 7: dropped index=": "a further column does no harm",
         "line 7: False →": "a further column does no harm",
     },
+    5: {"line 1: 6 →": "the loop ends with the first success"},
 }
 
 # Found by people who attacked the checks.
