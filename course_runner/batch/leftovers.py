@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import time
+from itertools import takewhile
 
 import psutil
 
@@ -20,14 +21,18 @@ def running_below(kernel: int) -> dict[psutil.Process, str]:
     with contextlib.suppress(psutil.Error):
         for child in psutil.Process(kernel).children(recursive=True):
             with contextlib.suppress(psutil.Error):
-                if any(SUPERVISOR in parent.cmdline() for parent in (child, *child.parents())):
-                    continue
                 end = time.monotonic() + 1
                 # Linux tells `Popen` that a program has started a moment before the program has its command line.
                 while not (words := " ".join(child.cmdline())) and time.monotonic() < end:
                     time.sleep(0.005)
+                above = takewhile(lambda process: process.pid != kernel, child.parents())
+                served = any(SUPERVISOR in process.cmdline() for process in above)
                 # Pools of joblib and multiprocessing keep their helpers until the interpreter ends.
-                if words and not any(w in words for w in ("multiprocessing", "loky", "warm_server")):
+                if (
+                    words
+                    and not served
+                    and not any(w in words for w in ("multiprocessing", "loky", "warm_server", SUPERVISOR))
+                ):
                     found[child] = words
     return found
 
