@@ -159,10 +159,56 @@ def _kernel() -> None:
     programs.below(os.environ)
     from ipykernel.kernelapp import IPKernelApp
 
+    drain = _drained_pipes()
     app = IPKernelApp.instance(parent_handle=os.getppid())
     app.initialize(sys.argv[1:])
+    app.shell.events.register("post_run_cell", drain)
     _end_tracker_before(app.kernel)
     app.start()
+
+
+def _drained_pipes() -> Callable[..., None]:
+    """A function that returns when all that children and C libraries have printed so far belongs to the present cell.
+
+    ipykernel 7.4 reads it from a pipe in a thread; when the cell ends first, the line comes after the cell and is lost.
+    """
+    import fcntl
+    import select
+    import termios
+    import threading
+
+    from ipykernel.iostream import PIPE_BUFFER_SIZE, OutStream
+
+    reading, pipes = threading.Lock(), set()
+
+    def watch(stream: Any) -> None:  # in the thread of this stream
+        pipe = stream._fid
+        if pipe is None:
+            return
+        pipes.add(pipe)
+        ready = select.poll()
+        ready.register(pipe, select.POLLIN)
+        with contextlib.suppress(OSError, ValueError):  # the stream is closed
+            while stream._should_watch and ready.poll():
+                with reading:
+                    printed = os.read(pipe, PIPE_BUFFER_SIZE)
+                    if not printed:
+                        return
+                    stream.write(printed.decode(errors="replace"))
+                os.write(stream._original_stdstream_copy, printed)
+
+    def drain(*_: object) -> None:
+        for pipe in pipes:
+            waiting = bytearray(4)
+            for _ in range(1000):  # a child that goes on printing is not waited for
+                with reading, contextlib.suppress(OSError):
+                    fcntl.ioctl(pipe, termios.FIONREAD, waiting)
+                if not any(waiting):
+                    break
+                time.sleep(0.001)
+
+    OutStream._watch_pipe_fd = watch
+    return drain
 
 
 def _end_tracker_before(kernel: Any) -> None:

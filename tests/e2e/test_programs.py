@@ -98,15 +98,47 @@ def test_a_program_below_a_warm_kernel_is_the_same_as_below_an_ordinary_one(tmp_
 
 def test_what_children_and_c_libraries_print_is_shown_by_a_warm_kernel_too(tmp_path):
     path = ROOT / "tests/cases/child_output/child_output.ipynb"
-    warm, cold = (executed(path, tmp_path / folder, *words).cells for folder, *words in (("a",), ("b", "--cold")))
-    shown = [[output.get("text", "") for output in cell.outputs] for cell in warm]
-    assert shown[:3] == [["from a child\n", ""], ["from the shell\n", ""], ["from a spawned process\n"]]
-    assert "ZeroDivisionError" in shown[3][0]
-    # What a child prints and the cell's own result come through two pipes: in an ordinary kernel, too, either may be first.
-    in_order = [
-        [sorted(cell.outputs, key=lambda output: output.output_type) for cell in cells] for cells in (warm, cold)
+
+    def outputs(*words: str) -> list[list[NotebookNode]]:
+        """Of each cell; what a child prints and the cell's own result come through two pipes, in either order."""
+        cells = executed(path, tmp_path / "-".join(words), *words).cells
+        return [sorted(cell.outputs, key=lambda output: output.output_type) for cell in cells]
+
+    warm = outputs("--jobs", "1")
+    shown = [[output.get("text", "") for output in cell] for cell in warm]
+    assert [[text for text in cell if text] for cell in shown[:3]] == [
+        ["from a child\n"],
+        ["from the shell\n"],
+        ["from a spawned process\n"],
     ]
-    assert in_order[0] == in_order[1]
+    assert any("ZeroDivisionError" in text for text in shown[3])
+    # An ordinary kernel loses such a line now and then on a busy machine (see the next test): it has three tries.
+    assert any(outputs("--jobs", str(jobs), "--cold") == warm for jobs in (1, 2, 3))
+
+
+SLOW_THREAD = """
+import os, sys, threading, time
+
+class Slow:
+    lock = sys.stdout._buffer_lock
+
+    def __enter__(self):
+        if threading.current_thread() is sys.stdout.watch_fd_thread:
+            time.sleep(0.5)
+        self.lock.acquire()
+
+    def __exit__(self, *_):
+        self.lock.release()
+
+sys.stdout._buffer_lock = Slow()
+"""
+
+
+def test_what_comes_through_a_pipe_belongs_to_its_cell_however_late_it_is_read(tmp_path):
+    """ipykernel reads it in a thread of its own, which a busy machine keeps waiting; here the thread waits itself."""
+    path = notebook(tmp_path / "late.ipynb", SLOW_THREAD, "_ = os.write(1, b'late\\n')", "pass")
+    cells = executed(path, tmp_path / "out").cells
+    assert [[output.text for output in cell.outputs] for cell in cells] == [[], ["late\n"], []]
 
 
 def test_a_program_below_a_warm_kernel_is_forked_from_the_server_that_has_its_libraries(tmp_path):
