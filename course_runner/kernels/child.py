@@ -168,7 +168,7 @@ def _kernel() -> None:
 
 
 def _drained_pipes() -> Callable[..., None]:
-    """A function that returns when all that children and C libraries have printed so far belongs to the present cell.
+    """Return what waits until all that children and C libraries have printed so far belongs to the present cell.
 
     ipykernel 7.4 reads it from a pipe in a thread; when the cell ends first, the line comes after the cell and is lost.
     """

@@ -16,6 +16,7 @@ RIGHT = {
             kind = {"skops": "skops", "cloudpickle": "pickle"}.get(flavor.get("serialization_format"), "code")
             names = flavor.get("skops_trusted_types") or [] if kind == "skops" else []
             good = kind == "skops" and not any(name.startswith(("builtins", "functools")) for name in names)
+            good = good and not (path.parent / "code").exists()
             found.append((path.parent.name, kind, len(names), good))
         pd.DataFrame(found, columns=["model", "kind", "names", "load"]).to_csv(folder / "inbox.csv")
         """,
@@ -23,7 +24,7 @@ RIGHT = {
         """
         from mlflow.models import Model
         lines = []
-        for sender in ("emil", "dora", "carla", "ben", "anna"):
+        for sender in ("finn", "emil", "dora", "carla", "ben", "anna"):
             f = Model.load(str(inbox / sender)).flavors
             skops_list = f.get("sklearn", {}).get("skops_trusted_types") or []
             if "model_code_path" in f.get("python_function", {}):
@@ -31,7 +32,7 @@ RIGHT = {
             elif (inbox / sender / "model.pkl").exists():
                 lines.append(f"No,{sender},0,Pickle")
             else:
-                load = "No" if "builtins.print" in skops_list else "Yes"
+                load = "No" if "builtins.print" in skops_list or f["sklearn"]["code"] else "Yes"
                 lines.append(f"{load},{sender},{len(skops_list)},Skops")
         (folder / "inbox.csv").write_text("load,model,names,kind\\n" + "\\n".join(sorted(lines)))
         """,
@@ -113,6 +114,7 @@ WRONG = {
         ("pickle-format", swap('kind == "skops" and set(names)', 'kind != "code" and set(names)')),
         ("code-runs", swap('kind == "skops" and set(names)', 'kind != "pickle" and set(names)')),
         ("trusted-unread", swap('kind == "skops" and set(names) <= allowed', 'kind == "skops"')),
+        ("brings-code", swap(" and not own_code", "")),
         ("too-strict", swap('kind == "skops" and set(names) <= allowed', 'kind == "skops" and not names')),
         ("load-word", swap('"yes" if', '"maybe" if')),
     ],
@@ -178,13 +180,10 @@ with mlflow.start_run(run_name="travel"):
 }
 
 #: Mutants that are right answers, with the reason. The key is the start of the description.
-_CODE = "in this inbox, whatever brings code is no skops file"
 _COLUMN = "a further column does no harm"
 EQUIVALENT = {
     1: {
         "line 1: 'numpy.dtype' →": "no file of this inbox asks for it",
-        "line 11: 'python_function' →": _CODE,
-        "line 11: 'code' →": _CODE,
         "line 15: dropped index=": _COLUMN,
         "line 15: False →": _COLUMN,
     },

@@ -25,11 +25,12 @@ _ALLOWED = {"numpy.dtype", "sklearn.tree._tree.Tree"}
 
 
 def inbox(evidence: Evidence) -> None:
-    """Task 1: kind, names and verdict of five models, from their cards."""
+    """Task 1: kind, names and verdict of six models, from their cards."""
     found = evidence.table(_FOLDER, "inbox.csv", ("model", "kind", "names", "load"))
     truth = {}
     for file in (evidence.home / "outputs" / _FOLDER / "inbox").glob("*/MLmodel"):
-        truth[file.parent.name] = _kind(read_card(file.parent, file.parent.name)["flavors"])
+        flavors = read_card(file.parent, file.parent.name)["flavors"]
+        truth[file.parent.name] = (*_kind(flavors), any(flavor.get("code") for flavor in flavors.values()))
     if not truth:
         raise NotStarted("The inbox is empty: run the given cell first.")
     found["model"] = found["model"].astype(str).str.strip()
@@ -40,7 +41,7 @@ def inbox(evidence: Evidence) -> None:
         )
     for _, row in found.iterrows():
         name = str(row["model"])
-        kind, names = truth[name]
+        kind, names, brings_code = truth[name]
         said = str(row["kind"]).strip().lower()
         if said != kind:
             raise Mistake(
@@ -54,7 +55,7 @@ def inbox(evidence: Evidence) -> None:
                 "names-wrong",
                 f"`{name}` does not ask for {got:g} names. Ask its skops file; a model of another kind has none to ask for.",
             )
-        _judge_load(name, str(row["load"]).strip().lower(), kind, names)
+        _judge_load(name, str(row["load"]).strip().lower(), kind, names, brings_code)
 
 
 def _kind(flavors: dict[str, Any]) -> tuple[str, list[str]]:
@@ -67,12 +68,12 @@ def _kind(flavors: dict[str, Any]) -> tuple[str, list[str]]:
     return "skops", list(flavor.get("skops_trusted_types") or [])
 
 
-def _judge_load(name: str, said: str, kind: str, names: list[str]) -> None:
+def _judge_load(name: str, said: str, kind: str, names: list[str], brings_code: bool) -> None:
     """Compare the verdict on one model with Ines's rule."""
     if said not in ("yes", "no", "true", "false"):
         raise Mistake("load-word", f"`load` of `{name}` is `{visible(said)}`; the task asks for `yes` or `no`.")
     loads = said in ("yes", "true")
-    may = kind == "skops" and set(names) <= _ALLOWED
+    may = kind == "skops" and set(names) <= _ALLOWED and not brings_code
     if loads and kind == "pickle":
         raise Mistake(
             "pickle-format",
@@ -82,6 +83,12 @@ def _judge_load(name: str, said: str, kind: str, names: list[str]) -> None:
         raise Mistake(
             "code-runs",
             f"You would load `{name}`, which is a file of Python that runs from top to bottom on load. Ines's rule wants no code.",
+        )
+    if loads and brings_code:
+        raise Mistake(
+            "brings-code",
+            f"You would load `{name}`. Its file is skops, but a module lies beside it: `MLmodel` names its folder by `code`, and a "
+            "module runs when it is imported. Ines's rule wants no code.",
         )
     if loads and not may:
         raise Mistake(
@@ -281,7 +288,7 @@ TASKS = (
             "`python_function`. `skops.io.get_untrusted_types(file=…)` reads the names.",
             '`skops.io.get_untrusted_types(file=mail / "model.skops")`, then compare as sets: `set(names) <= allowed`.',
         ),
-        "Five parcels, none of them opened, and you know which two may be.",
+        "Six parcels, none of them opened, and you know which two may be.",
         level="transfer",
     ),
     Task(

@@ -36,11 +36,11 @@ print("Open the UI, from the course folder:", store.ui_command(), sep="\n")
 # %% [markdown]
 # ## Task 1: an inbox to read (3 points)
 #
-# Five suppliers have sent Ines a model. The given cell puts the five folders into `inbox`. Her rule: a model may be loaded when
-# it is in the format skops, needs no names but `numpy.dtype` and `sklearn.tree._tree.Tree`, and brings no code. (She knows
-# the five, so she accepts trees from them.)
+# Six suppliers have sent Ines a model. The given cell puts the six folders into `inbox`. Her rule: a model may be loaded when
+# it is in the format skops, needs no names but `numpy.dtype` and `sklearn.tree._tree.Tree`, and brings no code
+# of its own. (She knows the six, so she accepts trees from them.)
 #
-# Without loading any of the five, write `inbox.csv` in `folder`, with one row for each model and the columns
+# Without loading any of the six, write `inbox.csv` in `folder`, with one row for each model and the columns
 #
 # - `model`: the name of its folder;
 # - `kind`: `skops`, `pickle` (whichever module wrote the pickle) or `code`;
@@ -64,16 +64,17 @@ chatty.write_text(
 inbox = folder / "inbox"
 shutil.rmtree(inbox, ignore_errors=True)
 rng = np.random.default_rng(data.course_seed())
-senders = iter(rng.permutation(["anna", "ben", "carla", "dora", "emil"]))
+senders = iter(rng.permutation(["anna", "ben", "carla", "dora", "emil", "finn"]))
 with unseen, contextlib.redirect_stdout(io.StringIO()):
     sent = [(plain, "skops"), (forest, "skops"), (plain, "cloudpickle"), (spy, "skops")]
-    for model, form in sent:
+    for model, form, *code in [*sent, (plain, "skops", str(chatty))]:
         types = skops.io.get_untrusted_types(data=skops.io.dumps(model))
         mlflow.sklearn.save_model(
             model,
             inbox / next(senders),
             serialization_format=form,
             skops_trusted_types=types if types and form == "skops" else None,
+            code_paths=code or None,
             pip_requirements=["scikit-learn"],
         )
     options = {"python_model": chatty, "pip_requirements": ["mlflow"]}
