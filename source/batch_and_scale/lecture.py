@@ -327,8 +327,10 @@ def run_as_text(text, values):
 # both pass, so that this notebook comes back as well, with its error or without a result, and `log_executed` can tell.
 #
 # `client.submit` sends one call and returns at once a **future**, a receipt for a result that does not exist yet.
-# `client.gather` waits for all results and returns them *in the order of the receipts*. `pure=False` says that the same
-# call may be computed anew; otherwise Dask takes it for known if it is still holding the result.
+# `client.gather` waits for all results and returns them *in the order of the receipts*. If a call itself fails, for
+# example because its worker is lost, it raises that error and returns nothing: then ask each receipt for its own
+# `future.result()`, inside `try`. `pure=False` says that the same call may be computed anew; otherwise Dask takes it
+# for known if it is still holding the result.
 #
 # **Predict.** Which process ids will you find: this notebook's, or others?
 
@@ -589,8 +591,8 @@ assert set(typo) - set(papermill.inspect_notebook(source)) == {"c"}
 assert "c = 9" in written.cells[1].source and "C = 1.0" in written.cells[0].source
 
 # %% [markdown]
-# **`failed-point`: one bad value ends the batch.** `C` must not be negative. papermill raises the error in *your* loop,
-# and the points behind this one never run:
+# **`failed-point`: one bad value ends the batch.** `C` must be greater than 0. papermill raises the error in *your*
+# loop, and the points behind this one never run:
 
 # %%
 bad = {"C": -1.0, "n_rows": 200, "seed": seed}

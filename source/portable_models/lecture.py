@@ -195,11 +195,13 @@ _ = step.transform(customers.head(2))
 assert listed == ["builtins.print", "functools.partial"]
 
 # %% [markdown]
-# You should see that it loads, and that the function ran with your customers as soon as the step was used. MLflow takes
-# the list of trusted types **from the model itself**: it says what the stranger trusts, not what you trust. (This file
-# was written by skops, so the function waited for `transform`. In a forged file, skops calls a function on the list
-# *while it loads*.) So read the list before you load, and compare it with one that *you* have written. The names are
-# asked from the file, because the list in `MLmodel` could have been edited:
+# You should see that it loads, and that the function ran with your customers as soon as the step was used. MLflow
+# takes the list of trusted types **from the model itself**: it says what the stranger trusts, not what you trust.
+# (This file was written by skops, so the function waited for `transform`. In a forged file, skops calls a function on
+# the list *while it loads*.) So read the list before you load, and compare it with one that *you* have written. Look
+# at which file `MLmodel` names, too: `pickled_model` and `model_path` must both say `model.skops`, and no entry
+# `data` may lead to another folder. Otherwise you read one file, and MLflow loads another. The names are asked from
+# the file, because the list in `MLmodel` could have been edited:
 
 # %%
 we_trust = {"numpy.dtype", "sklearn.tree._tree.Tree"}  # imputers and forests
@@ -552,7 +554,7 @@ def fingerprint(folder):
     for cache in Path(folder).rglob("__pycache__"):
         shutil.rmtree(cache)  # Python would run it in place of the file that you read
     whole = hashlib.sha256()
-    for path in sorted(Path(folder).rglob("*")):
+    for path in sorted(Path(folder).rglob("*"), key=Path.as_posix):  # as on Linux
         if path.is_file() and path.name != "registered_model_meta":  # see below
             content = hashlib.sha256(path.read_bytes()).hexdigest()
             whole.update(f"{path.relative_to(folder).as_posix()} {content}\n".encode())
@@ -737,25 +739,24 @@ mlflow.set_experiment("my-portable-model")
 
 X, y = load_wine(return_X_y=True, as_frame=True)
 forest = RandomForestClassifier(20, random_state=0).fit(X, y.astype(float))
-types = skops.io.get_untrusted_types(data=skops.io.dumps(forest))
-assert set(types) <= WE_TRUST, f"read these first: {set(types) - WE_TRUST}"
-how = {"skops_trusted_types": types, "pip_requirements": PACKAGES}
-with mlflow.start_run(run_name="wine-forest"):
+how = {"skops_trusted_types": sorted(WE_TRUST), "pip_requirements": PACKAGES}
+with mlflow.start_run(run_name="wine-forest"):  # MLflow refuses what is not on the list
     info = mlflow.sklearn.log_model(forest, name="wine", input_example=X.head(3), **how)
 
 home = Path(mlflow.artifacts.download_artifacts(info.model_uri))  # loads nothing
 flavors = mlflow.models.get_model_info(info.model_uri).flavors
 loader = flavors["python_function"]
-assert "model_code_path" not in loader, "read its file first"
+assert not {"model_code_path", "data"} & set(loader), "read its files first"
 assert loader["loader_module"] == "mlflow.sklearn", "read its loader first"
-assert not flavors["sklearn"]["code"], "read its modules first"
+assert not (loader.get("code") or flavors["sklearn"]["code"]), "read its modules first"
 assert flavors["sklearn"]["serialization_format"] == "skops", "may run anything"
+assert loader["model_path"] == flavors["sklearn"]["pickled_model"] == "model.skops"
 assert set(skops.io.get_untrusted_types(file=home / "model.skops")) <= WE_TRUST
 mlflow.models.predict(info.model_uri, X.head(3), env_manager="local")
 
 files = {p for p in home.rglob("*") if p.is_file()} - {home / "registered_model_meta"}
 whole = hashlib.sha256()  # compute it again where the model arrives, and compare
-for path in sorted(files):
+for path in sorted(files, key=Path.as_posix):  # one order on Windows and Linux
     content = hashlib.sha256(path.read_bytes()).hexdigest()
     whole.update(f"{path.relative_to(home).as_posix()} {content}\n".encode())
 tags = {"checked": "local", "fingerprint": whole.hexdigest()}
@@ -773,8 +774,9 @@ lesson.quiz("portable_models")
 # - **What runs on load?** Of a pickle, whatever its author wrote. Of a skops file, nothing but what is on its list, and
 #   that list comes with the model. Of a model from code, the whole file. The switch
 #   `MLFLOW_ALLOW_PICKLE_DESERIALIZATION=false` stops the first two, and not the third.
-# - **How do you read it first?** `get_model_info` and `download_artifacts` load nothing. Read the format, the names that
-#   `get_untrusted_types(file=…)` finds, and every file in `code`; refuse what you cannot read there (`.pyc`, `.so`).
+# - **How do you read it first?** `get_model_info` and `download_artifacts` load nothing. Read the format, which file
+#   `MLmodel` names, the names that `get_untrusted_types(file=…)` finds in it, and every file in `code`; refuse what
+#   you cannot read there (`.pyc`, `.so`).
 # - **What does it need elsewhere?** Pinned packages, its own modules by `code_paths`, and the variables that
 #   `get_model_info` names.
 # - **How do you know that it works?** Send rows through it with `mlflow.models.predict`, best in a new environment, and

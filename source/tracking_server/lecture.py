@@ -192,8 +192,17 @@ assert (before == after).all() and after["runs"] == after["logged_models"] == 3
 # the pitfalls find them.
 #
 # Use `copy_rows` for a *new* database only: it empties each table that it fills, and ids would clash in a store that is
-# in use. To take runs over into such a store, make each again with the client: `create_run` takes the old start time,
-# and `log_batch` takes points with their steps and times. You will do that in the homework.
+# in use. To take a run over into such a store, make it again with the client; `there` and `here` are one
+# `MlflowClient` for each store, `old` is the run, and `churn` the id of the experiment that receives it:
+#
+# ```python
+# new = here.create_run(churn, old.info.start_time, run_name=old.info.run_name).info.run_id
+# for key in old.data.metrics:  # all points, with their steps and times
+#     here.log_batch(new, metrics=there.get_metric_history(old.info.run_id, key))
+# here.set_terminated(new, old.info.status, old.info.end_time)  # without it, it stays RUNNING
+# ```
+#
+# Parameters go along in `log_batch`, and files with `log_artifacts`. You will do that in the homework.
 #
 # ## Round 2: move the files into a bucket
 #
@@ -618,7 +627,8 @@ print("repaired:", outcome(lambda: client.create_experiment("retention")))
 # *experiment* has one, too: it is where its *new* runs put their files. So a new run of `churn` still writes to the
 # laptop's folder, on whichever machine it runs. To repair it, rewrite that column as well, and that of the runs once
 # more: a run keeps the address that it got when it was made, as all those of Round 5. A file that already went to a
-# laptop has to be uploaded by hand.
+# laptop has to be uploaded by hand. (The laptop had no traces. Where there are some, `trace_tags` holds an address
+# for each of them, too, in the column `value`.)
 
 
 # %%
@@ -677,11 +687,11 @@ assert gone not in {
 # %% [markdown]
 # ## In your own project
 #
-# The same work without any help from this course: a server with users in an empty folder, a user who logs a run, and a
-# stranger, Eve, who is refused. It needs `mlflow[auth]`. The server ends with the script; the line `server.wait()` at
-# its end would keep it, until Ctrl+C. Without another address, it keeps its runs in the file `mlflow.db`. For a team,
-# set `MLFLOW_BACKEND_STORE_URI`, add `--artifacts-destination` with your bucket, and take the passwords out of the
-# file.
+# The same work without any help from this course: a server with users in an empty folder, a user who logs a run, and
+# a stranger, Eve, who is refused. It needs `mlflow[auth]`. The server ends with the script; the line `server.wait()`
+# at its end would keep it, until Ctrl+C. Without another address, it keeps its runs in the file `mlflow.db`. For a
+# team, set `MLFLOW_BACKEND_STORE_URI`, add `--artifacts-destination` with your bucket, and take the passwords out of
+# the file. The server's Python then needs `psycopg2-binary` for PostgreSQL, and `boto3` for the bucket.
 
 # %% tags=["own-project"]
 import atexit

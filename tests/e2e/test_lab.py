@@ -167,8 +167,26 @@ def test_binder_starts_jupyterlab_with_the_same_settings_as_course_lab():
         assert any(Path(seen[name]).rglob("*.json"))
 
 
-def test_binder_and_the_dev_container_install_the_lock():
-    assert "--require-hashes -r requirements.lock" in (ROOT / ".binder" / "postBuild").read_text()
+def test_binder_builds_from_the_lock_and_trusts_every_notebook(tmp_path):
+    for name in ("python", "jupyter"):  # in place of an installation of minutes: what is asked of them
+        stub = tmp_path / name
+        stub.write_text(f'#!/bin/sh\nprintf "%s\\n" "{name} $*" >> "{tmp_path}/asked"\n')
+        stub.chmod(0o755)
+    environment = {"PATH": f"{tmp_path}{os.pathsep}/usr/bin{os.pathsep}/bin"}
+    subprocess.run([str(ROOT / ".binder" / "postBuild")], cwd=ROOT, env=environment, check=True)
+    locked, ours, trusted = (tmp_path / "asked").read_text().splitlines()
+    pip = "python -m pip install --no-cache-dir --no-deps"
+    assert locked == f"{pip} --require-hashes -r requirements.lock"
+    assert ours == f"{pip} --no-build-isolation -e ."
+    here = {
+        str(path.relative_to(ROOT))
+        for kind in ("notebooks", "exercises", "solutions")
+        for path in (ROOT / kind).glob("*.ipynb")
+    }
+    assert trusted.startswith("jupyter trust ") and set(trusted.split()[2:]) == here
+
+
+def test_the_dev_container_is_set_up_by_make():
     container = json.loads((ROOT / ".devcontainer" / "devcontainer.json").read_text())
     assert container["postCreateCommand"] == "make setup"
 
