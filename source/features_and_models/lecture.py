@@ -134,8 +134,9 @@ assert curve["its own rows"][1] - curve["judging folds"][1] < 0.06
 # which is called **underfitting**. At depth 20 the tree reaches 1.00 on its own rows, as Jonas said, and comes close to
 # guessing on new ones: **overfitting**. It has learned its customers by heart, their chance included.
 #
-# So look at *two* scores. Both low: make the model more flexible. Far apart: make it simpler, or bring more rows. (The
-# best depth and the second differ by less than the folds do. What the picture shows is the shape, not one magic depth.)
+# So look at *two* scores. Both low: try a more flexible model. If the folds do not rise with it, the columns say too
+# little, and no setting helps. Far apart: make it simpler, or bring more rows. (The best depth and the second differ
+# by less than the folds do. What the picture shows is the shape, not one magic depth.)
 #
 # ### Bias and variance
 #
@@ -275,6 +276,7 @@ for name, step in steps.items():
     result = cross_validate(
         model, X_train, y_train, cv=folds, scoring="roc_auc", return_train_score=True
     )
+    # the last step has one weight for each column that reaches it
     width = model.fit(X_train, y_train)[-1].coef_.shape[1]
     own, judged = result["train_score"].mean(), result["test_score"].mean()
     spread = result["test_score"].std()
@@ -746,7 +748,9 @@ assert wrong_depth >= 12 and lost > 0.05 and right_depth < 12
 #
 # The same work without any help from this course, on real data that comes with scikit-learn. Copy it into a file
 # `compare.py` in an empty folder and run `python compare.py`. The first time, MLflow also reports that it makes its
-# tables. The grid search is judged like any other model: it searches again for each fold, on the other four.
+# tables. The grid search is judged like any other model: it searches again for each fold, on the other four. The last
+# three lines of code open the test rows. In a project of yours, add them only after you have read the numbers of the
+# folds and chosen: otherwise every new attempt would show you the test rows again.
 
 # %% tags=["own-project"]
 """Steps, families and settings compared, as runs: python compare.py"""
