@@ -89,8 +89,8 @@ print("gaps in each column:")
 delivered.isna().sum().loc[lambda gaps: gaps > 0]
 
 # %% [markdown]
-# **Predict.** One charge in a hundred is a hundred times too high. Most customers pay about 60 euro. What is the mean
-# of `monthly_charges` in this table: about 60, about 65, or more than 80?
+# **Predict.** One charge in a hundred is a hundred times too high. Half of the customers pay less than about 60 euro,
+# and half pay more. What is the mean of `monthly_charges` in this table: about 60, about 65, or more than 80?
 
 # %%
 prediction = "?"  # about 60, about 65, more than 80
@@ -128,7 +128,7 @@ assert (n_rows, seed) != (2000, 0) or round(charges.mean()) == 141
 
 # %%
 customers = delivered.drop_duplicates("customer").set_index("customer")
-in_cents = customers["monthly_charges"] > fence
+in_cents = customers["monthly_charges"] > 1000  # the reason decides, not the fence
 customers.loc[in_cents, "monthly_charges"] /= 100
 print(f"{len(customers)} customers, {in_cents.sum()} charges converted")
 
@@ -491,6 +491,7 @@ weekly = stream.groupby("week")[["monthly_charges", "churned"]].mean()
 stream["when"] = np.where(stream["week"] < 6, "weeks 1-5", "weeks 6-10")
 band = pd.cut(stream["monthly_charges"], [0, 40, 60, 80, 200])
 rule = stream.groupby([band, "when"], observed=True)["churned"].mean().unstack()
+print(stream.groupby("when")["churned"].mean().round(2))
 rule.round(2)
 
 # %%
@@ -519,9 +520,10 @@ assert fiber.iloc[1] > fiber.iloc[0] + 0.1
 
 # %% [markdown]
 # You should see a step in the left picture, and in the right one two marks close together at each price: the rule
-# stays. More customers leave after week 6, because more of them pay a high price, not because a high price means
-# something else. The other case exists, too: the rule itself can change while the columns look as before. [ML
-# workflow]({step:ml_workflow}) has an example, and [Monitoring]({step:monitoring}) tells the two apart.
+# stays. From week 6 on, more customers leave, as the two printed shares say, because more of them pay a high price,
+# not because a high price means something else. The other case exists, too: the rule itself can change while the
+# columns look as before. [ML workflow]({step:ml_workflow}) has an example, and [Monitoring]({step:monitoring}) tells
+# the two apart.
 #
 # ## Your turn
 #

@@ -247,8 +247,9 @@ else:
 # while a fresh copy of the pipeline is fitted on the other four. That gives five scores instead of one.
 #
 # We compare three candidates on the *same* folds. Fixing the folds once, in one object, is what makes the comparison
-# fair. Each candidate becomes a run, as in [Start here]({step:start_here}). New is `log_text`: it keeps a text as a file
-# of the run, here all steps and settings, so that the store says what each candidate was.
+# fair. Each candidate becomes a run, as in [Start here]({step:start_here}). New is `log_text`: it keeps a text as a
+# file of the run, here the steps and each setting that is not scikit-learn's default, so that the store says what
+# each candidate was. (`str` leaves out the middle of a pipeline that is longer than ours: look for three dots.)
 #
 # (pandas' `std` divides by n - 1 and NumPy's by n, unless told `ddof=1`. For five folds this makes a difference.)
 
@@ -655,8 +656,8 @@ except ValueError as error:
     print("ValueError:", str(error).splitlines()[0])
 
 # %% [markdown]
-# Here Aisha gets an error and asks. With a table of numbers alone she would get wrong answers and no error. To repair it,
-# save the pipeline, as in Round 5.
+# Here Aisha gets an error and asks. Had table and model only ever held numbers without gaps, as many columns before
+# the scaler as after it, she would get wrong answers and no error. To repair it, save the pipeline, as in Round 5.
 #
 # **`other-folds`: two models were measured on different folds.** The next cell measures the *same* pipeline six times,
 # each time with other folds.
@@ -703,6 +704,7 @@ assert twice[0] == twice[1]
 
 import joblib
 import mlflow
+import sklearn
 from sklearn.compose import make_column_transformer
 from sklearn.datasets import load_diabetes
 from sklearn.dummy import DummyRegressor
@@ -728,7 +730,8 @@ for name, model in {"dummy": DummyRegressor(), "ridge": ridge}.items():
     scoring = "neg_root_mean_squared_error"
     rmse = -cross_val_score(model, X_train, y_train, cv=folds, scoring=scoring)
     with mlflow.start_run(run_name=name):
-        mlflow.log_params({"split_seed": 0, "folds_seed": 0, "model": str(model)})
+        record = {"split_seed": 0, "folds_seed": 0, "sklearn": sklearn.__version__}
+        mlflow.log_params(record | {"model": str(model)})
         spread = rmse.std(ddof=1)
         mlflow.log_metrics({"rmse_mean": rmse.mean(), "rmse_spread": spread})
     print(f"{name}: RMSE {rmse.mean():.1f} points, spread {spread:.1f}")

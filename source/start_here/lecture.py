@@ -422,10 +422,12 @@ assert (store.outputs("start_here") / "runs.csv").is_file() and not Path("runs.c
 # ## In your own project
 #
 # The same work without any help from this course, on real data that comes with scikit-learn: is a tumour malignant?
-# Copy it into a file `trees.py` in an empty folder, and run `python trees.py` there. The first time, MLflow also reports
-# that it makes the tables of its database. A path without a folder behind `sqlite:///` is a file in the folder that you
-# are in. `search_runs` without a name looks into the experiment that was set, and `max_results=3` keeps the newest
-# three. Which depth comes out ahead depends on the data: here it need not be the one of the lecture, so one measures.
+# Copy it into a file `trees.py` in an empty folder, and run `python trees.py` there. The first time, MLflow also
+# reports that it makes the tables of its database. A path without a folder behind `sqlite:///` is a file in the
+# folder that you are in. `search_runs` without a name looks into the experiment that was set, and `max_results=3`
+# keeps the newest three. Which depth comes out ahead depends on the data: here it need not be the one of the lecture,
+# so one measures. If the course's UI is still running, it holds the port 5001 and shows the course's store. Stop it
+# before you type the script's last line, or write another port there, such as 5002, and open <http://127.0.0.1:5002>.
 
 # %% tags=["own-project"]
 """Three trees, recorded and compared: python trees.py"""
