@@ -601,10 +601,12 @@ assert is_true(search.info.run_id)
 # ## In your own project
 #
 # A skeleton without any help from this course: question, a baseline that calls everybody, final model with its
-# threshold, and a report from the store. Copy it into a file `project.py` in an empty folder, run `python project.py`,
-# then put your own table in the place of the tumours. Another kind of model, such as a forest, may stop with names that
-# MLflow does not trust: read them, then write them into `skops_trusted_types=`, as in [Models]({step:models}). The
-# first time, MLflow also reports that it makes its tables.
+# threshold, and a report from the store. Copy it into a file `project.py` in an empty folder, run
+# `python project.py`, then put your own table in the place of the tumours. Nothing is chosen in it, so it has no
+# validation rows: before you compare settings or thresholds, split some off and score there; the test rows come last,
+# once. Another kind of model, such as a forest, may stop with names that MLflow does not trust: read them, then write
+# them into `skops_trusted_types=`, as in [Models]({step:models}). The first time, MLflow also reports that it makes
+# its tables.
 
 # %% tags=["own-project"]
 """From a question to a report: python project.py"""

@@ -214,11 +214,11 @@ side_by_side
 # | attribute `run_id` | quoted text, a list | as text, and `IN` `NOT IN` | `attributes.run_id IN ('…', '…')` |
 # | data set: `name`, `digest`, `context` | quoted text, a list | as `run_id` | `datasets.name LIKE 'churn%'` |
 #
-# `AND` joins conditions. There is no `OR`, no `NOT` in front of a condition, and there are no brackets; with an `OR`,
-# ask twice and put the tables together. In `LIKE`, `%` stands for any characters, also none, and `_` for
-# exactly one, so `'a_b'` also finds `aXb`; `ILIKE` does not care about capitals. Elsewhere capitals count:
-# `status = 'finished'` finds nothing.
-# A name with a blank or another unusual letter goes in backticks: `` metrics.`my score` > 0.5 ``.
+# An *attribute* is what MLflow itself notes of every run, without being asked. `AND` joins conditions. There is no
+# `OR`, no `NOT` in front of a condition, and there are no brackets; with an `OR`, ask twice and put the tables
+# together. In `LIKE`, `%` stands for any characters, also none, and `_` for exactly one, so `'a_b'` also finds `aXb`;
+# `ILIKE` does not care about capitals. Elsewhere capitals count: `status = 'finished'` finds nothing. A name with a
+# blank or another unusual letter goes in backticks: `` metrics.`my score` > 0.5 ``.
 #
 # **Predict.** A tree of depth 10 can ask ten questions in a row, one of depth 5 only five. How many of the five
 # forests with depth 10 will beat the best of Round 1 on the validation rows?
@@ -424,9 +424,10 @@ assert auc(loaded, X_valid, y_valid) == recorded
 assert (loaded.predict(X_valid) == fit_again(monday).predict(X_valid)).all()
 
 # %% [markdown]
-# You should see `True` twice. Fitting again works because the run holds *every* setting, `random_state` too, because
-# the training rows are still the same, and because scikit-learn still has the same version. When you cannot be sure
-# of all three, you need the stored model. If you see `False`, run all cells again from the top.
+# You should see `True` twice. Fitting again works because the run holds every setting that *we* chose, `random_state`
+# too, because the training rows are the same, and because the same version of scikit-learn has the same defaults for
+# the rest. When you cannot be sure of all three, you need the stored model. If you see `False`, run all cells again
+# from the top.
 #
 # ### Open the test rows, once
 #
@@ -718,5 +719,5 @@ lesson.quiz("comparing_runs")
 # - Do the [homework]({homework:comparing_runs}): a winner, a report, a rescue, and a comparison that was not fair.
 # - Next lecture: [Autologging]({step:autolog}), what MLflow records without being asked.
 # - Official page: [Search runs](https://mlflow.org/docs/latest/ml/search/search-runs/).
-# - Optional depth: set `seed = 3` in the parameters cell and run all again. Another depth wins now. Does it also win
-#   on the test rows?
+# - Optional depth: set `seed = 3` in the parameters cell and run all again. Another depth wins now. Do its five
+#   forests keep their order on the test rows?

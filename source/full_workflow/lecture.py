@@ -383,7 +383,8 @@ print(f"threshold {threshold:.3f}, out-of-fold F1 {oof_f1:.3f}")
 # %% [markdown]
 # `FixedThresholdClassifier` is the line that Mira's notebook lacked. It wraps the calibrated pipeline, and its
 # `predict` compares with *our* threshold. From here on, `final` is the only model that is measured, registered and
-# served. (`TunedThresholdClassifierCV` chooses and wraps in one call. We do it in two, to see which rows choose.)
+# served. (`TunedThresholdClassifierCV` chooses and wraps in one call, by balanced accuracy unless you say
+# `scoring="f1"`. We do it in two, to see which rows choose.)
 #
 # Setting, calibration and threshold have been chosen, so this is a good place for a pause. What follows looks at the
 # choice from three sides, opens the test rows, and hands the model over.

@@ -126,8 +126,9 @@ print(f"validation rows: ROC-AUC {auc:.3f}, log loss {loss:.3f}")
 # %% [markdown]
 # The four kinds differ most in what happens when you log the same name **again**. That happens more often than one
 # thinks: a cell is run twice, a result arrives late, somebody corrects a word. `start_run(run_id=…)` opens a run that
-# has ended, so that more can be logged to it. (It also sets the time of its end anew, so the run seems to have taken
-# longer. `log_metric(…, run_id=…)`, as in MLflow basics, leaves the time alone.)
+# has ended, so that more can be logged to it. (It also sets the end and the status anew: the run seems to have taken
+# longer, and a FAILED one says FINISHED afterwards. `log_metric(…, run_id=…)`, as in MLflow basics, and
+# `MlflowClient().set_tag(run_id, …)` leave both alone.)
 #
 # **Predict.** The next cell sets a tag, a metric and a parameter that the run already has. Which call is refused? A
 # metric may carry a **step**, a whole number that puts its points in order. Aisha checked the model twice: her first
@@ -162,9 +163,10 @@ assert stored.metrics["checks_passed"] == 7 and len(points) == 2
 assert "Tom" in stored.tags["mlflow.note.content"]
 
 # %% [markdown]
-# You should see the parameter refused. It says how the model was trained, and that cannot become different afterwards:
-# a new value means a new run. Logging the *same* value again did no harm. The tag was replaced without a word, so a tag
-# is no place for anything that Ines must be able to rely on.
+# You should see the parameter refused. It says how the model was trained, and that cannot become different
+# afterwards: a new value means a new run. Logging the *same* value again did no harm. The tag was replaced without a
+# word: Ines can rely on it only as far as on the people who may write to the store. What must not change is safer as
+# a parameter.
 #
 # The metric kept **both** points. Where only one number fits, as in the table of runs, MLflow shows the point with the
 # **highest step**, whichever came last. If you give no step, each point has step 0, and of points with the same step
@@ -269,15 +271,16 @@ plots.show(plots.describe(fig, words))
 
 # %% [markdown]
 # There is a call for each kind of thing. A slash in a name makes a folder. `log_artifact` takes a file that you have
-# already, and `log_artifacts` a whole folder; here it holds one call list for each kind of contract. The image is
-# one of the scanned digits that come with scikit-learn; think of a form filled in by hand.
+# already, and `log_artifacts` a whole folder; here it holds one call list for each kind of contract. The image is one
+# of the scanned digits that come with scikit-learn; think of a form filled in by hand. `log_table` leaves out the
+# labels of the rows (the index), so `reset_index` makes them a column first: else nobody could say who was wrong.
 
 # %%
 import tempfile
 from pathlib import Path
 
 judged = X_valid.assign(true=y_valid, predicted=predicted)
-wrong = judged[judged["true"] != judged["predicted"]]
+wrong = judged[judged["true"] != judged["predicted"]].reset_index(names="customer")
 scan = data.bundled("digits").drop(columns="target").iloc[0].to_numpy() / 16
 
 folder = Path(tempfile.mkdtemp())
@@ -436,10 +439,11 @@ assert no_gap == "noticed by MLflow True, by ours True"
 # MLflow's own, as a tag. Later lectures call the same function `data.digest`.
 #
 # The **context** says what the rows were used for. The code has a digest of its own, the **git commit**. MLflow notes
-# the commit of the file that Python was started with. For a script this is your script; for a notebook it is a file of
-# Jupyter's, so there is no commit, and you set it yourself. A commit is worth little when files were changed after it,
-# so note that, too. And the same code can give another number with another version of its library, so note the version.
-# (A model that is logged, as in [MLflow basics]({step:mlflow_basics}), keeps the versions that it needs by itself.)
+# the commit of the file that Python was started with. For a script this is your script; for a notebook it is a file
+# of Jupyter's, so there is no commit, and you set it yourself. A commit is worth little when files were changed after
+# it, so note that, too. And the same code can give another number with another version of its library, so note the
+# version. (A model that is logged, as in [MLflow basics]({step:mlflow_basics}), keeps the versions that it needs by
+# itself.) MLflow and its UI look for the commit among the tags, so we put it there, although a tag can be replaced.
 
 # %%
 import subprocess
@@ -711,7 +715,7 @@ with mlflow.start_run(run_name="logistic", description="Baseline, for the clinic
     mlflow.log_params(settings | {"split_seed": 0})
     mlflow.log_metric("valid_loss", log_loss(valid["target"], p))
     mlflow.set_tags({"owner": "me", "scikit_learn": sklearn.__version__})
-    wrong = judged[judged["target"] != judged["predicted"]]
+    wrong = judged.query("target != predicted").reset_index(names="row")
     mlflow.log_table(wrong, "wrong.json")
     answers = judged["target"], judged["predicted"]
     figure = ConfusionMatrixDisplay.from_predictions(*answers).figure_

@@ -151,8 +151,8 @@ print("its files go to the folder", experiment.artifact_location.rsplit("/", 1)[
 
 # %% [markdown]
 # Had we called `set_experiment("churn-forest")` alone, MLflow would have made the experiment as well, with its files
-# in the folder `mlruns` beside this notebook. The store remembers the full path of that folder, so the files get lost
-# from view when somebody moves it.
+# in the folder `mlruns` beside this notebook: a notebook elsewhere would make another one. In both cases the store
+# remembers the full path, so the files get lost from view when somebody moves the folder. Choose a place that stays.
 #
 # Now the run itself. Everything inside the `with` block belongs to it: the run begins at the top and ends at the
 # bottom.
@@ -261,9 +261,11 @@ assert found == trusted
 # %% [markdown]
 # ## Round 3: which was it, and can we have it back?
 #
-# This is Mira's question. `search_runs` asks the store and returns a table with one row for each run. The filter keeps
-# the forests that were recorded with these customers; `first-try` is left out, because it has no model. In a filter,
-# `%` stands for any letters, and the value of a parameter stands in quotes, because a parameter is text.
+# This is Mira's question. `search_runs` asks the store and returns a table with one row for each run. The filter
+# keeps the forests that were recorded with these customers; `first-try` is left out, because it has no model. In a
+# filter, `%` stands for any letters, and the value of a parameter stands in quotes, because a parameter is text. (A
+# run that failed *after* its metric was logged has a score, but no model. Where that can happen, add
+# `and attributes.status = 'FINISHED'`.)
 #
 # **Predict.** Three depths were tried: 1, 3 and 8. A tree of depth 1 asks each customer a single question. Which
 # depth will be last in the table?
@@ -670,15 +672,11 @@ for depth in (1, 3, 8):
         scores = model.predict_proba(X_valid)[:, 1]
         mlflow.log_metric("valid_auc", roc_auc_score(y_valid, scores))
         assert skops.io.get_untrusted_types(data=skops.io.dumps(model)) == trusted
-        mlflow.sklearn.log_model(
-            model,
-            name="forest",
-            skops_trusted_types=trusted,
-            pip_requirements=packages,
-            input_example=X_train.head(3),
-        )
+        how = {"skops_trusted_types": trusted, "pip_requirements": packages}
+        mlflow.sklearn.log_model(model, name="forest", input_example=X_train[:3], **how)
 
-runs = mlflow.search_runs(order_by=["metrics.valid_auc DESC"])
+finished = "attributes.status = 'FINISHED'"  # a run that failed may have no model
+runs = mlflow.search_runs(filter_string=finished, order_by=["metrics.valid_auc DESC"])
 print(runs[["tags.mlflow.runName", "params.max_depth", "metrics.valid_auc"]])
 best = mlflow.get_run(runs.run_id[0])
 loaded = mlflow.sklearn.load_model(f"models:/{best.outputs.model_outputs[0].model_id}")
