@@ -360,8 +360,9 @@ assert trail["tags.before"].tolist()[2:] == ["1", "2", "2", "2", "1"]
 assert trail["tags.after"].tolist()[2:] == ["2", "2", "2", "1", "2"]
 
 # %% [markdown]
-# Read down `before` and `after` for `champion`: each line begins where the last one ended. If a line did not, somebody
-# would have moved the alias past the function. That is how an audit finds it.
+# Read down `before` and `after` for `champion`: each line begins where the last one ended, and the last one ends
+# where the alias stands *now*. If one did not, somebody would have moved the alias past the function. That is how an
+# audit finds it. (A move there and back between two lines leaves no trace.)
 #
 # The rule is an agreement, not a lock: anybody who may write to the store can move an alias. On a shared server,
 # permissions decide who may ([Tracking server]({step:tracking_server})).
@@ -409,9 +410,11 @@ assert files_[0] == files_[1]
 # model. Whoever deletes that for good (`mlflow gc`) takes it from both.
 #
 # A registry of *another store*, such as a production server with its own database, is a different matter. MLflow 3.17
-# has no call that copies between two stores of your own. We download the model's files, point MLflow at the other store
-# (here a second database file stands for it), and log and register them there. The files go to a folder of our own,
-# since a local store hands out its originals. What we want to keep besides them, we must carry ourselves, as tags.
+# has no call that copies between two stores of your own. We download the model's files, point MLflow at the other
+# store (here a second database file stands for it), and log and register them there. `log_model` would save the model
+# anew, so we take its steps one by one: `create_logged_model` makes an empty entry, `log_model_artifacts` puts the
+# files in, and `finalize_logged_model` says that it is complete. The files go to a folder of our own, since a local
+# store hands out its originals. What we want to keep besides them, we must carry ourselves, as tags.
 
 # %%
 champion = client.get_model_version_by_alias(NAME, "champion")
@@ -618,6 +621,8 @@ assert where(LIVE, "champion") == "2"
 # The same work without any help from this course, on real data that comes with scikit-learn. Copy it into a file
 # `promote.py` in an empty folder and run `python promote.py`. The first time, MLflow also reports that it makes its
 # tables. Each run registers a version. The second run's model is the same as the first's, so the gate refuses it.
+# Each decision is signed with what stands in `SIGNED`: before you run it again, write there who decides this time,
+# and why.
 
 # %% tags=["own-project"]
 """Train, register, and promote a lead that is more than luck: python promote.py"""

@@ -50,7 +50,8 @@ table.dtypes.astype(str).to_dict()
 # %% tags=["task-1"]
 mlflow.set_experiment("hw-models-models")
 ### BEGIN SOLUTION
-types = skops.io.get_untrusted_types(data=skops.io.dumps(forest))
+types = ["sklearn.tree._tree.Tree"]  # read: scikit-learn's own tree, which a forest needs
+assert skops.io.get_untrusted_types(data=skops.io.dumps(forest)) == types
 
 with mlflow.start_run(run_name="by-hand"):
     mlflow.sklearn.log_model(

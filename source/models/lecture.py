@@ -324,8 +324,9 @@ assert loaded_rule.predict([{"support_calls": 4.0}, {"support_calls": 1.0}]) == 
 #   model, here the folder of our pipeline, and `context.model_config` holds the settings that we gave to it, here the
 #   threshold.
 # - `predict` runs at each call, and gets the `context` as well, if it asks for it. It cleans the contracts, asks the
-#   pipeline for probabilities, and compares them with the threshold. `params` are the wishes of this one caller, here
-#   whether all customers are wanted or only those to call.
+#   pipeline for probabilities, and compares them with the threshold. Its answer keeps the index of the table, so that
+#   each row can be joined to its customer. `params` are the wishes of this one caller, here whether all customers are
+#   wanted or only those to call.
 
 # %%
 whom_to_call = """
@@ -409,9 +410,11 @@ assert threshold > 0.3 or calls["whom_to_call, clean"] > before
 assert threshold != 0.5 or calls["whom_to_call, clean"] == before
 
 # %% [markdown]
-# You should see one change, in the bare pipeline. Tom's rule never looks at the contract, and `whom_to_call` cleans it.
-# With the threshold 0.3, it also calls more customers than the pipeline, which cuts at 0.5. The loop is the point of
-# pyfunc: it used a pipeline, a rule and a wrapped pipeline in the same way, and knew nothing of what is inside.
+# You should see one change, in the bare pipeline. Tom's rule never looks at the contract, and `whom_to_call` cleans
+# it. With the threshold 0.3, it also calls more customers than the pipeline, which cuts at 0.5. The loop is the point
+# of pyfunc: it used a pipeline, a rule and a wrapped pipeline in the same way, and knew nothing of what is inside.
+# (Tom's rule wants a list of `Customer`. From a table, MLflow makes one of each row; columns without a field are left
+# out.)
 #
 # Now the wish of a single call. Tom's team wants a list to work through, not a table of everybody:
 
@@ -630,7 +633,8 @@ class WhomToInvite(mlflow.pyfunc.PythonModel):
 
     def predict(self, context, model_input: pd.DataFrame, params=None):
         p = self.pipeline.predict_proba(model_input)[:, 0]  # column 0: malignant
-        return pd.DataFrame({"probability": p, "invite": p >= self.threshold})
+        answer = {"probability": p, "invite": p >= self.threshold}
+        return pd.DataFrame(answer, index=model_input.index)  # rows keep their names
 
 
 mlflow.models.set_model(WhomToInvite())
