@@ -486,7 +486,7 @@ assert (n_rows, seed) != (2000, 3) or winner.data.params["max_depth"] == "2"
 # the Command Prompt, and write it in one line without `\`):
 #
 # ```
-# curl -H "Content-Type: application/json" -d @outputs/comparing_runs/query.json \
+# curl -H "Content-Type: application/json" -d "@outputs/comparing_runs/query.json" \
 #   http://127.0.0.1:5001/api/2.0/mlflow/runs/search
 # ```
 #

@@ -253,9 +253,9 @@ few.to_csv(folder / "rows.csv", index=False)
 # `\`.
 #
 # ```bash
-# curl -H "Content-Type: application/json" -d @outputs/serving/dataframe_split.json \
+# curl -H "Content-Type: application/json" -d "@outputs/serving/dataframe_split.json" \
 #   http://127.0.0.1:5002/invocations
-# curl -H "Content-Type: text/csv" --data-binary @outputs/serving/rows.csv \
+# curl -H "Content-Type: text/csv" --data-binary "@outputs/serving/rows.csv" \
 #   http://127.0.0.1:5002/invocations
 # ```
 #
@@ -322,10 +322,11 @@ assert status == {"no contract": 400, "text": 400, "gap": 200, "extra": 200} | {
 
 # %% [markdown]
 # You should see 400 for the missing column and for text instead of a number, and 200 for the rest. An extra column is
-# dropped. A gap (`null`) is allowed here, whether training had gaps or not: the signature asks that the column is
-# there, not that it has a value. (Only a column of whole numbers refuses a gap, and in a column of `True` and `False`
-# it becomes `False` without a word. That is one reason why ours are floats.) And `weekly` and minus five months get an
-# answer like any other: a signature knows *types*, not *values*.
+# dropped. A gap (`null`) is allowed here, whether training had gaps or not: a `required` column must be there, but
+# need not have a value. (Ours are all required, since the three rows of the example have no gap. Had one of them a
+# gap, its column would be `optional`, and the signature would not miss it. Only a column of whole numbers refuses a
+# gap, and in a column of `True` and `False` it becomes `False` without a word. That is one reason why ours are
+# floats.) And `weekly` and minus five months get an answer like any other: a signature knows *types*, not *values*.
 #
 # ## Round 4: a service of your own
 #
@@ -677,7 +678,8 @@ if __name__ == "__main__":
 version = client.get_model_version_by_alias(NAME, "champion").version  # once
 loaded = mlflow.sklearn.load_model(f"models:/{NAME}/{version}")
 if __name__ == "__main__":
-    batch = pd.DataFrame({"malignant": loaded.predict(X_new), "version": version})
+    batch = pd.DataFrame({"row": X_new.index, "malignant": loaded.predict(X_new)})
+    batch["version"] = version
     batch.to_parquet("batch.parquet")
     print(len(batch), "rows scored by version", version)
 
