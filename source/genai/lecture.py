@@ -102,7 +102,8 @@ experiment = mlflow.set_experiment("care-assistant")
 # %% [markdown]
 # The model is SmolLM2 with 135 million parameters, free to use under the licence Apache 2.0. It is tiny: the models
 # behind well-known assistants are a thousand times larger. It fits into a package of 93 MB, needs no network, and
-# makes the same mistakes as the large ones, only more often, so that we can watch them.
+# invents answers as the large ones do, only more often, so that we can watch it. Other weaknesses, such as following
+# an instruction badly, have much to do with its size.
 #
 # `xllamacpp` runs it and gives it an address. One thread, and no reuse of earlier work: so the same question always
 # gets the same answer.
@@ -599,8 +600,12 @@ assert called_right[False] == 2 and called_right[True] == 1
 # test, and fifty would be a real one. Large
 # ones have weaknesses of their own: they tend to prefer long answers and their own style. Keep people's verdicts as the
 # measure, such as Tom's feedback above, and trust a judge as far as it agrees with them. Then it goes into
-# `scorers=[correct, judge]` like any other. MLflow also brings judges with finished instructions, such as `Correctness`
-# and `RetrievalGroundedness`.
+# `scorers=[correct, judge]` like any other.
+#
+# MLflow also brings judges with finished instructions, such as `Correctness` and `RetrievalGroundedness`. Mind whom
+# they ask: without `model=` it is OpenAI, so your customers' questions leave the house, and a `base_url=` is ignored
+# without a word. For a model of your own, write `model="openai:/…"` with its name, and set the environment variable
+# `OPENAI_API_BASE` to its address with `/v1` at the end.
 #
 # **And fine-tuning?** To fine-tune is to train the model further, on your own pairs of question and answer. That
 # changes how it writes, for good; a price that changes tomorrow is better kept on a page that is searched, because a
@@ -614,9 +619,10 @@ assert called_right[False] == 2 and called_right[True] == 1
 # and the experiment `care-assistant`. Outside JupyterLab, a window offers to detect issues in your traces: press
 # *Got it*. Then, in the menu on the left:
 #
-# 1. **Traces**: type `roaming` into the search field and press Enter. The lowest request is the one that Tom read: click
-#    it, then *Assess*, and the arrow below `helpful` unfolds his reason. The tree on the left is the spans, `find_page` and
-#    `write`; click each one for its inputs and outputs.
+# 1. **Traces**: type `roaming` into the search field and press Enter. The lowest request is the one that Tom read:
+# click it, then *Assess*, and the arrow below `helpful` unfolds his reason. The tree on the left is the spans,
+# `find_page` and `write`; click each one for its inputs and outputs. (The picture writes 1.0s for every time; yours
+# will differ.)
 # 2. **Prompts**: click `care-answer`, *Compare*, then *Text*: the diff of two versions.
 # 3. **Evaluation runs**: one line for each version; click one to see the verdict on each question.
 

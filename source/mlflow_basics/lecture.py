@@ -573,7 +573,8 @@ assert not clients["elsewhere"].get_experiment_by_name("churn-forest")
 
 # %% [markdown]
 # To repair it, compare two addresses: what `mlflow.get_tracking_uri()` says in the notebook, and what stands behind
-# `--backend-store-uri` in the terminal.
+# `--backend-store-uri` in the terminal. A path without its folder, as in `sqlite:///mlflow.db`, begins in the folder
+# in which the program was started: there, the same text in two folders means two files, so compare the folders, too.
 #
 # ## If you have an old folder `./mlruns`
 #
@@ -655,7 +656,7 @@ from sklearn.ensemble import RandomForestClassifier
 from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import train_test_split
 
-mlflow.set_tracking_uri("sqlite:///mlflow.db")
+mlflow.set_tracking_uri("sqlite:///mlflow.db")  # a file in the folder you start from
 mlflow.set_experiment("my-first-experiment")  # its models go to ./mlruns, the default
 
 X, y = load_breast_cancer(return_X_y=True, as_frame=True)

@@ -200,8 +200,9 @@ assert listed == ["builtins.print", "functools.partial"]
 # (This file was written by skops, so the function waited for `transform`. In a forged file, skops calls a function on
 # the list *while it loads*.) So read the list before you load, and compare it with one that *you* have written. Look
 # at which file `MLmodel` names, too: `pickled_model` and `model_path` must both say `model.skops`, and no entry
-# `data` may lead to another folder. Otherwise you read one file, and MLflow loads another. The names are asked from
-# the file, because the list in `MLmodel` could have been edited:
+# `data` may lead to another folder. Otherwise you read one file, and MLflow loads another. (The first is an entry of
+# the flavor `sklearn`, the other two are of `python_function`; the script at the end has the lines that check them.)
+# The names are asked from the file, because the list in `MLmodel` could have been edited:
 
 # %%
 we_trust = {"numpy.dtype", "sklearn.tree._tree.Tree"}  # imputers and forests

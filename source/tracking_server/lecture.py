@@ -202,7 +202,9 @@ assert (before == after).all() and after["runs"] == after["logged_models"] == 3
 # here.set_terminated(new, old.info.status, old.info.end_time)  # without it, it stays RUNNING
 # ```
 #
-# Parameters go along in `log_batch`, and files with `log_artifacts`. You will do that in the homework.
+# Parameters and tags go along in `log_batch` (the tag `mlflow.user` says whose run it was), and files with
+# `log_artifacts`. You will take over such runs in the homework. Data sets and logged models stay behind: log a model
+# that you still need once more.
 #
 # ## Round 2: move the files into a bucket
 #
@@ -299,8 +301,9 @@ travelled = (folder / "laptop").rename(folder / "travelled")
 # ```
 #
 # `--app-name basic-auth` switches users on. There is no default password: older courses sign in as `admin` with
-# `password1234`, which is refused today. Artifacts are **proxied**: people send files to the server, and the server
-# sends them on to the bucket, so nobody but the server needs the bucket's keys.
+# `password1234`, which is refused today. `MLFLOW_AUTH_ADMIN_PASSWORD` counts at the first start only, when the user
+# is made; a later change of the variable changes nothing. Artifacts are **proxied**: people send files to the server,
+# and the server sends them on to the bucket, so nobody but the server needs the bucket's keys.
 #
 # The next cells do that, with one worker instead of four, to save memory. First the settings of the users:
 
@@ -691,7 +694,9 @@ assert gone not in {
 # a stranger, Eve, who is refused. It needs `mlflow[auth]`. The server ends with the script; the line `server.wait()`
 # at its end would keep it, until Ctrl+C. Without another address, it keeps its runs in the file `mlflow.db`. For a
 # team, set `MLFLOW_BACKEND_STORE_URI`, add `--artifacts-destination` with your bucket, and take the passwords out of
-# the file. The server's Python then needs `psycopg2-binary` for PostgreSQL, and `boto3` for the bucket.
+# the file. Choose your own *before* the first run: they are kept in `basic_auth.db`, and afterwards only
+# `auth.update_user_password` changes one (your own with `current_password=`). The server's Python then needs
+# `psycopg2-binary` for PostgreSQL, and `boto3` for the bucket.
 
 # %% tags=["own-project"]
 import atexit
