@@ -134,9 +134,9 @@ assert curve["its own rows"][1] - curve["judging folds"][1] < 0.06
 # which is called **underfitting**. At depth 20 the tree reaches 1.00 on its own rows, as Jonas said, and comes close to
 # guessing on new ones: **overfitting**. It has learned its customers by heart, their chance included.
 #
-# So look at *two* scores. Both low: try a more flexible model. If the folds do not rise with it, the columns say too
-# little, and no setting helps. Far apart: make it simpler, or bring more rows. (The best depth and the second differ
-# by less than the folds do. What the picture shows is the shape, not one magic depth.)
+# So look at *two* scores. Both low: try a more flexible model. If the folds do not rise with it, try other columns,
+# as in Round 2, or another kind of model. Far apart: make it simpler, or bring more rows. (The best depth and the
+# second differ by less than the folds do. What the picture shows is the shape, not one magic depth.)
 #
 # ### Bias and variance
 #
@@ -481,9 +481,10 @@ assert (numbers["MAE"] < numbers["RMSE"]).all()
 # do know the kinds, so the last column below, the **adjusted Rand index**, can say how well the groups agree with them
 # (1: exactly, 0: as by chance). The algorithms never see the kinds.
 #
-# k-means looks for a given number of centres, an agglomerative clustering joins the two nearest groups again and again,
-# and a Gaussian mixture fits round or stretched clouds. DBSCAN joins wines that are closer than a distance `eps`, finds
-# the number of groups itself, and calls wines that fit nowhere noise; we count the noise as one more group.
+# k-means looks for a given number of centres, an agglomerative clustering joins the two nearest groups again and
+# again, and a Gaussian mixture fits round or stretched clouds. DBSCAN grows groups from wines that have at least four
+# others within a distance `eps`, finds the number of groups itself, and calls wines that fit nowhere noise; we count
+# the noise as one more group.
 
 # %%
 from sklearn.cluster import DBSCAN, AgglomerativeClustering, KMeans
@@ -782,12 +783,12 @@ candidates = {
 }
 for name, model in candidates.items():
     result = cross_validate(model, X_train, y_train, **judge)
-    own, judged = result["train_roc_auc"].mean(), result["test_roc_auc"].mean()
+    own, auc = result["train_roc_auc"].mean(), result["test_roc_auc"]
     with mlflow.start_run(run_name=name):
         mlflow.log_params({"split_seed": 0, "folds": 5, "model": str(model)})
-        mlflow.log_metrics({"own_auc": own, "folds_auc": judged})
+        mlflow.log_metrics({"own_auc": own, "folds_auc": auc.mean(), "std": auc.std()})
         mlflow.log_metric("folds_recall_malignant", result["test_recall"].mean())
-    print(f"{name}: own {own:.3f}, folds {judged:.3f}")
+    print(f"{name}: own {own:.3f}, folds {auc.mean():.3f}, spread {auc.std():.3f}")
 
 chosen = candidates["logistic"].fit(X_train, y_train)  # the simplest of the good
 test_auc = roc_auc_score(y_test, chosen.predict_proba(X_test)[:, 1])

@@ -619,10 +619,9 @@ assert called_right[False] == 2 and called_right[True] == 1
 # and the experiment `care-assistant`. Outside JupyterLab, a window offers to detect issues in your traces: press
 # *Got it*. Then, in the menu on the left:
 #
-# 1. **Traces**: type `roaming` into the search field and press Enter. The lowest request is the one that Tom read:
-# click it, then *Assess*, and the arrow below `helpful` unfolds his reason. The tree on the left is the spans,
-# `find_page` and `write`; click each one for its inputs and outputs. (The picture writes 1.0s for every time; yours
-# will differ.)
+# 1. **Traces**: type `roaming` into the search field and press Enter. The lowest request is the one that Tom read: click
+#    it, then *Assess*, and the arrow below `helpful` unfolds his reason. The tree on the left is the spans, `find_page` and
+#    `write`; click each one for its inputs and outputs. (The picture writes 1.0s for every time; yours will differ.)
 # 2. **Prompts**: click `care-answer`, *Compare*, then *Text*: the diff of two versions.
 # 3. **Evaluation runs**: one line for each version; click one to see the verdict on each question.
 

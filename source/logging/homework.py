@@ -104,8 +104,8 @@ hw.check(2)
 #
 # - `confusion_matrix.png`: the confusion matrix as a figure (your own, or one from `plots.confusion_matrix`);
 # - `wrong.json`: a table, as `log_table` writes it, of the tumours that are predicted wrong, in any order. It has all
-#   30 measurements under their names, and two more columns, `true` and `predicted`, which hold 0 and 1, or one word for
-#   each class;
+#   30 measurements under their names, and the columns `true` and `predicted`, which hold 0 and 1, or one word for each
+#   class. A column that says which tumour it is may stand beside them;
 # - `report.txt`: scikit-learn's `classification_report`.
 
 # %%
@@ -121,7 +121,7 @@ predicted = neighbors.predict(X_valid)
 ### BEGIN SOLUTION
 mlflow.set_experiment("hw-log-clinic")
 tumours = X_valid.assign(true=y_valid, predicted=predicted)
-wrong = tumours[tumours["true"] != tumours["predicted"]]
+wrong = tumours[tumours["true"] != tumours["predicted"]].reset_index(names="tumour")
 figure = plots.confusion_matrix(y_valid, predicted, ["benign", "malignant"])
 
 with mlflow.start_run(run_name="report"):

@@ -708,7 +708,9 @@ with mlflow.start_run(run_name="tree"):
 
 by_age, done = ["attributes.start_time ASC"], "attributes.status = 'FINISHED'"
 oldest = mlflow.search_runs(filter_string=done, order_by=by_age, max_results=1).iloc[0]
-recorded = {name: int(oldest[f"params.{name}"]) for name in settings}
+kept = mlflow.get_run(oldest["run_id"]).data.params
+names = kept.keys() - {"data_digest", "split_seed"}  # as recorded, not as today
+recorded = {name: int(kept[name]) for name in names}
 again = score(recorded, int(oldest["params.split_seed"]))
 print("the same data: ", oldest["params.data_digest"] == digest)
 print("the same score:", again == oldest["metrics.valid_auc"])

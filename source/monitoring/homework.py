@@ -50,7 +50,8 @@ rules = data.churn_stream(8, 500, drift_week=3, kind="concept", seed=seed + 7)
 print(prices.groupby("week")["monthly_charges"].mean().round(1).head(2).to_dict())
 
 # %% [markdown]
-# The PSI and the gate, as the lecture wrote them. They are yours to read and to call; leave them as they are.
+# The PSI as the lecture wrote it, and a shorter gate: it needs a champion, and it logs into the experiment that is set
+# when you call it. They are yours to read and to call; leave them as they are.
 
 # %%
 def psi(then, now, bins=10):

@@ -292,19 +292,23 @@ prices_now = week_of("north", today)["monthly_charges"]
 assert np.isclose((prices_now > numbers.loc["max", "monthly_charges"]).mean(), new_prices["outside"])
 
 # %% [markdown]
-# You should see that it answers: with prices in cents, everybody is about to leave, and no error is raised. (A gap
-# would raise one, because nothing in this pipeline fills it. A model with an imputer answers gaps, too.) All four
-# shares of the broken delivery stand out against those of week 3. A delivery like this is sent back before it is
-# scored. (Our weeks are sound, so `serve` does without; in a real job, `quality` stands before `probability`.)
-# Retraining on it would teach the model the mistake. The last row is the North of today, a whole delivery: its new
-# prices put some values outside, too. That is why somebody looks before a delivery is sent back.
+# You should see that it answers: with prices in cents, everybody is about to leave, and no error is raised. (A
+# missing *number* would raise one, because nothing in this pipeline fills it. A missing *text* does not: the encoder
+# passes over it as it does over a new word. A model with an imputer answers both.) All four shares of the broken
+# delivery stand out against those of week 3. A delivery like this is sent back before it is scored. (Our weeks are
+# sound, so `serve` does without; in a real job, `quality` stands before `probability`.) Retraining on it would teach
+# the model the mistake. The last row is the North of today, a whole delivery: its new prices put some values outside,
+# too. That is why somebody looks before a delivery is sent back.
 #
 # ## Round 3: drift of inputs and of predictions
 #
-# The **population stability index** (PSI) asks how the rows have moved between bins. A number is cut into ten bins that
-# hold equal shares of spring's rows; of a text, each value is a bin. With the shares *then* and *now*, PSI is the sum of
-# `(now - then) * ln(now / then)`: 0 when nothing moved. By a rule of thumb, below 0.1 is stable and above 0.25 has
-# shifted. The same measure fits the **predictions**: it needs no labels, so it is there on the same day.
+# The **population stability index** (PSI) asks how the rows have moved between bins. A number is cut into ten bins
+# that hold equal shares of spring's rows; of a text, each value is a bin. With the shares *then* and *now*, PSI is
+# the sum of `(now - then) * ln(now / then)`: 0 when nothing moved. By a rule of thumb, below 0.1 is stable and above
+# 0.25 has shifted. The same measure fits the **predictions**: it needs no labels, so it is there on the same day.
+# (Spring's own rows can be the reference here, because a logistic regression answers them as it answers new ones. A
+# forest knows its training rows by heart: there, compare with its answers for rows held out, or PSI is high though
+# nothing has changed.)
 
 # %%
 def psi(then, now, bins=10):
