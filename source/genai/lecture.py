@@ -79,7 +79,7 @@ plots.show(plots.diagram(boxes, arrows, title=title))
 model_address = ""  # empty: the small model on this machine
 model_name = "smollm2-135m"
 max_tokens = 20  # an answer is cut after so many pieces of words
-min_correct = 0.8  # a version with fewer right answers does not go live
+min_correct = 0.8  # below it no version goes live; of the others, the fewest tokens
 
 # %%
 import os
@@ -139,7 +139,8 @@ print("a model answers at", address if model_address else "an address of this ma
 #
 # A request holds the text, called the **prompt**, and settings. `temperature` 0 means: always take the likeliest next
 # word, never draw lots. The reply counts **tokens**, the pieces of words that a model reads and writes. Large models
-# are paid by the token.
+# are paid by the token. We cut each answer after `max_tokens`, and at the end of its first line (`stop`), so some
+# answers below end in the middle of a sentence.
 
 # %%
 def ask_model(prompt):
@@ -504,8 +505,9 @@ title = f"{best}: {shares[best]:.0%} right; memory: {shares['memory']:.0%}"
 plots.show(plots.bars(shares, title=title, xlabel="share of right answers", digits=2))
 
 # %% [markdown]
-# Seven questions show a difference of this size, not a small one: one answer more or less is 14 percentage points. A
-# real table has hundreds of rows, taken from what customers asked.
+# Seven questions show a difference such as that between `memory` and `guard`, not a small one: one answer more or
+# less is 14 percentage points, so a lead of one or two answers may be chance. A real table has hundreds of rows,
+# taken from what customers asked.
 #
 # And mistrust the 100 %. We had read Tom's question *before* we built the guard, so it proves little that the guard
 # stops it. "Which contract is the cheapest?" has no answer on any page either, but it shares the word *contract* with

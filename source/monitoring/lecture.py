@@ -304,11 +304,12 @@ assert np.isclose((prices_now > numbers.loc["max", "monthly_charges"]).mean(), n
 #
 # The **population stability index** (PSI) asks how the rows have moved between bins. A number is cut into ten bins
 # that hold equal shares of spring's rows; of a text, each value is a bin. With the shares *then* and *now*, PSI is
-# the sum of `(now - then) * ln(now / then)`: 0 when nothing moved. By a rule of thumb, below 0.1 is stable and above
-# 0.25 has shifted. The same measure fits the **predictions**: it needs no labels, so it is there on the same day.
-# (Spring's own rows can be the reference here, because a logistic regression answers them as it answers new ones. A
-# forest knows its training rows by heart: there, compare with its answers for rows held out, or PSI is high though
-# nothing has changed.)
+# the sum of `(now - then) * ln(now / then)`: near 0 when nothing moved. By a rule of thumb, below 0.1 is stable and
+# above 0.25 has shifted. That needs some hundred rows a week: the fewer rows, the more PSI grows by chance alone, and
+# with ten bins and 50 rows it is often above 0.25. The same measure fits the **predictions**: it needs no labels, so
+# it is there on the same day. (Spring's own rows can be the reference here, because a logistic regression answers
+# them as it answers new ones. A forest knows its training rows by heart: there, compare with its answers for rows
+# held out, or PSI is high though nothing has changed.)
 
 # %%
 def psi(then, now, bins=10):
@@ -426,9 +427,10 @@ assert auc < roc_auc_score(rows["churned"], probability(spring_uri, rows)) - 0.0
 #
 # ## Round 4: delayed labels, intervals, an alert
 #
-# Who left is known `label_delay` weeks later. A week's score joins the run of its own week, late: `log_metrics` takes a
-# `run_id`. Beside the score stand two shares: of customers whom the model expected to leave, and who left. A score of
-# some hundred customers is uncertain, so it gets an interval, from the rows drawn again 200 times.
+# Who left is known `label_delay` weeks later. A week's score joins the run of its own week, late: `log_metrics` takes
+# a `run_id`. Beside the score stand two shares of the customers: the one that the model expects to leave, which is
+# the mean of its probabilities (not the share above 0.5), and the one that really left. A score of some hundred
+# customers is uncertain, so it gets an interval, from the rows drawn again 200 times.
 
 # %%
 def score(region, week):
@@ -673,10 +675,12 @@ assert largest < ks.statistic / 2
 # %% [markdown]
 # ## In your own project
 #
-# The same work without any help from this course, on real data: predictions logged with their inputs and with the model
-# that gave them, the drift of every column against the training rows, and a first sign as a tag. Act on it when a second
-# week says the same, and log the score into the same run when the labels are there. Copy it into a file `monitor.py` in
-# an empty folder and run `python monitor.py`.
+# The same work without any help from this course, on real data: predictions logged with their inputs and with the
+# model that gave them, the drift of every column against the training rows, and a first sign as a tag. Act on it when
+# a second week says the same, and log the score into the same run when the labels are there. The script trains a
+# model, so that it has one; in your project, load the champion and keep its training rows. Its `psi` takes numbers
+# only: for columns of words take the lecture's. Copy it into a file `monitor.py` in an empty folder and run
+# `python monitor.py`.
 
 # %% tags=["own-project"]
 """One week of monitoring: python monitor.py"""
