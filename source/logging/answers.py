@@ -334,6 +334,8 @@ EQUIVALENT = {
         "line 4: 1000 →": "the timestamp is free, as long as the points share it",
     },
     3: {
+        "line 3: dropped names=": "how a further column is called is left open",
+        "line 3: 'tumour' →": "how a further column is called is left open",
         "line 4: 'benign'": "the words on the picture are free",
         "line 4: 'malignant'": "the words on the picture are free",
     },
