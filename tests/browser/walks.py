@@ -345,7 +345,7 @@ def opened(page: Page, browser: Browser, home: Path, address: str, folder: Path)
 def main(names: list[str]) -> None:
     """Walk the lectures named, or all, and keep their pictures in site/_static."""
     chosen = [page for page in WALKED if not names or page.step.name in names]
-    os.environ["LOGNAME"] = "learner"  # MLflow names a run's author, and the pictures shall not depend on who takes them
+    os.environ["LOGNAME"] = "learner"  # MLflow names a run's author; the pictures shall not depend on who takes them
     expect.set_options(timeout=PATIENCE)
     with tempfile.TemporaryDirectory(prefix="mlflow-course-") as folder, sync_playwright() as playwright:
         home, browser = Path(folder), driver.launch(playwright)
