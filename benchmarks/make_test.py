@@ -58,9 +58,10 @@ def main() -> None:
             rows.append(f"| `make {target}` | {seconds:.0f} | {passed[1] if passed else '?'} |")
             head = f"## The twenty slowest of `make {target}`\n\n| seconds | phase | test |\n|---:|---|---|\n"
             profiles.append(head + "\n".join(slowest(said)))
+    command = " ".join(["python benchmarks/make_test.py", *sys.argv[1:]])
     page = f"""# How long the tests take
 
-`python benchmarks/make_test.py`: Python {platform.python_version()}, {cores} cores, {platform.machine()}, a fresh clone
+`{command}`: Python {platform.python_version()}, {cores} cores, {platform.machine()}, a fresh clone
 
 | command | seconds | tests passed |
 |---|---:|---:|
