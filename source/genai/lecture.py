@@ -298,7 +298,9 @@ def answer(question, prompt, guard=False):
     return write(prompt.format(page=page, question=question))
 
 # %% [markdown]
-# We ask something that no page answers, with version 2 of the prompt (`guard` comes later).
+# We ask something that no page answers, with version 2 of the prompt (`guard` comes later). MLflow writes traces in
+# the background, and `flush=True` waits until they are written. (The course switches the background off. In your own
+# project, pass `flush=True` to `search_traces` as well, or the newest traces may be missing.)
 
 # %%
 asked = "What does roaming in Norway cost?"
@@ -324,9 +326,10 @@ assert used["output_tokens"] <= max_tokens
 # %% [markdown]
 # You should see three spans: the chain, and in it the search and the model. Nearly all of the time goes to the model.
 #
-# Now read what the search found: the page on *leaving a contract*, for a question about roaming. No page shares a word
-# with the question, all five have the count 0, and of equals `max` takes the first. Whatever the model wrote, it had
-# no chance. This is what a trace is for: it separates a bad search from a bad model.
+# Now read what the search found: the page on *leaving a contract*, for a question about roaming. No page shares a
+# word with the question, all five have the count 0, and of equals `max` takes the first. Whatever the model wrote, it
+# had no chance. This is what a trace is for: it separates a bad search from a bad model. (It keeps each question word
+# by word, so whoever can open the store can read what customers wrote.)
 #
 # Tom reads the answer and is not happy. His **feedback** is kept on the trace, with his name and his reason. What
 # the answer should have held is an **expectation**.

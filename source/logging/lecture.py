@@ -130,10 +130,10 @@ print(f"validation rows: ROC-AUC {auc:.3f}, log loss {loss:.3f}")
 # longer, and a FAILED one says FINISHED afterwards. `log_metric(…, run_id=…)`, as in MLflow basics, and
 # `MlflowClient().set_tag(run_id, …)` leave both alone.)
 #
-# **Predict.** The next cell sets a tag, a metric and a parameter that the run already has. Which call is refused? A
-# metric may carry a **step**, a whole number that puts its points in order. Aisha checked the model twice: her first
-# check (step 1) passed 4 tests, her second (step 2) passed 7, but the first is logged last. Which number will the table
-# of runs show?
+# **Predict.** The next cell sets a tag and a parameter that the run already has, and logs a new metric twice. Which
+# call is refused? A metric may carry a **step**, a whole number that puts its points in order. Aisha checked the
+# model twice: her first check (step 1) passed 4 tests, her second (step 2) passed 7, but the first is logged last.
+# Which number will the table of runs show?
 
 # %%
 prediction = {"refused": "?", "checks_passed": "?"}
@@ -530,12 +530,13 @@ assert "system/cpu_utilization_percentage" in measured
 #
 # ## Your turn
 #
-# The losses of the network are in the DataFrame `losses`. Replace the three dots by **one line** that logs it so that
-# the UI shows it as a table, under the name `losses.json`; then run both cells.
+# The losses of the network are in the DataFrame `losses`, whose index is the epoch. Replace the three dots by **one
+# line** that logs it so that the UI shows a table with a column `epoch`, under the name `losses.json`; then run both
+# cells.
 #
 # <details><summary>One solution</summary>
 #
-# `mlflow.log_table(losses, "losses.json")`
+# `mlflow.log_table(losses.rename_axis("epoch").reset_index(), "losses.json")`
 #
 # </details>
 
@@ -545,7 +546,7 @@ with mlflow.start_run(run_name="your-turn") as yours:
 
 # %% tags=["your-turn-solution"]
 with mlflow.start_run(run_name="your-turn") as yours:
-    mlflow.log_table(losses, "losses.json")
+    mlflow.log_table(losses.rename_axis("epoch").reset_index(), "losses.json")
 
 # %%
 tags = mlflow.get_run(yours.info.run_id).data.tags
