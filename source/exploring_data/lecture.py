@@ -525,10 +525,10 @@ assert fiber.iloc[1] > fiber.iloc[0] + 0.1
 
 # %% [markdown]
 # You should see a step in the left picture, and in the right one two marks close together at each price: the rule
-# stays. From week 6 on, more customers leave, as the two printed shares say, because more of them pay a high price,
-# not because a high price means something else. The other case exists, too: the rule itself can change while the
-# columns look as before. [ML workflow]({step:ml_workflow}) has an example, and [Monitoring]({step:monitoring}) tells
-# the two apart.
+# stays. From week 6 on, more customers leave, as the two printed shares say, mostly because more of them pay a high
+# price, not because a high price means something else. The other case exists, too: the rule itself can change while
+# the columns look as before. [ML workflow]({step:ml_workflow}) has an example, and [Monitoring]({step:monitoring})
+# tells the two apart.
 #
 # ## Your turn
 #
