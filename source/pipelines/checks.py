@@ -452,7 +452,7 @@ TASKS = (
             '`pd.DataFrame({"feature": pipeline[:-1].get_feature_names_out(), "coefficient": '
             "pipeline[-1].coef_})`, then `to_csv(..., index=False)`.",
         ),
-        "Scaled first, so the coefficients can be compared with each other.",
+        "Scaled first, so no coefficient depends on the unit of a measurement.",
     ),
     Task(
         "which degree?",

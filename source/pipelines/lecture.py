@@ -362,12 +362,12 @@ assert knn["width"]["scaling"] < 0.3 and 2 < knn["width"]["capping and scaling"]
 # You should see "no scaling" last, by far: columns with large numbers, such as charges and months, then decide who is
 # near, and a contract of 0, 1 or 2 hardly counts.
 #
-# The last column shows what the outliers do. It is the width of the middle 80 % of the charges after preparation. With
-# scaling alone, the cents blow up the standard deviation, so ordinary customers come out almost equal. With the cap they
-# lie between two and three standard deviations apart. The *score* hardly notices: the two rows differ by less than 0.03, and
-# with another seed it may be in the other direction. We keep the cap for the column's sake, and do not claim that it makes
-# the model better.
-# (`RobustScaler`, which uses median and quartiles, is another way. Trees need no scaling at all.)
+# The last column shows what the outliers do. It is the width of the middle 80 % of the charges after preparation.
+# With scaling alone, the cents blow up the standard deviation, so ordinary customers come out almost equal. With the
+# cap, the middle 80 % are between two and three standard deviations wide. The *score* hardly notices: the two rows
+# differ by less than 0.03, and with another seed it may be in the other direction. We keep the cap for the column's
+# sake, and do not claim that it makes the model better. (`RobustScaler`, which uses median and quartiles, is another
+# way. Trees need no scaling at all.)
 #
 # ## Look at the UI
 #
@@ -426,9 +426,11 @@ assert promised.mean() > scores["all-columns"].max()
 # label. In cross-validation the judging fold is judged with the help of its own labels. This is **leakage**: a step has
 # seen something that it will not have when the model is used.
 #
-# The repair is always the same: whatever *learns* from rows becomes a step of the pipeline, so that `cross_val_score`
-# fits it without the judging fold. `TargetEncoder` is such a step. It goes further: while it is fitted, it takes each
-# customer's share from *other* customers, so that the model does not learn to trust a label that is really its own.
+# The repair of this kind is always the same: whatever *learns* from rows becomes a step of the pipeline, so that
+# `cross_val_score` fits it without the judging fold. (Two other kinds a pipeline cannot repair: a column that is only
+# filled in after a customer has left, and a customer who stands in two folds. Drop the column; drop the second row.)
+# `TargetEncoder` is such a step. It goes further: while it is fitted, it takes each customer's share from *other*
+# customers, so that the model does not learn to trust a label that is really its own.
 
 # %%
 from sklearn.preprocessing import TargetEncoder
@@ -729,14 +731,14 @@ ridge = make_pipeline(preparation, Ridge(alpha=10))
 for name, model in {"dummy": DummyRegressor(), "ridge": ridge}.items():
     scoring = "neg_root_mean_squared_error"
     rmse = -cross_val_score(model, X_train, y_train, cv=folds, scoring=scoring)
-    with mlflow.start_run(run_name=name):
+    with mlflow.start_run(run_name=name) as run:
         record = {"split_seed": 0, "folds_seed": 0, "sklearn": sklearn.__version__}
         mlflow.log_params(record | {"model": str(model)})
-        spread = rmse.std(ddof=1)
-        mlflow.log_metrics({"rmse_mean": rmse.mean(), "rmse_spread": spread})
-    print(f"{name}: RMSE {rmse.mean():.1f} points, spread {spread:.1f}")
+        mlflow.log_metrics({"rmse_mean": rmse.mean(), "rmse_spread": rmse.std(ddof=1)})
+    print(f"{name}: RMSE {rmse.mean():.1f} points, spread {rmse.std(ddof=1):.1f}")
 
 joblib.dump(ridge.fit(X_train, y_train), "ridge.joblib")
+mlflow.log_artifact("ridge.joblib", run_id=run.info.run_id)  # of the ridge's run
 again = joblib.load("ridge.joblib")
 print("the same:", (again.predict(X_test) == ridge.predict(X_test)).all())
 

@@ -380,10 +380,12 @@ assert "pydantic==2.*" in requirements(guessed)
 #
 # The given list is **pinned**: `requirements.txt` has `==` and an exact version after each name. What it does not pin
 # is what these packages need in turn, such as numpy and scipy. To fix those as well, let a tool solve and record the
-# whole set. MLflow knows one, uv: when it is installed, and the folder in which Python runs has a `pyproject.toml` and
-# a `uv.lock` (made by `uv lock`), a call without `pip_requirements` takes all versions from the lock file instead of
-# guessing. `mlflow.pyfunc.log_model` also copies both files into the model. (Not run here, because making the lock file
-# needs the network.)
+# whole set. MLflow knows one, uv. When it is installed, there are two ways. With the environment variable
+# `MLFLOW_LOCK_MODEL_DEPENDENCIES=true`, you give your list as before, and uv adds an exact version of all it needs.
+# (It takes versions that fit, and they need not be those installed here.) Or the folder in which Python runs has a
+# `pyproject.toml` and a `uv.lock` (made by `uv lock`): then a call without `pip_requirements` takes all versions from
+# the lock file instead of guessing, and `mlflow.pyfunc.log_model` also copies both files into the model. (Not run
+# here, because solving needs the network.)
 #
 # ## Round 5: code of your own, and what is not in the folder
 #
