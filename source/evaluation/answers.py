@@ -203,9 +203,8 @@ WRONG = {
 #: Names that are exchanged in mutants.
 SWAPS = {"X_train": "X_valid", "X_valid": "X_train", "y_train": "y_valid", "y_valid": "y_train"}
 
-#: Mutants that are right answers, with the reason. The key is the start of the description.
-#: Mutants that are right answers, with the reason. The key is the start of the description.
 _VERDICT = "by chance: the model keeps the limit under one seed and misses it under the other"
+#: Mutants that are right answers, with the reason. The key is the start of the description.
 EQUIVALENT: dict[int, dict[str, str]] = {
     1: {
         "line 3: dropped run_name=": "the run is of the learner's choice",

@@ -254,8 +254,8 @@ WRONG = {
     ],
 }
 
-#: Mutants that are right answers, with the reason. The key is the start of the description.
 _COLUMN = "a further column does no harm"
+#: Mutants that are right answers, with the reason. The key is the start of the description.
 EQUIVALENT = {
     3: {"line 13: dropped index=": _COLUMN, "line 13: False →": _COLUMN},
     4: {"line 20: dropped pip_requirements=": "the task does not ask for requirements; MLflow finds them out"},

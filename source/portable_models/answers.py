@@ -179,9 +179,9 @@ with mlflow.start_run(run_name="travel"):
     ],
 }
 
-#: Mutants that are right answers, with the reason. The key is the start of the description.
 _COLUMN = "a further column does no harm"
 _NO_FORGED = "no mail of this inbox names another file"
+#: Mutants that are right answers, with the reason. The key is the start of the description.
 EQUIVALENT = {
     1: {
         "line 1: 'numpy.dtype' →": "no file of this inbox asks for it",

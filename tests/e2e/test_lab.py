@@ -23,8 +23,8 @@ from course_runner.kernels.warm import Warmth
 from course_runner.lab import lab
 from course_utils._plumbing import schema
 from course_utils._plumbing.processes import unused_port
+from tests.lectures import PAGES, ROOT
 
-ROOT = Path(__file__).resolve().parents[2]
 #: A stand-in for JupyterLab: starts the tile as jupyter-server-proxy does, and waits.
 STARTER = "import subprocess, sys; print(subprocess.Popen(sys.argv[1:]).pid, flush=True); sys.stdin.read()"
 
@@ -178,11 +178,7 @@ def test_binder_builds_from_the_lock_and_trusts_every_notebook(tmp_path):
     pip = "python -m pip install --no-cache-dir --no-deps"
     assert locked == f"{pip} --require-hashes -r requirements.lock"
     assert ours == f"{pip} --no-build-isolation -e ."
-    here = {
-        str(path.relative_to(ROOT))
-        for kind in ("notebooks", "exercises", "solutions")
-        for path in (ROOT / kind).glob("*.ipynb")
-    }
+    here = {str(page.path.relative_to(ROOT)) for page in PAGES}
     assert trusted.startswith("jupyter trust ") and set(trusted.split()[2:]) == here
 
 

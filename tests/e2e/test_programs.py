@@ -106,12 +106,8 @@ def test_what_children_and_c_libraries_print_is_shown_by_a_warm_kernel_too(tmp_p
 
     warm = outputs("--jobs", "1")
     shown = [[output.get("text", "") for output in cell] for cell in warm]
-    assert [[text for text in cell if text] for cell in shown[:3]] == [
-        ["from a child\n"],
-        ["from the shell\n"],
-        ["from a spawned process\n"],
-    ]
-    assert any("ZeroDivisionError" in text for text in shown[3])
+    assert shown[:3] == [["", "from a child\n"], ["", "from the shell\n"], ["from a spawned process\n"]]
+    assert "ZeroDivisionError" in shown[3][1]
     # An ordinary kernel loses such a line now and then on a busy machine (see the next test): it has three tries.
     assert any(outputs("--jobs", str(jobs), "--cold") == warm for jobs in (1, 2, 3))
 
