@@ -353,8 +353,8 @@ def _judge_alert(text: str, alert: object) -> None:
         )
     raise Mistake(
         "alert-week",
-        f"`alert_week` is {week:g}, but the scores of the known weeks do not cross the limit there. Low scores alarm, "
-        "not high ones, and two in a row are needed.",
+        f"`alert_week` is {week:g}, but that is not the week whose score makes the rule fire first. Low scores alarm, "
+        "not high ones, two in a row are needed, and the week in which a score becomes known does not count.",
     )
 
 
@@ -486,7 +486,7 @@ TASKS = (
             "`week_1.assign(probability=…)` puts the answers beside the inputs; column 1 of `predict_proba` is churn.",
             '`mlflow.log_table(scored, "predictions.json")` inside the run.',
         ),
-        "Inputs and answers together: every later question can be asked of this table.",
+        "Inputs and answers together. A real service adds the customer's number, by which late labels find their rows.",
         level="warm-up",
     ),
     Task(

@@ -136,7 +136,8 @@ hw.check(2)
 #
 # Now `rules`. In the experiment `hw-monitoring-scores`, make a run `week-8` that logs the metric `roc_auc` of `model` with one
 # point for each week whose labels are known today (the step is the week). The alert rule: two weeks in a row below
-# `limit`. Set the tag `alert_week` to the week in which it fires.
+# `limit`. Set the tag `alert_week` to the week whose score makes it fire, not to the later one in which that score is
+# known.
 
 # %% tags=["task-3"]
 today, label_delay = 8, 2

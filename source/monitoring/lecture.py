@@ -450,7 +450,7 @@ scores = {r: pd.DataFrame({w: score(r, w) for w in known}).T for r in streams}
 
 # %% [markdown]
 # The **alert rule** has a limit and a number of weeks: *the score is below the score at promotion, less 0.1, in two
-# weeks in a row*. The 0.1 is ours: with 600 rows a week, it is more than twice the half of a quiet week's interval,
+# weeks in a row*. The 0.1 is ours: with 600 rows a week, it is more than the whole width of a quiet week's interval,
 # so chance alone seldom crosses it. With fewer rows, or fewer who leave among them, the intervals are wider, and the
 # distance has to be larger. One week may still be chance; a change stays. For inputs the rule is the same with a PSI
 # above 0.25.

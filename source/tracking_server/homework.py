@@ -177,9 +177,10 @@ hw.check(4)
 #
 # Write to `outputs/hw-tracking-server/server.sh` **one** command that starts `mlflow server` for the team: listening on
 # all network cards (`0.0.0.0`), called by the name `mlflow.nordtel.example` at its own port and by no other name, with
-# users, and with artifacts proxied to `s3://nordtel-mlflow`. No other program stands in front. The database's address
-# holds a password, so it comes from the environment (`MLFLOW_BACKEND_STORE_URI`), not from the command line. (Its web
-# page would also need `--cors-allowed-origins`; the task does not ask for it.)
+# users, and with artifacts proxied to `s3://nordtel-mlflow`. No other program stands in front: here the network itself
+# is encrypted, by a VPN. The database's address holds a password, so it comes from the environment
+# (`MLFLOW_BACKEND_STORE_URI`), not from the command line. (Its web page would also need `--cors-allowed-origins`; the
+# task does not ask for it.)
 
 # %% tags=["task-5"]
 ### BEGIN SOLUTION

@@ -210,9 +210,11 @@ assert (before == after).all() and after["runs"] == after["logged_models"] == 3
 #
 # An object store keeps files under names, without folders and without a disk that you can see. The names are called
 # **keys**, a collection of them a **bucket**, and the address to which requests go the **endpoint**. Amazon calls its
-# store S3, and many others speak the same language: MinIO on your own hardware, and `moto`, a program for tests, here.
-# It keeps everything in memory, and whatever key you show, it lets you in. `start` and `wait` do what they did in
-# [Serving]({step:serving}): a program in the background, and a pause until it answers.
+# store S3, and many others speak the same language: SeaweedFS on your own hardware (MinIO, which older texts name, is
+# no longer maintained as open source), and `moto`, a program for tests, here. It keeps everything in memory, and it
+# lets you in with any *access key*, which is a name with a secret, and not the name of a file. ("The bucket's keys",
+# further down, are access keys.) `start` and `wait` do what they did in [Serving]({step:serving}): a program in the
+# background, and a pause until it answers.
 
 # %%
 import socket
@@ -294,7 +296,7 @@ travelled = (folder / "laptop").rename(folder / "travelled")
 # export MLFLOW_AUTH_CONFIG_PATH=auth.ini MLFLOW_AUTH_ADMIN_PASSWORD=…   # 12 characters or more
 # export MLFLOW_FLASK_SERVER_SECRET_KEY=…           # any long random text: it signs the web forms
 # export AWS_ACCESS_KEY_ID=… AWS_SECRET_ACCESS_KEY=…
-# export MLFLOW_S3_ENDPOINT_URL=https://minio.nordtel.example   # MinIO; for Amazon, leave it out
+# export MLFLOW_S3_ENDPOINT_URL=https://s3.nordtel.example   # your own store; for Amazon, leave it out
 # mlflow server --app-name basic-auth --artifacts-destination s3://nordtel-mlflow/artifacts \
 #     --host 127.0.0.1 --port 5001 --allowed-hosts "127.0.0.1:*,mlflow.nordtel.example" \
 #     --cors-allowed-origins https://mlflow.nordtel.example
@@ -388,7 +390,7 @@ assert (loaded.predict(X_val) == model.predict(X_val)).all()
 # | store | `--artifacts-destination` | the server needs |
 # |---|---|---|
 # | Amazon S3 | `s3://bucket/path` | `boto3`, `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`, or the role of its machine |
-# | MinIO | `s3://bucket/path` | the same keys, and `MLFLOW_S3_ENDPOINT_URL` |
+# | SeaweedFS, MinIO and others with S3's language | `s3://bucket/path` | the same keys, and `MLFLOW_S3_ENDPOINT_URL` |
 # | Google Cloud | `gs://bucket/path` | `google-cloud-storage`, `GOOGLE_APPLICATION_CREDENTIALS` |
 # | Azure | `wasbs://box@account.blob.core.windows.net/path` | `azure-storage-blob`, `AZURE_STORAGE_CONNECTION_STRING` |
 #
