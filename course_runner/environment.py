@@ -33,7 +33,8 @@ _HEADER = f"""\
 # Made from requirements.lock by `make lock`; do not edit. For conda, mamba and Binder:
 #     conda env create -f environment.yml && conda activate {CONDA_NAME}
 # Every package comes from the pip section, at the lock's version: conda users run what pip users run.
-# The last line installs course_utils; the pins above it meet all that it asks for, so it adds nothing.
+# The last line installs course_utils; the pins above it meet all that it asks for, so it adds nothing. pip itself adds
+# rfc3987-syntax and lark, which the lock leaves out (pyproject.toml says why).
 """
 
 

@@ -24,7 +24,6 @@ from course_runner.batch.job import Job, Outcome
 from course_runner.batch.leftovers import end_leftovers
 from course_runner.kernels.child import PR_SET_PDEATHSIG, prctl
 from course_runner.kernels.warm import warm_kernels
-from course_utils import store
 from course_utils._plumbing import files
 from course_utils.errors import CourseError
 
@@ -146,7 +145,9 @@ def run_jobs(
         if warmth.note:
             print(warmth.note, file=sys.stderr)
         if store_uri:
-            store.create(store_uri)
+            from course_utils._plumbing import course_store
+
+            course_store.create(store_uri)
         return _run_jobs(jobs, workers, on_progress)
 
 

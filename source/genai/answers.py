@@ -20,6 +20,15 @@ RIGHT = {
         mlflow.genai.set_prompt_alias("hw-genai-summary", alias="production", version=made.version - 1)
         mlflow.genai.set_prompt_alias("hw-genai-summary", alias="candidate", version=made.version)
         """,
+        # the first wording once more, because a colon was missing
+        """
+        texts = ("Summarise {{ message }}", "Up to {{ limit }} words: {{ message }}", "Summarise: {{ message }}")
+        _, new, old = (
+            mlflow.genai.register_prompt("hw-genai-summary", text, commit_message=f"it is {text}") for text in texts
+        )
+        mlflow.genai.set_prompt_alias("hw-genai-summary", "production", old.version)
+        mlflow.genai.set_prompt_alias("hw-genai-summary", "candidate", new.version)
+        """,
     ],
     2: [
         # with blocks

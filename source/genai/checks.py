@@ -105,7 +105,7 @@ def prompt_versions(evidence: Evidence) -> None:
             f"Both aliases point at version {live.version}. Then customers already get what nobody has tested: keep "
             "`production` on the first wording.",
         )
-    if live.version > draft.version:
+    if live.version > draft.version and live.variables == {"message", "limit"}:
         raise Mistake(
             "alias-swapped",
             f"`production` is version {live.version}, newer than `candidate`, version {draft.version}. The untested "
@@ -326,8 +326,8 @@ def feedback(evidence: Evidence) -> None:
         if len(named) != 1:
             raise Mistake(
                 "blame-missing",
-                "The reason of a False should name one step, `find_page` or `write`: whoever mends the assistant wants to "
-                "know whether to mend the search or the model.",
+                "The reason of a False should name exactly one step, written `find_page` or `write`, and leave the other out: "
+                "whoever mends the assistant wants to know whether to mend the search or the model.",
             )
         if named != {_guilty(trace)}:
             raise Mistake(

@@ -138,8 +138,9 @@ hw.check(3)
 #
 # The cell answers five requests in the experiment `hw-genai-feedback`; some answers are not what `HOURS` says. Give
 # **each** trace in `asked` the feedback `correct`, True or False, from a `HUMAN` source. Where it is False, the reason
-# (three words or more) names the one step that is to blame, `find_page` or `write`. What each step got and gave stands
-# in the trace: `trace.data.spans`. The UI can do it too: open a trace and add an assessment.
+# (three words or more) names the step that is to blame, `find_page` or `write`, written so, and leaves the other one
+# out. What each step got and gave stands in the trace: `trace.data.spans`. The UI can do it too: open a trace and add
+# an assessment.
 
 # %%
 mlflow.set_experiment("hw-genai-feedback")

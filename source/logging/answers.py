@@ -173,6 +173,8 @@ WRONG = {
         ("secret-as-param", append('    mlflow.set_tag("login", settings["db_password"])')),
         ("secret-in-file", append('    mlflow.log_dict(settings, "settings.json")')),
         ("too-much", swap('"data_seed")', '"data_seed", "db_user")')),
+        ("too-much", append('    mlflow.set_tag("login", "as " + settings["db_user"])')),
+        ("too-much", append('    mlflow.log_text(settings["db_user"], "how.txt")')),
         ("param-missing", swap('("C", "max_iter", "data_seed")', '("C", "max_iter")')),
         (
             "param-value",

@@ -36,7 +36,7 @@ from course_utils._judge.reading import (
 from course_utils._judge.slips import auc_slips, fit_slips, is_rounded
 from course_utils.homework.question import Task
 
-SECRET = "tulip-field-42"
+SECRET, USER = "tulip-field-42", "churn-writer"
 EPOCHS = 40
 
 
@@ -120,7 +120,9 @@ def _note(run: Run) -> None:
 
 
 def _no_secret(evidence: Evidence, run: Run) -> None:
-    for kind, names in (("parameter", run.data.params), ("tag", run.data.tags)):
+    places = (("parameter", run.data.params), ("tag", run.data.tags))
+    paths = evidence.artifacts(run)
+    for kind, names in places:
         for name, value in names.items():
             if SECRET in value:
                 raise Mistake(
@@ -129,17 +131,19 @@ def _no_secret(evidence: Evidence, run: Run) -> None:
                     "read it, and a logged parameter cannot be removed. Name the settings that you log; change the "
                     "password.",
                 )
-    for path in evidence.artifacts(run):
+    for path in paths:
         if SECRET.encode() in evidence.artifact(run, path).read_bytes():
             raise Mistake(
                 "secret-in-file",
                 f"The artifact `{path}` holds the password of the database. A file is as readable as a parameter: "
                 "log only what others may see.",
             )
-    if "db_user" in run.data.params:
+    where = [f"The {kind} `{name}`" for kind, names in places for name, value in names.items() if USER in value]
+    where += [f"The artifact `{path}`" for path in paths if USER.encode() in evidence.artifact(run, path).read_bytes()]
+    if where:
         raise Mistake(
             "too-much",
-            "`db_user` is among the parameters. It did not shape the model, and tells a stranger half of a login. "
+            f"{where[0]} holds the user of the database. It did not shape the model, and tells a stranger half of a login. "
             "Log the settings that made the result.",
         )
 

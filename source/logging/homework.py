@@ -44,7 +44,7 @@ settings = {
     "C": 0.3,
     "max_iter": 500,
     "data_seed": data.course_seed(),
-    "db_user": "nordtel",
+    "db_user": "churn-writer",
     "db_password": "tulip-field-42",
 }
 classifier = LogisticRegression(C=settings["C"], max_iter=settings["max_iter"])

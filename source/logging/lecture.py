@@ -439,17 +439,19 @@ assert no_gap == "noticed by MLflow True, by ours True"
 # MLflow's own, as a tag. Later lectures call the same function `data.digest`.
 #
 # The **context** says what the rows were used for. The code has a digest of its own, the **git commit**. MLflow notes
-# the commit of the file that Python was started with. For a script this is your script; for a notebook it is a file
-# of Jupyter's, so there is no commit, and you set it yourself. A commit is worth little when files were changed after
-# it, so note that, too. And the same code can give another number with another version of its library, so note the
-# version. (A model that is logged, as in [MLflow basics]({step:mlflow_basics}), keeps the versions that it needs by
-# itself.) MLflow and its UI look for the commit among the tags, so we put it there, although a tag can be replaced.
+# the commit of the file that Python was started with. For a script this is your script; for a notebook it is a file of
+# Jupyter's, so there is no commit, and you set it yourself. A commit is worth little when files were changed after it,
+# or when a new file was never committed (MLflow notes a commit for a script of which git knows nothing), so note that,
+# too: `git status --porcelain` names changed and new files. And the same code can give another number with another
+# version of its library, so note the version. (A model that is logged, as in [MLflow basics]({step:mlflow_basics}),
+# keeps the versions that it needs by itself.) MLflow and its UI look for the commit among the tags, so we put it there,
+# although a tag can be replaced.
 
 # %%
 import subprocess
 
 failed, commit = subprocess.getstatusoutput("git rev-parse HEAD")
-_, edits = subprocess.getstatusoutput("git status --porcelain --untracked-files=no")
+_, edits = subprocess.getstatusoutput("git status --porcelain")
 code = {
     "mlflow.source.name": "the notebook of the lecture Logging",
     "mlflow.source.git.commit": "unknown" if failed else commit,
@@ -462,7 +464,8 @@ used["validation"] = X_valid.assign(churned=y_valid)
 with mlflow.start_run(run_id=run.info.run_id):
     mlflow.set_tags(code)
     for context, table in used.items():
-        described = mlflow.data.from_pandas(table, targets="churned", name="customers")
+        name = f"customers-{context}"
+        described = mlflow.data.from_pandas(table, targets="churned", name=name)
         mlflow.log_input(described, context, tags={"sha256": digest_of_all(table)})
 
 # %% [markdown]
@@ -486,10 +489,10 @@ assert same and full.data.tags["edited_since_commit"] in ("True", "False", "unkn
 assert "mlflow.source.git.commit" not in mlflow.get_run(curve.info.run_id).data.tags
 
 # %% [markdown]
-# Two data sets, and none with the context `test`: as far as the record says, nobody has looked. (It has a gap: to
-# MLflow, a name with a digest is *one* data set, and a run lists it once. Had somebody logged the training rows a
-# second time as `test`, under the same name, the second call would have been dropped without a word, with its tag. A
-# name of its own for each context, such as `customers-test`, prevents that.)
+# Two data sets, and none with the context `test`: as far as the record says, nobody has looked. (This is why each
+# context has a name of its own. To MLflow, a name with a digest is *one* data set, and a run lists it once. Had both
+# been called `customers`, and had somebody logged the training rows a second time as `test`, the second call would have
+# been dropped without a word, with its tag.)
 #
 # The machine can be recorded, too. With `log_system_metrics=True`, a thread in the background measures processor,
 # memory, disk and network while the run is open, and logs them as metrics. It measures every ten seconds, so a shorter
@@ -550,8 +553,11 @@ with mlflow.start_run(run_name="your-turn") as yours:
 
 # %%
 tags = mlflow.get_run(yours.info.run_id).data.tags
-hint = "log_table takes the DataFrame, then the name of the file."
-lesson.turn("losses.json" in tags.get("mlflow.loggedArtifacts", ""), hint)
+there = "losses.json" in tags.get("mlflow.loggedArtifacts", "")
+mine = [yours.info.run_id]
+columns = mlflow.load_table("losses.json", run_ids=mine).columns if there else []
+hint = "log_table leaves out the index: make it a column `epoch`, then log the table."
+lesson.turn("epoch" in columns, hint)
 
 # %% [markdown]
 # ## Pitfalls
@@ -725,9 +731,9 @@ with mlflow.start_run(run_name="logistic", description="Baseline, for the clinic
     figure = ConfusionMatrixDisplay.from_predictions(*answers).figure_
     mlflow.log_figure(figure, "confusion_matrix.png")
     for context, rows in {"training": train, "validation": valid}.items():
-        text = rows.to_csv(index=False, lineterminator="\n")  # all names, all values
+        text = rows.to_csv(index=False, na_rep="<NA>", lineterminator="\n")
         digest = {"sha256": hashlib.sha256(text.encode()).hexdigest()}
-        described = mlflow.data.from_pandas(rows, name="breast_cancer")
+        described = mlflow.data.from_pandas(rows, name=f"cancer-{context}")
         mlflow.log_input(described, context, tags=digest)
 
 print(f"{len(wrong)} of {len(judged)} are wrong, and the run shows which")

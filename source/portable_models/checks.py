@@ -118,7 +118,8 @@ def travel(evidence: Evidence) -> None:
         raise Mistake(
             "pickle-format",
             f"The model's format is `{visible(flavor.get('serialization_format', 'not from scikit-learn'))}`, which may run any "
-            "code when it is loaded. Leave the format out, and name the types that you trust.",
+            "code when it is loaded. Leave the format out (on Databricks, write `skops`), and name the types "
+            "that you trust.",
         )
     if "clinic_steps.Log" not in (flavor.get("skops_trusted_types") or []):
         raise Mistake(
@@ -285,7 +286,7 @@ TASKS = (
         (
             "Which two calls of the lecture load nothing? Which words of `MLmodel` tell the three kinds?",
             "`mlflow.models.get_model_info(path).flavors` has the flavor `sklearn` with its `serialization_format`, or only "
-            "`python_function`. `skops.io.get_untrusted_types(file=…)` reads the names.",
+            "`python_function`; a step without `predict` has no `python_function`, so use `.get`. `skops.io.get_untrusted_types(file=…)` reads the names.",
             '`skops.io.get_untrusted_types(file=mail / "model.skops")`, then compare as sets: `set(names) <= allowed`.',
         ),
         "Six parcels, none of them opened, and you know which two may be.",

@@ -43,7 +43,8 @@ print("Open the UI, from the course folder:", store.ui_command(), sep="\n")
 # Without loading any of the six, write `inbox.csv` in `folder`, with one row for each model and the columns
 #
 # - `model`: the name of its folder;
-# - `kind`: `skops`, `pickle` (whichever module wrote the pickle) or `code`;
+# - `kind`, how the model itself is stored: `skops` (with or without modules beside it), `pickle` (whichever module wrote
+#   it), or `code`, a model from code;
 # - `names`: how many names its file asks you to trust; 0 for a model that is not skops;
 # - `load`: `yes` or `no`, by Ines's rule.
 

@@ -142,8 +142,8 @@ from sklearn.tree import DecisionTreeClassifier
 # %% [markdown]
 # You should see the line between *read* and *loaded*: reading bytes is harmless, loading obeyed the instruction. What
 # was "loaded" is `None`, the answer of `print`; there was never a model. And there is no moment between loading and
-# running at which you could have looked at the object. That is why MLflow stores scikit-learn models in another format
-# today; in older versions the default was a pickle.
+# running at which you could have looked at the object. That is why MLflow, except on Databricks, stores scikit-learn
+# models in another format today; in older versions the default was a pickle.
 #
 # ## Round 2: skops holds names, not instructions
 #
@@ -195,14 +195,15 @@ _ = step.transform(customers.head(2))
 assert listed == ["builtins.print", "functools.partial"]
 
 # %% [markdown]
-# You should see that it loads, and that the function ran with your customers as soon as the step was used. MLflow
-# takes the list of trusted types **from the model itself**: it says what the stranger trusts, not what you trust.
-# (This file was written by skops, so the function waited for `transform`. In a forged file, skops calls a function on
-# the list *while it loads*.) So read the list before you load, and compare it with one that *you* have written. Look
-# at which file `MLmodel` names, too: `pickled_model` and `model_path` must both say `model.skops`, and no entry
-# `data` may lead to another folder. Otherwise you read one file, and MLflow loads another. (The first is an entry of
-# the flavor `sklearn`, the other two are of `python_function`; the script at the end has the lines that check them.)
-# The names are asked from the file, because the list in `MLmodel` could have been edited:
+# You should see that it loads, and that the function ran with your customers as soon as the step was used. MLflow takes
+# the list of trusted types **from the model itself**: it says what the stranger trusts, not what you trust. (This file
+# was written by skops, so the function waited for `transform`. In a forged file, skops calls a function on the list
+# *while it loads*.) So read the list before you load, and compare it with one that *you* have written. Look at which
+# file `MLmodel` names, too: `pickled_model` and `model_path` must both say `model.skops`, and no entry `data` may lead
+# to another folder. Otherwise you read one file, and MLflow loads another. (The first is an entry of the flavor
+# `sklearn`, the other two are of `python_function`. A model without `predict`, like this one, has no flavor
+# `python_function`, so ask with `flavors.get("python_function", {})`. The script at the end has the lines that check
+# them.) The names are asked from the file, because the list in `MLmodel` could have been edited:
 
 # %%
 we_trust = {"numpy.dtype", "sklearn.tree._tree.Tree"}  # imputers and forests
@@ -585,10 +586,12 @@ assert fingerprint(by_name_) == noted
 assert "portable-claim" in (Path(by_name_) / "registered_model_meta").read_text()
 
 # %% [markdown]
-# You should see `True`, then `False`. A fingerprint tells *that* something changed, not what. (Python runs a
-# compiled copy in `__pycache__` in place of the file that you have read. Nobody can read those, so they are deleted
-# before we compare, and before the model is loaded. The file `registered_model_meta` is left out, because MLflow writes
-# it anew at each download: fetched as `models:/churn/1`, the same model would have another fingerprint.)
+# You should see `True`, then `False`. A fingerprint tells *that* something changed, not what. It protects against
+# mistakes and against changes on the way. Whoever may write to the store can change the tag as well: against that, keep
+# it in a second place, such as a commit. (Python runs a compiled copy in `__pycache__` in place of the file that you
+# have read. Nobody can read those, so they are deleted before we compare, and before the model is loaded. The file
+# `registered_model_meta` is left out, because MLflow writes it anew at each download: fetched as `models:/churn/1`, the
+# same model would have another fingerprint.)
 #
 # ## Look at the UI
 #
@@ -658,7 +661,8 @@ for line in said.getvalue().splitlines():
     print(line.split(": ", 1)[1][:75], "…")
 
 # %% [markdown]
-# To repair it, write `name=`, leave the format out, and give the list of types that you have read:
+# To repair it, write `name=`, leave the format out (on Databricks, where the default is still cloudpickle, write
+# `serialization_format="skops"`), and give the list of types that you have read:
 
 # %%
 with mlflow.start_run(run_name="new-call"):
@@ -680,12 +684,14 @@ assert (
 
 # %%
 lists = {"open": ["scikit-learn", "skops"], "pinned": ["scikit-learn==1.5.2", "skops"]}
+made = {}
 for name, wanted in lists.items():
+    how = {"name": name, "pip_requirements": wanted}
     with mlflow.start_run(run_name=name), unseen:
-        logged = mlflow.sklearn.log_model(pipeline, name=name, pip_requirements=wanted)
+        made[name] = mlflow.sklearn.log_model(pipeline, **how)
     said = io.StringIO()
     with contextlib.redirect_stderr(said):
-        mlflow.pyfunc.load_model(logged.model_uri)
+        mlflow.pyfunc.load_model(made[name].model_uri)
     alarm = [line for line in said.getvalue().splitlines() if "required" in line]
     print(f"{name}: {alarm[0].strip(' -') if alarm else 'no word'}")
 
@@ -693,12 +699,19 @@ for name, wanted in lists.items():
 assert alarm and "scikit-learn==1.5.2" in alarm[0]
 
 # %% [markdown]
-# To repair it, write `==`, as `get_default_pip_requirements` does. A model that has been logged already gets another
-# list with `mlflow.models.update_model_requirements`:
+# To repair it, write `==`, as `get_default_pip_requirements` does. The open model has been logged already; it gets
+# another list with `mlflow.models.update_model_requirements`. Write the versions that **made** the model (those
+# installed here, because this notebook made it). The pinned model keeps its list: whoever writes the installed version
+# there ends the alarm, and the difference is still there. And do it before you take the fingerprint, because it changes
+# a file of the model.
 
 # %%
-mlflow.models.update_model_requirements(logged.model_uri, "add", packages)
-print(requirements(logged))
+mlflow.models.update_model_requirements(made["open"].model_uri, "add", packages)
+print(requirements(made["open"]))
+
+# %% tags=["claims"]
+assert all("==" in line for line in requirements(made["open"]))
+assert "scikit-learn==1.5.2" in requirements(made["pinned"])
 
 # %% [markdown]
 # **`trusted-unread`: the list was passed on unread.** `skops_trusted_types=get_untrusted_types(…)` in one line trusts
@@ -720,7 +733,8 @@ except AssertionError as error:
 #
 # The same work without any help from this course, on real data that comes with scikit-learn. Copy it into a file
 # `ship.py` in an empty folder and run `python ship.py`. It makes a model, reads its folder as a stranger should, checks
-# it, and keeps its fingerprint. (Do not run it with `python -O`, which leaves out every `assert`.)
+# it, and keeps its fingerprint. Where the model arrives, call `fingerprint` again on the folder there, and compare. (Do
+# not run it with `python -O`, which leaves out every `assert`.)
 
 # %% tags=["own-project"]
 """A model that may travel, read and checked before it does: python ship.py"""
@@ -757,13 +771,17 @@ assert loader["model_path"] == flavors["sklearn"]["pickled_model"] == "model.sko
 assert set(skops.io.get_untrusted_types(file=home / "model.skops")) <= WE_TRUST
 mlflow.models.predict(info.model_uri, X.head(3), env_manager="local")
 
-files = {p for p in home.rglob("*") if p.is_file()} - {home / "registered_model_meta"}
-whole = hashlib.sha256()  # compute it again where the model arrives, and compare
-for path in sorted(files, key=Path.as_posix):  # one order on Windows and Linux
-    content = hashlib.sha256(path.read_bytes()).hexdigest()
-    whole.update(f"{path.relative_to(home).as_posix()} {content}\n".encode())
-tags = {"checked": "local", "fingerprint": whole.hexdigest()}
-mlflow.set_logged_model_tags(info.model_id, tags)
+
+def fingerprint(home):
+    files = {p for p in home.rglob("*") if p.is_file()}
+    whole = hashlib.sha256()  # sorted: one order on Windows and Linux
+    for path in sorted(files - {home / "registered_model_meta"}, key=Path.as_posix):
+        content = hashlib.sha256(path.read_bytes()).hexdigest()
+        whole.update(f"{path.relative_to(home).as_posix()} {content}\n".encode())
+    return whole.hexdigest()
+
+
+mlflow.set_logged_model_tags(info.model_id, {"fingerprint": fingerprint(home)})
 
 # %% [markdown]
 # ## Quiz

@@ -119,7 +119,7 @@ RIGHT = {
         words = ["mlflow", "server", "-h", "0.0.0.0", "--allowed-hosts", "mlflow.nordtel.example:*", "--workers", "2",
                  "--app-name", "basic-auth", "--artifacts-destination", "s3://nordtel-mlflow"]
         with open(folder / "server.sh", "w") as file:
-            file.write("exec " + " ".join(words))
+            file.write("exec /opt/venv/bin/" + " ".join(words) + "  # for the team")
         """,
     ],
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 import shlex
 import sqlite3
 from contextlib import closing
@@ -315,10 +316,11 @@ def command(evidence: Evidence) -> None:
     text = text_of(evidence.file("hw-tracking-server", "server.sh"))
     lines = [line for line in text.replace("\\\n", " ").splitlines() if line.strip() and not line.startswith("#")]
     try:
-        words = [word for line in lines for word in shlex.split(line)]
+        words = [word for line in lines for word in shlex.split(line, comments=True)]
     except ValueError as error:
         raise Mistake("file-broken", f"A shell could not read `server.sh`: {error}.") from None
-    if "server" not in words or "mlflow" not in words:
+    words = ["mlflow" if re.fullmatch(r"[\w./~$-]*/mlflow", word) else word for word in words]
+    if "server" not in words or "mlflow" not in words[: words.index("server")]:
         raise Mistake(
             "other-command",
             "`server.sh` does not call `mlflow server`, which is what a team shares: other commands have no users.",

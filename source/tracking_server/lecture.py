@@ -97,7 +97,8 @@ version = postgres.run("psql", "-d", "postgres", "-t", "-c", "show server_versio
 print("PostgreSQL", version.strip())
 
 # %% [markdown]
-# Mira's laptop is a folder with a store of its own: three runs, each with a model.
+# Mira's laptop is a folder with a store of its own: three runs, each with a model, and one trace, the record of a single
+# request (of which [GenAI]({step:genai}) tells more).
 
 # %%
 laptop = store.connect(f"sqlite:///{(folder / 'laptop' / 'mlflow.db').as_posix()}")
@@ -111,6 +112,8 @@ for C in (0.01, 0.1, 1.0):
         mlflow.log_params({"C": C, "n_rows": 600, "data_seed": 0})
         mlflow.log_metric("val_accuracy", model.score(X_val, y_val))
         models.append(store.log_model(model, "churn", split.X_train))
+with mlflow.start_span("answer") as span:
+    span.set_outputs(model.predict(X_val[:1]).tolist())
 print(len(store.runs("churn")), "runs on the laptop")
 
 # %% [markdown]
@@ -164,10 +167,11 @@ def copy_rows(source, target):
     there.reflect(new)
     with old.connect() as reading, new.begin() as writing:
         for table in there.sorted_tables:  # parents before children
-            rows = reading.execute(select(here.tables[table.name])).mappings().all()
-            if rows:
+            names = [c.name for c in table.c if not c.computed]  # PostgreSQL fills them
+            wanted = select(*here.tables[table.name].c[*names])
+            if rows := [dict(row) for row in reading.execute(wanted).mappings()]:
                 writing.execute(table.delete())  # what the schema came with
-                writing.execute(table.insert(), [dict(row) for row in rows])
+                writing.execute(table.insert(), rows)
     old.dispose()
     new.dispose()
     return [table.name for table in there.sorted_tables]
@@ -185,6 +189,7 @@ CHANGES = [{"n_runs": 5}]
 three = [name for name in order if name in ("metrics", "runs", "experiments")]
 assert same and three == ["experiments", "runs", "metrics"]
 assert (before == after).all() and after["runs"] == after["logged_models"] == 3
+assert after["spans"] == 1
 
 # %% [markdown]
 # You should see experiments, runs, metrics, and no table that differs. `new.begin()` opens a **transaction**: either
@@ -192,19 +197,24 @@ assert (before == after).all() and after["runs"] == after["logged_models"] == 3
 # the pitfalls find them.
 #
 # Use `copy_rows` for a *new* database only: it empties each table that it fills, and ids would clash in a store that is
-# in use. To take a run over into such a store, make it again with the client; `there` and `here` are one
-# `MlflowClient` for each store, `old` is the run, and `churn` the id of the experiment that receives it:
+# in use. To take a run over into such a store, make it again with the client; `laptop_client` and `team_client` are one
+# `MlflowClient` for each store, `old_run` is the run on the laptop, and `churn` the id of the experiment that receives
+# it:
 #
 # ```python
-# new = here.create_run(churn, old.info.start_time, run_name=old.info.run_name).info.run_id
-# for key in old.data.metrics:  # all points, with their steps and times
-#     here.log_batch(new, metrics=there.get_metric_history(old.info.run_id, key))
-# here.set_terminated(new, old.info.status, old.info.end_time)  # without it, it stays RUNNING
+# began, name = old_run.info.start_time, old_run.info.run_name
+# new_id = team_client.create_run(churn, began, run_name=name).info.run_id
+# for key in old_run.data.metrics:  # all points, with their steps and times
+#     points = laptop_client.get_metric_history(old_run.info.run_id, key)
+#     team_client.log_batch(new_id, metrics=points)
+# # without the next line, the new run stays RUNNING
+# team_client.set_terminated(new_id, old_run.info.status, old_run.info.end_time)
 # ```
 #
 # Parameters and tags go along in `log_batch` (the tag `mlflow.user` says whose run it was), and files with
-# `log_artifacts`. You will take over such runs in the homework. Data sets and logged models stay behind: log a model
-# that you still need once more.
+# `log_artifacts`. One tag has to be translated: `mlflow.parentRunId` of a child holds the *old* id of its parent. Take
+# parents over first, keep a dictionary from old id to new, and write the new one. You will take over such runs in the
+# homework. Data sets and logged models stay behind: log a model that you still need once more.
 #
 # ## Round 2: move the files into a bucket
 #
@@ -399,9 +409,10 @@ assert (loaded.predict(X_val) == model.predict(X_val)).all()
 # The user `admin` makes users and grants permissions on an experiment or a registered model. There are four levels,
 # each with all that stands before it: READ, USE (for MLflow's gateway to language models; on a run it allows no more
 # than READ), EDIT (log and change), MANAGE (delete, and grant). `default_permission` says what somebody has without a
-# grant; here it is READ. A grant of DENY takes away all, the default, too. (Older texts grant NO_PERMISSIONS for that,
-# which MLflow 3.17 refuses.) Whoever creates an experiment or a model gets MANAGE on it; `churn` came with the rows, so
-# nobody has.
+# grant; here it is READ. A grant of DENY takes away all, the default, too. One person has at most one grant on one
+# thing, and a second is refused (`already exists`): to change it, take away the first with
+# `auth.revoke_user_permission`, and grant anew. (Older texts grant NO_PERMISSIONS for that, which MLflow 3.17 refuses.)
+# Whoever creates an experiment or a model gets MANAGE on it; `churn` came with the rows, so nobody has.
 
 # %%
 from mlflow.server import get_app_client
@@ -581,7 +592,8 @@ print(address, "| user: tom | password:", passwords["tom"])
 #
 # ## Your turn
 #
-# Tom joins the project. Replace the three dots by **one line** that grants him EDIT on the experiment `churn`.
+# Tom joins the project. Replace the three dots by **one line** that grants him EDIT on the experiment `churn`. (Run a
+# second time, the cell says `already exists`: the grant is there.)
 #
 # <details><summary>One solution</summary>
 #
@@ -632,8 +644,7 @@ print("repaired:", outcome(lambda: client.create_experiment("retention")))
 # *experiment* has one, too: it is where its *new* runs put their files. So a new run of `churn` still writes to the
 # laptop's folder, on whichever machine it runs. To repair it, rewrite that column as well, and that of the runs once
 # more: a run keeps the address that it got when it was made, as all those of Round 5. A file that already went to a
-# laptop has to be uploaded by hand. (The laptop had no traces. Where there are some, `trace_tags` holds an address
-# for each of them, too, in the column `value`.)
+# laptop has to be uploaded by hand. Traces hold an address as well, among their tags.
 
 
 # %%
@@ -648,10 +659,13 @@ print("[artifacts-left-behind] new objects in the bucket:", file_of_new_run())
 print("a laptop's folder again:", files.exists())
 rewrite("experiments", "artifact_location")
 rewrite("runs", "artifact_uri")  # of the runs made in the meantime
+rewrite("trace_tags", "value")  # a trace has an address among its tags
 print("repaired, new objects in the bucket:", in_bucket := file_of_new_run())
 
 # %% tags=["claims"]
 assert files.exists() and in_bucket == 1
+(found,) = client.search_traces(locations=[churn])
+assert found.info.tags["mlflow.artifactLocation"].startswith("mlflow-artifacts:")
 where_now = mlflow.search_runs([churn])["artifact_uri"]
 assert (
     len(where_now) > 2 * n_runs and where_now.str.startswith("mlflow-artifacts:").all()
@@ -660,7 +674,8 @@ assert (
 # %% [markdown]
 # **`model-left-behind`: deleted is not gone.** A deleted run goes to the trash, from where it can be restored;
 # `mlflow gc` empties the trash. But the *logged model* of that run stays, with its files. To repair it, delete the
-# model too, and collect again. On a team's server add `--older-than 30d`: without it, `gc` takes what *anybody* has
+# model too, and collect again, **but look first whether a registered version uses it**: none of these commands asks,
+# and afterwards the champion still says READY and no longer loads. On a team's server add `--older-than 30d`: without it, `gc` takes what *anybody* has
 # deleted, also a minute ago. `--tracking-uri` lets `gc` reach the files through the server, as the user who is signed
 # in. In a terminal, leave the password out of the address that you give to `gc` and `db upgrade`, and set
 # `PGPASSWORD`, which PostgreSQL's driver reads.
@@ -668,6 +683,8 @@ assert (
 # %%
 where = ("--backend-store-uri", uri, "--tracking-uri", address)
 gone, model_id, left = models[0].run_id, models[0].model_id, {}
+versions = client.search_model_versions()  # what is registered, and from which model
+print("a version uses it:", f"models:/{model_id}" in [v.source for v in versions])
 client.delete_run(gone)
 printed = command("gc", *where)
 left["after the run"] = sum(model_id in key for key in objects())
@@ -759,7 +776,8 @@ lesson.quiz("tracking_server")
 # - **What do 401 and 403 say?** 401: the server does not know you. 403: it knows you, and you lack the permission; or
 #   the name, or the page that asks, is not allowed.
 # - **How do you back up and clean?** `pg_dump` of both databases, then the bucket, and one restore with equal counts.
-#   `mlflow gc` removes what is in the trash; the model of a deleted run has to be deleted, too.
+#   `mlflow gc` removes what is in the trash; the model of a deleted run has to be deleted, too, unless a registered
+#   version uses it.
 #
 # ## Next steps
 #
