@@ -166,9 +166,10 @@ assert same_rows.dataset.digest == used.dataset.digest
 
 # %% [markdown]
 # `estimator.html` is the clickable diagram of the pipeline, as in [Pipelines]({step:pipelines}). The data set is
-# recorded with its digest, as in [Logging]({step:logging}), but only that of `X`: other labels for the same customers
-# would not change it. The three pictures are drawn for you; here are two. In the left one, each row stands for a true
-# class, 0 for those who stayed and 1 for those who left, and adds up to 1.
+# recorded with its digest, as in [Logging]({step:logging}), but for a DataFrame only that of `X`: other labels for the
+# same customers would not change it. (For NumPy arrays, the labels count, too.) The three pictures are drawn for you;
+# here are two. In the left one, each row stands for a true class, 0 for those who stayed and 1 for those who left, and
+# adds up to 1.
 
 # %%
 fig, axes = plots.new_figure(1, 2, width=10, height=3.6)
@@ -192,10 +193,10 @@ assert n_rows < 2000 or 0.15 < found < 0.27
 #
 # ## Round 2: which rows, and which average?
 #
-# All the names begin with `training_`. **Autologging scores the model on the rows that `fit` received**, because
-# those are the only ones it has seen. (`training_score` is what the model's own `score` returns: the accuracy of a
-# classifier, R² of a regressor, and for a search whatever its `scoring` says.) A tree that may grow as deep as it
-# likes shows what such a number is worth:
+# All the names begin with `training_`. **For scikit-learn, autologging scores the model on the rows that `fit`
+# received**, because those are the only ones it has seen. (`training_score` is what the model's own `score` returns:
+# the accuracy of a classifier, R² of a regressor, and for a search whatever its `scoring` says.) A tree that may grow
+# as deep as it likes shows what such a number is worth:
 
 # %%
 with mlflow.start_run(run_name="deep-tree") as deep:
@@ -405,7 +406,7 @@ assert lead >= 0 and spread == children.set_index("params.max_depth")["metrics.s
 # | `log_models`, `log_model_signatures` (True) | keeps the model, with names and types of its columns |
 # | `log_input_examples` (False) | keeps a few rows beside the model |
 # | `serialization_format` ("cloudpickle") | file format of the model; "skops" runs no code that you did not trust |
-# | `log_datasets` (True) | records a digest of the features you fit, and of those you predict for afterwards |
+# | `log_datasets` (True) | records a digest of the features you fit (of an array: with its labels), and of those you predict for afterwards |
 # | `log_post_training_metrics` (True) | records scores after `fit`, as in Round 3 |
 # | `max_tuning_runs` (5) | child runs of a search; `None` for all |
 # | `pos_label` (None) | the class whose precision, recall and F1 are meant; None for weighted averages |
@@ -428,14 +429,18 @@ assert contents(run).sum() == 0
 # lecture repeats `log_models=False`.
 #
 # And why that? The next cells time one fit in four ways: without any logging; with everything but the model; with the
-# model logged by hand, together with the list of packages that it needs; and with the model kept by autologging. For
-# this list autologging has no option, so MLflow finds it out each time, by loading the model in a process of its own.
-# We ask for the format skops, because autologging's default, cloudpickle, may run any code when the model is loaded.
+# model logged by hand, together with its signature and the list of packages that it needs; and with the model kept by
+# autologging. For this list autologging has no option, so MLflow finds it out each time, by loading the model in a
+# process of its own. We ask for the format skops, because autologging's default, cloudpickle, may run any code when the
+# model is loaded.
 
 # %%
 import time
 
-packages = mlflow.sklearn.get_default_pip_requirements(include_skops=True)
+keep = {
+    "pip_requirements": mlflow.sklearn.get_default_pip_requirements(include_skops=True),
+    "signature": mlflow.models.infer_signature(X_train, y_train),
+}
 
 
 def seconds_of_a_fit(by_hand=False, **options):
@@ -444,7 +449,7 @@ def seconds_of_a_fit(by_hand=False, **options):
         start = time.perf_counter()
         model = pipeline().fit(X_train, y_train)
         if by_hand:
-            mlflow.sklearn.log_model(model, name="model", pip_requirements=packages)
+            mlflow.sklearn.log_model(model, name="model", **keep)
     return time.perf_counter() - start, run
 
 
@@ -457,8 +462,8 @@ bill["model by hand"], _ = seconds_of_a_fit(log_models=False, by_hand=True)
 # %% tags=["measured"]
 bill["model by autologging"], run = seconds_of_a_fit(serialization_format="skops")
 seconds = pd.Series(bill)
-share = seconds["model by autologging"] / seconds.sum()
-title = f"Letting autologging keep the model takes {share:.0%} of the time"
+times = seconds["model by autologging"] / seconds["without model"]
+title = f"A fit whose model autologging keeps takes {times:.0f} times as long as without"
 fig = plots.bars(seconds, title=title, xlabel="one fit (s)", digits=2)
 words = ", ".join(f"{name} {taken:.2f} s" for name, taken in bill.items())
 plots.show(plots.describe(fig, f"Time of one fit: {words}."))
@@ -479,10 +484,11 @@ with mlflow.start_run(run_name="skops-tree") as skops_tree:
 assert contents(skops_tree)["parameters"] > 10 and contents(skops_tree)["metrics"] == 0
 
 # %% [markdown]
-# So work with `log_models=False`, and log by hand, with its packages, the one model that you keep. For a model with
-# trees this is the only way to the format skops in any case: it must be told which types to trust, as in [MLflow
-# basics]({step:mlflow_basics}), and autologging has no option for that either. If you ask it for skops all the same,
-# MLflow warns, and the run of the tree ends without any metric.
+# So work with `log_models=False`, and log by hand the one model that you keep: with its packages, and with its
+# signature, the names and types of its columns, which a model logged by hand has only when you give `signature` or
+# `input_example`. For a model with trees this is the only way to the format skops in any case: it must be told which
+# types to trust, as in [MLflow basics]({step:mlflow_basics}), and autologging has no option for that either. If you ask
+# it for skops all the same, MLflow warns, and the run of the tree ends without any metric.
 #
 # ## Look at the UI
 #
@@ -602,8 +608,9 @@ assert mixed.metrics["training_roc_auc"] == clean.metrics["training_roc_auc"] > 
 # %% [markdown]
 # **`not-autologged`: nothing is recorded, although you switched it on.** There are two switches. `mlflow.autolog()` is
 # the switch of the whole house: it turns on every library that MLflow can watch (scikit-learn, XGBoost, LightGBM,
-# PyTorch Lightning, clients of language models, and more). But as soon as you have called `mlflow.sklearn.autolog`,
-# scikit-learn listens to that one only, and the main switch moves nothing:
+# PyTorch Lightning, clients of language models, and more). Each has rules of its own: XGBoost's scores, for one, are
+# those of the sets that you pass for evaluation, so read its page before you quote a number. But as soon as you have
+# called `mlflow.sklearn.autolog`, scikit-learn listens to that one only, and the main switch moves nothing:
 
 # %%
 seen = []
@@ -682,8 +689,9 @@ lesson.quiz("autolog")
 # - **How do you switch it on and off?** `mlflow.sklearn.autolog(log_models=False, …)` before `fit`, and
 #   `mlflow.sklearn.autolog(disable=True)` at the end. Each call sets all options anew. Functions that you use by their
 #   short names are imported after the call, or called by their full names.
-# - **Which rows and which average is it?** What `fit` records comes from the training rows, and precision, recall and
-#   F1 are weighted over the classes unless you name one by `pos_label`. Add the score that counts by `log_metric`.
+# - **Which rows and which average is it?** With scikit-learn, what `fit` records comes from the training rows, and
+#   precision, recall and F1 are weighted over the classes unless you name one by `pos_label`. Add the score that counts
+#   by `log_metric`.
 # - **What becomes of a search?** One run, with its five best candidates as children; `max_tuning_runs=None` keeps all.
 # - **What does it do behind your back?** It makes a run of each fit outside a run, mixes two fits inside one, and
 #   misses a call without saying so.

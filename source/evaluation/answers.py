@@ -140,6 +140,7 @@ WRONG = {
     1: [
         ("not-started", ""),
         ("not-on-model", swap(_SLICE_LOG, "dataset=as_dataset(X, y, name)")),
+        ("same-name-other-rows", swap("as_dataset(X, y, name)", "as_dataset(X_valid, y_valid, name)")),
         ("data-set-missing", swap(_SLICE_LOG, "model_id=model_id")),
         ("data-set-name", swap('"tumours-small"', '"small"')),
         ("metric-name", swap('log_metric("recall"', 'log_metric("Recall"')),

@@ -108,9 +108,10 @@ def slices(evidence: Evidence) -> None:
     parts = {"tumours-small": (small, small_train), "tumours-large": (~small, ~small_train)}
     for rows, (part, part_train) in parts.items():
         X, y = X_valid[part], y_valid[part]
+        found = _on_model(evidence, experiment, model, "recall", rows)
         evidence.judge_number(
             f"recall on {rows}",
-            _on_model(evidence, experiment, model, "recall", rows).value,
+            found.value,
             recall(X, y),
             {
                 "slices-swapped": (
@@ -139,6 +140,17 @@ def slices(evidence: Evidence) -> None:
                 ),
             },
         )
+        wrong = set()
+        for features, labels in ((X_valid, y_valid), (X_valid[~part], y_valid[~part])):
+            wrong.add(mlflow.data.from_pandas(features).digest)
+            table = features.assign(malignant=labels)
+            wrong.add(mlflow.data.from_pandas(table, targets="malignant").digest)
+        if found.dataset_digest in wrong:
+            raise Mistake(
+                "same-name-other-rows",
+                f"The value is right, but the data set `{rows}` holds other rows than this slice. Describe those that you "
+                "measured: `as_dataset` of the chosen features and labels.",
+            )
 
 
 def ranking(evidence: Evidence) -> None:

@@ -101,7 +101,10 @@ four = {
 picked = (X_valid["mean_area"] < 400) | (X_valid["mean_area"] > 1200)
 jonas_rows = as_dataset(X_valid[picked], y_valid[picked], "tumours-valid")
 measured = [(valid_rows, X_valid, y_valid), (train_rows, X_train, y_train)]
-if mlflow.search_logged_models().empty:
+present = mlflow.search_logged_models(output_format="list")
+if sum(len(stored.metrics or ()) >= 2 for stored in present) < 4:  # none, or an earlier try was cut off
+    for stored in present:
+        mlflow.MlflowClient().delete_logged_model(stored.model_id)
     for name, candidate in four.items():
         with mlflow.start_run(run_name=name):
             stored = store.log_model(candidate.fit(X_train, y_train), name, X_train)

@@ -616,7 +616,9 @@ assert as_dataset(X_valid, ~y_valid, "churn-valid").digest == valid_rows.digest
 #
 # The same work without any help from this course, on real data that comes with scikit-learn. Copy it into a file
 # `evaluate.py` in an empty folder and run `python evaluate.py`. The line with `logging` keeps MLflow's reports of its
-# progress from your screen.
+# progress from your screen. `skops_trusted_types` names the one type that a forest needs, as in [MLflow
+# basics]({step:mlflow_basics}). If MLflow refuses a model of yours, its message names the types: read them, and list
+# those that you trust.
 
 # %% tags=["own-project"]
 """Two models, scored on the same rows, and compared: python evaluate.py"""
@@ -626,7 +628,7 @@ import logging
 import mlflow
 import numpy as np
 from sklearn.datasets import load_breast_cancer
-from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+from sklearn.ensemble import RandomForestClassifier
 from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import train_test_split
 from sklearn.naive_bayes import GaussianNB
@@ -638,17 +640,17 @@ X, y = load_breast_cancer(return_X_y=True, as_frame=True)
 X_train, X_valid, y_train, y_valid = train_test_split(X, y == 0, random_state=0)
 table = X_valid.assign(malignant=y_valid)
 rows = mlflow.data.from_pandas(table, targets="malignant", name="cancer-valid")
-packages, scores = mlflow.sklearn.get_default_pip_requirements(include_skops=True), {}
-quiet = {"log_model_explainability": False}  # that part needs the package shap
+needs, scores = mlflow.sklearn.get_default_pip_requirements(include_skops=True), {}
+keep = {"pip_requirements": needs, "skops_trusted_types": ["sklearn.tree._tree.Tree"]}
+quiet = {"evaluator_config": {"log_model_explainability": False}}  # it needs shap
 
-for model in (GaussianNB(), LinearDiscriminantAnalysis()):
+for model in (GaussianNB(), RandomForestClassifier(random_state=0)):
     name = type(model).__name__
     model.fit(X_train, y_train)
     scores[name] = model.predict_proba(X_valid)[:, 1]
     with mlflow.start_run(run_name=name):
-        stored = mlflow.sklearn.log_model(model, name=name, pip_requirements=packages)
-        how = {"model_type": "classifier", "evaluator_config": quiet}
-        mlflow.models.evaluate(stored.model_uri, rows, **how)
+        stored = mlflow.sklearn.log_model(model, name=name, **keep)
+        mlflow.models.evaluate(stored.model_uri, rows, model_type="classifier", **quiet)
 
 order = {"field_name": "metrics.roc_auc", "ascending": False}
 order |= {"dataset_name": rows.name, "dataset_digest": rows.digest}

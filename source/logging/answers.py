@@ -71,7 +71,9 @@ RIGHT = {
             mlflow.log_artifact(picture)
             rows = X_valid.copy()
             rows["predicted"], rows["true"] = predicted, y_valid
-            mlflow.log_table(rows.query("true != predicted").to_dict(orient="list"), "wrong.json")
+            words = {0: "healthy", 1: "malignant"}
+            rows = rows.query("true != predicted").replace({"true": words, "predicted": words})
+            mlflow.log_table(rows.to_dict(orient="list"), "wrong.json")
             report = store.outputs("hw-logging") / "report.txt"
             names = ["benign", "malignant"]
             report.write_text(classification_report(y_valid, predicted, target_names=names, digits=4))

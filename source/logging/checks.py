@@ -299,6 +299,10 @@ def _labels(table: pd.DataFrame, is_true: Callable[[np.ndarray], bool]) -> tuple
         names = {0: [words[0]], 1: [words[1]]}
         if not is_true(labels_of(table, "true", names, "wrong.json")):
             names = {0: [words[1]], 1: [words[0]]}
+    known = {word: label for label, more in names.items() for word in (str(label), *more)}
+    strange = [word for word in words if word not in known]
+    if len(words) == 2 and len(strange) == 1 and not (sure := next(w for w in words if w in known)).isdigit():
+        names[1 - known[sure]].append(strange[0])  # `benign` beside a word of the learner's own
     said, guessed = (labels_of(table, column, names, "wrong.json") for column in ("true", "predicted"))
     return said, guessed
 

@@ -335,8 +335,9 @@ assert len(report.splitlines()) == 2 and len(table) == len(wrong) + 2
 #
 # A statistical test is a result as well. [Exploring data]({step:exploring_data}) chose a test for each column and kept
 # all results as a file. Logged one by one they can be searched, too. Do leavers have a shorter tenure (a t-test), and
-# does the kind of contract matter (a chi-square test)? Log the test's name, too, or nobody knows what the number
-# means. A slash in the name of a metric groups charts in the UI.
+# does the kind of contract matter (a chi-square test)? Log the test's name, too, or nobody knows what the number means.
+# A slash in the name of a metric groups charts in the UI. In a search, such a name stands in backticks:
+# ``metrics.`p/tenure` < 0.05``.
 
 # %%
 from scipy import stats
@@ -440,12 +441,12 @@ assert no_gap == "noticed by MLflow True, by ours True"
 #
 # The **context** says what the rows were used for. The code has a digest of its own, the **git commit**. MLflow notes
 # the commit of the file that Python was started with. For a script this is your script; for a notebook it is a file of
-# Jupyter's, so there is no commit, and you set it yourself. A commit is worth little when files were changed after it,
-# or when a new file was never committed (MLflow notes a commit for a script of which git knows nothing), so note that,
-# too: `git status --porcelain` names changed and new files. And the same code can give another number with another
-# version of its library, so note the version. (A model that is logged, as in [MLflow basics]({step:mlflow_basics}),
-# keeps the versions that it needs by itself.) MLflow and its UI look for the commit among the tags, so we put it there,
-# although a tag can be replaced.
+# Jupyter's, so there is usually no commit (or that of a repository in which Jupyter is installed), and you set it
+# yourself. A commit is worth little when files were changed after it, or when a new file was never committed (MLflow
+# notes a commit for a script of which git knows nothing), so note that, too: `git status --porcelain` names changed and
+# new files. And the same code can give another number with another version of its library, so note the version. (A
+# model that is logged, as in [MLflow basics]({step:mlflow_basics}), keeps the versions that it needs by itself.) MLflow
+# and its UI look for the commit among the tags, so we put it there, although a tag can be replaced.
 
 # %%
 import subprocess
@@ -619,8 +620,9 @@ assert mlflow.get_run(leaky.info.run_id).info.lifecycle_stage == "deleted"
 # %% [markdown]
 # **`one-by-one`: fifty values, fifty calls.** Each call is written to the database on its own, as a *transaction*, and
 # the next one waits until it has been written. There are two other ways. An *asynchronous* call returns at once, and
-# MLflow writes the value in the background; `flush_async_logging` waits until all is written. And `log_batch` sends a
-# list of points in one call. Guess the order before you run it.
+# MLflow writes the value in the background; `flush_async_logging` waits until the background is done. It raises no
+# error when a write failed: that is only a line `ERROR` in the log, unless you call `.wait()` on what the call
+# returned. And `log_batch` sends a list of points in one call. Guess the order before you run it.
 
 # %%
 import time

@@ -11,7 +11,7 @@ RIGHT = {
         p = c.create_run(e, run_name="depth").info.run_id
         found = []
         for n in (5, 2, 1):
-            r = c.create_run(e, tags={"mlflow.parentRunId": p}, run_name="x").info.run_id
+            r = c.create_run(e, tags={"mlflow.parentRunId": p}, run_name="depth").info.run_id
             f = RandomForestClassifier(15, max_depth=n, random_state=0).fit(X_train, y_train)
             c.log_param(r, "max_depth", n)
             c.log_metric(r, "valid_auc", valid_auc(f))

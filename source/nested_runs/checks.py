@@ -89,6 +89,8 @@ def _cross_validated(max_depth: int, min_samples_leaf: int, seed: int) -> dict[s
 def _family(evidence: Evidence, experiment: str, name: str) -> tuple[Run, list[Run]]:
     """Return the newest parent of that name and its children, newest first, all of them ended."""
     parent = evidence.latest_run(experiment, name)
+    above = parent.data.tags.get("mlflow.parentRunId")  # a child may have its parent's name
+    parent = next((r for r in evidence.runs(experiment) if r.info.run_id == above and r.info.run_name == name), parent)
     children = evidence.children(parent)
     if not children:
         others = [r for r in evidence.runs(experiment) if r.info.run_id != parent.info.run_id]

@@ -157,19 +157,21 @@ assert not mlflow.get_run(forest_search).data.metrics
 # You should see three rows: four runs were made, but the parent does not carry the tag. If you see none, the id that
 # you searched for is not the parent's.
 #
-# The parent still has no result of its own. So that one row tells how the search ended, copy the score and the
-# settings of the best child to it. This is called **promoting** the child. The client writes to a run by its id, even
-# when the run has ended. Each name gets the prefix `best_`, and the second pitfall shows why.
+# The parent still has no result of its own. So that one row tells how the search ended, copy the score and the settings
+# of the best child to it. This is called **promoting** the child. The client writes to a run by its id, even when the
+# run has ended. Each name gets the prefix `best_`, and the second pitfall shows why. Promote when the search is over: a
+# parameter cannot be changed, so if a better child comes later, promoting again stops with *Changing param values is
+# not allowed*.
 
 # %%
 def promote(parent_id):
     """Copy score, settings and id of the best finished child to its parent."""
     finished = children(parent_id, "AND attributes.status = 'FINISHED'")
     best = mlflow.get_run(finished.run_id[0])
-    client.set_tag(parent_id, "best_child", best.info.run_id)
-    client.log_metric(parent_id, "best_cv_auc", best.data.metrics["cv_auc"])
     for name, value in best.data.params.items():
         client.log_param(parent_id, f"best_{name}", value)
+    client.set_tag(parent_id, "best_child", best.info.run_id)
+    client.log_metric(parent_id, "best_cv_auc", best.data.metrics["cv_auc"])
     return best
 
 
@@ -360,7 +362,7 @@ def best_so_far(parent_id):
 curves = pd.DataFrame({name: best_so_far(parent) for name, parent in parents.items()})
 ends = curves.iloc[-1].sort_values(ascending=False)
 leader, second = ends.index[:2]
-winner = promote(parents[leader])  # the best child; promoting twice changes nothing
+winner = promote(parents[leader])  # promoting the same child again changes nothing
 spread = winner.data.metrics["cv_std"]
 
 # %%
@@ -523,8 +525,10 @@ for parent in (threads, processes):
 #
 # (Nothing below needs this section.) Older courses use Optuna's `MLflowCallback`, which has moved into the package
 # `optuna-integration`. MLflow brings `MlflowStorage`: the study itself *is* a parent run, so another notebook can go on
-# with it, as a second storage object does below. In return it asks the store for every trial at each step, which makes
-# it slower than our objective. Nobody ends the run of such a study, so we do.
+# with it, as a second storage object does below. To go on, use `load_study`: with this storage, `create_study` makes a
+# second study of the same name, even with `load_if_exists=True`. The sampler gets no seed here, because one that starts
+# again at the same seed draws the same candidates again. In return it asks the store for every trial at each step,
+# which makes it slower than our objective. Nobody ends the run of such a study, so we do.
 
 # %%
 from mlflow.optuna.storage import MlflowStorage
@@ -538,13 +542,13 @@ def plain_objective(trial):
 
 # %%
 place = mlflow.set_experiment("churn-study").experiment_id
-shared = {"study_name": "shared", "sampler": optuna.samplers.TPESampler(seed=seed)}
-started = optuna.create_study(
-    storage=MlflowStorage(place), direction="maximize", load_if_exists=True, **shared
-)
+storage = MlflowStorage(place)
+if storage.get_study_id_by_name_if_exists("shared") is None:
+    optuna.create_study(study_name="shared", storage=storage, direction="maximize")
+started = optuna.load_study(study_name="shared", storage=storage)
 before = len(started.trials)
 started.optimize(plain_objective, n_trials=2)
-resumed = optuna.load_study(storage=MlflowStorage(place), **shared)
+resumed = optuna.load_study(study_name="shared", storage=MlflowStorage(place))
 resumed.optimize(plain_objective, n_trials=1)
 print(len(resumed.trials) - before, "new trials in one study")
 for study_run in client.search_runs([place], "attributes.run_name = 'shared'"):
@@ -637,7 +641,8 @@ assert len(children(parent.info.run_id)) == 0 and len(lost) == 3
 
 # %% [markdown]
 # To repair it, give the lost children the tag that they lack. To prevent it, pass `parent_run_id` and the experiment,
-# as in Round 5.
+# as in Round 5. The objective of Round 3 needs that, too, as soon as you write `study.optimize(…, n_jobs=2)`, because
+# Optuna then uses threads.
 
 # %%
 for run_id in lost:

@@ -187,8 +187,11 @@ EQUIVALENT = {
         "line 1: 'numpy.dtype' →": "no file of this inbox asks for it",
         "line 10: 'model_path' →": _NO_FORGED,
         "line 11: 'data' →": _NO_FORGED,
-        "line 19: dropped index=": _COLUMN,
-        "line 19: False →": _COLUMN,
+        "line 5: 'python_function' →": "no mail names modules in that flavor alone, or another file",
+        "line 17: 'loader_module' →": "no mail brings a loader of its own",
+        "line 17: 'mlflow.sklearn' → 'mlflow.sklearn_x'0": "no mail brings a loader of its own",
+        "line 21: dropped index=": _COLUMN,
+        "line 21: False →": _COLUMN,
     },
     2: {
         "line 10: dropped pip_requirements=": "MLflow finds them out, with their exact versions",

@@ -200,10 +200,12 @@ assert listed == ["builtins.print", "functools.partial"]
 # was written by skops, so the function waited for `transform`. In a forged file, skops calls a function on the list
 # *while it loads*.) So read the list before you load, and compare it with one that *you* have written. Look at which
 # file `MLmodel` names, too: `pickled_model` and `model_path` must both say `model.skops`, and no entry `data` may lead
-# to another folder. Otherwise you read one file, and MLflow loads another. (The first is an entry of the flavor
-# `sklearn`, the other two are of `python_function`. A model without `predict`, like this one, has no flavor
-# `python_function`, so ask with `flavors.get("python_function", {})`. The script at the end has the lines that check
-# them.) The names are asked from the file, because the list in `MLmodel` could have been edited:
+# to another folder. Otherwise you read one file, and MLflow loads another. For the same reason, load the *folder* that
+# you have read, `mlflow.sklearn.load_model(str(home))`, and not the address: from a server, MLflow would fetch the
+# files a second time. (The first is an entry of the flavor `sklearn`, the other two are of `python_function`. A model
+# without `predict`, like this one, has no flavor `python_function`, so ask with `flavors.get("python_function", {})`.
+# The script at the end has the lines that check them.) The names are asked from the file, because the list in `MLmodel`
+# could have been edited:
 
 # %%
 we_trust = {"numpy.dtype", "sklearn.tree._tree.Tree"}  # imputers and forests
@@ -339,7 +341,7 @@ print((home / code_file).read_text()[:52])
 # | pickle | `serialization_format: cloudpickle` or `pickle`; `python_model: …pkl` | anything | do not load a stranger's |
 # | skops | `serialization_format: skops` | whatever is on its list: types are rebuilt, and a forged file can call a function at once | read the names |
 # | from code | `model_code_path` | the whole file | read the file |
-# | modules | `code: code`, or a `loader_module` that is not MLflow's | each module that is imported | read the folder `code`; refuse what nobody can read in it (`.pyc`, `.so`, `__pycache__`) |
+# | modules | `code: code` in *any* flavor, or a `loader_module` that is not MLflow's | each module that is imported | read the folder `code`; refuse what nobody can read in it (`.pyc`, `.so`, `__pycache__`) |
 #
 # One more door is often forgotten: *installing* a stranger's `requirements.txt` runs code as well, because packages
 # may bring their own installation program.
@@ -679,8 +681,8 @@ assert (
 
 # %% [markdown]
 # **`requirements-open`: a package without its version.** Suppose that the model was made with an older scikit-learn,
-# 1.5.2. On loading, MLflow compares the list with what is installed. A pinned list raises the alarm; an open one has
-# nothing to compare, so nobody hears of the difference:
+# 1.5.2. `mlflow.pyfunc.load_model` compares the list with what is installed (`mlflow.sklearn.load_model` does not). A
+# pinned list raises the alarm; an open one has nothing to compare, so nobody hears of the difference:
 
 # %%
 lists = {"open": ["scikit-learn", "skops"], "pinned": ["scikit-learn==1.5.2", "skops"]}
@@ -733,8 +735,10 @@ except AssertionError as error:
 #
 # The same work without any help from this course, on real data that comes with scikit-learn. Copy it into a file
 # `ship.py` in an empty folder and run `python ship.py`. It makes a model, reads its folder as a stranger should, checks
-# it, and keeps its fingerprint. Where the model arrives, call `fingerprint` again on the folder there, and compare. (Do
-# not run it with `python -O`, which leaves out every `assert`.)
+# it, and keeps its fingerprint. Where the model arrives, copy the function `fingerprint` with its imports into a file
+# of its own (an `import ship` would train and log again), give it the folder there as a `Path`, compare with
+# `mlflow.get_logged_model(model_id).tags["fingerprint"]`, and load that folder. (Do not run it with `python -O`, which
+# leaves out every `assert`.)
 
 # %% tags=["own-project"]
 """A model that may travel, read and checked before it does: python ship.py"""

@@ -104,7 +104,9 @@ hw.check(2)
 #
 # The experiment `hw-tracking-server-trash` has two runs, `keep` and `drop`, each with a logged model of the same name.
 # Remove the run `drop` and its model **for good**, and leave both of `keep` alone. `mlflow gc` wants
-# `--backend-store-uri`; the line `CliRunner().invoke(cli, ["gc", …])` runs it here.
+# `--backend-store-uri`, and takes **all** that lies in the trash of a store, here also from other lectures; `--run-ids
+# …` and `--logged-model-ids …` say what is meant, each for its own kind only. The line `CliRunner().invoke(cli, ["gc",
+# …])` runs it here.
 
 # %%
 admin = mlflow.MlflowClient()
@@ -120,11 +122,12 @@ print("runs:", sorted(run.info.run_name for run in admin.search_runs([trash])))
 # %% tags=["task-3"]
 ### BEGIN SOLUTION
 doomed = admin.search_runs([trash], "attributes.run_name = 'drop'")[0].info.run_id
-for model in admin.search_logged_models([trash]):
-    if model.source_run_id == doomed:
-        admin.delete_logged_model(model.model_id)
+found = admin.search_logged_models([trash])
+(its_model,) = (model.model_id for model in found if model.source_run_id == doomed)
+admin.delete_logged_model(its_model)
 admin.delete_run(doomed)
-CliRunner().invoke(cli, ["gc", "--backend-store-uri", mlflow.get_tracking_uri()])
+only = ["--run-ids", doomed, "--logged-model-ids", its_model]
+CliRunner().invoke(cli, ["gc", "--backend-store-uri", mlflow.get_tracking_uri(), *only])
 ### END SOLUTION
 
 # %%

@@ -492,7 +492,9 @@ assert list(knocks.values()) == [200, 200, 403, 403]
 # So `--host 0.0.0.0` **alone** is dangerous. It opens the server to the whole network, and without users whoever
 # reaches the port can read, change and delete everything. Three things belong together: users, allowed names, and
 # encryption. The last comes from a program in front (a *reverse proxy* with HTTPS), because basic authentication sends
-# the password readable.
+# the password readable. That program has to hand on two headers, which nginx, for one, does only when told: `Host`, or
+# every name arrives as `127.0.0.1` and passes, and `X-Forwarded-For`, or MLflow takes everybody for somebody who sits
+# at the server, and lets even Tom change the settings of its assistant, which acts there as the server's user.
 #
 # ## Round 5: two people at once
 #
@@ -709,11 +711,12 @@ assert gone not in {
 # %% [markdown]
 # ## In your own project
 #
-# The same work without any help from this course: a server with users in an empty folder, a user who logs a run, and
-# a stranger, Eve, who is refused. It needs `mlflow[auth]`. The server ends with the script; the line `server.wait()`
-# at its end would keep it, until Ctrl+C. Without another address, it keeps its runs in the file `mlflow.db`. For a
-# team, set `MLFLOW_BACKEND_STORE_URI`, add `--artifacts-destination` with your bucket, and take the passwords out of
-# the file. Choose your own *before* the first run: they are kept in `basic_auth.db`, and afterwards only
+# The same work without any help from this course: a server with users in an empty folder, a user who logs a run, and a
+# stranger, Eve, who is refused. It needs `mlflow[auth]`. The server ends with the script; the line `server.wait()` at
+# its end would keep it, until Ctrl+C. Without another address, it keeps its runs in the file `mlflow.db`. For a team,
+# start the server by the command of Round 3 instead: with a fixed port, the names, the database, the bucket, and the
+# secrets in the environment. This script takes another port each time, and only this machine reaches it. Choose your
+# own passwords, of 12 characters or more, *before* the first run: they are kept in `basic_auth.db`, and afterwards only
 # `auth.update_user_password` changes one (your own with `current_password=`). The server's Python then needs
 # `psycopg2-binary` for PostgreSQL, and `boto3` for the bucket.
 
@@ -732,15 +735,14 @@ warnings.filterwarnings("ignore", message="starlette")  # MLflow 3.17 uses an ol
 from mlflow.server import get_app_client
 
 WHO = {"admin": "change-me-admin-1", "mira": "change-me-mira-22", "eve": "a guess"}
-first_time = not os.path.exists("basic_auth.db")  # where the server keeps its users
+first_time = not os.path.exists("users-made")  # written when Mira is there
 os.environ["MLFLOW_AUTH_ADMIN_PASSWORD"] = WHO["admin"]
 os.environ["MLFLOW_FLASK_SERVER_SECRET_KEY"] = "change me: a long random text"
 os.environ["MLFLOW_SERVER_ENABLE_JOB_EXECUTION"] = "false"
 port = socket.create_server(("127.0.0.1", 0)).getsockname()[1]  # one that is free
 words = f"-m mlflow server --app-name basic-auth --workers 1 --port {port}".split()
 server = Popen([sys.executable, *words], stdout=open("server.log", "w"), stderr=STDOUT)
-atexit.register(server.wait)
-atexit.register(server.terminate)  # registered last, so it comes first
+atexit.register(lambda: (server.terminate(), server.wait()))
 mlflow.set_tracking_uri(address := f"http://127.0.0.1:{port}")
 
 while socket.socket().connect_ex(("127.0.0.1", port)):
@@ -752,6 +754,7 @@ for name, word in WHO.items():
         auth = get_app_client("basic-auth", address)
         auth.create_user("mira", WHO["mira"])
         auth.grant_user_permission("mira", "experiment", "0", "EDIT")
+        open("users-made", "w").close()
     try:
         with mlflow.start_run(experiment_id="0", run_name=f"by-{name}"):
             print(name, "logs; runs so far:", len(mlflow.search_runs(["0"])))
