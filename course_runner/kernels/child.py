@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ctypes
+import functools
 import os
 import signal
 import socket
@@ -181,7 +182,8 @@ def _drained_pipes() -> Callable[..., None]:
 
     reading, pipes = threading.Lock(), set()
 
-    def watch(stream: Any) -> None:  # in the thread of this stream
+    @functools.wraps(OutStream._watch_pipe_fd)  # its thread is called after it
+    def watch(stream: Any) -> None:
         pipe = stream._fid
         if pipe is None:
             return

@@ -463,7 +463,7 @@ bill["model by hand"], _ = seconds_of_a_fit(log_models=False, by_hand=True)
 bill["model by autologging"], run = seconds_of_a_fit(serialization_format="skops")
 seconds = pd.Series(bill)
 times = seconds["model by autologging"] / seconds["without model"]
-title = f"A fit whose model autologging keeps takes {times:.0f} times as long as without"
+title = f"A fit whose model autologging keeps takes {times:.0f} times as long"
 fig = plots.bars(seconds, title=title, xlabel="one fit (s)", digits=2)
 words = ", ".join(f"{name} {taken:.2f} s" for name, taken in bill.items())
 plots.show(plots.describe(fig, f"Time of one fit: {words}."))

@@ -80,6 +80,7 @@ from pathlib import Path
 import mlflow
 import nbformat
 import papermill
+from nbclient.exceptions import DeadKernelError
 
 from course_utils import data, store
 
@@ -162,7 +163,8 @@ assert len(nbformat.read(folder / "train.ipynb", 4).cells) == 2
 # Nothing is in MLflow yet, and that is on purpose: the files are the whole record of a batch, so they can be read back
 # long after it ran, and on another machine. papermill keeps the values that you *pass* in the notebook's *metadata*, a
 # part of the file that no cell shows. A usual value that you do not pass is not among them, so pass all that you want
-# to find again. The result is in the output of the last cell.
+# to find again. The result is the last line that the last cell *printed*. A warning in that cell is an output, too, but
+# goes to another stream, `stderr`.
 #
 # `log_text` stores the executed notebook with the run, code and outputs in one file. The tag `batch` holds a name that
 # no other batch has, here that of the folder. Next Monday's runs will lie in the same experiment, and the tag tells
@@ -170,7 +172,8 @@ assert len(nbformat.read(folder / "train.ipynb", 4).cells) == 2
 #
 # A point may fail. papermill stops at the first cell that raises an error, and has saved the notebook by then, with the
 # error in it. So we look for an error in *all* cells. If there is one, its name becomes a tag, and the run ends FAILED.
-# A kernel that is killed, for example because memory ran out, leaves no error, but no result either. That fails, too.
+# A kernel that is killed, for example because memory ran out, leaves no error, but no result in JSON either. That
+# fails, too.
 
 # %%
 def log_executed(name, text):
@@ -178,8 +181,12 @@ def log_executed(name, text):
     done = nbformat.reads(text, as_version=4)
     outputs = [out for cell in done.cells for out in cell.get("outputs", [])]
     errors = [out.ename for out in outputs if out.output_type == "error"]
-    if not errors and not done.cells[-1].get("outputs"):
-        errors = ["no result"]
+    last = done.cells[-1].get("outputs", [])
+    printed = "".join(out.text for out in last if out.get("name") == "stdout")
+    try:
+        result = json.loads(printed.splitlines()[-1])
+    except (IndexError, ValueError):  # nothing was printed, or no JSON
+        errors = errors or ["no result"]
     with mlflow.start_run(run_name=name, tags={"batch": folder.name}) as run:
         mlflow.log_params(done.metadata.papermill.parameters)
         mlflow.log_text(text, f"executed/{name}.ipynb")
@@ -187,7 +194,7 @@ def log_executed(name, text):
             mlflow.set_tag("error", errors[0])
             mlflow.end_run("FAILED")
         else:
-            mlflow.log_metric("cv_auc", json.loads(outputs[-1].text)["cv_auc"])
+            mlflow.log_metric("cv_auc", result["cv_auc"])
     return run.info.run_id
 
 
@@ -318,13 +325,16 @@ def run_as_text(text, values):
     with tempfile.TemporaryDirectory() as own:
         source, target = Path(own, "in.ipynb"), Path(own, "out.ipynb")
         source.write_text(text, encoding="utf8")
-        with contextlib.suppress(Exception):  # the notebook comes back anyway
+        # a point that fails still comes back
+        with contextlib.suppress(papermill.PapermillExecutionError, DeadKernelError):
             papermill.execute_notebook(source, target, parameters=values, **quiet)
         return target.read_text(encoding="utf8"), os.getpid()
 
 # %% [markdown]
-# papermill raises an error when a cell of the notebook fails, and another one when its kernel is killed. `suppress` lets
-# both pass, so that this notebook comes back as well, with its error or without a result, and `log_executed` can tell.
+# papermill raises an error when a cell of the notebook fails, and another one when its kernel is killed. `suppress`
+# lets these two pass, so that this notebook comes back as well, with its error or without a result, and `log_executed`
+# can tell. Anything else, such as a worker that has no such kernel, is not a failed point but a broken worker, and
+# `gather` raises it.
 #
 # `client.submit` sends one call and returns at once a **future**, a receipt for a result that does not exist yet.
 # `client.gather` waits for all results and returns them *in the order of the receipts*. If a call itself fails, for
@@ -513,7 +523,10 @@ assert len({run.data.tags["dagster_run"] for run in kept}) == 1
 #
 # In daily use the definitions stand in a file that ends with `defs = dg.Definitions(jobs=[weekly],
 # schedules=[mondays])`. With the package `dagster-webserver`, which this course does not install, `dagster dev -f
-# weekly.py` starts the clock and a web page, on which the schedule is switched on.
+# weekly.py` starts the clock and a web page, on which the schedule is switched on. Set the environment variable
+# `DAGSTER_HOME` to a folder first: without it, Dagster's notes are deleted when it stops, so the schedule is off again
+# at the next start, and `run_key` has forgotten what ran. `dagster dev` is for trying out; what must run every Monday
+# needs a machine that stays on, with `dagster-daemon run` as the clock and `dagster-webserver` as the page.
 #
 # ### Other orchestrators, on paper
 #

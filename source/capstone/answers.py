@@ -383,6 +383,8 @@ WRONG = {
         ("other-run", swap('run_name="final"', 'run_name="last"')),
         ("threshold-outside", swap("store.log_model(deciding", "store.log_model(calibrated")),
         ("threshold-differs", swap('"threshold": threshold}', '"threshold": 0.777}')),
+        ("threshold-differs", swap("threshold=threshold,", "threshold=np.float64(0.31),", '"threshold": threshold}', '"threshold": 0.777}')),
+        ("calls-nobody", swap("threshold = float(", "threshold = 0.9999999 + 0 * float(")),
         ("threshold-differs", swap("frozen, threshold=threshold,", "frozen,")),
         (
             "pickle-format",

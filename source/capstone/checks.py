@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import math
 import re
@@ -9,6 +10,7 @@ import zipfile
 from collections.abc import Callable, Iterable
 from typing import Any
 
+import numpy as np
 from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
 
@@ -230,8 +232,13 @@ def _classes(evidence: Evidence, model: Any) -> dict[str, Any]:
     try:
         with zipfile.ZipFile(file) as archive:
             found = json.loads(archive.read("schema.json"))
-        while found["__class__"] == "Pipeline":  # its last step decides
-            found = found["content"]["content"]["steps"]["content"][-1]["content"][1]
+            while found["__class__"] == "Pipeline":  # its last step decides
+                found = found["content"]["content"]["steps"]["content"][-1]["content"][1]
+            if found["__class__"] == "FixedThresholdClassifier":
+                kept = found["content"]["content"]["threshold"]
+                if "file" in kept:  # a NumPy number is kept in a file of its own
+                    value = np.load(io.BytesIO(archive.read(kept["file"])), allow_pickle=False)
+                    kept["content"] = json.dumps(float(value))
         return dict(found)
     except Exception:  # zipfile raises several unrelated types, and a file may hold anything
         fail("model-files", "The file of the model is not where the store says, or not whole. Log the model again.")
@@ -292,7 +299,7 @@ def live(evidence: Evidence) -> None:
                 kept = json.loads(schema["content"]["content"]["threshold"]["content"])
                 inside = 0.5 if kept == "auto" else float(kept)  # what the class does when nobody says
             except (KeyError, TypeError, ValueError):
-                return  # a NumPy number is kept in a file of its own
+                fail("model-files", "The stored model has no threshold that can be read. Log the model again.")
             if not close(inside, threshold):
                 fail("threshold-differs", f"The record says {threshold:g}, and the stored model decides at {inside:g}.")
 
@@ -306,6 +313,13 @@ def live(evidence: Evidence) -> None:
                     f"`{name}` belongs to no model and data set. A score without its rows cannot be compared with the next "
                     "model: pass `model_id=` and `dataset=` to `log_metric`.",
                 )
+
+        if evidence.metric(run(), "test_f1") == 0:
+            fail(
+                "calls-nobody",
+                "`test_f1` is 0: at this threshold the model finds nobody of the class that you look for, so nobody would act on "
+                "anything. ROC-AUC does not see that. Choose the threshold on the validation rows.",
+            )
 
     def gate() -> None:
         tags = version().tags
@@ -411,7 +425,7 @@ def account(evidence: Evidence) -> None:
         text = text_of(evidence.artifact(_run(evidence, "report"), "report.md"))
         if len(text.split()) < _MIN_WORDS:
             fail("report-short", f"The report has {len(text.split())} words; write {_MIN_WORDS} or more.")
-        found = {h.lower() for h in re.findall(r"^#+\s*(\w+)", text, re.M)}
+        found = {h.lower() for h in re.findall(r"^#+\s*(?:\d+[.)]\s*)?[*_]*(\w+)", text, re.M)}
         if absent := [h for h in _HEADINGS if h.lower() not in found]:
             fail("report-part", f"The report has no heading {listing(absent)}. A reader looks for each of the four.")
         for name in ("test_auc", "test_f1"):
@@ -421,7 +435,8 @@ def account(evidence: Evidence) -> None:
                     f"The report does not have `{name}` as the store has it, with three decimals. Numbers that are typed go out "
                     "of date; read them from the run.",
                 )
-        if not re.search(rf"version\D{{0,3}}{version().version}\b", text, re.I):
+        number_of_it = rf"version[\s:*_`#(]*(?:number\s*)?[*_`]*{version().version}(?![\d.]\d|\d)"
+        if not re.search(number_of_it, text, re.I):
             fail("report-version", "The report does not say which version of the model it is about.")
 
     version()  # the given cell makes one, so it is no part of what you did here

@@ -166,7 +166,7 @@ hw.check(2)
 # In the same experiment, a run `final` with the parameters `threshold` (between 0 and 1) and `calibration` (the method,
 # or `none`), and a logged model that has the **threshold inside**: a `FixedThresholdClassifier` or
 # `TunedThresholdClassifierCV` in skops format, or a pyfunc model of your own. The metrics `test_auc` and `test_f1` on
-# the test rows are logged with `model_id=` and `dataset=`.
+# the test rows are logged with `model_id=` and `dataset=`, and `test_f1` is above 0.
 #
 # Register it as `hw-capstone-model`, and let a **gate** decide: by a paired bootstrap on the validation rows, does the
 # lower end of the 95 % interval of its lead in ROC-AUC over your baseline lie above 0? The version gets the tags `gate`

@@ -111,6 +111,12 @@ def winner(evidence: Evidence) -> None:
             if run.info.run_name in names and close(run.data.metrics.get("valid_auc", 0.0), max(values))
         ][:1]
         best = tagged or best
+    if not tagged and (old := evidence.runs("hw-comparing-runs-trees", "tags.winner LIKE '%'")):
+        raise Mistake(
+            "not-the-best",
+            f"The tag `winner` is on `{visible(old[0].info.run_name)}` of an earlier attempt, and on none of your five newest runs: "
+            "your query found that run, too. Delete the runs of the earlier attempt (`client.delete_run`), and run your cell again.",
+        )
     _one_tagged(evidence, five, tagged, "winner")
     if tagged[0].info.run_id in {run.info.run_id for run in worst}:
         raise Mistake(

@@ -679,7 +679,8 @@ def auc(settings, judged_on):  # fits on the training rows, scores on others
 
 for C in (0.0001, 0.01, 1.0, 100.0):
     settings = {"C": C, "max_iter": 1000}
-    if mlflow.search_runs(filter_string=f"{good} and params.C = '{C}'").empty:
+    same = "".join(f" and params.{k} = '{v}'" for k, v in settings.items())
+    if mlflow.search_runs(filter_string=good + same).empty:
         with mlflow.start_run(run_name=f"C-{C}"):
             mlflow.log_params(settings | {"split_seed": 0})
             mlflow.log_input(rows, context="validation")

@@ -102,7 +102,7 @@ picked = (X_valid["mean_area"] < 400) | (X_valid["mean_area"] > 1200)
 jonas_rows = as_dataset(X_valid[picked], y_valid[picked], "tumours-valid")
 measured = [(valid_rows, X_valid, y_valid), (train_rows, X_train, y_train)]
 present = mlflow.search_logged_models(output_format="list")
-if sum(len(stored.metrics or ()) >= 2 for stored in present) < 4:  # none, or an earlier try was cut off
+if sum(len(stored.metrics or ()) >= 2 for stored in present) < 4:  # none, or an earlier try ended
     for stored in present:
         mlflow.MlflowClient().delete_logged_model(stored.model_id)
     for name, candidate in four.items():

@@ -1,9 +1,10 @@
 # %% [markdown]
 # # Homework: a registry with a gate
 #
-# **30 minutes · 3 tasks and a stretch · 7 points.** Run every cell as often as you like: each task starts its models
-# again, and a check reads what is in the store *now*. Below each task stands `hw.check(n)`; when you are stuck, add a
-# cell with `hw.hint(n)`.
+# **30 minutes · 3 tasks and a stretch · 7 points.** Run every cell as often as you like: tasks 2 and 3 and the stretch
+# start their models again, and in task 1 each run of the given cell adds two versions, so use the number that
+# `register_model` returns. A check reads what is in the store *now*. Below each task stands `hw.check(n)`; when you are
+# stuck, add a cell with `hw.hint(n)`.
 #
 # <!-- links -->
 

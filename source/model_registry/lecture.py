@@ -229,14 +229,17 @@ def gains(challenger, champion, X, y, n_draws=300):
 
 
 # %% [markdown]
-# The gate compares, decides, and hands over to `decide`. It has a guard, because somebody will run the cell twice: the
-# champion cannot challenge itself. Without it, the second run would refuse the champion (a gain of exactly zero), and a
-# false record would stay for ever.
+# The gate compares, decides, and hands over to `decide`. It has two guards. Somebody will run the cell twice: the
+# champion cannot challenge itself. And where no champion stands, there is nobody to beat, so somebody has to appoint
+# one. Without them, the gate would compare a model with itself and refuse it (a gain of exactly zero), and a false
+# record would stay for ever.
 
 
 # %%
 def gate(name, version, by, why):
     champion = where(name, "champion")
+    if champion == "none":  # `models:/name/none` would load the newest version
+        return f"{name} has no champion: appoint one with `decide`"
     if champion == str(version):
         return f"version {version} is the champion already: nothing to decide"
     load = mlflow.sklearn.load_model
@@ -297,7 +300,9 @@ assert trained["metrics.train_auc"][0] == 1.0
 #
 # The gate is not perfect. About one in forty 95 % intervals lies wholly *above* the true gain, so a challenger that is
 # exactly as good as the champion passes by luck about once in forty times. A team that sends dozens of challengers
-# through the same rows will see that happen, so it should change the held-out rows from time to time.
+# through the same rows will see that happen, so it should take *new* held-out rows from time to time: customers that
+# none of the versions was trained on. Another seed for the split is no way to get them: the champion was trained on
+# most of those rows, and would win for that reason alone.
 #
 # The picture is drawn from the record. One line is one decision of the gate:
 
@@ -360,9 +365,10 @@ assert trail["tags.before"].tolist()[2:] == ["1", "2", "2", "2", "1"]
 assert trail["tags.after"].tolist()[2:] == ["2", "2", "2", "1", "2"]
 
 # %% [markdown]
-# Read down `before` and `after` for `champion`: each line begins where the last one ended, and the last one ends
-# where the alias stands *now*. If one did not, somebody would have moved the alias past the function. That is how an
-# audit finds it. (A move there and back between two lines leaves no trace.)
+# Read down `before` and `after` for `champion`: each line begins where the last one ended, and the last one ends where
+# the alias stands *now*. If one did not, somebody would have moved the alias past the function. (A decision whose call
+# failed has no `after`, and the status of its run says FAILED: it moved nothing. Leave it out before you read the
+# chain.) That is how an audit finds it. (A move there and back between two lines leaves no trace.)
 #
 # The rule is an agreement, not a lock: anybody who may write to the store can move an alias. On a shared server,
 # permissions decide who may ([Tracking server]({step:tracking_server})).
@@ -513,8 +519,11 @@ assert sent == _generate_hmac_signature(
 )
 
 # %% [markdown]
-# The three parts arrive in the headers `X-MLflow-Delivery-Id` and `X-MLflow-Timestamp` and in the body, the signature in
-# `X-MLflow-Signature`. One changed letter in the body, and the call is refused. A careful service also refuses a
+# The three parts arrive in the headers `X-MLflow-Delivery-Id` and `X-MLflow-Timestamp` and in the body, the signature
+# in `X-MLflow-Signature`. (The body is shortened here. A real one has `name`, `alias` and `version` inside `data`;
+# check the signature on the bytes as they arrive, before you read them. The server calls for every alias of every
+# model, so look at `name` and `alias` first. A moved alias is called `created`, too; a deleted *version* takes its
+# alias along without a call.) One changed letter in the body, and the call is refused. A careful service also refuses a
 # timestamp that is minutes old, so that nobody can send a true call a second time.
 #
 # ## Stages, as history

@@ -55,13 +55,14 @@ RIGHT = {
         """,
     ],
     2: [
-        # pyfunc inside, another way to clean, probability and decision as floats
+        # pyfunc inside, another way to clean, probability and decision as floats, an example with parameters
         _CALLER_CODE
         + """
+extra = {"only_calls": False}
 with mlflow.start_run(run_name="caller"):
     made = mlflow.pyfunc.log_model(
         name="caller", python_model=str(path), artifacts={"pipeline": pipeline_uri}, model_config={"threshold": 0.4},
-        signature=mlflow.models.infer_signature(messy), input_example=messy.head(1),
+        signature=mlflow.models.infer_signature(messy, params=extra), input_example=(messy.head(1), extra),
         pip_requirements=mlflow.sklearn.get_default_pip_requirements(include_skops=True),
     )
 mlflow.pyfunc.load_model(made.model_uri).predict(messy).to_csv(folder / "calls.csv")
@@ -154,6 +155,7 @@ WRONG = {
             swap("skops_trusted_types=types", 'serialization_format="cloudpickle"'),
         ),
         ("no-signature", swap("input_example=table.head(3).astype(float),", "")),
+        ("requirements-other", swap(_REQUIRED, 'pip_requirements=["scikit-learn==1.9.0", "skops==0.16.0"]')),
         ("integer-column", swap(".astype(float)", "")),
         (
             "signature-columns",

@@ -6,6 +6,7 @@ import ast
 import json
 from collections.abc import Collection
 from functools import cache
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -127,6 +128,8 @@ def _example_and_requirements(evidence: Evidence, model: Any, card: dict[str, An
             "The model has no input example. Whoever calls it has to guess how a row looks. Give `input_example=`.",
         )
     example = json_of(here / "input_example.json", "no-example")
+    if card["saved_input_example_info"].get("params") and isinstance(example, dict):  # rows and parameters
+        example = example.get("inputs")
     rows = len(
         guarded(
             lambda: frame_of(example),
@@ -138,7 +141,7 @@ def _example_and_requirements(evidence: Evidence, model: Any, card: dict[str, An
     if rows not in wanted:
         raise Mistake(
             "example-rows",
-            f"The input example has {rows} rows; the task asks for three. These are customers, and the example travels with "
+            f"The input example has {rows} rows; the task asks for {'three' if wanted == (3,) else 'one to five'}. These are customers, and the example travels with "
             "the model to everyone: as many as asked, and no more.",
         )
     lines = _requirements(here / "requirements.txt")
@@ -148,11 +151,20 @@ def _example_and_requirements(evidence: Evidence, model: Any, card: dict[str, An
             "requirements-missing",
             f"`requirements.txt` does not name {listing(absent)}. Elsewhere the file cannot be read without it.",
         )
-    if loose := [line for line in lines if "==" not in line]:
+    if loose := [line for line in lines if "==" not in line or "*" in line]:
         raise Mistake(
             "requirements-open",
             f"{listing(loose)} in `requirements.txt` has no exact version. Next year another one is installed, and the "
             "file may not load. Write `==`.",
+        )
+    made_with = {f"{name}=={metadata.version(name)}" for name in ("scikit-learn", "skops")}
+    if other := sorted(
+        line for line in lines if line.lower().startswith(("scikit-learn", "skops")) and line not in made_with
+    ):
+        raise Mistake(
+            "requirements-other",
+            f"{listing(other)} is not the version that wrote the file: {listing(sorted(made_with))}. Elsewhere the file may not "
+            "load. `mlflow.sklearn.get_default_pip_requirements(include_skops=True)` knows.",
         )
     if extra := names - _NEEDED:
         raise Mistake(

@@ -166,9 +166,10 @@ assert {"input_example.json", "serving_input_example.json", "registered_model_me
 assert mlflow.sklearn.load_model(f"runs:/{run.info.run_id}/churn_pipeline")
 
 # %% [markdown]
-# You should see no artifact and one model. Since MLflow 3, a model is a thing of its own, a **LoggedModel** with an id and
-# the address `models:/` plus that id. The run only knows which models it made. If you follow an older text, you will
-# look for the model among the run's artifacts, and its call says `artifact_path=` where ours says `name=`.
+# You should see no artifact and one model. (The UI is kind: for a run without artifacts, its tab *Artifacts* shows the
+# files of the run's model, with a note.) Since MLflow 3, a model is a thing of its own, a **LoggedModel** with an id
+# and the address `models:/` plus that id. The run only knows which models it made. If you follow an older text, you
+# will look for the model among the run's artifacts, and its call says `artifact_path=` where ours says `name=`.
 #
 # | file | what it holds |
 # |---|---|
@@ -212,8 +213,9 @@ print(card.signature)
 
 # %% [markdown]
 # `double` is a number with a decimal point, and `required` means that the column must be in the table. (A column that
-# had gaps when the signature was inferred would be `optional`: a table may leave it out.) What comes out is an array of
-# whole numbers, of any length. Loaded as pyfunc, the model compares each table with its signature *before* it predicts.
+# had gaps when the signature was inferred would be `optional`: the signature lets a table pass that leaves it out.
+# Whether the model can answer without it is another matter; our pipeline cannot.) What comes out is an array of whole
+# numbers, of any length. Loaded as pyfunc, the model compares each table with its signature *before* it predicts.
 #
 # Six tables with the same customers, each a little different:
 
@@ -259,7 +261,9 @@ assert (as_pyfunc.predict(customers.assign(postcode="8001")) == as_pyfunc.predic
 #   contract, without any error.
 #
 # A column *too many*, which none of the six tables has, is accepted: the model does not get to see it, and MLflow only
-# warns. So when the name of an `optional` column is misspelt, its values are lost, and the model answers all the same.
+# warns. (A misspelt `optional` column passes the signature: it is missing, which is allowed, and one too many, which is
+# ignored. What follows depends on the model. Our pipeline would stop with `columns are missing`; a class of your own
+# that fills in what is missing would answer, without those values.)
 #
 # To catch capital letters, the model must be able to do more than its pipeline does.
 #

@@ -110,8 +110,9 @@ hw.check(1)
 #
 # For every week of `prices`, make a run `week-01` … `week-08` in the experiment `hw-monitoring-drift`. Compare
 # `monthly_charges` of the week with `spring.X_train`: log the metrics `psi` and `ks` (the KS *distance*, from
-# `stats.ks_2samp`), and the tag `alert`, `yes` when this PSI is above 0.25, else `no`. Add the metric `psi_prediction`, the
-# PSI of what `model` answers: its probability of churn for the rows of the week, against that for `spring.X_train`.
+# `stats.ks_2samp`), and the tag `alert`, `yes` when this PSI is above 0.25, else `no`. Add the metric `psi_prediction`,
+# the PSI of what `model` answers: its probability of churn for the rows of the week, against that for `spring.X_train`.
+# (`psi` takes pandas Series: `pd.Series(model.predict_proba(…)[:, 1])`.)
 
 # %% tags=["task-2"]
 then = spring.X_train["monthly_charges"]

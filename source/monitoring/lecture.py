@@ -511,13 +511,17 @@ assert rows_per_week < 600 or scores["south"].loc[drift_week:, "auc_high"].max()
 # | inputs | scores | decision |
 # |---|---|---|
 # | alert | fine | look at it, tell Tom, watch; no retraining (North) |
-# | quiet | alert | first check the joins, as above; if they are right, the rule has changed: retrain (South) |
+# | quiet | alert | first check the joins, as above, and whether somebody acted on the answers; if neither explains it, the rule has changed: retrain (South) |
 # | alert | alert | first find out whether it is the world or a broken delivery |
+#
+# Acting on the answers changes the labels: when Tom calls the riskiest customers and they stay, the score falls although
+# the model was right, and a model retrained on these labels would learn that they are safe. So log who was called, and
+# score and retrain with a random part of the customers whom nobody called. In our simulation nobody was called.
 #
 # ## Round 5: retrain, gate, and the same rule again
 #
-# The tables of the South are joined as they always were, so its rule has changed. Retrain on weeks since the change
-# whose labels are known. A third of these rows stays aside, for the gate.
+# The tables of the South are joined as they always were, and nobody was called, so its rule has changed. Retrain on
+# weeks since the change whose labels are known. A third of these rows stays aside, for the gate.
 #
 # **Predict.** Spring's model was trained on more rows. Will the gate let the new one through?
 
@@ -553,7 +557,9 @@ assert (client.get_model_version_by_alias("churn-south", "champion").version == 
 # gate refuses, and you wait for another week of labels.
 #
 # A promotion is a hope, and not yet a cure. The service goes on with the new champion, and when the labels of its first
-# weeks are there, **the same rule judges it**: the limit is its own score at promotion, less 0.1.
+# weeks are there, **the same rule judges it**: the limit is its own score at promotion, less 0.1. (About half as many
+# leave now, so the interval of one week is wider than 0.1, as the next picture shows. It works for these four weeks,
+# because two in a row are asked for; for a longer watch take a larger distance, or score two weeks together.)
 
 # %%
 for week in range(today + 1, last_week + 1):
@@ -675,12 +681,13 @@ assert largest < ks.statistic / 2
 # %% [markdown]
 # ## In your own project
 #
-# The same work without any help from this course, on real data: predictions logged with their inputs and with the
-# model that gave them, the drift of every column against the training rows, and a first sign as a tag. Act on it when
-# a second week says the same, and log the score into the same run when the labels are there. The script trains a
-# model, so that it has one; in your project, load the champion and keep its training rows. Its `psi` takes numbers
-# only: for columns of words take the lecture's. Copy it into a file `monitor.py` in an empty folder and run
-# `python monitor.py`.
+# The same work without any help from this course, on real data: predictions logged with their inputs and with the model
+# that gave them, the drift of every column against the training rows, and a first sign as a tag. Act on it when a
+# second week says the same, and log the score into the same run when the labels are there. The script trains a model,
+# so that it has one; in your project, load the champion and keep its training rows. Its `psi` takes numbers only: for
+# columns of words, or of true and false, take the lecture's. A metric's name may hold letters, digits, spaces and `_ -
+# . : /` only, so rename a column such as `price (EUR)` first. Copy it into a file `monitor.py` in an empty folder and
+# run `python monitor.py`.
 
 # %% tags=["own-project"]
 """One week of monitoring: python monitor.py"""

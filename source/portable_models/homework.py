@@ -100,7 +100,7 @@ for mail in sorted(inbox.iterdir()):
         kind, names = "pickle", []
     # either flavor may name modules, and a loader that is not MLflow's is one, too
     own_code = any(flavor.get("code") for flavor in flavors.values())
-    own_code = own_code or loader.get("loader_module", "mlflow.sklearn") != "mlflow.sklearn"
+    own_code = own_code or loader.get("loader_module") not in (None, "mlflow.sklearn")
     safe = kind == "skops" and set(names) <= allowed and not own_code
     load = "yes" if safe else "no"
     rows.append({"model": mail.name, "kind": kind, "names": len(names), "load": load})

@@ -191,6 +191,7 @@ WRONG = {
         ("zero-refused", swap("ge=0", "ge=1")),
         ("bad-accepted", swap(" = Field(ge=0)", "")),
         ("bad-accepted", swap("    data_gb: float\n", "    data_gb: float = 0.0\n")),
+        ("bad-accepted", swap("    support_calls: float\n", "    support_calls: float = 0.0\n")),
         (
             "server-error",
             swap(

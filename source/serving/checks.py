@@ -208,12 +208,16 @@ def _judge_scores(got: np.ndarray, ids: np.ndarray, references: list[dict[str, n
 
 
 def service(evidence: Evidence) -> None:
-    """Task 3: what a service answered to four requests."""
+    """Task 3: what a service answered to nine requests."""
     champion = _champion(evidence)
     run = evidence.latest_run("hw-serving-service", "probe")
     answers = _json(evidence.artifact(run, "answers.json"))
+    bad = {"negative": "a negative `tenure_months`"}
+    bad |= {
+        f"no {name}": f"a customer without `{name}`" for name in data.churn_split(800, 0, numeric=True).X_test.columns
+    }
     try:
-        status = {name: int(answers[name]["status"]) for name in ("good", "new", "negative", "incomplete")}
+        status = {name: int(answers[name]["status"]) for name in ("good", "new", *bad)}
         text = str(answers["good"]["text"])
     except (KeyError, TypeError, ValueError):
         raise Mistake(
@@ -238,7 +242,7 @@ def service(evidence: Evidence) -> None:
             f"A customer who came today, with 0 months, is answered with {status['new']}. The task refuses "
             "*negative* months only.",
         )
-    for name, what in {"negative": "a negative `tenure_months`", "incomplete": "a customer without `data_gb`"}.items():
+    for name, what in bad.items():
         if status[name] == 200:
             raise Mistake(
                 "bad-accepted",

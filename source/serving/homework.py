@@ -106,7 +106,7 @@ hw.check(2)
 # `split.X_test`, all numbers) and answers with the champion's probability of churn (class 1, not rounded) and with the
 # version that computed it: `{"probability": …, "version": …}`. It refuses a negative `tenure_months` (zero is a new
 # customer) and a customer with a column missing, with a status from 400 to 499. Then call `probe(app)` with your
-# application: it serves it for a moment, sends four requests, and keeps the answers in the experiment
+# application: it serves it for a moment, sends nine requests, and keeps the answers in the experiment
 # `hw-serving-service`.
 
 
@@ -130,13 +130,13 @@ def ask(app, bodies):
 
 # %%
 def probe(app):
-    """Send four requests to the application; the run `probe` keeps the answers."""
+    """Send nine requests to the application; the run `probe` keeps the answers."""
     good = split.X_test.iloc[0].to_dict()
     bodies = {
         "good": good,
         "new": {**good, "tenure_months": 0.0},
         "negative": {**good, "tenure_months": -1.0},
-        "incomplete": {k: v for k, v in good.items() if k != "data_gb"},
+        **{f"no {name}": {k: good[k] for k in good if k != name} for name in good},
     }
     answers = ask(app, bodies)
     mlflow.set_experiment("hw-serving-service")

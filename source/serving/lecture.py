@@ -356,8 +356,10 @@ app = FastAPI(title="Churn scores")
 """
 
 # %% [markdown]
-# The second part describes a customer. A request that does not fit the class is refused with the status 422, before any
-# function of ours is called.
+# The second part describes a customer, one line for each column. `BaseModel` comes from *pydantic*, the library with
+# which FastAPI checks a request; `Field(ge=0)` means *greater than or equal to* 0, and `Literal` lists the words that
+# are allowed. A request that does not fit the class is refused with the status 422, before any function of ours is
+# called.
 
 # %%
 customer_part = """
@@ -374,7 +376,10 @@ class Customer(BaseModel):
 """
 
 # %% [markdown]
-# The third part answers. The threshold is not typed in: it is read from the model.
+# The third part answers. A browser that opens a page sends a **GET**, which only asks; a **POST** brings something
+# along, here the customer as JSON. `@app.post("/score")` says that the function below it answers each POST to the
+# address `/score`. FastAPI makes a `Customer` of the JSON, and JSON again of the dictionary that we return. The
+# threshold is not typed in: it is read from the model.
 
 # %%
 answer_part = """
@@ -421,8 +426,10 @@ assert {n: a.status_code for n, a in answers.items()} == {
 assert answer["version"] == "1" and answer["threshold"] == 0.3
 
 # %% [markdown]
-# You should see 422 for everything but the extra column, which FastAPI drops. Now the gap is refused as well: the class
-# says `float`. Whether Tom's screen may leave something out is a decision; `float | None` would allow it.
+# You should see 422 for everything but the extra column, which FastAPI drops. Now a gap that comes as `null` is refused
+# as well: the class says `float`. But `NaN`, which `json.dumps` writes for a gap in a pandas table, *is* a `float`: in
+# `monthly_charges` it passes, and the model fills it in. So turn gaps into `None` before you send them. Whether Tom's
+# screen may leave something out is a decision; `float | None` would allow it.
 #
 # **Neither server asks who you are.** Both listen on `127.0.0.1`, which only this machine can reach. With
 # `--host 0.0.0.0` everybody in the network can ask for any customer's score, as often as they like, and read along,
@@ -538,18 +545,20 @@ assert fastest_(lambda: calls_(1000)) < 8 * fastest_(lambda: calls_(1))
 # ## On paper: Docker and the clouds
 #
 # None of this runs here; each needs Docker or an account. A Docker **image** is a file that holds the model, its
-# libraries and the same server, so the requests from above stay the same.
+# libraries and the same server, so with Docker the requests from above stay the same. A cloud wants each request signed
+# with your account, and Vertex AI's `predict` takes the form `instances` only.
 #
 # ```bash
 # mlflow models build-docker -m models:/churn-serving@champion -n churn-serving
-# docker run -p 5002:8080 churn-serving
+# docker run -p 127.0.0.1:5002:8080 churn-serving  # without 127.0.0.1, the whole network may ask
 #
 # # Amazon SageMaker: an image goes to the account once, then each model
 # mlflow sagemaker build-and-push-container
 # mlflow deployments create -t sagemaker:/eu-central-1 --name churn -m models:/churn-serving@champion \
 #   -C execution_role_arn=ROLE -C instance_type=ml.m5.large
 #
-# # Google Vertex AI: push the image from above, then name its addresses (IMAGE: its full name there)
+# # Google Vertex AI: push the image from above, name its addresses (IMAGE: its full name there); then
+# # `gcloud ai endpoints create` and `gcloud ai endpoints deploy-model` let it answer
 # gcloud ai models upload --region=europe-west3 --display-name=churn --container-image-uri=IMAGE \
 #   --container-ports=8080 --container-predict-route=/invocations --container-health-route=/ping
 #
@@ -693,8 +702,8 @@ app = FastAPI()
 
 @app.post("/score")
 def score(row: dict[str, float]):
-    if set(row) != set(loaded.feature_names_in_):
-        raise HTTPException(422, "send exactly the columns of the model")
+    if set(row) != set(loaded.feature_names_in_) or not abs(sum(row.values())) < 1e99:
+        raise HTTPException(422, "send the columns of the model, and finite numbers")
     table = pd.DataFrame([row])[loaded.feature_names_in_]  # in the model's order
     return {"malignant": bool(loaded.predict(table)[0]), "version": version}
 

@@ -162,11 +162,12 @@ WRONG = {
     3: [
         ("not-started", ""),
         ("run-left", swap("admin.delete_run(doomed)", "pass")),
-        ("model-left-behind", swap("admin.delete_logged_model(model.model_id)", "pass")),
+        ("model-left-behind", swap("admin.delete_logged_model(its_model)", "pass")),
         ("trash-not-emptied", swap("CliRunner().invoke(cli,", "print(")),
-        ("trash-not-emptied", swap("admin.delete_run(doomed)\nCliRunner", "CliRunner", "get_tracking_uri()])", "get_tracking_uri()])\nadmin.delete_run(doomed)")),
+        ("trash-not-emptied", swap("admin.delete_run(doomed)\nonly", "only", "*only])", "*only])\nadmin.delete_run(doomed)")),
         ("wrong-run-removed", swap("'drop'", "'keep'")),
-        ("wrong-run-removed", swap("if model.source_run_id == doomed:", "if True:")),
+        ("wrong-run-removed", swap("admin.delete_logged_model(its_model)", "[admin.delete_logged_model(m.model_id) for m in found]",
+                                   ', "--logged-model-ids", its_model', "")),
     ],
     4: [
         ("not-started", ""),
