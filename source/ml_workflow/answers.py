@@ -45,6 +45,7 @@ RIGHT = {
             for name in ("max_depth", "min_samples_leaf", "random_state"):
                 client.log_param(run, name, tree.get_params()[name])
             client.log_param(run, "data_digest", digest)
+            client.log_param(run, "split_seed", data.course_seed())
             client.log_metric(run, "valid_auc", auc)
             client.set_tag(run, "sheet", "ok" if round(auc, 2) == round(row["auc"], 2) else "Wrong")
             client.set_terminated(run)
@@ -59,7 +60,7 @@ RIGHT = {
             tree = DecisionTreeClassifier(max_depth=depth, min_samples_leaf=leaf, random_state=0)
             tree.fit(X_train, y_train)
             mlflow.start_run(run_name=f"row-{number}", description="from the sheet")
-            mlflow.log_params({**tree.get_params(), "data_digest": digest, "n_rows": len(table)})
+            mlflow.log_params({**tree.get_params(), "data_digest": digest, "n_rows": len(table), "split_seed": data.course_seed()})
             auc = roc_auc_score(y_valid, tree.predict_proba(X_valid)[:, 1])
             mlflow.log_metrics({"valid_auc": auc, "sheet_auc": noted})
             made = mlflow.active_run().info.run_id
@@ -134,7 +135,9 @@ WRONG = {
     3: [
         ("not-started", ""),
         ("run-name", swap("row-{number}", "sheet-row-{number}")),
-        ("data-not-recorded", swap(' | {"data_digest": digest}', "")),
+        ("data-not-recorded", swap('"data_digest": digest, ', "")),
+        ("param-missing", swap(', "split_seed": data.course_seed()', "")),
+        ("param-value", swap('"split_seed": data.course_seed()', '"split_seed": 1 + data.course_seed()')),
         ("other-data", swap('"data_digest": digest', '"data_digest": "clinic"')),
         ("param-missing", swap("log_params(settings |", 'log_params({"max_depth": depth} |')),
         ("param-value", swap('{"max_depth": depth,', '{"max_depth": 3,')),

@@ -199,12 +199,13 @@ def record(evidence: Evidence) -> None:
 def _judge_row(evidence: Evidence, run: Run, row: int) -> None:
     """Look at settings, data and result of the run for one row of the sheet."""
     depth, leaf = _SHEET[row]
-    for name, wanted in (("max_depth", depth), ("min_samples_leaf", leaf), ("random_state", 0)):
+    settings = {"max_depth": depth, "min_samples_leaf": leaf, "random_state": 0, "split_seed": data.course_seed()}
+    for name, wanted in settings.items():
         if (value := evidence.number_param(run, name)) != wanted:
             raise Mistake(
                 "param-value",
-                f"The run `row-{row}` says `{name}` {value:g}, and row {row} of the task says something else. Who repeats "
-                "the run gets another tree: take the value from the sheet.",
+                f"The run `row-{row}` says `{name}` {value:g}, and it was {wanted}. Who repeats the run gets another "
+                "tree, or other rows: record what was used.",
             )
     digest, rows = _clinic(data.course_seed())
     if "data_digest" not in run.data.params:
@@ -369,7 +370,7 @@ TASKS = (
             "What does a stranger need to repeat one row of the sheet? What of it does the sheet not say?",
             "Go through the rows with `for number, depth, leaf, noted in sheet.itertuples(index=False):`. One dictionary builds "
             "the tree and is recorded.",
-            '`mlflow.log_params(settings | {"data_digest": digest})`; the tag is `ok` when `abs(auc - noted)` is smaller than '
+            '`mlflow.log_params(settings | {"data_digest": digest, "split_seed": data.course_seed()})`; the tag is `ok` when `abs(auc - noted)` is smaller than '
             "0.006.",
         ),
         "Four numbers that anybody can repeat, and one slip found.",

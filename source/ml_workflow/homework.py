@@ -107,7 +107,8 @@ hw.check(2)
 #
 # - fit a `DecisionTreeClassifier` on the training rows, with `max_depth` and `min_samples_leaf` of that row and
 #   `random_state=0`;
-# - the parameters `max_depth`, `min_samples_leaf`, `random_state`, and `data_digest`, the value of the variable `digest`;
+# - the parameters `max_depth`, `min_samples_leaf`, `random_state`, `data_digest`, the value of the variable `digest`,
+#   and `split_seed`, the value of `data.course_seed()`, without which nobody can make the same validation rows;
 # - the metric `valid_auc`: what your tree reaches on the validation rows, not rounded;
 # - the tag `sheet`, with the value `ok` when the sheet agrees to two digits, and `wrong` when it does not.
 
@@ -139,8 +140,9 @@ for number, depth, leaf, noted in sheet.itertuples(index=False):
     settings = {"max_depth": depth, "min_samples_leaf": leaf, "random_state": 0}
     tree = DecisionTreeClassifier(**settings).fit(X_train, y_train)
     auc = roc_auc_score(y_valid, tree.predict_proba(X_valid)[:, 1])
+    rows = {"data_digest": digest, "split_seed": data.course_seed()}
     with mlflow.start_run(run_name=f"row-{number}"):
-        mlflow.log_params(settings | {"data_digest": digest})
+        mlflow.log_params(settings | rows)
         mlflow.log_metric("valid_auc", auc)
         mlflow.set_tag("sheet", "ok" if abs(auc - noted) < 0.006 else "wrong")
 ### END SOLUTION

@@ -198,11 +198,12 @@ assert all(week_auc(new, w) < 0.65 for w in range(1, 6))  # retraining is no cur
 # program makes these customers and turns both relations round, so that you see the fall at once.) What the model has
 # learned, "many calls: about to leave", was true and is no longer true. This is called **concept drift**.
 #
-# No test of the code finds it, because the code is right. Evaluation did not find it, because it asks once, before
+# No test of the code finds it, because the code is right. (A table that arrives wrong, say with charges in cents, looks
+# much the same from outside, so look at the table first.) Evaluation did not find it, because it asks once, before
 # deployment, and the answer was honest then. Only **monitoring** sees it, which asks the same question every week, as
 # soon as it is known who has left, and **retraining** closes the loop. Be careful when you have caused the change
-# yourself, as here: the new model describes customers whom Tom's team calls back. If the team stops calling because
-# the model sees no risk, the model is wrong again. [Monitoring]({step:monitoring}) builds both.
+# yourself, as here: the new model describes customers whom Tom's team calls back. If the team stops calling because the
+# model sees no risk, the model is wrong again. [Monitoring]({step:monitoring}) builds both.
 #
 # ## Round 2: why a spreadsheet of experiments fails
 #
@@ -258,9 +259,11 @@ assert len(fitting) >= 2, len(fitting)
 #
 # A **system of record** is filled in by the code, at the moment when it runs. It keeps four things together: the
 # result, the settings, the data, and the model or the way to make it again. The data need not be copied for that. A
-# **fingerprint** is enough to see whether they are the same: a short text computed from all cells of the table, which
-# is another one when a single cell is changed. We compute it ourselves here, so that you see what it is; MLflow has a call
-# for data sets, too, and [Logging]({step:logging}) shows what its fingerprint covers.
+# **fingerprint** is enough to see whether they are the same: a short text computed from the table as it would be
+# written to a CSV file. When one number is changed, it is another one. (It is another one, too, when only the order of
+# the rows changes, so sort rows that come from a database; and it cannot tell a missing value from an empty text.) We
+# compute it ourselves here, so that you see what it is; MLflow has a call for data sets, too, and
+# [Logging]({step:logging}) shows what its fingerprint covers.
 
 
 # %%
@@ -281,7 +284,8 @@ with mlflow.start_run(run_name="tree") as run:
 # `split_seed` says how the customers were divided into training and validation rows. Such a record has four properties.
 #
 # **Reproducible.** Whoever has the record, the data and the code can do the same again. We take the settings from the
-# store, not from our variable. A parameter comes back as text, so `int` makes a number of it.
+# store, not from our variable. A parameter comes back as text. These three are whole numbers, so `int` turns each back;
+# the script at the end also reads 0.01, `None` and words.
 
 # %%
 kept = mlflow.get_run(run.info.run_id).data
@@ -320,8 +324,8 @@ assert fingerprint(changed) != fingerprint(customers)
 # the newer value, and its history keeps the older one. Tags and notes may change, and a file that is logged again under
 # the same name replaces the first.
 #
-# **Comparable.** Runs that use the same names stand in one table, as the three trees in [Start
-# here]({step:start_here}) did; and with the fingerprint you see whether they were measured on the same data.
+# **Comparable.** Runs that use the same names stand in one table, as the three trees in [Start here]({step:start_here})
+# did; and with the fingerprint and `split_seed` you see whether they were measured on the same rows.
 #
 # **Shared.** The record has an address, and whoever may use this address sees the same runs. Today it is a file on your
 # disk. [Tracking server]({step:tracking_server}) makes it an address in the network.
@@ -680,6 +684,7 @@ assert not pair["metrics.valid_auc"].isna().any()
 # %% tags=["own-project"]
 """A result, and a check that its record repeats it: python record.py"""
 
+import ast
 import hashlib
 
 import mlflow
@@ -701,6 +706,13 @@ def score(settings, split_seed):
     return roc_auc_score(y_valid, tree.predict_proba(X_valid)[:, 1])
 
 
+def value(text):  # a parameter comes back as text
+    try:
+        return ast.literal_eval(text)  # 4, 0.001, None, True
+    except (ValueError, SyntaxError):
+        return text  # a word, such as entropy
+
+
 settings = {"max_depth": 4, "min_samples_leaf": 10, "random_state": 0}
 with mlflow.start_run(run_name="tree"):
     mlflow.log_params(settings | {"data_digest": digest, "split_seed": 0})
@@ -710,7 +722,7 @@ by_age, done = ["attributes.start_time ASC"], "attributes.status = 'FINISHED'"
 oldest = mlflow.search_runs(filter_string=done, order_by=by_age, max_results=1).iloc[0]
 kept = mlflow.get_run(oldest["run_id"]).data.params
 names = kept.keys() - {"data_digest", "split_seed"}  # as recorded, not as today
-recorded = {name: int(kept[name]) for name in names}
+recorded = {name: value(kept[name]) for name in names}
 again = score(recorded, int(oldest["params.split_seed"]))
 print("the same data: ", oldest["params.data_digest"] == digest)
 print("the same score:", again == oldest["metrics.valid_auc"])
@@ -724,8 +736,10 @@ lesson.quiz("ml_workflow")
 # %% [markdown]
 # ## Key points
 #
-# - **Where do you look when nothing crashed and the model is wrong?** At the world: a relation that the model has
-#   learned may have changed. Only monitoring sees that; retraining adapts the model, for as long as the change lasts.
+# - **Where do you look when nothing crashed and the model is wrong?** First at the tables that arrive: a renamed
+#   category or another unit raises no error, and the cure is to mend the table. Then at the world: a relation that the
+#   model has learned may have changed. Monitoring sees both; retraining helps against the second only, for as long as
+#   the change lasts.
 # - **Who answers for what?** The data engineer for the tables, the data scientist for the model and its measure, the ML
 #   engineer for what runs, the governance officer for what is allowed.
 # - **What makes a result repeatable?** A record that the code writes: result, settings, fingerprint of the data. It

@@ -73,12 +73,12 @@ hw.check(2)
 # %% [markdown]
 # ## Task 3: read back into a file (2 points)
 #
-# Mira helps a friend at a clinic. The data is real and comes with scikit-learn: measurements of breast tumours, and whether
-# each of them was malignant (1) or benign (0). The next cell logs three trees in the experiment `hw-start-here-trees`. Read
-# them back with `mlflow.search_runs`, and write the table to the file `runs.csv` in the folder
-# `store.outputs("hw-start-here")`. The file needs a row for each of the three, and these columns, named as `search_runs` names
-# them: `tags.mlflow.runName`, `params.max_depth` and `metrics.valid_auc`. More columns do no harm. A table has the method
-# `to_csv(path)`.
+# Mira helps a friend at a clinic. The data is real and comes with scikit-learn: measurements of breast tumours, and
+# whether each of them was malignant (1) or benign (0). The next cell logs three trees in the experiment
+# `hw-start-here-trees`. Read them back with `mlflow.search_runs`, and write the table to the file `runs.csv` in the
+# folder `store.outputs("hw-start-here")`. The file needs a row for each of the three, and these columns, named as
+# `search_runs` names them: `tags.mlflow.runName`, `params.max_depth` and `metrics.valid_auc`. More columns do no harm,
+# but do not round: the file should hold the scores as the store has them. A table has the method `to_csv(path)`.
 
 # %%
 X = data.bundled("breast_cancer")
@@ -113,9 +113,9 @@ hw.check(3)
 # that the code does not tell it.
 #
 # Find out which depth he really used. Then make a run called `corrected` in the same experiment, with the parameter
-# `max_depth` and the metric `valid_auc`: the score of Jonas's run, and the depth of the tree that has it. Leave the run
-# `jonas` as it is: the check compares yours with it. (In your own work you would delete it.) The rows are those of Task 3,
-# made again, so that you can begin here.
+# `max_depth` and the metric `valid_auc`: the score of Jonas's run, not rounded, and the depth of the tree that has it.
+# Leave the run `jonas` as it is: the check compares yours with it. (In your own work you would delete it.) The rows are
+# those of Task 3, made again, so that you can begin here.
 
 # %%
 X = data.bundled("breast_cancer")

@@ -27,7 +27,9 @@ print("This cell has run.")
 # %% [markdown]
 # You should see that sentence, and a number in the brackets at the left of the cell: `[1]` for the cell that ran first.
 # While a cell is working, a star `[*]` stands there. If nothing happens, click into the cell once more; and if a window
-# asks for a kernel, choose *Python 3 (ipykernel)*, the Python that this course was installed in.
+# asks for a kernel, choose *Python 3 (ipykernel)*, the Python that this course was installed in (in VS Code it is
+# called `.venv`). If a cell ends in `No module named 'course_utils'`, the notebook runs in another Python: choose that
+# kernel at the top right, or stop JupyterLab and start it with `make lab` or `uv run course lab`.
 #
 # Outputs are stored with the lectures, so you can also read without running anything. Ids, times and seconds, which
 # differ on every machine, are masked in the stored outputs as ‹…›.
@@ -188,9 +190,9 @@ assert mlflow.get_tracking_uri().endswith("mlflow.db") and file.is_file()
 # 4. Find `lectures` under *Metrics* and `team` under *Parameters*. Under *About this run* stands the run's id.
 # 5. To come back to the list of experiments, click the arrow beside `first-steps` at the left.
 #
-# With many experiments, the list has several pages; *Search experiments* above it finds one by its name. If `first-steps`
-# is not in the list at all, the UI looks at another store: stop it, go to the course folder, and use exactly
-# the line above.
+# With many experiments, the list has several pages; *Search experiments* above it finds one by its name. If
+# `first-steps` is not in the list at all, the UI looks at another store: stop it (with Ctrl+C in its terminal), go to
+# the course folder, and use exactly the line above.
 #
 # ![The page of the run hello: the metric lectures is 22, the parameter team is Nordtel](../site/_static/start_here_ui.png)
 #
@@ -248,9 +250,9 @@ for depth in (1, 4, 12):
 # fails there has them, too.
 #
 # Now we ask the store, with `search_runs`. It returns a table with one row for each run, the newest first. Its columns
-# say what they hold: `params.…`, `metrics.…`, and `tags.mlflow.runName` for the run's name. The filter keeps the runs
-# whose name begins with `depth-`; `%` stands for any characters. Should you run the cells twice, `head(3)` keeps the newest
-# three.
+# say what they hold: `params.…`, `metrics.…`, and `tags.mlflow.runName` for the run's name: MLflow keeps it in a
+# **tag**, a short note on the run (the tag of a cell is something else). The filter keeps the runs whose name begins
+# with `depth-`; `%` stands for any characters. Should you run the cells twice, `head(3)` keeps the newest three.
 
 # %%
 runs = mlflow.search_runs(
@@ -422,12 +424,15 @@ assert (store.outputs("start_here") / "runs.csv").is_file() and not Path("runs.c
 # ## In your own project
 #
 # The same work without any help from this course, on real data that comes with scikit-learn: is a tumour malignant?
-# Copy it into a file `trees.py` in an empty folder, and run `python trees.py` there. The first time, MLflow also
-# reports that it makes the tables of its database. A path without a folder behind `sqlite:///` is a file in the
-# folder that you are in. `search_runs` without a name looks into the experiment that was set, and `max_results=3`
-# keeps the newest three. Which depth comes out ahead depends on the data: here it need not be the one of the lecture,
-# so one measures. If the course's UI is still running, it holds the port 5001 and shows the course's store. Stop it
-# before you type the script's last line, or write another port there, such as 5002, and open <http://127.0.0.1:5002>.
+# Copy it into a file `trees.py` in an empty folder, open a terminal in the course folder, type `source
+# .venv/bin/activate` (on Windows `.venv\Scripts\activate`), go to your folder with `cd`, and run `python trees.py`
+# there. (In a project with a Python environment of its own, `pip install mlflow==3.17.2 scikit-learn` is all that it
+# needs.) The first time, MLflow also reports that it makes the tables of its database. A path without a folder behind
+# `sqlite:///` is a file in the folder that you are in. `search_runs` without a name looks into the experiment that was
+# set, and `max_results=3` keeps the newest three. Which depth comes out ahead depends on the data: here it need not be
+# the one of the lecture, so one measures. Its last line is a command for the terminal; after it, open
+# <http://127.0.0.1:5001>. If you have opened the course's UI from a terminal, it holds that port: stop it first, with
+# Ctrl+C in its terminal, or write 5002 in both places. A UI that you opened in JupyterLab may go on running.
 
 # %% tags=["own-project"]
 """Three trees, recorded and compared: python trees.py"""
