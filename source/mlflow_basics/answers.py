@@ -166,6 +166,7 @@ WRONG = {
         ("model-files", append('for file in (store.home() / "mlartifacts").rglob("model.skops"):\n    file.unlink()')),
         ("pickle-format", swap("skops_trusted_types=types", 'serialization_format="cloudpickle"')),
         ("other-model", append(_FOREST)),
+        ("other-model", swap("    mlflow.sklearn.log_model(\n        model,", "    mlflow.sklearn.log_model(\n        GradientBoostingClassifier(**settings).fit(X_valid, y_valid),")),
         ("other-model", append(_OTHER)),
         ("model-files", append(_NO_FILE)),
         ("experiment-deleted", append('mlflow.delete_experiment(mlflow.get_experiment_by_name("hw-basics-tumours").experiment_id)')),

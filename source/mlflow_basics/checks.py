@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import json
 import zipfile
 from collections.abc import Callable, Iterator
 from functools import cache
 from typing import Any
 
+import numpy as np
 from mlflow.entities import Run
 from sklearn.base import ClassifierMixin
 from sklearn.ensemble import GradientBoostingClassifier, RandomForestClassifier
@@ -58,8 +60,8 @@ def _setting(evidence: Evidence, run: Run, name: str, low: float, high: float, w
         kind = "a whole number" if whole else "a number"
         raise Mistake(
             "param-value",
-            f"`{name}` is {value:g}; it should be {kind} from {low:g} to {high:g}. With another value nobody can train "
-            "this model again: choose one in the range, and run the cell again.",
+            f"`{name}` is {value:g}; it should be {kind} from {low:g} to {high:g}. The task sets this range, so that the "
+            "check stays quick: choose one in it, and run the cell again.",
         )
     return int(value) if whole else value
 
@@ -111,7 +113,10 @@ def _stored_safely(evidence: Evidence, model: Any, settings: dict[str, float]) -
     try:
         with zipfile.ZipFile(file) as archive:
             schema = json.loads(archive.read("schema.json"))
-        kind, stored = schema["__class__"], dict(schema["content"]["content"])
+            kind, stored = schema["__class__"], dict(schema["content"]["content"])
+            losses = None  # of each tree on the rows that it was fitted to; an unfitted model has none
+            if "train_score_" in stored:
+                losses = np.load(io.BytesIO(archive.read(stored["train_score_"]["file"])), allow_pickle=False)
     except Exception:  # zipfile raises several unrelated types, and a file may hold anything
         raise Mistake(
             "model-files",
@@ -135,6 +140,14 @@ def _stored_safely(evidence: Evidence, model: Any, settings: dict[str, float]) -
                 f"The stored model has `{name}` = {kept:g}, the record says {value:g}. Whoever loads it gets another model "
                 "than the one that was scored. Log the model of this run.",
             )
+    X_train, _, y_train, _ = _rows(data.course_seed())
+    right = GradientBoostingClassifier(**settings).fit(X_train, y_train).train_score_
+    if losses is None or losses.shape != right.shape or not np.allclose(losses, right):
+        raise Mistake(
+            "other-model",
+            "The stored model was not fitted to the training rows, so it is not the model that was scored. Log the one that "
+            "you measured, without fitting it again.",
+        )
 
 
 def slide(evidence: Evidence) -> None:
@@ -145,7 +158,9 @@ def slide(evidence: Evidence) -> None:
     }
     if not all(week.values()):
         raise NotStarted(
-            "The experiment `hw-basics-slide` does not hold the week's five runs: run the given cell first."
+            "The experiment `hw-basics-slide` does not hold the week's five runs: run the given cell first. If it was "
+            "interrupted, delete all runs of this experiment before, in the UI or with "
+            '`for run_id in mlflow.search_runs(experiment_names=["hw-basics-slide"]).run_id: mlflow.delete_run(run_id)`.'
         )
     right = sorted((week[name] for name in _WEEK), key=lambda run: evidence.metric(run, "valid_auc"))[2]
     if "flagged" not in {**right.data.metrics, **right.data.params, **right.data.tags}:

@@ -37,7 +37,8 @@ print("Open the UI, from the course folder:", store.ui_command(), sep="\n")
 # In an experiment called `hw-basics-tumours`, make a run called `boosting`.
 #
 # - Fit a `GradientBoostingClassifier` on the training rows. Set exactly these four, to values of your choice:
-#   `n_estimators` (200 at most), `max_depth`, `learning_rate`, and `random_state` (a whole number).
+#   `n_estimators` (200 at most), `max_depth` (a whole number from 1 to 32), `learning_rate` (above 0, at most 10), and
+#   `random_state` (a whole number).
 # - Record all four as parameters, under these names.
 # - Record the metric `valid_auc`, the ROC-AUC on the validation rows.
 # - Keep the model in the run, as a model called `boosting`, in the format that `log_model` uses by default. Look at the

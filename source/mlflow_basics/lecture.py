@@ -280,7 +280,8 @@ runs = mlflow.search_runs(
     filter_string=f"attributes.run_name LIKE 'forest-%' and {same_rows}",
     order_by=["metrics.valid_auc DESC"],
 )
-runs = runs.drop_duplicates("params.max_depth")  # in case you ran a cell twice
+# one row for each depth, in case you ran a cell twice
+runs = runs.drop_duplicates("params.max_depth", ignore_index=True)
 columns = ["tags.mlflow.runName", "params.max_depth", "metrics.valid_auc"]
 runs[columns].round(3)
 
@@ -659,9 +660,11 @@ from sklearn.model_selection import train_test_split
 mlflow.set_tracking_uri("sqlite:///mlflow.db")  # a file in the folder you start from
 mlflow.set_experiment("my-first-experiment")  # its models go to ./mlruns, the default
 
+rows = {"data": "breast_cancer", "split_seed": 0}
 X, y = load_breast_cancer(return_X_y=True, as_frame=True)
 y = y.astype(float)  # whole numbers make MLflow warn about missing values
-X_train, X_valid, y_train, y_valid = train_test_split(X, y, stratify=y, random_state=0)
+split = train_test_split(X, y, stratify=y, random_state=rows["split_seed"])
+X_train, X_valid, y_train, y_valid = split
 packages = mlflow.sklearn.get_default_pip_requirements(include_skops=True)
 trusted = ["sklearn.tree._tree.Tree"]  # the list that we have read, and no other
 
@@ -669,15 +672,17 @@ for depth in (1, 3, 8):
     settings = {"n_estimators": 100, "max_depth": depth, "random_state": 0}
     with mlflow.start_run(run_name=f"depth-{depth}"):
         model = RandomForestClassifier(**settings).fit(X_train, y_train)
-        mlflow.log_params(settings | {"data": "breast_cancer", "split_seed": 0})
+        mlflow.log_params(settings | rows)
         scores = model.predict_proba(X_valid)[:, 1]
         mlflow.log_metric("valid_auc", roc_auc_score(y_valid, scores))
-        assert skops.io.get_untrusted_types(data=skops.io.dumps(model)) == trusted
+        types = set(skops.io.get_untrusted_types(data=skops.io.dumps(model)))
+        assert types <= set(trusted), f"read these first: {types - set(trusted)}"
         how = {"skops_trusted_types": trusted, "pip_requirements": packages}
         mlflow.sklearn.log_model(model, name="forest", input_example=X_train[:3], **how)
 
-finished = "attributes.status = 'FINISHED'"  # a run that failed may have no model
-runs = mlflow.search_runs(filter_string=finished, order_by=["metrics.valid_auc DESC"])
+query = "attributes.status = 'FINISHED'"  # a run that failed may have no model
+query += "".join(f" and params.{key} = '{value}'" for key, value in rows.items())
+runs = mlflow.search_runs(filter_string=query, order_by=["metrics.valid_auc DESC"])
 print(runs[["tags.mlflow.runName", "params.max_depth", "metrics.valid_auc"]])
 best = mlflow.get_run(runs.run_id[0])
 loaded = mlflow.sklearn.load_model(f"models:/{best.outputs.model_outputs[0].model_id}")

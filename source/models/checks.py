@@ -164,7 +164,7 @@ def _example_and_requirements(evidence: Evidence, model: Any, card: dict[str, An
         raise Mistake(
             "requirements-other",
             f"{listing(other)} is not the version that wrote the file: {listing(sorted(made_with))}. Elsewhere the file may not "
-            "load. `mlflow.sklearn.get_default_pip_requirements(include_skops=True)` knows.",
+            "load.",
         )
     if extra := names - _NEEDED:
         raise Mistake(

@@ -72,7 +72,8 @@ hw.check(1)
 # cross-validate it on `X_gaps` and `y_train` with `cv=folds`.
 #
 # Write the file `degrees.csv`, one row for each degree, unrounded, with the columns `degree` and `cv_rmse`. The second
-# is the *mean over the folds* of the root mean squared error, a positive number in points.
+# is the *mean over the folds* of the root mean squared error, a positive number in points (the scorer is the one of *In
+# your own project*).
 
 # %% tags=["task-2"]
 ### BEGIN SOLUTION

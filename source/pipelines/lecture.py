@@ -248,8 +248,9 @@ else:
 #
 # We compare three candidates on the *same* folds. Fixing the folds once, in one object, is what makes the comparison
 # fair. Each candidate becomes a run, as in [Start here]({step:start_here}). New is `log_text`: it keeps a text as a
-# file of the run, here the steps and each setting that is not scikit-learn's default, so that the store says what
-# each candidate was. (`str` leaves out the middle of a pipeline that is longer than ours: look for three dots.)
+# file of the run, here the steps and each setting that is not scikit-learn's default, so that the store says what each
+# candidate was. (`str(candidate)` would do for a short pipeline, but it leaves out the middle beyond 700 characters;
+# `N_CHAR_MAX` is the limit.)
 #
 # (pandas' `std` divides by n - 1 and NumPy's by n, unless told `ddof=1`. For five folds this makes a difference.)
 
@@ -271,7 +272,7 @@ for name, candidate in candidates.items():
     with mlflow.start_run(run_name=name):
         mlflow.log_params({"n_rows": n_rows, "data_seed": seed, "folds_seed": seed})
         mlflow.log_metrics({"auc_mean": auc.mean(), "auc_spread": auc.std(ddof=1)})
-        mlflow.log_text(str(candidate), "pipeline.txt")
+        mlflow.log_text(candidate.__repr__(N_CHAR_MAX=100_000), "pipeline.txt")
     scores[name] = auc
 pd.DataFrame(scores).agg(["mean", "std", "min", "max"]).T.round(3)
 
@@ -428,9 +429,10 @@ assert promised.mean() > scores["all-columns"].max()
 #
 # The repair of this kind is always the same: whatever *learns* from rows becomes a step of the pipeline, so that
 # `cross_val_score` fits it without the judging fold. (Two other kinds a pipeline cannot repair: a column that is only
-# filled in after a customer has left, and a customer who stands in two folds. Drop the column; drop the second row.)
-# `TargetEncoder` is such a step. It goes further: while it is fitted, it takes each customer's share from *other*
-# customers, so that the model does not learn to trust a label that is really its own.
+# filled in after a customer has left, and a customer who stands in two folds. Drop the column. Drop a row that is a
+# mere copy; when a customer rightly has several rows, such as one for each month, `StratifiedGroupKFold` keeps them
+# together in one fold.) `TargetEncoder` is such a step. It goes further: while it is fitted, it takes each customer's
+# share from *other* customers, so that the model does not learn to trust a label that is really its own.
 
 # %%
 from sklearn.preprocessing import TargetEncoder
@@ -510,8 +512,12 @@ plots.show(plots.describe(fig, f"{title}. Promised and kept: {'; '.join(words)}.
 # ## Round 5: into a file and back
 #
 # The pipeline goes to Aisha as a file. `pickle` is Python's own way to write an object; **joblib** uses it and is
-# better with large arrays; **skops** was made for models that come from somebody else. Whichever you take, the proof is
-# that the loaded pipeline predicts the same on the same rows.
+# better with large arrays; **skops** was made for models that come from somebody else. Whichever you take, two things
+# have to be shown: that the file loads where it is needed, and that the loaded pipeline predicts the same on the same
+# rows. The next cell shows the second only, because it runs in the Python that wrote the file. A file keeps only the
+# *name* of a function: `np.clip` is found wherever NumPy is, but a function that you wrote in a notebook is found only
+# in that notebook, and elsewhere loading fails with `Can't get attribute`. Put such functions into a module that
+# travels with the file.
 
 # %%
 import pickle
@@ -699,7 +705,10 @@ assert twice[0] == twice[1]
 #
 # The same work without any help from this course, on real data that comes with scikit-learn: 442 patients, and how far
 # their diabetes went in a year. Copy it into a file `pipeline.py` in an empty folder and run `python pipeline.py`. The
-# first time, MLflow also reports that it makes its tables.
+# first time, MLflow also reports that it makes its tables. The measure here is the **RMSE**, the root of the mean
+# squared error: roughly by how many points a prediction is off, with large errors counting more. In scikit-learn a
+# higher score is always better, so its scorer is called `neg_root_mean_squared_error` and gives the RMSE with a minus;
+# the script turns the sign back.
 
 # %% tags=["own-project"]
 """A pipeline measured against a dummy, saved and proven: python pipeline.py"""
@@ -731,14 +740,14 @@ ridge = make_pipeline(preparation, Ridge(alpha=10))
 for name, model in {"dummy": DummyRegressor(), "ridge": ridge}.items():
     scoring = "neg_root_mean_squared_error"
     rmse = -cross_val_score(model, X_train, y_train, cv=folds, scoring=scoring)
-    with mlflow.start_run(run_name=name) as run:
-        record = {"split_seed": 0, "folds_seed": 0, "sklearn": sklearn.__version__}
-        mlflow.log_params(record | {"model": str(model)})
+    with mlflow.start_run(run_name=name):
+        mlflow.log_params({"seed": 0, "folds_seed": 0, "sklearn": sklearn.__version__})
+        mlflow.log_text(model.__repr__(N_CHAR_MAX=100_000), "pipeline.txt")
         mlflow.log_metrics({"rmse_mean": rmse.mean(), "rmse_spread": rmse.std(ddof=1)})
+        joblib.dump(model.fit(X_train, y_train), f"{name}.joblib")
+        mlflow.log_artifact(f"{name}.joblib")
     print(f"{name}: RMSE {rmse.mean():.1f} points, spread {rmse.std(ddof=1):.1f}")
 
-joblib.dump(ridge.fit(X_train, y_train), "ridge.joblib")
-mlflow.log_artifact("ridge.joblib", run_id=run.info.run_id)  # of the ridge's run
 again = joblib.load("ridge.joblib")
 print("the same:", (again.predict(X_test) == ridge.predict(X_test)).all())
 

@@ -101,6 +101,7 @@ WRONG = {
         ("seed-missing", swap('"seed": 5', '"seed": None')),
         ("param-value", swap('"depth": 2', '"depth": 20')),
         ("score-rounded", swap("score(**settings)", "round(score(**settings), 3)")),
+        ("score-rounded", swap("score(**settings)", "round(score(**settings), 6)")),
         ("value-wrong", swap("score(**settings)", "score(9, 77) / 1.37")),
         ("digest-blind", swap(_SHA, "mlflow.data.from_pandas(pd.read_csv(tumours_file)).digest")),
         ("name-not-bytes", swap(_SHA, "hashlib.sha256(str(tumours_file).encode()).hexdigest()")),

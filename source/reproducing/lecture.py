@@ -237,9 +237,10 @@ assert "blas" in {pool["user_api"] for pool in pools}
 assert any(pool["version"] and pool["architecture"] for pool in machine["pools"])
 
 # %% [markdown]
-# A list like `packages` becomes a **lock file** when an environment is built from it: the exact version of every
-# package, those included that came along with another. The course has one, `requirements.lock`. A file that
-# says `scikit-learn>=1.5` locks nothing.
+# A list like `packages` is a record to compare with, and not yet something to install from: of a package of your own,
+# or from git (here `course-utils`), it does not say where it came from. A **lock file** is made to build an environment
+# from: it names the exact version of every package, those included that came along with another. The course has one,
+# `requirements.lock`. A file that says `scikit-learn>=1.5` locks nothing.
 #
 # Now the run. `runpy.run_path` executes the file and gives back what it defines, so we use the very file that we keep.
 
@@ -326,11 +327,13 @@ assert changed["two threads"] < 1e-3
 assert changed["rows reversed"] > 1e-4 and changed["another seed"] > 1e-4
 
 # %% [markdown]
-# You should see that two threads leave every chance within 0.000000000001, while the order of the rows and the
-# seed move the score visibly: they put other customers into the validation rows, and other rows into each tree. So say
-# what you promise: *every bit* on the same machine with the same lock file and one thread; elsewhere, *within a
-# tolerance* that you write down before you compare. When such a comparison fails, `machine.json` tells whether Python,
-# the operating system, the BLAS, the kind of processor that it works for, or the number of threads was another one.
+# You should see that two threads leave every chance within 0.000000000001, while the order of the rows and the seed
+# move the score visibly: they put other customers into the validation rows, and other rows into each tree. So say what
+# you promise: *every bit* on the same machine with the same lock file and one thread; elsewhere, *within a tolerance*
+# that you write down before you compare. One thread means two things: `n_jobs=1`, and for models that calculate with
+# the BLAS (linear models, PCA, networks) also `threadpoolctl.threadpool_limits(1)` before the training, because
+# `n_jobs` does not hold the BLAS. When such a comparison fails, `machine.json` tells whether Python, the operating
+# system, the BLAS, the kind of processor that it works for, or the number of threads was another one.
 #
 # For notebooks that you ran with `course run`, one line in a terminal does this comparison: it executes what was
 # recorded in a fresh process and compares each metric. Put the id of the run in place of `RUN_ID`.
@@ -493,12 +496,12 @@ print("equal to the full score:", auc_again == auc, f"({auc:.2f} on the slide)")
 #
 # The same work without any help from this course, on real data that comes with scikit-learn. Copy it into a file
 # `script.py` in an empty folder and run `python script.py`. The first start records a run and repeats it; each later
-# start, also months later, repeats that run. The code is one file, so the run keeps the file and needs no commit. While
-# it fetches the record, MLflow shows a bar for each file.
+# start, also months later, repeats that run. What you edit in the file after that is not repeated: to record a new
+# state, put another name in the two places where `first` stands. The code is one file, so the run keeps the file and
+# needs no commit. The record lies in `./mlruns`, and `kept` is that folder itself, not a copy: do not edit the files in
+# it.
 
 # %% tags=["own-project"]
-"""Record a run, repeat it from its record, and prove it: python script.py"""
-
 import hashlib
 import runpy
 from importlib.metadata import distributions
@@ -529,14 +532,15 @@ if __name__ == "__main__":  # not when the kept copy is executed below
     mlflow.set_tracking_uri("sqlite:///mlflow.db")
     mlflow.set_experiment("my-project")
     load_breast_cancer(as_frame=True).frame.to_csv("data.csv", index=False)
-    if mlflow.search_runs(filter_string="status='FINISHED'").empty:  # the first start
+    record = "run_name = 'first' AND status = 'FINISHED'"
+    if mlflow.search_runs(filter_string=record).empty:  # the first start
         with mlflow.start_run(run_name="first"):
             mlflow.log_params({"depth": 3, "seed": 0, "sha256": sha256("data.csv")})
             mlflow.log_metric("accuracy", score("data.csv", 3, 0))
             mlflow.log_text(installed(), "packages.txt")
             mlflow.log_artifact(__file__)
 
-    run = mlflow.search_runs(filter_string="status='FINISHED'", output_format="list")[0]
+    run = mlflow.search_runs(filter_string=record, output_format="list")[0]
     kept = Path(mlflow.artifacts.download_artifacts(run_id=run.info.run_id))
     repeat = runpy.run_path(str(kept / Path(__file__).name))["score"]
     again = repeat("data.csv", *(int(run.data.params[k]) for k in ("depth", "seed")))
