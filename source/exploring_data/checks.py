@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from functools import cache
 from typing import Any
 
@@ -175,14 +176,27 @@ def _wrong_test(name: str, word: str) -> None:
     raise Mistake("ranks-of-amount", f"`{name}` is an amount; the lecture compares means there, with Welch's test.")
 
 
+def _judge_p(name: str, p: float, right: tuple[float, ...], wrong: dict[str, tuple[float, str]]) -> None:
+    """Judge a *p* by its ratio to the right one: `judge_number` takes every p below 1e-6 for 2e-20."""
+    if any(math.isclose(p, value, rel_tol=1e-6) for value in right):
+        return
+    for code, (value, message) in wrong.items():
+        if math.isclose(p, value, rel_tol=1e-6):
+            raise Mistake(code, f"`{name}` is {p:.4g}. {message}")
+    raise Mistake(
+        "value-wrong",
+        f"`{name}` is {p:.4g}, which is not the *p* of this test. Write it as SciPy gives it, not rounded.",
+    )
+
+
 def _amount(evidence: Evidence, p: float, effect: float) -> None:
     _, left, stayed = _groups(data.course_seed())
     a, b = left["data_gb"], stayed["data_gb"]
     right = float(stats.ttest_ind(a, b, equal_var=False).pvalue)
-    evidence.judge_number(
+    _judge_p(
         "p of data_gb",
         p,
-        right,
+        (right,),
         {
             "equal-variance": (
                 float(stats.ttest_ind(a, b).pvalue),
@@ -201,10 +215,10 @@ def _count(evidence: Evidence, p: float, effect: float) -> None:
     _, left, stayed = _groups(data.course_seed())
     a, b = left["support_calls"], stayed["support_calls"]
     found = stats.mannwhitneyu(a, b)
-    evidence.judge_number(
+    _judge_p(
         "p of support_calls",
         p,
-        float(found.pvalue),
+        (float(found.pvalue), float(stats.mannwhitneyu(a, b, use_continuity=False).pvalue)),
         {
             "one-sided": (
                 float(found.pvalue) / 2,
@@ -278,6 +292,10 @@ def _kind(evidence: Evidence, p: float, effect: float) -> None:
             "statistic-as-effect": (
                 float(stats.chi2_contingency(counts).statistic),
                 "That is the chi-square statistic, which grows with the customers. Cramér's V does not.",
+            ),
+            "yates-in-effect": (
+                float(np.sqrt(stats.chi2_contingency(counts).statistic / counts.to_numpy().sum())),
+                "That is V with Yates's correction in it. V is computed without: `correction=False`.",
             ),
             "root-missing": (V**2, "That is V squared: the root is missing."),
         },
