@@ -148,6 +148,7 @@ WRONG = {
         ("one-sided", swap(_WELCH, f"{_WELCH} / 2")),
         ("one-sided", swap("stats.mannwhitneyu(a, b)", 'stats.mannwhitneyu(a, b, alternative="greater")')),
         ("mean-of-count", swap('"mann-whitney", test.pvalue', '"mann-whitney", stats.ttest_ind(a, b, equal_var=False).pvalue')),
+        ("value-wrong", swap('"mann-whitney", test.pvalue', '"mann-whitney", 0.0')),
         ("yates-in-effect", swap('stats.contingency.association(counts, method="cramer")', "np.sqrt(stats.chi2_contingency(counts).statistic / len(customers))")),
         ("groups-swapped", swap("a.mean() - b.mean()", "b.mean() - a.mean()")),
         ("groups-swapped", swap(_U, f"1 - {_U}")),
