@@ -58,7 +58,9 @@ store.connect()
 print("Open the UI, from the course folder:", store.ui_command(), sep="\n")
 
 # %% [markdown]
-# `store.connect()` is the line `set_tracking_uri` of [Start here]({step:start_here}) in one call.
+# `store.connect()` is the line `set_tracking_uri` of [Start here]({step:start_here}) and a few settings. The one that
+# matters today: files that are logged go into the folder `mlartifacts` beside `mlflow.db`. MLflow alone would put them
+# into `mlruns`, in the folder where Python starts.
 #
 # The next cell plays Jonas's export. It draws the customers of the invented company, numbers them, and puts in what
 # real exports contain: gaps, a few charges that somebody wrote in cents, and a page that was exported twice.
@@ -388,12 +390,13 @@ payment = tuple(results.loc["payment", ["below 0.05", "below 0.05 / 9"]])
 assert payment == (True, False) or n_rows != 2000 or seed > 4
 
 # %% [markdown]
-# You should see tenure, charges, calls, contract and internet below the corrected limit. `paperless` has nothing to
-# do with leaving in this invented table, so it is usually above both limits; but with about one seed in twenty (13,
-# for example) it falls below 0.05 by chance, and then the corrected limit holds it back. That has a price: with 2,000
-# customers and the seeds 0 to 4, `payment` lies between the two limits. The program that makes the customers lets
-# those who pay by check leave a little more often, so here the stricter limit misses a small, but real difference.
-# From the table alone you could not tell which of the two it is; more customers can.
+# You should see tenure, charges, calls, contract and internet below the corrected limit, and with 2,000 customers and
+# seed 0 `data_gb` as well, of which more in a moment. `paperless` has nothing to do with leaving in this invented
+# table, so it is usually above both limits; but with about one seed in twenty (13, for example) it falls below 0.05 by
+# chance, and then the corrected limit holds it back. That has a price: with 2,000 customers and the seeds 0 to 4,
+# `payment` lies between the two limits. The program that makes the customers lets those who pay by check leave a little
+# more often, so here the stricter limit misses a small, but real difference. From the table alone you could not tell
+# which of the two it is; more customers can.
 #
 # Nine rows are not nine separate findings. Customers without internet use no data and pay least, so `internet`,
 # `monthly_charges` and `data_gb` partly tell one story three times. To see what a column adds, compare within a group:
@@ -642,7 +645,8 @@ assert p_shares > 0.5 and p_counts < 1e-9
 #
 # The same work without any help from this course, on real data that comes with scikit-learn: which measurements differ
 # between malignant and benign tumours? Copy it into a file `explore.py` in an empty folder and run `python explore.py`.
-# The first time, MLflow also reports that it makes its tables.
+# The first time, MLflow also reports that it makes its tables. Its last line is a command for the terminal, in the same
+# folder. If you started the course's UI from a terminal, stop it first with Ctrl+C, or write 5002 instead of 5001.
 
 # %% tags=["own-project"]
 """Thirty columns tested and kept: python explore.py"""

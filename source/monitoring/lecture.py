@@ -511,17 +511,21 @@ assert rows_per_week < 600 or scores["south"].loc[drift_week:, "auc_high"].max()
 # | inputs | scores | decision |
 # |---|---|---|
 # | alert | fine | look at it, tell Tom, watch; no retraining (North) |
-# | quiet | alert | first check the joins, as above, and whether somebody acted on the answers; if neither explains it, the rule has changed: retrain (South) |
+# | quiet | alert | first check the joins: look up ten customers by their number in the tables that they came from, and compare *pairs* of columns with spring, which a wrong join levels; then ask whether somebody acted on the answers; if neither explains it, the rule has changed: retrain (South) |
 # | alert | alert | first find out whether it is the world or a broken delivery |
 #
-# Acting on the answers changes the labels: when Tom calls the riskiest customers and they stay, the score falls although
-# the model was right, and a model retrained on these labels would learn that they are safe. So log who was called, and
-# score and retrain with a random part of the customers whom nobody called. In our simulation nobody was called.
+# Acting on the answers changes the labels: when Tom calls the riskiest customers and they stay, the score falls
+# although the model was right, and a model retrained on these labels would learn that they are safe. So log who was
+# called, and before Tom sees the list, set aside a random part of *all* customers whom nobody may call, however risky
+# they look; score and retrain with these. (Those who merely were not called will not do: they are the ones with the low
+# risk.) In our simulation nobody was called.
 #
 # ## Round 5: retrain, gate, and the same rule again
 #
 # The tables of the South are joined as they always were, and nobody was called, so its rule has changed. Retrain on
-# weeks since the change whose labels are known. A third of these rows stays aside, for the gate.
+# weeks since the change whose labels are known. A third of these rows stays aside, for the gate. They may be drawn at
+# random because each customer of this simulation appears in one week only. Where the same customers come back every
+# week, hold out *customers* (`GroupShuffleSplit`), or the rows would be known to the new model.
 #
 # **Predict.** Spring's model was trained on more rows. Will the gate let the new one through?
 

@@ -338,7 +338,7 @@ print((home / code_file).read_text()[:52])
 #
 # | kind | seen in `MLmodel` | what may run on load | before you load |
 # |---|---|---|---|
-# | pickle | `serialization_format: cloudpickle` or `pickle`; `python_model: …pkl` | anything | do not load a stranger's |
+# | pickle | `serialization_format: cloudpickle` or `pickle`, or no such entry; `python_model: …pkl` | anything | do not load a stranger's |
 # | skops | `serialization_format: skops` | whatever is on its list: types are rebuilt, and a forged file can call a function at once | read the names |
 # | from code | `model_code_path` | the whole file | read the file |
 # | modules | `code: code` in *any* flavor, or a `loader_module` that is not MLflow's | each module that is imported | read the folder `code`; refuse what nobody can read in it (`.pyc`, `.so`, `__pycache__`) |
@@ -736,13 +736,12 @@ except AssertionError as error:
 # The same work without any help from this course, on real data that comes with scikit-learn. Copy it into a file
 # `ship.py` in an empty folder and run `python ship.py`. It makes a model, reads its folder as a stranger should, checks
 # it, and keeps its fingerprint. Where the model arrives, copy the function `fingerprint` with its imports into a file
-# of its own (an `import ship` would train and log again), give it the folder there as a `Path`, compare with
-# `mlflow.get_logged_model(model_id).tags["fingerprint"]`, and load that folder. (Do not run it with `python -O`, which
-# leaves out every `assert`.)
+# of its own (an `import ship` would train and log again), give it the folder there as a `Path`, compare with the
+# fingerprint that the script has printed, and load that folder. (Where Python can reach the same store,
+# `mlflow.get_logged_model(model_id).tags["fingerprint"]` gives it, too.) (Do not run it with `python -O`, which leaves
+# out every `assert`.)
 
 # %% tags=["own-project"]
-"""A model that may travel, read and checked before it does: python ship.py"""
-
 import hashlib
 from importlib.metadata import version
 from pathlib import Path
@@ -773,7 +772,7 @@ assert not (loader.get("code") or flavors["sklearn"]["code"]), "read its modules
 assert flavors["sklearn"]["serialization_format"] == "skops", "may run anything"
 assert loader["model_path"] == flavors["sklearn"]["pickled_model"] == "model.skops"
 assert set(skops.io.get_untrusted_types(file=home / "model.skops")) <= WE_TRUST
-mlflow.models.predict(info.model_uri, X.head(3), env_manager="local")
+mlflow.models.predict(str(home), X.head(3), env_manager="local")
 
 
 def fingerprint(home):
@@ -786,6 +785,7 @@ def fingerprint(home):
 
 
 mlflow.set_logged_model_tags(info.model_id, {"fingerprint": fingerprint(home)})
+print("send this by another way than the model:", fingerprint(home))
 
 # %% [markdown]
 # ## Quiz

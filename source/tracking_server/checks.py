@@ -436,7 +436,8 @@ TASKS = (
         (
             "What does the lecture's last pitfall leave behind?",
             "Delete the run *and* its logged model first; `gc` removes what is in the trash.",
-            '`CliRunner().invoke(cli, ["gc", "--backend-store-uri", mlflow.get_tracking_uri()])`',
+            '`CliRunner().invoke(cli, ["gc", "--backend-store-uri", mlflow.get_tracking_uri(), "--run-ids", …])`, with the id, and '
+            "`--logged-model-ids` in the same way.",
         ),
         "Gone for good, and only what should go.",
     ),

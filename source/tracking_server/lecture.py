@@ -374,6 +374,9 @@ print("Mira's model, through the server:", type(loaded).__name__)
 
 # %% [markdown]
 # You should see 200, and Mira's model, although her laptop's folder is gone. If it takes a minute, the machine is busy.
+# `sign_in` did here what each colleague does in a terminal, before Python or Jupyter starts, so that no password stands
+# in a notebook: `export MLFLOW_TRACKING_URI=https://mlflow.nordtel.example`, and the same for
+# `MLFLOW_TRACKING_USERNAME` and `MLFLOW_TRACKING_PASSWORD`.
 #
 # **Predict.** The next cell logs a file. MLflow's client in this notebook was told neither the bucket's address nor its
 # keys. Where does the file end up?
@@ -494,7 +497,9 @@ assert list(knocks.values()) == [200, 200, 403, 403]
 # encryption. The last comes from a program in front (a *reverse proxy* with HTTPS), because basic authentication sends
 # the password readable. That program has to hand on two headers, which nginx, for one, does only when told: `Host`, or
 # every name arrives as `127.0.0.1` and passes, and `X-Forwarded-For`, or MLflow takes everybody for somebody who sits
-# at the server, and lets even Tom change the settings of its assistant, which acts there as the server's user.
+# at the server, and lets even Tom change the settings of its assistant, which acts there as the server's user. And it
+# has to let large files through, because models pass it, too: nginx refuses more than 1 MB with the code 413, until
+# `client_max_body_size` says otherwise.
 #
 # ## Round 5: two people at once
 #
