@@ -507,7 +507,8 @@ numbers.round(2)
 for name in ("neighbors", "forest"):
     lead = in_patients["line"] - in_patients[name]  # negated: higher is better
     print(f"line before {name}: {lead.mean():.1f} points,", end=" ")
-    print(f"in {(lead > 0).sum()} of 5 folds; spread of the line {in_patients['line'].std(ddof=1):.1f}")
+    print(f"in {(lead > 0).sum()} of 5 folds;", end=" ")
+    print(f"spread of the line {in_patients['line'].std(ddof=1):.1f}")
 
 # %% tags=["claims"]
 assert numbers["RMSE"].idxmax() == "dummy" and numbers["R2"]["dummy"] < 0

@@ -785,7 +785,7 @@ def fingerprint(home):
 
 
 mlflow.set_logged_model_tags(info.model_id, {"fingerprint": fingerprint(home)})
-print("send this by another way than the model:", fingerprint(home))
+print("\nsend this by another way than the model:", fingerprint(home))
 
 # %% [markdown]
 # ## Quiz
