@@ -567,6 +567,8 @@ asked = pd.crosstab(people["contract"], people["paperless"])
 right = abs(kept["p"] - stats.chi2_contingency(asked).pvalue) < 1e-9
 hint = "pd.crosstab takes two columns of people and counts their pairs."
 lesson.turn(right and kept["customers"] == len(people), hint)
+
+# %%
 if right:
     print(f"p {kept['p']:.2g}")
 
