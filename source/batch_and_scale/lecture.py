@@ -214,6 +214,14 @@ assert set(batch["params.n_rows"]) == {str(n_rows // 2), str(n_rows)}
 for file in files:
     values = nbformat.read(file, 4).metadata.papermill.parameters
     assert batch.loc[file.stem, "params.C"] == str(values.C)
+# a warning may come after the result; a kernel may die after it has printed something
+for name_, printed_, right_ in (("late", '{"cv_auc": 0.7}', "FINISHED"), ("dead", "fold 1", "FAILED")):
+    odd_ = nbformat.read(files[0], 4)
+    streams_ = {"stdout": printed_ + "\n", "stderr": "a warning\n"}
+    odd_.cells[-1].outputs = [nbformat.v4.new_output("stream", name=n, text=t) for n, t in streams_.items()]
+    run_ = log_executed(name_, nbformat.writes(odd_))
+    assert mlflow.get_run(run_).info.status == right_
+    mlflow.delete_run(run_)
 
 # %% [markdown]
 # You should see one row for each notebook. Name, values and score of a row come from the same file, so they cannot be

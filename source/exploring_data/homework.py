@@ -66,7 +66,7 @@ hw.check(1)
 # `tests.csv` into `folder` with three rows, one for each of these three columns, and with the columns
 # - `column`: which one was tested;
 # - `test`: `welch`, `mann-whitney` or `chi-square`;
-# - `p`: its *p*, for a difference in either direction;
+# - `p`: its *p*, not rounded, for a difference in either direction;
 # - `effect`: for an amount Cohen's d (left minus stayed, divided by the root of the mean of both variances); for a
 #   count the share of pairs in which the leaver has more, ties counted half; for a kind Cramér's V, without Yates's
 #   correction (as `stats.contingency.association` gives it).

@@ -121,7 +121,7 @@ def _note(run: Run) -> None:
 
 def _no_secret(evidence: Evidence, run: Run) -> None:
     places = (("parameter", run.data.params), ("tag", run.data.tags))
-    paths = evidence.artifacts(run)
+    files = {path: evidence.artifact(run, path).read_bytes() for path in evidence.artifacts(run)}
     for kind, names in places:
         for name, value in names.items():
             if SECRET in value:
@@ -131,15 +131,15 @@ def _no_secret(evidence: Evidence, run: Run) -> None:
                     "read it, and a logged parameter cannot be removed. Name the settings that you log; change the "
                     "password.",
                 )
-    for path in paths:
-        if SECRET.encode() in evidence.artifact(run, path).read_bytes():
+    for path, content in files.items():
+        if SECRET.encode() in content:
             raise Mistake(
                 "secret-in-file",
                 f"The artifact `{path}` holds the password of the database. A file is as readable as a parameter: "
                 "log only what others may see.",
             )
     where = [f"The {kind} `{name}`" for kind, names in places for name, value in names.items() if USER in value]
-    where += [f"The artifact `{path}`" for path in paths if USER.encode() in evidence.artifact(run, path).read_bytes()]
+    where += [f"The artifact `{path}`" for path, content in files.items() if USER.encode() in content]
     if where:
         raise Mistake(
             "too-much",

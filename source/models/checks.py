@@ -141,8 +141,8 @@ def _example_and_requirements(evidence: Evidence, model: Any, card: dict[str, An
     if rows not in wanted:
         raise Mistake(
             "example-rows",
-            f"The input example has {rows} rows; the task asks for {'three' if wanted == (3,) else 'one to five'}. These are customers, and the example travels with "
-            "the model to everyone: as many as asked, and no more.",
+            f"The input example has {rows} rows; the task asks for {'three' if wanted == (3,) else 'one to five'}. These are "
+            "customers, and the example travels with the model to everyone: as many as asked, and no more.",
         )
     lines = _requirements(here / "requirements.txt")
     names = {line.split("==")[0].split(">")[0].split("<")[0].split("~")[0].lower() for line in lines}

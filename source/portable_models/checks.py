@@ -286,7 +286,8 @@ TASKS = (
         (
             "Which two calls of the lecture load nothing? Which words of `MLmodel` tell the three kinds?",
             "`mlflow.models.get_model_info(path).flavors` has the flavor `sklearn` with its `serialization_format`, or only "
-            "`python_function`; a step without `predict` has no `python_function`, so use `.get`. `skops.io.get_untrusted_types(file=…)` reads the names.",
+            "`python_function`; a step without `predict` has no `python_function`, so use `.get`. "
+            "`skops.io.get_untrusted_types(file=…)` reads the names.",
             '`skops.io.get_untrusted_types(file=mail / "model.skops")`, then compare as sets: `set(names) <= allowed`.',
         ),
         "Six parcels, none of them opened, and you know which two may be.",
