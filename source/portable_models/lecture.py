@@ -343,8 +343,9 @@ print((home / code_file).read_text()[:52])
 # | from code | `model_code_path` | the whole file | read the file |
 # | modules | `code: code` in *any* flavor, or a `loader_module` that is not MLflow's | each module that is imported | read the folder `code`; refuse what nobody can read in it (`.pyc`, `.so`, `__pycache__`) |
 #
-# One more door is often forgotten: *installing* a stranger's `requirements.txt` runs code as well, because packages
-# may bring their own installation program.
+# What fits no row, such as a model of another library, counts as a pickle until you know how it is stored. One more
+# door is often forgotten: *installing* a stranger's `requirements.txt` runs code as well, because packages may bring
+# their own installation program.
 #
 # ## Round 4: which packages does it need?
 #
