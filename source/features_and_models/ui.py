@@ -20,3 +20,6 @@ def walk(ui):
     # 4
     ui.press("forest", "link")
     ui.see("Metrics", "heading")
+    ui.press("Artifacts", "tab")
+    ui.press("settings.json")
+    ui.contains("n_estimators")
