@@ -3,8 +3,9 @@
 #
 # **How much of the logging can MLflow do for you, and which of its numbers may you repeat to others?**
 #
-# We will build the same run by hand and automatically, put both side by side, find out whose rows and which average
-# stand behind the automatic numbers, let a search log its own child runs, and write the bill for all this.
+# We will build the same run by hand and automatically, find out which rows and which average stand behind the
+# automatic numbers, let a search log its own child runs, and measure what all this costs. Folded parts marked *More*
+# can wait.
 #
 # Afterwards you can
 # - **switch** autologging on, with the options you mean, and off again;
@@ -12,8 +13,8 @@
 # - **record** a search with all its candidates as child runs;
 # - **avoid** the runs and the gaps that autologging makes behind your back.
 #
-# **You need:** [MLflow basics]({step:mlflow_basics}), [Logging]({step:logging}) and
-# [Comparing runs]({step:comparing_runs}).
+# **You need:** [MLflow basics]({step:mlflow_basics}), [Logging]({step:logging}) and [Comparing
+# runs]({step:comparing_runs}).
 #
 # **Time:** 18 min to read · 17 min to do
 #
@@ -33,15 +34,16 @@ lesson.quiz("autolog", "recall")
 # ## The problem
 #
 # Mira logs what she thinks of. In October she did not think of `class_weight`, and now nobody can say why two models
-# with the same recorded settings have different scores. So Jonas, the data engineer, added a single line to her
-# notebook that makes MLflow record everything by itself. Since then each run has dozens of entries, and one of them is
-# called `training_recall_score`. On Tuesday Tom, who leads customer care, read 0.78 there and told his team: "We will
-# find 78 of 100 customers who leave." In truth the model finds 22 of 100, even among the customers it has learned from.
+# with the same recorded settings have different scores. So Jonas, the data engineer, added one line to her notebook
+# that makes MLflow record everything by itself.
 #
-# Jonas's line switches on **autologging**: MLflow watches another library, here scikit-learn, and whenever you call
-# `fit`, a run receives the settings and results of that fit, without a single `log_` line of yours. One wants it
-# because nobody forgets what nobody has to type. Its price is that you did not choose what is recorded, so you have to
-# know it.
+# Since then each run has dozens of entries. On Tuesday Tom read one of them, `training_recall_score`: 0.78. He told
+# his team in customer care: "We will find 78 of 100 customers who leave." In truth the model finds 22 of 100, even
+# among the customers it has learned from.
+#
+# Jonas's line switches on **autologging**: MLflow watches another library, here scikit-learn. Whenever you call `fit`,
+# a run receives the settings and results of that fit, without a single `log_` line of yours. So nobody forgets what
+# nobody has to type. The price is that you did not choose what is recorded, so you have to know it.
 #
 # ## Setup
 
@@ -78,14 +80,20 @@ X_train, X_valid, y_train, y_valid = train_test_split(
 print(f"{len(X_train)} customers to train on, {len(X_valid)} to choose by")
 
 # %% [markdown]
-# `store.connect()` stands for the lines of [MLflow basics]({step:mlflow_basics}) that point MLflow at the store. It
-# also hides a `FutureWarning` about `y_pred`, which you would see at the first automatic fit of a classifier outside
-# this course: MLflow 3.17 still calls scikit-learn 1.9 in an older way. The numbers are not affected.
+# `store.connect()` stands for the lines of [MLflow basics]({step:mlflow_basics}) that point MLflow at the store.
+#
+# <details class="more"><summary>More: a warning that this course hides</summary>
+#
+# `store.connect()` also hides a `FutureWarning` about `y_pred`. You would see it at the first automatic fit of a
+# classifier outside this course: MLflow 3.17 still calls scikit-learn 1.9 in an older way. The numbers are not
+# affected.
+#
+# </details>
 #
 # ## Round 1: by hand and automatic, side by side
 #
-# This is what a careful person records by hand: the setting that was chosen, and the score on the validation rows. The
-# first line switches autologging off, in case a later cell of this notebook had switched it on.
+# This is what a careful person records by hand: the setting that was chosen, and the score on the validation rows.
+# (The first line switches autologging off, in case a later cell had switched it on.)
 
 # %%
 mlflow.sklearn.autolog(disable=True)
@@ -103,10 +111,10 @@ with mlflow.start_run(run_name="by-hand") as by_hand:
 
 # %% [markdown]
 # Now `mlflow.sklearn.autolog` does it. It is called once, *before* the fit, and stays on until you switch it off. The
-# option `log_models=False` leaves the model out; the last round tells why.
+# option `log_models=False` leaves the model out; Round 5 tells why.
 #
-# **Predict.** By hand we recorded one parameter, `C`. How many will the automatic run hold: one as well, about five, or
-# more than twenty?
+# **Predict.** By hand we recorded one parameter, `C`. How many will the automatic run hold: one as well, about five,
+# or more than twenty?
 
 # %%
 prediction = "?"  # 1, 5 or more than 20
@@ -135,8 +143,8 @@ assert contents(automatic)["data sets"] == 1 and contents(automatic)["models"] =
 
 # %% [markdown]
 # You should see more than twenty parameters: every setting of every step of the pipeline, also those that we left at
-# their defaults. `class_weight` is among them, so October cannot happen again. If you see zeros in the right column,
-# autologging was off when `fit` ran; run the cell again. What is in there, exactly?
+# their defaults. `class_weight` is among them, so October cannot happen again. If you see zeros, run the cell again:
+# autologging was off when `fit` ran.
 
 # %%
 stored = mlflow.get_run(automatic.info.run_id)
@@ -166,10 +174,11 @@ assert same_rows.dataset.digest == used.dataset.digest
 
 # %% [markdown]
 # `estimator.html` is the clickable diagram of the pipeline, as in [Pipelines]({step:pipelines}). The data set is
-# recorded with its digest, as in [Logging]({step:logging}), but for a DataFrame only that of `X`: other labels for the
-# same customers would not change it. (For NumPy arrays, the labels count, too.) The three pictures are drawn for you;
-# here are two. In the left one, each row stands for a true class, 0 for those who stayed and 1 for those who left, and
-# adds up to 1.
+# recorded with its digest, as in [Logging]({step:logging}). For a DataFrame the digest covers `X` only: other labels
+# for the same customers would not change it.
+#
+# The three pictures are drawn for you; here are two. In the left one, each row stands for a true class, 0 for those
+# who stayed and 1 for those who left, and adds up to 1.
 
 # %%
 fig, axes = plots.new_figure(1, 2, width=10, height=3.6)
@@ -188,15 +197,20 @@ assert 0.1 < found < 0.35
 assert n_rows < 2000 or 0.15 < found < 0.27
 
 # %% [markdown]
-# One thing is missing in this long list: the score on the validation rows, which was the only metric of the run by
-# hand. Nobody told MLflow that there are such rows.
+# One thing is missing: the score on the validation rows. Nobody told MLflow that there are such rows.
 #
 # ## Round 2: which rows, and which average?
 #
-# All the names begin with `training_`. **For scikit-learn, autologging scores the model on the rows that `fit`
-# received**, because those are the only ones it has seen. (`training_score` is what the model's own `score` returns:
-# the accuracy of a classifier, R² of a regressor, and for a search whatever its `scoring` says.) A tree that may grow
-# as deep as it likes shows what such a number is worth:
+# All the names of the metrics begin with `training_`. **For scikit-learn, autologging scores the model on the rows
+# that `fit` received**, because those are the only ones it has seen. A tree that may grow as deep as it likes shows
+# what such a number is worth.
+#
+# <details class="more"><summary>More: what `training_score` is</summary>
+#
+# `training_score` is what the model's own `score` returns: the accuracy of a classifier, R² of a regressor, and for a
+# search whatever its `scoring` says.
+#
+# </details>
 
 # %%
 with mlflow.start_run(run_name="deep-tree") as deep:
@@ -212,11 +226,11 @@ assert metrics["training_roc_auc"] > 0.99 and metrics["valid_auc"] < 0.7
 
 # %% [markdown]
 # On its own rows the tree is close to perfect, because it has learned them by heart. On other customers it is not far
-# from a coin toss, which would reach 0.5. Whoever reports the first number reports a good memory. So the score that
-# counts is added by hand, into the same run; this one line is the part of the work that stays yours.
+# from a coin toss, which would reach 0.5. So you add the score that counts by hand, into the same run: this one line
+# stays yours.
 #
-# But Tom's mistake was another one. In the picture above, the model finds few of those who left: with 2,000 customers,
-# about a fifth. That share is called the **recall** of the churn class.
+# But Tom's mistake was another one. In the picture above, the model finds few of those who left, with 2,000 customers
+# about a fifth. This share is called the **recall** of the churn class.
 #
 # **Predict.** The option `pos_label=1` names the class that we care about. Precision, recall, F1 and accuracy are
 # metrics of an automatic run. Which of the four will stay the same with this option?
@@ -254,21 +268,30 @@ assert "accuracy_score" in kept and not kept & {"precision_score", "recall_score
 # %% [markdown]
 # You should see the same accuracy twice, because it is about all rows and not about one class. The recall is about 0.8
 # on the left, which is Tom's number, and on the right the low share of the picture. Neither is wrong; they answer
-# different questions. By default autologging computes precision, recall and F1 for *each* class, and
-# logs their **weighted average**: a class counts as much as it has rows. Most customers stay, and the model seldom
-# errs about them, so the average looks good whatever becomes of the few who leave. For recall it is worse still: the
-# weighted recall is *always* equal to the accuracy, as the left column shows, so it tells you nothing new. (With seed 0,
-# the lower left cell of the picture shows 0.78 as well. That is chance: it is the share of leavers whom the model misses.)
+# different questions.
 #
-# `pos_label=1` makes autologging give the numbers of class 1, those who left. Say it whenever there are two classes and
-# you care about one of them. (With three or more, MLflow warns, and leaves precision, recall and F1 out.) It must be the
-# label as it stands in `y`: 1 for numbers, `"yes"` for words.
+# By default autologging computes precision, recall and F1 for *each* class, and logs their **weighted average**: a
+# class counts as much as it has rows. Most customers stay, and the model seldom errs about them. So the average looks
+# good whatever becomes of the few who leave. The weighted recall is even *always* equal to the accuracy, as the left
+# column shows.
+#
+# `pos_label=1` makes autologging give the numbers of class 1, those who left. Say it whenever there are two classes
+# and you care about one of them. It must be the label as it stands in `y`: 1 for numbers, `"yes"` for words.
+#
+# <details class="more"><summary>More: three classes, and a number that looks like Tom's</summary>
+#
+# With three or more classes and `pos_label`, MLflow warns, and leaves precision, recall and F1 out.
+#
+# With seed 0, the lower left cell of the picture shows 0.78 as well. That is chance: it is the share of leavers whom
+# the model misses.
+#
+# </details>
 #
 # ## Round 3: scores on other rows
 #
 # Autologging can record validation scores as well, under one condition: the call must go through its hands. When you
 # switch it on, MLflow replaces functions inside scikit-learn by **wrappers**. A wrapper calls the original function,
-# returns its result to you, and writes it into the run. The next picture shows who meets the wrapper and who does not.
+# returns its result to you, and writes it into the run:
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
 boxes = {
@@ -290,8 +313,9 @@ plots.show(plots.diagram(boxes, arrows, title=title))
 # %% [markdown]
 # `from sklearn.metrics import f1_score` copies the function under a short name. Our setup did that before autologging
 # was on, so the short name still means the original. The full name `sklearn.metrics.f1_score` is looked up at the
-# moment of the call, and finds the wrapper. For `fit` and `score` the moment of the import does not matter: they
-# belong to the class, which is changed in place.
+# moment of the call, and finds the wrapper.
+#
+# For `fit` and `score` the moment of the import does not matter: they belong to the class, which is changed in place.
 #
 # **Predict.** The next cell asks for three scores on the validation rows: the accuracy by `score`, the recall by the
 # full name of its function, and F1 by the short name. How many of them will be recorded?
@@ -324,15 +348,22 @@ assert mlflow.get_run(scored.info.run_id).data.metrics == metrics  # nothing was
 
 # %% [markdown]
 # You should see two; the third call was missed without a word. (If you see three, autologging was on when you ran
-# *Setup* again, and the short name found the wrapper.) These are **post-training metrics**: MLflow remembers which
-# rows an array of predictions came from, and takes the name of your variable, `X_valid`, into the name of the metric.
-# The file `metric_info.json` in the run keeps the calls. Three more things follow from this. The score goes into the
-# run of the `fit`, even when that run has ended and another one is open; a second call with the same names adds
-# `recall_score-2_X_valid`. An array that you changed is a new one, so a ROC-AUC of
-# `tree.predict_proba(X_valid)[:, 1]` is never recorded, whichever name you call. And such a score is what *you* asked
-# for: `recall_score` alone gives class 1, so it must not be compared with a weighted `training_recall_score`.
+# *Setup* again.)
 #
-# Because so much depends on names, use `log_metric` for the number that decides.
+# These are **post-training metrics**: MLflow remembers which rows an array of predictions came from, and takes the
+# name of your variable, `X_valid`, into the name of the metric. Such a score is what *you* asked for: `recall_score`
+# alone gives class 1, so it must not be compared with a weighted `training_recall_score`.
+#
+# An array that you changed is a new one to MLflow. So a ROC-AUC of `tree.predict_proba(X_valid)[:, 1]` is never
+# recorded, whichever name you call. Because so much depends on names, use `log_metric` for the number that decides.
+#
+# <details class="more"><summary>More: where a post-training metric goes</summary>
+#
+# - The file `metric_info.json` in the run keeps the calls.
+# - The score goes into the run of the `fit`, even when that run has ended and another one is open.
+# - A second call with the same names adds `recall_score-2_X_valid`.
+#
+# </details>
 #
 # ## Round 4: a search and its children
 #
@@ -373,11 +404,10 @@ assert held["best_cv_score"] == found.best_score_ < held["training_roc_auc"]
 
 # %% [markdown]
 # You should see five and eight. By default only the five best candidates get a run, to spare your store when a grid is
-# large, and `max_tuning_runs=None` gives one to all. The full table is in the parent's file `cv_results.csv` in any
-# case. The parent also has `best_cv_score`, the mean over the folds, which is measured on rows that each fit had not
-# seen. So it is a number to choose by, unlike the `training_` metrics beside it.
+# large. `max_tuning_runs=None` gives one to all. The full table is in the parent's file `cv_results.csv` in any case.
 #
-# The children hold what a plot needs, and also how much a fold differs from the next:
+# The parent also has `best_cv_score`, the mean over the folds, which is measured on rows that each fit had not seen.
+# So it is a number to choose by, unlike the `training_` metrics beside it. The children hold what a plot needs:
 
 # %%
 columns = ["params.max_depth", "metrics.mean_test_score", "metrics.std_test_score"]
@@ -392,14 +422,17 @@ plots.show(plots.runs_line(curve, *columns[:2], title=title, **labels))
 assert lead >= 0 and spread == children.set_index("params.max_depth")["metrics.std_test_score"][chosen]
 
 # %% [markdown]
-# The title is computed from your runs: the lead of the best depth, and the standard deviation of its score over the
-# three folds. A lead that is not clearly larger than this deviation is no reason to call the depth the best one;
-# [Nested runs]({step:nested_runs}) goes on from here. How good the chosen tree is on rows that took no part in the
-# choice is the subject of the next lecture, [Evaluation]({step:evaluation}).
+# The title gives the lead of the best depth, and the standard deviation of its score over the three folds. A lead that
+# is not clearly larger is no reason to call the depth the best one. [Nested runs]({step:nested_runs}) goes on from
+# here.
 #
 # ## Round 5: options, and what they cost
 #
-# Options of `mlflow.sklearn.autolog` decide what is recorded. These are the ones you will need:
+# You have met the options `log_models`, `pos_label`, `max_tuning_runs` and `disable`. The next cell tries two more,
+# and `disable` once again: `log_datasets=False` leaves out the data sets, and `exclusive=True` leaves runs alone that
+# you opened yourself.
+#
+# <details class="more"><summary>More: the options on one page</summary>
 #
 # | option (default) | what it does |
 # |---|---|
@@ -412,6 +445,8 @@ assert lead >= 0 and spread == children.set_index("params.max_depth")["metrics.s
 # | `pos_label` (None) | the class whose precision, recall and F1 are meant; None for weighted averages |
 # | `exclusive` (False) | True: leaves runs alone that you opened yourself |
 # | `silent` (False), `disable` (False) | hides MLflow's warnings; switches autologging off |
+#
+# </details>
 
 # %%
 for options in ({"log_datasets": False}, {"exclusive": True}, {"disable": True}):
@@ -425,14 +460,16 @@ for options in ({"log_datasets": False}, {"exclusive": True}, {"disable": True})
 assert contents(run).sum() == 0
 
 # %% [markdown]
-# Each call sets *all* options anew: what it does not name goes back to its default. That is why every call in this
-# lecture repeats `log_models=False`.
+# You should see no data set with the first option, and nothing at all with the other two. Each call sets *all* options
+# anew: what it does not name goes back to its default. That is why every call in this lecture repeats
+# `log_models=False`.
 #
-# And why that? The next cells time one fit in four ways: without any logging; with everything but the model; with the
-# model logged by hand, together with its signature and the list of packages that it needs; and with the model kept by
-# autologging. For this list autologging has no option, so MLflow finds it out each time, by loading the model in a
-# process of its own. We ask for the format skops, because autologging's default, cloudpickle, may run any code when the
-# model is loaded.
+# And why that? The next cells time one fit in four ways: without any logging, with everything but the model, with the
+# model logged by hand, and with the model kept by autologging.
+#
+# A model is kept with the list of packages that it needs. By hand we pass this list. For autologging there is no such
+# option, so MLflow finds it out each time, by loading the model in a process of its own. We ask for the format skops,
+# because autologging's default, cloudpickle, may run any code when the model is loaded.
 
 # %%
 import time
@@ -484,11 +521,18 @@ with mlflow.start_run(run_name="skops-tree") as skops_tree:
 assert contents(skops_tree)["parameters"] > 10 and contents(skops_tree)["metrics"] == 0
 
 # %% [markdown]
-# So work with `log_models=False`, and log by hand the one model that you keep: with its packages, and with its
-# signature, the names and types of its columns, which a model logged by hand has only when you give `signature` or
-# `input_example`. For a model with trees this is the only way to the format skops in any case: it must be told which
-# types to trust, as in [MLflow basics]({step:mlflow_basics}), and autologging has no option for that either. If you ask
-# it for skops all the same, MLflow warns, and the run of the tree ends without any metric.
+# You should see that the last bar is the longest, because finding out the packages takes time. So work with
+# `log_models=False`, and log by hand the one model that you keep: with its packages, and with its **signature**, the
+# names and types of its columns. A model logged by hand has a signature only when you give `signature` or
+# `input_example`.
+#
+# <details class="more"><summary>More: models with trees</summary>
+#
+# For a model with trees this is the only way to the format skops in any case. It must be told which types to trust, as
+# in [MLflow basics]({step:mlflow_basics}), and autologging has no option for that either. If you ask it for skops all
+# the same, MLflow warns, and the run of the tree ends without any metric.
+#
+# </details>
 #
 # ## Look at the UI
 #
@@ -499,8 +543,8 @@ assert contents(skops_tree)["parameters"] > 10 and contents(skops_tree)["metrics
 #    `search-default` there are five.
 # 2. Click the name `automatic`, then *Artifacts*. Open `training_confusion_matrix.png` and `estimator.html`. Click
 #    *Runs* on the left to return to the table.
-# 3. Tick the boxes of `deep-tree` and `scored`, click *Compare*, and switch on *Show diff only* of the parameters. Only
-#    `max_depth` remains, the one setting in which the two trees differ.
+# 3. Tick the boxes of `deep-tree` and `scored`, click *Compare*, and switch on *Show diff only* of the parameters.
+#    Only `max_depth` remains, the one setting in which the two trees differ.
 #
 # ![The table of runs: the eight children of search-all unfolded, after step 1](../site/_static/autolog_ui.png)
 #
@@ -537,12 +581,12 @@ lesson.turn(logged.get("valid_auc") == auc, hint)
 # %% [markdown]
 # ## Pitfalls
 #
-# Each of them has a code, and the checks of the homework use the same codes. `averaged-not-class`, Tom's mistake of
-# Round 2, is one of them. Here are three more.
+# Each has a code, which the homework uses as well; `averaged-not-class` is Tom's mistake of Round 2. Here are three
+# more.
 #
-# **`stray-runs`: runs that nobody asked for.** A `fit` outside a `with` block opens a run of its own. `cross_val_score`
-# has a wrapper that keeps its folds quiet, but our setup imported the function by name before autologging was on, so
-# we have the original, and each of its three fits becomes a run:
+# **`stray-runs`: runs that nobody asked for.** A `fit` outside a `with` block opens a run of its own.
+# `cross_val_score` has a wrapper that keeps its folds quiet. But our setup imported the function by name before
+# autologging was on, so we have the original, and each of its three fits becomes a run:
 
 # %%
 mlflow.sklearn.autolog(log_models=False)
@@ -557,8 +601,8 @@ for when, function in {"before": cross_val_score, "after": imported_after}.items
     print(f"imported {when} autolog(): {strays[when]} extra runs")
 
 # %% [markdown]
-# To repair it, import such functions after the call of `autolog`, or switch autologging off while you cross-validate. A
-# loop over folds that you wrote yourself has no wrapper at all, so only the second way helps there:
+# To repair it, import such functions after the call of `autolog`, or switch autologging off while you cross-validate.
+# A loop over folds that you wrote yourself has no wrapper at all, so only the second way helps there:
 
 # %%
 mlflow.sklearn.autolog(disable=True)
@@ -574,7 +618,7 @@ assert strays == {"before": 3, "after": 0}
 # %% [markdown]
 # **`two-fits-one-run`: the run describes a model that never was.** A parameter cannot be changed, a metric can. After
 # a second `fit` in the same run, the parameters are still those of the first model, and the metrics are those of the
-# second. MLflow warns of it; `silent=True` hides this warning, as here:
+# second. MLflow warns of it, but we hide this warning by `silent=True`:
 
 # %%
 mlflow.set_experiment("churn-autolog")
@@ -589,7 +633,8 @@ auc = mixed.metrics["training_roc_auc"]
 print(f"max_depth {mixed.params['max_depth']} and training_roc_auc {auc:.3f}?")
 
 # %% [markdown]
-# No tree of depth 2 has such a score. To repair it, give each fit a run of its own, and move `start_run` into the loop:
+# No tree of depth 2 has such a score. To repair it, give each fit a run of its own, and move `start_run` into the
+# loop:
 
 # %%
 mlflow.sklearn.autolog(log_models=False)
@@ -607,10 +652,17 @@ assert mixed.metrics["training_roc_auc"] == clean.metrics["training_roc_auc"] > 
 
 # %% [markdown]
 # **`not-autologged`: nothing is recorded, although you switched it on.** There are two switches. `mlflow.autolog()` is
-# the switch of the whole house: it turns on every library that MLflow can watch (scikit-learn, XGBoost, LightGBM,
-# PyTorch Lightning, clients of language models, and more). Each has rules of its own: XGBoost's scores, for one, are
-# those of the sets that you pass for evaluation, so read its page before you quote a number. But as soon as you have
-# called `mlflow.sklearn.autolog`, scikit-learn listens to that one only, and the main switch moves nothing:
+# the switch of the whole house: it turns on every library that MLflow can watch, each with rules of its own. But as
+# soon as you have called `mlflow.sklearn.autolog`, scikit-learn listens to that one only, and the main switch moves
+# nothing.
+#
+# <details class="more"><summary>More: other libraries have rules of their own</summary>
+#
+# Besides scikit-learn, MLflow can watch XGBoost, LightGBM, PyTorch Lightning, clients of language models, and more.
+# XGBoost's scores, for one, are those of the sets that you pass for evaluation. So read the page of your library
+# before you quote a number.
+#
+# </details>
 
 # %%
 seen = []
@@ -625,8 +677,8 @@ for library, off in ((mlflow.sklearn, True), (mlflow, False), (mlflow.sklearn, F
 assert seen == ["not recorded", "not recorded", "recorded"]
 
 # %% [markdown]
-# To repair it, use the switch that you used before, as in the last line. Do the same at the end of your work: a switch
-# that was left on makes a run of each later `fit` in this notebook.
+# To repair it, use the switch that you used before. Switch it off at the end of your work, or each later `fit` in this
+# notebook makes a run.
 
 # %%
 mlflow.sklearn.autolog(disable=True)
@@ -636,8 +688,8 @@ mlflow.autolog(disable=True)
 # ## In your own project
 #
 # The same work without any help from this course, on real data that comes with scikit-learn: tumours, of which the
-# malignant ones are class 1. Copy it into a file `auto.py` in an empty folder and run `python auto.py`. The first time,
-# MLflow also reports that it makes its tables.
+# malignant ones are class 1. Copy it into a file `auto.py` in an empty folder and run `python auto.py`. The first
+# time, MLflow also reports that it makes its tables.
 
 # %% tags=["own-project"]
 """A search that records itself, and what it leaves out by hand: python auto.py"""
@@ -687,21 +739,19 @@ lesson.quiz("autolog")
 # ## Key points
 #
 # - **How do you switch it on and off?** `mlflow.sklearn.autolog(log_models=False, …)` before `fit`, and
-#   `mlflow.sklearn.autolog(disable=True)` at the end. Each call sets all options anew. Functions that you use by their
-#   short names are imported after the call, or called by their full names.
+#   `mlflow.sklearn.autolog(disable=True)` at the end. Each call sets all options anew.
 # - **Which rows and which average is it?** With scikit-learn, what `fit` records comes from the training rows, and
-#   precision, recall and F1 are weighted over the classes unless you name one by `pos_label`. Add the score that counts
-#   by `log_metric`.
+#   precision, recall and F1 are weighted over the classes unless you name one by `pos_label`. Add the score that
+#   counts by `log_metric`.
 # - **What becomes of a search?** One run, with its five best candidates as children; `max_tuning_runs=None` keeps all.
-# - **What does it do behind your back?** It makes a run of each fit outside a run, mixes two fits inside one, and
-#   misses a call without saying so.
+# - **What does it do behind your back?** It makes a run of each fit outside a run, and mixes two fits inside one. It
+#   misses a function that you imported by its short name too early, without saying so.
 #
 # ## Next steps
 #
-# - Do the [homework]({homework:autolog}): the best of both, a search, a clean cross-validation, and a recall that
-#   means what it says.
+# - Do the [homework]({homework:autolog}): the best of both, a search, a clean cross-validation, an honest recall.
 # - Next lecture: [Evaluation]({step:evaluation}), how good a model is, on which rows, and whether a lead is real.
 # - Official pages: [Autologging](https://mlflow.org/docs/latest/ml/tracking/autolog/) and
 #   [mlflow.sklearn](https://mlflow.org/docs/latest/api_reference/python_api/mlflow.sklearn.html), with all options.
-# - Optional depth: give the `LogisticRegression` in `pipeline()` also `class_weight="balanced"`, and run all again. What
-#   becomes of Tom's 0.78, and what of the recall of class 1?
+# - Optional depth: give the `LogisticRegression` in `pipeline()` also `class_weight="balanced"`, and run all again.
+#   What becomes of Tom's 0.78 and of the recall of class 1?

@@ -4,20 +4,17 @@
 # **How do you run one notebook for every setting, on more than one process, and every Monday, without losing a
 # result?**
 #
-# We will build a batch of notebooks that MLflow can compare, spread a search and the batch over a small Dask cluster,
-# and hand the weekly run to an orchestrator that tries again when something breaks.
+# We will build a batch of notebooks that MLflow can compare, spread it over a small Dask cluster, and hand the weekly
+# run to an orchestrator that tries again when something breaks. Folded parts marked *More* can wait.
 #
 # Afterwards you can
 # - **run** a notebook over a grid of parameters, and **read** the results back into runs;
 # - **keep** a batch going when one of its points fails, and **pair** each result with its values.
 #
-# You will also see how a search and a sweep spread over processes that share no disk, when that pays, and how a job is
-# scheduled and retried.
-#
 # **You need:** [MLflow basics]({step:mlflow_basics}), [Logging]({step:logging}), and
 # [Comparing runs]({step:comparing_runs}).
 #
-# **Time:** 18 min to read · 17 min to do. After Round 3 is a good place for a pause.
+# **Time:** 17 min to read · 17 min to do. After Round 3 is a good place for a pause.
 #
 # <!-- links -->
 
@@ -35,11 +32,16 @@ lesson.quiz("batch_and_scale", "recall")
 # ## The problem
 #
 # Every Monday Mira opens her training notebook, sets `C` in the second cell, runs all, and copies the score into a
-# table. Then she does the same for the next value. Last Monday she made four rounds, and two rows of her table show the
-# same score: she had forgotten to run the cell that she had changed. Nobody can tell which of the two is right.
+# table. Then she does the same for the next value. Last Monday she made four rounds, and two rows of her table show
+# the same score: she had forgotten to run the cell that she had changed. Nobody can tell which of the two is right.
 #
-# A loop would not forget. It needs three things: a notebook that takes values from outside, a place where each result
-# goes together with its values, and something that starts the loop. The picture names the parts that we will use.
+# A loop would not forget. It needs three things:
+#
+# - a notebook that takes values from outside;
+# - a place where each result goes together with its values;
+# - something that starts the loop.
+#
+# The picture shows the parts that we will use.
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
 from course_utils import plots
@@ -93,9 +95,9 @@ print("Open the UI, from the course folder:", store.ui_command(), sep="\n")
 # %% [markdown]
 # ## Round 1: a notebook over a grid
 #
-# **papermill** is a package that runs a notebook with other values than those written in it. The notebook must have one
-# cell with the tag `parameters`, which holds the usual values. papermill inserts a cell *below* it that sets the new
-# ones, runs everything, and saves the result as another notebook. The original stays as it is.
+# **papermill** is a package that runs a notebook with other values than those written in it. The notebook must have
+# one cell with the tag `parameters`, which holds the usual values. papermill inserts a cell *below* it that sets the
+# new ones, runs everything, and saves the result as another notebook.
 #
 # In JupyterLab you give a cell this tag with the gear at the top right, under *Cell Tags*. Here we write Mira's
 # notebook from code. Note its last line: the result is printed as JSON, so that a program can read it.
@@ -126,9 +128,8 @@ nbformat.write(notebook, folder / "train.ipynb")
 print("papermill sees:", list(papermill.inspect_notebook(folder / "train.ipynb")))
 
 # %% [markdown]
-# The grid has two values of `C`, each with `n_rows` customers and with half as many others. The inner call runs one
-# notebook. A kernel is started for each, which takes a second or two. `--log-level=CRITICAL` keeps the kernel from
-# printing a reminder that other users of the same machine could listen to it.
+# A **grid** is every combination of some values. Ours has two values of `C`, each with `n_rows` customers and with
+# half as many. One combination is a **point**. papermill starts a kernel for each, which takes a second or two.
 #
 # **Predict.** How many notebooks run, and how many cells does each *executed* notebook have?
 
@@ -160,20 +161,33 @@ assert len(nbformat.read(folder / "train.ipynb", 4).cells) == 2
 #
 # ### Reading the results back
 #
-# Nothing is in MLflow yet, and that is on purpose: the files are the whole record of a batch, so they can be read back
-# long after it ran, and on another machine. papermill keeps the values that you *pass* in the notebook's *metadata*, a
-# part of the file that no cell shows. A usual value that you do not pass is not among them, so pass all that you want
-# to find again. The result is the last line that the last cell *printed*. A warning in that cell is an output, too, but
-# goes to another stream, `stderr`.
+# Nothing is in MLflow yet, on purpose. The executed notebooks are the whole record of a batch, so they can be read
+# back later and on another machine. From each file we take three things:
 #
-# `log_text` stores the executed notebook with the run, code and outputs in one file. The tag `batch` holds a name that
-# no other batch has, here that of the folder. Next Monday's runs will lie in the same experiment, and the tag tells
-# them from today's.
+# - **The values.** papermill keeps those that you *pass* in the notebook's *metadata*, a part of the file that no
+#   cell shows. A usual value that you do not pass is not there, so pass all that you want to find again.
+# - **The result.** It is the last line that the last cell *printed*.
+# - **The notebook itself**, with code and outputs. `log_text` stores it with the run.
 #
-# A point may fail. papermill stops at the first cell that raises an error, and has saved the notebook by then, with the
-# error in it. So we look for an error in *all* cells. If there is one, its name becomes a tag, and the run ends FAILED.
-# A kernel that is killed, for example because memory ran out, leaves no error, but no result in JSON either. That
-# fails, too.
+# Next Monday's runs will lie in the same experiment. So each run gets a tag `batch` with a name that no other batch
+# has, here that of the folder.
+#
+# A point may fail. papermill stops at the first cell that raises an error, and saves the notebook with the error in
+# it. So we look for an error in *all* cells. If there is one, its name becomes a tag, and the run ends with the
+# status FAILED. A point without a result in JSON fails, too.
+#
+# <details class="more"><summary>More: killed kernels, warnings, and the log level</summary>
+#
+# A kernel that is killed, for example because memory ran out, leaves no error in the notebook. It leaves no result in
+# JSON either, so its run fails with the tag `no result`.
+#
+# A warning in the last cell is an output as well. It goes to another stream, `stderr`, so it is not taken for the
+# result.
+#
+# `--log-level=CRITICAL`, in the cell that ran the grid, keeps each kernel from printing a reminder that other users
+# of the same machine could listen to it.
+#
+# </details>
 
 # %%
 def log_executed(name, text):
@@ -229,9 +243,12 @@ for name_, printed_, right_ in (("late", '{"cv_auc": 0.7}', "FINISHED"), ("dead"
 #
 # ### The series itself is a batch
 #
-# All lectures of this course have a cell with the tag `parameters`, so they are such a batch, too. In a terminal, in
-# the course folder, the first line runs all of them, the second runs two with another value, two at a time, and the
-# third goes on with what did not finish. The last one runs a grid and sorts it by a metric.
+# All lectures of this course have a cell with the tag `parameters`, so they are such a batch, too.
+#
+# <details class="more"><summary>More: four commands for the lectures of this course</summary>
+#
+# In a terminal, in the course folder, the first line runs all lectures. The second runs two of them with another
+# value, two at a time. The third goes on with what did not finish. The last one runs a grid and sorts it by a metric.
 #
 # ```bash
 # course run
@@ -240,16 +257,21 @@ for name_, printed_, right_ in (("late", '{"cv_auc": 0.7}', "FINISHED"), ("dead"
 # course sweep comparing_runs --grid n_rows=500,1000 --metric test_auc
 # ```
 #
+# </details>
+#
 # ## Round 2: a search on more processes
 #
-# A grid of notebooks, or of candidates in a search, can be spread over several processes, because no point waits for
-# another. **Dask** does this with three kinds of process. **Workers** compute. A **scheduler** decides which worker
-# does what. The **client**, here this notebook, sends work to the scheduler and collects results. All of them together
-# are a **cluster**; ours is two workers on this machine. scikit-learn reaches it through joblib, the package with which
-# it runs things in parallel.
+# No point of a grid waits for another, and no candidate in a search does. So they can be spread over several
+# processes. **Dask** does this with three kinds of process:
 #
-# `threadpool_limits(1)` keeps the fits in this notebook to one processor, as Dask does for its workers. Two workers
-# that both try to use all processors would stand in each other's way.
+# - **workers** compute;
+# - a **scheduler** decides which worker does what;
+# - the **client**, here this notebook, sends work to the scheduler and collects the results.
+#
+# All of them together are a **cluster**; ours has two workers on this machine. scikit-learn reaches it through
+# joblib, the package with which it runs things in parallel.
+#
+# `threadpool_limits(1)` keeps the fits in this notebook to one processor, as Dask does for its workers.
 #
 # **Predict.** The same search, once in this notebook and once on two workers. Is the best score the same? And what
 # takes longer: the search here, or starting the cluster?
@@ -309,23 +331,23 @@ assert abs(here - there) < 1e-12
 assert len(client.scheduler_info()["workers"]) == 2
 
 # %% [markdown]
-# You should see True. Where a fit is computed does not change what is computed. It changes the time, and not always for
-# the better. If the second line names both, as on most machines, the cluster was not even there when the search in the
-# notebook would have been done, and then the search took longer on it: each of the twenty fits lasts some milliseconds,
-# less than sending it. Dask pays when one fit takes longer than sending it, and when there are more processors to send
-# it to. Measure with your own fits before you scale.
+# You should see True, because where a fit is computed does not change what is computed. It changes the time, and not
+# always for the better.
+#
+# On most machines the second line names both, the start of the cluster and the search on it. Each of the twenty fits
+# lasts some milliseconds, less than sending it. Dask pays when one fit takes longer than sending it, and when there
+# are more processors to send it to. Measure with your own fits before you scale.
 
 # %% [markdown]
 # ## Round 3: a sweep without a shared disk
 #
 # On a real cluster the client gets an address instead of `LocalCluster`:
-# `Client("tcp://scheduler.nordtel.example:8786")`. It is tempting to say that nothing else changes. Look at Round 1
-# again: `folder / "train.ipynb"` is a path on *this* machine. A worker elsewhere has no such file, and what it writes
-# stays on its own disk, where nobody looks.
+# `Client("tcp://scheduler.nordtel.example:8786")`. But `folder / "train.ipynb"` in Round 1 is a path on *this*
+# machine. A worker elsewhere has no such file, and what it writes stays on its own disk, where nobody looks.
 #
 # The way out is to send **text instead of paths**. The function below receives the notebook as text, works in a
-# temporary folder of its own machine, and returns the executed notebook as text. It also returns its process id, as a
-# proof of where it ran. Only this notebook writes to MLflow, so the workers need no access to the store.
+# temporary folder of its own machine, and returns the executed notebook as text. It also returns its process id,
+# which shows where it ran. Only this notebook writes to MLflow, so the workers need no access to the store.
 
 # %%
 def run_as_text(text, values):
@@ -339,16 +361,22 @@ def run_as_text(text, values):
         return target.read_text(encoding="utf8"), os.getpid()
 
 # %% [markdown]
-# papermill raises an error when a cell of the notebook fails, and another one when its kernel is killed. `suppress`
-# lets these two pass, so that this notebook comes back as well, with its error or without a result, and `log_executed`
-# can tell. Anything else, such as a worker that has no such kernel, is not a failed point but a broken worker, and
-# `gather` raises it.
+# When a cell of the notebook fails, papermill raises an error. `suppress` lets it pass, so that the executed notebook
+# comes back all the same, and `log_executed` sees what happened.
 #
 # `client.submit` sends one call and returns at once a **future**, a receipt for a result that does not exist yet.
-# `client.gather` waits for all results and returns them *in the order of the receipts*. If a call itself fails, for
-# example because its worker is lost, it raises that error and returns nothing: then ask each receipt for its own
-# `future.result()`, inside `try`. `pure=False` says that the same call may be computed anew; otherwise Dask takes it
-# for known if it is still holding the result.
+# `client.gather` waits for all results and returns them *in the order of the receipts*. `pure=False` says that the
+# same call is to be computed anew, even if Dask still holds its result.
+#
+# <details class="more"><summary>More: a killed kernel, a lost worker</summary>
+#
+# papermill raises another error when the kernel is killed, and `suppress` lets that pass as well. Anything else, such
+# as a worker that has no such kernel, is not a failed point but a broken worker, and `gather` raises it.
+#
+# If a call itself fails, for example because its worker is lost, `gather` raises that error and returns nothing. Then
+# ask each receipt for its own `future.result()`, inside `try`.
+#
+# </details>
 #
 # **Predict.** Which process ids will you find: this notebook's, or others?
 
@@ -379,20 +407,28 @@ assert len(six) == 6 and set(six["status"]) == {"FINISHED"}
 # %% [markdown]
 # You should see False twice: the work was done in other processes, and no file was shared between them and us.
 #
-# On a cluster of several machines, these must change besides the address:
+# On a cluster of several machines, more must change than the address: packages, data and access. The most important
+# is **access**: whoever reaches a Dask scheduler can run code on its workers. It belongs in a closed network, with
+# TLS.
+#
+# If your jobs log for themselves, create the experiment once, in the client, before they start. Otherwise the runs of
+# a job can land in another experiment, and nothing is reported.
+#
+# <details class="more"><summary>More: what else changes; runs in the wrong experiment</summary>
 #
 # - **packages**: each worker needs the same versions of Python, papermill, scikit-learn and `course_utils`.
 #   `client.get_versions(check=True)` compares Python and what Dask itself needs; the rest is yours to compare.
-# - **data**: our notebook makes its customers itself. A file must be sent along, or lie where all workers can read it.
-# - **the store**: nobody but this notebook writes to it. If workers log, they need a tracking server, because a SQLite
-#   file belongs to one machine.
-# - **access**: whoever reaches a Dask scheduler can run code on its workers. It belongs in a closed network, with TLS.
+# - **data**: our notebook makes its customers itself. A file must be sent along, or lie where all workers can read
+#   it.
+# - **the store**: if workers log for themselves, they need a tracking server, because a SQLite file belongs to one
+#   machine.
 #
-# **If your jobs log for themselves**, create the experiment once, before they start. When two processes call
-# `set_experiment` with the same new name at the same moment, one of them creates it. In MLflow 3.17 the other one gets
-# the experiment *returned*, but it is not *made active*, and nothing is reported. The runs of that process then land in
-# the experiment that was active before, usually `Default`. An id cannot be lost in this way: create the experiment
-# in the client, send its id along, and call `mlflow.start_run(experiment_id=…)` in each job.
+# When two processes call `set_experiment` with the same new name at the same moment, one of them creates it. In
+# MLflow 3.17 the other one gets the experiment *returned*, but it is not *made active*. Its runs then land in the
+# experiment that was active before, usually `Default`. An id cannot be lost in this way: send the id of the
+# experiment along, and call `mlflow.start_run(experiment_id=…)` in each job.
+#
+# </details>
 
 # %% [markdown]
 # ### What did the batch find?
@@ -419,11 +455,8 @@ assert len(curve) == 4
 assert gap < 0.03
 
 # %% [markdown]
-# The title says from which value to which, and by how much. The difference is below 0.03, so `C` hardly matters in this
-# range. Which value is really the best, the picture cannot say: the notebook printed only the mean of its five folds,
-# and not how far they lie apart. Whoever wants to choose prints that, too.
-#
-# This is a good place for a pause. What follows asks who *starts* such work, and needs no cluster any more.
+# You should see a difference below 0.03 in the title, so `C` hardly matters in this range. Which value is really the
+# best, the picture cannot say: it does not show how far the five folds of each mean lie apart.
 #
 # ## Round 4: every Monday, with a second chance
 #
@@ -431,13 +464,19 @@ assert gap < 0.03
 # which, and tries again when a step fails. We run **Dagster** inside this notebook. A step is an **op**, a function
 # with a decorator; a **job** says how ops are joined.
 #
-# On Mondays the table of customers is sometimes late. We make the first attempt fail in this way. Here the second one
-# follows at once; in daily use, give the table time to arrive: `RetryPolicy(max_retries=2, delay=600)` waits 600
-# seconds. Each attempt is a run of its own in MLflow. When the block is left by an error, `start_run` ends the run as
-# FAILED. To keep this short, the step is the search of Round 2; the batch of Round 1 would stand in its place.
+# On Mondays the table of customers is sometimes late. We make the first attempt fail in this way. Each attempt opens
+# a run of its own in MLflow, and `start_run` ends it as FAILED when an error leaves the block. To keep this short,
+# our step is the search of Round 2.
 #
-# (On macOS, one of Dagster's parts has no ready-made package for Python 3.14 yet, so the course leaves Dagster out
-# there. Use Python 3.13 for this round.)
+# <details class="more"><summary>More: a pause before the next attempt; macOS with Python 3.14</summary>
+#
+# Here the second attempt follows at once. In daily use, give the table time to arrive:
+# `RetryPolicy(max_retries=2, delay=600)` waits 600 seconds.
+#
+# On macOS, one of Dagster's parts has no ready-made package for Python 3.14 yet, so the course leaves Dagster out
+# there. Use Python 3.13 for this round.
+#
+# </details>
 
 # %%
 import dagster as dg
@@ -462,9 +501,11 @@ def train(context: dg.OpExecutionContext, config: Week) -> float:
 # %% [markdown]
 # `Week` lists what `train` must be told from outside, here the Monday. Whoever starts the job tells it in a
 # dictionary that leads to the op by name: `ops`, `train`, `config`. The second op gets the result of the first, so it
-# waits for it. The **schedule** says when: `0 6 * * 1` means minute 0, hour 6, any day of the month, any month,
-# weekday 1 (Monday). For each due time Dagster calls the function below it, a **tick**, and starts a job with the
-# settings that the function returns.
+# waits for it.
+#
+# The **schedule** says when: `0 6 * * 1` means minute 0, hour 6, any day of the month, any month, weekday 1 (Monday).
+# For each due time Dagster calls the function below it and starts a job with the settings that the function returns.
+# Such a call is a **tick**.
 
 # %%
 @dg.op
@@ -484,9 +525,9 @@ def mondays(context: dg.ScheduleEvaluationContext):
     return dg.RunRequest(run_key=day, run_config=settings)
 
 # %% [markdown]
-# A cell cannot wait until Monday. Therefore we hand the schedule a due time, as Dagster's clock would, and run the job
-# that it requests in this process, in a thread beside Jupyter's. `ephemeral` means that Dagster keeps its own notes in
-# memory only. Its console log is silenced, because it would print the whole error of the first attempt.
+# A cell cannot wait until Monday. Therefore we hand the schedule a due time, as Dagster's clock would, and run the
+# job that it requests in this process. `ephemeral` keeps Dagster's own notes in memory, and `silent` switches its
+# console log off.
 #
 # **Predict.** Which runs will be in MLflow, with which status, and does the job as a whole succeed?
 
@@ -524,27 +565,43 @@ assert outcome.success and outcome.output_for_node("report") == "good enough"
 assert len({run.data.tags["dagster_run"] for run in kept}) == 1
 
 # %% [markdown]
-# You should see a FAILED and a FINISHED run of 30 November, and a job that succeeded. The failed attempt stays
-# visible, and the tag `dagster_run` joins both. `run_key` is the guard against a double start: when a tick is
-# repeated, for example after a crash, a key that has its job gets no other. (At another due time, the same key starts
-# one again.)
+# You should see a FAILED and a FINISHED run of 30 November, and a job that succeeded. The tag `dagster_run` joins
+# both attempts.
 #
-# In daily use the definitions stand in a file that ends with `defs = dg.Definitions(jobs=[weekly],
-# schedules=[mondays])`. With the package `dagster-webserver`, which this course does not install, `dagster dev -f
-# weekly.py` starts the clock and a web page, on which the schedule is switched on. Set the environment variable
-# `DAGSTER_HOME` to a folder first: without it, Dagster's notes are deleted when it stops, so the schedule is off again
-# at the next start, and `run_key` has forgotten what ran. `dagster dev` is for trying out; what must run every Monday
-# needs a machine that stays on, with `dagster-daemon run` as the clock and `dagster-webserver` as the page.
+# In daily use the definitions stand in a file, and a program of Dagster's is the clock. Before you start it, set the
+# environment variable `DAGSTER_HOME` to a folder. Without it, Dagster's notes are deleted when it stops, so the
+# schedule is off at the next start.
+#
+# <details class="more"><summary>More: Dagster in daily use, and the guard against a double start</summary>
+#
+# The file must make for itself what this round takes from the notebook: the store's address, the data, the search. It
+# ends with `defs = dg.Definitions(jobs=[weekly], schedules=[mondays])`.
+#
+# With the package `dagster-webserver`, which this course does not install, `dagster dev -f weekly.py` starts the
+# clock and a web page, on which the schedule is switched on. `dagster dev` is for trying out. What must run every
+# Monday needs a machine that stays on, with `dagster-daemon run` as the clock and `dagster-webserver` as the page.
+#
+# `run_key` is the guard against a double start. When a tick is repeated, for example after a crash, a key that has
+# its job gets no other. At another due time, the same key starts one again. Without `DAGSTER_HOME`, a new start has
+# forgotten these keys.
+#
+# </details>
 #
 # ### Other orchestrators, on paper
 #
-# None of these is installed here, and the lines have not been run. They show the same three parts under other names.
+# They have the same three parts under other names.
+#
+# <details class="more"><summary>More: Airflow, Prefect and Kubeflow</summary>
+#
+# None of these is installed here, and the lines have not been run.
 #
 # | | a step | the clock | a second chance |
 # |---|---|---|---|
 # | **Airflow 3** | `PapermillOperator(…)` | `DAG("churn", schedule="0 6 * * 1")` | `retries=2` in the operator |
 # | **Prefect 3** | `@task(retries=2)` in a `@flow` | `churn.serve(cron="0 6 * * 1")` | in the decorator |
 # | **Kubeflow Pipelines 2** | `@dsl.component`, in a container | a recurring run | `task.set_retry(2)` |
+#
+# </details>
 #
 # ## Look at the UI
 #
@@ -553,8 +610,8 @@ assert len({run.data.tags["dagster_run"] for run in kept}) == 1
 # 1. Open the experiment `churn-batch` and click one of the newest runs.
 # 2. Click *Artifacts*, then the folder `executed`, then the file in it. The notebook is shown as JSON; download it to
 #    open it in JupyterLab.
-# 3. Go back to the list of experiments and open `churn-weekly`. The icon beside each run tells the failed attempt from
-#    the finished one.
+# 3. Go back to the list of experiments and open `churn-weekly`. The icon beside each run tells the failed attempt
+#    from the finished one.
 #
 # ![The two attempts of the week in churn-weekly: one failed, one finished, after step 3](../site/_static/batch_and_scale_ui.png)
 #
@@ -588,9 +645,9 @@ lesson.turn(solved, "only the run with the lowest cv_auc gets the tag verdict = 
 # %% [markdown]
 # ## Pitfalls
 #
-# **`unknown-parameter`: a misspelt value changes nothing.** papermill inserts `c = 9` into the notebook, where no cell
-# reads it, and `C` keeps its usual value. A line in the log is the only sign. (`prepare_only` writes the notebook
-# without running it.)
+# **`unknown-parameter`: a misspelt value changes nothing.** papermill inserts `c = 9` into the notebook, where no
+# cell reads it, and `C` keeps its usual value. A line in the log is the only sign. We use `prepare_only`, which
+# writes the notebook without running it.
 
 # %%
 typo = {"c": 9}
@@ -643,8 +700,10 @@ mlflow.delete_run(killed.info.run_id)
 
 # %% [markdown]
 # **`mixed-up`: results in the order in which they finish.** `as_completed` gives futures to you as soon as each is
-# done. Whoever pairs them with the list of values gives the fast point's score to the slow one. Below, each "score" is
-# its own `C`, so that you can see the mistake; the first point is held back until the second is done.
+# done. Whoever pairs them with the list of values gives the fast point's score to the slow one.
+#
+# Below, each "score" is its own `C`, so that you can see the mistake. The first point is held back until the second
+# is done.
 
 # %%
 import threading
@@ -687,10 +746,8 @@ shutil.rmtree(folder, ignore_errors=True)
 # ## In your own project
 #
 # A sweep without any help from this course, on real data that comes with scikit-learn. It spreads over two processes
-# with joblib alone, and logs the scores in one place, in the order of the values, while later ones are still
-# computed. (papermill is used in your project as in Round 1. A file for Dagster must make for itself what Round 4
-# takes from this notebook: the store's address, the data, the search.) Copy it into a file `sweep.py` in an empty
-# folder and run `python sweep.py`. The first time, MLflow also reports that it makes its tables.
+# with joblib alone. Copy it into a file `sweep.py` in an empty folder and run `python sweep.py`. The first time,
+# MLflow also reports that it makes its tables.
 
 # %% tags=["own-project"]
 """A sweep over two processes whose failures are kept: python sweep.py"""
@@ -746,19 +803,18 @@ lesson.quiz("batch_and_scale")
 # ## Key points
 #
 # - **How do you run a notebook over a grid?** Tag a cell `parameters`, and call papermill once for each point. Values
-#   and result are read back from the executed notebook, which is kept with its run. A tag names the batch.
-# - **What about a point that fails?** It gets a run with the status FAILED and the error's name, and the loop goes on.
-# - **What changes on a real cluster?** Besides the address: packages, data, access, and every path. Send text, return
-#   text, and let one process write to MLflow. Dask pays when a fit takes longer than sending it.
+#   and result are read back from the executed notebook, which is kept with its run.
+# - **What about a point that fails?** It gets a run with the status FAILED and the error's name, and the loop goes
+#   on.
+# - **How do you pair results and values?** Keep each value with its receipt, and read values and score from one file.
+# - **What changes on a real cluster?** Packages, data, access, and every path. Send text, return text, and let one
+#   process write to MLflow. Dask pays when a fit takes longer than sending it.
 # - **Who starts it on Monday?** An orchestrator, with a schedule and a number of retries; MLflow keeps each attempt.
 #
 # ## Next steps
 #
-# - Do the [homework]({homework:batch_and_scale}): a batch to prepare, one to read back, a sweep whose results must not
-#   be mixed up, and your own attempts in this course as data.
-# - Next lecture: [GenAI]({step:genai}), a language model under the same bookkeeping. To prove that a run can be
-#   repeated, see [Reproducing]({step:reproducing}).
+# - Do the [homework]({homework:batch_and_scale}). Next lecture: [GenAI]({step:genai}), a language model under the
+#   same bookkeeping.
 # - Official pages: [papermill](https://papermill.readthedocs.io/), [Dask](https://docs.dask.org/),
 #   [Dagster](https://docs.dagster.io/).
-# - Optional depth: set `n_rows` to 800 or `seed` to 3 in the parameters cell, and run all again. Does the curve keep
-#   its shape?
+# - Optional depth: set `n_rows` to 800 or `seed` to 3 in the parameters cell, and run all again.

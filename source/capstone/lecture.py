@@ -3,9 +3,8 @@
 #
 # **Can somebody who was not there see what you did, repeat it, and decide whether to trust it?**
 #
-# We will carry one small project through all of its stations: a question, a baseline, a search, a model that decides,
-# a gate, a served answer, a watch on its inputs, a second training that gives the same, and a report whose numbers
-# come from the store. Then you do the same with data of your own.
+# We will carry one small project through all of its stations, from a question to a report whose numbers come from the
+# store. Then you do the same with data of your own. Folded parts marked *More* can wait.
 #
 # Afterwards you can
 # - **plan** a project as a list of records that the store must hold at the end;
@@ -16,7 +15,7 @@
 # **You need:** the lectures on [logging]({step:logging}), [nested runs]({step:nested_runs}),
 # [evaluation]({step:evaluation}), the [registry]({step:model_registry}) and [monitoring]({step:monitoring}).
 #
-# **Time:** 16 min to read · 90 min to do, for a project of your own
+# **Time:** 15 min to read · 90 min to do, for a project of your own
 #
 # <!-- links -->
 
@@ -34,14 +33,19 @@ lesson.quiz("capstone", "recall")
 # ## The problem
 #
 # In November, Ines, governance officer at Nordtel, takes three finished projects from the shelf and asks each team the
-# same five questions. What did you want to know? What would no model at all have reached? Who let this version go
-# live, and why? Does it still see the data that it was trained on? Can you train it again and get the same number?
+# same five questions:
+#
+# - What did you want to know?
+# - What would no model at all have reached?
+# - Who let this version go live, and why?
+# - Does it still see the data that it was trained on?
+# - Can you train it again and get the same number?
 #
 # Two of the three teams search their notebooks for a day. The third opens MLflow and answers in ten minutes. Nobody in
-# that team is cleverer. They had written the five questions down *before* they began, and made a run for each.
+# that team is cleverer: they had written the five questions down *before* they began, and made a run for each.
 #
-# A **capstone** is the stone that finishes a wall and holds its top together. Here it is a project in which the parts
-# of this course hold each other: each station leaves a record, and the next one reads it.
+# A **capstone** is the stone that finishes a wall and holds its top together. Here it is a project that joins the
+# parts of this course: each station leaves a record, and the next one reads it.
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
 from course_utils import plots
@@ -107,9 +111,15 @@ print(len(X_train), "rows to train,", len(X_valid), "to choose,", end=" ")
 print(len(X_test), "to judge once")
 
 # %% [markdown]
-# `from_pandas` makes a data set that MLflow can record: its name, its columns, and a **digest**, a short code. It
-# sees every change in numeric columns such as ours, up to 10,000 rows; [Reproducing]({step:reproducing}) says what it
-# misses.
+# `from_pandas` makes a data set that MLflow can record: its name, its columns, and a **digest**, a short code that
+# changes when these rows do.
+#
+# <details class="more"><summary>More: what the digest sees</summary>
+#
+# It sees every change in numeric columns such as ours, up to 10,000 rows; [Reproducing]({step:reproducing}) says what
+# it misses.
+#
+# </details>
 #
 # ## Round 1: the question and the baseline
 #
@@ -161,14 +171,17 @@ assert 0.1 < y_train.mean() < 0.4
 
 # %% [markdown]
 # You should see 0.5: whoever cannot tell two customers apart puts them in order by chance. Everything that follows is
-# worth what it adds to this number. In a real project the better baseline is what the team does today, for example a
-# rule with one column.
+# worth what it adds to this **baseline**. In a real project the better baseline is what the team does today, for
+# example a rule with one column.
 #
 # ## Round 2: a search whose attempts are kept
 #
 # One parent run, and one child for each attempt, as in [Nested runs]({step:nested_runs}). Three things make a search
-# honest: all attempts are scored on the same rows, their number is recorded, and the parent's result is read from the
-# children, not from memory.
+# honest:
+#
+# - All attempts are scored on the same rows.
+# - Their number is recorded.
+# - The parent's result is read from the children, not from memory.
 
 # %%
 from sklearn.linear_model import LogisticRegression
@@ -220,8 +233,8 @@ assert children["metrics.valid_auc"].head(3).agg(np.ptp) < 0.01
 # **threshold**: at which probability do we call? It belongs *inside* the model. Otherwise the service decides at 0.5,
 # whatever the notebook found.
 #
-# `CalibratedClassifierCV` tries to make the probabilities mean what they say; the Brier score of
-# [Full workflow]({step:full_workflow}) would tell whether it helps. `FixedThresholdClassifier` decides. We choose the
+# `CalibratedClassifierCV` tries to make the probabilities mean what they say; the Brier score of [Full
+# workflow]({step:full_workflow}) would tell whether it helps. `FixedThresholdClassifier` decides. We choose the
 # threshold with the highest F1 on the validation rows.
 
 # %%
@@ -246,9 +259,11 @@ threshold = float(max(grid, key=lambda t: f1_score(y_valid, p_valid >= t)))
 print("we call from a probability of", threshold)
 
 # %% [markdown]
-# The choice has been made, so the test rows are opened, once. They are other customers than the validation rows, so the
-# score may lie above the one that chose, or below. `FrozenEstimator` keeps the calibrated model as it is while the
-# threshold is put around it. The scores are logged with the id of the model *and* the data set: they belong to both.
+# The choice has been made, so the test rows are opened, once. They are other customers than the validation rows, so
+# the score may lie above the one that chose, or below. `FrozenEstimator` keeps the calibrated model as it is while the
+# threshold is put around it.
+#
+# The scores are logged with the id of the model *and* the data set, because they belong to both.
 
 # %%
 from sklearn.frozen import FrozenEstimator
@@ -270,14 +285,22 @@ recorded = mlflow.get_run(final.info.run_id).data.metrics
 print({name: round(value, 3) for name, value in recorded.items()})
 
 # %% [markdown]
-# **The gate.** May this version go live? The project has no model yet, so the baseline is its opponent; a later version
-# would have to beat the champion, as in [Model registry]({step:model_registry}). We ask how far the lead could be
-# chance: draw the validation rows again, with replacement, 300 times, and look at the lowest leads. This is the paired
-# bootstrap of [Evaluation]({step:evaluation}). The rule was fixed before: the lower end of the 95 % interval lies above
-# 0. This lead is in ROC-AUC, which is the same at every threshold: a model that calls nobody would pass, too. So a
-# second line asks about the decision: on the same rows, is F1 higher than if we called everybody? (The threshold was
-# chosen on these rows, so this line stops senseless thresholds only.) (`C` was chosen on these rows, too, which
-# flatters the lead a little. With six attempts that tie this is harmless; with six hundred it would not be.)
+# **The gate.** May this version go live? The project has no champion yet, so the baseline is its opponent; a later
+# version would have to beat the champion, as in [Model registry]({step:model_registry}). The rule was fixed before,
+# and has two lines:
+#
+# - The lead in ROC-AUC is hardly chance. We draw the validation rows again, with replacement, 300 times, the paired
+#   bootstrap of [Evaluation]({step:evaluation}). The lower end of the 95 % interval of the lead must lie above 0.
+# - The decision is worth something. On the same rows, F1 must be higher than if we called everybody. ROC-AUC cannot
+#   see this, because it is the same at every threshold: a model that calls nobody would pass, too.
+#
+# <details class="more"><summary>More: rows that chose and judge</summary>
+#
+# The threshold was chosen on these rows, so the second line stops senseless thresholds only. `C` was chosen on these
+# rows, too, which flatters the lead a little. With six attempts that tie this is harmless; with six hundred it would
+# not be.
+#
+# </details>
 
 # %%
 rng = np.random.default_rng(seed)
@@ -311,14 +334,16 @@ assert recorded["test_auc"] > 0.6
 
 # %% [markdown]
 # You should see "passed". The tags stay on the version: in half a year, Ines reads who let it through, and by which
-# number. Had the gate said no, the version would stay in the registry with the tag `refused` and without the alias.
-# That is a result, too, and belongs in the report; to look for a weaker baseline afterwards is cheating.
+# number.
+#
+# Had the gate said no, the version would stay in the registry with the tag `refused` and without the alias. That is a
+# result, too, and belongs in the report. To look for a weaker baseline afterwards is cheating.
 #
 # ## Round 4: an answer, and a watch
 #
-# A served model answers through HTTP. `mlflow models serve` of [Serving]({step:serving}) needs a terminal and some
-# seconds; here its program runs in this notebook. We ask for three customers, and keep the answer together with the
-# version that gave it.
+# A served model answers through HTTP. We ask for three customers, and keep the answer together with the version that
+# gave it. `mlflow models serve` of [Serving]({step:serving}) needs a terminal and some seconds; here its program runs
+# in this notebook.
 
 # %%
 import socket
@@ -351,9 +376,11 @@ assert same
 
 # %% [markdown]
 # **The watch.** Three months later nobody knows yet who left, but the inputs are there. For each month we compare the
-# monthly charges with those of the training rows. PSI, the population stability index of
-# [Monitoring]({step:monitoring}), is near 0 when nothing moved and the rows are many; by a rule of thumb, above 0.25
-# something has. We let the prices rise in one of the months; in all three, the customers are others than before.
+# monthly charges with those of the training rows by PSI, the population stability index of
+# [Monitoring]({step:monitoring}). It is near 0 when nothing moved and the rows are many; by a rule of thumb, above
+# 0.25 something has.
+#
+# We let the prices rise in one of the months; in all three, the customers are others than before.
 #
 # **Predict.** In how many of the three months will the alert come?
 
@@ -389,14 +416,14 @@ points = {
 assert points[1] < limit and points[2] < limit < points[3]
 
 # %% [markdown]
-# You should see the alert in month 3. It says that the inputs moved, not that the model became worse: for that you need
-# the labels, which come later.
+# You should see the alert in month 3. It says that the inputs moved, not that the model became worse: for that you
+# need the labels, which come later.
 #
 # ## Round 5: again, and told
 #
 # Now the question that most projects fail. We train a second time, with the rows, settings and threshold in the record
-# of `final`. The functions are still those of this notebook: to repeat it elsewhere you need the code and the packages,
-# too, as in [Reproducing]({step:reproducing}).
+# of `final`. The functions are still those of this notebook: to repeat it elsewhere you need the code and the
+# packages, too, as in [Reproducing]({step:reproducing}).
 
 # %%
 record = mlflow.get_run(champion.run_id).data
@@ -421,8 +448,8 @@ assert all(
 
 # %% [markdown]
 # You should see 0.0 twice. If not, something that matters is not in the record: a seed, a row, a version of a package.
-# But 0.0 does not prove that everything is in it: what stands in a function, such as the size of the validation part,
-# is the same here without any record.
+# But 0.0 is no proof that everything is in it: what stands in a function, such as the size of the validation part, is
+# the same here without any record.
 #
 # The report is one page with four parts. Each number in it is read from the store while the page is made, so none is
 # mistyped, and the page names the version that it is about. The sentences are yours: no program can write what the
@@ -545,8 +572,8 @@ lesson.turn(owner == "mira", hint)
 # Each of them has a code, and the checks of the homework use the same codes.
 #
 # **`threshold-outside`: the model that is served decides at 0.5.** This happens when the calibrated model is logged,
-# and the threshold only as a parameter. Both have the same ROC-AUC, so that score does not warn you. F1 does, but
-# only when it is computed from the model's own `predict`, as in Round 3. Look at how many each of them calls:
+# and the threshold only as a parameter. ROC-AUC does not warn you, because it is the same for both. F1 does, when it
+# is computed from the model's own `predict`. Look at how many each of them calls:
 
 # %%
 outside, inside = calibrated.predict(X_test).mean(), deciding.predict(X_test).mean()
@@ -579,7 +606,7 @@ for state in (None, 7):
 assert scores[0] == scores[1]
 
 # %% [markdown]
-# With a seed in the record it gives the same number.
+# To repair it, give it a seed, and record the seed: then it gives the same number.
 #
 # **`best-not-best`: the parent's best was typed.** Somebody ran the search once more with other settings and left the
 # old number where it was. Here is such a parent, and the question that finds it out:
@@ -596,8 +623,8 @@ def is_true(parent):
 print("the parent agrees with its children:", is_true(search.info.run_id))
 
 # %% [markdown]
-# To repair it, read the number from the children. A metric may be logged again. The value with the highest step counts,
-# and at the same step, as here, the latest.
+# To repair it, read the number from the children. A metric may be logged again: the value with the highest step
+# counts, and at the same step, as here, the latest.
 
 # %%
 top = children["metrics.valid_auc"].max()
@@ -611,12 +638,20 @@ assert is_true(search.info.run_id)
 # ## In your own project
 #
 # A skeleton without any help from this course: question, a baseline that calls everybody, final model with its
-# threshold, and a report from the store. Copy it into a file `project.py` in an empty folder, run
-# `python project.py`, then put your own table in the place of the tumours. Nothing is chosen in it, so it has no
-# validation rows: before you compare settings or thresholds, split some off and score there; the test rows come last,
-# once. Another kind of model, such as a forest, may stop with names that MLflow does not trust: read them, then write
-# them into `skops_trusted_types=`, as in [Models]({step:models}). The first time, MLflow also reports that it makes
-# its tables.
+# threshold, and a report from the store. Copy it into a file `project.py` in an empty folder, run `python project.py`,
+# then put your own table in the place of the tumours.
+#
+# Nothing is chosen in it, so it has no validation rows. Before you compare settings or thresholds, split some off and
+# score there; the test rows come last, once.
+#
+# <details class="more"><summary>More: another kind of model, and the first start</summary>
+#
+# Another kind of model, such as a forest, may stop with names that MLflow does not trust: read them, then write them
+# into `skops_trusted_types=`, as in [Models]({step:models}).
+#
+# The first time, MLflow also reports that it makes its tables.
+#
+# </details>
 
 # %% tags=["own-project"]
 """From a question to a report: python project.py"""
@@ -673,7 +708,8 @@ lesson.quiz("capstone")
 #   before, with the name of the person who let it through.
 # - **How do you show that it holds?** Train again with the recorded rows and settings, and compare. Watch the inputs
 #   from the first day, because labels come late.
-# - **What makes a report trustworthy?** Its numbers are read from the store, and its limits are named by the author.
+# - **What makes a report trustworthy?** Its numbers are read from the store, and its limits are named by the author. A
+#   rubric, used by two people, judges the text.
 #
 # ## Next steps
 #

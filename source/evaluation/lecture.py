@@ -3,9 +3,8 @@
 #
 # **How good is this model, on whom, and is it really better than the other one?**
 #
-# We will build three models for the churn team, hang every score on the model *and* on the rows that it was measured
-# on, let MLflow write a whole report, look at the customers whom the average hides, and find out whether a lead is
-# more than luck.
+# We will build three models for the churn team, and hang every score on the model *and* on its rows. Then we look at
+# customers whom the average hides, and find out whether a lead is more than luck. Folded parts marked *More* can wait.
 #
 # Afterwards you can
 # - **attach** a score to a model and a data set, also for a part of the customers;
@@ -34,16 +33,14 @@ lesson.quiz("evaluation", "recall")
 # ## The problem
 #
 # Nordtel's app for customer care uses a model called `logistic`. Mira has trained a forest that may replace it. On
-# Wednesday Aisha, who runs the app, opens the run of the forest and reads `roc_auc` 0.87. Mira's slide says 0.73 for
-# the same forest, and an hour later Tom, who leads customer care, asks: "Does it also find the customers who leave
-# without ever having complained? Those are the ones we miss."
+# Wednesday Aisha, who runs the app, opens the forest's run and reads `roc_auc` 0.87. Mira's slide says 0.73. An hour
+# later Tom, who leads customer care, asks: "Does it also find the customers who leave without ever having complained?"
 #
-# Both numbers are correct. One was measured on the customers that the forest had learned from, the other on customers
-# it had never seen. But the run keeps one number under one name, so it cannot say which is which, and nobody has a
-# number for Tom's customers at all.
+# Both numbers are correct. One was measured on the customers that the forest had learned from, the other on new ones.
+# But a run shows one number under one name, so it cannot say which is which. And nobody has a number for Tom's
+# customers.
 #
-# A score is a statement about two things: a **model**, and the **rows** on which it was measured. So it should hang on
-# both:
+# A score is about two things: a **model**, and the **rows** on which it was measured. So it should hang on both:
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
 from course_utils import plots
@@ -92,9 +89,14 @@ print("Open the UI, from the course folder:", store.ui_command(), sep="\n")
 
 # %% [markdown]
 # `store.connect()` stands for the lines of [MLflow basics]({step:mlflow_basics}) that point MLflow at the store. The
-# labels are `True` for a customer who left and `False` for one who stayed. MLflow guesses from the labels what kind of
-# problem it looks at: with `True` and `False` it is sure, while with 1 and 0 it warns that it is not, although the
-# numbers come out the same.
+# labels are `True` for a customer who left and `False` for one who stayed.
+#
+# <details class="more"><summary>More: why not labels 1 and 0</summary>
+#
+# MLflow guesses from the labels what kind of problem it looks at. With `True` and `False` it is sure. With 1 and 0 it
+# warns that it is not, although the numbers come out the same.
+#
+# </details>
 
 # %%
 split = data.churn_split(n_rows, seed, numeric=True)
@@ -116,17 +118,23 @@ valid_rows = as_dataset(X_valid, y_valid, "churn-valid")
 print(len(X_train), "customers to train on,", len(X_valid), "to choose by")
 
 # %% [markdown]
-# The two data sets are descriptions, as in [Logging]({step:logging}): a name, the columns, and a digest of the rows.
+# The two data sets are descriptions, as in [Logging]({step:logging}): a name, the columns, and a *digest*, a short
+# fingerprint of the rows.
 #
 # ## Round 1: a score with a model and rows
 #
 # Three models: the logistic regression of the app, Mira's forest, and a forest whose trees may grow as deep as they
-# like. `store.log_model` stores each of them in one call (the lines of MLflow basics) and returns a description, from
+# like. `store.log_model` stores each of them (the lines of MLflow basics in one call) and returns a description, from
 # which we keep the id.
 #
-# The new part is in the last two lines: `log_metric` gets `model_id`, which model the number is about, and `dataset`,
-# on which rows it was measured. (In the run that has stored a model, MLflow would fill in `model_id` by itself. In
-# a later run it does not, and says nothing. So name the model always.)
+# Each model is measured twice, on the validation rows and on the training rows. New is the last line, where
+# `log_metric` gets two arguments more:
+#
+# - `model_id`: which model the number is about,
+# - `dataset`: on which rows it was measured.
+#
+# Always name the model. MLflow fills in `model_id` by itself only in the run that has stored the model. In a later run
+# it does not, and says nothing.
 
 # %%
 models = {
@@ -173,15 +181,24 @@ assert {metric.dataset_digest for metric in forest.metrics} == {train_rows.diges
 assert [i.dataset.name for i in run.inputs.dataset_inputs].count("churn-valid") == 1
 
 # %% [markdown]
-# You should see one number at the run, that of the training rows, and two at the model. A run shows the value that
-# was logged last, and here the training rows came last. That is how Aisha got her 0.87. The model keeps both, each
-# with its rows. If your run shows the smaller number, the list `measured` has its rows in the other order.
+# You should see one number at the run, that of the training rows, and two at the model. A run shows the value that was
+# logged last, and here the training rows came last. That is how Aisha got her 0.87. The model keeps both. If your run
+# shows the smaller number, the list `measured` has its rows in the other order.
 #
 # ## Round 2: rank models on the same rows
 #
-# `search_runs` finds runs; `search_logged_models` finds models, in the current experiment unless you name others. Its
-# `order_by` is a list of dictionaries, and each may say on which data set the metric is meant, by name and digest.
-# The same pair under `datasets` restricts the filter: only models with a `roc_auc` on these rows are returned.
+# Which model is best? That depends on the rows, so a ranking has to say which rows are meant.
+#
+# `search_runs` finds runs; `search_logged_models` finds models. Its `order_by` is a list of dictionaries, and each may
+# say on which data set the metric is meant. We name the data set by its name *and* its digest. The same pair under
+# `datasets` restricts the filter: only models with a `roc_auc` on these rows are returned.
+#
+# <details class="more"><summary>More: where it looks, and repeated names</summary>
+#
+# The search looks in the current experiment, unless you name others. `dict.fromkeys` leaves out a name that comes twice
+# because you ran the cells again.
+#
+# </details>
 #
 # **Predict.** On the training rows the deep forest is first, with 1.00, because its trees have learned those customers
 # by heart. Which model will be *last* on the validation rows?
@@ -213,17 +230,19 @@ assert deep_on["churn-train"] > 0.999
 assert n_rows < 2000 or seed > 3 or rank(valid_rows) == ["logistic", "forest", "deep-forest"]
 
 # %% [markdown]
-# With 2,000 customers and seed 0, 1, 2 or 3 you should see the deep forest last on the validation rows and the
-# logistic regression first. With other customers the order can change. (`dict.fromkeys` leaves out a name that comes
-# twice because you ran the cells again.)
+# With 2,000 customers and seed 0, 1, 2 or 3 you should see the deep forest last on the validation rows and the logistic
+# regression first. With other customers the order can change.
 #
 # ## Round 3: a whole report in one call
 #
 # One number is a thin report. `mlflow.models.evaluate` takes the address of a stored model and a data set, lets the
-# model predict, and logs what is usual for a classifier. You add what is usual for *you*. Tom's team calls every
-# customer whom the model flags. Say that a call costs 5 euro, and that each customer who was about to leave and gets a
-# call is worth 20 euro on average. `make_metric` turns such a rule into a metric. MLflow hands your function the
-# predictions and the truth by name, so its arguments must be called `predictions` and `targets`.
+# model predict, and logs what is usual for a classifier.
+#
+# You add what matters to *you*. Tom's team calls every customer whom the model flags. Say that a call costs 5 euro, and
+# that a call to somebody who was about to leave is worth 20 euro on average.
+#
+# `make_metric` turns a function with this rule into a metric. MLflow hands it the predictions and the truth by name, so
+# its arguments must be called `predictions` and `targets`.
 
 # %%
 import matplotlib.pyplot as plt
@@ -269,14 +288,24 @@ with warnings.catch_warnings(record=True) as old_name, mlflow.start_run():
 assert any(w.category is FutureWarning and "mlflow.models.evaluate" in str(w.message) for w in old_name)
 
 # %% [markdown]
-# You should see fourteen metrics, among them yours, and all of them hang on the model *and* on `churn-valid`.
-# Precision, recall and F1 are those of the class `True`, the customers who left; nothing is weighted over the classes, as
-# it was in [Autologging]({step:autolog}). `recall_score` says which share of them the model flags, with its own
-# threshold of 0.5. Older texts write `mlflow.evaluate`, which still works and warns that it has been renamed.
+# You should see fourteen metrics, among them yours, `worth_in_euro`. All of them hang on the model *and* on
+# `churn-valid`. `recall_score` is the **recall**: the share of the customers who left that the model flags. The model
+# flags a customer from a probability of 0.5 on.
 #
-# The run of the report has pictures as well. Here are two of the five. In the left one each row is a true class and
-# adds up to 1. The right one asks whether probabilities can be taken at their word: of the customers to whom the model
-# gives 0.3, about 30 % should leave, so the points should be near the dotted line.
+# <details class="more"><summary>More: other averages, and the older name</summary>
+#
+# Precision, recall and F1 are those of the class `True`, the customers who left. Nothing is weighted over the classes,
+# as it was in [Autologging]({step:autolog}).
+#
+# Older texts write `mlflow.evaluate`, which still works and warns that it has been renamed.
+#
+# </details>
+#
+# The run has five pictures, too. Here are two:
+#
+# - The **confusion matrix**: each row is a true class and adds up to 1.
+# - The **calibration curve** asks whether probabilities can be taken at their word. Of the customers with 0.3, about
+#   30 % should leave, so the points should be near the dotted line.
 
 # %%
 fig, axes = plots.new_figure(1, 2, width=10, height=3.8)
@@ -295,7 +324,7 @@ files = {f.path for f in mlflow.artifacts.list_artifacts(run_id=report.info.run_
 assert len([file for file in files if file.endswith(".png")]) == 5
 
 # %% [markdown]
-# A report is read by people; a **limit** is for programs. A `MetricThreshold` says what a metric has to reach, and
+# A report is read by people; a **limit** is for programs. A `MetricThreshold` says what a metric has to reach.
 # `validate_evaluation_results` raises an error when it does not.
 #
 # **Predict.** Aisha wants a ROC-AUC of at least 0.65, and Tom wants at least half of those who leave to be flagged.
@@ -319,14 +348,14 @@ assert result.metrics["roc_auc"] > 0.65 and result.metrics["recall_score"] < 0.5
 
 # %% [markdown]
 # You should see that the ROC-AUC passes and the recall is refused. The forest *ranks* customers acceptably, but with a
-# threshold of 0.5 it flags few of them. How to choose a threshold is a subject of
-# [Full workflow]({step:full_workflow}).
+# threshold of 0.5 it flags few of them. [Full workflow]({step:full_workflow}) shows how to choose a threshold.
 #
 # ## Round 4: the customers whom the average hides
 #
-# Now Tom's question. A **slice** is a part of the rows that share something: here the customers who have called the
-# support at most once in the last quarter, and those who have called at least twice. A model can be fine on average
-# and miss almost everybody on a slice, and the average does not tell. A slice is a data set like any other, so its
+# Now Tom's question. A model can be fine on average and miss almost everybody in one group.
+#
+# A **slice** is a part of the rows that share something. Ours are the *quiet* customers, who have called the support at
+# most once in the last quarter, and those who have called at least twice. A slice is a data set like any other, so its
 # scores hang on the model as well.
 #
 # **Predict.** Take the logistic regression. Will its recall be higher for those who called often, for the quiet ones,
@@ -383,22 +412,28 @@ assert hits == models["logistic"].predict(X_valid[~often & y_valid]).sum()
 assert gone >= 15
 
 # %% [markdown]
-# You should see that every model is better for those who called often, and that the logistic regression misses more
-# than nine of ten quiet customers who leave. Tom was right, and no average would have shown it. But ask why before you
-# blame the model. Fewer of the quiet customers leave, so few of their probabilities reach 0.5. The ROC-AUC, which needs
-# no threshold, shows that the model does rank them, so a lower threshold would find more. Always say how many rows a
-# slice has: the fewer there are, the more a single customer moves its score. And choose slices because they matter to
-# somebody, before you look: among fifty slices, one looks terrible by luck alone.
+# You should see that every model is better for those who called often. The logistic regression misses more than nine of
+# ten quiet customers who leave. Tom was right.
+#
+# But ask why before you blame the model. A smaller share of the quiet customers leaves, so few of their probabilities
+# reach 0.5. The ROC-AUC, which needs no threshold, shows that the model does rank them, so a lower threshold would find
+# more.
+#
+# Always say how many rows a slice has: the fewer there are, the more a single customer moves its score. And choose
+# slices before you look, because among fifty slices one looks terrible by luck alone.
 #
 # ## Round 5: is the lead real?
 #
-# The validation rows are some hundred customers. Had we drawn other customers, both scores would be different, and so
-# would the lead. The **bootstrap** imitates this: draw as many rows as there are, with repetition, so that some
-# customers come twice and some not at all; compute the lead on them; do it 500 times. The middle 95 % of these leads
-# are an interval in which the true lead plausibly lies.
+# A **lead** is the difference between two scores. The validation rows are some hundred customers; with others, both
+# scores would be different, and so would the lead. The **bootstrap** imitates this:
 #
-# In a **paired** bootstrap both models are scored on *the same* drawn customers each time. A draw with many clear
-# cases helps both models alike, so this luck cancels in the difference.
+# 1. Draw as many rows as there are, with repetition, so that some customers come twice and some not at all.
+# 2. Compute the lead on them.
+# 3. Do this 500 times. The middle 95 % of the leads form an interval in which the true lead plausibly lies.
+#
+# In a **paired** bootstrap both models are scored on *the same* drawn customers each time. A draw with many clear cases
+# helps both models alike, so this luck cancels in the difference. To compare, we also draw different customers for each
+# model.
 
 # %%
 truth = y_valid.to_numpy()
@@ -440,11 +475,21 @@ assert low < 0 < high
 assert wide > 1.8 * (high - low)
 
 # %% [markdown]
-# You should see the dashed line inside the narrow histogram: a lead of zero, or a lead of the *forest*, fits these
-# customers as well. With 2,000 customers `logistic` ranked first, and yet nobody can claim that it is the better model.
-# The wide histogram is the mistake that is made most often: each model with customers of its own. Its interval is
-# about twice as wide or wider, so it would overlook many leads that are real. (The interval is about these two fitted
-# models. Models that were trained on other customers would differ by some luck of their own.)
+# You should see the dashed line inside the narrow, paired histogram: a lead of zero, or a lead of the *forest*, fits
+# these customers as well. With 2,000 customers `logistic` ranked first, and yet nobody can claim that it is the better
+# model. Nor are the two shown to be equal: the interval has room for a lead.
+#
+# The wide histogram is the mistake that is made most often: each model with customers of its own. It would overlook
+# many leads that are real.
+#
+# <details class="more"><summary>More: how wide, and what stays outside</summary>
+#
+# The unpaired interval is about twice as wide as the paired one, or wider.
+#
+# The paired interval is about these two fitted models. Models that were trained on other customers would differ by some
+# luck of their own.
+#
+# </details>
 #
 # The interval belongs into the record, beside the lead, so that the next reader need not take your word:
 
@@ -519,8 +564,7 @@ lesson.turn("churn-valid" in hung, hint)
 # Each of them has a code, and the checks of the homework use the same codes.
 #
 # **`not-on-model`: a score that belongs to nobody.** Predictions often come as a table, from a colleague or another
-# program. `evaluate` takes such a table, too, and needs no model for it. That is handy, but then nothing says whose
-# predictions they were:
+# program. `evaluate` takes such a table, too, but then nothing says whose predictions they were:
 
 # %%
 answers = X_valid.assign(left=y_valid, predicted=models["deep-forest"].predict(X_valid))
@@ -597,9 +641,16 @@ by_name = [m.value for m in deep if m.dataset_name == "churn-valid"]
 print("roc_auc on churn-valid:", sorted({round(value, 2) for value in by_name}))
 
 # %% [markdown]
-# To repair it, ask for the digest as well. It is computed from the rows, so the rows of Jonas have another one, whatever
-# he calls them. (It leaves out columns of `True` and `False`, as [Logging]({step:logging}) showed, and so our labels. If
-# only labels are corrected, the digest stays the same; then choose another name.)
+# You should see two values under one name, and the larger one is Jonas's. To repair it, ask for the digest as well. It
+# is computed from the rows, so Jonas's rows have another one, whatever he calls them. If only labels like ours are
+# corrected, it stays the same: then choose another name.
+#
+# <details class="more"><summary>More: why the digest misses our labels</summary>
+#
+# The digest leaves out columns of `True` and `False`, as [Logging]({step:logging}) showed, and our labels are such a
+# column.
+#
+# </details>
 
 # %%
 ours = [m.value for m in deep if m.dataset_digest == valid_rows.digest]
@@ -615,10 +666,15 @@ assert as_dataset(X_valid, ~y_valid, "churn-valid").digest == valid_rows.digest
 # ## In your own project
 #
 # The same work without any help from this course, on real data that comes with scikit-learn. Copy it into a file
-# `evaluate.py` in an empty folder and run `python evaluate.py`. The line with `logging` keeps MLflow's reports of its
-# progress from your screen. `skops_trusted_types` names the one type that a forest needs, as in [MLflow
-# basics]({step:mlflow_basics}). If MLflow refuses a model of yours, its message names the types: read them, and list
-# those that you trust.
+# `evaluate.py` in an empty folder and run `python evaluate.py`. If MLflow refuses a model of yours, its message names
+# the types: read them, and list only those that you trust.
+#
+# <details class="more"><summary>More: two lines of the script</summary>
+#
+# The line with `logging` keeps MLflow's reports of its progress from your screen. `skops_trusted_types` names the one
+# type that a forest needs, as in [MLflow basics]({step:mlflow_basics}).
+#
+# </details>
 
 # %% tags=["own-project"]
 """Two models, scored on the same rows, and compared: python evaluate.py"""
@@ -671,20 +727,19 @@ lesson.quiz("evaluation")
 # %% [markdown]
 # ## Key points
 #
-# - **How do you attach a score?** `log_metric(…, model_id=…, dataset=…)`. The run shows the last value of a name; the
-#   model keeps them all, each with its data set, which may also be a slice.
-# - **How do you rank models?** `search_logged_models` with `order_by`, and with the name *and* the digest of the rows.
-#   Without them, the value that was logged last decides.
+# - **How do you attach a score?** With `log_metric(…, model_id=…, dataset=…)`. The run shows the last value of a name;
+#   the model keeps them all, each with its data set or slice.
+# - **How do you rank models?** With `search_logged_models` and an `order_by` that has the name *and* the digest of the
+#   rows. Without them, the value that was logged last decides.
 # - **How do you evaluate a stored model?** `mlflow.models.evaluate` with its address and a data set, `make_metric` for
 #   what matters to you, and `MetricThreshold` for a limit. For a table of predictions, add `model_id`.
-# - **Is the better one better?** Draw the same rows for both, many times, and look whether zero lies in the interval
-#   of the leads. If it does, no lead has been shown.
+# - **Is the better one better?** Draw the same rows for both, many times. If zero lies in the interval of the leads, no
+#   lead has been shown.
 #
 # ## Next steps
 #
-# - Do the [homework]({homework:evaluation}): two slices, a ranking with a trap, a report with a limit, and a lead that
-#   may be none.
+# - Do the [homework]({homework:evaluation}): slices, a ranking with a trap, a limit, a lead.
 # - Next lecture: [Nested runs]({step:nested_runs}), many attempts under one roof.
 # - Official page: [MLflow Evaluation](https://mlflow.org/docs/latest/ml/evaluation/).
 # - Optional depth: change `n_rows` to 1000 in the parameters cell, and run all again. How much wider does the interval
-#   get? Change `seed` to 3 instead: its place changes, its width hardly.
+#   get? With `seed` 3 instead, its place changes, its width hardly.

@@ -3,8 +3,8 @@
 #
 # **What is in this table, and which of the differences in it are more than chance?**
 #
-# We will build a clean table out of a delivery with three kinds of dirt, draw who leaves, test nine columns, each with
-# the test that fits its meaning, keep the results in a file and in a run, and find out when they stopped being true.
+# We will clean a delivery with three kinds of dirt, draw who leaves, test nine columns by their meaning, keep the
+# results in a run, and see how they age. Folded parts marked *More* can wait.
 #
 # Afterwards you can
 # - **find** and **repair** repeated rows, wrong units and gaps;
@@ -31,12 +31,13 @@ lesson.quiz("exploring_data", "recall")
 # %% [markdown]
 # ## The problem
 #
-# On Monday Jonas exports the customer table for Mira. By noon she has found that the average customer pays 141 euro a
-# month, and that seniors leave more often than others. On Tuesday Tom plans an offer for seniors. On Wednesday Aisha
-# repeats the analysis with other customers and finds nothing about seniors; and she knows nobody who pays 141 euro.
+# On Monday Mira finds in Jonas's export that the average customer pays 141 euro a month, and that seniors leave more
+# often. On Tuesday Tom plans an offer for seniors. On Wednesday Aisha repeats the analysis with other customers and
+# finds nothing about seniors. She also knows nobody who pays 141 euro.
 #
-# Mira did what many people do: she looked at the table until something caught her eye. Something always does. An
-# **exploration** that can be trusted is a series of small experiments. Each has a question that was written down
+# Mira looked at the table until something caught her eye. Something always does.
+#
+# An **exploration** that can be trusted is a series of small experiments. Each has a question that was written down
 # first, a test that fits it, and a result that is kept, also when it is dull.
 #
 # ## Setup
@@ -58,12 +59,17 @@ store.connect()
 print("Open the UI, from the course folder:", store.ui_command(), sep="\n")
 
 # %% [markdown]
-# `store.connect()` is the line `set_tracking_uri` of [Start here]({step:start_here}) and a few settings. The one that
-# matters today: files that are logged go into the folder `mlartifacts` beside `mlflow.db`. MLflow alone would put them
-# into `mlruns`, in the folder where Python starts.
+# `store.connect()` is the line `set_tracking_uri` of [Start here]({step:start_here}) and a few settings.
 #
-# The next cell plays Jonas's export. It draws the customers of the invented company, numbers them, and puts in what
-# real exports contain: gaps, a few charges that somebody wrote in cents, and a page that was exported twice.
+# <details class="more"><summary>More: where logged files go</summary>
+#
+# One of these settings matters today: files that are logged go into the folder `mlartifacts` beside `mlflow.db`. MLflow
+# alone would put them into `mlruns`, in the folder where Python starts.
+#
+# </details>
+#
+# The next cell plays Jonas's export. It draws the customers of our invented company, and puts in what real exports
+# contain: gaps, a few charges that somebody wrote in cents, and a page that was exported twice.
 
 # %%
 rng = np.random.default_rng(seed)
@@ -75,13 +81,13 @@ delivered = pd.concat([delivered, again], ignore_index=True)
 delivered.head(3)
 
 # %% [markdown]
-# One row should be one customer. `churned` is the **target**, the column that we want to understand: 1 for a customer who
-# left within the next month, 0 for one who stayed.
+# One row should be one customer. `churned` is the **target**, the column that we want to understand: 1 for a customer
+# who left within the next month, 0 for one who stayed.
 #
 # ## Round 1: find the dirt, and repair it
 #
-# Before any question about customers comes the question whether the table can be believed. Three counts tell most of
-# it: rows that come twice, gaps, and values that are far away from all others, which are called **outliers**.
+# Can the table be believed? Three things tell most of it: rows that come twice, gaps, and **outliers**, values that are
+# far away from all others.
 
 # %%
 print("rows:", len(delivered))
@@ -118,15 +124,23 @@ assert charges[outlier].min() > 1000 and charges[~outlier].max() < 160
 assert (n_rows, seed) != (2000, 0) or round(charges.mean()) == 141
 
 # %% [markdown]
-# You should see a mean above 80, which is Mira's mistake: a handful of wrong values pulls it away from what anybody
-# pays, while the **median**, the value in the middle, hardly moves. The rule in the cell is a common one: the middle
-# half of the values lies between the two quartiles, and what is further above it than one and a half times this range
-# is suspicious.
+# You should see a mean above 80: this is Mira's mistake. A handful of wrong values pulls the mean away from what
+# anybody pays, while the **median**, the value in the middle, hardly moves.
 #
-# A rule only points. What to do with an outlier depends on *why* it is there. A rare but true value stays. A wrong unit
-# is converted, not thrown away: all of these are above 1,000, and no contract of Nordtel costs that, but each of them
-# divided by 100 is an ordinary charge. Repeated customers lose their second row, because it says the same in all
-# columns; two rows that disagree would be a question to Jonas. The gaps stay for now.
+# <details class="more"><summary>More: the rule behind fence</summary>
+#
+# The rule is a common one. The middle half of the values lies between the two **quartiles**, `low` and `high`. What is
+# further above `high` than one and a half times this range is suspicious.
+#
+# </details>
+#
+# The `fence` only points. What to do depends on *why* a value is there:
+#
+# - A rare but true value stays.
+# - A wrong unit is converted, not thrown away. All of these charges are above 1,000, which no contract of Nordtel
+#   costs, and divided by 100 each of them is an ordinary one.
+# - A repeated customer loses the second row, because it says the same in all columns. Two rows that disagree would be a
+#   question to Jonas.
 
 # %%
 customers = delivered.drop_duplicates("customer").set_index("customer")
@@ -141,8 +155,8 @@ assert (customers.loc[in_cents, "monthly_charges"] < 160).all()
 # %% [markdown]
 # ## Round 2: draw before you test
 #
-# From here on we look at three quarters of the customers. The last quarter is put away, as in every later lecture: it
-# will judge a model one day, so nothing that we decide may depend on it.
+# A quarter of the customers is put away. It will judge a model one day, so nothing that we decide may depend on it. The
+# others are `people`.
 
 # %%
 people, put_away = train_test_split(
@@ -153,10 +167,9 @@ print(f"{len(people)} customers; left: {len(left)}, or {len(left) / len(people):
 
 # %% [markdown]
 # About one in four has left. Such an **imbalance** matters later: a model that always says "stays" would be right three
-# times out of four and useless.
+# times out of four, and useless.
 #
-# Now the gaps. They will be filled inside the pipeline ([Pipelines]({step:pipelines})), so that nothing is learned from
-# rows that are put away. Before that, ask whether a gap says something itself:
+# The gaps will be filled inside the [pipeline]({step:pipelines}). First ask whether a gap says something itself:
 
 # %%
 for name in ("tenure_months", "monthly_charges", "data_gb"):
@@ -169,13 +182,18 @@ for name in ("tenure_months", "monthly_charges", "data_gb"):
     assert abs(share[True] - share[False]) < 0.15
 
 # %% [markdown]
-# The two shares of a line may differ by several points, with seed 0 even by ten in the first line. With 2,000
-# customers, only about eighty have a gap in each column, so ten points are eight customers. Round 3 shows how to ask
-# whether chance alone does that; we know besides that this export loses values at random, which you will rarely know of
-# a real one. If a gap goes with leaving, it is information, and deserves a column of its own.
+# With 2,000 customers and seed 0, the two shares of the first line differ by ten points. Only about eighty customers
+# have a gap in each column, so ten points are eight customers. A gap that really goes with leaving is information, and
+# deserves a column of its own.
 #
-# A picture of the **distribution** of a column, that is, of which values are how frequent, shows what no mean can show.
-# The areas of both groups are made equal, so that the shapes can be compared.
+# <details class="more"><summary>More: is it chance here?</summary>
+#
+# Round 3 shows how to ask whether chance alone makes such a difference. Here we know the answer besides: this export
+# loses values at random. You will rarely know that of a real one.
+#
+# </details>
+#
+# A picture of the **distribution** of a column, that is, of which values are how frequent, shows what no mean can show:
 
 # %%
 fig, axes = plots.new_figure(1, 2, width=10, height=3.4)
@@ -194,11 +212,17 @@ plots.show(plots.describe(fig, f"Histograms of tenure and charges by group. {tit
 
 # %% [markdown]
 # The charges have three humps, around 20, 50 and 75 euro, one for each kind of internet connection (none, DSL, fiber).
-# No mean would tell you that. (The tall bars at the lowest charge and at 72 months are the ends of the scale: this table
-# has no lower charge and no longer tenure.)
 #
-# For a column with few values, draw the **rate** of leaving for each of them, and write down how many customers stand
-# behind it.
+# <details class="more"><summary>More: the areas, and the tall bars</summary>
+#
+# The areas of both groups are made equal, so that the shapes can be compared.
+#
+# The tall bars at the lowest charge and at 72 months are the ends of the scale. This table has no lower charge and no
+# longer tenure.
+#
+# </details>
+#
+# For a column with few values, draw the **rate** of leaving for each of them, with the number of customers behind it.
 #
 # **Predict.** There are three kinds of contract: month to month, one year, two years. How many times as often do
 # customers leave a monthly contract as one for two years: about twice, three times, or more than four times?
@@ -226,14 +250,16 @@ typical = people.groupby("internet")["monthly_charges"].median()
 assert typical["none"] < 27 and 45 < typical["dsl"] < 55 and 70 < typical["fiber"] < 80
 
 # %% [markdown]
-# You should see more than four times. That is a large difference, on hundreds of customers. Is it chance? Nobody would
-# think so here. For smaller differences we need a test.
+# You should see more than four times. With so large a difference, on hundreds of customers, nobody would think of
+# chance. For smaller ones we need a test.
 #
 # ## Round 3: a test that fits the column
 #
 # A **test** plays a game: suppose that leaving had nothing to do with this column. How often would chance alone make
-# the two groups differ as much as they do, or more? This share is called ***p***. A small *p* says that chance is a
-# poor explanation. By custom a difference is called **significant** when *p* is below 0.05.
+# the two groups differ as much as they do, or more? This share is called ***p***.
+#
+# A small *p* says that chance is a poor explanation. By custom a difference is called **significant** when *p* is below
+# 0.05.
 #
 # Which test it is depends on what the column *means*, not on how it is stored. `senior` is stored as a number, 0 or 1,
 # but it means yes or no.
@@ -260,11 +286,14 @@ title = "The meaning of a column chooses the test"
 plots.show(plots.diagram(boxes, arrows, title=title, width=9, height=3.8))
 
 # %% [markdown]
-# **An amount: Welch's t-test** compares two means and does not ask that both groups are equally spread
-# (`equal_var=False`). Its *p* says how well chance alone explains the difference, not how large it is; with enough
-# customers every tiny difference is significant. So each test gets an **effect size** as its companion. For means it
-# is **Cohen's d**: the difference, divided by the typical spread in a group. People call 0.2 small, 0.5 medium and
-# 0.8 large.
+# **An amount: Welch's t-test.** It compares two means, and does not ask that both groups are equally spread
+# (`equal_var=False`).
+#
+# Its *p* does not say how large the difference is: with enough customers every tiny one is significant. So each test
+# gets an **effect size** as its companion, a number for "how much".
+#
+# For means it is **Cohen's d**: the difference, divided by the typical spread in a group. People call 0.2 small, 0.5
+# medium and 0.8 large.
 
 
 # %%
@@ -279,10 +308,12 @@ found = welch("tenure_months")
 print(f"tenure_months: p {found['p']:.0e}, d {found['effect']:.2f}")
 
 # %% [markdown]
-# **A count: the Mann–Whitney test.** `support_calls` is 0, 1 or 2 for most, and 5 or more for a few. A mean is not a
-# good summary of such a column. This test sorts all customers by their calls, and asks whether one group stands higher
-# in the line than the other. Its effect size can be said in words: draw one leaver and one stayer; how often has the
-# leaver called more? (A tie counts half.) 0.5 would be no difference.
+# **A count: the Mann–Whitney test.** `support_calls` is 0, 1 or 2 for most, and 5 or more for a few, so a mean is not a
+# good summary. This test sorts all customers by their calls, and asks whether one group stands higher in the line than
+# the other.
+#
+# Its effect size is a **share of pairs**: draw one leaver and one stayer; how often has the leaver called more? A tie
+# counts half, so 0.5 would be no difference.
 
 
 # %%
@@ -298,10 +329,20 @@ print(f"support_calls: p {found['p']:.0e}, share of pairs {found['effect']:.2f}"
 
 # %% [markdown]
 # **A kind: the chi-square test.** It counts customers in a table, contract by left or stayed, and compares the counts
-# with those that we would expect if the two had nothing to do with each other. Its effect size is **Cramér's V**, from
-# 0 (none) to 1 (one column tells the other). Its *p* is an approximation, which is good when each cell of the table can
-# expect about five customers or more. (For a column with two values, SciPy makes *p* a little larger, to be careful:
-# Yates's correction. V is computed without it.)
+# with those that we would expect if the two had nothing to do with each other. Trust its *p* only when each cell of the
+# table can expect about five customers or more.
+#
+# Its effect size is **Cramér's V**, from 0 (none) to 1 (one column tells the other).
+#
+# <details class="more"><summary>More: how large V is, how exact the p</summary>
+#
+# Where one side of the table has two values, such as left and stayed, people call a V of 0.1 small, 0.3 medium and 0.5
+# large.
+#
+# This *p* is an approximation, which is why it needs about five expected customers in each cell. For a column with two
+# values, SciPy makes *p* a little larger, to be careful; this is called Yates's correction. V is computed without it.
+#
+# </details>
 
 
 # %%
@@ -334,19 +375,25 @@ tables = [pd.crosstab(people[kind], people["churned"]) for kind in kinds]
 assert all(stats.contingency.expected_freq(t).min() > 20 for t in tables)
 
 # %% [markdown]
-# You should see three very small values of *p* (`4e-19` is 4 divided by a 1 with nineteen zeros). Leavers have a
-# shorter tenure, with a medium effect; a leaver has called more in about two thirds of the pairs; and the contract
-# matters.
+# You should see three very small values of *p* (`4e-19` is 4 divided by a 1 with nineteen zeros), so chance is a poor
+# explanation. Leavers have a shorter tenure, with a medium effect. A leaver has called more in about two thirds of the
+# pairs. The contract matters, too. But a test does not say *why*.
 #
-# A test does not say *why*. Do people leave because they call, or call because they want to leave? This table
-# cannot tell. A trial could show whether an *action* helps: chance decides which of the complaining customers Tom's team
-# calls back, and then you compare how many of each group leave.
+# <details class="more"><summary>More: how to learn why</summary>
+#
+# Do people leave because they call, or call because they want to leave? This table cannot tell.
+#
+# A trial could show whether an *action* helps. Chance decides which of the complaining customers Tom's team calls back,
+# and then you compare how many of each group leave.
+#
+# </details>
 #
 # ## Round 4: nine questions at once
 #
-# Now all columns. When a column has nothing to do with leaving, chance alone still gives *p* below 0.05 once in twenty
-# times. So when you ask about twenty such columns, you must expect one false alarm. The simplest correction,
-# **Bonferroni's**, divides the limit by the number of questions: for nine columns, 0.05 / 9.
+# When a column has nothing to do with leaving, chance alone still gives *p* below 0.05 once in twenty times. Ask about
+# twenty such columns, and you must expect one false alarm.
+#
+# The simplest correction, **Bonferroni's**, divides the limit by the number of questions: for nine columns, 0.05 / 9.
 #
 # **Predict.** Tom wants an offer for seniors, because Mira saw that they leave more often. Will `senior` be below the
 # corrected limit?
@@ -391,15 +438,21 @@ assert payment == (True, False) or n_rows != 2000 or seed > 4
 
 # %% [markdown]
 # You should see tenure, charges, calls, contract and internet below the corrected limit, and with 2,000 customers and
-# seed 0 `data_gb` as well, of which more in a moment. `paperless` has nothing to do with leaving in this invented
-# table, so it is usually above both limits; but with about one seed in twenty (13, for example) it falls below 0.05 by
-# chance, and then the corrected limit holds it back. That has a price: with 2,000 customers and the seeds 0 to 4,
-# `payment` lies between the two limits. The program that makes the customers lets those who pay by check leave a little
-# more often, so here the stricter limit misses a small, but real difference. From the table alone you could not tell
-# which of the two it is; more customers can.
+# seed 0 `data_gb` as well. The stricter limit has a price: it can miss a small difference that is real.
 #
-# Nine rows are not nine separate findings. Customers without internet use no data and pay least, so `internet`,
-# `monthly_charges` and `data_gb` partly tell one story three times. To see what a column adds, compare within a group:
+# <details class="more"><summary>More: paperless and payment</summary>
+#
+# `paperless` has nothing to do with leaving in this invented table, so it is usually above both limits. With about one
+# seed in twenty (13, for example) it falls below 0.05 by chance, and then the corrected limit holds it back.
+#
+# With 2,000 customers and the seeds 0 to 4, `payment` lies between the two limits. Here the stricter limit misses a
+# small, but real difference: the program that makes the customers lets those who pay by check leave a little more
+# often. From the table alone you could not tell which of the two it is; more customers can.
+#
+# </details>
+#
+# Nine rows are not nine separate findings. Customers without internet use no data and pay least, so three of the
+# columns partly tell one story. To see what a column adds, compare within a group:
 
 # %%
 online = people["internet"] != "none"
@@ -417,9 +470,8 @@ assert people.groupby("internet")["monthly_charges"].median().idxmin() == "none"
 # With the seed 0, 1, 2 or 3 you should see a small *p* become a large one: among customers with internet, no difference
 # in data is shown.
 #
-# `senior` depends on the customers: with 2,000 customers and seed 0 it is not significant, with seed 2 it is below 0.05
-# but not below 0.05 / 9, with seed 1 it is below both. Cramér's V stays below 0.1, partly because only one customer in
-# six is a senior. So look at the shares as well:
+# `senior` depends on the customers: with 2,000 of them and seed 0 it is not significant, with seed 1 it is below both
+# limits. V stays below 0.1, partly because only one customer in six is a senior. So look at the shares as well:
 
 # %%
 people.groupby("senior")["churned"].mean().round(2)
@@ -431,18 +483,20 @@ assert (n_rows, seed) != (2000, 1) or 0.08 < gap < 0.12
 
 # %% [markdown]
 # With seed 0 they differ by about three points, with seed 1 by about ten. One sample of this size cannot say which is
-# nearer to the truth, so Tom should wait for more customers before he plans an offer.
+# nearer to the truth, so Tom should wait for more customers.
 #
-# "Not significant" means **not shown**, which is less than "shown to be equal": with more customers it may be shown.
+# "Not significant" means **not shown**, which is less than "shown to be equal".
 #
 # Effect sizes of different kinds (d, share of pairs, V) have different scales, so compare only those of one kind.
 #
 # ## Keep the results
 #
 # An exploration that lives in a notebook's output is lost with the next *Run All*. So the table goes into a file, and
-# the file into a run, in the lines that you know from [Start here]({step:start_here}). `log_artifact` is new: it
-# copies a file into the run, so that table, number of rows and seed stay together. Dull results are in it as well;
-# otherwise somebody asks the same question again next month, and the corrected limit counts too few questions.
+# `log_artifact`, which is new, copies the file into a run. There it stays together with the number of rows and the
+# seed.
+#
+# Dull results are kept as well. Otherwise somebody asks the same question again next month, and the corrected limit
+# counts too few questions.
 
 # %%
 mlflow.set_experiment("churn-exploration")
@@ -467,7 +521,7 @@ assert list(kept["column"]) == list(results.index) and np.allclose(
 )
 
 # %% [markdown]
-# [Logging]({step:logging}) shows how single results become metrics that can be searched.
+# [Logging]({step:logging}) makes such results searchable.
 #
 # ## Look at the UI
 #
@@ -483,9 +537,8 @@ assert list(kept["column"]) == list(results.index) and np.allclose(
 #
 # ## Round 5: true for how long?
 #
-# Explorations age. `churn_stream` gives customers week by week. In week 6 of this stream Nordtel raises prices and
-# connects more houses with fiber. When the values of the columns move like this, one speaks of **feature drift** or
-# data drift.
+# `churn_stream` gives customers week by week. In week 6 Nordtel raises prices and connects more houses with fiber. When
+# the values of the columns move like this, one speaks of **feature drift** or data drift.
 #
 # **Predict.** More customers pay more. What happens to the rule that we found, that those who pay more leave more
 # often: does it stay, grow weaker, or turn round?
@@ -528,16 +581,16 @@ assert fiber.iloc[1] > fiber.iloc[0] + 0.1
 
 # %% [markdown]
 # You should see a step in the left picture, and in the right one two marks close together at each price: the rule
-# stays. From week 6 on, more customers leave, as the two printed shares say, mostly because more of them pay a high
-# price, not because a high price means something else. The other case exists, too: the rule itself can change while
-# the columns look as before. [ML workflow]({step:ml_workflow}) has an example, and [Monitoring]({step:monitoring})
-# tells the two apart.
+# stays. From week 6 on more customers leave, mostly because more of them pay a high price. A high price means the same
+# as before.
+#
+# The rule itself can change, too, while the columns look as before. [ML workflow]({step:ml_workflow}) has an example,
+# and [Monitoring]({step:monitoring}) tells the two apart.
 #
 # ## Your turn
 #
 # Is the share of customers with paperless bills the same in all three kinds of contract? Replace the three dots by
-# **one line** that sets `counts` to the table of counts, contract by `paperless`; then run both cells. The cell keeps
-# the *p* in a run.
+# **one line** that sets `counts` to the table of counts, contract by `paperless`; then run both cells.
 #
 # <details><summary>One solution</summary>
 #
@@ -580,8 +633,8 @@ if right:
 #
 # Each of them has a code, and the checks of the homework use the same codes.
 #
-# **`statistic-as-effect`: a small *p* is taken for a large difference.** When there is any difference at all, however
-# small, *p* tends to shrink as customers are added. Here is `senior` once more, with 2,000 and with 60,000 customers:
+# **`statistic-as-effect`: a small *p* is taken for a large difference.** When there is any difference at all, *p* tends
+# to shrink as customers are added. Here is `senior` once more, with 2,000 and with 60,000 customers:
 
 # %%
 size_of = {}
@@ -645,10 +698,16 @@ assert p_shares > 0.5 and p_counts < 1e-9
 # %% [markdown]
 # ## In your own project
 #
-# The same work without any help from this course, on real data that comes with scikit-learn: which measurements differ
-# between malignant and benign tumours? Copy it into a file `explore.py` in an empty folder and run `python explore.py`.
-# The first time, MLflow also reports that it makes its tables. Its last line is a command for the terminal, in the same
-# folder. If you started the course's UI from a terminal, stop it first with Ctrl+C, or write 5002 instead of 5001.
+# The same work without any help from this course, on real data: which measurements differ between malignant and benign
+# tumours? Copy it into a file `explore.py` in an empty folder and run `python explore.py`.
+#
+# <details class="more"><summary>More: what it prints, and a port that is taken</summary>
+#
+# The first time, MLflow also reports that it makes its tables. The last line that the script prints is a command for
+# the terminal, in the same folder; it opens the UI. If you started the course's UI from a terminal, stop it first with
+# Ctrl+C, or write 5002 instead of 5001.
+#
+# </details>
 
 # %% tags=["own-project"]
 """Thirty columns tested and kept: python explore.py"""
@@ -700,19 +759,16 @@ lesson.quiz("exploring_data")
 # %% [markdown]
 # ## Key points
 #
-# - **How do you find and repair dirt?** Count repeated rows and gaps, compare mean with median, look at what lies far
-#   outside. Convert a wrong unit, keep a rare true value, and ask whether a gap says something.
-# - **Which test, and how large?** By meaning: Welch's t-test for amounts, Mann–Whitney for lopsided counts,
-#   chi-square of *counts* for kinds, also when they are stored as 0 and 1. *p* speaks about chance, the effect size
-#   about how much.
+# - **How do you find and repair dirt?** Count repeated rows and gaps, compare mean with median. Convert a wrong unit,
+#   keep a rare true value.
+# - **Which test, and how large?** Welch's t-test for amounts, Mann–Whitney for lopsided counts, chi-square of *counts*
+#   for kinds, also when stored as 0 and 1. *p* speaks about chance, the effect size about how much.
 # - **What if you ask often?** Divide the limit by the number of questions. "Not significant" means not shown.
-# - **How do results last?** In a file and a run, dull ones included. When the columns drift, explore again: the
-#   customers have changed, though the rule may still hold.
+# - **How do results last?** In a file and a run, dull ones included. When the columns drift, explore again.
 #
 # ## Next steps
 #
-# - Do the [homework]({homework:exploring_data}): a dirty delivery, three columns and their tests, a hundred questions,
-#   and a drift to find.
+# - Do the [homework]({homework:exploring_data}): a dirty delivery, a drift to find.
 # - Next lecture: [Pipelines]({step:pipelines}), where gaps are filled without cheating.
 # - Official page: [SciPy, statistics](https://docs.scipy.org/doc/scipy/tutorial/stats.html).
 # - Optional depth: change `n_rows` to 4000, or `seed` to 3, in the parameters cell, and run all again. What becomes of

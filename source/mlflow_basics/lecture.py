@@ -3,9 +3,9 @@
 #
 # **Which attempt gave the number on the slide, and can we have it back?**
 #
-# We will build two experiments, one with random forests and one with small neural networks, record every attempt in
-# them, find the best attempt again in the store and in the MLflow UI, load its model, and check that it still predicts
-# what it predicted before.
+# We will build two experiments, one with random forests and one with small neural networks, and record every attempt in
+# them. Then we find the best attempt again, load its model, and check that it still predicts what it predicted before.
+# Folded parts marked *More* can wait.
 #
 # Afterwards you can
 # - **say** where MLflow keeps what, and **point** it at a place of your choice;
@@ -15,7 +15,7 @@
 #
 # **You need:** [Pipelines]({step:pipelines}), for training and validation rows, and a little scikit-learn.
 #
-# **Time:** 16 min to read · 18 min to do
+# **Time:** 20 min to read · 18 min to do
 #
 # <!-- links -->
 
@@ -32,23 +32,21 @@ lesson.quiz("mlflow_basics", "recall")
 # %% [markdown]
 # ## The problem
 #
-# Mira, data scientist at the telecom company Nordtel, predicts which customers are about to leave. On Monday her
-# slide said "ROC-AUC 0.77", and on Thursday the team asks for exactly that model. She has eleven notebooks, a
-# spreadsheet with nine rows, and no idea which combination of settings, data and code gave the number. She can train
-# a model again, but she cannot show that it is *the* model.
+# Mira predicts which customers of Nordtel, a telecom company, are about to leave. On Monday her slide said "ROC-AUC
+# 0.77", and on Thursday the team asks for exactly that model. She has eleven notebooks, a spreadsheet with nine rows,
+# and no idea which of them gave the number. She can train a model again, but she cannot show that it is *the* model.
 #
-# What Mira lacks is not skill but a record that is written at the moment when the work is done. MLflow keeps such a
-# record, and it needs only two words:
+# What Mira lacks is a record that is written while the work is done. MLflow keeps such a record, and it needs only two
+# words:
 #
-# - A **run** is one execution of your training code, together with everything worth keeping about it: the settings
-#   you chose (**parameters**), the numbers that came out (**metrics**), and files such as a picture (**artifacts**).
-#   A trained model is kept with the run as well.
+# - A **run** is one execution of your training code, together with everything worth keeping about it: the settings you
+#   chose (**parameters**), the numbers that came out (**metrics**), and files such as a picture (**artifacts**). A
+#   trained model is kept with the run as well.
 # - An **experiment** is a named group of runs that answer the same question, so that comparing them makes sense.
 #
 # ## What is where
 #
-# Before you record anything, look at the places that are involved. Most of the trouble that people have with MLflow in
-# their first week comes from mixing them up.
+# First look at the places that are involved. Most trouble with MLflow in the first week comes from mixing them up.
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
 from course_utils import plots
@@ -69,18 +67,17 @@ title = "Your code writes to two places, and the UI reads both"
 plots.show(plots.diagram(boxes, arrows, title=title))
 
 # %% [markdown]
-# Your code sends small facts (names, numbers, times) to the **backend store**. Here that is a database in a single
-# file. It sends large things (models, pictures) to the **artifact store**, which here is a folder. The UI is a
-# separate program that reads both. It shows exactly the store you start it on, and nothing else: if the UI is empty
-# although your code ran, the two were pointed at different places.
+# Your code sends small facts, such as names, numbers and times, to the **backend store**, here a database in a single
+# file. It sends large things, such as models and pictures, to the **artifact store**, here a folder.
+#
+# The UI is a separate program that reads both. It shows exactly the store you start it on, and nothing else. If it is
+# empty although your code ran, the two were pointed at different places.
 #
 # The address of the backend store is called the **tracking URI**. If you set nothing, MLflow uses a file `mlflow.db`
-# and a folder `mlruns`, both *in the folder in which Python was started*. Two notebooks in two folders then do not
-# see each other's runs. That is why the first thing we do is to say where we want them.
+# and a folder `mlruns`, both *in the folder in which Python was started*. Two notebooks in two folders then do not see
+# each other's runs, so the first thing we do is to say where we want them.
 #
 # ## Setup
-#
-# The cell tagged `parameters` holds the values that you, or a batch run with papermill, may change.
 
 # %% tags=["parameters"]
 seed = 0
@@ -111,12 +108,10 @@ print(f"{len(split.X_test)} for the test at the end")
 
 # %% [markdown]
 # `numeric=True` keeps only the six numeric columns. All attempts are compared on the validation rows. The test rows
-# stay closed until the choice has been made, because a score that helped to choose a model is too good to be believed
-# afterwards.
+# stay closed until the choice has been made, because a score that helped to choose a model is too good to be believed.
 #
-# The next line is the whole configuration: `sqlite:///`, followed by the path of a file. MLflow makes the file when
-# it is not there yet. Later lectures write `store.connect()` in its place, which is this line, plus a folder for the
-# files and a check that the database can be used.
+# The next line is the whole configuration: `sqlite:///`, followed by the path of a file. MLflow makes the file when it
+# is not there yet.
 
 # %%
 home = store.home()  # the folder of this course on your disk
@@ -125,20 +120,20 @@ print("runs go to the file", mlflow.get_tracking_uri().rsplit("/", 1)[1])
 
 # %% [markdown]
 # To see the UI on this store, open a terminal **in the course folder**, type the next line, and leave it running. After
-# up to a minute, open <http://127.0.0.1:5001> in your browser.
+# up to a minute, open <http://127.0.0.1:5001> in your browser. In JupyterLab, the tile *MLflow* of the launcher opens
+# the same page.
 #
 # ```
 # mlflow ui --backend-store-uri sqlite:///mlflow.db --port 5001
 # ```
 #
-# `mlflow ui` is a shorter name for `mlflow server`. In JupyterLab, the tile *MLflow* of the launcher opens the same
-# page.
-#
 # ## Round 1: one experiment, one run
 #
-# An experiment needs a name, and when you make one you may say where its files shall go. You cannot change that place
-# later, so say it now. The place is given as an address, `file:///…`, which `as_uri` makes of a path. `set_experiment`
-# then makes the experiment the current one: every run of this notebook goes there until you choose another.
+# An experiment needs a name. When you make one, you may also say where its files shall go, as an address that `as_uri`
+# makes of a path. You cannot change that place later, so say it now.
+#
+# `set_experiment` then makes the experiment the current one: every run of this notebook goes there until you choose
+# another.
 
 # %%
 name = "churn-forest"
@@ -150,17 +145,25 @@ print("experiment:", experiment.name)
 print("its files go to the folder", experiment.artifact_location.rsplit("/", 1)[1])
 
 # %% [markdown]
-# Had we called `set_experiment("churn-forest")` alone, MLflow would have made the experiment as well, with its files
-# in the folder `mlruns` beside this notebook: a notebook elsewhere would make another one. In both cases the store
-# remembers the full path, so the files get lost from view when somebody moves the folder. Choose a place that stays.
+# The store remembers the full path of the place, so the files get lost from view when somebody moves the folder. Choose
+# a place that stays.
+#
+# <details class="more"><summary>More: no place named, and `store.connect()`</summary>
+#
+# Had we called `set_experiment("churn-forest")` alone, MLflow would have made the experiment as well, with its files in
+# the folder `mlruns` beside this notebook. A notebook elsewhere would make another one.
+#
+# Later lectures write `store.connect()`, which is the line `set_tracking_uri`, plus a folder for the files and a check
+# that the database can be used.
+#
+# </details>
 #
 # Now the run itself. Everything inside the `with` block belongs to it: the run begins at the top and ends at the
 # bottom.
 #
-# Look at what is recorded: not only the number of trees, but *every* setting that the result depends on. The setting
-# that you leave out is the one that somebody will ask for. Keep the settings in a dictionary, use that dictionary to
-# build the model, and record the same dictionary: then the record cannot disagree with the code. The dictionary `rows`,
-# from the setup, says which customers were used, and which share of them was kept for validation.
+# Record *every* setting that the result depends on, because the one that you leave out is the one that somebody will
+# ask for. Keep the settings in a dictionary, build the model from it, and record the same dictionary: then the record
+# cannot disagree with the code. The dictionary `rows`, from the setup, says which customers were used.
 
 # %%
 settings = {"n_estimators": 100, "max_depth": 3, "random_state": seed}
@@ -175,9 +178,7 @@ with mlflow.start_run(run_name="first-try") as run:
 print(f"{run.info.run_name}: ROC-AUC {auc:.3f} on the validation rows")
 
 # %% [markdown]
-# **Predict.** The block has ended. What will the store say about this run: RUNNING, FINISHED or FAILED? Write your
-# answer into the next cell before you go on. It takes five seconds, and an answer that you have written down stays
-# with you even when it was wrong.
+# **Predict.** The block has ended. What will the store say about this run: RUNNING, FINISHED or FAILED?
 
 # %%
 prediction = "?"  # RUNNING, FINISHED or FAILED
@@ -201,20 +202,23 @@ assert mlflow.active_run() is None
 # You should see FINISHED, because leaving the `with` block ended the run. If you see RUNNING, the cell with the run did
 # not come to its end; run it again.
 #
-# Two details are worth a second look. The parameters came back as text, `'3'` and not `3`: a parameter is a label, and
-# MLflow does not calculate with it. A metric stays a number, so runs can be sorted by it. And `get_run` took a **run
-# id**, 32 characters that MLflow made up. Names are for people, and two runs may share one. The id never changes and
-# never repeats, and with it you get everything back.
+# The parameters came back as text, `'3'` and not `3`: a parameter is a label. A metric stays a number, so runs can be
+# sorted by it.
+#
+# `get_run` took a **run id**, 32 characters that MLflow made up. Two runs may share a name, but an id never changes and
+# never repeats. With it you get everything back.
 #
 # ## Round 2: keep the model, too
 #
-# With settings and score you could train the model again, and hope that it comes out the same. It is better to keep
-# the model itself. `mlflow.sklearn.log_model` does that, and it first asks for something that may surprise you. A
-# stored model is loaded later, perhaps by somebody else, and loading must not run code that nobody has looked at. So
-# the format in which MLflow stores it, **skops**, loads only types that it knows to be harmless, and wants to hear
-# from you that the others are to be trusted. Your answer is stored with the model, and whoever loads it with MLflow is
-# not asked again. So answer with care, and load only models of people whom you trust. Here we ask which other types
-# there are:
+# With its settings you could train the model again, and hope that it comes out the same. It is better to keep the model
+# itself, with `mlflow.sklearn.log_model`.
+#
+# A stored model is loaded later, perhaps by somebody else, and loading must not run code that nobody has looked at. So
+# the format in which MLflow stores it, **skops**, loads only types that it knows to be harmless. You have to say which
+# others are to be trusted.
+#
+# Answer with care, and load only models of people whom you trust: your answer is stored with the model, and whoever
+# loads it with MLflow is not asked again. Here we ask which other types there are:
 
 # %%
 import skops.io
@@ -224,15 +228,22 @@ print(found)
 
 # %% [markdown]
 # Read such a list before you trust it. This one has a single name: the tree of scikit-learn, of which a forest is made.
-# We expected that, so we write it down as our list. A name that you do not know would be a reason to stop;
-# [Portable models]({step:portable_models}) shows what an attacker would put there.
+# We expected that, so we write it down as our list. A name that you do not know is a reason to stop; [Portable
+# models]({step:portable_models}) shows what an attacker would put there.
 #
-# Now three forests, each recorded with its model; the second has the settings of `first-try` once more. The parameter
-# `model` says which kind of model it is, for the day when there are others. The comparison with our list stands inside
-# the loop, so a model with anything else in it is not stored.
-# `pip_requirements` names the packages, with their versions, that the model needs in order to be loaded. Without it
-# MLflow finds them out by itself, which takes several seconds for every model. `input_example` keeps three rows, from
-# which MLflow knows the names and types of the columns.
+# Now three forests, each recorded with its model; the second has the settings of `first-try`. The comparison with our
+# list stands inside the loop, so a model with anything else in it is not stored. Three things are new:
+#
+# - The parameter `model` says which kind of model it is.
+# - `pip_requirements` names the packages, with their versions, that the model needs in order to be loaded.
+# - `input_example` keeps three rows, from which MLflow knows the names and types of the columns.
+#
+# <details class="more"><summary>More: why we name the packages ourselves</summary>
+#
+# Without `pip_requirements` MLflow finds the packages out by itself, which takes several seconds for every model. Here
+# the list is made once, in front of the loop, and passed with each of the three.
+#
+# </details>
 
 # %%
 trusted = ["sklearn.tree._tree.Tree"]
@@ -261,14 +272,15 @@ assert found == trusted
 # %% [markdown]
 # ## Round 3: which was it, and can we have it back?
 #
-# This is Mira's question. `search_runs` asks the store and returns a table with one row for each run. The filter
-# keeps the forests that were recorded with these customers; `first-try` is left out, because it has no model. In a
-# filter, `%` stands for any letters, and the value of a parameter stands in quotes, because a parameter is text. (A
-# run that failed *after* its metric was logged has a score, but no model. Where that can happen, add
-# `and attributes.status = 'FINISHED'`.)
+# `search_runs` asks the store and returns a table with one row for each run. The filter keeps the forests that were
+# recorded with these customers; `first-try` has no model and is left out. In a filter, the value of a parameter stands
+# in quotes, because it is text.
 #
-# **Predict.** Three depths were tried: 1, 3 and 8. A tree of depth 1 asks each customer a single question. Which
-# depth will be last in the table?
+# A run that failed *after* its metric was logged has a score, but no model. Where that can happen, add `and
+# attributes.status = 'FINISHED'`.
+#
+# **Predict.** Three depths were tried: 1, 3 and 8. A tree of depth 1 asks each customer a single question. Which depth
+# will be last in the table?
 
 # %%
 prediction = 0  # 1, 3 or 8
@@ -293,17 +305,13 @@ scores = runs.set_index("params.max_depth")["metrics.valid_auc"]
 assert scores["3"] == auc  # the same settings, the same score as first-try
 
 # %% [markdown]
-# The table is an ordinary pandas DataFrame, best run first, and the names of its columns say where a value comes from:
-# `params.`, `metrics.` or `tags.` (the name of a run is kept as a tag).
+# With 2,000 customers and the seed 0, 1 or 2 you should see depth 1 at the bottom: one question a tree is too little to
+# tell customers apart. With other customers the order can change, because the three scores are close. Depth 3 has, to
+# the last digit, the score of `first-try`: same settings, same rows, same result.
 #
-# With 2,000 customers and the seed 0, 1 or 2 you should see depth 1 at the bottom: one question a tree is too little
-# to tell customers apart. With other customers the order can change, because the three scores are close to each
-# other. Depth 3 has, to the last digit, the score of `first-try`: same settings, same rows, same result.
-#
-# Now the second half of the question. We take the first row, and from here on we use the rows and what the store
-# knows, none of the notebook's own models. The run tells the id of its model, and `models:/` followed by that id is the
-# model's address. To see whether the record is complete, we also train a forest again from the recorded settings, and
-# compare the two.
+# Now the second half of the question: can we have it back? From here on we use none of the notebook's own models. The
+# run tells the id of its model, and `models:/` followed by that id is the model's address. To see whether the record is
+# complete, we also train a forest again from the recorded settings.
 
 # %%
 best = mlflow.get_run(runs.iloc[0].run_id)
@@ -326,11 +334,11 @@ assert same
 assert roc_auc_score(y_valid, loaded.predict_proba(X_valid)[:, 1]) == best.data.metrics["valid_auc"]
 
 # %% [markdown]
-# You should see `True`. This answers the question in the title: the run says which attempt it was; its settings, with
-# the same rows and the same version of scikit-learn, repeat it; and with its model, nothing need be repeated.
+# You should see `True`. This answers Mira's question: the run says which attempt it was. Its settings, with the same
+# rows and the same version of scikit-learn, repeat it. And with its model, nothing need be repeated.
 #
-# The choice has been made, so the test rows may be opened, once. The result belongs in the record of the run, and a
-# run that has ended can still receive a metric, if you name the run by its id:
+# The choice has been made, so the test rows may be opened, once. The result belongs in the record of the run. A run
+# that has ended can still receive a metric, if you name the run by its id:
 
 # %%
 test_auc = roc_auc_score(split.y_test, loaded.predict_proba(split.X_test)[:, 1])
@@ -343,13 +351,19 @@ assert (n_rows, seed) != (2000, 0) or round(test_auc, 2) == 0.77
 
 # %% [markdown]
 # With 2,000 customers and seed 0, this is the 0.77 of Mira's slide, and now it has a run, settings and a model behind
-# it. That the test gave a higher number than the validation rows is luck of the draw: both have only some hundred
+# it.
+#
+# <details class="more"><summary>More: a test score above the validation score</summary>
+#
+# That the test gave a higher number than the validation rows is luck of the draw: both have only some hundred
 # customers.
+#
+# </details>
 #
 # ## Round 4: a second experiment
 #
 # Is a neural network worth its trouble? That is another question, so it gets an experiment of its own. Our list of
-# trusted types changes as well: a network contains no tree, but the optimizer that trained it.
+# trusted types changes, too: a network contains the optimizer that trained it, and no tree.
 
 # %%
 from sklearn.neural_network import MLPClassifier
@@ -382,10 +396,15 @@ with mlflow.start_run(run_name="network-8-units"):
 
 # %% [markdown]
 # Runs of two experiments can still be compared: you name both in the search. That is fair here because both measured
-# the same metric on the same validation rows, and the filter keeps only runs that were recorded with these rows. In the
-# UI you would tick both experiments in the list and press *Compare*. That is one more step each time, so if you expect
-# to compare two kinds of model every day, put them into one experiment and tell them apart by a parameter, as `model`
-# is here.
+# the same metric on the same validation rows, and the filter keeps only such runs.
+#
+# <details class="more"><summary>More: one experiment or two?</summary>
+#
+# In the UI you would tick both experiments in the list and press *Compare*. That is one more step each time. So if you
+# expect to compare two kinds of model every day, put them into one experiment and tell them apart by a parameter, as
+# `model` is here.
+#
+# </details>
 
 # %%
 both = mlflow.search_runs(
@@ -402,16 +421,16 @@ label = "ROC-AUC on the validation rows"
 plots.show(plots.bars(auc_by_run, title=title, xlabel=label, baseline=0.5))
 
 # %% [markdown]
-# The picture's title is computed from your runs. A lead of some thousandths on a few hundred customers decides nothing;
-# [Nested runs]({step:nested_runs}) shows how to tell a real lead from luck.
+# A lead of some thousandths on a few hundred customers decides nothing; [Nested runs]({step:nested_runs}) shows how to
+# tell a real lead from luck.
 #
 # ## When the code fails
 #
 # We go back to the forests, this time **by the id** of the experiment. A name can be changed by anybody who can open
 # the UI; the id stays.
 #
-# Training fails now and then: a column is missing, or a file is empty. **Predict.** What does MLflow do with a
-# run whose code raises an error half-way: does it keep the run, throw it away, or leave it open?
+# **Predict.** What does MLflow do with a run whose code raises an error half-way, for example because a column is
+# missing: does it keep the run, throw it away, or leave it open?
 
 # %%
 prediction = "?"  # kept, thrown away or left open
@@ -435,11 +454,15 @@ assert crashed.data.params == {"n_estimators": "0"} and not crashed.data.metrics
 assert crashed.info.experiment_id == experiment.experiment_id
 
 # %% [markdown]
-# You should see FAILED. MLflow kept what was logged before the error and nothing after it, and it did not swallow the
-# error: without `try`, your notebook would have stopped there. A failed run is worth keeping, because it tells your
-# team which road has been tried. (One case escapes the block: a process that is *killed*, as Linux does when the memory
-# runs out, writes nothing any more. Its run says RUNNING until you end it by its id, with
-# `mlflow.MlflowClient().set_terminated(run_id, "KILLED")`.)
+# You should see FAILED. MLflow kept what was logged before the error and nothing after it. It did not swallow the
+# error: without `try`, your notebook would have stopped there.
+#
+# <details class="more"><summary>More: a process that is killed</summary>
+#
+# One case escapes the block: a process that is *killed*, as Linux does when the memory runs out, writes nothing any
+# more. Its run says RUNNING until you end it by its id, with `mlflow.MlflowClient().set_terminated(run_id, "KILLED")`.
+#
+# </details>
 #
 # ## Look at the UI
 #
@@ -500,9 +523,8 @@ lesson.turn(not missing, hint)
 #
 # Each of them has a code, and the checks of the homework use the same codes.
 #
-# **`run-open`: something was logged outside a `with` block.** Many texts say that this raises an error, or that the
-# value is ignored. Neither is true. MLflow opens a run with a made-up name, writes the value into it, and leaves it
-# open. The trouble appears later, at the next `start_run`:
+# **`run-open`: something was logged outside a `with` block.** This raises no error: MLflow opens a run with a made-up
+# name, writes the value into it, and leaves it open. The trouble appears later, at the next `start_run`:
 
 # %%
 mlflow.log_metric("valid_auc", 0.5)  # no run is open here
@@ -513,9 +535,9 @@ except Exception as error:
     print("MLflow:", str(error).split(". ")[1])
 
 # %% [markdown]
-# To repair it, end the run. This one holds nothing of value, so it goes into the trash, from where the UI could
-# restore it. If you never end it, MLflow does so when Python stops, and writes FINISHED, even if the script died of an
-# error. To prevent both, log only inside `with mlflow.start_run():`; only the block records FAILED.
+# To repair it, end the run. This one holds nothing of value, so it goes into the trash, from where the UI could restore
+# it. To prevent it, log only inside `with mlflow.start_run():`. Otherwise MLflow ends the run when Python stops, and
+# writes FINISHED, even if the script died of an error.
 
 # %%
 stray = mlflow.active_run().info.run_id
@@ -527,9 +549,8 @@ print("a run is open now:", mlflow.active_run() is not None)
 assert mlflow.active_run() is None
 
 # %% [markdown]
-# **`param-missing`: a setting was left out.** Here are two forests of which only the number of trees was recorded, as
-# people do when they change "only one thing for a moment". In the store they look like twins, with two different
-# scores:
+# **`param-missing`: a setting was left out.** Here are two forests of which only the number of trees was recorded,
+# because somebody changed "only one thing for a moment". In the store they look like twins, with two different scores:
 
 # %%
 for depth in (1, 8):
@@ -545,9 +566,9 @@ for depth in (1, 8):
 assert mlflow.get_run(half.info.run_id).data.params == {"n_estimators": "100"}
 
 # %% [markdown]
-# Two numbers, one description: nobody can say which depth gave which. Here the second forest is still in this
-# notebook, so it can be asked. A parameter can be added to a run afterwards, but it can never be changed. The lasting
-# repair is the habit of Round 1, one dictionary for model and record.
+# Two numbers, one description: nobody can say which depth gave which. Here the second forest is still in this notebook,
+# so it can be asked: a parameter can be added afterwards, though never changed. The lasting repair is one dictionary
+# for model and record, as in Round 1.
 
 # %%
 mlflow.MlflowClient().log_param(half.info.run_id, "max_depth", forest.max_depth)
@@ -555,8 +576,7 @@ print(mlflow.get_run(half.info.run_id).data.params)
 
 # %% [markdown]
 # **`other-store`: the UI shows nothing.** Nothing is lost; you look at another store, usually because the UI or a
-# notebook was started in another folder and nobody set the tracking URI. We make such a store beside ours, and ask
-# both for the same experiment:
+# notebook was started in another folder. We make such a store beside ours, and ask both for the same experiment:
 
 # %%
 other = store.outputs("mlflow_basics") / "elsewhere.db"
@@ -574,15 +594,22 @@ assert not clients["elsewhere"].get_experiment_by_name("churn-forest")
 
 # %% [markdown]
 # To repair it, compare two addresses: what `mlflow.get_tracking_uri()` says in the notebook, and what stands behind
-# `--backend-store-uri` in the terminal. A path without its folder, as in `sqlite:///mlflow.db`, begins in the folder
-# in which the program was started: there, the same text in two folders means two files, so compare the folders, too.
+# `--backend-store-uri` in the terminal. A path without its folder, as in `sqlite:///mlflow.db`, begins where the
+# program was started. So compare the folders, too.
 #
 # ## If you have an old folder `./mlruns`
 #
 # If you have no such folder, go on with *In your own project*. MLflow used to keep runs in a folder `mlruns` of small
-# text files unless you named a database, and many tutorials still do. Since version 3.13 it refuses such a folder,
-# unless the variable `MLFLOW_ALLOW_FILE_STORE` allows it. The next cell allows it for a moment, to make a folder as an
-# older MLflow would have left it, with one run and one file. Then it tries to open the folder as you would:
+# text files. Since version 3.13 it refuses such a folder. The next cell makes one, with one run and one file, and tries
+# to open it:
+#
+# <details class="more"><summary>More: how the cell makes an old folder</summary>
+#
+# MLflow kept runs in `mlruns` unless you named a database, and many tutorials still do. The variable
+# `MLFLOW_ALLOW_FILE_STORE` still allows this, so the cell sets it for a moment, and deletes it before it tries to open
+# the folder as you would.
+#
+# </details>
 
 # %%
 import os
@@ -608,10 +635,11 @@ except mlflow.MlflowException as error:
 # mlflow migrate-filestore --source . --target sqlite:///mlflow.db
 # ```
 #
-# You need to know two things, or you will be stuck afterwards. The command copies the facts, **not the files**: the
-# database says where each file lies, and that is still inside `mlruns`, so leave this folder where it is. But as long
-# as it is there, an MLflow that was told nothing chooses it again, and refuses again. So name the database yourself
-# from now on, with `set_tracking_uri` or behind `--backend-store-uri`.
+# You need to know two things, or you will be stuck afterwards:
+#
+# - The command copies the facts, **not the files**. They are still inside `mlruns`, so leave this folder where it is.
+# - As long as the folder is there, an MLflow that was told nothing chooses it again, and refuses again. So name the
+#   database yourself, with `set_tracking_uri` or behind `--backend-store-uri`.
 
 # %%
 import subprocess
@@ -644,8 +672,7 @@ else:
 # ## In your own project
 #
 # The same work without any help from this course, on real data that comes with scikit-learn. Copy it into a file
-# `train.py` in an empty folder and run `python train.py`. The first time, MLflow also reports that it makes its
-# tables.
+# `train.py` in an empty folder and run `python train.py`.
 
 # %% tags=["own-project"]
 """Three forests, recorded so that the best can be had back: python train.py"""
@@ -698,16 +725,15 @@ lesson.quiz("mlflow_basics")
 # %% [markdown]
 # ## Key points
 #
-# - **Where is what?** Experiments, runs, settings and results are in the backend store, whose address is the tracking
-#   URI; models and other files are in the artifact store. Set the address yourself: the default depends on the folder
-#   in which Python was started.
+# - **Where is what?** Runs, settings and results are in the backend store, whose address is the tracking URI; models
+#   and other files are in the artifact store. Set the address yourself: the default depends on where Python was
+#   started.
 # - **What makes an attempt repeatable?** One dictionary that builds the model *and* is recorded, the rows that were
 #   used, and the model itself, stored after its list of types has been read.
 # - **How do you get it back?** `search_runs` finds the run, the run names its model, and `models:/` with the model's id
-#   loads it. In the UI, the same way leads from the table of runs to *Logged models*.
-# - **What if the code fails?** The `with` block ends the run as FAILED and keeps what was logged. A run that was opened
-#   without the block stays open until `mlflow.end_run()`, or until Python ends: then MLflow marks it FINISHED, even
-#   when the code has failed.
+#   loads it. In the UI, the way leads from the table of runs to *Logged models*.
+# - **What if the code fails?** The `with` block ends the run as FAILED and keeps what was logged. A run opened without
+#   it stays open until `mlflow.end_run()`; if Python ends first, MLflow marks it FINISHED, even after an error.
 #
 # ## Next steps
 #
@@ -715,5 +741,4 @@ lesson.quiz("mlflow_basics")
 #   notebook with three mistakes.
 # - Next lecture: [Logging]({step:logging}), everything else that a run can hold.
 # - Official page: [MLflow Tracking](https://mlflow.org/docs/latest/ml/tracking/).
-# - Optional depth: change `n_rows` to 1000, or `seed` to 3, in the parameters cell, and run all again. Does the same
-#   run win?
+# - Optional depth: set `n_rows` to 1000, or `seed` to 3, and run all again. Does the same run win?

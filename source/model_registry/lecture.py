@@ -4,7 +4,8 @@
 # **Which model is in use, who decided so, and how do we get the last one back?**
 #
 # We will build a registry with four versions of the churn model, a gate that lets a version through only when it is
-# really better, a way back, a record of each decision, and a copy in a second registry.
+# really better, a way back, a record of each decision, and a copy in a second registry. Folded parts marked *More*
+# can wait.
 #
 # Afterwards you can
 # - **register** versions, describe them, and let a service find the right one by its alias;
@@ -13,7 +14,7 @@
 #
 # **You need:** [Evaluation]({step:evaluation}) and [Models]({step:models}).
 #
-# **Time:** 18 min to read · 20 min to do
+# **Time:** 17 min to read · 20 min to do
 #
 # <!-- links -->
 #
@@ -31,18 +32,21 @@ lesson.quiz("model_registry", "recall")
 #
 # Aisha runs the churn model for Tom, who calls the twenty customers that are most likely to leave. Last month she
 # pasted an address, `models:/m-…`, into her service. Now Mira has three newer models, and each time she asks Aisha to
-# paste another address. On Friday Ines, the governance officer, has three questions: which model is in use, who said
-# so, and on what evidence? Nobody can answer them.
+# paste another address.
+#
+# On Friday Ines, the governance officer, has three questions: which model is in use, who said so, and on what
+# evidence? Nobody can answer them.
 #
 # A **model registry** is the part of MLflow that keeps the answers. It has three ideas:
 #
 # - A **registered model** is a name, such as `churn`, for all models that do the same job.
-# - Each model that is registered under the name becomes a numbered **version**. What a version points at never changes.
+# - Each model that is registered under the name becomes a numbered **version**. What a version points at never
+#   changes.
 # - An **alias**, such as `@champion`, is a name for *one* version, which can be moved to another version later.
 #
-# The service asks for `models:/churn@champion`. Whoever moves the alias changes the model, and nobody has to touch the
-# service. By custom, the version in use is called **champion**, and one that wants to replace it **challenger**; MLflow
-# itself gives no meaning to these words.
+# The service asks for `models:/churn@champion`. Whoever moves the alias changes the model, and nobody has to touch
+# the service. By custom, the version in use is called **champion**, and one that wants to replace it **challenger**;
+# MLflow itself gives no meaning to these words.
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
 from course_utils import plots
@@ -69,8 +73,10 @@ plots.show(plots.diagram(boxes, arrows, title=title))
 # ## Setup
 #
 # `store.connect()` points MLflow at the course store: the lines of [MLflow basics]({step:mlflow_basics}) in one call.
-# `store.log_model` is the open call from there, too. The loop in the setup **deletes** what an earlier run of this
-# notebook registered, so that version numbers start at 1. Never do that to a model that somebody serves.
+# `store.log_model` is the open call from there, too.
+#
+# The loop in the setup **deletes** what an earlier run of this notebook registered, so that version numbers begin
+# anew. Never do that to a model that somebody serves.
 
 # %% tags=["parameters"]
 seed = 0
@@ -108,8 +114,9 @@ for name in (NAME, LIVE, OLD):
 
 # %% [markdown]
 # The function below fits a model and logs it in a run of its own. The second part of the split is kept back as
-# **held-out rows**: no version was trained on them, and the versions compete on them. Because they decide, they are not
-# test rows any more: for a number to report, a team needs rows that have decided nothing.
+# **held-out rows**: no version was trained on them, and the versions compete on them.
+#
+# Because they decide, they are not test rows any more: a number to report needs rows that have decided nothing.
 
 
 # %%
@@ -129,8 +136,11 @@ def train(classifier, name):
 # ## Round 1: register and describe
 #
 # `register_model` takes the address of a logged model and a name. The name is new, so MLflow creates the registered
-# model, and in it version 1. A **description** and **tags** tell a reader what it is. They can stand on the registered
-# model as a whole (*who owns it?*) or on one version (*what is special about it?*), and they can be changed.
+# model, and in it version 1.
+#
+# A **description** and **tags** tell a reader what it is. They can stand on the registered model as a whole (*who
+# owns it?*) or on one version (*what is special about it?*). They can be changed later, the tag of a version with
+# `client.set_model_version_tag`.
 
 # %%
 uri = train(DecisionTreeClassifier(max_depth=2, random_state=seed), "tree")
@@ -144,11 +154,12 @@ print("version", first.version, "points at a logged model:", first.source == uri
 # %% [markdown]
 # ## Round 2: one function that moves an alias
 #
-# MLflow moves an alias with one call, `set_registered_model_alias`. It asks no questions, and **it keeps no history**:
-# afterwards nobody can see what the alias meant yesterday. So the team agrees on a rule. There is *one* function that
-# may make this call, and it leaves a run that says what happened. It demands a name and a reason, and it *reads* from
-# the registry where the alias stood before and after. A record that somebody types is a claim; one that is read is
-# evidence.
+# MLflow moves an alias with one call, `set_registered_model_alias`. It asks no questions, and **it keeps no
+# history**: afterwards nobody can see what the alias meant yesterday.
+#
+# So the team agrees on a rule. There is *one* function that may make this call, and it leaves a run that says what
+# happened. It demands a name and a reason. And it *reads* from the registry where the alias stood before and after,
+# because a record that somebody types is only a claim.
 
 # %%
 TRAIL = mlflow.set_experiment("registry-trail").experiment_id
@@ -173,8 +184,8 @@ def decide(name, alias, version, decision, by, why, numbers=None):
 
 
 # %% [markdown]
-# The call stands *inside* the run. If it fails, because there is no such version for example, the run ends as failed,
-# and the record shows that, too. The first champion meets no opponent, so Mira appoints it:
+# The call stands *inside* the run, so that the record also shows when it failed. The first champion meets no
+# opponent, so Mira appoints it:
 
 # %%
 decide(NAME, "champion", 1, "appointed", by="Mira", why="a tree that Tom can read")
@@ -209,12 +220,17 @@ assert where(NAME, "champion") == "1" and where(NAME, "challenger") == "2"
 # ## Round 3: a gate that knows chance
 #
 # When may version 2 replace version 1? "When its ROC-AUC on the held-out rows is higher" is not enough. With other
-# customers among the held-out rows, both scores would be a little different, and a small lead could turn round. The
-# **paired bootstrap**, known from [Evaluation]({step:evaluation}), measures this. It draws as many customers as there
-# are, *with replacement*: some come twice, some not at all. On these it computes the **gain**, the challenger's score
-# minus the champion's. *Paired* means that both are scored on the same draw, so what is hard for both cancels out.
-# After 300 draws, the middle 95 % of the gains are an interval: with other customers, the gain could well have been any
-# of these. The whole interval above zero means: better, not only lucky.
+# customers among the held-out rows, both scores would be a little different, and a small lead could turn round.
+#
+# The **paired bootstrap**, known from [Evaluation]({step:evaluation}), measures this:
+#
+# 1. Draw as many customers as there are, *with replacement*: some come twice, some not at all.
+# 2. On these, compute the **gain**: the challenger's score minus the champion's. *Paired* means that both are scored
+#    on the same draw, so what is hard for both cancels out.
+# 3. Repeat it 300 times. The middle 95 % of the gains are an **interval**: with other customers, the gain could well
+#    have been any of these.
+#
+# Only when the whole interval lies above zero does the gate call the challenger better, and not merely lucky.
 
 
 # %%
@@ -229,10 +245,11 @@ def gains(challenger, champion, X, y, n_draws=300):
 
 
 # %% [markdown]
-# The gate compares, decides, and hands over to `decide`. It has two guards. Somebody will run the cell twice: the
-# champion cannot challenge itself. And where no champion stands, there is nobody to beat, so somebody has to appoint
-# one. Without them, the gate would compare a model with itself and refuse it (a gain of exactly zero), and a false
-# record would stay for ever.
+# The **gate** compares, decides, and hands over to `decide`. It has two guards, without which a false record would
+# stay for ever:
+#
+# - Somebody will run the cell twice: the champion cannot challenge itself.
+# - Where no champion stands, there is nobody to beat, so somebody has to appoint one.
 
 
 # %%
@@ -264,11 +281,10 @@ assert type(served[-1]).__name__ == "LogisticRegression"
 
 # %% [markdown]
 # You should see `promoted`, then that there is nothing to decide. The service's line is the same as before, and gives
-# the new model *after its next load*: a model that is in memory already stays what it was. (`@challenger` stands on
-# version 2 as well, because nobody has moved it. An alias stays until somebody moves or deletes it.)
+# the new model *after its next load*: a model that is in memory already stays what it was.
 #
-# **Predict.** Two more challengers. `deep` is a tree without any limit, which is perfect on the *training* rows. `strict`
-# is the logistic regression again, with another setting (`C=0.1`). Which of them does the gate let through?
+# **Predict.** Two more challengers. `deep` is a tree without any limit, which is perfect on the *training* rows.
+# `strict` is the logistic regression again, with another setting (`C=0.1`). Which of them does the gate let through?
 
 # %%
 prediction = []  # of "deep", "strict"
@@ -293,16 +309,25 @@ trained = mlflow.search_runs(
 assert trained["metrics.train_auc"][0] == 1.0
 
 # %% [markdown]
-# You should see `refused` twice, for two reasons. The deep tree learned the training customers by heart and is far worse
-# on others: its whole interval lies below zero. The interval of `strict` contains zero: its score differs from the
-# champion's by so little that chance could have made the difference. That does not prove the two to be equal. It means
-# that these rows give no reason to change a running service.
+# You should see `refused` twice, for two reasons. The deep tree learned the training customers by heart and is far
+# worse on others: its whole interval lies below zero.
 #
-# The gate is not perfect. About one in forty 95 % intervals lies wholly *above* the true gain, so a challenger that is
-# exactly as good as the champion passes by luck about once in forty times. A team that sends dozens of challengers
-# through the same rows will see that happen, so it should take *new* held-out rows from time to time: customers that
-# none of the versions was trained on. Another seed for the split is no way to get them: the champion was trained on
-# most of those rows, and would win for that reason alone.
+# The interval of `strict` contains zero: chance could have made the difference to the champion. That does not prove
+# the two to be equal, but these rows give no reason to change a running service.
+#
+# The gate is not perfect: a challenger that is exactly as good as the champion passes by luck about once in forty
+# times. So a team that sends dozens of challengers through needs *new* held-out rows from time to time: customers
+# that no version was trained on, not another split of the old ones.
+#
+# <details class="more"><summary>More: once in forty, and which rows are new</summary>
+#
+# About one in forty 95 % intervals lies wholly *above* the true gain. For a challenger that is exactly as good, the
+# true gain is zero, and such an interval opens the gate.
+#
+# Another seed for the split gives no new rows: the champion was trained on most of those, and would win for that
+# reason alone.
+#
+# </details>
 #
 # The picture is drawn from the record. One line is one decision of the gate:
 
@@ -337,8 +362,8 @@ assert (high[judged["tags.version"] == "4"] > 0).all()
 # ## Round 4: back, and the trail
 #
 # On Monday Tom's list looks odd. Aisha goes back first and asks later. A **rollback** moves the alias to an earlier
-# version, without a contest. It uses the same function, so it is signed, and what stood there before is read.
-# An hour later it turns out that Tom had opened last month's file, and she puts version 2 back.
+# version, without a contest. It uses the same function, so it leaves a record, too. An hour later it turns out that
+# Tom had opened last month's file, and she puts version 2 back.
 
 # %%
 decide(NAME, "champion", 1, "rolled back", by="Aisha", why="Tom's list looks odd")
@@ -346,8 +371,8 @@ print("@champion is version", where(NAME, "champion"))
 decide(NAME, "champion", 2, "restored", by="Aisha", why="it was an old file")
 
 # %% [markdown]
-# Ines asks for the trail. Every decision is a run, so one search answers her questions. (*When* is in the column
-# `start_time`, which is left out here.)
+# Ines asks for the trail. Every decision is a run, so one search answers her questions. (The column `start_time`
+# would say *when*.)
 
 # %%
 trail = mlflow.search_runs(
@@ -365,24 +390,30 @@ assert trail["tags.before"].tolist()[2:] == ["1", "2", "2", "2", "1"]
 assert trail["tags.after"].tolist()[2:] == ["2", "2", "2", "1", "2"]
 
 # %% [markdown]
-# Read down `before` and `after` for `champion`: each line begins where the last one ended, and the last one ends where
-# the alias stands *now*. If one did not, somebody would have moved the alias past the function. (A decision whose call
-# failed has no `after`, and the status of its run says FAILED: it moved nothing. Leave it out before you read the
-# chain.) That is how an audit finds it. (A move there and back between two lines leaves no trace.)
+# Read down `before` and `after` for `champion`: each line begins where the last one ended, and the last one ends
+# where the alias stands *now*. If one did not, somebody would have moved the alias past the function. That is how an
+# audit finds it.
 #
 # The rule is an agreement, not a lock: anybody who may write to the store can move an alias. On a shared server,
 # permissions decide who may ([Tracking server]({step:tracking_server})).
 #
+# <details class="more"><summary>More: what the chain does not show</summary>
+#
+# A decision whose call failed has no `after`, and the status of its run says FAILED: it moved nothing. Leave it out
+# before you read the chain. And a move there and back between two lines leaves no trace.
+#
+# </details>
+#
 # ## Look at the UI
 #
-# 1. With *Model training* chosen at the top left, click **Model registry**, then `churn-registry`. If a window praises the
-#    new registry first, close it. You see versions, tags and aliases in one table.
+# 1. With *Model training* chosen at the top left, click **Model registry**, then `churn-registry`. If a window
+#    praises the new registry first, close it. You see versions, tags and aliases in one table.
 # 2. Click **Version 2**: its tags, its schema, and *Source Run*, the way back to the training run.
-# 3. Go back to the table. A pencil appears beside an alias when you point at it: it moves the alias past the function,
-#    without a record. Don't use it.
-# 4. Open the experiment `registry-trail`. (If *Experiments* is not on the left, click *Home* first.) Press *Columns* and
-#    tick `decision`, `before`, `after`, `by` and `why`: the trail. (If one lies below the edge of the window, type its name
-#    into the field above the list.)
+# 3. Go back to the table. A pencil appears beside an alias when you point at it: it moves the alias past the
+#    function, without a record. Don't use it.
+# 4. Open the experiment `registry-trail`. (If *Experiments* is not on the left, click *Home* first.) Press *Columns*
+#    and tick `decision`, `before`, `after`, `by` and `why`: the trail. (If one lies below the edge of the window,
+#    type its name into the field above the list.)
 #
 # ![The versions of churn-registry with their tags and aliases, after step 1](../site/_static/model_registry_ui.png)
 #
@@ -411,16 +442,22 @@ files_ = [client.get_model_version_download_uri(*v) for v in ((LIVE, 1), (NAME, 
 assert files_[0] == files_[1]
 
 # %% [markdown]
-# You should see number 1, because each registered model counts for itself, the tags, the training run, and no alias. An
-# alias is a decision, and the new place takes it for itself. No file was copied: both versions point at the same logged
-# model. Whoever deletes that for good (`mlflow gc`) takes it from both.
+# You should see number 1, because each registered model counts for itself, the tags, the training run, and no alias.
+# An alias is a decision, and the new place takes it for itself. No file was copied: both versions point at the same
+# logged model, and whoever deletes that for good (`mlflow gc`) takes it from both.
 #
 # A registry of *another store*, such as a production server with its own database, is a different matter. MLflow 3.17
-# has no call that copies between two stores of your own. We download the model's files, point MLflow at the other
-# store (here a second database file stands for it), and log and register them there. `log_model` would save the model
-# anew, so we take its steps one by one: `create_logged_model` makes an empty entry, `log_model_artifacts` puts the
-# files in, and `finalize_logged_model` says that it is complete. The files go to a folder of our own, since a local
-# store hands out its originals. What we want to keep besides them, we must carry ourselves, as tags.
+# has no call that copies between two stores of your own. So we download the model's files, point MLflow at the other
+# store (here a second database file), make an empty entry, put the files in, and register it. Whatever else we want
+# to keep, we carry as tags.
+#
+# <details class="more"><summary>More: the three calls in place of log_model</summary>
+#
+# `log_model` would save the model anew, so we take its steps one by one. `create_logged_model` makes an empty entry,
+# `log_model_artifacts` puts the files in, and `finalize_logged_model` says that it is complete. The files go to a
+# folder of our own first, since a local store hands out its originals.
+#
+# </details>
 
 # %%
 champion = client.get_model_version_by_alias(NAME, "champion")
@@ -458,16 +495,14 @@ assert sorted(version.tags) == ["shipped_from", "source_run"]
 assert info.model_id == arrived.model_id and info.run_id == champion.run_id
 
 # %% [markdown]
-# You should see the same predictions, and no run. The run stays at home, with its parameters and metrics, and so do the
-# tag `algorithm`, the description, the alias and the trail. That is why `carried` names the source: the id of the run
-# also stands in the file `MLmodel`, but no page and no search shows it there.
+# You should see the same predictions, and no run. The run stays at home, with its parameters and metrics, and so do
+# the tag `algorithm`, the description, the alias and the trail. That is why `carried` names the source: without it,
+# no page and no search in the new store would.
 #
 # ## Webhooks: tell others that an alias moved
 #
-# Aisha's service should load again when `@champion` moves. It can ask from time to time, or be told. A **webhook** is an
-# address that MLflow calls when something happens. This is how one is made (read it, don't run it: the address is an
-# example). It is to be made on a tracking server, because it is the *server* that makes the calls. A program that writes
-# to a database file directly, as this notebook does, makes none.
+# Aisha's service should load again when `@champion` moves. A **webhook** is an address that MLflow calls when
+# something happens. Read how one is made, but don't run it:
 #
 # ```python
 # client.create_webhook(
@@ -478,12 +513,24 @@ assert info.model_id == arrived.model_id and info.run_id == champion.run_id
 # )
 # ```
 #
-# By default MLflow 3.17 accepts `https` addresses on public machines only, so that nobody can use the server to call
-# into the company's network. The next cell shows it. And because anybody could call the service's address, too, the
-# server *signs* each call with the secret. The service computes the signature itself and refuses a call that has
-# another one. (The server stores the secret encrypted. Give it one key for good, made by `Fernet.generate_key()` of the
-# package cryptography, in `MLFLOW_WEBHOOK_SECRET_ENCRYPTION_KEY`. Without it each process makes up a key of its own, and
-# none can read the secret after a restart.)
+# It needs a tracking server, because it is the *server* that makes the calls. Two things keep it safe:
+#
+# - By default MLflow 3.17 accepts `https` addresses on public machines only.
+# - Anybody could call the service's address, so the server *signs* each call with the secret. The service computes
+#   the signature itself and refuses a call that has another one.
+#
+# <details class="more"><summary>More: why only public addresses, and a key for the secrets</summary>
+#
+# Without the limit to public addresses, somebody could use the server to call into the company's network. A program
+# that writes to a database file directly, as this notebook does, makes no calls.
+#
+# The server stores the secret encrypted. Give it one key for good, made by `Fernet.generate_key()` of the package
+# cryptography, in `MLFLOW_WEBHOOK_SECRET_ENCRYPTION_KEY`. Without it each process makes up a key of its own, and none
+# can read the secret after a restart.
+#
+# </details>
+#
+# The next cells show both:
 
 # %%
 event = ["model_version_alias.created"]
@@ -519,17 +566,25 @@ assert sent == _generate_hmac_signature(
 )
 
 # %% [markdown]
-# The three parts arrive in the headers `X-MLflow-Delivery-Id` and `X-MLflow-Timestamp` and in the body, the signature
-# in `X-MLflow-Signature`. (The body is shortened here. A real one has `name`, `alias` and `version` inside `data`;
-# check the signature on the bytes as they arrive, before you read them. The server calls for every alias of every
-# model, so look at `name` and `alias` first. A moved alias is called `created`, too; a deleted *version* takes its
-# alias along without a call.) One changed letter in the body, and the call is refused. A careful service also refuses a
-# timestamp that is minutes old, so that nobody can send a true call a second time.
+# You should see two addresses refused, and then one call accepted and one refused: one changed letter in the body is
+# enough.
+#
+# <details class="more"><summary>More: what a real call looks like</summary>
+#
+# - The id and the timestamp arrive in the headers `X-MLflow-Delivery-Id` and `X-MLflow-Timestamp`, the signature in
+#   `X-MLflow-Signature`.
+# - A real body has `name`, `alias` and `version` inside `data`. Check the signature on the bytes as they arrive,
+#   before you read them.
+# - The server calls for every alias of every model, so look at `name` and `alias` first. A moved alias is called
+#   `created`, too; a deleted *version* takes its alias along without a call.
+# - A careful service also refuses a timestamp that is minutes old, so that nobody can send a true call a second time.
+#
+# </details>
 #
 # ## Stages, as history
 #
-# Older courses have no aliases. They move a version between four **stages**: None, Staging, Production and Archived. The
-# call still works, and warns. Someone who takes over such a registry translates it, through `decide`:
+# Older courses have no aliases. They move a version between four **stages**: None, Staging, Production and Archived.
+# The call still works, and warns. Someone who takes over such a registry translates it, through `decide`:
 
 # %%
 mlflow.register_model(first.source, OLD)
@@ -546,6 +601,10 @@ for found in client.search_model_versions(f"name = '{OLD}'"):
 print("@champion is version", where(OLD, "champion"))
 
 # %% [markdown]
+# You should see that the old call warns, and that the version in stage Production is the champion now.
+#
+# <details class="more"><summary>More: the old calls and those of today</summary>
+#
 # | older courses | today |
 # |---|---|
 # | `transition_model_version_stage(name, 2, "Production")` | an alias: `set_registered_model_alias(name, "champion", 2)` |
@@ -553,6 +612,8 @@ print("@champion is version", where(OLD, "champion"))
 # | stage Archived | a tag, `status: archived`, and no alias |
 # | `models:/name/Production` (loads without a warning, until it is removed) | `models:/name@champion` |
 # | `get_latest_versions(name, ["Production"])` | `get_model_version_by_alias(name, "champion")` |
+#
+# </details>
 #
 # ## Your turn
 #
@@ -607,8 +668,8 @@ for address in (f"models:/{NAME}/latest", f"models:/{NAME}@champion"):
 
 # %% [markdown]
 # **`version-deleted`: tidying up takes the service down.** Deleting a version removes its aliases without a word, and
-# the service finds no champion at its next load. To repair it, copy the version again and appoint it. The number is not
-# used a second time, so old records stay true. Better: don't delete what has served, give it the tag `status: retired`.
+# the service finds no champion at its next load. To repair it, copy the version again and appoint it. Better: don't
+# delete what has served, give it the tag `status: retired`.
 
 # %%
 client.delete_model_version(LIVE, 1)
@@ -628,10 +689,9 @@ assert where(LIVE, "champion") == "2"
 # ## In your own project
 #
 # The same work without any help from this course, on real data that comes with scikit-learn. Copy it into a file
-# `promote.py` in an empty folder and run `python promote.py`. The first time, MLflow also reports that it makes its
-# tables. Each run registers a version. The second run's model is the same as the first's, so the gate refuses it.
-# Each decision is signed with what stands in `SIGNED`: before you run it again, write there who decides this time,
-# and why.
+# `promote.py` in an empty folder and run `python promote.py`. Each run registers a version. The second run's model is
+# the same as the first's, so the gate refuses it. Each decision is signed with what stands in `SIGNED`: before you
+# run it again, write there who decides this time, and why.
 
 # %% tags=["own-project"]
 """Train, register, and promote a lead that is more than luck: python promote.py"""
@@ -683,14 +743,14 @@ lesson.quiz("model_registry")
 # %% [markdown]
 # ## Key points
 #
-# - **How does a service find the right model?** It loads `models:/name@champion`. A version points at one logged model
-#   for ever; the alias is what moves. Registering moves no alias.
-# - **Who moves an alias?** One function, which demands a name and a reason, and reads where the alias stood before and
-#   after. Promotion, rollback and translation all use it. MLflow keeps no history of its own.
-# - **When does a gate open?** When the whole interval of a paired bootstrap on held-out rows is above zero. A champion
-#   does not compete with itself.
-# - **What is lost in a copy?** Within a store, the number and the alias. Between two stores, everything but the files:
-#   carry the source along as tags.
+# - **How does a service find the right model?** It loads `models:/name@champion`. A version points at one logged
+#   model for ever; the alias is what moves. Registering moves no alias.
+# - **Who moves an alias?** One function, which demands a name and a reason, and reads where the alias stood before
+#   and after. MLflow keeps no history of its own.
+# - **When does a gate open?** When the whole interval of a paired bootstrap on held-out rows is above zero. A
+#   champion does not compete with itself.
+# - **What is lost in a copy?** Within a store, the number and the alias. Between two stores, everything but the
+#   files: carry the source along as tags.
 #
 # ## Next steps
 #
@@ -698,5 +758,4 @@ lesson.quiz("model_registry")
 # - Next lecture: [Serving]({step:serving}), where the champion answers requests.
 # - Official pages: [MLflow Model Registry](https://mlflow.org/docs/latest/ml/model-registry/) and
 #   [Webhooks](https://mlflow.org/docs/latest/ml/webhooks/).
-# - Optional depth: set `n_rows = 3000` in the parameters cell and run all again. The intervals change. Does the gate
-#   decide otherwise?
+# - Optional depth: set `n_rows = 3000` in the parameters cell and run all again. Does the gate decide otherwise?

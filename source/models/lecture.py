@@ -3,9 +3,9 @@
 #
 # **Can a colleague use your model without asking you anything?**
 #
-# We will store a churn model and look at everything that is in its folder, decide which tables it accepts, and then
-# write a model of our own that carries its data cleaning and its threshold with it. At the end, a Python that knows
-# nothing of this notebook uses it.
+# We will store a churn model, look at its folder, and decide which tables it accepts. Then we write a model that
+# carries its data cleaning and its threshold with it, and use it in a Python that knows nothing of this notebook.
+# Folded parts marked *More* can wait.
 #
 # Afterwards you can
 # - **log** a model with a signature, an example and its requirements, and **read** its folder;
@@ -34,7 +34,7 @@ lesson.quiz("models", "recall")
 #
 # Aisha, the engineer at Nordtel, runs what Mira trains. On Tuesday she got a file, `model_final2.pkl`, and a message:
 # "Needs some scikit-learn. Write the contracts in lower case. Call everybody above 0.3." On Wednesday the call centre
-# rang far too few people, and nobody could say why: the table of that day wrote `Month-To-Month` with capital letters.
+# rang far too few people, and nobody could say why. The table of that day wrote `Month-To-Month` with capital letters.
 #
 # All three facts were in the message, and none of them in the file. A model in MLflow is not a file but a **folder**,
 # and it can hold all three. This is what we will see in it:
@@ -84,8 +84,7 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from course_utils import data, store
 
 # %% [markdown]
-# `store.connect()` is the lines of [MLflow basics]({step:mlflow_basics}) in one call. The UI is opened with the command
-# that the cell prints.
+# `store.connect()` is the lines of [MLflow basics]({step:mlflow_basics}) in one call.
 
 # %%
 store.connect()
@@ -95,9 +94,10 @@ print("Open the UI, from the course folder:", store.ui_command(), sep="\n")
 
 # %% [markdown]
 # The model sees three numbers and the contract of each customer. The imputer is there because a price is unknown now
-# and then, and `handle_unknown="ignore"` lets the encoder pass over a contract that it has never seen. Remember that
-# second setting; it will turn out to be what happened on Wednesday. Nothing is chosen or tuned today, so the test rows
-# may play the customers of today.
+# and then. `handle_unknown="ignore"` lets the encoder pass over a contract that it has never seen. Remember this
+# setting; it will turn out to be what happened on Wednesday.
+#
+# Nothing is chosen or tuned, so the test rows may play the customers of today.
 
 # %%
 numbers = ["tenure_months", "monthly_charges", "support_calls"]
@@ -114,9 +114,10 @@ customers.head(3)
 # %% [markdown]
 # ## Round 1: what is in the folder?
 #
-# Most of this is known from MLflow basics: the types that are trusted have been read and written down, and the packages
-# are named. New is the **signature**. It says which columns the model takes, of which type, and what comes
-# out. `infer_signature` works it out from a table and the model's answer to it; Round 2 shows what it is good for.
+# Most of this is known from MLflow basics: trusted types that have been read, and packages that are named.
+#
+# New is the **signature**. It says which columns the model takes, of which type, and what comes out. `infer_signature`
+# works it out from a table and the model's answer to it.
 
 # %%
 trusted = ["numpy.dtype"]  # the type of an array, as the imputer keeps it
@@ -138,8 +139,8 @@ with mlflow.start_run(run_name="churn-pipeline") as run:
     )
 
 # %% [markdown]
-# **Predict.** In [Logging]({step:logging}), a file that you logged became an artifact of the run. How many artifacts does
-# this run have now?
+# **Predict.** In [Logging]({step:logging}), a file that you logged became an artifact of the run. How many artifacts
+# does this run have now?
 
 # %%
 prediction = "?"  # a number
@@ -166,19 +167,28 @@ assert {"input_example.json", "serving_input_example.json", "registered_model_me
 assert mlflow.sklearn.load_model(f"runs:/{run.info.run_id}/churn_pipeline")
 
 # %% [markdown]
-# You should see no artifact and one model. (The UI is kind: for a run without artifacts, its tab *Artifacts* shows the
-# files of the run's model, with a note.) Since MLflow 3, a model is a thing of its own, a **LoggedModel** with an id
-# and the address `models:/` plus that id. The run only knows which models it made. If you follow an older text, you
-# will look for the model among the run's artifacts, and its call says `artifact_path=` where ours says `name=`.
+# You should see no artifact and one model. Since MLflow 3, a model is a thing of its own, a **LoggedModel** with an id
+# and the address `models:/` plus that id. The run only knows which models it made.
+#
+# Four files of its folder matter most:
 #
 # | file | what it holds |
 # |---|---|
 # | `MLmodel` | the table of contents: flavors, signature, versions, trusted types |
 # | `model.skops` | the fitted pipeline |
-# | `requirements.txt`, `conda.yaml`, `python_env.yaml` | packages and Python version, for three kinds of tools |
+# | `requirements.txt` | the packages |
 # | `input_example.json` | our three rows |
-# | `serving_input_example.json` | the same rows as a request to a server |
-# | `registered_model_meta` | written by the download: from which registered model it came, if any |
+#
+# <details class="more"><summary>More: other files, the UI, older texts</summary>
+#
+# - `conda.yaml` and `python_env.yaml` hold packages and Python version for two other kinds of tools.
+# - `serving_input_example.json` holds the same rows as a request to a server.
+# - `registered_model_meta` is written by the download: from which registered model it came, if any.
+# - The UI is kind: for a run without artifacts, its tab *Artifacts* shows the files of the run's model, with a note.
+# - If you follow an older text, you will look for the model among the run's artifacts, and its call says
+#   `artifact_path=` where ours says `name=`.
+#
+# </details>
 #
 # `MLmodel` names the **flavors**. A flavor is a way to load the model. `get_model_info` reads that file and loads
 # nothing:
@@ -200,9 +210,10 @@ assert (as_sklearn.predict(customers) == as_pyfunc.predict(customers)).all()
 
 # %% [markdown]
 # The flavor `sklearn` gives the pipeline back, with everything that a pipeline can do. The flavor `python_function`, or
-# **pyfunc** for short, gives an object that can do one thing, `predict`. That is its strength: a program that uses
-# pyfunc need not know which library is inside, so you may replace a forest by a network and the program stays as it
-# is. A table in, an answer out.
+# **pyfunc** for short, gives an object that can do one thing, `predict`.
+#
+# That is its strength: a table in, an answer out. A program that uses pyfunc need not know which library is inside, so
+# you may replace a forest by a network and the program stays as it is.
 #
 # ## Round 2: what may come in?
 #
@@ -212,12 +223,12 @@ assert (as_sklearn.predict(customers) == as_pyfunc.predict(customers)).all()
 print(card.signature)
 
 # %% [markdown]
-# `double` is a number with a decimal point, and `required` means that the column must be in the table. (A column that
-# had gaps when the signature was inferred would be `optional`: the signature lets a table pass that leaves it out.
-# Whether the model can answer without it is another matter; our pipeline cannot.) What comes out is an array of whole
-# numbers, of any length. Loaded as pyfunc, the model compares each table with its signature *before* it predicts.
+# `double` is a number with a decimal point. `required` means that the column must be in the table. A column that had
+# gaps when the signature was inferred would be `optional`: the signature lets a table pass that leaves it out. What
+# comes out of our model is an array of whole numbers, of any length.
 #
-# Six tables with the same customers, each a little different:
+# Loaded as pyfunc, the model compares each table with its signature *before* it predicts. Here are six tables with the
+# same customers, each a little different:
 
 # %%
 requests = {
@@ -253,26 +264,36 @@ assert (as_pyfunc.predict(customers.assign(postcode="8001")) == as_pyfunc.predic
 # %% [markdown]
 # You should see three refusals, each with the name of the column. Two verdicts surprise most people:
 #
-# - **Whole numbers** are refused, because MLflow converts a type only where it is safe for *every* value, and the largest
-#   64-bit integers do not fit into a `double` exactly. The caller's repair is `astype(float)`. (A server reads the numbers
-#   in a JSON request by the signature, so there a plain 3 is fine.)
+# - **Whole numbers** are refused, because MLflow converts a type only where it is safe for *every* value. The caller's
+#   repair is `astype(float)`.
 # - **Capital letters** are accepted. A signature knows types, not values, and `Month-To-Month` is text like any other.
 #   The encoder ignores what it does not know, so on Wednesday the model took all customers for people without a
 #   contract, without any error.
 #
-# A column *too many*, which none of the six tables has, is accepted: the model does not get to see it, and MLflow only
-# warns. (A misspelt `optional` column passes the signature: it is missing, which is allowed, and one too many, which is
-# ignored. What follows depends on the model. Our pipeline would stop with `columns are missing`; a class of your own
-# that fills in what is missing would answer, without those values.)
+# A column *too many* is accepted as well: the model does not get to see it, and MLflow only warns. So a misspelt
+# `optional` column passes the signature, although its values never reach the model.
+#
+# <details class="more"><summary>More: optional columns and whole numbers</summary>
+#
+# A misspelt `optional` column is missing, which is allowed, and one too many, which is ignored. What follows depends on
+# the model. Our pipeline would stop with `columns are missing`, although the signature lets the table pass. A class of
+# your own that fills in what is missing would answer, without those values.
+#
+# Whole numbers are not safe, because the largest 64-bit integers do not fit into a `double` exactly. A server reads the
+# numbers in a JSON request by the signature, so there a plain 3 is fine for a `double`.
+#
+# </details>
 #
 # To catch capital letters, the model must be able to do more than its pipeline does.
 #
 # ## Round 3: a model of your own
 #
-# A pyfunc model need not come from a library. Any class with a method `predict` will do. Tom, for example, has an old
-# rule: call everybody with three or more support calls. We write it into a file of its own and log the *file*; MLflow
-# copies it into the model's folder, and runs it when the model is logged and whenever it is loaded. (That has a
-# consequence for models of strangers, which [Portable models]({step:portable_models}) is about.)
+# A pyfunc model need not come from a library: any class with a method `predict` will do. Tom has an old rule: call
+# everybody with three or more support calls.
+#
+# We write it into a file of its own and log the *file*. MLflow copies it into the model's folder, and runs it when the
+# model is logged and whenever it is loaded. So whoever loads such a model runs its author's code, a danger that
+# [Portable models]({step:portable_models}) deals with.
 
 # %%
 toms_rule = """
@@ -303,10 +324,12 @@ assert mlflow.models.get_model_info(rule.model_uri).signature.inputs is not None
 assert "support_calls" in str(rule.signature.inputs)
 
 # %% [markdown]
-# `set_model`, in the last line of the file, says which object is the model. There was no example this time, and there is
-# a signature all the same: MLflow made it from the **type hints** of `predict`. The input is a list of `Customer`, and
-# a `Customer` has a number `support_calls`. (`BaseModel` is from pydantic, a package that checks the fields of a class, and
-# that MLflow brings along. `params` is for Round 4.) The hints are checked at each call, too:
+# `set_model`, in the last line of the file, says which object is the model. There was no example this time, and there
+# is a signature all the same: MLflow made it from the **type hints** of `predict`. The input is a list of `Customer`,
+# and a `Customer` has a number `support_calls`.
+#
+# `BaseModel` is from pydantic, a package that checks the fields of a class and comes with MLflow. (`params` is for
+# Round 4.) The hints are checked at each call, too:
 
 # %%
 loaded_rule = mlflow.pyfunc.load_model(rule.model_uri)
@@ -322,15 +345,18 @@ assert loaded_rule.predict([{"support_calls": 4.0}, {"support_calls": 1.0}]) == 
 # %% [markdown]
 # ## Round 4: cleaning and threshold inside
 #
-# Now the model that Aisha should have got. Its class has two methods:
+# Now the model that Aisha should have got. Its class has two methods.
 #
-# - `load_context` runs once, when the model is loaded. `context.artifacts` says where the files are that we gave to the
-#   model, here the folder of our pipeline, and `context.model_config` holds the settings that we gave to it, here the
-#   threshold.
-# - `predict` runs at each call, and gets the `context` as well, if it asks for it. It cleans the contracts, asks the
-#   pipeline for probabilities, and compares them with the threshold. Its answer keeps the index of the table, so that
-#   each row can be joined to its customer. `params` are the wishes of this one caller, here whether all customers are
-#   wanted or only those to call.
+# `load_context` runs once, when the model is loaded. Its `context` leads to what we gave to the model:
+#
+# - `context.artifacts` says where its files are, here the folder of our pipeline;
+# - `context.model_config` holds its settings, here the threshold.
+#
+# `predict` runs at each call, and gets the `context` as well, if it asks for it. It cleans the contracts, asks the
+# pipeline for probabilities, and compares them with the threshold. Its answer keeps the index of the table, so that
+# each row can be joined to its customer.
+#
+# `params` are the wishes of this one caller, here whether all customers are wanted or only those to call.
 
 # %%
 whom_to_call = """
@@ -356,7 +382,7 @@ _ = (folder / "whom_to_call.py").write_text(whom_to_call)
 
 # %% [markdown]
 # A hint such as `pd.DataFrame` does not say which columns there are, so the signature comes from an example again. The
-# pair of rows and params puts both into it: the params with their types, and these values as their defaults.
+# pair of rows and params puts both into it, with these values of the params as defaults.
 
 # %%
 parts = {
@@ -378,8 +404,7 @@ assert card.flavors["python_function"]["config"] == {"threshold": threshold}
 assert card.signature.params.to_dict()[0]["default"] is False
 
 # %% [markdown]
-# The threshold stands in `MLmodel`, where anybody can read it. A copy of the pipeline went into the folder as well, so
-# the model is complete.
+# The threshold stands in `MLmodel`, where anybody can read it. A copy of the pipeline is in the folder as well.
 #
 # **Predict.** Each of the three models sees today's customers twice: as they should be written, and as the call centre
 # writes them. For which models does the number of calls change?
@@ -414,11 +439,17 @@ assert threshold > 0.3 or calls["whom_to_call, clean"] > before
 assert threshold != 0.5 or calls["whom_to_call, clean"] == before
 
 # %% [markdown]
-# You should see one change, in the bare pipeline. Tom's rule never looks at the contract, and `whom_to_call` cleans
-# it. With the threshold 0.3, it also calls more customers than the pipeline, which cuts at 0.5. The loop is the point
-# of pyfunc: it used a pipeline, a rule and a wrapped pipeline in the same way, and knew nothing of what is inside.
-# (Tom's rule wants a list of `Customer`. From a table, MLflow makes one of each row; columns without a field are left
-# out.)
+# You should see one change, in the bare pipeline. Tom's rule never looks at the contract, and `whom_to_call` cleans it.
+# With the threshold 0.3, it also calls more customers than the pipeline, which cuts at 0.5.
+#
+# The loop is the point of pyfunc: it used a pipeline, a rule and a wrapped pipeline in the same way.
+#
+# <details class="more"><summary>More: how a table reaches Tom's rule</summary>
+#
+# Tom's rule wants a list of `Customer`. From a table, MLflow makes one of each row; columns without a field are left
+# out.
+#
+# </details>
 #
 # Now the wish of a single call. Tom's team wants a list to work through, not a table of everybody:
 
@@ -439,16 +470,19 @@ other = mlflow.pyfunc.load_model(caller.model_uri, model_config={"threshold": 0.
 assert other.predict(customers)["call"].sum() < calls["whom_to_call, clean"]
 
 # %% [markdown]
-# A setting in `model_config` belongs to the model: everybody gets it who loads the model and says nothing else. (Whoever
-# passes `model_config=` to `load_model` replaces it for this one loaded copy, without a message.) A param belongs to one
-# call, and has the default from the signature when the caller says nothing. The threshold is a decision about costs, so
-# it is a setting.
+# A **setting** in `model_config` belongs to the model: everybody gets it who loads the model and says nothing else. A
+# **param** belongs to one call, and has the default from the signature when the caller says nothing. The threshold is a
+# decision about costs, so it is a setting.
+#
+# One warning: whoever passes `model_config=` to `load_model` replaces the setting for this one loaded copy, without a
+# message.
 #
 # ## Round 5: a whole table, in another process
 #
 # Does it work without this notebook? We put the model's folder and the messy table where Aisha would get them, write
-# the script that she runs every night, and start it in a new Python. Predicting a whole table at once and writing the
-# answer into a file is called **batch scoring**.
+# the script that she runs every night, and start it in a new Python.
+#
+# Predicting a whole table at once and writing the answer into a file is called **batch scoring**.
 
 # %%
 import subprocess
@@ -476,9 +510,13 @@ scored.nlargest(3, "probability").round(3)
 assert scored["call"].equals(everybody["call"])
 
 # %% [markdown]
-# You should see `True`. Nothing had to be told to Aisha: the cleaning, the threshold and the pipeline travelled in the
-# folder. What this does *not* show is that the model runs with other versions of the packages than ours, because the
-# new process used the same installation; that is the subject of [Portable models]({step:portable_models}).
+# You should see `True`. Aisha had to be told nothing: the cleaning, the threshold and the pipeline travelled in the
+# folder.
+#
+# This does *not* show that the model runs with other versions of the packages, because the new process used the same
+# installation. That is the subject of [Portable models]({step:portable_models}).
+#
+# <details class="more"><summary>More: tables too large for one machine (Spark)</summary>
 #
 # For a table that does not fit on one machine, MLflow turns the same model into a function on columns of a Spark
 # cluster (not run here, because Spark is not installed):
@@ -490,12 +528,15 @@ assert scored["call"].equals(everybody["call"])
 # customers.withColumn("score", score(*columns))
 # ```
 #
+# </details>
+#
 # ## Look at the UI
 #
-# 1. Open the UI with the command under *Setup*. When a panel *MLflow Assistant* opens at the right, close it with its cross.
-#    Choose *Model training* at the top left, then *Experiments*, then the experiment `churn-models`.
+# 1. Open the UI with the command under *Setup*. When a panel *MLflow Assistant* opens at the right, close it with its
+#    cross. Choose *Model training* at the top left, then *Experiments*, then the experiment `churn-models`.
 # 2. In the menu on the left, click *Models*. Each logged model is a row of its own.
-# 3. Click `whom_to_call` (the upper one, if you ran the lecture twice). In *Overview*, *Source run* is the run that made it.
+# 3. Click `whom_to_call` (the upper one, if you ran the lecture twice). In *Overview*, *Source run* is the run that
+#    made it.
 # 4. Click *Artifacts*, then `MLmodel`. Find the threshold under `config`, and the params at the end. Then click
 #    `whom_to_call.py`: the code that cleans is there for everybody to read.
 #
@@ -503,8 +544,8 @@ assert scored["call"].equals(everybody["call"])
 #
 # ## Your turn
 #
-# For a week with few people, Tom wants a stricter model: the same parts, but a threshold of 0.6. Replace the three dots by
-# **one line** that gives `strict` this setting, and run both cells.
+# For a week with few people, Tom wants a stricter model: the same parts, but a threshold of 0.6. Replace the three dots
+# by **one line** that gives `strict` this setting, and run both cells.
 #
 # <details><summary>One solution</summary>
 #
@@ -550,8 +591,8 @@ answers = mlflow.pyfunc.load_model(bare.model_uri).predict(wrong)
 print("without a signature:", len(answers), "answers")
 
 # %% [markdown]
-# To repair it, give `input_example=` or `signature=` when you log. A model that has been logged already gets its signature
-# afterwards:
+# To repair it, give `input_example=` or `signature=` when you log. A model that has been logged already gets its
+# signature afterwards:
 
 # %%
 mlflow.models.set_signature(bare.model_uri, signature)
@@ -567,7 +608,7 @@ assert mlflow.models.get_model_info(bare.model_uri).signature.inputs == signatur
 # %% [markdown]
 # **`integer-column`: whole numbers today, a gap tomorrow.** The support calls are whole numbers, so somebody trains on
 # integers, and the signature says `long`. One unknown value turns such a column into floats, and those are refused.
-# (MLflow warns of this when it infers the signature; the cell keeps the first words of the warning.)
+# MLflow warns of this when it infers the signature; the cell keeps the first words.
 
 # %%
 import warnings
@@ -591,8 +632,8 @@ for made_from, made in signatures.items():
 # %% [markdown]
 # The last line is the repair: train on floats and show MLflow floats, as `data.churn_split` does for us.
 #
-# **`labels-not-probabilities`: pyfunc answers 0 or 1.** It calls the pipeline's `predict`, which cuts at 0.5, so Tom's 0.3
-# cannot be applied any more. If no class of your own is needed, one argument makes pyfunc call `predict_proba`:
+# **`labels-not-probabilities`: pyfunc answers 0 or 1.** It calls the pipeline's `predict`, which cuts at 0.5, so Tom's
+# 0.3 cannot be applied any more. If no class of your own is needed, one argument makes pyfunc call `predict_proba`:
 
 # %%
 with mlflow.start_run(run_name="probabilities"):
@@ -615,8 +656,8 @@ assert answers.shape == (2, 2) and 0 < answers[0, 1] < 1
 # ## In your own project
 #
 # The same work without any help from this course, on real data that comes with scikit-learn. Copy it into a file
-# `whom.py` in an empty folder and run `python whom.py`. The file is the model *and* the script that logs it: what stands
-# below `if __name__ …` runs only when you start it yourself, not when MLflow loads the model.
+# `whom.py` in an empty folder and run `python whom.py`. The file is the model *and* the script that logs it: what
+# stands below `if __name__ …` runs only when you start it yourself, not when MLflow loads the model.
 
 # %% tags=["own-project"]
 """A model with its threshold inside: python whom.py"""
@@ -671,10 +712,10 @@ lesson.quiz("models")
 # %% [markdown]
 # ## Key points
 #
-# - **What is a model?** A folder with a table of contents, `MLmodel`. It is a LoggedModel with the address `models:/m-…`; the
-#   run only says that it made it. `mlflow.sklearn` gives the pipeline back, `mlflow.pyfunc` an object with `predict`.
-# - **Which requests does it accept?** Those that fit its signature: all required columns there, each of the right type;
-#   others are ignored. It comes from an example or from type hints. It does not look at values.
+# - **What is a model?** A folder with a table of contents, `MLmodel`. It is a LoggedModel with the address
+#   `models:/m-…`. `mlflow.sklearn` gives the pipeline back, `mlflow.pyfunc` an object with `predict`.
+# - **Which requests does it accept?** Those that fit its signature: all required columns there, each of the right type.
+#   The signature ignores other columns and does not look at values. It comes from an example or from type hints.
 # - **How does more than a pipeline get into it?** With a class that has `predict`, in a file: files as `artifacts`,
 #   settings as `model_config`, wishes of one call as `params`.
 # - **How do you use it elsewhere?** Load the folder as pyfunc, and give it a whole table.
@@ -682,7 +723,7 @@ lesson.quiz("models")
 # ## Next steps
 #
 # - Do the [homework]({homework:models}): a model by hand, one with its own threshold, and three folders to read.
-# - Next lecture: [Portable models]({step:portable_models}), whether a model runs elsewhere, and what runs when it loads.
+# - Next lecture: [Portable models]({step:portable_models}), whether a model runs elsewhere.
 # - Official page: [MLflow models](https://mlflow.org/docs/latest/ml/model/).
-# - Optional depth: set `threshold` to 0.5 in the parameters cell and run all again. `whom_to_call` and the pipeline now
-#   call the same customers, as long as the contracts are written well.
+# - Optional depth: set `threshold` to 0.5 and run all again. `whom_to_call` and the pipeline now call the same
+#   customers, if the contracts are written well.

@@ -3,9 +3,8 @@
 #
 # **The service answers every night. How do we notice that its answers have become wrong?**
 #
-# We will build the monitoring of two regions: predictions logged with their inputs, the quality of what is delivered,
-# drift of inputs and of predictions, scores as labels arrive, an alert, a retrained model, its way through a gate, and
-# the same alert rule once more, to see whether the cure has worked.
+# We will build the monitoring of two regions: logged predictions, data quality, drift, scores as labels arrive, an
+# alert, a retrained model, and the same alert rule once more. Folded parts marked *More* can wait.
 #
 # Afterwards you can
 # - **log** predictions with their inputs, and say what a delivery must pass before it is scored;
@@ -15,7 +14,7 @@
 #
 # **You need:** [Logging]({step:logging}) and [Model registry]({step:model_registry}).
 #
-# **Time:** 18 min to read · 20 min to do
+# **Time:** 17 min to read · 20 min to do
 #
 # <!-- links -->
 #
@@ -32,15 +31,16 @@ lesson.quiz("monitoring", "recall")
 # ## The problem
 #
 # Mira's model was trained in spring and serves two regions. In the sixth week two things happen, and nobody tells her.
-# In the North, prices rise by 14 euro and fiber spreads. In the South, a new law lets everybody leave at any time,
-# whatever the contract says, and a new hotline solves what used to annoy. In the ninth week Tom complains that "the list
-# is useless", but only in one of the regions.
+# In the North, prices rise by 14 euro and fiber spreads. In the South, a new law lets everybody leave at any time, and
+# a new hotline solves what used to annoy.
+#
+# In the ninth week Tom complains that "the list is useless", but only in one of the regions. Each region has its own
+# kind of **drift**:
 #
 # - **Data drift** (North): the *inputs* change, and the rule that makes a customer leave stays.
 # - **Concept drift** (South): the *rule* changes, and the inputs stay.
 #
-# They look different, they ask for different answers, and no single number shows both. So the monitoring has several
-# stations, and each of them logs into MLflow:
+# No single number shows both. So the monitoring has several stations, and each of them logs into MLflow:
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
 from course_utils import plots
@@ -67,8 +67,8 @@ plots.show(plots.diagram(boxes, arrows, title=title))
 # %% [markdown]
 # ## Setup
 #
-# Both changes are *simulated* by `data.churn_stream`: from `drift_week` on, one thing is different for good. Labels, who
-# really left, are known `label_delay` weeks later. "Today" is so late that four weeks since the change have labels.
+# Both changes are *simulated* by `data.churn_stream`: from `drift_week` on, one thing is different for good. Labels,
+# who really left, are known `label_delay` weeks later. Today, four weeks since the change have labels.
 
 # %% tags=["parameters"]
 seed = 0
@@ -137,14 +137,22 @@ for region in streams:
 # %% [markdown]
 # ## The gate
 #
-# One function, and nothing else, may move the alias `champion`, as in [Model registry]({step:model_registry}). Here it
-# is in open lines. It compares both models on the *same* held-out rows, and it draws these rows again 500 times with
-# replacement, to see how much the gain hangs on the draw: a **paired bootstrap**. A challenger passes when the whole
-# 95 % interval of the gain is above zero. The first champion has to beat a coin.
+# One function, and nothing else, may move the alias `champion`, as in [Model registry]({step:model_registry}). It
+# compares a new model, the challenger, with the champion on the *same* held-out rows. The score is **ROC-AUC**, the
+# share of pairs (one customer who leaves, one who stays) that a model puts into the right order.
 #
-# ROC-AUC is the share of pairs, one customer who leaves and one who stays, that the model puts into the right order.
-# Ranks count these pairs for all 500 draws at once, which is what `redrawn_auc` does: the rank of a customer who leaves
-# tells how many stand below, and `ones * (ones + 1) / 2` takes away those among them who leave as well.
+# The gain depends on which rows happened to be held out. So the gate draws them again 500 times with replacement, each
+# time for both models: a **paired bootstrap**. A challenger passes when the whole 95 % interval of the gain is above
+# zero.
+#
+# <details class="more"><summary>More: a first champion, and counting pairs</summary>
+#
+# The first champion has no rival, so it has to beat a coin.
+#
+# Ranks count these pairs for all 500 draws at once, which is what `redrawn_auc` does. The rank of a customer who
+# leaves tells how many stand below, and `ones * (ones + 1) / 2` takes away those among them who leave as well.
+#
+# </details>
 
 # %%
 def probability(uri, rows):
@@ -191,8 +199,8 @@ for region in streams:
 # ## Round 1: log predictions with their inputs
 #
 # A prediction alone cannot be judged later. So the nightly job logs the inputs, the probability and the version that
-# gave it: one run for each week and region, with a table as its file. The customer's number goes into the table, too:
-# real labels come weeks later and in another order, and only by the number do they find their rows.
+# gave it: one run for each week and region, with a table as its file. The customer's number goes into the table, too.
+# Real labels come weeks later and in another order, and find their rows only by the number.
 
 # %%
 weeks = {}
@@ -226,14 +234,17 @@ columns = ["customer", "tenure_months", "monthly_charges", "contract", "probabil
 logged("north", 1)[columns].head(3).round(3)
 
 # %% [markdown]
-# Drift and scores below read these tables. `weeks` remembers which run has which; Aisha, on another machine, would find
-# the runs by `params.region` and `params.week`.
+# <details class="more"><summary>More: finding the runs on another machine</summary>
+#
+# Drift and scores below read these tables. `weeks` remembers which run has which table. Aisha, on another machine,
+# would find the runs by `params.region` and `params.week`.
+#
+# </details>
 #
 # ## Round 2: is the delivery sound?
 #
-# Before anybody asks whether the *world* has changed, ask whether the *delivery* is whole. Four questions need nothing
-# but spring's rows: what is missing, what lies outside of everything seen in spring, which categories are unknown, and
-# which rows come twice?
+# Before anybody asks whether the *world* has changed, ask whether the *delivery* is whole. Compared with spring's
+# rows: what is missing, what lies outside of everything seen, which categories are unknown, which rows come twice?
 
 # %%
 numbers = spring.X_train.select_dtypes("number").agg(["min", "max"])
@@ -292,24 +303,43 @@ prices_now = week_of("north", today)["monthly_charges"]
 assert np.isclose((prices_now > numbers.loc["max", "monthly_charges"]).mean(), new_prices["outside"])
 
 # %% [markdown]
-# You should see that it answers: with prices in cents, everybody is about to leave, and no error is raised. (A
-# missing *number* would raise one, because nothing in this pipeline fills it. A missing *text* does not: the encoder
-# passes over it as it does over a new word. A model with an imputer answers both.) All four shares of the broken
-# delivery stand out against those of week 3. A delivery like this is sent back before it is scored. (Our weeks are
-# sound, so `serve` does without; in a real job, `quality` stands before `probability`.) Retraining on it would teach
-# the model the mistake. The last row is the North of today, a whole delivery: its new prices put some values outside,
-# too. That is why somebody looks before a delivery is sent back.
+# You should see that it answers: with prices in cents, everybody is about to leave, and no error is raised. All four
+# shares of the broken delivery stand out against those of week 3. A delivery like this is sent back before it is
+# scored; retraining on it would teach the model the mistake.
+#
+# The last row is the North of today, a whole delivery whose new prices put some values outside. So somebody looks
+# first.
+#
+# <details class="more"><summary>More: gaps, and where the check stands</summary>
+#
+# A missing *number* would raise an error, because nothing in this pipeline fills it. A missing *text* does not: the
+# encoder passes over it as it does over a new word. A model with an imputer answers both.
+#
+# Our weeks are sound, so `serve` does without the check. In a real job, `quality` stands before `probability`.
+#
+# </details>
 #
 # ## Round 3: drift of inputs and of predictions
 #
-# The **population stability index** (PSI) asks how the rows have moved between bins. A number is cut into ten bins
-# that hold equal shares of spring's rows; of a text, each value is a bin. With the shares *then* and *now*, PSI is
-# the sum of `(now - then) * ln(now / then)`: near 0 when nothing moved. By a rule of thumb, below 0.1 is stable and
-# above 0.25 has shifted. That needs some hundred rows a week: the fewer rows, the more PSI grows by chance alone, and
-# with ten bins and 50 rows it is often above 0.25. The same measure fits the **predictions**: it needs no labels, so
-# it is there on the same day. (Spring's own rows can be the reference here, because a logistic regression answers
-# them as it answers new ones. A forest knows its training rows by heart: there, compare with its answers for rows
-# held out, or PSI is high though nothing has changed.)
+# The **population stability index** (PSI) asks how the rows of a column have moved between bins. A number is cut into
+# ten bins that hold equal shares of spring's rows; of a text, each value is a bin. With the shares *then* and *now*,
+# PSI is the sum of `(now - then) * ln(now / then)`.
+#
+# PSI is near 0 when nothing moved. By a rule of thumb, below 0.1 is stable and above 0.25 has shifted. That needs some
+# hundred rows a week: with few, PSI grows by chance alone.
+#
+# The same measure fits the **predictions**: it needs no labels, so it is there on the same day. Here it compares them
+# with the answers for spring's own rows. For a forest, compare with answers for held-out rows, or PSI is high though
+# nothing has changed.
+#
+# <details class="more"><summary>More: few rows, and the reference</summary>
+#
+# With ten bins and 50 rows, PSI is often above 0.25 although nothing has changed.
+#
+# A logistic regression answers its training rows as it answers new ones, which is why they can be its reference. A
+# forest knows them by heart.
+#
+# </details>
 
 # %%
 def psi(then, now, bins=10):
@@ -367,11 +397,11 @@ assert south.loc["probability"].max() < 0.15
 
 # %% [markdown]
 # You should see the price of the North far above 0.25 from its change on, and the type of internet above the earlier
-# weeks. In the South, nothing: inputs and predictions are those of spring.
+# weeks. In the South, inputs and predictions are those of spring.
 #
-# PSI needs bins and a rule of thumb. Two tests come with a probability. **KS** is the largest gap between two
-# cumulative distributions, for numbers. **Chi-square** compares counts of categories, and Cramér's V scales it to
-# 0 … 1. Each gives a *size* and a *p*, the probability of a gap at least this large when nothing has changed:
+# Two tests come with a probability. **KS** is the largest gap between two cumulative distributions, for numbers.
+# **Chi-square** compares counts of categories, and Cramér's V scales it to 0 … 1. Each gives a *size* and a *p*, the
+# probability of a gap at least this large when nothing has changed:
 
 # %%
 now = logged("north", today)
@@ -415,8 +445,7 @@ assert max(psi(reference[c], mixed[c]) for c in features) == max(psi(reference[c
 assert auc < roc_auc_score(rows["churned"], probability(spring_uri, rows)) - 0.08
 
 # %% [markdown]
-# You should see the same PSI of the inputs to the last digit, next to nothing in the answers, and a ROC-AUC that has
-# fallen. So:
+# You should see the same PSI of the inputs, next to nothing in the answers, and a ROC-AUC that has fallen. So:
 #
 # | what happens | data quality | drift of inputs | drift of predictions | scores (late) |
 # |---|---|---|---|---|
@@ -427,10 +456,12 @@ assert auc < roc_auc_score(rows["churned"], probability(spring_uri, rows)) - 0.0
 #
 # ## Round 4: delayed labels, intervals, an alert
 #
-# Who left is known `label_delay` weeks later. A week's score joins the run of its own week, late: `log_metrics` takes
-# a `run_id`. Beside the score stand two shares of the customers: the one that the model expects to leave, which is
-# the mean of its probabilities (not the share above 0.5), and the one that really left. A score of some hundred
-# customers is uncertain, so it gets an interval, from the rows drawn again 200 times.
+# Who left is known `label_delay` weeks later. Then a week's score joins the run of its own week, by `run_id`. The last
+# `label_delay` weeks have no score yet. A score of some hundred customers is uncertain, so it gets an **interval**,
+# from the rows drawn again 200 times.
+#
+# Beside the score stand two shares of the customers: `expected` to leave (the mean of the model's probabilities), and
+# `left`, who really did.
 
 # %%
 def score(region, week):
@@ -450,10 +481,15 @@ scores = {r: pd.DataFrame({w: score(r, w) for w in known}).T for r in streams}
 
 # %% [markdown]
 # The **alert rule** has a limit and a number of weeks: *the score is below the score at promotion, less 0.1, in two
-# weeks in a row*. The 0.1 is ours: with 600 rows a week, it is more than the whole width of a quiet week's interval,
-# so chance alone seldom crosses it. With fewer rows, or fewer who leave among them, the intervals are wider, and the
-# distance has to be larger. One week may still be chance; a change stays. For inputs the rule is the same with a PSI
-# above 0.25.
+# weeks in a row*. One week may be chance; a change stays. For inputs the rule is the same with a PSI above 0.25.
+#
+# <details class="more"><summary>More: why 0.1</summary>
+#
+# The 0.1 is ours: with 600 rows a week, it is more than the whole width of a quiet week's interval, so chance alone
+# seldom crosses it. With fewer rows, or fewer who leave among them, the intervals are wider, and the distance has to
+# be larger.
+#
+# </details>
 
 # %%
 def first_alert(beyond):
@@ -501,31 +537,38 @@ assert quotient.loc[: drift_week - 1].min() > 0.75 and quotient.loc[drift_week:]
 assert rows_per_week < 600 or scores["south"].loc[drift_week:, "auc_high"].max() < scores["south"].loc[: drift_week - 1, "auc"].min()
 
 # %% [markdown]
-# You should see two alerts of two kinds, both in the second week of the change: the North's inputs, and the South's
-# scores. The South's alert could be *raised* `label_delay` weeks later only.
-#
-# And you should see that about half as many of the South's customers leave as expected, or fewer, from the change on:
-# the hotline keeps more of them than the law lets go. ROC-AUC looks at the order alone and cannot see that. Tom, who
-# plans his calls by the number, can.
+# You should see two alerts, both in the second week of the change: the North's inputs, and the South's scores. The
+# South's alert could be *raised* `label_delay` weeks later only. In the last table, from the change on, about half as
+# many of the South's customers leave as expected, or fewer. ROC-AUC cannot see that, because it looks at the order
+# alone.
 #
 # | inputs | scores | decision |
 # |---|---|---|
 # | alert | fine | look at it, tell Tom, watch; no retraining (North) |
-# | quiet | alert | first check the joins: look up ten customers by their number in the tables that they came from, and compare *pairs* of columns with spring, which a wrong join levels; then ask whether somebody acted on the answers; if neither explains it, the rule has changed: retrain (South) |
+# | quiet | alert | first check the joins, then ask whether somebody acted on the answers; if neither explains it, the rule has changed: retrain (South) |
 # | alert | alert | first find out whether it is the world or a broken delivery |
 #
 # Acting on the answers changes the labels: when Tom calls the riskiest customers and they stay, the score falls
-# although the model was right, and a model retrained on these labels would learn that they are safe. So log who was
-# called, and before Tom sees the list, set aside a random part of *all* customers whom nobody may call, however risky
-# they look; score and retrain with these. (Those who merely were not called will not do: they are the ones with the low
-# risk.) In our simulation nobody was called.
+# although the model was right. So log who was called, and set aside a random part of *all* customers whom nobody may
+# call. Score and retrain with these.
+#
+# <details class="more"><summary>More: checking a join, and who is set aside</summary>
+#
+# To check the joins, look up ten customers by their number in the tables that they came from. And compare *pairs* of
+# columns with spring: a wrong join levels what two columns have to do with each other.
+#
+# The customers whom nobody may call are drawn before Tom sees the list, however risky they look. Those who merely were
+# not called will not do: they are the ones with the low risk. And a model that is retrained on the labels of the
+# called ones would learn that the riskiest are safe.
+#
+# </details>
 #
 # ## Round 5: retrain, gate, and the same rule again
 #
-# The tables of the South are joined as they always were, and nobody was called, so its rule has changed. Retrain on
-# weeks since the change whose labels are known. A third of these rows stays aside, for the gate. They may be drawn at
-# random because each customer of this simulation appears in one week only. Where the same customers come back every
-# week, hold out *customers* (`GroupShuffleSplit`), or the rows would be known to the new model.
+# The South's tables are joined as always, and in our simulation nobody was called, so the rule has changed. Retrain on
+# weeks since the change whose labels are known. A third of these rows stays aside, for the gate. Where the same
+# customers come back every week, which they do not here, hold out *customers* (`GroupShuffleSplit`), or the new model
+# would know the rows that judge it.
 #
 # **Predict.** Spring's model was trained on more rows. Will the gate let the new one through?
 
@@ -557,13 +600,19 @@ assert (client.get_model_version_by_alias("churn-south", "champion").version == 
 
 # %% [markdown]
 # With 600 rows a week you should see `promoted`, with an interval of the gain that lies above zero: fewer rows of the
-# right world beat more of the wrong one. With fewer rows a week the interval is wider. When it reaches below zero, the
-# gate refuses, and you wait for another week of labels.
+# right world beat more of the wrong one. When the interval reaches below zero, the gate refuses, and you wait for
+# another week of labels.
 #
-# A promotion is a hope, and not yet a cure. The service goes on with the new champion, and when the labels of its first
-# weeks are there, **the same rule judges it**: the limit is its own score at promotion, less 0.1. (About half as many
-# leave now, so the interval of one week is wider than 0.1, as the next picture shows. It works for these four weeks,
-# because two in a row are asked for; for a longer watch take a larger distance, or score two weeks together.)
+# A promotion is not yet a cure. When the labels of the new champion's first weeks are there,
+# **the same rule judges it**: the limit is its own score at promotion, less 0.1.
+#
+# <details class="more"><summary>More: for a longer watch</summary>
+#
+# About half as many leave now, so the interval of one week is wider than 0.1, as the next picture shows. The limit
+# works for these four weeks, because two in a row are asked for. For a longer watch take a larger distance, or score
+# two weeks together.
+#
+# </details>
 
 # %%
 for week in range(today + 1, last_week + 1):
@@ -587,26 +636,26 @@ assert not promoted or after["auc"].mean() > served.loc[drift_week:today, "auc"]
 assert after["auc"].mean() < served.loc[: drift_week - 1, "auc"].mean()
 
 # %% [markdown]
-# After a promotion, you should see that the rule is quiet, and that the new weeks are better than the weeks between. They
-# are **not** back where spring was: in the new world customers are harder to tell apart, also for a model that knows it.
-# That is why the limit belongs to the model and moves with it, and why Tom should hear the new number.
+# After a promotion, you should see that the rule is quiet, and that the new weeks are better than the weeks between.
+# They are **not** back where spring was: in the new world customers are harder to tell apart. So the limit belongs to
+# the model, and Tom should hear the new number.
 #
 # ## Look at the UI
 #
 # 1. With *Model training* chosen at the top left, open the experiment `churn-monitoring`: one run for each week and
 #    region. Type `params.region = 'south'` into the search field and press Enter.
 # 2. Open *Columns* and untick *Dataset* and *Source*; unfold *Metrics* if it is folded, and tick `auc` and
-#    `psi_monthly_charges`. Click the header of `auc` to sort: the lowest scores are those of the changed weeks, while the
-#    PSI values are all small. The weeks after the promotion have none yet: like the limit, the reference belongs to the
-#    model, so it would have to be the new model's training rows and its answers for them.
+#    `psi_monthly_charges`. Click the header of `auc` to sort: the lowest scores are those of the changed weeks, while
+#    the PSI values are all small. The weeks after the promotion have none yet: like the limit, the reference belongs
+#    to the model, so it would have to be the new model's training rows and its answers for them.
 # 3. Open one run, then *Artifacts*: `predictions.parquet` holds inputs and probabilities, to download.
 #
 # ![The weeks of the south, sorted by auc, after step 2](../site/_static/monitoring_ui.png)
 #
 # ## Your turn
 #
-# What is to be done about the North? Read the table of decisions above, and replace the three dots by **one line** that
-# sets the tag `decision` of the North's run of today to `watch` or to `retrain`.
+# What is to be done about the North? Read the table of decisions above, and replace the three dots by **one line**
+# that sets the tag `decision` of the North's run of today to `watch` or to `retrain`.
 #
 # <details><summary>One solution</summary>
 #
@@ -644,10 +693,11 @@ print(f"accuracy {low['accuracy']:.2f}, ROC-AUC {low['auc']:.2f}")
 print(f"accuracy of the sentence 'nobody leaves': {nobody:.2f}")
 
 # %% [markdown]
-# To repair it, watch a score that ranks, such as ROC-AUC, and compare an accuracy with that of the most frequent answer.
+# To repair it, watch a score that ranks, such as ROC-AUC, and compare an accuracy with that of the most frequent
+# answer.
 #
-# **`stale-holdout`: the gate asks the old world.** On spring's test rows the new model loses, and a gate that uses them
-# refuses the cure:
+# **`stale-holdout`: the gate asks the old world.** On spring's test rows the new model loses, and a gate that uses
+# them refuses the cure:
 
 # %%
 refused = spring.X_test.assign(churned=spring.y_test)
@@ -685,13 +735,21 @@ assert largest < ks.statistic / 2
 # %% [markdown]
 # ## In your own project
 #
-# The same work without any help from this course, on real data: predictions logged with their inputs and with the model
-# that gave them, the drift of every column against the training rows, and a first sign as a tag. Act on it when a
-# second week says the same, and log the score into the same run when the labels are there. The script trains a model,
-# so that it has one; in your project, load the champion and keep its training rows. Its `psi` takes numbers only: for
-# columns of words, or of true and false, take the lecture's. A metric's name may hold letters, digits, spaces and `_ -
-# . : /` only, so rename a column such as `price (EUR)` first. Copy it into a file `monitor.py` in an empty folder and
-# run `python monitor.py`.
+# The same work on real data, without any help from this course: predictions with their inputs, drift of every column,
+# an alert. Copy the script into a file `monitor.py` in an empty folder and run `python monitor.py`. Act on its tag
+# `alert` when a second week says the same.
+#
+# <details class="more"><summary>More: from the script to your project</summary>
+#
+# The script trains a model, so that it has one. In your project, load the champion, keep its training rows, and log
+# the score into the week's run when the labels are there.
+#
+# Its `psi` takes numbers only: for columns of words, or of true and false, take the lecture's.
+#
+# A metric's name may hold letters, digits, spaces and `_ - . : /` only, so rename a column such as `price (EUR)`
+# first.
+#
+# </details>
 
 # %% tags=["own-project"]
 """One week of monitoring: python monitor.py"""
@@ -745,19 +803,17 @@ lesson.quiz("monitoring")
 # %% [markdown]
 # ## Key points
 #
-# - **What must be logged?** Inputs, probability, version and the customer's number together: drift, scores and the
-#   alert are computed from that table later, and the number leads the labels to their rows.
-# - **What can each measure see?** Data quality sees broken deliveries, and values that are new. Drift of inputs and
-#   predictions sees a changed distribution on the same day. A changed rule, or a wrong join, shows in the scores only,
-#   and labels come late.
+# - **What must be logged?** Inputs, probability and version, from which drift and scores are computed later, and the
+#   customer's number, which leads the labels to their rows.
+# - **What can each measure see?** Data quality sees broken deliveries. Drift of inputs and predictions sees a changed
+#   distribution on the same day. A changed rule, or a wrong join, shows in the scores only, and labels come late.
 # - **Who decides?** A rule: a size, two weeks in a row. A small p or a single week is no reason.
-# - **Is it cured?** The gate compares on held-out rows of the new world, with an interval. The same alert rule, with the
-#   new model's own limit, then says whether the cure holds.
+# - **Is it cured?** The gate compares on held-out rows of the new world, with an interval. The same alert rule, with
+#   the new model's own limit, then says whether the cure holds.
 #
 # ## Next steps
 #
-# - Do the [homework]({homework:monitoring}): log, measure, decide, retrain.
-# - Next lecture: [Tracking server]({step:tracking_server}), from one file to a team's server.
+# - Do the [homework]({homework:monitoring}).
+# - Next lecture: [Tracking server]({step:tracking_server}).
 # - Official page: [MLflow model evaluation](https://mlflow.org/docs/latest/ml/evaluation/).
-# - Optional depth: set `rows_per_week` to 300 and run again. How much wider are the intervals, and what does
-#   the gate decide?
+# - Optional depth: set `rows_per_week` to 300 and run again. How much wider are the intervals?

@@ -3,8 +3,9 @@
 #
 # **Which attempts belong together, and did the search find anything that luck would not have found?**
 #
-# We will build four searches for the churn model, each as one *parent run* with a *child run* for every candidate,
-# compare grid, random and Bayesian search at the same cost, and test the winner on rows that no search has seen.
+# We will build four searches for the churn model, each a *parent run* with a *child run* for every candidate. We
+# compare three ways of searching at the same cost, and test the winner on unseen rows. Folded parts marked *More* can
+# wait.
 #
 # Afterwards you can
 # - **log** a search as a parent with one child for each candidate, and **promote** the best child to the parent;
@@ -12,10 +13,10 @@
 # - **stop** weak candidates early, **compare** searches at an equal budget, and **tell** a lead from luck;
 # - **train** children in parallel, in threads or processes, without losing one.
 #
-# **You need:** [Pipelines]({step:pipelines}) for cross-validation, [MLflow basics]({step:mlflow_basics}),
-# [Logging]({step:logging}), and [Comparing runs]({step:comparing_runs}) for `search_runs`.
+# **You need:** [Pipelines]({step:pipelines}), [MLflow basics]({step:mlflow_basics}), [Logging]({step:logging}) and
+# [Comparing runs]({step:comparing_runs}).
 #
-# **Time:** 20 min to read · 18 min to do. After the test of the winner is a good place for a pause.
+# **Time:** 17 min to read · 18 min to do. After the test of the winner is a good place for a pause.
 #
 # <!-- links -->
 
@@ -32,14 +33,15 @@ lesson.quiz("nested_runs", "recall")
 # %% [markdown]
 # ## The problem
 #
-# Mira has looked for good settings on three evenings, and her experiment now holds 140 runs in one flat list. On
-# Wednesday Aisha, who has to put one of them to work, asks: "Which of these belong to the same search? And which search
-# found the model that we use?" Mira sorts by name, then by time, and gives up after ten minutes.
+# Mira has looked for good settings on three evenings, and her experiment now holds 140 runs in one flat list. Aisha,
+# who has to put one of them to work, asks: "Which of these belong to the same search? And which search found the model
+# that we use?" Mira cannot say.
 #
-# What is missing is one piece of information for each run: the search that it was a part of. MLflow can keep it. The
-# search itself becomes a run, called the **parent run**. Each **candidate**, that is, each combination of settings
-# that the search tries, becomes a run as well, a **child run**. A child is a run like any other, with one tag more:
-# `mlflow.parentRunId`, the id of its parent.
+# No run says which search it was a part of. MLflow can keep that. The search itself becomes a run, called the **parent
+# run**.
+#
+# Each **candidate**, a combination of settings that the search tries, becomes a run as well, a **child run**. A child
+# is a run like any other, with one tag more: `mlflow.parentRunId`, the id of its parent.
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
 from course_utils import plots
@@ -56,13 +58,12 @@ title = "Each child names its parent; the parent has no list of children"
 plots.show(plots.diagram(boxes, arrows, title=title, height=4.2))
 
 # %% [markdown]
-# The arrows point from the children to the parent, because only the child knows of the relation. To find the children
-# of a parent you therefore ask the store for all runs that carry its id in this tag. The UI asks the same question, and
-# shows the parent as one row that unfolds.
+# Only the child knows of the relation. To find the children, you therefore ask the store for all runs that carry the
+# parent's id in this tag.
 #
 # ## Setup
 #
-# All searches get the same **budget**, counted in *fits*. One fit is one training of one model; a candidate that is
+# All searches get the same **budget**, counted in *fits*. One fit is one training of one model. A candidate that is
 # cross-validated on three folds costs three.
 
 # %% tags=["parameters"]
@@ -88,8 +89,7 @@ from course_utils import data, store
 
 # %% [markdown]
 # `store.connect()` is the set-up of [MLflow basics]({step:mlflow_basics}) in one call. The searches see the training
-# rows only. They choose by cross-validation, so these rows take turns at training and judging, and the test rows stay
-# closed until the end.
+# rows only, and choose by cross-validation. The test rows stay closed until the end.
 
 # %%
 store.connect()
@@ -108,11 +108,11 @@ print("Open the UI, from the course folder:", store.ui_command(), sep="\n")
 # %% [markdown]
 # ## Round 1: a loop by hand
 #
-# How many trees does a forest need? We try three numbers. The outer block opens the parent. `nested=True` in the inner
-# one says that we *mean* to open a run inside an open run; without it MLflow takes that for a mistake, and stops.
+# How many trees does a forest need? We try three numbers. The outer block opens the parent, the inner one a child.
+# `nested=True` says that we *mean* to open a run inside an open run; without it MLflow takes that for a mistake, and
+# stops.
 #
-# **Predict.** How many runs does the cell after next make? And how many of them does a search for the *children*
-# find?
+# **Predict.** How many runs does the cell after next make? And how many of them does a search for the *children* find?
 
 # %%
 predicted = {"runs made": "?", "children found": "?"}
@@ -130,8 +130,14 @@ with mlflow.start_run(run_name="hyperparam_search") as parent:
 forest_search = parent.info.run_id
 
 # %% [markdown]
-# Now the query. A child is made in the experiment that is current, here still that of its parent, and a search goes
-# *one level* down: a child could have children of its own, but those would name the child, not this parent.
+# Now the query: all runs whose tag `mlflow.parentRunId` holds the id of this parent.
+#
+# <details class="more"><summary>More: where the query looks</summary>
+#
+# A child is made in the experiment that is current, here still that of its parent. The search goes *one level* down: a
+# child could have children of its own, but those would name the child, not this parent.
+#
+# </details>
 
 # %%
 def children(parent_id, condition=""):
@@ -157,11 +163,16 @@ assert not mlflow.get_run(forest_search).data.metrics
 # You should see three rows: four runs were made, but the parent does not carry the tag. If you see none, the id that
 # you searched for is not the parent's.
 #
-# The parent still has no result of its own. So that one row tells how the search ended, copy the score and the settings
-# of the best child to it. This is called **promoting** the child. The client writes to a run by its id, even when the
-# run has ended. Each name gets the prefix `best_`, and the second pitfall shows why. Promote when the search is over: a
-# parameter cannot be changed, so if a better child comes later, promoting again stops with *Changing param values is
-# not allowed*.
+# The parent still has no result of its own. So that one row tells the outcome, copy score and settings of the best
+# child to it. This is called **promoting** the child. Each name gets the prefix `best_`; the second pitfall shows why.
+# The `client` writes to a run by its id, even after its end.
+#
+# <details class="more"><summary>More: promoting twice</summary>
+#
+# Promote when the search is over. A parameter cannot be changed, so if a better child comes later, promoting again
+# stops with *Changing param values is not allowed*.
+#
+# </details>
 
 # %%
 def promote(parent_id):
@@ -186,14 +197,26 @@ assert "best_n_estimators" in promoted.data.params
 # %% [markdown]
 # ## Round 2: grid and random search
 #
-# Scikit-learn has the loop built in. **Grid search** (`GridSearchCV`) tries every combination of the values that you
-# list. **Random search** (`RandomizedSearchCV`) draws each setting anew for each candidate. We use them on gradient
-# boosting, a model of many trees of which each corrects those before it. Two settings are tuned, over the same ranges
-# in both searches: the learning rate, that is, how strongly a tree corrects, from 0.01 to 1, and the number of leaves
-# that a tree may have, from 2 to 64. `loguniform` makes it as likely to draw between 0.01 and 0.1 as between 0.1 and 1.
+# Scikit-learn has the loop built in:
+#
+# - **Grid search** (`GridSearchCV`) tries every combination of the values that you list.
+# - **Random search** (`RandomizedSearchCV`) draws each setting anew for each candidate.
+#
+# We use them on *gradient boosting*, a model of many trees of which each corrects those before it. Two settings are
+# tuned, over the same ranges: the learning rate, or how strongly a tree corrects, and the number of leaves of a tree.
 #
 # The budget pays for `budget // 3` candidates. The grid spends them on three numbers of leaves and `budget // 9`
-# learning rates, which `geomspace` puts at equal ratios: each is the same number of times the one before.
+# learning rates.
+#
+# <details class="more"><summary>More: equal ratios, and the search in autologging</summary>
+#
+# `geomspace` puts the learning rates of the grid at equal ratios: each is the same number of times the one before.
+# `loguniform` does the same for draws: it makes it as likely to draw between 0.01 and 0.1 as between 0.1 and 1.
+#
+# [Autologging]({step:autolog}) logs the candidates of such a search as well, but keeps only the five best children
+# unless told otherwise.
+#
+# </details>
 
 # %%
 from threadpoolctl import threadpool_limits
@@ -220,10 +243,9 @@ searches = {
 }
 
 # %% [markdown]
-# A fitted search has its candidates in `cv_results_`: lists in the same order, with the settings under `params`, the
-# mean over the folds under `mean_test_score`, and their standard deviation under `std_test_score`. ("Test" here means
-# the fold that was left out.) One function turns them into a family of runs.
-# [Autologging]({step:autolog}) does this as well, but keeps only the five best children unless told otherwise.
+# A fitted search has its candidates in `cv_results_`: lists in the same order, with the settings, the mean over the
+# folds and their standard deviation. ("Test" in their names means the fold that was left out.) One function turns them
+# into a family of runs.
 
 # %%
 def log_candidates(name, search):
@@ -261,23 +283,28 @@ assert all(len(children(p)) == budget // 3 for p in parents.values())
 assert budget != 36 or kinds == {"grid": 4, "random": 12}
 
 # %% [markdown]
-# With a budget of 36 you should see 4 and 12. The grid spends its fits on repeating the same few values, each with
-# every number of leaves. If only one of two settings matters, random search has looked at three times as many values of
-# it for the same money.
+# With a budget of 36 you should see 4 and 12. The grid repeats the same few values, each with every number of leaves.
+# If only one of two settings matters, random search has tried three times as many values of it for the same money.
 #
 # ## Round 3: a search that learns, and gives up early
 #
-# Neither search learns from what it has seen. **Optuna** does: it chooses each new candidate, which it calls a
-# **trial**, in the light of the results so far. This is known as Bayesian search. Its `TPESampler` draws the first
-# trials at random (eight, here), and afterwards prefers settings like those of the better trials.
+# Neither search learns from its results. **Optuna** does: it chooses each new candidate, which it calls a **trial**, in
+# the light of the results so far. This is *Bayesian search*. Its `TPESampler` prefers settings like those of better
+# trials.
 #
-# Optuna can also save money. After each fold we report the mean so far, and the **median pruner** compares the best
-# mean of this trial with the means that earlier, completed trials had *after the same fold*. If it is below their
-# median, the trial is stopped: it is **pruned**, and costs one or two fits instead of three. The first four trials
-# always run to their end, because a median needs something to be the median of.
+# Optuna also saves money. After each fold we report the mean so far. If even the best of these means is below the
+# median of what earlier trials had after the same fold, the **median pruner** stops the trial. It is **pruned**, and
+# costs one or two fits instead of three.
 #
-# Each trial opens a child run, and scores one fold at a time (`cv=[fold]`). A pruned one ends with the status KILLED,
-# which means stopped on purpose: neither finished nor failed. The ranges are those of Round 2.
+# <details class="more"><summary>More: how sampler and pruner begin</summary>
+#
+# The sampler draws the first eight trials at random here. For the pruner, only earlier trials that were *completed*
+# count. The first four trials always run to their end, because a median needs something to be the median of.
+#
+# </details>
+#
+# Each trial opens a child run, and scores one fold at a time. A pruned one ends with the status KILLED: stopped on
+# purpose, neither finished nor failed. The ranges are those of Round 2.
 
 # %%
 def objective(trial):
@@ -301,7 +328,7 @@ def objective(trial):
     return np.mean(scores)
 
 # %% [markdown]
-# We stop the study when the budget cannot pay for another whole trial.
+# We stop the study, Optuna's word for a search, when the budget cannot pay for another whole trial.
 #
 # **Predict.** Grid and random search got `budget // 3` candidates for their fits. Will Optuna try fewer, as many, or
 # more?
@@ -340,14 +367,17 @@ assert len(trials) > budget // 3
 assert (trials.loc[trials["status"] == "KILLED", "metrics.fits"] < 3).all()
 
 # %% [markdown]
-# You should see more trials than the others had candidates, for at most as many fits: the fits that pruned trials did
-# not use paid for further ones. If all are FINISHED, nothing was pruned, and `should_prune` was perhaps never asked.
+# You should see more trials than the others had candidates, for at most as many fits, because the fits that pruned
+# trials saved paid for further ones. If all are FINISHED, nothing was pruned, and `should_prune` was perhaps never
+# asked.
 #
 # ## Round 4: who won?
 #
-# To compare fairly, count what was *spent*. If we counted candidates, a trial that was stopped after one fit would cost
-# as much as a whole one. So we draw the best score so far over the fits spent. It is a staircase: between two results
-# nobody has found anything better. Killed children do not count, because their scores come from fewer folds.
+# To compare fairly, count what was *spent*: fits, not candidates. Otherwise a trial stopped after one fit would cost as
+# much as a whole one.
+#
+# So we draw the best score so far over the fits spent, as a staircase. Killed children do not count, because their
+# scores come from fewer folds.
 
 # %%
 def best_so_far(parent_id):
@@ -384,13 +414,11 @@ for name, parent_id in parents.items():
 assert lead < spread
 
 # %% [markdown]
-# Look at the two numbers in the title. The lead of the first over the second is smaller than the standard deviation of
-# *one* candidate, the leader's best, over its own folds. That should make you doubt the lead, but it does not settle
-# the matter: all candidates met the same folds, and a fold that is hard for one is hard for all. A better question is:
-# **on how many folds is the leader ahead?**
+# Look at the title. The lead is smaller than the standard deviation of *one* candidate over its own folds. That raises
+# doubt, but it does not settle the matter: a fold that is hard for one candidate is hard for all.
 #
-# We ask it on ten *new* folds, because the old ones helped to choose. The best child of each search competes, with the
-# settings that its run recorded, and so does the untuned model, with scikit-learn's own values for both settings.
+# Better ask: **on how many folds is the leader ahead?** We take ten *new* folds, because the old ones helped to choose.
+# The best child of each search competes, with the settings that its run recorded, and so does an untuned model.
 
 # %%
 from sklearn.model_selection import RepeatedStratifiedKFold
@@ -423,21 +451,27 @@ assert not usual or ("untuned" in real and 1 < ahead[second] < 9)
 
 # %% [markdown]
 # The bars begin at five of ten, where a coin would end up. We call a lead real when it holds on nine folds or more; a
-# coin gets that far about once in a hundred tries. (The ten folds share customers with each other and with the
-# searches, so this is a rule of thumb, and it favours the tuned models a little.) With 2,000 customers, a budget of 36
-# and the seed 0, 1 or 2 you should see that the lead over the untuned model is real. Between the leader and the search
-# that came second there is no real lead, in either direction. Tuning has helped, but those two are **tied**: Mira may
-# take the one that is simpler to explain. A bar that points to the left belongs to a rival that was ahead on most new
-# folds. The lead has turned round, as leads by luck do.
+# coin gets that far about once in a hundred tries.
 #
-# All this is about the winners, not about the ways of searching. Random search and Optuna draw by chance, so with other
-# draws each would end elsewhere. To say which way is better, repeat each of them with several seeds.
+# With 2,000 customers, a budget of 36 and the seed 0, 1 or 2 you should see that the lead over the untuned model is
+# real. Tuning has helped. Between the leader and the search that came second there is no real lead. They are **tied**,
+# and Mira may take the simpler one.
+#
+# <details class="more"><summary>More: how far this test reaches</summary>
+#
+# - The ten folds share customers with each other and with the searches. So nine of ten is a rule of thumb, and it
+#   favours the tuned models a little.
+# - A bar that points to the left belongs to a rival that was ahead on most new folds. The lead has turned round, as
+#   leads by luck do.
+# - All this is about the winners, not about the ways of searching. Random search and Optuna draw by chance, so with
+#   other draws each would end elsewhere. To say which way is better, repeat each of them with several seeds.
+#
+# </details>
 #
 # ## Test the winner once
 #
-# Between tied candidates any choice is fair, as long as it is made before the test rows are opened. We keep the leader
-# of the search. The model and its test score go where they belong, into the child that has the settings. `start_run`
-# with a `run_id` opens this run again.
+# Between tied candidates any choice is fair before the test rows are opened. We keep the leader. The model and its test
+# score go into the child that has its settings; `start_run` with a `run_id` opens this run again.
 
 # %%
 model = HistGradientBoostingClassifier(**finalists[leader]).fit(X, y)
@@ -458,21 +492,20 @@ assert kept.data.tags["mlflow.parentRunId"] == parents[leader]
 assert not usual or ends[leader] > fold_scores[leader].mean()
 
 # %% [markdown]
-# With the seeds named above, the first number is larger than the second. That is to be expected: it is the largest of
-# many scores, and the largest owes something to luck. The third is from customers whom no search has met, and it is the
-# one to report. On a few hundred customers it can differ from the others by some hundredths in either direction.
+# With the seeds named above, the first number is larger than the second, because the largest of many scores owes
+# something to luck. The third is from customers whom no search has met, and it is the one to report. On a few hundred
+# customers it can differ by some hundredths, up or down.
 #
 # Aisha's questions now have answers: the parent's tag `best_child` leads to the run, and the run has settings, score
-# and model. The search is done, so this is a good place for a pause. What follows makes searches faster.
+# and model.
 #
 # ## Round 5: children in parallel
 #
-# Candidates do not need each other, so they can be trained at the same time. There is one thing to know. The open run
-# belongs to the **thread** that opened it. In another thread no run is open, and another *process* knows the store and
-# the experiment at best as they were when it was started. So hand over everything that leads to the parent: the address
-# of the store, the experiment and the parent's id. A function that takes these works in a thread, in a process and, if
-# it gets the data as well, on another machine that reaches the store. Leave none of them out: with the parent's id
-# alone, the child lands in whichever experiment is the current one there.
+# Candidates can be trained at the same time. But the open run belongs to the **thread** that opened it. In another
+# thread or *process* no run is open.
+#
+# So hand over everything that leads to the parent: the address of the store, the experiment and the parent's id. Leave
+# none of them out: with the parent's id alone, the child lands in whichever experiment is the current one there.
 
 # %%
 def train(trees, uri, experiment_id, parent_id):
@@ -487,9 +520,17 @@ def train(trees, uri, experiment_id, parent_id):
         mlflow.log_metric("cv_auc", scores.mean())
 
 # %% [markdown]
-# We run it in two threads, then in two processes. For these we use joblib, which comes with scikit-learn, because it
-# can send a function out of a notebook; Python's own `ProcessPoolExecutor` cannot do that on every system. Each child
-# is opened where the work is done, and only the main thread writes to the parent.
+# We run it in two threads, then in two processes. Only the main thread writes to the parent.
+#
+# <details class="more"><summary>More: joblib, processes and other machines</summary>
+#
+# For the processes we use joblib, which comes with scikit-learn, because it can send a function out of a notebook.
+# Python's own `ProcessPoolExecutor` cannot do that on every system.
+#
+# A process knows the store and the experiment at best as they were when it was started. If the function gets the data
+# as well, it also works on another machine that reaches the store.
+#
+# </details>
 
 # %%
 from concurrent.futures import ThreadPoolExecutor
@@ -523,12 +564,19 @@ for parent in (threads, processes):
 # %% [markdown]
 # ## Optuna's own connection to MLflow
 #
-# (Nothing below needs this section.) Older courses use Optuna's `MLflowCallback`, which has moved into the package
-# `optuna-integration`. MLflow brings `MlflowStorage`: the study itself *is* a parent run, so another notebook can go on
-# with it, as a second storage object does below. To go on, use `load_study`: with this storage, `create_study` makes a
-# second study of the same name, even with `load_if_exists=True`. The sampler gets no seed here, because one that starts
-# again at the same seed draws the same candidates again. In return it asks the store for every trial at each step,
-# which makes it slower than our objective. Nobody ends the run of such a study, so we do.
+# Nothing below needs this section. With MLflow's `MlflowStorage` the study itself *is* a parent run, so another
+# notebook can go on with it by `load_study`.
+#
+# <details class="more"><summary>More: going on, older texts, seed and speed</summary>
+#
+# - Below, a second storage object plays the other notebook. To go on, use `load_study`: with this storage,
+#   `create_study` makes a second study of the same name, even with `load_if_exists=True`.
+# - Older courses use Optuna's `MLflowCallback`, which has moved into the package `optuna-integration`.
+# - The sampler gets no seed here, because one that starts again at the same seed draws the same candidates again.
+# - `MlflowStorage` asks the store for every trial at each step, which makes it slower than our objective.
+# - Nobody ends the run of such a study, so we do.
+#
+# </details>
 
 # %%
 from mlflow.optuna.storage import MlflowStorage
@@ -616,11 +664,10 @@ lesson.turn(solved, hint)
 # %% [markdown]
 # ## Pitfalls
 #
-# Each of them has a code, and the checks of the homework use the same codes. They get an experiment of their own, so
-# that they do not disturb the searches.
+# Each of them has a code, and the checks of the homework use the same codes.
 #
 # **`no-children`: runs from threads stand beside the parent.** Here `nested=True` was used as in Round 1, but in
-# another thread. No run is open there, so there is nothing to be nested in, and MLflow does not say a word.
+# another thread. No run is open there to be nested in, and MLflow does not say a word.
 
 # %%
 mlflow.set_experiment("churn-search-pitfalls")
@@ -681,8 +728,8 @@ assert all(mlflow.get_run(id).data.metrics["cv_auc"] == 0.76 for id in family)
 
 # %% [markdown]
 # **`killed-as-best`: the winner was stopped after one lucky fold.** A killed child keeps the score that it had when it
-# was stopped. Here the *same* settings are scored twice: once on all folds, and once on the fold that is easiest for
-# them, after which the run is stopped.
+# was stopped. Here the *same* settings are scored on all folds, and then on the fold that is easiest for them, after
+# which the run is stopped.
 
 # %%
 per_fold = cross_val_score(HistGradientBoostingClassifier(**fixed), X, y, **how)
@@ -696,7 +743,7 @@ with mlflow.start_run(run_name="luck") as parent:
 print("best of all:", children(parent.info.run_id)["tags.mlflow.runName"][0])
 
 # %% [markdown]
-# Nothing about "stopped" is better, except its luck. To repair it, let only finished children compete, as `promote`
+# The settings are the same; only its luck is better. To repair it, let only finished children compete, as `promote`
 # does.
 
 # %%
@@ -765,21 +812,19 @@ lesson.quiz("nested_runs")
 # %% [markdown]
 # ## Key points
 #
-# - **How do you log a search?** As a parent run, with `start_run(nested=True)` for each candidate inside it. Copy score
-#   and settings of the best finished child to the parent, under names with a prefix.
-# - **How do you find the children?** By their tag: `tags.mlflow.parentRunId = '…'`, one level down. The parent itself
-#   does not carry it.
-# - **Which search has won?** Give all the same number of fits, and draw the best score so far. A pruner stops weak
-#   candidates early, so that the same fits pay for more of them. Then count on how many new folds the leader is ahead.
-#   With two to eight of ten, they are tied. Test the winner once, on rows that no search has seen.
+# - **How do you log a search?** As a parent run, with `start_run(nested=True)` for each candidate in it. Copy score and
+#   settings of the best finished child to the parent, with a prefix.
+# - **How do you find the children?** By their tag: `tags.mlflow.parentRunId = '…'`. The parent itself does not carry
+#   it.
+# - **Which search has won?** Give all the same number of fits; a pruner makes them pay for more candidates. Count on
+#   how many new folds the leader is ahead: with two to eight of ten, they are tied. Test the winner once.
 # - **How do you train children in parallel?** Hand over the address of the store, the experiment and the parent's id,
 #   because an open run is known in its own thread only.
 #
 # ## Next steps
 #
-# - Do the [homework]({homework:nested_runs}): a loop and a grid as families of runs, a winner to find among strangers,
-#   and a colleague's threads to mend.
+# - Do the [homework]({homework:nested_runs}): families of runs, and a colleague's threads to mend.
 # - Next lecture: [Models]({step:models}), what a logged model is made of.
 # - Official page: [Tuning with child runs](https://mlflow.org/docs/latest/ml/getting-started/hyperparameter-tuning/).
-# - Optional depth: change `budget` to 54, `seed` to 3, or `n_rows` to 1000 in the parameters cell, and run all again.
-#   Is the lead over the untuned model still real?
+# - Optional depth: change `budget` to 54, `seed` to 3, or `n_rows` to 1000, and run all again. Is the lead over the
+#   untuned model still real?

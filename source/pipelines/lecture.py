@@ -3,8 +3,8 @@
 #
 # **Why was the score on the slide better than the score in the call centre?**
 #
-# We will build one object that fills gaps, encodes words, scales numbers and predicts. We will measure it in a way that
-# does not flatter it, find the mistake behind Mira's slide, and bring the object back from a file.
+# We will build one object that fills gaps, encodes words, scales numbers and predicts, measure it without flattery,
+# find the mistake behind Mira's slide, and bring the object back from a file. Folded parts marked *More* can wait.
 #
 # Afterwards you can
 # - **build** a pipeline that prepares each column in the way it needs;
@@ -14,7 +14,7 @@
 #
 # **You need:** [Start here]({step:start_here}), for the store and the UI, and a little pandas.
 #
-# **Time:** 14 min to read · 18 min to do
+# **Time:** 17 min to read · 18 min to do
 #
 # <!-- links -->
 
@@ -31,13 +31,12 @@ lesson.quiz("pipelines", "recall")
 # %% [markdown]
 # ## The problem
 #
-# Mira's slide says ROC-AUC 0.93: her model seems to know very well which customers are about to leave Nordtel. In March
-# the call centre begins to phone the customers on her list. In April Aisha, who runs the model every night, measures it
-# on the new customers: 0.66.
+# Mira's slide says ROC-AUC 0.93: her model seems to know very well which customers are about to leave Nordtel. In April
+# Aisha, who runs the model every night, measures it on new customers: 0.66.
 #
-# Nobody has lied. Mira prepared the table in eleven cells of her notebook, and only the model at the end went to Aisha,
-# who had to write the eleven cells again. And one of the cells had looked at rows that it should not have seen. Both
-# troubles have the same cure: preparation and model become **one object**, a **pipeline**.
+# Only the model went to Aisha, who had to write the eleven cells of Mira's preparation again. And one of these cells
+# had looked at rows that it should not have seen. The cure for both: preparation and model become **one object**, a
+# **pipeline**.
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
 from course_utils import plots
@@ -60,8 +59,8 @@ title = "A pipeline takes the raw table and gives the answer"
 plots.show(plots.diagram(boxes, arrows, title=title, width=9))
 
 # %% [markdown]
-# A pipeline has two verbs. `fit` learns everything that has to be learned, in each of the boxes: with what to fill a
-# gap, how far to scale, which words exist, and the model. `predict` learns nothing; it applies what was learned.
+# A pipeline has two verbs. `fit` learns what has to be learned in each box: with what to fill a gap, how far to scale,
+# which words exist, and the model. `predict` learns nothing; it applies what was learned.
 #
 # ## Setup
 
@@ -81,10 +80,10 @@ store.connect()
 rng = np.random.default_rng(seed)
 
 # %% [markdown]
-# `store.connect()` is the line `set_tracking_uri` of [Start here]({step:start_here}) in one call.
+# `store.connect()` is the line `set_tracking_uri` of [Start here]({step:start_here}), and a few settings.
 #
 # Jonas, the data engineer, delivers the customer table. In three columns one value in ten is missing, and one monthly
-# charge in a hundred was typed in cents instead of euros. (Our customers are drawn by a program, and so are the faults.)
+# charge in a hundred was typed in cents instead of euros.
 
 # %%
 table = data.churn(n_rows, seed, missing=0.1)
@@ -102,14 +101,13 @@ numbers = X_train.select_dtypes("number")
 numbers.agg(["count", "median", "mean", "max"]).round(1)
 
 # %% [markdown]
-# `count` says how many values are there, so the columns with gaps are those with a smaller count. Compare the mean of
-# `monthly_charges` with its median: a few charges in cents, far away from all others, pull the mean up. Such values are
-# called **outliers**.
+# The columns with a smaller `count` have gaps. Compare the mean of `monthly_charges` with its median: a few charges in
+# cents pull the mean up. Such values, far away from all others, are called **outliers**.
 #
 # ## Round 1: the number to beat
 #
-# Before you build anything, measure a model that knows nothing. `DummyClassifier` looks at the labels only and gives
-# everybody the most frequent one.
+# Before you build anything, measure a model that knows nothing: `DummyClassifier` gives everybody the most frequent
+# label.
 #
 # **Predict.** It says "stays" to every customer. What share of its answers is right: about a quarter, a half, or three
 # quarters?
@@ -136,22 +134,38 @@ assert numbers["monthly_charges"].mean() > 1.5 * numbers["monthly_charges"].medi
 assert numbers["monthly_charges"].max() > 1000
 
 # %% [markdown]
-# You should see about three quarters, because about three customers in four stay. So a share of 76 % is no praise for a
-# model of yours: one that knows nothing has it, too. Nor is a smaller share a disgrace: a good model that is told to
-# miss few leavers can have it. That is why we use another measure, **ROC-AUC**: the chance that a customer who leaves
-# gets a higher probability than one who stays. Whoever guesses has 0.5, on any data.
+# You should see about three quarters, because about three customers in four stay. So a share of 76 % is no praise: a
+# model that knows nothing has it, too.
+#
+# That is why we use another measure, **ROC-AUC**: the chance that a customer who leaves gets a higher probability than
+# one who stays. Whoever guesses has 0.5, on any data.
+#
+# <details class="more"><summary>More: a good model with fewer right answers</summary>
+#
+# A smaller share than the dummy's is no disgrace either. A good model that is told to miss few leavers gives more
+# alarms, and some of them are wrong, so it can have fewer right answers in all.
+#
+# </details>
 #
 # ## Round 2: one object from raw table to answer
 #
 # Each kind of column gets its own steps. Numbers first:
 #
-# - `SimpleImputer` fills a gap with the median of the column. (**Imputing** means putting a plausible value into a gap.
-#   The median is safer than the mean here, as the table above shows.)
-# - `np.clip` caps values, and `FunctionTransformer` makes a step of it. Nordtel's dearest tariff costs 160 euros, so a
-#   larger charge is an error. When you know its reason, convert it, as in [Exploring data]({step:exploring_data}); the
-#   cap is for the nights when nobody looks, and here it has to do alone. It runs over all six columns, but the others
-#   stay below 160. The limit comes from the tariff list and not from the rows, so this step learns nothing.
-# - `StandardScaler` subtracts the mean and divides by the standard deviation, so that all columns have the same scale.
+# - `SimpleImputer` **imputes**: it fills a gap with a plausible value, here the median of the column.
+# - `np.clip` **caps** values, and `FunctionTransformer` makes a step of it. Nordtel's dearest tariff costs 160 euros,
+#   so a larger charge is an error.
+# - `StandardScaler` subtracts the mean and divides by the standard deviation, so that all columns have the same
+#   **scale**.
+#
+# <details class="more"><summary>More: why the median, why a cap</summary>
+#
+# The median is safer than the mean here, because the charges in cents pull the mean up, as the table above shows.
+#
+# When you know the reason of an outlier, convert it, as in [Exploring data]({step:exploring_data}). The cap is for the
+# nights when nobody looks, and here it has to do alone. It runs over all six columns, but the others stay below 160.
+# The limit comes from the tariff list and not from the rows, so this step learns nothing.
+#
+# </details>
 
 # %%
 from sklearn.impute import SimpleImputer
@@ -166,15 +180,14 @@ prepare_numbers = make_pipeline(
 )
 
 # %% [markdown]
-# The words have to become numbers, too, and how depends on their meaning:
+# Words have to become numbers, and how depends on their meaning:
 #
 # - `contract` has an order, from loose to tight. The **ordinal** encoder writes 0, 1, 2, in an order that *we* give;
-#   left alone it would use the alphabet, which is right here by luck. A contract that is not in our list is an error,
-#   because nobody has said where in the order it stands.
+#   left alone it would use the alphabet, which is right here by luck. A word that is not in our list is an error.
 # - `internet` and `payment` have no order. The **one-hot** encoder makes one column for each word, with a 1 where the
-#   word stands. A word that was never seen in training becomes zeros, and not an error, if we say so.
+#   word stands. A word that was never seen in training becomes zeros, if we say so.
 #
-# `make_column_transformer` says which steps get which columns.
+# `make_column_transformer` says which steps get which columns:
 
 # %%
 from sklearn.compose import make_column_transformer
@@ -208,12 +221,10 @@ assert not after.isna().any().any()
 assert names[-7] == "contract" and set(after["contract"]) == {0, 1, 2}
 
 # %% [markdown]
-# You should see 13: six and one stay single, and two columns with three words each make six. Compare the four rows with
-# the words of the first table.
+# You should see 13: six numbers and the contract stay single, and two columns with three words each make six.
 #
 # The last piece is the model. **Logistic regression** gives each column a weight, adds up, and turns the sum into a
-# probability. Then it is one object. Notebooks draw it when it stands on the last line of a cell; click a box to see its
-# settings.
+# probability. Notebooks draw it when it stands on the last line of a cell; click a box to see its settings.
 
 # %%
 from sklearn.linear_model import LogisticRegression
@@ -222,7 +233,7 @@ pipeline = make_pipeline(preparation, LogisticRegression())
 pipeline
 
 # %% [markdown]
-# It takes rows as Jonas delivers them, with gaps and words, even with a way of payment that it has never seen:
+# It takes raw rows, with gaps and words, and even with a way of payment that it has never seen:
 
 # %%
 pipeline.fit(X_train, y_train)
@@ -242,17 +253,20 @@ else:
 # %% [markdown]
 # ## Round 3: is it any good?
 #
-# The pipeline must be judged on customers that it has not seen. We could set some aside once, but then luck decides
-# which ones. **Cross-validation** cuts the training rows into five parts, the **folds**. Each fold is the judge once,
-# while a fresh copy of the pipeline is fitted on the other four. That gives five scores instead of one.
+# The pipeline must be judged on customers that it has not seen. **Cross-validation** cuts the training rows into five
+# parts, the **folds**. Each fold is the judge once, while a fresh copy of the pipeline is fitted on the other four.
+# That gives five scores instead of a single one, which would depend on luck.
 #
-# We compare three candidates on the *same* folds. Fixing the folds once, in one object, is what makes the comparison
-# fair. Each candidate becomes a run, as in [Start here]({step:start_here}). New is `log_text`: it keeps a text as a
-# file of the run, here the steps and each setting that is not scikit-learn's default, so that the store says what each
-# candidate was. (`str(candidate)` would do for a short pipeline, but it leaves out the middle beyond 700 characters;
-# `N_CHAR_MAX` is the limit.)
+# We compare three candidates on the *same* folds: fixing the folds once, in one object, makes the comparison fair. Each
+# candidate becomes a run, and `log_text`, which is new, keeps its steps and settings there as a text file.
 #
-# (pandas' `std` divides by n - 1 and NumPy's by n, unless told `ddof=1`. For five folds this makes a difference.)
+# <details class="more"><summary>More: two details of the next cell</summary>
+#
+# - The text holds the steps and each setting that is not scikit-learn's default. `str(candidate)` would do for a short
+#   pipeline, but it leaves out the middle beyond 700 characters; `N_CHAR_MAX` is the limit.
+# - pandas' `std` divides by n - 1 and NumPy's by n, unless told `ddof=1`. For five folds this makes a difference.
+#
+# </details>
 
 # %%
 from sklearn.model_selection import StratifiedKFold, cross_val_score
@@ -310,22 +324,22 @@ assert "..." not in text and "strategy='median'" in text and "'a_max': 160" in t
 assert "two-year" in text and "LogisticRegression" in text
 
 # %% [markdown]
-# With 2,000 customers and the seed 0, 1, 2 or 3 you should see that all columns are ahead in each of the five folds.
+# With 2,000 customers and the seed 0, 1, 2 or 3 you should see all columns ahead in each of the five folds.
 #
-# Look at how far the dots of one candidate lie apart: several hundredths, although it is the same pipeline each time. That
-# is what the **spread** of the folds tells you: how much a score depends on which customers happened to judge. A lead
-# that is much smaller than the spread, and that turns round from fold to fold, is no reason to choose. Compare fold by
-# fold, as the title does, because the same customers judge both.
+# The dots of one candidate lie several hundredths apart, although it is the same pipeline each time. That is what the
+# **spread** of the folds tells you: how much a score depends on which customers happened to judge.
+#
+# A lead that is much smaller than the spread, and that turns round from fold to fold, is no reason to choose. Compare
+# fold by fold: the same customers judge both.
 #
 # ### Does scaling matter? Do the outliers?
 #
-# A step is an idea, and an idea can be measured. We take a model for which scale matters: **nearest neighbours** looks for
-# the 25 customers at the smallest *distance*, and says how many of them left.
+# To see it, we take a model for which scale matters: **nearest neighbours** looks for the 25 customers at the smallest
+# *distance*, and says what share of them left.
 #
-# We measure it three times: without scaling, with scaling, and with capping and scaling. In the cell below, a double
-# underscore leads to a step inside a step, and `"passthrough"` takes this step out.
+# In the cell below, a double underscore leads to a step inside a step, and `"passthrough"` takes this step out.
 #
-# **Predict.** Which of the three will be last?
+# **Predict.** Without scaling, with scaling, with capping and scaling: which of the three will be last?
 
 # %%
 prediction = "?"  # no scaling, scaling, or capping and scaling
@@ -361,14 +375,20 @@ assert knn["width"]["scaling"] < 0.3 and 2 < knn["width"]["capping and scaling"]
 
 # %% [markdown]
 # You should see "no scaling" last, by far: columns with large numbers, such as charges and months, then decide who is
-# near, and a contract of 0, 1 or 2 hardly counts.
+# near, and a contract of 0, 1 or 2 hardly counts. The cap hardly changes the score.
 #
-# The last column shows what the outliers do. It is the width of the middle 80 % of the charges after preparation.
-# With scaling alone, the cents blow up the standard deviation, so ordinary customers come out almost equal. With the
-# cap, the middle 80 % are between two and three standard deviations wide. The *score* hardly notices: the two rows
-# differ by less than 0.03, and with another seed it may be in the other direction. We keep the cap for the column's
-# sake, and do not claim that it makes the model better. (`RobustScaler`, which uses median and quartiles, is another
-# way. Trees need no scaling at all.)
+# <details class="more"><summary>More: what the cap does, seen in the column "width"</summary>
+#
+# `width` is the width of the middle 80 % of the charges after preparation. With scaling alone, the cents blow up the
+# standard deviation, so ordinary customers come out almost equal. With the cap, the middle 80 % are between two and
+# three standard deviations wide.
+#
+# The *score* hardly notices: the two rows differ by less than 0.03, and with another seed it may be in the other
+# direction. We keep the cap for the column's sake, and do not claim that it makes the model better.
+#
+# `RobustScaler`, which uses median and quartiles, is another way. Trees need no scaling at all.
+#
+# </details>
 #
 # ## Look at the UI
 #
@@ -377,21 +397,22 @@ assert knn["width"]["scaling"] < 0.3 and 2 < knn["width"]["capping and scaling"]
 # *Model training* at the top left.
 #
 # 1. Click *Experiments* on the left, then `churn-pipelines`. Each candidate is a row.
-# 2. Click *Sort: Created* above the table and choose `auc_mean`: the best candidate is now on top. The column of the metric
-#    has been added at the far right. To see it without scrolling, open *Columns* and untick *Dataset* and *Source*.
-# 3. Click the name `all-columns`. You find `auc_mean` above `auc_spread`, and the parameters that say which customers and
-#    which folds were used. With these a colleague can make the same folds again.
+# 2. Click *Sort: Created* above the table and choose `auc_mean`: the best candidate is now on top. The column of the
+#    metric has been added at the far right. To see it without scrolling, open *Columns* and untick *Dataset* and
+#    *Source*.
+# 3. Click the name `all-columns`. You find `auc_mean` above `auc_spread`, and the parameters that say which customers
+#    and which folds were used. With these a colleague can make the same folds again.
 # 4. Click **Artifacts**, then `pipeline.txt`: the pipeline that was measured. The browser's back button leads back.
 #
 # ![The runs of churn-pipelines, sorted by auc_mean, after step 2](../site/_static/pipelines_ui.png)
 #
 # ## Round 4: the score that was too good
 #
-# Now to Mira's slide. Jonas had sent one more column, the postcode: about 500 different ones for 2,000 customers, too
-# many for one column each. A **target** encoder replaces such a word by a number: the share of customers with this
-# postcode who left.
+# Jonas had sent Mira one more column, the postcode: about 500 different ones for 2,000 customers, too many for one
+# column each. A **target** encoder replaces such a word by a number: the share of customers with this postcode who
+# left.
 #
-# Here the postcodes are drawn at random, so that you know the truth: they say *nothing* about who leaves.
+# Our postcodes are drawn at random, so you know the truth: they say *nothing* about who leaves.
 
 # %%
 codes = rng.integers(0, n_rows // 4, n_rows).astype(str)
@@ -402,7 +423,7 @@ slide_train = X_train.assign(postcode_share=postcode[X_train.index].map(share))
 slide_train[["contract", "internet", "postcode_share"]].head(3).round(2)
 
 # %% [markdown]
-# The column is ready, and Mira cross-validates a pipeline that uses it. Everything *after* her line is done properly.
+# Mira cross-validates a pipeline that uses the new column. Everything *after* her line is done properly.
 #
 # **Predict.** Without the postcode the mean was about 0.8. Will it rise, stay or fall with a column of random words?
 
@@ -424,15 +445,24 @@ assert promised.mean() > scores["all-columns"].max()
 # %% [markdown]
 # You should see a value above 0.9, from a column without any meaning. Mira's line computed the shares from *all*
 # training rows. A postcode has about three customers there, so the share of each customer contains the customer's own
-# label. In cross-validation the judging fold is judged with the help of its own labels. This is **leakage**: a step has
-# seen something that it will not have when the model is used.
+# label. The judging fold is judged with the help of its own labels.
 #
-# The repair of this kind is always the same: whatever *learns* from rows becomes a step of the pipeline, so that
-# `cross_val_score` fits it without the judging fold. (Two other kinds a pipeline cannot repair: a column that is only
-# filled in after a customer has left, and a customer who stands in two folds. Drop the column. Drop a row that is a
-# mere copy; when a customer rightly has several rows, such as one for each month, `StratifiedGroupKFold` keeps them
-# together in one fold.) `TargetEncoder` is such a step. It goes further: while it is fitted, it takes each customer's
-# share from *other* customers, so that the model does not learn to trust a label that is really its own.
+# This is **leakage**: a step has seen something that it will not have when the model is used. The repair of this kind
+# is always the same: whatever *learns* from rows becomes a step of the pipeline, so that `cross_val_score` fits it
+# without the judging fold. `TargetEncoder` is such a step.
+#
+# This does not repair every leak: a pipeline cannot see that a column was filled in after a customer had left, or that
+# one customer stands in two folds.
+#
+# <details class="more"><summary>More: repairs for these two, and what TargetEncoder does</summary>
+#
+# - Drop a column that is only filled in after a customer has left.
+# - Drop a row that is a mere copy. When a customer rightly has several rows, such as one for each month,
+#   `StratifiedGroupKFold` keeps them together in one fold.
+# - `TargetEncoder` goes further than other steps. While it is fitted, it takes each customer's share from *other*
+#   customers, so that the model does not learn to trust a label that is really its own.
+#
+# </details>
 
 # %%
 from sklearn.preprocessing import TargetEncoder
@@ -452,10 +482,8 @@ assert abs(honest.mean() - scores["all-columns"].mean()) < 0.01
 
 # %% [markdown]
 # You should see two numbers that hardly differ: a column of random words neither helps nor hurts. So we choose the
-# pipeline without the postcode.
-#
-# The choice has been made, and now the test rows may be opened, once. They play the new customers of the call centre. For
-# Mira's model they get the shares that were known when it was trained.
+# pipeline without the postcode. Now the test rows may be opened, once. They play the new customers, and for Mira's
+# model they get the shares that were known when it was trained.
 
 # %%
 known = postcode[X_test.index].map(share).fillna(y_train.mean())
@@ -505,19 +533,16 @@ words = [f"{n} {a:.2f} and {b:.2f}" for n, (a, b) in result.T.items()]
 plots.show(plots.describe(fig, f"{title}. Promised and kept: {'; '.join(words)}."))
 
 # %% [markdown]
-# This answers the question in the title. The slide promised more than 0.9, and the call centre got less than from a
-# pipeline without any postcode, because the model had learned to lean on a column that contained the answer. The
-# two honest pipelines keep what they promise, give or take the spread of the folds.
+# The slide promised more than 0.9, and the call centre got less than without any postcode, because the model had
+# learned to lean on a column that contained the answer. The two honest pipelines keep their promise, give or take the
+# spread of the folds.
 #
 # ## Round 5: into a file and back
 #
 # The pipeline goes to Aisha as a file. `pickle` is Python's own way to write an object; **joblib** uses it and is
-# better with large arrays; **skops** was made for models that come from somebody else. Whichever you take, two things
-# have to be shown: that the file loads where it is needed, and that the loaded pipeline predicts the same on the same
-# rows. The next cell shows the second only, because it runs in the Python that wrote the file. A file keeps only the
-# *name* of a function: `np.clip` is found wherever NumPy is, but a function that you wrote in a notebook is found only
-# in that notebook, and elsewhere loading fails with `Can't get attribute`. Put such functions into a module that
-# travels with the file.
+# better with large arrays; **skops** was made for models that come from somebody else.
+#
+# Whichever you take, prove that the loaded pipeline predicts the same:
 
 # %%
 import pickle
@@ -537,8 +562,18 @@ for name, again in loaded.items():
     print(name, "predicts the same:", (again.predict_proba(X_test) == before).all())
 
 # %% [markdown]
-# skops asks a question first: the file holds types that it does not know to be harmless, and before it builds them, it
-# wants to hear from you that you trust them.
+# You should see `True` twice. That proves it only for the Python that wrote the file.
+#
+# <details class="more"><summary>More: will it load elsewhere, too?</summary>
+#
+# A file keeps only the *name* of a function. `np.clip` is found wherever NumPy is, but a function that you wrote in a
+# notebook is found only in that notebook. Elsewhere loading fails with `Can't get attribute`. Put such functions into a
+# module that travels with the file.
+#
+# </details>
+#
+# skops asks a question first. The file holds types that it does not know to be harmless, and it builds them only when
+# you say that you trust them.
 
 # %%
 import skops.io
@@ -547,9 +582,9 @@ skops.io.dump(pipeline, folder / "churn.skops")
 print(skops.io.get_untrusted_types(file=folder / "churn.skops"))
 
 # %% [markdown]
-# Read the list. `numpy.clip` is the function of our cap, and `numpy.dtype` is the imputer's note of the type of number
-# that it has learned from. We know where both come from, so we write them down. Do not pass on the list that the file
-# itself gave you: then the file decides whether it is trusted.
+# Read the list. `numpy.clip` is the function of our cap, and `numpy.dtype` is the imputer's note of the type of its
+# numbers. We know where both come from, so we write them down. Do not pass on the list that the file itself gave you:
+# then the file decides whether it is trusted.
 
 # %%
 trusted = ["numpy.clip", "numpy.dtype"]
@@ -594,11 +629,16 @@ else:
 # %% [markdown]
 # You should see the printed line: a pickle says which function to call, and loading calls it. Here it was `print`; it
 # could have deleted your files. joblib files are pickles, so load either only from people whom you would let work at
-# your keyboard. skops refused, and it is your written list that opens the door.
+# your keyboard. skops refused: only your written list opens the door.
 #
-# All three expect the same version of scikit-learn that wrote the file, so note it beside the file. (**ONNX** is a
-# fourth format. It keeps the arithmetic of a model without Python, so other languages can run it, but it needs a converter
-# that knows each step.)
+# All three formats expect the same version of scikit-learn that wrote the file, so note it beside the file.
+#
+# <details class="more"><summary>More: ONNX, a format without Python</summary>
+#
+# **ONNX** is a fourth format. It keeps the arithmetic of a model without Python, so other languages can run it, but it
+# needs a converter that knows each step.
+#
+# </details>
 #
 # ## Your turn
 #
@@ -630,8 +670,7 @@ lesson.turn(strategy == "mean", hint)
 # %% [markdown]
 # ## Pitfalls
 #
-# Each of them has a code, and the checks of the homework use the same codes. The mistake of Round 4 is among them, too,
-# as `leaked-rows`.
+# The checks of the homework use these codes, too. The mistake of Round 4 is called `leaked-rows`.
 #
 # **`saved-unfitted`: cross-validated, then saved.** `cross_val_score` fits *copies* and throws them away. The pipeline
 # that you gave it is still empty, and so is the file.
@@ -664,8 +703,8 @@ except ValueError as error:
     print("ValueError:", str(error).splitlines()[0])
 
 # %% [markdown]
-# Here Aisha gets an error and asks. Had table and model only ever held numbers without gaps, as many columns before
-# the scaler as after it, she would get wrong answers and no error. To repair it, save the pipeline, as in Round 5.
+# Here Aisha gets an error and asks. With a table of numbers alone, and no gaps, she could get wrong answers and no
+# error. To repair it, save the whole pipeline.
 #
 # **`other-folds`: two models were measured on different folds.** The next cell measures the *same* pipeline six times,
 # each time with other folds.
@@ -703,12 +742,12 @@ assert twice[0] == twice[1]
 # %% [markdown]
 # ## In your own project
 #
-# The same work without any help from this course, on real data that comes with scikit-learn: 442 patients, and how far
-# their diabetes went in a year. Copy it into a file `pipeline.py` in an empty folder and run `python pipeline.py`. The
-# first time, MLflow also reports that it makes its tables. The measure here is the **RMSE**, the root of the mean
-# squared error: roughly by how many points a prediction is off, with large errors counting more. In scikit-learn a
-# higher score is always better, so its scorer is called `neg_root_mean_squared_error` and gives the RMSE with a minus;
-# the script turns the sign back.
+# The same work without any help from this course, on real data: 442 patients, and how far their diabetes went in a
+# year. Copy it into a file `pipeline.py` in an empty folder and run `python pipeline.py`.
+#
+# The measure here is the **RMSE**, the root of the mean squared error: roughly by how many points a prediction is off.
+# In scikit-learn a higher score is always better, so `neg_root_mean_squared_error` gives the RMSE with a minus; the
+# script turns the sign back.
 
 # %% tags=["own-project"]
 """A pipeline measured against a dummy, saved and proven: python pipeline.py"""
@@ -760,22 +799,21 @@ lesson.quiz("pipelines")
 # %% [markdown]
 # ## Key points
 #
-# - **How do you build a pipeline?** A column transformer gives numbers and words their own steps, and `make_pipeline` puts
-#   the model behind them. Choose an encoder by the meaning of the words: ordered, unordered, or too many.
-# - **How do you measure it?** Against a dummy, by cross-validation on fixed folds. The spread of the folds says how much of
-#   a score is luck; compare two pipelines fold by fold.
+# - **How do you build a pipeline?** A column transformer gives numbers and words their own steps, and `make_pipeline`
+#   puts the model behind them.
+# - **How do you measure it?** Against a dummy, by cross-validation on fixed folds. The spread says how much of a score
+#   is luck; compare two pipelines fold by fold.
 # - **What is leakage, and what repairs it?** A step learned from rows that judge. Put each step that learns into the
 #   pipeline, and it is fitted without them.
-# - **How does it reach somebody else?** Fit it, save the whole pipeline, load it, compare predictions. pickle and joblib
-#   can run code when they load; skops builds only what you trust by name.
+# - **How does it reach somebody else?** Fit it, save the whole pipeline, load it, compare predictions. pickle and
+#   joblib can run code when they load; skops builds only what you trust.
 #
 # ## Next steps
 #
-# - Do the [homework]({homework:pipelines}): a polynomial pipeline, its cross-validated error, a file and a proof, and a
-#   colleague's cell that leaks.
-# - Next lecture: [Features and models]({step:features_and_models}), columns that are made and chosen, and families of models.
+# - Do the [homework]({homework:pipelines}): a polynomial pipeline, a proof, and a cell that leaks.
+# - Next lecture: [Features and models]({step:features_and_models}).
 # - Official pages: [pipelines and column transformers](https://scikit-learn.org/stable/modules/compose.html),
 #   [common pitfalls](https://scikit-learn.org/stable/common_pitfalls.html),
 #   [model persistence](https://scikit-learn.org/stable/model_persistence.html).
-# - Optional depth: change `n_rows` to 1200, or `seed` to 3, in the parameters cell, and run all again. In how many folds
-#   are all columns ahead then?
+# - Optional depth: change `n_rows` to 1200, or `seed` to 3, and run all again. In how many folds are all columns ahead
+#   then?

@@ -3,9 +3,8 @@
 #
 # **Does a model run on another machine, and what else runs when it is loaded?**
 #
-# We will build four harmless models that do something when they are opened or used, find out how to see it before
-# loading, and then make a model of our own ready to travel: with its packages, its code and a proof of what was
-# checked.
+# We will build four harmless models that do something when they are opened or used, and see it before loading. Then
+# we make a model of our own ready to travel, with a proof of what was checked. Folded parts marked *More* can wait.
 #
 # Afterwards you can
 # - **say** what runs when a pickle, a skops file or a model from code is loaded, and **read** it first;
@@ -14,7 +13,7 @@
 #
 # **You need:** [Models]({step:models}).
 #
-# **Time:** 16 min to read · 18 min to do. After Round 3 is a good place for a pause.
+# **Time:** 18 min to read · 18 min to do. After Round 3 is a good place for a pause.
 #
 # <!-- links -->
 
@@ -80,9 +79,8 @@ from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from course_utils import data, store
 
 # %% [markdown]
-# `store.connect()` is the lines of [MLflow basics]({step:mlflow_basics}) in one call. The model of today is small on
-# purpose: three numbers of each customer, scaled, and a logistic regression. `packages` are the requirements that each
-# model gets; Round 4 explains them.
+# `store.connect()` is the lines of [MLflow basics]({step:mlflow_basics}) in one call. The model of today is small:
+# three numbers of each customer, scaled, and a logistic regression. Round 4 explains `packages`.
 
 # %%
 store.connect()
@@ -101,9 +99,11 @@ packages = mlflow.sklearn.get_default_pip_requirements(include_skops=True)
 # %% [markdown]
 # ## Round 1: a pickle is a list of instructions
 #
-# `pickle` is Python's own way to store an object, and `joblib` and `cloudpickle` build on it. What it writes is not the
-# object but a list of *instructions* for making it again. One of them says "call this function with these arguments". A
-# class can choose the function, in its method `__reduce__`. The supplier's file might have been made like this; here
+# `pickle` is Python's own way to store an object, and `joblib` and `cloudpickle` build on it.
+# What it writes is not the object but a list of *instructions* for making it again. One of them says "call this
+# function with these arguments".
+#
+# A class chooses the function in its method `__reduce__`. The supplier's file might have been made like this. Here
 # the function is `print`, but it could as well delete your files.
 
 # %%
@@ -141,14 +141,21 @@ from sklearn.tree import DecisionTreeClassifier
 
 # %% [markdown]
 # You should see the line between *read* and *loaded*: reading bytes is harmless, loading obeyed the instruction. What
-# was "loaded" is `None`, the answer of `print`; there was never a model. And there is no moment between loading and
-# running at which you could have looked at the object. That is why MLflow, except on Databricks, stores scikit-learn
-# models in another format today; in older versions the default was a pickle.
+# was "loaded" is `None`, the answer of `print`; there was never a model. No moment lies between loading and running
+# in which you could look at it.
+#
+# <details class="more"><summary>More: where pickle is still the default</summary>
+#
+# Today MLflow stores scikit-learn models in another format, the one of the next round. That does not hold on
+# Databricks, and in older versions the default was a pickle.
+#
+# </details>
 #
 # ## Round 2: skops holds names, not instructions
 #
-# A file in the format **skops** holds data, and the *names* of the types and functions that are needed to put the object
-# together. Before anything is put together, each name is compared with a list of types known to be harmless:
+# A file in the format **skops** holds data, and the *names* of the types and functions that are needed to put the
+# object together. Before that happens, each name is compared with a list of types known to be harmless. Any other
+# name is *untrusted*, and loading stops unless you allow it:
 
 # %%
 stored = skops.io.dumps(Surprise())
@@ -160,9 +167,9 @@ except skops.io.exceptions.UntrustedTypesFoundException as error:
 
 # %% [markdown]
 # Nothing ran. So is skops safe? It is as safe as the list of names that you allow, and a name can be a function, too.
-# Here is the model of a stranger. It has a step that prints whatever passes through it. In earnest, such a step would
-# send your customers to somebody. (`unseen` keeps one remark of MLflow off the page: a step without `predict` cannot be
-# loaded as pyfunc.)
+#
+# Here is the model of a stranger. It has a step that prints whatever passes through it; in earnest, it would send
+# your customers to somebody. (`unseen` hides a remark of MLflow.)
 
 # %%
 import contextlib
@@ -195,17 +202,29 @@ _ = step.transform(customers.head(2))
 assert listed == ["builtins.print", "functools.partial"]
 
 # %% [markdown]
-# You should see that it loads, and that the function ran with your customers as soon as the step was used. MLflow takes
-# the list of trusted types **from the model itself**: it says what the stranger trusts, not what you trust. (This file
-# was written by skops, so the function waited for `transform`. In a forged file, skops calls a function on the list
-# *while it loads*.) So read the list before you load, and compare it with one that *you* have written. Look at which
-# file `MLmodel` names, too: `pickled_model` and `model_path` must both say `model.skops`, and no entry `data` may lead
-# to another folder. Otherwise you read one file, and MLflow loads another. For the same reason, load the *folder* that
-# you have read, `mlflow.sklearn.load_model(str(home))`, and not the address: from a server, MLflow would fetch the
-# files a second time. (The first is an entry of the flavor `sklearn`, the other two are of `python_function`. A model
-# without `predict`, like this one, has no flavor `python_function`, so ask with `flavors.get("python_function", {})`.
-# The script at the end has the lines that check them.) The names are asked from the file, because the list in `MLmodel`
-# could have been edited:
+# You should see that it loads, and that the function ran with your customers as soon as the step was used. The reason
+# is that MLflow takes the list of trusted types **from the model itself**: it says what the stranger trusts, not what
+# you trust. In a forged file, skops would call the function even *while it loads*.
+#
+# So before you load such a model, do three things:
+#
+# 1. **Read the names** in the file `model.skops`, and compare them with a list that *you* have written. The list in
+#    `MLmodel` could have been edited.
+# 2. **See that MLflow will load this same file.** In `MLmodel`, `pickled_model` and `model_path` must both say
+#    `model.skops`, and there must be no entry `data`.
+# 3. **Load the folder that you have read**, `mlflow.sklearn.load_model(str(home))`, and not the address, which would
+#    fetch the files a second time from a server.
+#
+# <details class="more"><summary>More: where these entries stand</summary>
+#
+# `MLmodel` has one part for each flavor. `pickled_model` is an entry of the flavor `sklearn`; `model_path` and `data`
+# are entries of `python_function`. If they lead elsewhere, you read one file and MLflow loads another. The script at
+# the end has the lines that check them.
+#
+# </details>
+#
+# A model without `predict`, like this one, has no flavor `python_function`, so ask for it with
+# `flavors.get("python_function", {})`. The next cell does the first of the three:
 
 # %%
 we_trust = {"numpy.dtype", "sklearn.tree._tree.Tree"}  # imputers and forests
@@ -240,16 +259,23 @@ with contextlib.redirect_stdout(printed_):
 assert printed_.getvalue() == "ran on load\n"
 
 # %% [markdown]
-# Our own list names two types that skops does not trust by itself, so we have to know why. `numpy.dtype` only says what
-# kind of numbers an array holds. A `Tree` runs no code, but scikit-learn believes the numbers in it without checking
-# them: a forged one can crash Python in `predict`, or make it read memory that is none of its business. So accept trees
-# from people you know, and not from the internet.
+# You should see the stranger's two functions, so we would not load this model.
+#
+# Our own list has two types, and neither runs code. But a forged `Tree` can crash Python in `predict`, or make it
+# read memory that is none of its business, so accept trees from people you know only.
+#
+# <details class="more"><summary>More: why we trust these two types</summary>
+#
+# `numpy.dtype` only says what kind of numbers an array holds. A `Tree` is a decision tree, alone or in a forest: a
+# table of numbers, which scikit-learn believes without checking them.
+#
+# </details>
 #
 # ## Round 3: a model from code is a file that runs
 #
-# In [Models]({step:models}), our own models were files of Python. MLflow copies such a file into the model, and **runs
-# it from the first line to the last** whenever the model is loaded. Usually it defines a class, but nothing keeps
-# anybody from writing more:
+# In [Models]({step:models}), our own models were files of Python. MLflow copies such a file into the model, and
+# **runs it from the first line to the last** whenever the model is loaded. Nothing keeps anybody from writing more
+# than a class:
 
 # %%
 chatty = """
@@ -272,10 +298,10 @@ with mlflow.start_run(run_name="from-code"):
     )
 
 # %% [markdown]
-# You see its line already: logging runs the file, too, to find the model. Now Ines asks for a switch. MLflow has the
-# environment variable `MLFLOW_ALLOW_PICKLE_DESERIALIZATION`; with `false`, nothing may be unpickled. We store our
-# pipeline as skops and as a pickle. (MLflow warns of the pickle, as it should; the cell keeps the warning off the
-# page.)
+# You see its line already: logging runs the file, too.
+#
+# Now Ines asks for a switch. MLflow has the environment variable `MLFLOW_ALLOW_PICKLE_DESERIALIZATION`; with `false`,
+# nothing may be unpickled. We store our pipeline as skops and as a pickle, to try it.
 
 # %%
 with mlflow.start_run(run_name="two-formats"), unseen:
@@ -317,11 +343,12 @@ assert verdicts == {
 }
 
 # %% [markdown]
-# You should see that only the model from code loads, and its line ran. The switch is about pickles. It refuses skops as
-# well, because of the list that travels inside. (Databricks ignores it.) It does **not** look at code: a model from code
-# needs no pickle, so it runs. The same holds for a model that brings its own module for loading (`loader_module` in
-# `MLmodel`, the file in the folder `code`). There is no switch for code. It is read, like any program that somebody
-# sends you, and these two calls run nothing:
+# You should see that only the model from code loads, and its line ran. The switch is about pickles, and a model from
+# code needs no pickle. It refuses skops as well, because of the list that travels inside. On Databricks the switch is
+# ignored.
+#
+# There is no switch for code, be it the model's file or a module that it brings along. You have to read it, like any
+# program that somebody sends you. These two calls run nothing:
 
 # %%
 card = mlflow.models.get_model_info(from_code.model_uri)
@@ -333,26 +360,26 @@ home = Path(mlflow.artifacts.download_artifacts(from_code.model_uri))
 print((home / code_file).read_text()[:52])
 
 # %% [markdown]
-# `model_code_path` says where the file was when the model was logged; its copy lies in the model's folder under the same
-# name. Here is what you have seen, in one table:
+# The model's folder holds a copy of the file that `model_code_path` names. Here are the kinds that you have seen, and
+# a fourth: modules that a model brings along.
 #
 # | kind | seen in `MLmodel` | what may run on load | before you load |
 # |---|---|---|---|
 # | pickle | `serialization_format: cloudpickle` or `pickle`, or no such entry; `python_model: …pkl` | anything | do not load a stranger's |
-# | skops | `serialization_format: skops` | whatever is on its list: types are rebuilt, and a forged file can call a function at once | read the names |
+# | skops | `serialization_format: skops` | what is on its list | read the names |
 # | from code | `model_code_path` | the whole file | read the file |
-# | modules | `code: code` in *any* flavor, or a `loader_module` that is not MLflow's | each module that is imported | read the folder `code`; refuse what nobody can read in it (`.pyc`, `.so`, `__pycache__`) |
+# | modules | `code: code` in *any* flavor, or a `loader_module` that is not MLflow's | each imported module | read the folder `code`; refuse what nobody can read (`.pyc`, `.so`, `__pycache__`) |
 #
-# What fits no row, such as a model of another library, counts as a pickle until you know how it is stored. One more
-# door is often forgotten: *installing* a stranger's `requirements.txt` runs code as well, because packages may bring
-# their own installation program.
+# What fits no row, such as a model of another library, counts as a pickle until you know how it is stored. And
+# *installing* a stranger's `requirements.txt` can run code as well.
 #
 # ## Round 4: which packages does it need?
 #
-# Now to our own model, which shall run on Aisha's server. Each model has a `requirements.txt`. You give it with
-# `pip_requirements=`, as we always did. If you leave the argument out, MLflow **guesses**: it starts a second Python,
-# loads the model there, and notes each package that gets imported. `extra_pip_requirements=` adds something to that
-# guess. The cell takes some seconds, which is one more reason not to leave the argument out:
+# Now to our own model, which shall run on Aisha's server. Each model lists the packages that it needs in its
+# `requirements.txt`. You give the list with `pip_requirements=`, as we always did.
+#
+# If you leave the argument out, MLflow **guesses**: it starts a second Python, loads the model there, and notes each
+# package that gets imported. `extra_pip_requirements=` adds something to that guess. The cell takes some seconds:
 
 
 # %%
@@ -379,22 +406,31 @@ assert len(requirements(guessed)) > len(requirements(as_skops))
 assert "pydantic==2.*" in requirements(guessed)
 
 # %% [markdown]
-# MLflow itself was added to our two. The guess holds more, because it names whatever was imported on *this* machine,
-# and not only what the model needs; each superfluous package has to be installed wherever the model goes.
+# You should see that the guess is longer. It names whatever was imported on *this* machine, needed or not.
 #
-# The given list is **pinned**: `requirements.txt` has `==` and an exact version after each name. What it does not pin
-# is what these packages need in turn, such as numpy and scipy. To fix those as well, let a tool solve and record the
-# whole set. MLflow knows one, uv. When it is installed, there are two ways. With the environment variable
-# `MLFLOW_LOCK_MODEL_DEPENDENCIES=true`, you give your list as before, and uv adds an exact version of all it needs.
-# (It takes versions that fit, and they need not be those installed here.) Or the folder in which Python runs has a
-# `pyproject.toml` and a `uv.lock` (made by `uv lock`): then a call without `pip_requirements` takes all versions from
-# the lock file instead of guessing, and `mlflow.pyfunc.log_model` also copies both files into the model. (Not run
-# here, because solving needs the network.)
+# Our list is also **pinned**: `requirements.txt` has `==` and an exact version after each name. Without versions, the
+# server may get other ones, and nobody is warned. Have a lock file, `uv.lock`? With uv installed, MLflow takes the
+# versions from it instead of guessing.
+#
+# <details class="more"><summary>More: pin numpy and the rest with uv</summary>
+#
+# A pinned list does not fix what these packages need in turn, such as numpy and scipy. To fix those as well, let the
+# tool uv solve and record the whole set. When it is installed, there are two ways:
+#
+# - With the environment variable `MLFLOW_LOCK_MODEL_DEPENDENCIES=true`, you give your list as before, and uv adds an
+#   exact version of all it needs. It takes versions that fit, and they need not be those installed here.
+# - The folder in which Python runs has a `pyproject.toml` and a `uv.lock`, made by `uv lock`. Then a call without
+#   `pip_requirements` takes all versions from the lock file instead of guessing. `mlflow.pyfunc.log_model` also
+#   copies both files into the model.
+#
+# Neither is run here, because solving needs the network.
+#
+# </details>
 #
 # ## Round 5: code of your own, and what is not in the folder
 #
-# This is Aisha's error. Mira's pipeline has a step that she wrote herself, in a file `cleaning.py` beside her notebook.
-# It cuts off prices that cannot be true:
+# This is Aisha's error. Mira's pipeline has a step that she wrote herself, in a file `cleaning.py` beside her
+# notebook. It cuts off prices that cannot be true:
 
 # %%
 import sys
@@ -418,8 +454,10 @@ sys.modules.pop("cleaning", None)  # in case you run this cell twice
 from cleaning import Clip
 
 # %% [markdown]
-# skops stores the *name* `cleaning.Clip`, not the class. So the module has to be where the model is loaded. `code_paths`
-# copies files or folders into the model's folder `code`, and puts that folder on Python's path when the model is loaded.
+# skops stores the *name* `cleaning.Clip`, not the class. So the module has to be where the model is loaded.
+#
+# The argument `code_paths` takes care of that: it copies files or folders into the model's folder `code`, and puts
+# that folder on Python's path when the model is loaded. We log the pipeline without it and with it:
 
 # %%
 clipped = make_pipeline(Clip(), StandardScaler(), LogisticRegression())
@@ -477,12 +515,11 @@ assert done.stdout.split("\n")[:2] == [
 assert (elsewhere / "together/code/cleaning.py").is_file()
 
 # %% [markdown]
-# You should see Aisha's error for `alone`. In this notebook both load, because the module is here: a test on the machine
-# where a model was made proves little.
+# You should see Aisha's error for `alone`. In this notebook both would load: a test on the machine where a model was
+# made proves little.
 #
-# Something else stays behind: **environment variables**, for example the key of a service that the model asks. When a
-# model is logged with an example, MLflow writes down the *names* of the variables that `predict` used and that look
-# like keys (above all, names with `API_KEY` or `API_TOKEN` in them), never the values:
+# Something else stays behind: **environment variables**, such as the key of a service that the model asks. When a
+# model is logged with an example, MLflow writes down the *names* of such variables, never the values:
 
 # %%
 prices = """
@@ -513,10 +550,19 @@ assert "PRICES_API_KEY" in (home / "environment_variables.txt").read_text()
 assert "not a real key" not in written
 
 # %% [markdown]
+# You should see the name of the key, and no value.
+#
+# <details class="more"><summary>More: which variables are noted</summary>
+#
+# MLflow notes a variable when `predict` used it with the example, and its name looks like a key: above all, when
+# `API_KEY` or `API_TOKEN` is in it.
+#
+# </details>
+#
 # ## Round 6: deploy what you checked
 #
-# `mlflow.models.predict` sends rows through a model as a server would: from JSON, through the signature, to JSON. With
-# `env_manager="local"` it takes the packages that are installed here.
+# `mlflow.models.predict` sends rows through a model as a server would: from JSON, through the signature, to JSON.
+# With `env_manager="local"` it takes the packages that are installed here.
 
 # %%
 import json
@@ -529,14 +575,18 @@ print(json.loads(answers.read_text()))
 
 # %% [markdown]
 # You should see three answers, one for each row. They prove that rows get through JSON and signature, and no more:
-# the packages, and `cleaning`, were those of this notebook.
+# packages and `cleaning` were those of this notebook.
 #
-# The stronger check needs the network, so it is not run here. It builds a **new environment** from the model's own
-# requirements and predicts there, which is as near to Aisha's server as you get on your own machine. Use it for your own
-# models only, because it installs whatever the model asks for:
+# The stronger check, not run here because it needs the network, builds a **new environment** from the model's own
+# requirements and predicts there. Use it for your own models only, because it installs whatever they ask for:
 #
 # ```python
 # mlflow.models.predict(together.model_uri, customers.head(3), env_manager="uv")
+# ```
+#
+# <details class="more"><summary>More: another version, or a key</summary>
+#
+# ```python
 # mlflow.models.predict(
 #     together.model_uri,
 #     customers.head(3),
@@ -548,9 +598,11 @@ print(json.loads(answers.read_text()))
 # )
 # ```
 #
-# What was checked must also be what is deployed, and not a model that was trained again meanwhile. The address
-# `models:/m-…` names one model for good, but its files can be changed, there and on their way. So we take a
-# **fingerprint** of the folder when we check it, keep it as a tag of the model, and compare it at the other end:
+# </details>
+#
+# What was checked must also be what is deployed. The address `models:/m-…` names one model for good, but its files
+# can be changed. So we take a **fingerprint** of the folder when we check it: a short text, computed from its files,
+# that changes when one of them does. We keep it as a tag of the model, and compare it at the other end:
 
 # %%
 import hashlib
@@ -589,12 +641,18 @@ assert fingerprint(by_name_) == noted
 assert "portable-claim" in (Path(by_name_) / "registered_model_meta").read_text()
 
 # %% [markdown]
-# You should see `True`, then `False`. A fingerprint tells *that* something changed, not what. It protects against
-# mistakes and against changes on the way. Whoever may write to the store can change the tag as well: against that, keep
-# it in a second place, such as a commit. (Python runs a compiled copy in `__pycache__` in place of the file that you
-# have read. Nobody can read those, so they are deleted before we compare, and before the model is loaded. The file
-# `registered_model_meta` is left out, because MLflow writes it anew at each download: fetched as `models:/churn/1`, the
-# same model would have another fingerprint.)
+# You should see `True`, then `False`. A fingerprint tells *that* something changed, not what. Whoever may write to
+# the store can change the tag as well, so keep it in a commit, too.
+#
+# The function first deletes each `__pycache__`, and so should you before you load: Python would run the compiled
+# copies in it in place of the file that you have read.
+#
+# <details class="more"><summary>More: why one file is left out</summary>
+#
+# MLflow writes the file `registered_model_meta` anew at each download. With it, the same model would have another
+# fingerprint when it is fetched as `models:/churn/1`.
+#
+# </details>
 #
 # ## Look at the UI
 #
@@ -606,14 +664,14 @@ assert "portable-claim" in (Path(by_name_) / "registered_model_meta").read_text(
 # 4. Click the folder `code`, then `cleaning.py`, and read it. Looking at files here loads nothing, so this is a safe
 #    place to read the model of a stranger.
 #
-# The tags of a logged model, such as our fingerprint, are not shown on its page; ask for them in code, as above.
+# The page does not show a logged model's tags, such as our fingerprint.
 #
 # ![The file cleaning.py in the model together, after step 4](../site/_static/portable_models_ui.png)
 #
 # ## Your turn
 #
-# Ines wants to know which of these five models run a file of their own when they are loaded. Replace the three dots by
-# **one line** that sets `runs_code` to whether this `flavor` names a file or a folder of code, and run both cells.
+# Ines wants to know which of these five models run a file of their own when they are loaded. Replace the three dots
+# by **one line** that sets `runs_code` to whether this `flavor` names a file or a folder of code, and run both cells.
 #
 # <details><summary>One solution</summary>
 #
@@ -664,8 +722,8 @@ for line in said.getvalue().splitlines():
     print(line.split(": ", 1)[1][:75], "…")
 
 # %% [markdown]
-# To repair it, write `name=`, leave the format out (on Databricks, where the default is still cloudpickle, write
-# `serialization_format="skops"`), and give the list of types that you have read:
+# To repair it, write `name=`, leave the format out, and give the list of types that you have read. On Databricks the
+# default is still cloudpickle, so write `serialization_format="skops"` there.
 
 # %%
 with mlflow.start_run(run_name="new-call"):
@@ -681,9 +739,9 @@ assert (
 )
 
 # %% [markdown]
-# **`requirements-open`: a package without its version.** Suppose that the model was made with an older scikit-learn,
-# 1.5.2. `mlflow.pyfunc.load_model` compares the list with what is installed (`mlflow.sklearn.load_model` does not). A
-# pinned list raises the alarm; an open one has nothing to compare, so nobody hears of the difference:
+# **`requirements-open`: a package without its version.** Suppose that the model was made with scikit-learn 1.5.2.
+# `mlflow.pyfunc.load_model` compares the list with what is installed (`mlflow.sklearn.load_model` does not). A pinned
+# list raises the alarm; an open one has nothing to compare:
 
 # %%
 lists = {"open": ["scikit-learn", "skops"], "pinned": ["scikit-learn==1.5.2", "skops"]}
@@ -702,11 +760,18 @@ for name, wanted in lists.items():
 assert alarm and "scikit-learn==1.5.2" in alarm[0]
 
 # %% [markdown]
-# To repair it, write `==`, as `get_default_pip_requirements` does. The open model has been logged already; it gets
-# another list with `mlflow.models.update_model_requirements`. Write the versions that **made** the model (those
-# installed here, because this notebook made it). The pinned model keeps its list: whoever writes the installed version
-# there ends the alarm, and the difference is still there. And do it before you take the fingerprint, because it changes
-# a file of the model.
+# To repair it, write `==`, as `get_default_pip_requirements` does. A model that is logged already gets another list
+# with `update_model_requirements`. Write the versions that **made** the model, which are the installed ones here.
+#
+# <details class="more"><summary>More: why the pinned model keeps its list, and when to change one</summary>
+#
+# It was made with 1.5.2, as we suppose. Whoever writes the installed version into its list ends the alarm, and the
+# difference is still there.
+#
+# Change a list before you take the fingerprint: `update_model_requirements` changes a file of the model, and an older
+# fingerprint no longer fits.
+#
+# </details>
 
 # %%
 mlflow.models.update_model_requirements(made["open"].model_uri, "add", packages)
@@ -729,18 +794,26 @@ except AssertionError as error:
     print("stopped,", error)
 
 # %% [markdown]
-# The repair is the line with `assert`: write down the types that you expect (none, for this pipeline), compare, and log
-# only if they agree.
+# The repair is the line with `assert`: write down the types that you expect (here none), compare, and log only if
+# they agree.
 #
 # ## In your own project
 #
 # The same work without any help from this course, on real data that comes with scikit-learn. Copy it into a file
-# `ship.py` in an empty folder and run `python ship.py`. It makes a model, reads its folder as a stranger should, checks
-# it, and keeps its fingerprint. Where the model arrives, copy the function `fingerprint` with its imports into a file
-# of its own (an `import ship` would train and log again), give it the folder there as a `Path`, compare with the
-# fingerprint that the script has printed, and load that folder. (Where Python can reach the same store,
-# `mlflow.get_logged_model(model_id).tags["fingerprint"]` gives it, too.) (Do not run it with `python -O`, which leaves
-# out every `assert`.)
+# `ship.py` in an empty folder and run `python ship.py`. It makes a model, reads its folder as a stranger should, and
+# prints its fingerprint. Do not run it with `python -O`, which leaves out every `assert`.
+#
+# <details class="more"><summary>More: what to do where the model arrives</summary>
+#
+# 1. Copy the function `fingerprint` with its imports into a file of its own. An `import ship` would train and log
+#    again.
+# 2. Give it the folder that arrived, as a `Path`, and compare with the fingerprint that the script has printed.
+# 3. If they agree, load that folder.
+#
+# Where Python can reach the same store, `mlflow.get_logged_model(model_id).tags["fingerprint"]` gives the
+# fingerprint, too.
+#
+# </details>
 
 # %% tags=["own-project"]
 import hashlib
@@ -797,22 +870,20 @@ lesson.quiz("portable_models")
 # %% [markdown]
 # ## Key points
 #
-# - **What runs on load?** Of a pickle, whatever its author wrote. Of a skops file, nothing but what is on its list, and
-#   that list comes with the model. Of a model from code, the whole file. The switch
-#   `MLFLOW_ALLOW_PICKLE_DESERIALIZATION=false` stops the first two, and not the third.
-# - **How do you read it first?** `get_model_info` and `download_artifacts` load nothing. Read the format, which file
-#   `MLmodel` names, the names that `get_untrusted_types(file=…)` finds in it, and every file in `code`; refuse what
-#   you cannot read there (`.pyc`, `.so`).
+# - **What runs on load?** Of a pickle, whatever its author wrote. Of a skops model, what is on the list that it
+#   brings. Of a model from code, the whole file, and no switch stops that one.
+# - **How do you read it first?** `get_model_info` and `download_artifacts` load nothing. Read the format, the file
+#   that is named, the names in it, and the folder `code`. Refuse what you cannot read.
 # - **What does it need elsewhere?** Pinned packages, its own modules by `code_paths`, and the variables that
 #   `get_model_info` names.
-# - **How do you know that it works?** Send rows through it with `mlflow.models.predict`, best in a new environment, and
-#   deploy what has the fingerprint that you checked.
+# - **How do you know that it works?** Send rows through it with `mlflow.models.predict`, best in a new environment,
+#   and deploy what has the fingerprint that you checked.
 #
 # ## Next steps
 #
-# - Do the [homework]({homework:portable_models}): an inbox to read, a module that must travel, and a check that is kept.
+# - Do the [homework]({homework:portable_models}): an inbox to read, a module that must travel, and a check that is
+#   kept.
 # - Next lecture: [Model registry]({step:model_registry}), names and versions, so that nobody copies addresses around.
 # - Official pages: [model dependencies](https://mlflow.org/docs/latest/ml/model/dependencies/) and
 #   [models from code](https://mlflow.org/docs/latest/ml/model/models-from-code/).
-# - Optional depth: log `clipped` a second time without any change. Has it the same fingerprint? Compare the two
-#   `MLmodel` files to see why not.
+# - Optional depth: log `clipped` again, unchanged. Why has it another fingerprint? Compare the two `MLmodel` files.

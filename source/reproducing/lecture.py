@@ -5,6 +5,7 @@
 #
 # We will train one forest, keep with its run everything that its score depends on, repeat it from the record alone,
 # measure what a thread, a row order and a seed change, and pack the training so that it runs without this course.
+# Folded parts marked *More* can wait.
 #
 # Afterwards you can
 # - **record** the state of code, data and environment with a run;
@@ -14,7 +15,7 @@
 #
 # **You need:** [Logging]({step:logging}) for tags and artifacts, and the program git.
 #
-# **Time:** 13 min to read · 15 min to do
+# **Time:** 15 min to read · 15 min to do
 #
 # <!-- links -->
 
@@ -32,11 +33,14 @@ lesson.quiz("reproducing", "recall")
 # ## The problem
 #
 # In March, Mira reported a ROC-AUC of her forest to Ines, the officer for model risk. In November Ines asks for the
-# same number again. Mira runs her notebook and gets one that differs in the third digit. Was the data corrected? Did
-# she edit a line? Is it another version of scikit-learn? Each is possible, and nothing she kept can rule one out.
+# same number again. Mira runs her notebook and gets one that differs in the third digit.
+#
+# Was the data corrected? Did she edit a line? Is it another version of scikit-learn? Each is possible, and nothing
+# she kept can rule one out.
 #
 # A number of this kind depends on four things: the **code**, the **data**, the **environment** (Python, packages,
-# threads) and the **seed**. To **reproduce** a run means to bring back all four and to get the same number.
+# threads) and the **seed**. To **reproduce** a run means to bring back all four and to get the same number. So the
+# run has to keep all four, as the picture shows.
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
 from course_utils import plots
@@ -118,8 +122,9 @@ print("the folder holds", sorted(path.name for path in folder.iterdir()))
 # ## Round 1: the state of the code
 #
 # git names a saved state of a folder by a **commit**, 40 characters. A commit alone is not enough, because people run
-# code that they have not saved yet. What was edited since is the **diff**. We make the folder a git repository, save
-# the code, and then edit it as Mira would in a hurry: she adds a comment.
+# code that they have not saved yet. What was edited since is the **diff**.
+#
+# We make the folder a git repository and save the code. Then we edit it as Mira would in a hurry: she adds a comment.
 
 # %%
 def git(*words):
@@ -147,16 +152,25 @@ assert git("rev-list", "--count", "HEAD") == "1\n"
 assert "+# deeper trees next week?" in diff
 
 # %% [markdown]
-# You should see 40 characters and the comment as one added line. The commit is still the same one, so whoever reads the
-# commit alone would believe that the comment was never there. MLflow notes the commit of a script by itself when it can
-# find it (tag `mlflow.source.git.commit`), but a run doesn't keep the diff. `git diff HEAD` doesn't show a file that
-# git was never told of, either. So we will keep three things: commit, diff, and the file itself.
+# You should see 40 characters and the comment as one added line. The commit is still the same one. Whoever reads the
+# commit alone would believe that the comment was never there.
+#
+# So we will keep three things: the commit, the diff, and the file itself. The file is needed as well, because
+# `git diff HEAD` doesn't show a file that git was never told of.
+#
+# <details class="more"><summary>More: what MLflow notes by itself</summary>
+#
+# MLflow notes the commit of a script by itself when it can find it. It is the tag `mlflow.source.git.commit` of the
+# run. The run doesn't keep the diff.
+#
+# </details>
 #
 # ## Round 2: a digest, and what it covers
 #
-# A **digest** is a short text computed from data: same data, same digest. The opposite conclusion, same digest and
-# therefore same data, holds only for what went into it. MLflow gives each data set a digest. Here are two
-# tables of three customers; every value in them differs.
+# A **digest** is a short text computed from data: same data, same digest. One would like to conclude the opposite as
+# well: same digest, therefore same data. That holds only for what went into the digest.
+#
+# MLflow gives each data set a digest. Here are two tables of three customers; every value in them differs.
 #
 # **Predict.** Does MLflow's digest differ as well?
 
@@ -190,16 +204,30 @@ assert mlflow.data.from_pandas(_read).digest != mlflow.data.from_pandas(customer
 assert mlflow.data.from_pandas(_read).digest == mlflow.data.from_pandas(customers.reset_index(drop=True)).digest
 
 # %% [markdown]
-# You should see the same eight characters twice from MLflow, and two different ones from sha256. Of a pandas table,
-# MLflow's digest covers the names of all columns, the number of rows, and, in the first 10,000 rows, the row labels and
-# the values of numeric columns and of text columns without a gap. The values of dates, of true/false columns and of
-# text with a gap are left out, and so is row 10,001. That is quick, and good enough to group runs. It isn't a proof.
+# You should see the same eight characters twice from MLflow, and two different ones from sha256. The reason is that
+# MLflow's digest covers only a part of a pandas table. The values of dates and of true/false columns are left out,
+# and our tables have nothing else.
 #
-# Different digests do not prove another table, either: the customers that `train_test_split` gives have one digest, and
-# another when they are read back from a CSV, because they have lost their row labels.
+# What is in it, and what is not:
 #
-# **sha256** of a file covers every byte of it: values, order of rows, even the line ends. If two files have the
-# same sha256, you may take them for the same file. We use that.
+# | covered | left out |
+# |---|---|
+# | names of all columns, number of rows | |
+# | in the first 10,000 rows: the row labels, columns of numbers, columns of text without a gap | columns of dates, of true/false, and of text with a gap (a missing value) |
+# | | every row after the first 10,000 |
+#
+# That is quick, and good enough to group runs. It isn't a proof.
+#
+# <details class="more"><summary>More: two digests for one table</summary>
+#
+# Different digests do not prove another table, either. The customers that `train_test_split` gives have one digest,
+# and another when they are read back from a CSV. They have lost their row labels on the way, and those are in the
+# digest.
+#
+# </details>
+#
+# **sha256** of a file covers every byte of it: values, order of rows, even the line ends. If two files have the same
+# sha256, you may take them for the same file. We use that.
 
 # %%
 def sha256(path):
@@ -211,9 +239,11 @@ print("characters of the digest:", len(sha256(folder / "customers.csv")))
 # %% [markdown]
 # ## Round 3: the environment, and the run that keeps it all
 #
-# The same code gives other numbers with another version of a package. Of the environment we keep the versions of all
-# installed packages, the version of Python, and the libraries that calculate in several **threads** (parts of a program
-# that work at the same time). One of these is the **BLAS**, which multiplies matrices for NumPy.
+# The same code can give other numbers with another version of a package. So we keep the version of Python and the
+# versions of all installed packages.
+#
+# We also keep which libraries calculate in several **threads**, parts of a program that work at the same time. One of
+# these libraries is the **BLAS**, which multiplies matrices for NumPy. Round 4 shows why threads matter.
 
 # %%
 def installed():
@@ -237,12 +267,15 @@ assert "blas" in {pool["user_api"] for pool in pools}
 assert any(pool["version"] and pool["architecture"] for pool in machine["pools"])
 
 # %% [markdown]
-# A list like `packages` is a record to compare with, and not yet something to install from: of a package of your own,
-# or from git (here `course-utils`), it does not say where it came from. A **lock file** is made to build an environment
-# from: it names the exact version of every package, those included that came along with another. The course has one,
-# `requirements.lock`. A file that says `scikit-learn>=1.5` locks nothing.
+# The list `packages` is a record to compare with. You cannot install from it as it is: of a package of your own or
+# from git (here `course-utils`) it does not say where it came from.
 #
-# Now the run. `runpy.run_path` executes the file and gives back what it defines, so we use the very file that we keep.
+# A **lock file** is made to build an environment from. It names the exact version of every package, those included
+# that came along with another. The course has one, `requirements.lock`. A file that says `scikit-learn>=1.5` locks
+# nothing.
+#
+# Now the run. `runpy.run_path` executes a file and gives back what it defines. We use it instead of an import, so
+# that what runs is the very file that we keep.
 
 # %%
 settings = {"depth": 5, "seed": seed}
@@ -264,10 +297,13 @@ print(f"ROC-AUC {auc:.3f} on the validation rows")
 # %% [markdown]
 # ## Round 4: prove it
 #
-# From here on we act as Ines, who has the id of the run and the file of customers. First we compare the data, and the
-# packages that are installed *now*, because a number from other data proves nothing, even when it is the same. Then we
-# execute the code that the run has kept, with the settings that it has kept. (Read such a file before you execute it: it
-# can do everything on your machine that you can.)
+# From here on we act as Ines, who has the id of the run and the file of customers. She works in two steps:
+#
+# 1. She compares the data, and the packages that are installed *now*, with the record. A number from other data
+#    proves nothing, even when it is the same.
+# 2. She executes the code that the run has kept, with the settings that it has kept.
+#
+# Read such a file before you execute it: it can do everything on your machine that you can.
 #
 # **Predict.** Will the score agree in 3 digits, in 6, or in every bit?
 
@@ -299,12 +335,16 @@ assert same_data and same_packages and auc_again == recorded_auc
 assert chances_again.tolist() == then == chances.tolist()
 
 # %% [markdown]
-# You should see `True` four times. It is usually wrong to compare decimal numbers by `==`; here it is the point, because
-# the same operations in the same order give the same bits. If you see `False` for the data or the packages, stop there.
+# You should see `True` four times. It is usually wrong to compare decimal numbers by `==`. Here it is the point,
+# because the same operations in the same order give the same bits. If you see `False` for the data or the packages,
+# stop there.
 #
-# What remains different on *another* machine? Above all the order of additions. A computer rounds after every addition,
-# so (a + b) + c and a + (b + c) can differ in the last bit. Threads add in the order in which they finish, and another
-# BLAS or processor splits a sum differently. Let us measure how much such things matter.
+# What remains different on *another* machine? Above all the order of additions. A computer rounds after every
+# addition, so (a + b) + c and a + (b + c) can differ in the last bit. Threads add in the order in which they finish,
+# and another BLAS or processor splits a sum differently.
+#
+# Let us measure how much such things matter. We change one thing at a time: two threads, the order of the rows, the
+# seed.
 
 # %%
 reverse = customers.iloc[::-1]
@@ -327,15 +367,23 @@ assert changed["two threads"] < 1e-3
 assert changed["rows reversed"] > 1e-4 and changed["another seed"] > 1e-4
 
 # %% [markdown]
-# You should see that two threads leave every chance within 0.000000000001, while the order of the rows and the seed
-# move the score visibly: they put other customers into the validation rows, and other rows into each tree. So say what
-# you promise: *every bit* on the same machine with the same lock file and one thread; elsewhere, *within a tolerance*
-# that you write down before you compare. One thread means two things: `n_jobs=1`, and for models that calculate with
-# the BLAS (linear models, PCA, networks) also `threadpoolctl.threadpool_limits(1)` before the training, because
-# `n_jobs` does not hold the BLAS. When such a comparison fails, `machine.json` tells whether Python, the operating
-# system, the BLAS, the kind of processor that it works for, or the number of threads was another one.
+# You should see that two threads leave every chance within 0.000000000001. The order of the rows and the seed move
+# the score visibly, because they put other customers into the validation rows and other rows into each tree.
 #
-# For notebooks that you ran with `course run`, one line in a terminal does this comparison: it executes what was
+# So say what you promise:
+#
+# - *Every bit*, on the same machine with the same lock file and one thread.
+# - Elsewhere, *within a tolerance* that you write down before you compare.
+#
+# One thread means `n_jobs=1`. For models that calculate with the BLAS (linear models, PCA, networks) also call
+# `threadpoolctl.threadpool_limits(1)` before the training, because `n_jobs` does not hold the BLAS.
+#
+# <details class="more"><summary>More: when a comparison fails; one line that compares</summary>
+#
+# When such a comparison fails, `machine.json` tells what was different: Python, the operating system, the BLAS, the
+# kind of processor that it works for, or the number of threads.
+#
+# For notebooks that you ran with `course run`, one line in a terminal does this comparison. It executes what was
 # recorded in a fresh process and compares each metric. Put the id of the run in place of `RUN_ID`.
 #
 # ```
@@ -343,12 +391,24 @@ assert changed["rows reversed"] > 1e-4 and changed["another seed"] > 1e-4
 # course verify RUN_ID --tolerance 1e-9
 # ```
 #
+# </details>
+#
 # ## Round 5: a project that runs without the course
 #
-# Ines does not want to know how the training is started. An **MLflow Project** is a folder with a file `MLproject`
-# which says it: the **entry points** (what can be started), their parameters, and the file of the environment. It knows
-# the types `string`, `float`, `path` and `uri`, and none for whole numbers. MLflow does not check a `float` either: it
-# puts the value into the command as it was given, so a wrong one is found by `train.py`.
+# Ines does not want to know how a training is started: the folder itself should say it. An **MLflow Project** is a
+# folder with a file `MLproject` which does that. The file names
+#
+# - the **entry points**, which are the things that can be started, each with its command;
+# - the parameters of each entry point, with their usual values;
+# - the file of the environment, here `python_env.yaml`.
+#
+# <details class="more"><summary>More: the types of parameters</summary>
+#
+# `MLproject` knows the types `string`, `float`, `path` and `uri`, and none for whole numbers. That is why `depth` is
+# a `float` below. MLflow does not check a `float`: it puts the value into the command as it was given, so a wrong one
+# is found by `train.py`.
+#
+# </details>
 
 # %%
 (folder / "MLproject").write_text("""name: churn
@@ -368,8 +428,10 @@ print(len(lines), "packages with exact versions")
 
 # %% [markdown]
 # `mlflow.projects.run` opens a run, logs the parameters, and starts the command in the folder. The program finds the
-# open run by itself, which is why `train.py` has no `start_run`. `env_manager="local"` means: with the packages
-# that are here. It takes the first `python` on the `PATH`, so we put ours there.
+# open run by itself, which is why `train.py` has no `start_run`.
+#
+# `env_manager="local"` means: with the packages that are here. It takes the first `python` on the `PATH`, so we put
+# ours there.
 #
 # This is another process, started in another folder. Is its score still the one from March, in every bit?
 
@@ -393,20 +455,30 @@ assert project.data.metrics["valid_auc"] == recorded_auc
 assert "course_utils" not in (folder / "train.py").read_text()
 
 # %% [markdown]
-# You should see FINISHED and `True`. On a machine that has MLflow, but never saw the course, you copy the folder and type
-# one of these lines in it:
+# You should see FINISHED and `True`. The project gave the same bits, although another process made them.
+#
+# On a machine that has MLflow, but never saw the course, you copy the folder and type this line in it:
 #
 # ```
 # mlflow run . --env-manager local
+# ```
+#
+# It uses what is installed there, so check that these are the versions you mean. To build the environment from
+# `python_env.yaml` first, write `virtualenv` or `uv` in place of `local`. The packages that the file names are
+# pinned, but what they bring along is not: for every bit, list the whole lock file.
+#
+# <details class="more"><summary>More: what virtualenv and uv need</summary>
+#
+# ```
 # mlflow run . --env-manager virtualenv -P depth=5
 # mlflow run . --env-manager uv -P depth=5
 # ```
 #
-# The first uses what is installed. The second and third first build an environment from `python_env.yaml`, which needs
-# the network. `virtualenv` takes Python from the program `pyenv` alone, even when the same version is installed in
-# another way; without `pyenv` it ends in an error. The third needs the program `uv`. If you leave the option out,
-# MLflow takes `virtualenv` for this folder. The four names in `python_env.yaml` are pinned, but what they bring along
-# is not: for every bit, list the whole lock file.
+# Both need the network. `virtualenv` takes Python from the program `pyenv` alone, even when the same version is
+# installed in another way; without `pyenv` it ends in an error. The second needs the program `uv`. If you leave the
+# option out, MLflow takes `virtualenv` for this folder.
+#
+# </details>
 #
 # ## Look at the UI
 #
@@ -419,8 +491,8 @@ assert "course_utils" not in (folder / "train.py").read_text()
 #
 # ## Your turn
 #
-# Ines wants to see at once that the project's run was compared with March. Replace the three dots by **one line** that
-# sets the tag `reproduces` of the project's run to the id of `march`; then run both cells.
+# Ines wants to see at once that the project's run was compared with March. Replace the three dots by **one line**
+# that sets the tag `reproduces` of the project's run to the id of `march`; then run both cells.
 #
 # <details><summary>One solution</summary>
 #
@@ -445,7 +517,8 @@ lesson.turn(tags.get("reproduces") == march.info.run_id, hint)
 # %% [markdown]
 # ## Pitfalls
 #
-# **`digest-blind`: a digest was taken for more than it covers.** Text with one gap is left out of MLflow's digest.
+# **`digest-blind`: a digest was taken for more than it covers.** MLflow gives these two tables one digest, although a
+# contract was changed. Text with one gap is left out of it.
 
 # %%
 before = pd.DataFrame({"contract": ["month", None, "year"]})
@@ -461,7 +534,8 @@ texts = [frame.to_csv().encode() for frame in (before, after)]
 print("different digests:", len({hashlib.sha256(text).hexdigest() for text in texts}))
 
 # %% [markdown]
-# **`seed-missing`: something draws, and nobody recorded the seed.** `None` means: draw anew each time.
+# **`seed-missing`: something draws, and nobody recorded the seed.** Two trainings with the same file give two scores.
+# `None` means: draw anew each time.
 
 # %%
 _, first = train(folder / "customers.csv", 5, None)
@@ -480,7 +554,8 @@ _, second = train(folder / "customers.csv", 5, seed)
 print("same score with a seed:", first == second)
 
 # %% [markdown]
-# **`score-rounded`: the recorded number was rounded, so nothing can be proven with it.**
+# **`score-rounded`: the recorded number was rounded, so nothing can be proven with it.** The repeated score is right
+# to the last bit, and still not equal to what was written down.
 
 # %%
 print("equal to the rounded score:", auc_again == round(auc, 2))
@@ -496,10 +571,10 @@ print("equal to the full score:", auc_again == auc, f"({auc:.2f} on the slide)")
 #
 # The same work without any help from this course, on real data that comes with scikit-learn. Copy it into a file
 # `script.py` in an empty folder and run `python script.py`. The first start records a run and repeats it; each later
-# start, also months later, repeats that run. What you edit in the file after that is not repeated: to record a new
-# state, put another name in the two places where `first` stands. The code is one file, so the run keeps the file and
-# needs no commit. The record lies in `./mlruns`, and `kept` is that folder itself, not a copy: do not edit the files in
-# it.
+# start, also months later, repeats that run.
+#
+# What you edit in the file after that is not repeated: to record a new state, put another name in the two places
+# where `first` stands. The record lies in `./mlruns`, and `kept` is that folder itself: do not edit the files in it.
 
 # %% tags=["own-project"]
 import hashlib
@@ -557,14 +632,14 @@ lesson.quiz("reproducing")
 # %% [markdown]
 # ## Key points
 #
-# - **How do you record the state of code, data and environment?** Commit, diff and the file itself; sha256 of the data;
-#   all packages with versions, and the threads. The seed is a parameter.
-# - **What does a digest cover?** What went into it. MLflow's has the row labels, and leaves out dates, true/false, text
-#   with a gap, and all rows after 10,000; sha256 of a file covers every byte.
+# - **How do you record the state of code, data and environment?** Commit, diff and the file itself; sha256 of the
+#   data; all packages with versions, and the threads. The seed is a parameter.
+# - **What does a digest cover?** What went into it. MLflow's leaves out dates, true/false, text with a gap, and all
+#   rows after 10,000. sha256 of a file covers every byte.
 # - **How do you repeat a run and prove it?** With nothing but its record and the data, and `==`. On another machine,
 #   with a tolerance that was written down before.
-# - **How do you write a project that others can start?** A folder with `MLproject`, its `python_env.yaml` and code that
-#   imports nothing from elsewhere; `mlflow run` makes each start a run.
+# - **How do you write a project that others can start?** A folder with `MLproject`, its `python_env.yaml` and code
+#   that imports nothing from elsewhere. `mlflow run` makes each start a run.
 #
 # ## Next steps
 #

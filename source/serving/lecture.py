@@ -1,10 +1,12 @@
 # %% [markdown]
 # # Serving: from a registry alias to an answer
 #
-# **Tom's screen needs a score while the customer is on the phone. Where does it come from, and how long does it take?**
+# **Tom's screen needs a score while the customer is on the phone. Where does it come from, and how long does it
+# take?**
 #
 # We will build three ways from the same alias to an answer: a nightly table, MLflow's own server, and a service in a
 # file of our own. Then we will send them good and bad requests, and measure them while many clients ask at once.
+# Folded parts marked *More* can wait.
 #
 # Afterwards you can
 # - **score** a table with the champion and **write** it as Parquet, with the version that made it;
@@ -14,7 +16,7 @@
 #
 # **You need:** [Models]({step:models}) and [Model registry]({step:model_registry}).
 #
-# **Time:** 18 min to read · 18 min to do
+# **Time:** 17 min to read · 18 min to do
 #
 # <!-- links -->
 #
@@ -30,11 +32,13 @@ lesson.quiz("serving", "recall")
 # %% [markdown]
 # ## The problem
 #
-# Mira's champion is in the registry. Tom wants two things from it: every morning at six a list of 20,000 customers with
-# their scores, and a score on his screen when one of them calls. The list can be made in one go, as a **batch**. The
-# screen cannot wait until tomorrow. It needs a **service**: a program that keeps the model in memory and answers over
-# HTTP, the language of web browsers. Neither of them may have an id or a version typed into it. Both start at the
-# alias:
+# Mira's champion is in the registry. Tom wants two things from it: every morning at six a list of 20,000 customers
+# with their scores, and a score on his screen when one of them calls.
+#
+# The list can be made in one go, as a **batch**. The screen cannot wait until tomorrow. It needs a **service**: a
+# program that keeps the model in memory and answers over HTTP, the language of web browsers.
+#
+# Neither of them may have an id or a version typed into it. Both start at the alias:
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
 from course_utils import plots
@@ -98,9 +102,10 @@ print("Open the UI, from the course folder:", store.ui_command(), sep="\n")
 
 # %% [markdown]
 # The model fills gaps, scales numbers and encodes words. Tom calls from a probability of 0.3 on, not 0.5. That number
-# is a part of the decision, so it belongs *into* the model, as in [Models]({step:models}). Here scikit-learn's
-# `FixedThresholdClassifier` carries it: `predict` answers 1 (call) when the probability is 0.3 or more. Nobody who
-# serves the model has to know the number.
+# is a part of the decision, so it belongs *into* the model, as in [Models]({step:models}).
+#
+# Here scikit-learn's `FixedThresholdClassifier` carries it: `predict` answers 1 (call) when the probability is 0.3 or
+# more. Nobody who serves the model has to know the number.
 
 
 # %%
@@ -166,17 +171,24 @@ assert (scores["call"] == (scores["probability"] >= 0.3)).all()
 # mlflow models serve -m models:/churn-serving@champion --env-manager local --port 5002
 # ```
 #
-# The first line makes sure that the terminal finds `mlflow`, and that `mlflow` finds `uvicorn`, the program which does
-# the talking. The second says *in which store* the alias is to be looked up. Its path begins in the folder where you
-# are: in any other folder MLflow would make a new, empty `mlflow.db` and say
-# `Registered Model with name=churn-serving not found`. With the whole path it works everywhere
-# (`sqlite:////home/you/course/mlflow.db`, with four slashes; on Windows, `sqlite:///C:/course/mlflow.db`). A **port** is
-# a number that tells the programs on one machine apart, and `127.0.0.1`, which you will see below, always means this
-# machine. And `--env-manager local` uses the libraries that are here; without it MLflow first builds an environment
-# from the model's requirements, which it downloads.
+# - The first line makes sure that the terminal finds `mlflow` and its web server, `uvicorn`.
+# - The second says *in which store* the alias is to be looked up. Its path begins in the folder where you are, so
+#   type it in the course folder.
+# - The third starts the server. A **port** is a number that tells the programs on one machine apart.
+#   `--env-manager local` uses the libraries that are here.
+#
+# <details class="more"><summary>More: from another folder, or without local</summary>
+#
+# In any other folder MLflow would make a new, empty `mlflow.db` and say
+# `Registered Model with name=churn-serving not found`. With the whole path it works everywhere:
+# `sqlite:////home/you/course/mlflow.db`, with four slashes; on Windows, `sqlite:///C:/course/mlflow.db`.
+#
+# Without `--env-manager local`, MLflow first builds an environment from the model's requirements, which it downloads.
+#
+# </details>
 #
 # So that you can also follow without a terminal, the next cells start the same command in the background, on a free
-# port. `environment` holds what the first two lines of the terminal set.
+# port. `environment` holds what the first two lines of the terminal set, and `127.0.0.1` always means this machine.
 
 # %%
 environment = {**os.environ, "MLFLOW_TRACKING_URI": mlflow.get_tracking_uri()}
@@ -229,8 +241,9 @@ print("ping:", wait(mlflow_server, f"{mlflow_at}/ping"))
 
 # %% [markdown]
 # You should see 200 after a while: loading MLflow takes most of it. `/ping` says that the server is up and has loaded
-# its model; `/version` would say which MLflow it runs. The predictions come from `/invocations`. It takes a table as
-# CSV, as Parquet (which we leave out), or as **JSON**, which is text that looks like Python's lists and dictionaries.
+# its model; `/version` would say which MLflow it runs. The predictions come from `/invocations`.
+#
+# That address takes a table as CSV or as **JSON**, which is text that looks like Python's lists and dictionaries.
 # There are four JSON forms, which differ in how they write rows and columns. The next cell writes five customers in
 # all five forms into files:
 
@@ -247,10 +260,7 @@ for form, table in forms.items():
 few.to_csv(folder / "rows.csv", index=False)
 
 # %% [markdown]
-# In a second terminal, in the course folder, `curl` sends a file (`-d @…`) with a header that says what it is. For the
-# other JSON forms, change the file's name. For CSV, use `--data-binary`, because `-d` takes out the line ends, and
-# without them the server answers with an error (400). On Windows, write `curl.exe`, and everything on one line without
-# `\`.
+# In a second terminal, in the course folder, `curl` sends a file (`-d @…`) with a header that says what it is:
 #
 # ```bash
 # curl -H "Content-Type: application/json" -d "@outputs/serving/dataframe_split.json" \
@@ -258,6 +268,9 @@ few.to_csv(folder / "rows.csv", index=False)
 # curl -H "Content-Type: text/csv" --data-binary "@outputs/serving/rows.csv" \
 #   http://127.0.0.1:5002/invocations
 # ```
+#
+# For the other JSON forms, change the file's name. CSV needs `--data-binary`, because `-d` takes out the line ends,
+# and then the server answers with an error. On Windows, write `curl.exe`, and everything on one line without `\`.
 #
 # The next cell sends the same files from Python.
 
@@ -286,11 +299,12 @@ assert answer.status_code == 200 and answer.json() == expected
 #
 # ## Round 3: bad input
 #
-# The server checks a table against the model's **signature**, the names and types of its columns. The **status** of an
-# answer is a number: 200 means that all went well. By convention 4xx means that the one who asked made a mistake, and
-# 5xx the server. MLflow's server is less exact: it answers 400 for *any* error inside the model, a bug of yours
-# included. So read the message: where it speaks of the *schema* or the *signature*, the table did not fit; "unexpected
-# error while evaluating the model" comes from inside the model.
+# The server checks a table against the model's **signature**, the names and types of its columns. It answers with a
+# **status**, a number: 200 means that all went well. By convention 4xx means that the one who asked made a mistake,
+# and 5xx the server.
+#
+# MLflow's server is less exact: it answers 400 for *any* error inside the model, a bug of yours included. So read the
+# message as well. Where it speaks of the *schema* or the *signature*, the table did not fit.
 #
 # **Predict.** Which of these customers get an answer (200), and which an error (400)? The model was trained on data
 # with gaps.
@@ -322,22 +336,32 @@ assert status == {"no contract": 400, "text": 400, "gap": 200, "extra": 200} | {
 
 # %% [markdown]
 # You should see 400 for the missing column and for text instead of a number, and 200 for the rest. An extra column is
-# dropped. A gap (`null`) is allowed here, whether training had gaps or not: a `required` column must be there, but
-# need not have a value. (Ours are all required, since the three rows of the example have no gap. Had one of them a
-# gap, its column would be `optional`, and the signature would not miss it. Only a column of whole numbers refuses a
-# gap, and in a column of `True` and `False` it becomes `False` without a word. That is one reason why ours are
-# floats. For the server does not only check, it converts: the text `"70.5"` becomes a number, 1.5 in a column of
-# whole numbers becomes 1, and a gap in a column of words becomes the word `None` in the forms `inputs` and
-# `instances`.) And `weekly` and minus five months get an answer like any other: a signature knows *types*, not
-# *values*.
+# dropped. A gap (`null`) is allowed here: a `required` column must be there, but need not have a value.
+#
+# `weekly` and minus five months get an answer like any other: a signature knows *types*, not *values*.
+#
+# The server does not only check, it also converts, and says nothing: the text `"70.5"` becomes a number, a gap in a
+# column of `True` and `False` becomes `False`, and in a column of words it can become the word `None`. That is one
+# reason why our columns are floats.
+#
+# <details class="more"><summary>More: gaps, and what else is converted</summary>
+#
+# - Our columns are all required, since the three rows of the example have no gap. Had one of them a gap, its column
+#   would be `optional`, and the signature would not miss the column.
+# - Only a column of whole numbers refuses a gap. There, 1.5 becomes 1.
+# - A gap in a column of words becomes `None`, the word, in the forms `inputs` and `instances`.
+# - "Unexpected error while evaluating the model" is the message for an error that comes from inside the model.
+#
+# </details>
 #
 # ## Round 4: a service of your own
 #
-# Tom's screen should show the probability, not only 0 or 1. Ines, the governance officer, wants each answer to name the
-# version. And customers that cannot exist should be refused. All this is possible in a service of your own, with
-# **FastAPI**, a library that makes a web service out of Python functions. It lives in a file `service.py`, because a
-# program that runs for months does not belong in a notebook. The first part resolves the alias once and loads that
-# version:
+# Tom's screen should show the probability, not only 0 or 1. Ines, the governance officer, wants each answer to name
+# the version. And customers that cannot exist should be refused.
+#
+# All this is possible in a service of your own, with **FastAPI**, a library that makes a web service out of Python
+# functions. It lives in a file `service.py`, because a program that runs for months does not belong in a notebook.
+# The first part resolves the alias once and loads that version:
 
 # %%
 model_part = """
@@ -357,9 +381,10 @@ app = FastAPI(title="Churn scores")
 
 # %% [markdown]
 # The second part describes a customer, one line for each column. `BaseModel` comes from *pydantic*, the library with
-# which FastAPI checks a request; `Field(ge=0)` means *greater than or equal to* 0, and `Literal` lists the words that
-# are allowed. A request that does not fit the class is refused with the status 422, before any function of ours is
-# called.
+# which FastAPI checks a request. `Field(ge=0)` means *greater than or equal to* 0, and `Literal` lists the words that
+# are allowed.
+#
+# A request that does not fit the class is refused with the status 422, before any function of ours is called.
 
 # %%
 customer_part = """
@@ -378,8 +403,10 @@ class Customer(BaseModel):
 # %% [markdown]
 # The third part answers. A browser that opens a page sends a **GET**, which only asks; a **POST** brings something
 # along, here the customer as JSON. `@app.post("/score")` says that the function below it answers each POST to the
-# address `/score`. FastAPI makes a `Customer` of the JSON, and JSON again of the dictionary that we return. The
-# threshold is not typed in: it is read from the model.
+# address `/score`.
+#
+# FastAPI makes a `Customer` of the JSON, and JSON again of the dictionary that we return. The threshold is not typed
+# in: it is read from the model.
 
 # %%
 answer_part = """
@@ -398,12 +425,18 @@ size = (folder / "service.py").write_text(code)
 
 # %% [markdown]
 # In a terminal, after the first two lines from round 2, this starts it (`service:app` means: from `service.py`, take
-# `app`). While it runs, `http://127.0.0.1:8000/docs` is a page about it that FastAPI makes from your class; its
-# layout comes from the network.
+# `app`):
 #
 # ```bash
 # uvicorn service:app --app-dir outputs/serving --port 8000
 # ```
+#
+# <details class="more"><summary>More: a page about your service</summary>
+#
+# While the service runs, `http://127.0.0.1:8000/docs` is a page about it that FastAPI makes from your class. Its
+# layout comes from the network.
+#
+# </details>
 
 # %%
 port = free_port()
@@ -426,26 +459,28 @@ assert {n: a.status_code for n, a in answers.items()} == {
 assert answer["version"] == "1" and answer["threshold"] == 0.3
 
 # %% [markdown]
-# You should see 422 for everything but the extra column, which FastAPI drops. Now a gap that comes as `null` is refused
-# as well: the class says `float`. But `NaN`, which `json.dumps` writes for a gap in a pandas table, *is* a `float`: in
-# `monthly_charges` it passes, and the model fills it in. So turn gaps into `None` before you send them. Whether Tom's
-# screen may leave something out is a decision; `float | None` would allow it.
+# You should see 422 for everything but the extra column, which FastAPI drops. A gap that comes as `null` is refused
+# as well, because the class says `float`; `float | None` would allow it.
+#
+# But `NaN`, which `json.dumps` writes for a gap in a pandas table, *is* a `float`: in `monthly_charges` it passes,
+# and the model fills it in. So turn gaps into `None` before you send them.
 #
 # **Neither server asks who you are.** Both listen on `127.0.0.1`, which only this machine can reach. With
-# `--host 0.0.0.0` everybody in the network can ask for any customer's score, as often as they like, and read along,
-# because HTTP is not encrypted. On a real network, put a program in front that asks for a password and encrypts (a
-# *reverse proxy*, such as nginx), or let the cloud do it.
+# `--host 0.0.0.0` everybody in the network can ask for any customer's score, and read along, because HTTP is not
+# encrypted. On a real network, put a program in front that asks for a password and encrypts (a *reverse proxy*, such
+# as nginx), or let the cloud do it.
 #
 # ## Round 5: how long does it take?
 #
 # The time from question to answer is called **latency**. Three rules make a measurement honest:
 #
 # - **Warm up.** The first requests open connections and fill caches. Throw them away.
-# - **Ask at once.** In the morning Tom has eight colleagues. One client that waits politely for each answer never sees
-#   a queue.
-# - **Don't average.** A mean hides what people feel. Sort the times: **p50** is the time that half of the requests stay
-#   under, **p95** the time that 95 of 100 stay under. An **ECDF** draws all of them: for each time, the share of
-#   requests that were answered by then.
+# - **Ask at once.** In the morning Tom has eight colleagues. One client that waits politely for each answer never
+#   sees a queue.
+# - **Don't average.** A mean hides what people feel. Sort the times: **p50** is the time that half of the requests
+#   stay under, **p95** the time that 95 of 100 stay under.
+#
+# An **ECDF** draws all of them: for each time, the share of requests that were answered by then.
 #
 # **Predict.** With eight clients instead of one, does a request take as long, twice as long, or longer?
 
@@ -516,20 +551,34 @@ assert fastest_(lambda: calls_(1000)) < 8 * fastest_(lambda: calls_(1))
 
 # %% [markdown]
 # Read it along the grey line, which is p95. You should see the dashed curves far to the right: with eight clients the
-# median request takes more than twice as long as with one. Each server is *one* Python process, and in one process
-# Python computes one thing at a time, so eight requests stand in a queue, which explains about eight times. More
-# processes (`--workers 4`, for both commands) help as long as the machine has cores for them, and each keeps a copy of
-# the model in memory. Measure again when you change that: with several workers, uvicorn 0.54 on Linux adds about 40 ms
-# to each answer on a connection that stays open, as ours do.
+# median request takes more than twice as long as with one. Each server is *one* Python process, which computes one
+# thing at a time, so the requests stand in a queue.
 #
-# With 100 requests, five are slower than p95. A p99 would rest on the slowest two alone, so it needs more: 1,000 at
-# least. And both client and servers share this machine, so compare the curves with each other, not with your cloud.
+# With 100 requests, five are slower than p95. A **p99** would rest on the slowest two alone, so it needs more: 1,000
+# at least. And both client and servers share this machine, so compare the curves with each other, not with your
+# cloud.
+#
+# <details class="more"><summary>More: several workers, and how the two servers differ</summary>
+#
+# Eight requests in a queue explain about eight times. More processes (`--workers 4`, for both commands) help as long
+# as the machine has cores for them, and each keeps a copy of the model in memory. Measure again when you change that:
+# with several workers, uvicorn 0.54 on Linux adds about 40 ms to each answer on a connection that stays open, as ours
+# do.
+#
 # Between the two servers, remember that `service.py` asks its model twice, for the probability and for the call.
 #
-# The batch of round 1 has no such question. Put `%%time` above `champion.predict_proba(customers)` in a cell of its
-# own and divide by 20,000: a row costs less than a fiftieth of a request. Much of a request's time is the price of
-# *calling* the model: to make a table of the row, check it, and pass it from step to step. A thousand rows cost only
-# a few times as much as one, so a batch pays most of this price once.
+# </details>
+#
+# The batch of round 1 is far quicker: a row costs less than a fiftieth of a request. Much of a request's time is the
+# price of *calling* the model, and a batch pays most of it once.
+#
+# <details class="more"><summary>More: measure the batch yourself</summary>
+#
+# Put `%%time` above `champion.predict_proba(customers)` in a cell of its own and divide by 20,000. To call a model
+# means to make a table of the row, check it, and pass it from step to step. A thousand rows cost only a few times as
+# much as one.
+#
+# </details>
 #
 # ## Look at the UI
 #
@@ -538,20 +587,23 @@ assert fastest_(lambda: calls_(1000)) < 8 * fastest_(lambda: calls_(1))
 #    pitfalls).
 # 2. Click the version, and unfold *Inputs* under *Schema*: these names and types are what MLflow's server enforces.
 #
-# Which server runs where, MLflow does not know. Keep a list.
-#
 # ![The inputs that the server enforces: names and types, after step 2](../site/_static/serving_ui.png)
 #
 # ## On paper: Docker and the clouds
 #
 # None of this runs here; each needs Docker or an account. A Docker **image** is a file that holds the model, its
-# libraries and the same server, so with Docker the requests from above stay the same. A cloud wants each request signed
-# with your account, and Vertex AI's `predict` takes the form `instances` only.
+# libraries and the same server, so with Docker the requests from above stay the same.
 #
 # ```bash
 # mlflow models build-docker -m models:/churn-serving@champion -n churn-serving
 # docker run -p 127.0.0.1:5002:8080 churn-serving  # without 127.0.0.1, the whole network may ask
+# ```
 #
+# <details class="more"><summary>More: SageMaker, Vertex AI and Azure</summary>
+#
+# A cloud wants each request signed with your account, and Vertex AI's `predict` takes the form `instances` only.
+#
+# ```bash
 # # Amazon SageMaker: an image goes to the account once, then each model
 # mlflow sagemaker build-and-push-container
 # mlflow deployments create -t sagemaker:/eu-central-1 --name churn -m models:/churn-serving@champion \
@@ -567,10 +619,12 @@ assert fastest_(lambda: calls_(1000)) < 8 * fastest_(lambda: calls_(1))
 # az ml online-deployment create --name blue --endpoint churn -f deployment.yml --all-traffic
 # ```
 #
+# </details>
+#
 # ## Your turn
 #
-# Replace the three dots by **one line** that makes `body` a request for the customer `good` in the form `inputs`, where
-# each column is a list. The servers are still running.
+# Replace the three dots by **one line** that makes `body` a request for the customer `good` in the form `inputs`,
+# where each column is a list. The servers are still running.
 #
 # <details><summary>One solution</summary>
 #
@@ -650,19 +704,28 @@ print("restarted | the service answers with version", answer["version"])
 assert answer["version"] == "2"
 
 # %% [markdown]
-# The two servers go on running, so that you can try more. In a terminal, Ctrl+C stops a server. These two end when
-# this notebook's kernel ends (*Kernel*, *Shut Down Kernel*), or with `service.terminate()` and
-# `mlflow_server.terminate()`. On macOS and Windows, MLflow 3.17 leaves the `uvicorn` that it has started behind: end
-# it by hand, in the Activity Monitor or the Task Manager.
+# The two servers go on running, so that you can try more. They end when this notebook's kernel ends (*Kernel*, *Shut
+# Down Kernel*), or with `service.terminate()` and `mlflow_server.terminate()`. In a terminal, Ctrl+C stops a server.
+#
+# <details class="more"><summary>More: on macOS and Windows</summary>
+#
+# There, MLflow 3.17 leaves the `uvicorn` that it has started behind: end it by hand, in the Activity Monitor or the
+# Task Manager.
+#
+# </details>
 #
 # ## In your own project
 #
 # The same work without any help from this course, on real data that comes with scikit-learn. Copy it into a file
-# `service.py` in an empty folder. `python service.py` trains and registers a model, and writes a batch. Then
-# `uvicorn service:app --port 8000` serves it, in the same folder. In a second terminal there,
-# `curl -H "Content-Type: application/json" -d "@row.json" http://127.0.0.1:8000/score` asks it about one row. JSON
-# promises no order of names, so the service puts the columns into the model's order. Here each training moves the
-# alias; with a model in use, compare first, as in [Model registry]({step:model_registry}).
+# `service.py` in an empty folder.
+#
+# - `python service.py` trains and registers a model, and writes a batch.
+# - `uvicorn service:app --port 8000` serves it, in the same folder.
+# - In a second terminal there, `curl -H "Content-Type: application/json" -d "@row.json" http://127.0.0.1:8000/score`
+#   asks it about one row.
+#
+# Here each training moves the alias; with a model in use, compare first, as in
+# [Model registry]({step:model_registry}).
 
 # %% tags=["own-project"]
 """Train and write a batch: python service.py. Serve: uvicorn service:app --port 8000"""
@@ -719,12 +782,11 @@ lesson.quiz("serving")
 #
 # - **How do you score a table?** Resolve the alias once, load that version, predict everything in one call, and write
 #   Parquet with the version.
-# - **How do you serve a model?** Activate the environment, set `MLFLOW_TRACKING_URI` (with the whole path), and run
+# - **How do you serve a model?** Activate the environment, set `MLFLOW_TRACKING_URI`, and run
 #   `mlflow models serve --env-manager local`. A JSON body names its form: `dataframe_split`, `dataframe_records`,
 #   `inputs` or `instances`; CSV needs its content type.
-# - **What happens to a bad request?** Missing columns, and text that is no number, give 400 (`"70.5"` is converted, and
-#   passes). Wrong *values* pass, unless your own service refuses them. Its threshold and version come from the model
-#   and the registry.
+# - **What happens to a bad request?** Missing columns, and text that is no number, give 400. Wrong *values* pass,
+#   unless your own service refuses them. Its threshold and version come from the model and the registry.
 # - **How long does it take?** Warm up, ask with as many clients as there will be, and look at p50 and p95, not at the
 #   mean.
 #

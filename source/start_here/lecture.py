@@ -7,7 +7,7 @@
 # selected. Go from the top to the bottom, and run every cell before you read on. Try it now with the first one, below.
 #
 # We will check this machine, record a first run in five lines of MLflow, find it again in code and in the browser, and
-# compare three models by what was recorded about them.
+# compare three models by what was recorded about them. Folded parts marked *More* can wait; a click opens them.
 #
 # Afterwards you can
 # - **say** what a run, an experiment and a store are, and **check** that your machine has what it needs;
@@ -17,7 +17,7 @@
 #
 # **You need:** a little Python, and to have fitted a scikit-learn model once. No MLflow.
 #
-# **Time:** 15 min to read · 15 min to do
+# **Time:** 18 min to read · 15 min to do
 #
 # <!-- links -->
 
@@ -25,14 +25,22 @@
 print("This cell has run.")
 
 # %% [markdown]
-# You should see that sentence, and a number in the brackets at the left of the cell: `[1]` for the cell that ran first.
-# While a cell is working, a star `[*]` stands there. If nothing happens, click into the cell once more; and if a window
-# asks for a kernel, choose *Python 3 (ipykernel)*, the Python that this course was installed in (in VS Code it is
-# called `.venv`). If a cell ends in `No module named 'course_utils'`, the notebook runs in another Python: choose that
-# kernel at the top right, or stop JupyterLab and start it with `make lab` or `uv run course lab`.
+# You should see that sentence, and `[1]` at the left of the cell, because it is the first cell that ran. While a cell
+# is working, a star `[*]` stands there.
+#
+# If nothing happens, click into the cell once more. If a window asks for a **kernel**, the Python that runs the cells,
+# choose *Python 3 (ipykernel)*. It is the one that this course was installed in.
+#
+# <details class="more"><summary>More: a wrong kernel, and the marks ‹…› in outputs</summary>
+#
+# If a cell ends in `No module named 'course_utils'`, the notebook runs in another Python. Choose *Python 3 (ipykernel)*
+# at the top right (in VS Code the course's Python is called `.venv`), or stop JupyterLab and start it with `make lab`
+# or `uv run course lab`.
 #
 # Outputs are stored with the lectures, so you can also read without running anything. Ids, times and seconds, which
 # differ on every machine, are masked in the stored outputs as ‹…›.
+#
+# </details>
 #
 # ## Recall
 #
@@ -46,17 +54,20 @@ lesson.quiz("start_here", "recall")
 # %% [markdown]
 # ## The problem
 #
-# Nordtel, a telecom company, loses more than one customer in five. Five people try to do something about it. **Jonas**
-# looks after the tables of customers. **Mira** trains models that say who is about to leave. **Aisha** makes a model
-# answer, day and night. **Tom** calls the customers on the list. **Ines** asks where each number comes from, because
-# the authorities ask her.
+# Nordtel, a telecom company, loses more than one customer in five. Five people try to do something about it:
+#
+# - **Jonas** looks after the tables of customers.
+# - **Mira** trains models that say who is about to leave.
+# - **Aisha** makes a model answer, day and night.
+# - **Tom** calls the customers on the list.
+# - **Ines** asks where each number comes from, because the authorities ask her.
 #
 # Today Tom wants the model from last Tuesday, the good one. There are eleven notebooks, a spreadsheet, and seven files
 # whose names begin with `model_final`. Mira knows that the model existed. She cannot find it.
 #
 # In twenty-two lectures the team gets from there to models that are tracked, compared, versioned, served and watched.
-# Their memory is **MLflow**: your code tells it what it does, at the moment when it does it, and MLflow writes that
-# down in a place where everybody can look it up.
+# Their memory is **MLflow**: your code tells it what it does, while it does it, and MLflow writes that down in a place
+# where everybody can look it up.
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
 from course_utils import plots
@@ -72,17 +83,16 @@ plots.show(plots.diagram(boxes, arrows, title=title, height=2.0))
 
 # %% [markdown]
 # The place is called a **store**. In most of this course it is one file on your disk, the database `mlflow.db` in the
-# folder of the course. The **UI** (user interface) is a page in your browser that shows what is in a store. It is a
-# program of its own: it neither knows your notebook nor needs it.
+# course folder. The **UI** (user interface) is a page in your browser that shows what is in a store. It neither knows
+# your notebook nor needs it.
 #
 # ## Setup
 #
-# The next cell has the tag `parameters` (a label of the cell, which the gear at the top right of JupyterLab shows). Its
-# values are those that you may change; then run all cells again. A batch can change them as well, for many lectures at
-# once.
+# The next cell has the tag `parameters`, a label of the cell that the gear at the top right of JupyterLab shows. Its
+# values are those that you may change; then run all cells again.
 #
-# `course_utils`, which you see in the cell after it, is a small package of this course. It knows where the folder of the
-# course is, makes the tables of Nordtel's customers, and draws. What a lecture teaches is never hidden in it.
+# `course_utils`, in the cell after it, is a small package of this course. It makes the tables of Nordtel's customers,
+# and draws. What a lecture teaches is never hidden in it.
 
 # %% tags=["parameters"]
 seed = 0
@@ -99,8 +109,8 @@ file = store.home() / "mlflow.db"  # in the folder of this course
 # %% [markdown]
 # ## Round 1: is this machine ready?
 #
-# Two things decide whether the lectures do what they say: the version of Python and the version of MLflow. MLflow
-# changes from one version to the next, so the course is tied to one, and every line has been tried with it.
+# Two things decide whether the lectures do what they say: the versions of Python and of MLflow. MLflow changes from one
+# version to the next, so the course is tied to one, with which every line has been tried.
 
 # %%
 import sys
@@ -115,25 +125,37 @@ assert (3, 11) <= sys.version_info[:2] <= (3, 14)
 
 # %% [markdown]
 # You should see `True` twice. If you see `False`, this notebook runs in another Python than the course's: choose the
-# kernel *Python 3 (ipykernel)* at the top right, or stop JupyterLab and start it with `make lab`.
+# kernel *Python 3 (ipykernel)* at the top right.
 #
-# `course doctor`, typed in a terminal in the course folder, looks at more: packages, kernel, store and ports. In
-# JupyterLab you get a terminal from the *+* beside the tabs. If the terminal does not know `course`, type
-# `source .venv/bin/activate` first (on Windows `.venv\Scripts\activate`).
+# `course doctor`, typed in a terminal in the course folder, looks at more: packages, kernel, store and ports.
+#
+# <details class="more"><summary>More: a terminal, and one that does not know `course`</summary>
+#
+# In JupyterLab you get a terminal from the *+* beside the tabs. If the terminal does not know `course`, type `source
+# .venv/bin/activate` first (on Windows `.venv\Scripts\activate`).
+#
+# </details>
 #
 # ## Round 2: a run in five lines
 #
 # A **run** is one execution of some code, together with what you want to remember about it. Here are its two simplest
-# contents. A **parameter** is something that you have *chosen* before, such as the depth of a tree. A **metric** is a
-# number that *came out*, such as a score. Runs that answer the same question are kept together under a name, and such
-# a group is called an **experiment**.
+# contents:
 #
-# Below are the five lines. In words: use this store; use this experiment (MLflow makes it when it is not there yet);
-# begin a run; write down a parameter; write down a metric. The run ends where the indented lines end.
+# - A **parameter** is something that you have *chosen* before, such as the depth of a tree.
+# - A **metric** is a number that *came out*, such as a score.
+#
+# Runs that answer the same question are kept together under a name. Such a group is called an **experiment**.
+#
+# Below are the five lines. Each says one thing:
+#
+# 1. `set_tracking_uri`: use this store.
+# 2. `set_experiment`: use this experiment. MLflow makes it when it is not there yet.
+# 3. `start_run`: begin a run. It ends where the indented lines end.
+# 4. `log_param`: write down a parameter.
+# 5. `log_metric`: write down a metric.
 #
 # **Predict.** Then we ask the store what it has got. In which form will the whole number 22 come back: `22`, `22.0` or
-# `'22'`? Write your guess between the quotes. It is not marked. A guess that was wrong, and that you wrote down, is
-# how the right answer sticks.
+# `'22'`? Write your guess between the quotes. Even a wrong guess, once written down, helps the right answer to stick.
 
 # %%
 prediction = "?"  # 22, 22.0 or '22'
@@ -163,16 +185,18 @@ mlflow.delete_run(text.info.run_id)
 assert mlflow.get_tracking_uri().endswith("mlflow.db") and file.is_file()
 
 # %% [markdown]
-# You should see `hello`, `FINISHED`, the team, and `22.0`: a metric is always kept as a decimal number, which one can
-# sort by and draw (the UI shortens it to 22). A parameter is kept as text: had 22 been logged as a parameter, `'22'`
-# would come back. If you see an error instead, run the cells from *Setup* on once more.
+# You should see `hello`, `FINISHED`, the team, and `22.0`. If you see an error instead, run the cells from *Setup* on
+# once more.
 #
-# MLflow gave the run an id, `run.info.run_id`, a long word that no other run has. The name `hello` is for people: run
-# the cell twice, and there are two runs called `hello`, with two ids.
+# A metric is always kept as a decimal number, which one can sort by and draw; the UI shortens it to 22. A parameter is
+# kept as text: had 22 been logged as a parameter, `'22'` would come back.
+#
+# MLflow gave the run an **id**, `run.info.run_id`, a long word that no other run has. The name `hello` is for people:
+# run the cell twice, and there are two runs called `hello`, with two ids.
 #
 # The first of the five lines is the one that beginners forget. `sqlite:///` and the path of a file is the store's
-# address, called the **tracking URI**. Without this line MLflow uses a store in the current folder. For a notebook that
-# is usually the folder that it is in, so two notebooks in two folders do not see each other's runs. [MLflow
+# address, called the **tracking URI**. Without this line MLflow uses a store in the current folder, which for a
+# notebook is usually the folder that it is in. So two notebooks in two folders do not see each other's runs; [MLflow
 # basics]({step:mlflow_basics}) comes back to this.
 #
 # ## Look at the UI
@@ -190,24 +214,30 @@ assert mlflow.get_tracking_uri().endswith("mlflow.db") and file.is_file()
 # 4. Find `lectures` under *Metrics* and `team` under *Parameters*. Under *About this run* stands the run's id.
 # 5. To come back to the list of experiments, click the arrow beside `first-steps` at the left.
 #
-# With many experiments, the list has several pages; *Search experiments* above it finds one by its name. If
-# `first-steps` is not in the list at all, the UI looks at another store: stop it (with Ctrl+C in its terminal), go to
-# the course folder, and use exactly the line above.
+# If `first-steps` is not in the list at all, the UI looks at another store: stop it (with Ctrl+C in its terminal), go
+# to the course folder, and use exactly the line above. A long list of experiments has several pages; *Search
+# experiments* above it finds one by its name.
 #
 # ![The page of the run hello: the metric lectures is 22, the parameter team is Nordtel](../site/_static/start_here_ui.png)
 #
 # ## Round 3: runs that you can compare
 #
-# One run is a note. Several runs of one experiment can be compared, and that is what MLflow is for. Store and experiment
-# stay as Round 2 has set them until you set others, so the next runs go into `first-steps` as well.
+# Several runs of one experiment can be compared, and that is what MLflow is for. Store and experiment stay as Round 2
+# has set them, so the next runs go into `first-steps` as well.
 #
-# Mira tries a **decision tree**, which asks yes-or-no questions about a customer (more than two calls to support? a
-# contract by the month?). `max_depth` limits how many it may ask in a row. A model must not be judged on the rows that
-# it was trained on, so we set 30 % of the customers aside and call them **validation rows**.
+# Mira tries a **decision tree**, which asks yes-or-no questions about a customer (more than two calls to support?).
+# `max_depth` limits how many it may ask in a row. A model must not be judged on the rows that it was trained on, so we
+# set 30 % of the customers aside and call them **validation rows**.
 #
-# The score is **ROC-AUC**: take one customer who left and one who stayed; how often does the model give the higher risk
-# to the one who left? (When both get the same risk, which is frequent with a small tree, the pair counts half.) Guessing
-# has 0.5, and a model that is never wrong has 1.0.
+# The score is **ROC-AUC**. Take one customer who left and one who stayed: how often does the model give the higher risk
+# to the one who left? Guessing has 0.5, and a model that is never wrong has 1.0.
+#
+# <details class="more"><summary>More: how ROC-AUC counts ties</summary>
+#
+# When both customers get the same risk, the pair counts half. This is frequent with a small tree, because it gives the
+# same risk to all customers who answer its few questions alike.
+#
+# </details>
 
 # %%
 import pandas as pd
@@ -246,13 +276,15 @@ for depth in (1, 4, 12):
 
 # %% [markdown]
 # `log_params` takes a dictionary and logs all of it. The settings are in a dictionary because the same one builds the
-# tree: so the record cannot say anything else than what was used. They are logged before `fit`, so that a run that
+# tree, so the record cannot say anything else than what was used. They are logged before `fit`, so that a run that
 # fails there has them, too.
 #
-# Now we ask the store, with `search_runs`. It returns a table with one row for each run, the newest first. Its columns
-# say what they hold: `params.…`, `metrics.…`, and `tags.mlflow.runName` for the run's name: MLflow keeps it in a
-# **tag**, a short note on the run (the tag of a cell is something else). The filter keeps the runs whose name begins
-# with `depth-`; `%` stands for any characters. Should you run the cells twice, `head(3)` keeps the newest three.
+# Now we ask the store, with `search_runs`. It returns a table with one row for each run, the newest first. The filter
+# keeps the runs whose name begins with `depth-`; `%` stands for any characters. Should you run the cells twice,
+# `head(3)` keeps the newest three.
+#
+# The columns say what they hold: `params.…`, `metrics.…`, and `tags.mlflow.runName` for the run's name. MLflow keeps
+# this name in a **tag**, a short note on the run. The tag of a cell is something else.
 
 # %%
 runs = mlflow.search_runs(
@@ -281,11 +313,12 @@ assert runs["params.max_depth"].tolist() == ["12", "4", "1"]
 
 # %% [markdown]
 # You should see three rows. With 2,000 customers and the seed 0, 1, 2 or 3, depth 4 is ahead by more than 0.03. One
-# question is too little to tell customers apart. Twelve are too many, and the table says why: on its training rows this
-# tree has more than 0.9, and on the others at least 0.2 less. It has learned its training rows by heart, and that does
-# not help with customers it has never seen.
+# question is too little to tell customers apart.
 #
-# You found this in a table that the code itself has written. Nobody had to copy a number.
+# Twelve are too many, and the table says why. On its training rows this tree has more than 0.9, and on the others at
+# least 0.2 less. It has learned its training rows by heart, and that does not help with customers it has never seen.
+#
+# You found this in a table that the code itself has written.
 #
 # ## Your turn
 #
@@ -322,14 +355,19 @@ lesson.turn(logged.get("minutes") == 25, hint)
 # | compare with our solution | `hw.solution(1)`, or open `solutions/` | |
 # | see your runs | *MLflow UI* in the links | `make ui` or `course ui` |
 # | run all lectures in a batch | | `make run` or `course run` |
-# | run one lecture with another value | edit the `parameters` cell | `course run start_here -p n_rows 500` |
-# | find out what is wrong | | `course doctor` |
 #
-# A batch has a store and copies of its own, in a new folder below `runs/`, so it never touches your work.
+# A batch has a store and copies of its own, so it never touches your work.
 #
-# Homework is judged by what is in your store, so you may solve it in any style, and try as often as you like. A check
-# says what it has seen, why that is a problem and what to do. The word in a box, below `train-not-test`, is the short
-# name of the mistake; lectures use the same names under *Pitfalls*.
+# <details class="more"><summary>More: a batch with other values</summary>
+#
+# A batch can change the values of the cell `parameters`: `course run start_here -p n_rows 500` runs one lecture with
+# another value. The copies and their store are in a new folder below `runs/`.
+#
+# </details>
+#
+# Homework is judged by what is in your store, so you may solve it in any style, and try as often as you like. The word
+# in a box, in the picture `train-not-test`, is the short name of a mistake. Lectures use the same names under
+# *Pitfalls*.
 #
 # ![A homework task that is not right yet: the check names the mistake and says what to do](../site/_static/homework_wrong.png)
 #
@@ -341,8 +379,12 @@ lesson.turn(logged.get("minutes") == 25, hint)
 # (The build writes the table of all lectures here, from their headers.)
 # <!-- contents:end -->
 #
-# If you know MLflow from an older course, look into [What is taught where](README.md): the topics that begin with
-# *Changed*, *Moved* or *Removed* say what is different today.
+# <details class="more"><summary>More: if you know MLflow from an older course</summary>
+#
+# Look into [What is taught where](README.md). The topics that begin with *Changed*, *Moved* or *Removed* say what is
+# different today.
+#
+# </details>
 #
 # ## Pitfalls
 #
@@ -424,15 +466,24 @@ assert (store.outputs("start_here") / "runs.csv").is_file() and not Path("runs.c
 # ## In your own project
 #
 # The same work without any help from this course, on real data that comes with scikit-learn: is a tumour malignant?
-# Copy it into a file `trees.py` in an empty folder, open a terminal in the course folder, type `source
-# .venv/bin/activate` (on Windows `.venv\Scripts\activate`), go to your folder with `cd`, and run `python trees.py`
-# there. (In a project with a Python environment of its own, `pip install mlflow==3.17.2 scikit-learn` is all that it
-# needs.) The first time, MLflow also reports that it makes the tables of its database. A path without a folder behind
-# `sqlite:///` is a file in the folder that you are in. `search_runs` without a name looks into the experiment that was
-# set, and `max_results=3` keeps the newest three. Which depth comes out ahead depends on the data: here it need not be
-# the one of the lecture, so one measures. Its last line is a command for the terminal; after it, open
-# <http://127.0.0.1:5001>. If you have opened the course's UI from a terminal, it holds that port: stop it first, with
-# Ctrl+C in its terminal, or write 5002 in both places. A UI that you opened in JupyterLab may go on running.
+#
+# 1. Copy it into a file `trees.py` in an empty folder.
+# 2. Open a terminal in the course folder, and type `source .venv/bin/activate` (on Windows `.venv\Scripts\activate`).
+# 3. Go to your folder with `cd`, and run `python trees.py`.
+# 4. If you opened the course's UI from a terminal, stop it there with Ctrl+C.
+# 5. Type the command that the script prints last, and open <http://127.0.0.1:5001>.
+#
+# <details class="more"><summary>More: another Python, another port, and the script's lines</summary>
+#
+# - In a project with a Python environment of its own, `pip install mlflow==3.17.2 scikit-learn` is all that it needs.
+# - The first time, MLflow also reports that it makes the tables of its database.
+# - A path without a folder behind `sqlite:///` is a file in the folder that you are in.
+# - `search_runs` without a name looks into the experiment that was set, and `max_results=3` keeps the newest three.
+# - Which depth comes out ahead depends on the data: here it need not be the one of the lecture, so one measures.
+# - The course's UI, opened from a terminal, holds the port 5001. Instead of stopping it, you may write 5002 in the
+#   command and in the address. A UI that you opened in JupyterLab may go on running.
+#
+# </details>
 
 # %% tags=["own-project"]
 """Three trees, recorded and compared: python trees.py"""
@@ -473,18 +524,24 @@ lesson.quiz("start_here")
 #
 # - **What are run, experiment and store?** A run is one execution with what is worth remembering: parameters that you
 #   chose, metrics that came out. An experiment is a named group of runs. The store keeps them, here in one file.
-# - **Is the machine ready?** When Python and MLflow have the versions of the course; `course doctor` looks at the rest.
+# - **Is the machine ready?** Yes, when Python and MLflow have the versions of the course; `course doctor` looks at the
+#   rest.
 # - **How do you log a run, and find it again?** `set_tracking_uri`, `set_experiment`, `start_run`, `log_param`,
 #   `log_metric`; then `get_run` with its id, or the UI.
-# - **How do you compare runs?** `search_runs` returns a table with one row for each run. Compare on rows that the models
-#   were not trained on.
-# - **How do you work here?** Predict, run, compare with "You should see". Homework is judged by your store. `course run`
-#   runs everything in a batch.
+# - **How do you compare runs?** `search_runs` returns a table with one row for each run. Compare on rows that the
+#   models were not trained on.
+# - **How do you work here?** Predict, run, compare with "You should see". Homework is judged by your store. `course
+#   run` runs everything in a batch.
 #
 # ## Next steps
 #
 # - Do the [homework]({homework:start_here}): a first run, a tag, a file, and a colleague's run that is not true.
 # - Next lecture: [The life cycle of a model]({step:ml_workflow}), who does what in it, and which tools there are.
 # - Official page: [MLflow](https://mlflow.org/docs/latest/).
-# - Optional depth: set `n_rows` to 200, and then to 20,000, and run all again. With few customers, is the tree of depth
-#   4 still ahead? And what happens to the distance between its two scores when there are many?
+#
+# <details class="more"><summary>More: optional depth, fewer and more customers</summary>
+#
+# Set `n_rows` to 200, and then to 20,000, and run all again. With few customers, is the tree of depth 4 still ahead?
+# And what happens to the distance between its two scores when there are many?
+#
+# </details>

@@ -5,7 +5,7 @@
 #
 # We will move a laptop's runs into a PostgreSQL database and its files into a bucket, put `mlflow server` with users
 # and permissions in front, and let two people log at the same time. All of it is real, and all of it runs on this
-# machine. If you only *use* such a server, read rounds 3 and 4 first; the others are for the one who runs it.
+# machine. If you only *use* such a server, read rounds 3 and 4 first. Folded parts marked *More* can wait.
 #
 # Afterwards you can
 # - move a SQLite store to PostgreSQL, **take over** runs into a store in use, and **prove** by counting that nothing is
@@ -17,7 +17,7 @@
 # **You need:** [MLflow basics]({step:mlflow_basics}), [Models]({step:models}) and [Model
 # registry]({step:model_registry}).
 #
-# **Time:** 18 min to read · 18 min to do
+# **Time:** 15 min to read · 18 min to do
 #
 # <!-- links -->
 #
@@ -34,12 +34,14 @@ lesson.quiz("tracking_server", "recall")
 # ## The problem
 #
 # Mira's runs are in a SQLite file on her laptop. Jonas wants to see them, Aisha loads a model from there, and on Friday
-# the laptop travels. A SQLite file lets one program write at a time, lies on one disk, and knows no users: whoever can
-# open the file can delete everything in it.
+# the laptop travels. Three things are wrong with that file for a team: only one program can write to it at a time, it
+# lies on one disk, and it knows no users. Whoever can open the file can delete everything in it.
 #
-# A team needs three programs instead. A **database server**, here PostgreSQL, keeps the rows and takes many writers. An
-# **object store** keeps the files. And **MLflow's server** stands in front of both: it is the only one that people talk
-# to, and it asks who they are.
+# A team uses three programs instead:
+#
+# - a **database server**, here PostgreSQL, keeps the rows and takes many writers;
+# - an **object store** keeps the files;
+# - **MLflow's server** stands in front of both. It is the only one that people talk to, and it asks who they are.
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
 from course_utils import plots
@@ -97,8 +99,8 @@ version = postgres.run("psql", "-d", "postgres", "-t", "-c", "show server_versio
 print("PostgreSQL", version.strip())
 
 # %% [markdown]
-# Mira's laptop is a folder with a store of its own: three runs, each with a model, and one trace, the record of a single
-# request (of which [GenAI]({step:genai}) tells more).
+# Mira's laptop is a folder with a store of its own: three runs, each with a model, and one trace. (A trace is the
+# record of a single request; [GenAI]({step:genai}) tells more.)
 
 # %%
 laptop = store.connect(f"sqlite:///{(folder / 'laptop' / 'mlflow.db').as_posix()}")
@@ -119,10 +121,14 @@ print(len(store.runs("churn")), "runs on the laptop")
 # %% [markdown]
 # ## Round 1: move the rows
 #
-# The tables of a store and their columns are called its **schema**. `mlflow db upgrade` makes the schema in an empty
-# database, or renews that of an older MLflow. But no MLflow command moves rows from SQLite to PostgreSQL, so you copy
-# them: the same MLflow version on both sides, schema first, then every table. `command` runs `mlflow …` inside this
-# notebook, which saves the seconds of a new Python, and `count_rows` counts the rows of every table.
+# A store consists of tables: `experiments`, `runs`, `metrics` and others. The tables and their columns are called the
+# store's **schema**. `mlflow db upgrade` makes the schema in an empty database, or renews that of an older MLflow.
+#
+# No MLflow command moves the rows from SQLite to PostgreSQL, so we copy them ourselves. Use the same MLflow version on
+# both sides, make the schema first, and then copy table by table.
+#
+# Two helpers come first. `command` runs `mlflow …` inside this notebook, which saves the seconds of a new Python.
+# `count_rows` counts the rows of every table.
 
 # %%
 from click.testing import CliRunner
@@ -192,14 +198,14 @@ assert (before == after).all() and after["runs"] == after["logged_models"] == 3
 assert after["spans"] == 1
 
 # %% [markdown]
-# You should see experiments, runs, metrics, and no table that differs. `new.begin()` opens a **transaction**: either
-# all of the copy is written, or, when a line fails, nothing. The counts agree, and yet two things are not well. Two of
-# the pitfalls find them.
+# You should see experiments, runs, metrics: parents come before children, and SQLAlchemy's `sorted_tables` knows that
+# order. And you should see no table that differs, because the copy opens a **transaction** (`new.begin()`): either all
+# of it is written, or, when a line fails, nothing.
 #
-# Use `copy_rows` for a *new* database only: it empties each table that it fills, and ids would clash in a store that is
-# in use. To take a run over into such a store, make it again with the client; `laptop_client` and `team_client` are one
-# `MlflowClient` for each store, `old_run` is the run on the laptop, and `churn` the id of the experiment that receives
-# it:
+# The counts agree, and yet two things are not well. Two of the pitfalls find them.
+#
+# `copy_rows` is for a *new* database only: it empties each table that it fills. Into a store that is in use, where the
+# ids would clash, take a run over by making it again with the client:
 #
 # ```python
 # began, name = old_run.info.start_time, old_run.info.run_name
@@ -211,20 +217,33 @@ assert after["spans"] == 1
 # team_client.set_terminated(new_id, old_run.info.status, old_run.info.end_time)
 # ```
 #
-# Parameters and tags go along in `log_batch` (the tag `mlflow.user` says whose run it was), and files with
-# `log_artifacts`. One tag has to be translated: `mlflow.parentRunId` of a child holds the *old* id of its parent. Take
-# parents over first, keep a dictionary from old id to new, and write the new one. You will take over such runs in the
-# homework. Data sets and logged models stay behind: log a model that you still need once more.
+# Here `laptop_client` and `team_client` are one `MlflowClient` for each store, `old_run` is the run on the laptop, and
+# `churn` is the id of the experiment that receives it. Parameters and tags go along in `log_batch`, and files with
+# `log_artifact`. You will do this in the homework.
+#
+# <details class="more"><summary>More: what else a run that is taken over needs</summary>
+#
+# - The tag `mlflow.user` says whose run it was.
+# - One tag has to be translated: `mlflow.parentRunId` of a child holds the *old* id of its parent. Take parents over
+#   first, keep a dictionary from old id to new, and write the new one.
+# - Data sets and logged models stay behind. Log a model that you still need once more.
+#
+# </details>
 #
 # ## Round 2: move the files into a bucket
 #
-# An object store keeps files under names, without folders and without a disk that you can see. The names are called
-# **keys**, a collection of them a **bucket**, and the address to which requests go the **endpoint**. Amazon calls its
-# store S3, and many others speak the same language: SeaweedFS on your own hardware (MinIO, which older texts name, is
-# no longer maintained as open source), and `moto`, a program for tests, here. It keeps everything in memory, and it
-# lets you in with any *access key*, which is a name with a secret, and not the name of a file. ("The bucket's keys",
-# further down, are access keys.) `start` and `wait` do what they did in [Serving]({step:serving}): a program in the
-# background, and a pause until it answers.
+# An **object store** keeps files under names, without a disk that you can see. Three words belong to it:
+#
+# - a file's name is its **key**, for example `artifacts/1/models/…/MLmodel`;
+# - a collection of keys is a **bucket**;
+# - the address to which requests go is the **endpoint**.
+#
+# Amazon calls its store S3, and many others understand the same requests. Here the program `moto` does, which was made
+# for tests: it keeps everything in memory. Whoever asks shows an *access key*, which is a name with a secret. (`moto`
+# takes any.)
+#
+# `start` and `wait` do what they did in [Serving]({step:serving}): a program in the background, and a pause until it
+# answers.
 
 # %%
 import socket
@@ -266,9 +285,10 @@ def objects(bucket=bucket):
 
 
 # %% [markdown]
-# The files of the laptop go into the bucket, each under the path that it had. Then the laptop travels. But the database
-# still holds the laptop's paths: each run and each model says where its files are. Those addresses have to become
-# `mlflow-artifacts:/…`, which means "ask the server".
+# The files of the laptop go into the bucket, each under the path that it had. Then the laptop travels.
+#
+# The database still holds the laptop's paths, because each run and each model says where its files are. These addresses
+# have to become `mlflow-artifacts:/…`, which means "ask the server".
 
 # %%
 files = folder / "laptop" / "mlartifacts"
@@ -297,9 +317,7 @@ travelled = (folder / "laptop").rename(folder / "travelled")
 # %% [markdown]
 # ## Round 3: the server
 #
-# Now the program in front. In a terminal of the machine that everybody reaches, it is started like this. Secrets stand
-# in the environment, because every user of the machine can list the command lines of the others. `--host 127.0.0.1`
-# leaves the network to a second program, of which more in round 4:
+# Now the program in front. In a terminal of the machine that everybody reaches, it is started like this:
 #
 # ```bash
 # export MLFLOW_BACKEND_STORE_URI=postgresql+psycopg2://mlflow:…@db.nordtel.example/mlflow
@@ -312,12 +330,22 @@ travelled = (folder / "laptop").rename(folder / "travelled")
 #     --cors-allowed-origins https://mlflow.nordtel.example
 # ```
 #
-# `--app-name basic-auth` switches users on. There is no default password: older courses sign in as `admin` with
-# `password1234`, which is refused today. `MLFLOW_AUTH_ADMIN_PASSWORD` counts at the first start only, when the user
-# is made; a later change of the variable changes nothing. Artifacts are **proxied**: people send files to the server,
-# and the server sends them on to the bucket, so nobody but the server needs the bucket's keys.
+# - **Secrets stand in the environment**, because every user of the machine can list the command lines of the others.
+# - **`--app-name basic-auth`** switches users on. Round 4 gives them permissions.
+# - **`--artifacts-destination`** names the bucket. Artifacts are **proxied**: people send files to the server, and the
+#   server sends them on. Nobody but the server needs the bucket's access key.
+# - **`--host 127.0.0.1`** lets in this machine only. The network comes in through a second program, of which more in
+#   Round 4.
 #
-# The next cells do that, with one worker instead of four, to save memory. First the settings of the users:
+# <details class="more"><summary>More: the password of the admin</summary>
+#
+# There is no default password: older courses sign in as `admin` with `password1234`, which is refused today.
+# `MLFLOW_AUTH_ADMIN_PASSWORD` counts at the first start only, when the user is made. A later change of the variable
+# changes nothing.
+#
+# </details>
+#
+# The next cells start such a server, with one worker instead of four, to save memory. First the settings of the users:
 
 # %%
 people = ("admin", "mira", "jonas", "tom")
@@ -374,12 +402,17 @@ print("Mira's model, through the server:", type(loaded).__name__)
 
 # %% [markdown]
 # You should see 200, and Mira's model, although her laptop's folder is gone. If it takes a minute, the machine is busy.
-# `sign_in` did here what each colleague does in a terminal, before Python or Jupyter starts, so that no password stands
-# in a notebook: `export MLFLOW_TRACKING_URI=https://mlflow.nordtel.example`, and the same for
-# `MLFLOW_TRACKING_USERNAME` and `MLFLOW_TRACKING_PASSWORD`.
+#
+# `sign_in` did here what each colleague does once in a terminal, before Python or Jupyter starts. Nothing else changes
+# in their code, and no password stands in a notebook:
+#
+# ```bash
+# export MLFLOW_TRACKING_URI=https://mlflow.nordtel.example
+# export MLFLOW_TRACKING_USERNAME=mira MLFLOW_TRACKING_PASSWORD=…
+# ```
 #
 # **Predict.** The next cell logs a file. MLflow's client in this notebook was told neither the bucket's address nor its
-# keys. Where does the file end up?
+# access key. Where does the file end up?
 
 # %%
 prediction = "?"  # on this disk, in the bucket, nowhere
@@ -398,6 +431,8 @@ assert (loaded.predict(X_val) == model.predict(X_val)).all()
 # %% [markdown]
 # You should see one new object in the bucket. The client sent the text to the server, and the server wrote it there.
 #
+# <details class="more"><summary>More: Amazon, Google, Azure and stores of your own</summary>
+#
 # Other stores need another flag and other variables, and people's code stays the same. On paper:
 #
 # | store | `--artifacts-destination` | the server needs |
@@ -407,15 +442,33 @@ assert (loaded.predict(X_val) == model.predict(X_val)).all()
 # | Google Cloud | `gs://bucket/path` | `google-cloud-storage`, `GOOGLE_APPLICATION_CREDENTIALS` |
 # | Azure | `wasbs://box@account.blob.core.windows.net/path` | `azure-storage-blob`, `AZURE_STORAGE_CONNECTION_STRING` |
 #
+# MinIO, which many texts name for one's own hardware, is no longer maintained as open source; SeaweedFS is.
+#
+# </details>
+#
 # ## Round 4: who may do what
 #
-# The user `admin` makes users and grants permissions on an experiment or a registered model. There are four levels,
-# each with all that stands before it: READ, USE (for MLflow's gateway to language models; on a run it allows no more
-# than READ), EDIT (log and change), MANAGE (delete, and grant). `default_permission` says what somebody has without a
-# grant; here it is READ. A grant of DENY takes away all, the default, too. One person has at most one grant on one
-# thing, and a second is refused (`already exists`): to change it, take away the first with
-# `auth.revoke_user_permission`, and grant anew. (Older texts grant NO_PERMISSIONS for that, which MLflow 3.17 refuses.)
-# Whoever creates an experiment or a model gets MANAGE on it; `churn` came with the rows, so nobody has.
+# The user `admin` makes users, and grants each of them a level on an experiment or a registered model. Each level
+# includes those above it:
+#
+# | level | allows |
+# |---|---|
+# | READ | look at runs and load models |
+# | USE | call models through MLflow's gateway to language models; on a run no more than READ |
+# | EDIT | log and change |
+# | MANAGE | delete, and grant permissions to others |
+#
+# Three rules go with them. What somebody has without a grant is `default_permission`, here READ. A grant of DENY takes
+# away all, the default, too. And whoever creates an experiment or a model gets MANAGE on it; `churn` came with the
+# rows, so nobody has.
+#
+# <details class="more"><summary>More: changing a grant</summary>
+#
+# One person has at most one grant on one thing, and a second is refused (`already exists`). To change it, take away the
+# first with `auth.revoke_user_permission`, and grant anew. Older texts grant NO_PERMISSIONS to shut somebody out, which
+# MLflow 3.17 refuses: DENY is its name now.
+#
+# </details>
 
 # %%
 from mlflow.server import get_app_client
@@ -464,12 +517,12 @@ assert answers["tom"] == {"read": "allowed", "tag": no, "delete": no}
 assert answers["mira"] == {"read": "allowed", "tag": "allowed", "delete": no}
 
 # %% [markdown]
-# You should see 401 for the stranger: the server asks *who are you?* And 403 where a known person lacks the permission:
-# nobody here may delete, because that needs MANAGE. If everyone is allowed, the server runs without `--app-name
-# basic-auth`.
+# You should see 401 for the stranger: the server asks *who are you?* And you should see 403 where a known person lacks
+# the permission. Nobody here may delete, because that needs MANAGE. If everyone is allowed, the server runs without
+# `--app-name basic-auth`.
 #
-# **Who may knock.** The server also looks at the *name* by which it is called, the header `Host` that every browser
-# sends. `--allowed-hosts` lists the names that pass:
+# **Who may knock.** The server also looks at the *name* by which it is called. A browser sends it with every request,
+# in the header `Host`. `--allowed-hosts` lists the names that pass:
 
 # %%
 tom = {"auth": ("tom", passwords["tom"]), "trust_env": False}
@@ -484,28 +537,52 @@ print(knocks)
 assert list(knocks.values()) == [200, 200, 403, 403]
 
 # %% [markdown]
-# You should see 403 for `evil.example`, although Tom's password was right. This stops a web page whose own name was
-# pointed at your server, so that a colleague's browser talks to it (*DNS rebinding*). It stops no script: ours wrote
-# any name it liked. And you should see 403 for our own name with a port, because the port belongs to the name. A
-# browser leaves it out only when it is the usual one (443 for HTTPS); a server that is called at port 5001 needs
-# `mlflow.nordtel.example:*` in the list. A browser sends a second header, too: `Origin`, the address of the page that
-# asks. MLflow knows only the pages of this machine as its own. Without `--cors-allowed-origins` and the full address,
-# people's Python works, and the UI at `mlflow.nordtel.example` gets 403, `Cross-origin request blocked`.
+# You should see 403 for `evil.example`, although Tom's password was right. The list protects people who use a browser:
+# somebody can point a web address of their own at your server, so that the browser of a colleague talks to it for them
+# (*DNS rebinding*). It does not stop a script, which can write any name it likes. Ours did so.
 #
-# So `--host 0.0.0.0` **alone** is dangerous. It opens the server to the whole network, and without users whoever
-# reaches the port can read, change and delete everything. Three things belong together: users, allowed names, and
-# encryption. The last comes from a program in front (a *reverse proxy* with HTTPS), because basic authentication sends
-# the password readable. That program has to hand on two headers, which nginx, for one, does only when told: `Host`, or
-# every name arrives as `127.0.0.1` and passes, and `X-Forwarded-For`, or MLflow takes everybody for somebody who sits
-# at the server, and lets even Tom change the settings of its assistant, which acts there as the server's user. And it
-# has to let large files through, because models pass it, too: nginx refuses more than 1 MB with the code 413, until
-# `client_max_body_size` says otherwise.
+# You should also see 403 for our own name with `:5001`, because the port belongs to the name. If people call the server
+# at a port, put `mlflow.nordtel.example:*` into the list.
+#
+# `--host 0.0.0.0` **alone** is dangerous. It opens the server to the whole network, and without users whoever reaches
+# the port can read, change and delete everything. Three things belong together:
+#
+# - users (`--app-name basic-auth`);
+# - allowed names (`--allowed-hosts`);
+# - encryption, because basic authentication sends the password readable. A program in front, a **reverse proxy** with
+#   HTTPS such as nginx, brings it. Before you use one, open the next fold: set up carelessly, it makes everybody pass
+#   for somebody who sits at the server.
+#
+# <details class="more"><summary>More: what the reverse proxy must be told</summary>
+#
+# The lines for nginx:
+#
+# ```nginx
+# proxy_pass http://127.0.0.1:5001;
+# proxy_set_header Host $host;
+# proxy_set_header X-Forwarded-For $remote_addr;
+# client_max_body_size 0;
+# ```
+#
+# - Without `Host`, every name arrives as `127.0.0.1`, and passes.
+# - Without `X-Forwarded-For`, MLflow takes everybody for somebody who sits at the server. Even Tom can then change the
+#   settings of its assistant, which acts there as the server's user.
+# - Without `client_max_body_size`, nginx refuses each file of more than 1 MB with the code 413. Models pass it, too.
+#
+# A browser sends a second header, `Origin`: the address of the page that asks. MLflow knows only the pages of this
+# machine as its own. Without `--cors-allowed-origins` and the full address, people's Python works, and the UI at
+# `mlflow.nordtel.example` gets 403, `Cross-origin request blocked`.
+#
+# A browser leaves out the port in `Host` when it is the usual one, 443 for HTTPS. That is why the plain name is in our
+# list.
+#
+# </details>
 #
 # ## Round 5: two people at once
 #
-# Each of them logs in a process of their own, under their own name. The experiment exists already, and that matters:
-# when two processes create the same one at the same moment, the runs of one of them land in `Default` (see [Batch and
-# scale]({step:batch_and_scale})).
+# Mira and Jonas log at the same time, each in a process of their own, under their own name. The experiment exists
+# already, and that matters: when two processes create the same one at the same moment, the runs of one of them land in
+# `Default` (see [Batch and scale]({step:batch_and_scale})).
 
 # %%
 size = (folder / "log_runs.py").write_text("""
@@ -546,17 +623,20 @@ assert len(runs) == 2 * n_runs and runs["whole"].all()
 assert writers.size().tolist() == [n_runs, n_runs]
 
 # %% [markdown]
-# You should see all runs arrive: PostgreSQL takes both writers, and nothing is lost. If the first line says `False`,
-# the machine was too busy to run both at once. The name on a run, `mlflow.user`, is the one in
-# `MLFLOW_TRACKING_USERNAME`. The client writes it, as a tag that whoever has EDIT can change: it is good for sorting,
-# and proves nothing.
+# You should see all runs arrive, each with both metrics: PostgreSQL takes both writers, and nothing is lost. If the
+# first line says `False`, the machine was too busy to run both at once.
+#
+# The name on a run, `mlflow.user`, is the one in `MLFLOW_TRACKING_USERNAME`. The client writes it as a tag, which
+# whoever has EDIT can change. It is good for sorting, and proves nothing.
 #
 # ## Round 6: a backup, and a restore
 #
-# `pg_dump` writes a database that is in use into a file, as it was at one moment; nobody has to stop working. We have
-# two: `mlflow`, and `users` with the hashed passwords and the permissions. If you forget the second, the restored
-# server knows nobody. The bucket is the rest of the backup. Copy it *after* the databases, so that no saved row names a
-# file that is missing. And a backup counts when it was restored once: into empty databases, with equal counts.
+# A backup of this house has three parts: the database `mlflow`, the database `users` with the hashed passwords and the
+# permissions, and the bucket. If you forget the second, the restored server knows nobody.
+#
+# `pg_dump` writes a database that is in use into a file, as it was at one moment, so nobody has to stop working. Copy
+# the bucket *after* the databases: then no saved row names a file that is missing. And a backup counts only when it was
+# restored once, into empty databases, with equal counts.
 
 # %%
 for name in ("mlflow", "users"):
@@ -649,9 +729,11 @@ print("repaired:", outcome(lambda: client.create_experiment("retention")))
 # %% [markdown]
 # **`artifacts-left-behind`: one address was forgotten.** Round 2 rewrote the addresses of runs and models, but an
 # *experiment* has one, too: it is where its *new* runs put their files. So a new run of `churn` still writes to the
-# laptop's folder, on whichever machine it runs. To repair it, rewrite that column as well, and that of the runs once
-# more: a run keeps the address that it got when it was made, as all those of Round 5. A file that already went to a
-# laptop has to be uploaded by hand. Traces hold an address as well, among their tags.
+# laptop's folder, on whichever machine it runs.
+#
+# To repair it, rewrite that column as well, and that of the runs once more: a run keeps the address that it got when it
+# was made, as all those of Round 5. Traces hold an address, too, among their tags. A file that already went to
+# somebody's disk has to be uploaded by hand.
 
 
 # %%
@@ -679,13 +761,23 @@ assert (
 )
 
 # %% [markdown]
-# **`model-left-behind`: deleted is not gone.** A deleted run goes to the trash, from where it can be restored;
-# `mlflow gc` empties the trash. But the *logged model* of that run stays, with its files. To repair it, delete the
-# model too, and collect again, **but look first whether a registered version uses it**: none of these commands asks,
-# and afterwards the champion still says READY and no longer loads. On a team's server add `--older-than 30d`: without it, `gc` takes what *anybody* has
-# deleted, also a minute ago. `--tracking-uri` lets `gc` reach the files through the server, as the user who is signed
-# in. In a terminal, leave the password out of the address that you give to `gc` and `db upgrade`, and set
-# `PGPASSWORD`, which PostgreSQL's driver reads.
+# **`model-left-behind`: deleted is not gone.** A deleted run goes to the trash, from where it can be restored; `mlflow
+# gc` empties the trash. But the *logged model* of that run stays, with its files. To repair it, delete the model too,
+# and collect again.
+#
+# Before you do that on a team's server, two warnings:
+#
+# - **Look first whether a registered version uses the model.** None of these commands asks, and afterwards the champion
+#   still says READY and no longer loads.
+# - **Add `--older-than 30d`.** Without it, `gc` takes what *anybody* has deleted, also a minute ago.
+#
+# <details class="more"><summary>More: the words of the command</summary>
+#
+# `--tracking-uri` lets `gc` reach the files through the server, as the user who is signed in. In a terminal, leave the
+# password out of the address that you give to `gc` and `db upgrade`, and set `PGPASSWORD`, which PostgreSQL's driver
+# reads.
+#
+# </details>
 
 # %%
 where = ("--backend-store-uri", uri, "--tracking-uri", address)
@@ -717,13 +809,19 @@ assert gone not in {
 # ## In your own project
 #
 # The same work without any help from this course: a server with users in an empty folder, a user who logs a run, and a
-# stranger, Eve, who is refused. It needs `mlflow[auth]`. The server ends with the script; the line `server.wait()` at
-# its end would keep it, until Ctrl+C. Without another address, it keeps its runs in the file `mlflow.db`. For a team,
-# start the server by the command of Round 3 instead: with a fixed port, the names, the database, the bucket, and the
-# secrets in the environment. This script takes another port each time, and only this machine reaches it. Choose your
-# own passwords, of 12 characters or more, *before* the first run: they are kept in `basic_auth.db`, and afterwards only
-# `auth.update_user_password` changes one (your own with `current_password=`). The server's Python then needs
-# `psycopg2-binary` for PostgreSQL, and `boto3` for the bucket.
+# stranger, Eve, who is refused. It needs `mlflow[auth]`. Choose your own passwords, of 12 characters or more, *before*
+# the first run: they are kept in `basic_auth.db`, and editing the script does not change them afterwards.
+#
+# The script is for trying: its server keeps its runs in `mlflow.db`, takes another port each time, and ends with the
+# script. For a team, start the server by the command of Round 3.
+#
+# <details class="more"><summary>More: keeping the server, and changing a password</summary>
+#
+# - A line `server.wait()` at the end of the script keeps the server until Ctrl+C.
+# - `auth.update_user_password` changes a password, your own with `current_password=`.
+# - For PostgreSQL the server's Python needs `psycopg2-binary`, and for the bucket `boto3`.
+#
+# </details>
 
 # %% tags=["own-project"]
 import atexit
@@ -776,23 +874,21 @@ lesson.quiz("tracking_server")
 # ## Key points
 #
 # - **How do you move a store?** The same MLflow version on both sides, the schema by `mlflow db upgrade`, rows parents
-#   first, then the counters, the files and *every* column with an address. Count all tables on both sides. All this is
-#   for a new database; into one in use, make the runs again with the client.
-# - **How do you start a server for a team?**
-#   `mlflow server --app-name basic-auth --artifacts-destination s3://… --allowed-hosts … --cors-allowed-origins …`,
-#   with the database's address, the passwords and the bucket's keys in the environment, and HTTPS in front.
+#   first, then the counters, the files and *every* column with an address. Count all tables. Into a store in use, make
+#   the runs again with the client.
+# - **How do you start a server for a team?** `mlflow server` with users, the bucket, the allowed names and origins as
+#   flags; the database's address, the passwords and the bucket's access key in the environment; HTTPS in front.
 # - **What do 401 and 403 say?** 401: the server does not know you. 403: it knows you, and you lack the permission; or
 #   the name, or the page that asks, is not allowed.
 # - **How do you back up and clean?** `pg_dump` of both databases, then the bucket, and one restore with equal counts.
-#   `mlflow gc` removes what is in the trash; the model of a deleted run has to be deleted, too, unless a registered
-#   version uses it.
+#   `mlflow gc` empties the trash; a deleted run's model has to be deleted, too, unless a registered version uses it.
 #
 # ## Next steps
 #
 # - Do the [homework]({homework:tracking_server}): take over runs, work out permissions, empty the trash, restore a
 #   backup.
 # - Next lecture: [Reproducing]({step:reproducing}).
-# - Official pages: [self-hosting](https://mlflow.org/docs/latest/self-hosting/),
-#   [basic authentication](https://mlflow.org/docs/latest/self-hosting/security/basic-http-auth/).
+# - Official pages: [self-hosting](https://mlflow.org/docs/latest/self-hosting/), [basic
+#   authentication](https://mlflow.org/docs/latest/self-hosting/security/basic-http-auth/).
 # - Optional depth: set `n_runs = 200` in the parameters cell and run all again. `course server --help` has such a
 #   server ready for a class.

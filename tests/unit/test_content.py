@@ -154,6 +154,28 @@ def test_prose_is_kind_and_names_no_host_or_run_id(page):
     assert not re.search(r"!\[\]\(", text), "a picture without alt text"
 
 
+@each(LECTURES)
+def test_details_are_folded_so_that_jupyterlab_and_the_site_show_them(page):
+    for text in markdown(make_notebook(page, PAGES)):
+        bodies = re.findall(
+            r"^<details(?: class=\"more\")?><summary>[^\n]+</summary>\n\n(.+?)\n\n</details>$", text, re.M | re.S
+        )
+        assert len(bodies) == text.count("<details") == text.count("</details>"), (
+            f"an empty line is missing in {text[:80]}"
+        )
+        assert not any("<details" in body for body in bodies)
+        for title in re.findall(r'class="more"><summary>(.*?)</summary>', text):
+            assert title.startswith("More: ") and len(title) > 12, f"“{title}” does not say what is inside"
+
+
+@each(LECTURES)
+def test_no_paragraph_that_everybody_reads_is_a_wall_of_words(page):
+    for text in markdown(make_notebook(page, PAGES)):
+        shown = re.sub(r"(?s)<details.*?</details>|```.*?```", "", text)
+        for paragraph in re.split(r"\n\s*\n|\n(?=\s*(?:[-*]|\d+\.|\|) )", shown):
+            assert len(paragraph.split()) <= 90, f"more than 90 words: {paragraph[:90]}"
+
+
 @each(EXECUTED)
 def test_stored_outputs_show_nothing_to_trip_over(page):
     nb = build.stored(page)
