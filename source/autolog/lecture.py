@@ -16,7 +16,7 @@
 # **You need:** [MLflow basics]({step:mlflow_basics}), [Logging]({step:logging}) and [Comparing
 # runs]({step:comparing_runs}).
 #
-# **Time:** 18 min to read · 17 min to do
+# **Time:** 18 min to read · 17 min to do. After Round 3 is a good place for a pause.
 #
 # <!-- links -->
 
@@ -406,8 +406,9 @@ assert held["best_cv_score"] == found.best_score_ < held["training_roc_auc"]
 # You should see five and eight. By default only the five best candidates get a run, to spare your store when a grid is
 # large. `max_tuning_runs=None` gives one to all. The full table is in the parent's file `cv_results.csv` in any case.
 #
-# The parent also has `best_cv_score`, the mean over the folds, which is measured on rows that each fit had not seen.
-# So it is a number to choose by, unlike the `training_` metrics beside it. The children hold what a plot needs:
+# The parent also has `best_cv_score`, the mean over the folds, which is measured on rows that each fit had not seen. So
+# it is a number to choose by, unlike the `training_` metrics beside it. In the children this mean is `mean_test_score`;
+# "test" means the fold left out, not our test rows:
 
 # %%
 columns = ["params.max_depth", "metrics.mean_test_score", "metrics.std_test_score"]
@@ -536,8 +537,9 @@ assert contents(skops_tree)["parameters"] > 10 and contents(skops_tree)["metrics
 #
 # ## Look at the UI
 #
-# Open the UI on the address that stands under *Setup*. When a panel *MLflow Assistant* opens at the right, close it
-# with its cross. Choose *Model training* at the top left, then *Experiments* on the left, then `churn-autolog`.
+# Open the UI with the command under *Setup*, at <http://127.0.0.1:5001>. When a panel *MLflow Assistant* opens at the
+# right, close it with its cross. Choose *Model training* at the top left, then *Experiments* on the left, then
+# `churn-autolog`.
 #
 # 1. Find the run `search-all`, and click the small **+** before its name: its eight children unfold. Below
 #    `search-default` there are five.

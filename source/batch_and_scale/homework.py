@@ -152,8 +152,9 @@ hw.check(3)
 # ## Task 4: which mistake did you make most? (2 points)
 #
 # Every check of this course was kept as a run: tags `homework`, `task`, `outcome` and `mistake` (its code, `ok`, or
-# `not-started`), in a store of its own. `where` is its address. (A practice store with invented attempts, when you have
-# made no mistake yet.) Leave out the homework `batch_and_scale`, which is still under way, and `not-started`. Then
+# `not-started`), in a store of its own. `where` is its address, `attempts.EXPERIMENT` the name of its experiment. (A
+# practice store with invented attempts, when you have made no mistake yet.) Leave out the homework `batch_and_scale`,
+# which is still under way, and `not-started`. Then
 #
 # - write `outputs/hw-batch-and-scale/mistakes.csv` with the columns `mistake` and `attempts`, most frequent first,
 #   without `ok`;

@@ -164,8 +164,9 @@ assert len(nbformat.read(folder / "train.ipynb", 4).cells) == 2
 # Nothing is in MLflow yet, on purpose. The executed notebooks are the whole record of a batch, so they can be read
 # back later and on another machine. From each file we take three things:
 #
-# - **The values.** papermill keeps those that you *pass* in the notebook's *metadata*, a part of the file that no
-#   cell shows. A usual value that you do not pass is not there, so pass all that you want to find again.
+# - **The values.** papermill keeps those that you *pass* in the notebook's *metadata*, a part of the file that no cell
+#   shows. A usual value that you do not pass is not there, so pass all that you want to find again, but no password: it
+#   would stay in the file and in MLflow.
 # - **The result.** It is the last line that the last cell *printed*.
 # - **The notebook itself**, with code and outputs. `log_text` stores it with the run.
 #
@@ -468,15 +469,15 @@ assert gap < 0.03
 # a run of its own in MLflow, and `start_run` ends it as FAILED when an error leaves the block. To keep this short,
 # our step is the search of Round 2.
 #
-# <details class="more"><summary>More: a pause before the next attempt; macOS with Python 3.14</summary>
+# <details class="more"><summary>More: a pause before the next attempt</summary>
 #
 # Here the second attempt follows at once. In daily use, give the table time to arrive:
 # `RetryPolicy(max_retries=2, delay=600)` waits 600 seconds.
 #
-# On macOS, one of Dagster's parts has no ready-made package for Python 3.14 yet, so the course leaves Dagster out
-# there. Use Python 3.13 for this round.
-#
 # </details>
+#
+# On macOS with Python 3.14, the course has no Dagster, and the next cell fails: one of its parts has no ready-made
+# package there yet. Use Python 3.13 for this lecture.
 
 # %%
 import dagster as dg
@@ -619,7 +620,8 @@ assert len({run.data.tags["dagster_run"] for run in kept}) == 1
 #
 # Which point of the batch had the lowest score? The table `mine` holds the runs of the picture, with the columns
 # `run_id` and `metrics.cv_auc`. Replace the three dots by **one line** that sets the tag `verdict` to `worst` on the
-# lowest one. `mlflow.MlflowClient().set_tag(run_id, key, value)` writes a tag by the id.
+# lowest one. `mlflow.MlflowClient().set_tag(run_id, key, value)` writes a tag by the id; `delete_tag(run_id, key)`
+# takes it off a wrong run.
 #
 # <details><summary>One solution</summary>
 #

@@ -38,7 +38,7 @@ lesson.quiz("capstone", "recall")
 # - What did you want to know?
 # - What would no model at all have reached?
 # - Who let this version go live, and why?
-# - Does it still see the data that it was trained on?
+# - Does it still get data like its training rows?
 # - Can you train it again and get the same number?
 #
 # Two of the three teams search their notebooks for a day. The third opens MLflow and answers in ten minutes. Nobody in
@@ -289,16 +289,16 @@ print({name: round(value, 3) for name, value in recorded.items()})
 # version would have to beat the champion, as in [Model registry]({step:model_registry}). The rule was fixed before,
 # and has two lines:
 #
-# - The lead in ROC-AUC is hardly chance. We draw the validation rows again, with replacement, 300 times, the paired
-#   bootstrap of [Evaluation]({step:evaluation}). The lower end of the 95 % interval of the lead must lie above 0.
+# - The lead in ROC-AUC is hardly chance. We draw the validation rows again 300 times, the paired bootstrap of
+#   [Evaluation]({step:evaluation}). The lower end of the 95 % interval of the lead must lie above 0. `C` was chosen on
+#   these rows, too: harmless with six attempts that tie, but after hundreds keep other rows for the gate.
 # - The decision is worth something. On the same rows, F1 must be higher than if we called everybody. ROC-AUC cannot
 #   see this, because it is the same at every threshold: a model that calls nobody would pass, too.
 #
 # <details class="more"><summary>More: rows that chose and judge</summary>
 #
-# The threshold was chosen on these rows, so the second line stops senseless thresholds only. `C` was chosen on these
-# rows, too, which flatters the lead a little. With six attempts that tie this is harmless; with six hundred it would
-# not be.
+# The threshold was chosen on these rows, so the second line stops senseless thresholds only. `C` was chosen on them,
+# too, which flatters the lead a little.
 #
 # </details>
 
@@ -336,14 +336,15 @@ assert recorded["test_auc"] > 0.6
 # You should see "passed". The tags stay on the version: in half a year, Ines reads who let it through, and by which
 # number.
 #
-# Had the gate said no, the version would stay in the registry with the tag `refused` and without the alias. That is a
-# result, too, and belongs in the report. To look for a weaker baseline afterwards is cheating.
+# Had the gate said no, the version would stay in the registry with the tag `gate` = `refused` and without the alias.
+# That is a result, too, and belongs in the report. In Round 4 you would then ask it by its number (`version.version`),
+# as a trial. To look for a weaker baseline afterwards is cheating.
 #
 # ## Round 4: an answer, and a watch
 #
 # A served model answers through HTTP. We ask for three customers, and keep the answer together with the version that
 # gave it. `mlflow models serve` of [Serving]({step:serving}) needs a terminal and some seconds; here its program runs
-# in this notebook.
+# in this notebook, through a function that MLflow does not document. In your project, use the command.
 
 # %%
 import socket

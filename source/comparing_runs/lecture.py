@@ -14,7 +14,7 @@
 #
 # **You need:** [MLflow basics]({step:mlflow_basics}) and [Logging]({step:logging}).
 #
-# **Time:** 18 min to read · 18 min to do
+# **Time:** 18 min to read · 18 min to do. After *Look at the UI* is a good place for a pause.
 #
 # <!-- links -->
 #
@@ -509,8 +509,8 @@ assert (n_rows, seed) != (2000, 3) or winner.data.params["max_depth"] == "2"
 # </details>
 #
 # So Mira's honest answer is: "This forest was chosen on the validation rows, and its test score is in its record. I
-# cannot show that it is better than the four behind it." Aisha may as well take the smallest of the five.
-# [Evaluation]({step:evaluation}) shows how to test whether a lead is real.
+# cannot show that it is better than the four behind it." Aisha might have taken the smallest of the five, had she asked
+# *before* we looked. [Evaluation]({step:evaluation}) shows how to test whether a lead is real.
 #
 # ## The same query over REST
 #
@@ -558,8 +558,8 @@ assert answer.status_code == 200 and run["info"]["run_id"] == winner.info.run_id
 assert answer.json()["next_page_token"]
 
 # %% [markdown]
-# You should see status 200 and the winner. The answer is JSON, with `info` and `data` as in Python, and a
-# `next_page_token`, because there are more runs.
+# You should see status 200 and the winner. The answer is JSON, with `info` and `data`; in `data`, metrics and
+# parameters are lists of `key` and `value`. A `next_page_token` says that there are more runs.
 #
 # ## Your turn
 #

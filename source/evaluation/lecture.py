@@ -424,7 +424,7 @@ assert gone >= 15
 #
 # ## Round 5: is the lead real?
 #
-# A **lead** is the difference between two scores. The validation rows are some hundred customers; with others, both
+# A **lead** is the difference between two scores. The validation rows are a few hundred customers; with others, both
 # scores would be different, and so would the lead. The **bootstrap** imitates this:
 #
 # 1. Draw as many rows as there are, with repetition, so that some customers come twice and some not at all.
@@ -479,8 +479,8 @@ assert wide > 1.8 * (high - low)
 # these customers as well. With 2,000 customers `logistic` ranked first, and yet nobody can claim that it is the better
 # model. Nor are the two shown to be equal: the interval has room for a lead.
 #
-# The wide histogram is the mistake that is made most often: each model with customers of its own. It would overlook
-# many leads that are real.
+# The wide histogram is a mistake to avoid: each model with customers of its own. It would overlook many leads that are
+# real.
 #
 # <details class="more"><summary>More: how wide, and what stays outside</summary>
 #
@@ -599,7 +599,8 @@ assert alone == 0 and hung_on_deep_forest() > 0
 
 # %% [markdown]
 # **`ranked-without-rows`: the order does not say on which rows.** Without a data set, `order_by` takes of each model
-# the value that was logged last, whatever it was measured on:
+# the value that was logged last, whatever it was measured on. (The filter can ask for parameters because a logged model
+# takes over those that its run had when it was logged.)
 
 # %%
 careless = mlflow.search_logged_models(
@@ -642,15 +643,9 @@ print("roc_auc on churn-valid:", sorted({round(value, 2) for value in by_name}))
 
 # %% [markdown]
 # You should see two values under one name, and the larger one is Jonas's. To repair it, ask for the digest as well. It
-# is computed from the rows, so Jonas's rows have another one, whatever he calls them. If only labels like ours are
-# corrected, it stays the same: then choose another name.
-#
-# <details class="more"><summary>More: why the digest misses our labels</summary>
-#
-# The digest leaves out columns of `True` and `False`, as [Logging]({step:logging}) showed, and our labels are such a
-# column.
-#
-# </details>
+# is computed from the rows, so Jonas's rows have another one, whatever he calls them. It leaves out columns of `True`
+# and `False`, as [Logging]({step:logging}) showed and as our labels are: if only these are corrected, the digest stays
+# the same, so choose another name.
 
 # %%
 ours = [m.value for m in deep if m.dataset_digest == valid_rows.digest]

@@ -7,7 +7,7 @@
 # results in a run, and see how they age. Folded parts marked *More* can wait.
 #
 # Afterwards you can
-# - **find** and **repair** repeated rows, wrong units and gaps;
+# - **find** repeated rows, wrong units and gaps, and **repair** the first two;
 # - **choose** a test by what a column means, and **say** how large a difference is;
 # - **correct** for asking many questions at once;
 # - **keep** the results, and **notice** when the customers are no longer the ones you explored.
@@ -183,13 +183,13 @@ for name in ("tenure_months", "monthly_charges", "data_gb"):
 
 # %% [markdown]
 # With 2,000 customers and seed 0, the two shares of the first line differ by ten points. Only about eighty customers
-# have a gap in each column, so ten points are eight customers. A gap that really goes with leaving is information, and
-# deserves a column of its own.
+# have a gap in each column, so ten points are eight customers. Here it is chance, because this export loses values at
+# random. A gap that really goes with leaving is information, and deserves a column of its own.
 #
-# <details class="more"><summary>More: is it chance here?</summary>
+# <details class="more"><summary>More: how to ask whether it is chance</summary>
 #
-# Round 3 shows how to ask whether chance alone makes such a difference. Here we know the answer besides: this export
-# loses values at random. You will rarely know that of a real one.
+# Round 3 shows how to ask whether chance alone makes such a difference. Here we know the answer besides. Of a real export
+# you will rarely know it.
 #
 # </details>
 #
@@ -525,8 +525,9 @@ assert list(kept["column"]) == list(results.index) and np.allclose(
 #
 # ## Look at the UI
 #
-# Open the UI with the command that is printed under *Setup*; close the panel *MLflow Assistant* with its cross. Choose
-# *Model training* at the top left and click *Experiments* on the left.
+# Open the UI: *MLflow UI* among the links at the top, or, in a terminal, the command printed under *Setup* (unless it
+# still runs there) and then <http://127.0.0.1:5001>. Close the panel *MLflow Assistant* with its cross. Choose *Model
+# training* at the top left and click *Experiments* on the left.
 #
 # 1. Click `churn-exploration`, then the run `nine-columns`. (If you ran the lecture more than once, take the topmost.)
 #    Its **Overview** shows the three parameters and the metric.
@@ -581,8 +582,8 @@ assert fiber.iloc[1] > fiber.iloc[0] + 0.1
 
 # %% [markdown]
 # You should see a step in the left picture, and in the right one two marks close together at each price: the rule
-# stays. From week 6 on more customers leave, mostly because more of them pay a high price. A high price means the same
-# as before.
+# stays. From week 6 on more customers leave: at each price about as many as before, but more of them now stand at the
+# high prices.
 #
 # The rule itself can change, too, while the columns look as before. [ML workflow]({step:ml_workflow}) has an example,
 # and [Monitoring]({step:monitoring}) tells the two apart.

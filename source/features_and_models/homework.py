@@ -118,8 +118,9 @@ hw.check(2)
 # ## Task 3: track a small regression (2 points)
 #
 # The next cell splits the patients of the diabetes study. In the experiment `hw-features-tracking`, make a run called
-# `ridge`. Choose an `alpha` above 0, fit a pipeline of `StandardScaler` and `Ridge` with this `alpha` on the training
-# rows, and record the parameter `alpha` and the metrics `test_rmse` and `test_mae`, both in points, on the test rows.
+# `ridge`. Choose an `alpha` above 0 before you see any error, and keep it: the test rows must not choose. Fit a
+# pipeline of `StandardScaler` and `Ridge` with this `alpha` on the training rows, and record the parameter `alpha` and
+# the metrics `test_rmse` and `test_mae`, both in points, on the test rows.
 
 # %%
 patients = data.bundled("diabetes")

@@ -126,8 +126,8 @@ print("Open the UI, from the course folder:", store.ui_command(), sep="\n")
 # In the synthetic table one value in twenty is missing, and one label in twenty is drawn at random. About one row in
 # five is of class 1, the class we want to find. `stratify` gives training and test rows the same share of it.
 #
-# **Say which class that is**: scikit-learn codes a malignant tumour as 0, so without the line with `1 - y`, F1, PR-AUC
-# and the threshold would be about benign ones. ROC-AUC and the Brier score would not warn you.
+# **Say which class that is**: with `data = "breast_cancer"`, scikit-learn codes malignant as 0: without the line with
+# `1 - y`, F1, PR-AUC and the threshold would be about benign tumours, and ROC-AUC and Brier score would not warn you.
 
 
 # %%
@@ -372,9 +372,9 @@ assert ((0.2 < unseen[method]) & (unseen[method] < 0.8)).mean() < 0.2
 # one about the share itself. The picture's title names the method with the lowest Brier score, which is taken, even if
 # it is `none`.
 #
-# The **threshold** turns probabilities into calls. We take the one with the highest **F1** on the same out-of-fold
-# probabilities. F1 is the harmonic mean of precision (how many calls are right) and recall (how many of class 1 are
-# found): it is high only when both are.
+# The **threshold** turns probabilities into calls: a row whose probability reaches it is *called* class 1. We take the
+# one with the highest **F1** on the same out-of-fold probabilities. F1 is the harmonic mean of precision (how many
+# calls are right) and recall (how many of class 1 are found): it is high only when both are.
 #
 # <details class="more"><summary>More: zigzag curves, other winners, all thresholds</summary>
 #
@@ -736,8 +736,8 @@ assert abs(runtime.loc["registered", "cv_roc_auc"] - auc) < 0.01
 #
 # </details>
 #
-# Which run is the best so far? Only scores on the same test rows can be compared, so we ask by their digest. To
-# *choose* by test scores, again and again, would turn the test rows into training rows.
+# Which run has the best test score so far? Only scores on the same rows can be compared, so we ask by their digest. Use
+# this to report. To *choose*, order by `best_cv_roc_auc`, or the test rows become training rows.
 
 # %%
 same_rows = f"dataset.digest = '{digest(parts['test'])}'"
@@ -917,11 +917,11 @@ assert len(kept_runs) == len(results)
 # %% [markdown]
 # ## In your own project
 #
-# The heart of the workflow on real data, without any help from this course.
+# The heart of the workflow on real data, without any help from this course. Copy it into a file `train.py` in an empty
+# folder and run `python train.py`.
 #
-# The script stores the four types that we have read (an imputer brings `numpy.dtype`), and stops at any other. When it
-# stops, look up the name in its message that is not in the list, and add it only when you know which part of your own
-# model it belongs to.
+# It stops at any type that is not among the four it names (`numpy.dtype` comes from an imputer). Then look up the new
+# name, and add it only when you know which part of your own model it belongs to.
 
 # %% tags=["own-project"]
 """What is served is what is reported: python train.py"""

@@ -149,7 +149,8 @@ print("a model answers at", address if model_address else "an address of this ma
 # word. The reply counts **tokens**, the pieces of words that a model reads and writes. Large models are paid by the
 # token.
 #
-# We cut each answer after `max_tokens`, so some answers below end in the middle of a sentence.
+# We cut each answer after `max_tokens`, and at its first line end (`stop`), so some answers below end in the middle of
+# a sentence.
 
 # %%
 def ask_model(prompt):
@@ -366,8 +367,8 @@ assert used["output_tokens"] <= max_tokens
 # So a trace separates a bad search from a bad model. It keeps each question word by word: whoever can open the store
 # can read what customers wrote.
 #
-# Tom reads the answer and is not happy. His **feedback** is kept on the trace, with his name and his reason. What the
-# answer should have held is an **expectation**.
+# Tom reads the answer (in the UI below it is the output of `answer`) and is not happy. His **feedback** is kept on the
+# trace, with his name and his reason. What the answer should have held is an **expectation**.
 
 # %%
 tom = AssessmentSource(source_type="HUMAN", source_id="tom")
@@ -671,9 +672,9 @@ print(f"{called_right[False]} of 2 wrong answers")
 assert called_right[False] == 2 and called_right[True] == 1
 
 # %% [markdown]
-# You should see that it calls wrong answers right, and with the small model even blue bananas. It says yes to almost
-# every statement, and no to the assistant's honest "I do not know", although the fact stands in it word for word. So
-# a mean of its verdicts says nothing.
+# With the small model you should see that it calls wrong answers right, even blue bananas. It says yes to almost every
+# statement, and no to the assistant's honest "I do not know", although the fact stands in it word for word. So a mean
+# of its verdicts says nothing.
 #
 # Keep people's verdicts, such as Tom's feedback, as the measure, and trust a judge as far as it agrees with them.
 #
@@ -852,8 +853,6 @@ assert round(judged.metrics["few_days_said/mean"], 2) == 0.33
 # </details>
 
 # %% tags=["own-project"]
-"""Does the help page in the prompt make answers right? python assistant.py"""
-
 import re
 from importlib import metadata
 
@@ -875,7 +874,8 @@ page = "Fiber reaches 500 megabit per second. The notice period is 17 days."
 
 @mlflow.genai.scorer
 def correct(outputs, expectations):
-    return re.search(rf"(?<!\w){expectations['fact']}(?!\w)", outputs or "") is not None
+    fact = re.escape(expectations["fact"])
+    return re.search(rf"(?<!\w){fact}(?!\w)", outputs or "") is not None
 
 
 for name, text in {"memory": "", "page": "Answer from the page: {{ page }}\n"}.items():

@@ -14,7 +14,7 @@
 #
 # **You need:** [MLflow basics]({step:mlflow_basics}).
 #
-# **Time:** 17 min to read · 18 min to do
+# **Time:** 17 min to read · 18 min to do. After Round 2 is a good place for a pause.
 #
 # <!-- links -->
 
@@ -478,9 +478,9 @@ assert no_gap == "noticed by MLflow True, by ours True"
 # The code has a digest of its own, the **git commit**. MLflow notes it for a script. For a notebook there is usually
 # none, so you set it yourself, as a tag.
 #
-# A commit is worth little when files were changed after it, or when a new file was never committed:
-# `git status --porcelain` names both, so we note whether there are any. The same code can also give another number
-# with another version of its library, so we note the version.
+# A commit is worth little when files were changed after it, or when a new file was never committed: `git status
+# --porcelain` names both, so we note whether there are any. A notebook saved with new outputs counts as changed, too.
+# The same code can also give another number with another version of its library, so we note the version.
 #
 # <details class="more"><summary>More: details of the commit</summary>
 #
@@ -690,7 +690,8 @@ with mlflow.start_run(run_name="asynchronous"):
     seconds["asynchronous: written"] = time.perf_counter() - start
 
 # %% [markdown]
-# To repair it, collect the points and send them together. Each carries its own timestamp and step:
+# To repair it, collect the points and send them together; in a long training every few hundred, because a crash loses
+# what was not sent. Each carries its own timestamp and step:
 
 # %%
 with mlflow.start_run(run_name="one-batch") as batch:
@@ -794,7 +795,7 @@ with mlflow.start_run(run_name="logistic", description="Baseline, for the clinic
         mlflow.log_input(described, context, tags=digest)
 
 print(f"{len(wrong)} of {len(judged)} are wrong, and the run shows which")
-print("Look at it: mlflow ui --backend-store-uri sqlite:///mlflow.db")
+print("Look at it: mlflow ui --backend-store-uri sqlite:///mlflow.db --port 5001")
 
 # %% [markdown]
 # ## Quiz

@@ -231,8 +231,8 @@ print(found)
 # We expected that, so we write it down as our list. A name that you do not know is a reason to stop; [Portable
 # models]({step:portable_models}) shows what an attacker would put there.
 #
-# Now three forests, each recorded with its model; the second has the settings of `first-try`. The comparison with our
-# list stands inside the loop, so a model with anything else in it is not stored. Three things are new:
+# Now three forests, each recorded with its model; the second has the settings of `first-try`. `log_model` refuses any
+# type that is not on our list; the `assert` in the loop compares the two as well. Three things are new:
 #
 # - The parameter `model` says which kind of model it is.
 # - `pip_requirements` names the packages, with their versions, that the model needs in order to be loaded.
@@ -487,6 +487,8 @@ assert crashed.info.experiment_id == experiment.experiment_id
 #
 # ![The runs table, sorted by valid_auc, after step 2](../site/_static/mlflow_basics_ui.png)
 #
+# Two kinds of runs in the picture, half-recorded and your-turn, come from cells further down.
+#
 # ## Your turn
 #
 # One more forest, with depth 12. Replace the three dots by **one line** that records all its settings; then run both
@@ -599,9 +601,11 @@ assert not clients["elsewhere"].get_experiment_by_name("churn-forest")
 #
 # ## If you have an old folder `./mlruns`
 #
-# If you have no such folder, go on with *In your own project*. MLflow used to keep runs in a folder `mlruns` of small
-# text files. Since version 3.13 it refuses such a folder. The next cell makes one, with one run and one file, and tries
-# to open it:
+# MLflow used to keep runs in a folder `mlruns` of small text files, with a `meta.yaml` for each experiment. Since
+# version 3.13 it refuses such a folder. If you have none, go on with *In your own project*. (A `mlruns` without them
+# holds only models and files of a database: leave it as it is.)
+#
+# The next cell makes an old folder, with one run and one file, and tries to open it:
 #
 # <details class="more"><summary>More: how the cell makes an old folder</summary>
 #
@@ -629,7 +633,8 @@ except mlflow.MlflowException as error:
     print("MLflow:", str(error).split("(")[0] + "… is in maintenance mode")
 
 # %% [markdown]
-# MLflow brings a command that copies the runs into a database. In a terminal, in the folder that *contains* `mlruns`:
+# MLflow brings a command that copies the runs into a **new** database. If a `mlflow.db` is there already, write another
+# name: to the question `Overwrite?`, yes deletes all runs in it. In a terminal, in the folder that *contains* `mlruns`:
 #
 # ```
 # mlflow migrate-filestore --source . --target sqlite:///mlflow.db
@@ -672,7 +677,8 @@ else:
 # ## In your own project
 #
 # The same work without any help from this course, on real data that comes with scikit-learn. Copy it into a file
-# `train.py` in an empty folder and run `python train.py`.
+# `train.py` in an empty folder and run `python train.py`. To look at its runs, stop a UI that you started in a
+# terminal, and type the command that the script prints last.
 
 # %% tags=["own-project"]
 """Three forests, recorded so that the best can be had back: python train.py"""
@@ -714,7 +720,7 @@ print(runs[["tags.mlflow.runName", "params.max_depth", "metrics.valid_auc"]])
 best = mlflow.get_run(runs.run_id[0])
 loaded = mlflow.sklearn.load_model(f"models:/{best.outputs.model_outputs[0].model_id}")
 print("the best one is back:", loaded)
-print("Look at them: mlflow ui --backend-store-uri sqlite:///mlflow.db")
+print("Look at them: mlflow ui --backend-store-uri sqlite:///mlflow.db --port 5001")
 
 # %% [markdown]
 # ## Quiz

@@ -184,8 +184,8 @@ def decide(name, alias, version, decision, by, why, numbers=None):
 
 
 # %% [markdown]
-# The call stands *inside* the run, so that the record also shows when it failed. The first champion meets no
-# opponent, so Mira appoints it:
+# The call stands *inside* the run, so that the record also shows when it failed. Only the exact word `refused` moves
+# nothing; `rejected` would move the alias. The first champion meets no opponent, so Mira appoints it:
 
 # %%
 decide(NAME, "champion", 1, "appointed", by="Mira", why="a tree that Tom can read")
@@ -412,8 +412,9 @@ assert trail["tags.after"].tolist()[2:] == ["2", "2", "2", "1", "2"]
 # 3. Go back to the table. A pencil appears beside an alias when you point at it: it moves the alias past the
 #    function, without a record. Don't use it.
 # 4. Open the experiment `registry-trail`. (If *Experiments* is not on the left, click *Home* first.) Press *Columns*
-#    and tick `decision`, `before`, `after`, `by` and `why`: the trail. (If one lies below the edge of the window,
-#    type its name into the field above the list.)
+#    and tick `model`, `alias`, `decision`, `before`, `after`, `by` and `why`: the trail of all models, with the
+#    earlier runs of this notebook. (If one lies below the edge of the window, type its name into the field above the
+#    list.)
 #
 # ![The versions of churn-registry with their tags and aliases, after step 1](../site/_static/model_registry_ui.png)
 #
@@ -501,8 +502,8 @@ assert info.model_id == arrived.model_id and info.run_id == champion.run_id
 #
 # ## Webhooks: tell others that an alias moved
 #
-# Aisha's service should load again when `@champion` moves. A **webhook** is an address that MLflow calls when
-# something happens. Read how one is made, but don't run it:
+# Aisha's service should load again when `@champion` moves. A **webhook** is an address that MLflow calls when something
+# happens. Read how one is made (a moved alias counts as `created`), but don't run it:
 #
 # ```python
 # client.create_webhook(

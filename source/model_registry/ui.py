@@ -16,4 +16,4 @@ def walk(ui):
     # 4
     ui.press("Home", "link")
     ui.experiment("registry-trail")
-    ui.columns("decision", "before", "after", "by", "why")
+    ui.columns("model", "alias", "decision", "before", "after", "by", "why")

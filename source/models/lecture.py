@@ -264,8 +264,8 @@ assert (as_pyfunc.predict(customers.assign(postcode="8001")) == as_pyfunc.predic
 # %% [markdown]
 # You should see three refusals, each with the name of the column. Two verdicts surprise most people:
 #
-# - **Whole numbers** are refused, because MLflow converts a type only where it is safe for *every* value. The caller's
-#   repair is `astype(float)`.
+# - **Whole numbers**, here `int64`, are refused: MLflow converts a type only where it is safe for *every* value. The
+#   caller's repair is `astype(float)`.
 # - **Capital letters** are accepted. A signature knows types, not values, and `Month-To-Month` is text like any other.
 #   The encoder ignores what it does not know, so on Wednesday the model took all customers for people without a
 #   contract, without any error.
@@ -440,7 +440,8 @@ assert threshold != 0.5 or calls["whom_to_call, clean"] == before
 
 # %% [markdown]
 # You should see one change, in the bare pipeline. Tom's rule never looks at the contract, and `whom_to_call` cleans it.
-# With the threshold 0.3, it also calls more customers than the pipeline, which cuts at 0.5.
+# (A contract that is unknown even then would still pass in silence; a strict `predict` raises an error.) With the
+# threshold 0.3, it also calls more customers than the pipeline, which cuts at 0.5.
 #
 # The loop is the point of pyfunc: it used a pipeline, a rule and a wrapped pipeline in the same way.
 #
@@ -510,8 +511,8 @@ scored.nlargest(3, "probability").round(3)
 assert scored["call"].equals(everybody["call"])
 
 # %% [markdown]
-# You should see `True`. Aisha had to be told nothing: the cleaning, the threshold and the pipeline travelled in the
-# folder.
+# You should see `True`. (If the cell before stops with `CalledProcessError`, take out `capture_output=True` to read the
+# script's own error.) Aisha had to be told nothing: cleaning, threshold and pipeline travelled in the folder.
 #
 # This does *not* show that the model runs with other versions of the packages, because the new process used the same
 # installation. That is the subject of [Portable models]({step:portable_models}).
@@ -630,7 +631,8 @@ for made_from, made in signatures.items():
         print(made_from, "refused:", str(error).split(". ")[1])
 
 # %% [markdown]
-# The last line is the repair: train on floats and show MLflow floats, as `data.churn_split` does for us.
+# `float accepted` is the repair: train on floats and show MLflow floats, as `data.churn_split` does for us. Callers
+# with whole numbers convert them, as in Round 2.
 #
 # **`labels-not-probabilities`: pyfunc answers 0 or 1.** It calls the pipeline's `predict`, which cuts at 0.5, so Tom's
 # 0.3 cannot be applied any more. If no class of your own is needed, one argument makes pyfunc call `predict_proba`:

@@ -142,8 +142,8 @@ for region in streams:
 # share of pairs (one customer who leaves, one who stays) that a model puts into the right order.
 #
 # The gain depends on which rows happened to be held out. So the gate draws them again 500 times with replacement, each
-# time for both models: a **paired bootstrap**. A challenger passes when the whole 95 % interval of the gain is above
-# zero.
+# time for both models: a **paired bootstrap**. `redrawn_auc` returns the ROC-AUC of each draw. A challenger passes when
+# the whole 95 % interval of the gain is above zero.
 #
 # <details class="more"><summary>More: a first champion, and counting pairs</summary>
 #
@@ -304,8 +304,8 @@ assert np.isclose((prices_now > numbers.loc["max", "monthly_charges"]).mean(), n
 
 # %% [markdown]
 # You should see that it answers: with prices in cents, everybody is about to leave, and no error is raised. All four
-# shares of the broken delivery stand out against those of week 3. A delivery like this is sent back before it is
-# scored; retraining on it would teach the model the mistake.
+# shares of the broken delivery stand out against those of week 3. Our rule: with more than 2 % *missing*, *unknown* or
+# *twice*, a delivery is sent back before it is scored; retraining on it would teach the model the mistake.
 #
 # The last row is the North of today, a whole delivery whose new prices put some values outside. So somebody looks
 # first.
@@ -646,8 +646,8 @@ assert after["auc"].mean() < served.loc[: drift_week - 1, "auc"].mean()
 #    region. Type `params.region = 'south'` into the search field and press Enter.
 # 2. Open *Columns* and untick *Dataset* and *Source*; unfold *Metrics* if it is folded, and tick `auc` and
 #    `psi_monthly_charges`. Click the header of `auc` to sort: the lowest scores are those of the changed weeks, while
-#    the PSI values are all small. The weeks after the promotion have none yet: like the limit, the reference belongs
-#    to the model, so it would have to be the new model's training rows and its answers for them.
+#    the PSI values are all small. The weeks after the promotion have no PSI: no cell computes it. In your project,
+#    compare them with the new model's training rows and its answers for those.
 # 3. Open one run, then *Artifacts*: `predictions.parquet` holds inputs and probabilities, to download.
 #
 # ![The weeks of the south, sorted by auc, after step 2](../site/_static/monitoring_ui.png)
@@ -736,8 +736,8 @@ assert largest < ks.statistic / 2
 # ## In your own project
 #
 # The same work on real data, without any help from this course: predictions with their inputs, drift of every column,
-# an alert. Copy the script into a file `monitor.py` in an empty folder and run `python monitor.py`. Act on its tag
-# `alert` when a second week says the same.
+# an alert. Copy the script into a file `monitor.py` in an empty folder and run `python monitor.py`. For another week,
+# change its rows, `"week": 1` and `week-01`; act on the tag `alert` when a second week says the same.
 #
 # <details class="more"><summary>More: from the script to your project</summary>
 #

@@ -284,7 +284,7 @@ assert budget != 36 or kinds == {"grid": 4, "random": 12}
 
 # %% [markdown]
 # With a budget of 36 you should see 4 and 12. The grid repeats the same few values, each with every number of leaves.
-# If only one of two settings matters, random search has tried three times as many values of it for the same money.
+# If only the learning rate matters, random search has tried three times as many values of it for the same money.
 #
 # ## Round 3: a search that learns, and gives up early
 #
@@ -450,19 +450,18 @@ usual = seed <= 2 and n_rows == 2000 and budget == 36
 assert not usual or ("untuned" in real and 1 < ahead[second] < 9)
 
 # %% [markdown]
-# The bars begin at five of ten, where a coin would end up. We call a lead real when it holds on nine folds or more; a
-# coin gets that far about once in a hundred tries.
+# The bars begin at five of ten, where a coin would end up. A bar to the left means that the rival was ahead on most new
+# folds: the lead has turned round. We call a lead real when it holds on nine folds or more; a coin gets that far about
+# once in a hundred tries.
 #
 # With 2,000 customers, a budget of 36 and the seed 0, 1 or 2 you should see that the lead over the untuned model is
 # real. Tuning has helped. Between the leader and the search that came second there is no real lead. They are **tied**,
-# and Mira may take the simpler one.
+# and Mira may take either, say the one with fewer leaves.
 #
 # <details class="more"><summary>More: how far this test reaches</summary>
 #
 # - The ten folds share customers with each other and with the searches. So nine of ten is a rule of thumb, and it
 #   favours the tuned models a little.
-# - A bar that points to the left belongs to a rival that was ahead on most new folds. The lead has turned round, as
-#   leads by luck do.
 # - All this is about the winners, not about the ways of searching. Random search and Optuna draw by chance, so with
 #   other draws each would end elsewhere. To say which way is better, repeat each of them with several seeds.
 #
@@ -565,16 +564,16 @@ for parent in (threads, processes):
 # ## Optuna's own connection to MLflow
 #
 # Nothing below needs this section. With MLflow's `MlflowStorage` the study itself *is* a parent run, so another
-# notebook can go on with it by `load_study`.
+# notebook can go on with it by `load_study`. In the cell a second `MlflowStorage` plays that notebook, and the last two
+# lines end the study's run, because nobody else does.
 #
 # <details class="more"><summary>More: going on, older texts, seed and speed</summary>
 #
-# - Below, a second storage object plays the other notebook. To go on, use `load_study`: with this storage,
-#   `create_study` makes a second study of the same name, even with `load_if_exists=True`.
+# - To go on, use `load_study`: with this storage, `create_study` makes a second study of the same name, even with
+#   `load_if_exists=True`.
 # - Older courses use Optuna's `MLflowCallback`, which has moved into the package `optuna-integration`.
 # - The sampler gets no seed here, because one that starts again at the same seed draws the same candidates again.
 # - `MlflowStorage` asks the store for every trial at each step, which makes it slower than our objective.
-# - Nobody ends the run of such a study, so we do.
 #
 # </details>
 

@@ -153,7 +153,8 @@ assert numbers["monthly_charges"].max() > 1000
 #
 # - `SimpleImputer` **imputes**: it fills a gap with a plausible value, here the median of the column.
 # - `np.clip` **caps** values, and `FunctionTransformer` makes a step of it. Nordtel's dearest tariff costs 160 euros,
-#   so a larger charge is an error.
+#   so a larger charge is an error, and becomes 160. Where you know that it is in cents, divide by 100 instead; the cap
+#   is for errors that nobody foresaw. It cuts all six columns: the others stay below 160 here.
 # - `StandardScaler` subtracts the mean and divides by the standard deviation, so that all columns have the same
 #   **scale**.
 #
@@ -375,7 +376,8 @@ assert knn["width"]["scaling"] < 0.3 and 2 < knn["width"]["capping and scaling"]
 
 # %% [markdown]
 # You should see "no scaling" last, by far: columns with large numbers, such as charges and months, then decide who is
-# near, and a contract of 0, 1 or 2 hardly counts. The cap hardly changes the score.
+# near, and a contract of 0, 1 or 2 hardly counts. The cap hardly changes the score; what it does change, and what
+# `width` is, stands in the fold.
 #
 # <details class="more"><summary>More: what the cap does, seen in the column "width"</summary>
 #
@@ -743,7 +745,9 @@ assert twice[0] == twice[1]
 # ## In your own project
 #
 # The same work without any help from this course, on real data: 442 patients, and how far their diabetes went in a
-# year. Copy it into a file `pipeline.py` in an empty folder and run `python pipeline.py`.
+# year. Copy it into a file `pipeline.py` in an empty folder and run `python pipeline.py` there, in a terminal as in
+# [Start here]({step:start_here}). To see its runs, type `mlflow ui --backend-store-uri sqlite:///mlflow.db --port 5002`
+# in the same folder, and open <http://127.0.0.1:5002>.
 #
 # The measure here is the **RMSE**, the root of the mean squared error: roughly by how many points a prediction is off.
 # In scikit-learn a higher score is always better, so `neg_root_mean_squared_error` gives the RMSE with a minus; the
@@ -801,8 +805,8 @@ lesson.quiz("pipelines")
 #
 # - **How do you build a pipeline?** A column transformer gives numbers and words their own steps, and `make_pipeline`
 #   puts the model behind them.
-# - **How do you measure it?** Against a dummy, by cross-validation on fixed folds. The spread says how much of a score
-#   is luck; compare two pipelines fold by fold.
+# - **How do you measure it?** Against a dummy, by cross-validation on fixed folds. The spread says how much the score
+#   of one fold depends on who judges; compare two pipelines fold by fold.
 # - **What is leakage, and what repairs it?** A step learned from rows that judge. Put each step that learns into the
 #   pipeline, and it is fitted without them.
 # - **How does it reach somebody else?** Fit it, save the whole pipeline, load it, compare predictions. pickle and

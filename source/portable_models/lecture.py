@@ -223,8 +223,8 @@ assert listed == ["builtins.print", "functools.partial"]
 #
 # </details>
 #
-# A model without `predict`, like this one, has no flavor `python_function`, so ask for it with
-# `flavors.get("python_function", {})`. The next cell does the first of the three:
+# This model has no `predict`, so it has no flavor `python_function` and no `model_path`; here `pickled_model` alone
+# must be right. The next cell does the first of the three:
 
 # %%
 we_trust = {"numpy.dtype", "sklearn.tree._tree.Tree"}  # imputers and forests
@@ -409,8 +409,8 @@ assert "pydantic==2.*" in requirements(guessed)
 # You should see that the guess is longer. It names whatever was imported on *this* machine, needed or not.
 #
 # Our list is also **pinned**: `requirements.txt` has `==` and an exact version after each name. Without versions, the
-# server may get other ones, and nobody is warned. Have a lock file, `uv.lock`? With uv installed, MLflow takes the
-# versions from it instead of guessing.
+# server may get other ones, and nobody is warned. Have a lock file, `uv.lock`? With uv installed, and with `uv.lock`
+# and `pyproject.toml` in the folder where Python runs (a notebook's own folder), MLflow takes the versions from it.
 #
 # <details class="more"><summary>More: pin numpy and the rest with uv</summary>
 #
@@ -518,8 +518,9 @@ assert (elsewhere / "together/code/cleaning.py").is_file()
 # You should see Aisha's error for `alone`. In this notebook both would load: a test on the machine where a model was
 # made proves little.
 #
-# Something else stays behind: **environment variables**, such as the key of a service that the model asks. When a
-# model is logged with an example, MLflow writes down the *names* of such variables, never the values:
+# Something else stays behind: **environment variables**, such as the key of a service that the model asks. When a model
+# is logged with an example, MLflow writes down the *names* that contain `API_KEY` or `API_TOKEN`, never the values. Any
+# other name you have to tell yourself:
 
 # %%
 prices = """
@@ -761,7 +762,8 @@ assert alarm and "scikit-learn==1.5.2" in alarm[0]
 
 # %% [markdown]
 # To repair it, write `==`, as `get_default_pip_requirements` does. A model that is logged already gets another list
-# with `update_model_requirements`. Write the versions that **made** the model, which are the installed ones here.
+# with `update_model_requirements`. Write the versions that **made** the model: for `open` these are the installed ones.
+# `pinned` keeps the 1.5.2 that we supposed.
 #
 # <details class="more"><summary>More: why the pinned model keeps its list, and when to change one</summary>
 #
@@ -874,8 +876,8 @@ lesson.quiz("portable_models")
 #   brings. Of a model from code, the whole file, and no switch stops that one.
 # - **How do you read it first?** `get_model_info` and `download_artifacts` load nothing. Read the format, the file
 #   that is named, the names in it, and the folder `code`. Refuse what you cannot read.
-# - **What does it need elsewhere?** Pinned packages, its own modules by `code_paths`, and the variables that
-#   `get_model_info` names.
+# - **What does it need elsewhere?** Pinned packages, its own modules by `code_paths`, and its variables, of which
+#   `get_model_info` names only those like `API_KEY`.
 # - **How do you know that it works?** Send rows through it with `mlflow.models.predict`, best in a new environment,
 #   and deploy what has the fingerprint that you checked.
 #

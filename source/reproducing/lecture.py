@@ -155,8 +155,9 @@ assert "+# deeper trees next week?" in diff
 # You should see 40 characters and the comment as one added line. The commit is still the same one. Whoever reads the
 # commit alone would believe that the comment was never there.
 #
-# So we will keep three things: the commit, the diff, and the file itself. The file is needed as well, because
-# `git diff HEAD` doesn't show a file that git was never told of.
+# So we will keep three things: the commit, the diff, and the file itself. Read the diff before you log it: a password
+# typed in a hurry would go along. The file is needed as well, because `git diff HEAD` doesn't show a file that git was
+# never told of.
 #
 # <details class="more"><summary>More: what MLflow notes by itself</summary>
 #
@@ -184,8 +185,9 @@ table = pd.DataFrame({"since": march_days, "left": [True, False, True]})
 other = pd.DataFrame({"since": june_days, "left": [False, True, False]})
 
 for frame in (table, other):
+    text = frame.to_csv(lineterminator="\n")  # on Windows, too
     print("MLflow:", mlflow.data.from_pandas(frame).digest, end="  ")
-    print("sha256:", hashlib.sha256(frame.to_csv().encode()).hexdigest()[:8])
+    print("sha256:", hashlib.sha256(text.encode()).hexdigest()[:8])
 
 # %% tags=["claims"]
 assert (table != other).all(axis=None)
@@ -270,9 +272,9 @@ assert any(pool["version"] and pool["architecture"] for pool in machine["pools"]
 # The list `packages` is a record to compare with. You cannot install from it as it is: of a package of your own or
 # from git (here `course-utils`) it does not say where it came from.
 #
-# A **lock file** is made to build an environment from. It names the exact version of every package, those included
-# that came along with another. The course has one, `requirements.lock`. A file that says `scikit-learn>=1.5` locks
-# nothing.
+# A **lock file** is made to build an environment from. It names the exact version of every package, those included that
+# came along with another. The course has one, `requirements.lock`. For a project with a `requirements.txt`, `uv pip
+# compile requirements.txt -o requirements.lock` writes one.
 #
 # Now the run. `runpy.run_path` executes a file and gives back what it defines. We use it instead of an import, so
 # that what runs is the very file that we keep.
@@ -464,8 +466,8 @@ assert "course_utils" not in (folder / "train.py").read_text()
 # ```
 #
 # It uses what is installed there, so check that these are the versions you mean. To build the environment from
-# `python_env.yaml` first, write `virtualenv` or `uv` in place of `local`. The packages that the file names are
-# pinned, but what they bring along is not: for every bit, list the whole lock file.
+# `python_env.yaml` first, write `uv` in place of `local`; it needs the network and the program `uv`. The packages that
+# the file names are pinned, but what they bring along is not: list the whole lock file.
 #
 # <details class="more"><summary>More: what virtualenv and uv need</summary>
 #
@@ -527,7 +529,7 @@ digests = {mlflow.data.from_pandas(frame).digest for frame in (before, after)}
 print("different digests:", len(digests))
 
 # %% [markdown]
-# To repair it, compute sha256 over everything.
+# To repair it, compute sha256 over the whole text of the CSV file that the training reads.
 
 # %%
 texts = [frame.to_csv().encode() for frame in (before, after)]

@@ -12,7 +12,7 @@
 # - **score** a table with the champion and **write** it as Parquet, with the version that made it;
 # - **serve** a model from a terminal of your own, and **send** it a table in five forms, with `curl` too;
 # - **predict** the status of a bad request, and **write** a service that refuses what a signature lets pass;
-# - **measure** latency under load, and **read** p50, p95 and p99.
+# - **measure** latency under load, and **read** p50 and p95.
 #
 # **You need:** [Models]({step:models}) and [Model registry]({step:model_registry}).
 #
@@ -166,14 +166,15 @@ assert (scores["call"] == (scores["probability"] >= 0.3)).all()
 # its own. Open one in the course folder, and type:
 #
 # ```bash
-# source .venv/bin/activate                       # Windows: .venv\Scripts\Activate.ps1
-# export MLFLOW_TRACKING_URI=sqlite:///mlflow.db  # Windows: $env:MLFLOW_TRACKING_URI="sqlite:///mlflow.db"
+# source .venv/bin/activate
+# export MLFLOW_TRACKING_URI=sqlite:///mlflow.db
 # mlflow models serve -m models:/churn-serving@champion --env-manager local --port 5002
 # ```
 #
-# - The first line makes sure that the terminal finds `mlflow` and its web server, `uvicorn`.
-# - The second says *in which store* the alias is to be looked up. Its path begins in the folder where you are, so
-#   type it in the course folder.
+# - The first line makes sure that the terminal finds `mlflow` and its web server, `uvicorn`. On Windows it is
+#   `.venv\Scripts\Activate.ps1`, with conda `conda activate mlflow-course`.
+# - The second says *in which store* the alias is to be looked up. Its path begins in the folder where you are, so type
+#   it in the course folder. On Windows: `$env:MLFLOW_TRACKING_URI="sqlite:///mlflow.db"`.
 # - The third starts the server. A **port** is a number that tells the programs on one machine apart.
 #   `--env-manager local` uses the libraries that are here.
 #
@@ -304,7 +305,8 @@ assert answer.status_code == 200 and answer.json() == expected
 # and 5xx the server.
 #
 # MLflow's server is less exact: it answers 400 for *any* error inside the model, a bug of yours included. So read the
-# message as well. Where it speaks of the *schema* or the *signature*, the table did not fit.
+# message as well (`answer.text`). Where it speaks of the *schema* or the *signature*, as in `Failed to enforce schema …
+# Model is missing inputs ['contract']`, the table did not fit.
 #
 # **Predict.** Which of these customers get an answer (200), and which an error (400)? The model was trained on data
 # with gaps.
@@ -592,11 +594,12 @@ assert fastest_(lambda: calls_(1000)) < 8 * fastest_(lambda: calls_(1))
 # ## On paper: Docker and the clouds
 #
 # None of this runs here; each needs Docker or an account. A Docker **image** is a file that holds the model, its
-# libraries and the same server, so with Docker the requests from above stay the same.
+# libraries and the same server, so with Docker the requests from above stay the same. Without `127.0.0.1:` the whole
+# network may ask.
 #
 # ```bash
 # mlflow models build-docker -m models:/churn-serving@champion -n churn-serving
-# docker run -p 127.0.0.1:5002:8080 churn-serving  # without 127.0.0.1, the whole network may ask
+# docker run -p 127.0.0.1:5002:8080 churn-serving
 # ```
 #
 # <details class="more"><summary>More: SageMaker, Vertex AI and Azure</summary>

@@ -202,9 +202,10 @@ assert mlflow.get_tracking_uri().endswith("mlflow.db") and file.is_file()
 # ## Look at the UI
 #
 # 1. In JupyterLab, click *MLflow UI* among the links at the top of this lecture. It takes up to a minute and opens in a
-#    tab. Elsewhere, type the line below in a terminal in the course folder, leave it running, and open
-#    <http://127.0.0.1:5001>. `course ui` is short for it.
+#    tab. Elsewhere, open a terminal in the course folder, type the lines below (the first one on Windows:
+#    .venv\Scripts\activate), leave it running, and open <http://127.0.0.1:5001>. `course ui` is short for the second.
 #    ```
+#    source .venv/bin/activate
 #    mlflow ui --backend-store-uri sqlite:///mlflow.db --port 5001
 #    ```
 # 2. If *MLflow Assistant* opens at the right, close it with its cross, because it takes the room that the page needs.
@@ -366,7 +367,7 @@ lesson.turn(logged.get("minutes") == 25, hint)
 # </details>
 #
 # Homework is judged by what is in your store, so you may solve it in any style, and try as often as you like. The word
-# in a box, in the picture `train-not-test`, is the short name of a mistake. Lectures use the same names under
+# in a box, in the picture `settings-not-used`, is the short name of a mistake. Lectures use the same names under
 # *Pitfalls*.
 #
 # ![A homework task that is not right yet: the check names the mistake and says what to do](../site/_static/homework_wrong.png)
@@ -468,7 +469,8 @@ assert (store.outputs("start_here") / "runs.csv").is_file() and not Path("runs.c
 # The same work without any help from this course, on real data that comes with scikit-learn: is a tumour malignant?
 #
 # 1. Copy it into a file `trees.py` in an empty folder.
-# 2. Open a terminal in the course folder, and type `source .venv/bin/activate` (on Windows `.venv\Scripts\activate`).
+# 2. Open a terminal in the course folder, and type `source .venv/bin/activate` (on Windows `.venv\Scripts\activate`,
+#    with conda `conda activate mlflow-course`).
 # 3. Go to your folder with `cd`, and run `python trees.py`.
 # 4. If you opened the course's UI from a terminal, stop it there with Ctrl+C.
 # 5. Type the command that the script prints last, and open <http://127.0.0.1:5001>.

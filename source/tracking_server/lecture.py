@@ -218,8 +218,8 @@ assert after["spans"] == 1
 # ```
 #
 # Here `laptop_client` and `team_client` are one `MlflowClient` for each store, `old_run` is the run on the laptop, and
-# `churn` is the id of the experiment that receives it. Parameters and tags go along in `log_batch`, and files with
-# `log_artifact`. You will do this in the homework.
+# `churn` is the id of the experiment that receives it. Parameters and tags go along in `log_batch` (but translate
+# `mlflow.parentRunId`, which holds an *old* id), and files with `log_artifact`. You will do this in the homework.
 #
 # <details class="more"><summary>More: what else a run that is taken over needs</summary>
 #
@@ -288,7 +288,8 @@ def objects(bucket=bucket):
 # The files of the laptop go into the bucket, each under the path that it had. Then the laptop travels.
 #
 # The database still holds the laptop's paths, because each run and each model says where its files are. These addresses
-# have to become `mlflow-artifacts:/…`, which means "ask the server".
+# have to become `mlflow-artifacts:/…`, which means "ask the server". Three columns follow here; the second pitfall has
+# two more.
 
 # %%
 files = folder / "laptop" / "mlartifacts"
@@ -545,7 +546,8 @@ assert list(knocks.values()) == [200, 200, 403, 403]
 # at a port, put `mlflow.nordtel.example:*` into the list.
 #
 # `--host 0.0.0.0` **alone** is dangerous. It opens the server to the whole network, and without users whoever reaches
-# the port can read, change and delete everything. Three things belong together:
+# the port can read, change and delete everything. A team needs three things, and with the third, `--host` stays
+# 127.0.0.1, as in Round 3:
 #
 # - users (`--app-name basic-auth`);
 # - allowed names (`--allowed-hosts`);
@@ -567,7 +569,7 @@ assert list(knocks.values()) == [200, 200, 403, 403]
 # - Without `Host`, every name arrives as `127.0.0.1`, and passes.
 # - Without `X-Forwarded-For`, MLflow takes everybody for somebody who sits at the server. Even Tom can then change the
 #   settings of its assistant, which acts there as the server's user.
-# - Without `client_max_body_size`, nginx refuses each file of more than 1 MB with the code 413. Models pass it, too.
+# - Without `client_max_body_size`, nginx refuses each file of more than 1 MB with the code 413. This hits models, too.
 #
 # A browser sends a second header, `Origin`: the address of the page that asks. MLflow knows only the pages of this
 # machine as its own. Without `--cors-allowed-origins` and the full address, people's Python works, and the UI at
