@@ -197,7 +197,7 @@ assert 0.1 < found < 0.35
 assert n_rows < 2000 or 0.15 < found < 0.27
 
 # %% [markdown]
-# One thing is missing: the score on the validation rows. Nobody told MLflow that there are such rows.
+# What was done outside `fit` is missing: the seed and split of the rows, and the validation score.
 #
 # ## Round 2: which rows, and which average?
 #
@@ -439,7 +439,7 @@ assert lead >= 0 and spread == children.set_index("params.max_depth")["metrics.s
 # |---|---|
 # | `log_models`, `log_model_signatures` (True) | keeps the model, with names and types of its columns |
 # | `log_input_examples` (False) | keeps a few rows beside the model |
-# | `serialization_format` ("cloudpickle") | file format of the model; "skops" runs no code that you did not trust |
+# | `serialization_format` ("cloudpickle") | file format of the model; "skops" loads only types its maker trusted |
 # | `log_datasets` (True) | records a digest of the features you fit (of an array: with its labels), and of those you predict for afterwards |
 # | `log_post_training_metrics` (True) | records scores after `fit`, as in Round 3 |
 # | `max_tuning_runs` (5) | child runs of a search; `None` for all |

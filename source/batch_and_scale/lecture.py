@@ -63,7 +63,7 @@ plots.show(plots.diagram(boxes, arrows, title=title, width=9, height=4.4))
 # %% [markdown]
 # ## Setup
 #
-# `store.connect()` points MLflow at the course's store, as [MLflow basics]({step:mlflow_basics}) did by hand.
+# `store.connect()`: see [MLflow basics]({step:mlflow_basics}). `folder` lasts one pass; then run all again.
 
 # %% tags=["parameters"]
 seed = 0
@@ -412,8 +412,8 @@ assert len(six) == 6 and set(six["status"]) == {"FINISHED"}
 # is **access**: whoever reaches a Dask scheduler can run code on its workers. It belongs in a closed network, with
 # TLS.
 #
-# If your jobs log for themselves, create the experiment once, in the client, before they start. Otherwise the runs of
-# a job can land in another experiment, and nothing is reported.
+# If your jobs log for themselves, they need a tracking server: a SQLite file belongs to one machine. Create the
+# experiment before they start, or runs can silently land in another.
 #
 # <details class="more"><summary>More: what else changes; runs in the wrong experiment</summary>
 #
@@ -569,9 +569,9 @@ assert len({run.data.tags["dagster_run"] for run in kept}) == 1
 # You should see a FAILED and a FINISHED run of 30 November, and a job that succeeded. The tag `dagster_run` joins
 # both attempts.
 #
-# In daily use the definitions stand in a file, and a program of Dagster's is the clock. Before you start it, set the
-# environment variable `DAGSTER_HOME` to a folder. Without it, Dagster's notes are deleted when it stops, so the
-# schedule is off at the next start.
+# In daily use the definitions stand in a file, and a program of Dagster's is the clock. First set the environment
+# variable `DAGSTER_HOME` to the full path of an existing folder. Without it, Dagster forgets its notes when it stops,
+# also that the schedule is on.
 #
 # <details class="more"><summary>More: Dagster in daily use, and the guard against a double start</summary>
 #

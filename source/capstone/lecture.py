@@ -224,8 +224,8 @@ assert children["metrics.valid_auc"].iloc[0] > 0.6
 assert children["metrics.valid_auc"].head(3).agg(np.ptp) < 0.01
 
 # %% [markdown]
-# You should see three rows that lie close together. Say so in your report: a lead of some thousandths on a few hundred
-# rows is a tie.
+# You should see three close rows: a lead of some thousandths on a few hundred rows is a tie. Our report omits it; say
+# it in yours.
 #
 # ## Round 3: the model that goes live
 #
@@ -234,8 +234,8 @@ assert children["metrics.valid_auc"].head(3).agg(np.ptp) < 0.01
 # whatever the notebook found.
 #
 # `CalibratedClassifierCV` tries to make the probabilities mean what they say; the Brier score of [Full
-# workflow]({step:full_workflow}) would tell whether it helps. `FixedThresholdClassifier` decides. We choose the
-# threshold with the highest F1 on the validation rows.
+# workflow]({step:full_workflow}) would tell whether it helps. `FixedThresholdClassifier` decides. We take the threshold
+# with the highest F1 on the validation rows; if one mistake is dearer, weigh it in.
 
 # %%
 from sklearn.calibration import CalibratedClassifierCV
@@ -509,7 +509,7 @@ print(text)
 #
 # ## What is there, what is missing
 #
-# At the end, Ines's list: which station has left a finished run? Only the gate is no run; it has left its tags on the
+# Ines's list: which station has left a finished run, now or in a pass before? The gate is no run; its tags are on the
 # version.
 
 # %%

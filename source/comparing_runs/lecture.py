@@ -375,7 +375,7 @@ with mlflow.start_run(run_name="120-rounds") as boosted:
     client.log_batch(boosted.info.run_id, metrics=curve)
 
 # %%
-mlflow.set_experiment("compare-forests")  # back to the forests
+mlflow.set_experiment(experiment.name)  # back to the forests
 points = client.get_metric_history(boosted.info.run_id, "valid_auc")
 history = pd.DataFrame([{"step": p.step, "valid_auc": p.value} for p in points])
 peak = max(points, key=lambda point: point.value)
@@ -448,13 +448,14 @@ assert auc(loaded, X_valid, y_valid) == recorded
 assert (loaded.predict(X_valid) == fit_again(monday).predict(X_valid)).all()
 
 # %% [markdown]
-# You should see `True` twice. If you see `False`, run all cells again from the top. Fitting again needs three things:
+# You should see `True` twice; if not, begin a new experiment under *Setup* and run all again. Fitting again needs three
+# things:
 #
 # - every setting that we chose, `random_state` too;
 # - the same training rows;
-# - the same version of scikit-learn, for the defaults of the rest.
+# - the same scikit-learn, for the defaults of the rest.
 #
-# When you cannot be sure of all three, you need the stored model.
+# If one is missing, load the stored model, with the versions it lists.
 #
 # ### Open the test rows, once
 #
@@ -648,7 +649,7 @@ print("best:", mlflow.search_runs(**best_first)["tags.mlflow.runName"][0])
 
 ended = "attributes.status = 'FINISHED'"
 finished = mlflow.search_runs(filter_string=ended, **best_first)
-mlflow.set_experiment("compare-forests")  # back to the forests
+mlflow.set_experiment(experiment.name)  # back to the forests
 print("best that came to its end:", finished["tags.mlflow.runName"][0])
 
 # %% tags=["claims"]

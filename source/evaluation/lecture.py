@@ -181,8 +181,8 @@ assert {metric.dataset_digest for metric in forest.metrics} == {train_rows.diges
 assert [i.dataset.name for i in run.inputs.dataset_inputs].count("churn-valid") == 1
 
 # %% [markdown]
-# You should see one number at the run, that of the training rows, and two at the model. A run shows the value that was
-# logged last, and here the training rows came last. That is how Aisha got her 0.87. The model keeps both. If your run
+# You should see one number at the run, that of the training rows, and two at the model. Without steps, a run shows the
+# value logged last, here that of the training rows. That is how Aisha got her 0.87. The model keeps both. If your run
 # shows the smaller number, the list `measured` has its rows in the other order.
 #
 # ## Round 2: rank models on the same rows
@@ -419,8 +419,8 @@ assert gone >= 15
 # reach 0.5. The ROC-AUC, which needs no threshold, shows that the model does rank them, so a lower threshold would find
 # more.
 #
-# Always say how many rows a slice has: the fewer there are, the more a single customer moves its score. And choose
-# slices before you look, because among fifty slices one looks terrible by luck alone.
+# Say how many rows a score rests on (for recall, those who left): the fewer, the more each moves it. And choose slices
+# before you look, because among fifty slices one looks terrible by luck alone.
 #
 # ## Round 5: is the lead real?
 #
@@ -642,10 +642,10 @@ by_name = [m.value for m in deep if m.dataset_name == "churn-valid"]
 print("roc_auc on churn-valid:", sorted({round(value, 2) for value in by_name}))
 
 # %% [markdown]
-# You should see two values under one name, and the larger one is Jonas's. To repair it, ask for the digest as well. It
-# is computed from the rows, so Jonas's rows have another one, whatever he calls them. It leaves out columns of `True`
-# and `False`, as [Logging]({step:logging}) showed and as our labels are: if only these are corrected, the digest stays
-# the same, so choose another name.
+# You should see two values under one name, and the larger one is Jonas's. To repair it, ask for the digest as well.
+# Jonas's rows have another one, whatever he calls them. As [Logging]({step:logging}) showed, it skips rows after the
+# 10,000th, and columns of `True` and `False`, such as our labels: if only these change, the digest stays the same, so
+# choose another name.
 
 # %%
 ours = [m.value for m in deep if m.dataset_digest == valid_rows.digest]
@@ -722,8 +722,8 @@ lesson.quiz("evaluation")
 # %% [markdown]
 # ## Key points
 #
-# - **How do you attach a score?** With `log_metric(…, model_id=…, dataset=…)`. The run shows the last value of a name;
-#   the model keeps them all, each with its data set or slice.
+# - **How do you attach a score?** With `log_metric(…, model_id=…, dataset=…)`. The run shows one value of a name; the
+#   model keeps them all, each with its data set or slice.
 # - **How do you rank models?** With `search_logged_models` and an `order_by` that has the name *and* the digest of the
 #   rows. Without them, the value that was logged last decides.
 # - **How do you evaluate a stored model?** `mlflow.models.evaluate` with its address and a data set, `make_metric` for

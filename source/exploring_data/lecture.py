@@ -134,7 +134,7 @@ assert (n_rows, seed) != (2000, 0) or round(charges.mean()) == 141
 #
 # </details>
 #
-# The `fence` only points. What to do depends on *why* a value is there:
+# `fence`, a usual limit for outliers, only points. *Why* is a value there?
 #
 # - A rare but true value stays.
 # - A wrong unit is converted, not thrown away. All of these charges are above 1,000, which no contract of Nordtel
@@ -188,8 +188,8 @@ for name in ("tenure_months", "monthly_charges", "data_gb"):
 #
 # <details class="more"><summary>More: how to ask whether it is chance</summary>
 #
-# Round 3 shows how to ask whether chance alone makes such a difference. Here we know the answer besides. Of a real export
-# you will rarely know it.
+# Round 3 shows how to ask whether chance alone makes such a difference. Here we know the answer besides. Of a real
+# export you will rarely know it.
 #
 # </details>
 #
@@ -582,8 +582,8 @@ assert fiber.iloc[1] > fiber.iloc[0] + 0.1
 
 # %% [markdown]
 # You should see a step in the left picture, and in the right one two marks close together at each price: the rule
-# stays. From week 6 on more customers leave: at each price about as many as before, but more of them now stand at the
-# high prices.
+# stays. From week 6 on more customers leave: at each price about the same share as before, but more customers pay high
+# prices.
 #
 # The rule itself can change, too, while the columns look as before. [ML workflow]({step:ml_workflow}) has an example,
 # and [Monitoring]({step:monitoring}) tells the two apart.
@@ -647,7 +647,7 @@ for size in (2_000, 60_000):
     print(f"{size} customers: p {p:.1g}")
 
 # %% [markdown]
-# To repair it, look at the effect size, which says nothing about the number of customers:
+# So seniors do leave more often. To repair it, see by how much, in the effect size:
 
 # %%
 for size, V in size_of.items():

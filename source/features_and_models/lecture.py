@@ -372,24 +372,25 @@ assert separation["PCA"] > 0.4
 #
 # ## Round 3: another kind of model, and the number that judges it
 #
-# Which model wins depends on the number that you look at:
+# Which model wins depends on the number that you look at. There are three kinds of tasks, each with its own numbers:
+# *classes* (is the tumour malignant?), *numbers* (how far does a disease progress?) and *groups* (which wines belong
+# together?). We take them one after the other.
 #
-# | task | metric | reads as |
-# |---|---|---|
-# | classes | accuracy | share of right answers; says little when one class is rare |
-# | | precision | of the alarms, the share that is right |
-# | | recall | of the cases, the share that is found |
-# | | F1 | harmonic mean of precision and recall |
-# | | ROC-AUC | chance that a case ranks above a non-case; guessing has 0.5 |
-# | numbers | RMSE | root of the mean squared error, in the target's unit; MSE is its square |
-# | | MAE | mean absolute error; large misses weigh less than in RMSE |
-# | | R² | share of the variance explained; 0 for a model that always says the mean |
-# | groups | silhouette | from −1 to 1, high is good |
-# | | Davies–Bouldin | 0 is best |
+# ### Classes
 #
-# Precision, recall and F1 speak of *one* class, the positive one. scikit-learn takes the class 1, here malignant. A
-# table of counts shows where they come from; `cross_val_predict` lets each tumour be judged by a model that has not
-# seen it:
+# A model for classes is judged by its answers:
+#
+# | metric | reads as |
+# |---|---|
+# | accuracy | share of right answers; says little when one class is rare |
+# | precision | of the alarms, the share that is right |
+# | recall | of the cases, the share that is found |
+# | F1 | harmonic mean of precision and recall |
+# | ROC-AUC | chance that a case ranks above a non-case; guessing has 0.5 |
+#
+# Precision, recall and F1 speak of *one* class, the positive one. scikit-learn takes the class 1, here malignant. All
+# three come from the **confusion matrix**. `cross_val_predict` lets each tumour be judged by a model that has not seen
+# it:
 
 # %%
 from sklearn.model_selection import cross_val_predict
@@ -412,7 +413,8 @@ assert 0 < cases - right < 0.1 * cases and right / alarms > 0.9
 # them that is right. The row *malignant* holds the **cases**, all that are; recall is the share of them that was found.
 # F1 is high only when both are.
 #
-# Now eight models, each judged by five of these numbers:
+# Now eight models, each judged by these five numbers. You need not know how each of them works: the point is how to
+# compare them.
 #
 # <details class="more"><summary>More: how the eight models work, and answer</summary>
 #
@@ -488,8 +490,18 @@ assert seed != 0 or _best.to_list() == ["KNeighborsClassifier", "LogisticRegress
 # a missed tumour is worse than a false alarm, recall answers your question. Decide that before you look; afterwards
 # there is always a number by which your favourite wins.
 #
-# Now numbers: how far does diabetes progress in a year, in points? Each model becomes a run. scikit-learn wants "higher
-# is better", so its scorers negate errors, and we turn the sign back.
+# ### Numbers
+#
+# How far does diabetes progress in a year, in points? A model for numbers is judged by its errors:
+#
+# | metric | reads as |
+# |---|---|
+# | RMSE | root of the mean squared error, in the target's unit; MSE is its square |
+# | MAE | mean absolute error; large misses weigh less than in RMSE |
+# | R² | share of the variance explained; 0 for a model that always says the mean |
+#
+# Each model becomes a run. scikit-learn wants "higher is better", so its scorers negate errors, and we turn the sign
+# back.
 
 # %%
 from sklearn.dummy import DummyRegressor
@@ -552,21 +564,31 @@ for name in ("neighbors", "forest"):
     assert seed > 0 or (in_patients["line"] > in_patients[name]).all()
 
 # %% [markdown]
-# You should see the dummy at an R² of about 0, and the smallest mean errors at the two lines. With seed 0 the line is
-# ahead of both in all five folds, so we prefer it, although one lead is below the spread: a hard fold is hard for every
-# model, and comparing fold by fold takes that out. The more flexible models have brought nothing here.
+# You should see the dummy at an R² of about 0, the smallest mean errors at `line` and `ridge` (a line whose weights a
+# larger `alpha` keeps smaller).
+#
+# With seed 0 the line is ahead of both in all five folds, so we prefer it, although one lead is below the spread. A
+# hard fold is hard for every model, and comparing fold by fold takes that out.
 #
 # <details class="more"><summary>More: why nothing, and MAE, RMSE and MSE</summary>
 #
-# With 442 patients and much chance, flexibility has little to learn from.
+# The more flexible models have brought nothing here: with 442 patients and much chance, flexibility has little to learn
+# from.
 #
 # MAE is below RMSE everywhere, because squaring gives large misses more weight. Each number is a mean over five folds,
 # so MSE is not exactly the square of RMSE.
 #
 # </details>
 #
-# Groups, last. **Clustering** has no labels to learn from: it looks for rows that are close together. **k-means** looks
-# for a given number of centres; we try two to five.
+# ### Groups
+#
+# Of the homework, only the stretch needs this part. **Clustering** looks, without labels, for rows close together,
+# **k-means** for a given number of centres (two to five). Only the groups' shape can be judged:
+#
+# | metric | reads as |
+# |---|---|
+# | silhouette | from −1 to 1, high is good |
+# | Davies–Bouldin | 0 is best |
 #
 # We do know the kinds of the wines, which the algorithms never see. So the **adjusted Rand index** in the last column
 # can say how well the groups agree with them (1: exactly, 0: as by chance).

@@ -113,8 +113,8 @@ experiment = mlflow.set_experiment("care-assistant")
 # The model is SmolLM2 with 135 million parameters. It is tiny: the models behind well-known assistants are a thousand
 # times larger. It fits into a package of 93 MB and needs no network.
 #
-# The program `xllamacpp` runs it and gives it an address. We set it so that the same question always gets the same
-# answer.
+# `xllamacpp` gives it an address; equal questions get equal answers. (Behind a proxy, run `%env NO_PROXY=127.0.0.1`
+# first.)
 
 # %%
 address = model_address
@@ -233,8 +233,8 @@ old, new = (prompts[label].template.split("\n") for label in ("page", "strict"))
 print(*unified_diff(old, new, "version 2", "version 3", lineterm="", n=0), sep="\n")
 
 # %% [markdown]
-# A version never changes once it is registered. So an application should not ask for version 3. It asks for an
-# **alias** such as `production`, a name that you can point at another version without touching the application.
+# A version never changes. An application that asks for version 3 gets it until somebody edits its code. So it asks for
+# an **alias** such as `production`, a name that you can point at another version instead.
 #
 # **Predict.** Three versions are registered. Which one does the alias load now?
 
@@ -367,7 +367,7 @@ assert used["output_tokens"] <= max_tokens
 # So a trace separates a bad search from a bad model. It keeps each question word by word: whoever can open the store
 # can read what customers wrote.
 #
-# Tom reads the answer (in the UI below it is the output of `answer`) and is not happy. His **feedback** is kept on the
+# Tom reads the answer (see `print(trace.data.spans[0].outputs)`) and is not happy. His **feedback** is kept on the
 # trace, with his name and his reason. What the answer should have held is an **expectation**.
 
 # %%

@@ -241,7 +241,7 @@ assert shown > losses["valid_loss"].min()
 
 # %% [markdown]
 # You should see the training loss end lower than it began, while the validation loss has its lowest point long before
-# the end. The network learns its customers by heart, and one final number would have hidden that.
+# the end. It has begun to learn its customers by heart, and one final number would hide that.
 #
 # The table shows the **last** epoch, not the best one. To sort runs by their best epoch, log it as a metric of its
 # own, such as `best_valid_loss`.
@@ -460,9 +460,9 @@ assert no_gap == "noticed by MLflow True, by ours True"
 # - the labels of the **first 10,000 rows** (the index of the DataFrame);
 # - of the same rows, those columns that are numeric, or text **without a gap in the whole table**.
 #
-# Dates, `True`/`False`, and text columns with a single missing value are left out. So two equal digests prove little.
-# Our own digest takes longer, and notices both changes: log it as a tag beside MLflow's. Later lectures call the same
-# function `data.digest`.
+# Dates, `True`/`False`, and text columns with one gap are left out; of an array, all after 10,000 *values*. So two
+# equal digests prove little. Ours takes longer, and notices both changes: log it as a tag beside MLflow's. Later it is
+# called `data.digest`.
 #
 # The **context** of a data set says what its rows were used for. Give each context a data set name of its own: when
 # the same rows are logged under the same name for a second context, MLflow drops this second record without a word.
@@ -479,8 +479,8 @@ assert no_gap == "noticed by MLflow True, by ours True"
 # none, so you set it yourself, as a tag.
 #
 # A commit is worth little when files were changed after it, or when a new file was never committed: `git status
-# --porcelain` names both, so we note whether there are any. A notebook saved with new outputs counts as changed, too.
-# The same code can also give another number with another version of its library, so we note the version.
+# --porcelain` names both, but no ignored file; we note whether there are any. New outputs of a notebook count, too. The
+# same code can also give another number with another version of its library, so we note the version.
 #
 # <details class="more"><summary>More: details of the commit</summary>
 #

@@ -293,8 +293,8 @@ with mlflow.start_run(run_name="tree") as run:
 # %% [markdown]
 # `split_seed` says how the customers were divided into training and validation rows. Such a record has four properties.
 #
-# **Reproducible.** Whoever has the record, the data and the code can do the same again. We take the settings from the
-# store, where a parameter is text. `int` turns each of these three back into a whole number.
+# **Reproducible.** Whoever has the record, the data, the code and the same packages can do it again. We take the
+# settings from the store as text, and `int` turns each of these three back into a number.
 
 # %%
 kept = mlflow.get_run(run.info.run_id).data
@@ -463,10 +463,9 @@ title = "Registry: the application does not change when the version does"
 plots.show(plots.diagram(boxes, arrows, title=title, width=8, height=2.4))
 
 # %% [markdown]
-# The **registry** gives models a name and numbers their versions. An **alias** such as `champion` is a name that points
-# at one version today and at another tomorrow. Applications ask for the alias, so a new version, or going back to the
-# old one, is one call. Without it, somebody copies a file over another at night. Lecture: [Model
-# registry]({step:model_registry}).
+# The **registry** gives models a name and numbers their versions. An **alias** such as `champion` points at one version
+# today and at another tomorrow. Applications load by the alias, so a new version, or the old one again, is one call and
+# a reload. Without it, somebody copies a file over another at night. Lecture: [Model registry]({step:model_registry}).
 #
 # ### Serving
 
@@ -515,7 +514,7 @@ plots.show(plots.diagram(boxes, arrows, title=title, width=8.5, height=1.9))
 #
 # MLflow is not the only tool. Before you choose one, ask three questions:
 #
-# - **What is it best for?** MLflow covers the whole life cycle. Weights & Biases, a commercial service, is best for
+# - **What is it best for?** MLflow covers all from training on. Weights & Biases, a commercial service, is best for
 #   deep learning, live curves and shared reports. TensorBoard draws the curves of a training.
 # - **Is it alive?** Neptune, a commercial service, was closed in March 2026, and what was on its servers is deleted.
 # - **How do your runs get *out* of it again?** With MLflow they are in a database and a folder of your own.
@@ -526,7 +525,7 @@ plots.show(plots.diagram(boxes, arrows, title=title, width=8.5, height=1.9))
 #
 # | tool | kind | best for | state |
 # |---|---|---|---|
-# | [MLflow][ml] | open source; run it yourself, or as a managed service | the whole life cycle, with any library | active; a project of the Linux Foundation |
+# | [MLflow][ml] | open source; run it yourself, or as a managed service | from training on, with any library | active; a project of the Linux Foundation |
 # | [Weights & Biases][wb] | commercial service, also on your own machines | deep learning, live curves, shared reports | active; part of CoreWeave since 2025 |
 # | [Neptune][nt] | commercial service | very many metrics of one training | **closed** in March 2026, after OpenAI had bought it; [what was on its servers is deleted][nd] |
 # | [Comet][ct] | commercial service; its Opik is open source | tracking; judging language models | active |
@@ -784,8 +783,8 @@ lesson.quiz("ml_workflow")
 #   second only.
 # - **Who answers for what?** The data engineer for the tables, the data scientist for the model and its measure, the ML
 #   engineer for what runs, the governance officer for what is allowed.
-# - **What makes a result repeatable?** A record that the code writes: result, settings, fingerprint of the data. In a
-#   spreadsheet, nothing ties the number to what made it.
+# - **What makes a result repeatable?** A record that the code writes (result, settings, fingerprint), with the data,
+#   the code and its packages. A spreadsheet lacks it.
 # - **Which part of MLflow does what?** Tracking records runs, projects repeat them, models are one format, the registry
 #   says which version counts, serving answers, GenAI traces and scores. Small things are in the backend store, files in
 #   the artifact store.

@@ -119,9 +119,9 @@ mlflow.set_tracking_uri(f"sqlite:///{home / 'mlflow.db'}")
 print("runs go to the file", mlflow.get_tracking_uri().rsplit("/", 1)[1])
 
 # %% [markdown]
-# To see the UI on this store, open a terminal **in the course folder**, type the next line, and leave it running. After
-# up to a minute, open <http://127.0.0.1:5001> in your browser. In JupyterLab, the tile *MLflow* of the launcher opens
-# the same page.
+# The tile *MLflow* in JupyterLab's launcher shows this store. Elsewhere, unless it still runs, type the next line in a
+# terminal **in the course folder**, activated as in [Start here]({step:start_here}), leave it running, and in a minute
+# open <http://127.0.0.1:5001>.
 #
 # ```
 # mlflow ui --backend-store-uri sqlite:///mlflow.db --port 5001
@@ -199,8 +199,8 @@ assert len(run.info.run_id) == 32
 assert mlflow.active_run() is None
 
 # %% [markdown]
-# You should see FINISHED, because leaving the `with` block ended the run. If you see RUNNING, the cell with the run did
-# not come to its end; run it again.
+# You should see FINISHED, because leaving the `with` block ended the run. If you see another status, that cell stopped
+# with an error; run it again.
 #
 # The parameters came back as text, `'3'` and not `3`: a parameter is a label. A metric stays a number, so runs can be
 # sorted by it.
@@ -350,12 +350,11 @@ assert mlflow.get_run(best.info.run_id).data.metrics["test_auc"] == test_auc
 assert (n_rows, seed) != (2000, 0) or round(test_auc, 2) == 0.77
 
 # %% [markdown]
-# With 2,000 customers and seed 0, this is the 0.77 of Mira's slide, and now it has a run, settings and a model behind
-# it.
+# With 2,000 customers and seed 0, this is 0.77, as on Mira's slide, but now with a run, settings and a model behind it.
 #
 # <details class="more"><summary>More: a test score above the validation score</summary>
 #
-# That the test gave a higher number than the validation rows is luck of the draw: both have only some hundred
+# That the test gave a higher number than the validation rows is luck of the draw: both have only a few hundred
 # customers.
 #
 # </details>

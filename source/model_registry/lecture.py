@@ -280,8 +280,8 @@ assert where(NAME, "champion") == "2"
 assert type(served[-1]).__name__ == "LogisticRegression"
 
 # %% [markdown]
-# You should see `promoted`, then that there is nothing to decide. The service's line is the same as before, and gives
-# the new model *after its next load*: a model that is in memory already stays what it was.
+# You should see `promoted`, then that there is nothing to decide. The service's line is the same, and gives the new
+# model *after its next load*. `@challenger` stays on version 2: the gate does not use it.
 #
 # **Predict.** Two more challengers. `deep` is a tree without any limit, which is perfect on the *training* rows.
 # `strict` is the logistic regression again, with another setting (`C=0.1`). Which of them does the gate let through?
@@ -447,10 +447,10 @@ assert files_[0] == files_[1]
 # An alias is a decision, and the new place takes it for itself. No file was copied: both versions point at the same
 # logged model, and whoever deletes that for good (`mlflow gc`) takes it from both.
 #
-# A registry of *another store*, such as a production server with its own database, is a different matter. MLflow 3.17
-# has no call that copies between two stores of your own. So we download the model's files, point MLflow at the other
-# store (here a second database file), make an empty entry, put the files in, and register it. Whatever else we want
-# to keep, we carry as tags.
+# For *another store*, such as a production server with its own database, MLflow 3.17 has no call that copies. So we
+# download the model's files, point MLflow at the other store (here a second database file), make an empty entry, put
+# the files in, and register it; the rest we carry as tags. No later step needs these lines. If the cell stops half-way,
+# run its last line.
 #
 # <details class="more"><summary>More: the three calls in place of log_model</summary>
 #
@@ -510,7 +510,7 @@ assert info.model_id == arrived.model_id and info.run_id == champion.run_id
 #     name="tell-the-service",
 #     url="https://service.example.com/champion-moved",
 #     events=["model_version_alias.created", "model_version_alias.deleted"],
-#     secret="a long random text, which the service knows as well",
+#     secret=os.environ["HOOK_SECRET"],  # random; known to both
 # )
 # ```
 #

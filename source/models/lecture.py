@@ -262,9 +262,9 @@ assert refused == ["column missing", "price as text", "whole numbers"]
 assert (as_pyfunc.predict(customers.assign(postcode="8001")) == as_pyfunc.predict(customers)).all()
 
 # %% [markdown]
-# You should see three refusals, each with the name of the column. Two verdicts surprise most people:
+# You should see three refusals. A gap passes: `required` asks for the column only. Two surprises:
 #
-# - **Whole numbers**, here `int64`, are refused: MLflow converts a type only where it is safe for *every* value. The
+# - **Whole numbers**, here `int64`, are refused (unless all are 0 or 1), as a `double` may round large ones. The
 #   caller's repair is `astype(float)`.
 # - **Capital letters** are accepted. A signature knows types, not values, and `Month-To-Month` is text like any other.
 #   The encoder ignores what it does not know, so on Wednesday the model took all customers for people without a
@@ -279,7 +279,7 @@ assert (as_pyfunc.predict(customers.assign(postcode="8001")) == as_pyfunc.predic
 # the model. Our pipeline would stop with `columns are missing`, although the signature lets the table pass. A class of
 # your own that fills in what is missing would answer, without those values.
 #
-# Whole numbers are not safe, because the largest 64-bit integers do not fit into a `double` exactly. A server reads the
+# The largest 64-bit integers do not fit into a `double` exactly; `int32` fits and is accepted. A server reads the
 # numbers in a JSON request by the signature, so there a plain 3 is fine for a `double`.
 #
 # </details>
@@ -288,7 +288,7 @@ assert (as_pyfunc.predict(customers.assign(postcode="8001")) == as_pyfunc.predic
 #
 # ## Round 3: a model of your own
 #
-# A pyfunc model need not come from a library: any class with a method `predict` will do. Tom has an old rule: call
+# A pyfunc model need not come from a library: a subclass of `PythonModel` with `predict` will do. Tom's rule: call
 # everybody with three or more support calls.
 #
 # We write it into a file of its own and log the *file*. MLflow copies it into the model's folder, and runs it when the

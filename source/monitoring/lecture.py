@@ -307,8 +307,7 @@ assert np.isclose((prices_now > numbers.loc["max", "monthly_charges"]).mean(), n
 # shares of the broken delivery stand out against those of week 3. Our rule: with more than 2 % *missing*, *unknown* or
 # *twice*, a delivery is sent back before it is scored; retraining on it would teach the model the mistake.
 #
-# The last row is the North of today, a whole delivery whose new prices put some values outside. So somebody looks
-# first.
+# Cents alone show in *outside* only, as do the new prices of today's North (last row): then somebody looks first.
 #
 # <details class="more"><summary>More: gaps, and where the check stands</summary>
 #
@@ -325,8 +324,8 @@ assert np.isclose((prices_now > numbers.loc["max", "monthly_charges"]).mean(), n
 # ten bins that hold equal shares of spring's rows; of a text, each value is a bin. With the shares *then* and *now*,
 # PSI is the sum of `(now - then) * ln(now / then)`.
 #
-# PSI is near 0 when nothing moved. By a rule of thumb, below 0.1 is stable and above 0.25 has shifted. That needs some
-# hundred rows a week: with few, PSI grows by chance alone.
+# PSI is near 0 when nothing moved. By a rule of thumb, below 0.1 is stable and above 0.25 has shifted. That needs
+# hundreds of rows a week: with few, PSI grows by chance alone.
 #
 # The same measure fits the **predictions**: it needs no labels, so it is there on the same day. Here it compares them
 # with the answers for spring's own rows. For a forest, compare with answers for held-out rows, or PSI is high though
@@ -457,7 +456,7 @@ assert auc < roc_auc_score(rows["churned"], probability(spring_uri, rows)) - 0.0
 # ## Round 4: delayed labels, intervals, an alert
 #
 # Who left is known `label_delay` weeks later. Then a week's score joins the run of its own week, by `run_id`. The last
-# `label_delay` weeks have no score yet. A score of some hundred customers is uncertain, so it gets an **interval**,
+# `label_delay` weeks have no score yet. A score of a few hundred customers is uncertain, so it gets an **interval**,
 # from the rows drawn again 200 times.
 #
 # Beside the score stand two shares of the customers: `expected` to leave (the mean of the model's probabilities), and
@@ -599,9 +598,9 @@ assert np.isclose(redrawn_auc(y_held, p_held, 3)[2], roc_auc_score(y_held[some],
 assert (client.get_model_version_by_alias("churn-south", "champion").version == version) == promoted
 
 # %% [markdown]
-# With 600 rows a week you should see `promoted`, with an interval of the gain that lies above zero: fewer rows of the
-# right world beat more of the wrong one. When the interval reaches below zero, the gate refuses, and you wait for
-# another week of labels.
+# With 600 rows a week you should see `promoted`, the gain's interval above zero: fewer rows of the right world beat
+# more of the wrong one. If refused, you wait for more labels. (A second run of this cell is always refused: no gain.
+# Then run all again.)
 #
 # A promotion is not yet a cure. When the labels of the new champion's first weeks are there,
 # **the same rule judges it**: the limit is its own score at promotion, less 0.1.

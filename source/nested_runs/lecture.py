@@ -451,17 +451,17 @@ assert not usual or ("untuned" in real and 1 < ahead[second] < 9)
 
 # %% [markdown]
 # The bars begin at five of ten, where a coin would end up. A bar to the left means that the rival was ahead on most new
-# folds: the lead has turned round. We call a lead real when it holds on nine folds or more; a coin gets that far about
-# once in a hundred tries.
+# folds: the lead has turned round. We call a lead real when it holds on nine folds or more: a rule of thumb, as the
+# folds share customers.
 #
 # With 2,000 customers, a budget of 36 and the seed 0, 1 or 2 you should see that the lead over the untuned model is
-# real. Tuning has helped. Between the leader and the search that came second there is no real lead. They are **tied**,
+# real. Tuning has helped. Between the leader and the search that came second no lead is shown. We call them **tied**,
 # and Mira may take either, say the one with fewer leaves.
 #
 # <details class="more"><summary>More: how far this test reaches</summary>
 #
-# - The ten folds share customers with each other and with the searches. So nine of ten is a rule of thumb, and it
-#   favours the tuned models a little.
+# - A coin gets nine of ten or more about once in a hundred tries. Folds that share customers, with each other and with
+#   the searches, get there by luck more often. It also favours the tuned models a little.
 # - All this is about the winners, not about the ways of searching. Random search and Optuna draw by chance, so with
 #   other draws each would end elsewhere. To say which way is better, repeat each of them with several seeds.
 #
@@ -495,8 +495,8 @@ assert not usual or ends[leader] > fold_scores[leader].mean()
 # something to luck. The third is from customers whom no search has met, and it is the one to report. On a few hundred
 # customers it can differ by some hundredths, up or down.
 #
-# Aisha's questions now have answers: the parent's tag `best_child` leads to the run, and the run has settings, score
-# and model.
+# Aisha has her answers: a query lists the runs of a search, and the run of the model names its search in
+# `mlflow.parentRunId`.
 #
 # ## Round 5: children in parallel
 #

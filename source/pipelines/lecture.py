@@ -259,7 +259,7 @@ else:
 # That gives five scores instead of a single one, which would depend on luck.
 #
 # We compare three candidates on the *same* folds: fixing the folds once, in one object, makes the comparison fair. Each
-# candidate becomes a run, and `log_text`, which is new, keeps its steps and settings there as a text file.
+# candidate becomes a run, and `log_text`, which is new, keeps its steps and non-default settings as text.
 #
 # <details class="more"><summary>More: two details of the next cell</summary>
 #
@@ -376,8 +376,8 @@ assert knn["width"]["scaling"] < 0.3 and 2 < knn["width"]["capping and scaling"]
 
 # %% [markdown]
 # You should see "no scaling" last, by far: columns with large numbers, such as charges and months, then decide who is
-# near, and a contract of 0, 1 or 2 hardly counts. The cap hardly changes the score; what it does change, and what
-# `width` is, stands in the fold.
+# near, and a contract of 0, 1 or 2 hardly counts. The cap hardly changes the score, only `width`: the range of the
+# middle 80 % of the charges.
 #
 # <details class="more"><summary>More: what the cap does, seen in the column "width"</summary>
 #
@@ -810,7 +810,7 @@ lesson.quiz("pipelines")
 # - **What is leakage, and what repairs it?** A step learned from rows that judge. Put each step that learns into the
 #   pipeline, and it is fitted without them.
 # - **How does it reach somebody else?** Fit it, save the whole pipeline, load it, compare predictions. pickle and
-#   joblib can run code when they load; skops builds only what you trust.
+#   joblib can run code on loading; skops stops at types unknown to it.
 #
 # ## Next steps
 #

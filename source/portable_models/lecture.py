@@ -210,10 +210,10 @@ assert listed == ["builtins.print", "functools.partial"]
 #
 # 1. **Read the names** in the file `model.skops`, and compare them with a list that *you* have written. The list in
 #    `MLmodel` could have been edited.
-# 2. **See that MLflow will load this same file.** In `MLmodel`, `pickled_model` and `model_path` must both say
-#    `model.skops`, and there must be no entry `data`.
-# 3. **Load the folder that you have read**, `mlflow.sklearn.load_model(str(home))`, and not the address, which would
-#    fetch the files a second time from a server.
+# 2. **See that MLflow will load this file, as skops.** In `MLmodel`, `serialization_format` must be `skops`,
+#    `pickled_model` and `model_path` `model.skops`, `code` empty, and `data` missing.
+# 3. **Load the folder that you have read**, `mlflow.sklearn.load_model(str(home))`, not the address, which would fetch
+#    the files again.
 #
 # <details class="more"><summary>More: where these entries stand</summary>
 #
@@ -223,8 +223,8 @@ assert listed == ["builtins.print", "functools.partial"]
 #
 # </details>
 #
-# This model has no `predict`, so it has no flavor `python_function` and no `model_path`; here `pickled_model` alone
-# must be right. The next cell does the first of the three:
+# This model has no `predict`, so it has no flavor `python_function` and no `model_path`; the other entries must be
+# right. The next cell does the first of the three:
 
 # %%
 we_trust = {"numpy.dtype", "sklearn.tree._tree.Tree"}  # imputers and forests
@@ -409,8 +409,8 @@ assert "pydantic==2.*" in requirements(guessed)
 # You should see that the guess is longer. It names whatever was imported on *this* machine, needed or not.
 #
 # Our list is also **pinned**: `requirements.txt` has `==` and an exact version after each name. Without versions, the
-# server may get other ones, and nobody is warned. Have a lock file, `uv.lock`? With uv installed, and with `uv.lock`
-# and `pyproject.toml` in the folder where Python runs (a notebook's own folder), MLflow takes the versions from it.
+# server may get other ones, and nobody is warned. Give no list, with uv installed and `uv.lock` and `pyproject.toml` in
+# the folder where Python runs (a notebook's own folder), and MLflow takes the versions from the lock file.
 #
 # <details class="more"><summary>More: pin numpy and the rest with uv</summary>
 #
@@ -519,8 +519,8 @@ assert (elsewhere / "together/code/cleaning.py").is_file()
 # made proves little.
 #
 # Something else stays behind: **environment variables**, such as the key of a service that the model asks. When a model
-# is logged with an example, MLflow writes down the *names* that contain `API_KEY` or `API_TOKEN`, never the values. Any
-# other name you have to tell yourself:
+# is logged with an example, MLflow notes those *names* the model read that contain `API_KEY` or `API_TOKEN`, never the
+# values. Others you have to tell yourself:
 
 # %%
 prices = """

@@ -3,7 +3,7 @@
 #
 # **Can somebody else get exactly this number next year, and how would we prove it?**
 #
-# We will train one forest, keep with its run everything that its score depends on, repeat it from the record alone,
+# We will train one forest, keep with its run what its score depends on, repeat it from that record and the data,
 # measure what a thread, a row order and a seed change, and pack the training so that it runs without this course.
 # Folded parts marked *More* can wait.
 #
@@ -228,8 +228,8 @@ assert mlflow.data.from_pandas(_read).digest == mlflow.data.from_pandas(customer
 #
 # </details>
 #
-# **sha256** of a file covers every byte of it: values, order of rows, even the line ends. If two files have the same
-# sha256, you may take them for the same file. We use that.
+# **sha256** of a file covers every byte: values, order of rows, line ends. Files with the same sha256 count as the same
+# file. It brings none back, so keep the data, too.
 
 # %%
 def sha256(path):
@@ -459,15 +459,15 @@ assert "course_utils" not in (folder / "train.py").read_text()
 # %% [markdown]
 # You should see FINISHED and `True`. The project gave the same bits, although another process made them.
 #
-# On a machine that has MLflow, but never saw the course, you copy the folder and type this line in it:
+# On a machine with MLflow, but not the course, copy the folder (see `print(folder)`), and type in it:
 #
 # ```
 # mlflow run . --env-manager local
 # ```
 #
-# It uses what is installed there, so check that these are the versions you mean. To build the environment from
-# `python_env.yaml` first, write `uv` in place of `local`; it needs the network and the program `uv`. The packages that
-# the file names are pinned, but what they bring along is not: list the whole lock file.
+# The score lies in the `mlflow.db` there. What is installed is used, so check the versions. To build the environment
+# from `python_env.yaml` first, write `uv` in place of `local`; it needs the network and the program `uv`. What the
+# named packages bring along is not pinned: name each package of the lock file there.
 #
 # <details class="more"><summary>More: what virtualenv and uv need</summary>
 #

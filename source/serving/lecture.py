@@ -189,7 +189,7 @@ assert (scores["call"] == (scores["probability"] >= 0.3)).all()
 # </details>
 #
 # So that you can also follow without a terminal, the next cells start the same command in the background, on a free
-# port. `environment` holds what the first two lines of the terminal set, and `127.0.0.1` always means this machine.
+# port. You need not understand their lines. `127.0.0.1` always means this machine.
 
 # %%
 environment = {**os.environ, "MLFLOW_TRACKING_URI": mlflow.get_tracking_uri()}
@@ -342,9 +342,9 @@ assert status == {"no contract": 400, "text": 400, "gap": 200, "extra": 200} | {
 #
 # `weekly` and minus five months get an answer like any other: a signature knows *types*, not *values*.
 #
-# The server does not only check, it also converts, and says nothing: the text `"70.5"` becomes a number, a gap in a
-# column of `True` and `False` becomes `False`, and in a column of words it can become the word `None`. That is one
-# reason why our columns are floats.
+# The server also converts, and says nothing: the text `"70.5"` becomes a number, a gap in a column of `True` and
+# `False` becomes `False`, and in a column of words it can become the word `None`. So `senior` and `paperless` are
+# floats; words need a check of your own.
 #
 # <details class="more"><summary>More: gaps, and what else is converted</summary>
 #
@@ -461,8 +461,8 @@ assert {n: a.status_code for n, a in answers.items()} == {
 assert answer["version"] == "1" and answer["threshold"] == 0.3
 
 # %% [markdown]
-# You should see 422 for everything but the extra column, which FastAPI drops. A gap that comes as `null` is refused
-# as well, because the class says `float`; `float | None` would allow it.
+# You should see 422 for all but the extra column, which is dropped. A `null` is refused, since the class says `float`,
+# not `float | None`; but the text `"70.5"` still becomes a number.
 #
 # But `NaN`, which `json.dumps` writes for a gap in a pandas table, *is* a `float`: in `monthly_charges` it passes,
 # and the model fills it in. So turn gaps into `None` before you send them.

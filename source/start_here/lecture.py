@@ -132,7 +132,7 @@ assert (3, 11) <= sys.version_info[:2] <= (3, 14)
 # <details class="more"><summary>More: a terminal, and one that does not know `course`</summary>
 #
 # In JupyterLab you get a terminal from the *+* beside the tabs. If the terminal does not know `course`, type `source
-# .venv/bin/activate` first (on Windows `.venv\Scripts\activate`).
+# .venv/bin/activate` first (on Windows `.venv\Scripts\activate`, with conda `conda activate mlflow-course`).
 #
 # </details>
 #
@@ -154,7 +154,7 @@ assert (3, 11) <= sys.version_info[:2] <= (3, 14)
 # 4. `log_param`: write down a parameter.
 # 5. `log_metric`: write down a metric.
 #
-# **Predict.** Then we ask the store what it has got. In which form will the whole number 22 come back: `22`, `22.0` or
+# **Predict.** We log 22 as a metric, then ask the store for it. In which form will it come back: `22`, `22.0` or
 # `'22'`? Write your guess between the quotes. Even a wrong guess, once written down, helps the right answer to stick.
 
 # %%
@@ -314,7 +314,7 @@ assert runs["params.max_depth"].tolist() == ["12", "4", "1"]
 
 # %% [markdown]
 # You should see three rows. With 2,000 customers and the seed 0, 1, 2 or 3, depth 4 is ahead by more than 0.03. One
-# question is too little to tell customers apart.
+# question is too few: it makes only two groups.
 #
 # Twelve are too many, and the table says why. On its training rows this tree has more than 0.9, and on the others at
 # least 0.2 less. It has learned its training rows by heart, and that does not help with customers it has never seen.

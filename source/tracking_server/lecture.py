@@ -121,8 +121,8 @@ print(len(store.runs("churn")), "runs on the laptop")
 # %% [markdown]
 # ## Round 1: move the rows
 #
-# A store consists of tables: `experiments`, `runs`, `metrics` and others. The tables and their columns are called the
-# store's **schema**. `mlflow db upgrade` makes the schema in an empty database, or renews that of an older MLflow.
+# A store consists of tables: `experiments`, `runs`, `metrics` and others. They and their columns are its **schema**.
+# `mlflow db upgrade` makes one in an empty database, or renews an older MLflow's: back that up first (Round 6).
 #
 # No MLflow command moves the rows from SQLite to PostgreSQL, so we copy them ourselves. Use the same MLflow version on
 # both sides, make the schema first, and then copy table by table.
@@ -636,9 +636,9 @@ assert writers.size().tolist() == [n_runs, n_runs]
 # A backup of this house has three parts: the database `mlflow`, the database `users` with the hashed passwords and the
 # permissions, and the bucket. If you forget the second, the restored server knows nobody.
 #
-# `pg_dump` writes a database that is in use into a file, as it was at one moment, so nobody has to stop working. Copy
-# the bucket *after* the databases: then no saved row names a file that is missing. And a backup counts only when it was
-# restored once, into empty databases, with equal counts.
+# `pg_dump` writes a database in use into a file, as it was at one moment, so nobody has to stop. Copy the bucket
+# *after* the databases, erasing nothing in between: then no saved row lacks its file. A backup counts only when it was
+# restored once, with equal counts (while nobody writes).
 
 # %%
 for name in ("mlflow", "users"):
