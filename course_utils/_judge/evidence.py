@@ -101,7 +101,14 @@ class Evidence:
             )
         )
 
-    def latest_run(self, experiment: str, run_name: str, finished: bool = True, others: Collection[str] = ()) -> Run:
+    def latest_run(
+        self,
+        experiment: str,
+        run_name: str,
+        finished: bool = True,
+        others: Collection[str] = (),
+        asked: Collection[str] = (),
+    ) -> Run:
         """Return the newest run of that name, or tell what is there instead.
 
         Parameters
@@ -111,12 +118,14 @@ class Evidence:
         finished
             Whether the run must have ended well.
         others
-            Experiments in which another task asks for a run of the same name.
+            Experiments in which a lecture makes, or another task asks for, a run of the same name.
+        asked
+            Further names that the task asks for: such a run is no misspelling of this one.
 
         Raises
         ------
         Mistake
-            ``wrong-experiment``, ``run-name``, ``run-deleted``, ``run-open``, ``run-failed``.
+            ``wrong-experiment``, ``run-name``, ``run-missing``, ``run-deleted``, ``run-open``, ``run-failed``.
         NotStarted
             When there is nothing yet.
         """
@@ -133,13 +142,21 @@ class Evidence:
         if exists is None:
             with contextlib.suppress(NotStarted):
                 self.experiment_id(experiment)  # a misspelt or other store is the likelier reason
+        elsewhere = ""
         for other in self.client.search_experiments():
-            if other.name != experiment and other.name not in others and self._since(other.experiment_id, query):
+            if other.name == experiment or other.name in others or not self._since(other.experiment_id, query):
+                continue
+            if other.name == "Default" or self._of_now(other.creation_time):
                 raise Mistake(
                     "wrong-experiment",
                     f"Your run `{run_name}` is in the experiment `{other.name}`, not in `{experiment}`. Runs that are "
                     f'compared belong together: call `mlflow.set_experiment("{experiment}")` before the run starts.',
                 )
+            # An experiment from before this homework was opened is a lecture's, which may have been run again.
+            elsewhere = (
+                f" (`{other.name}` has a run of this name. If it is your answer, call "
+                f'`mlflow.set_experiment("{experiment}")` before the run starts.)'
+            )
         number = self.experiment_id(experiment)
         gone = self.client.search_runs([number], query, run_view_type=ViewType.DELETED_ONLY, max_results=1)
         if gone:
@@ -150,9 +167,16 @@ class Evidence:
             )
         names = {r.info.run_name for r in self.client.search_runs([number], max_results=50)}
         if not names:
-            raise NotStarted(f"The experiment `{experiment}` has no runs yet.")
-        near = nearest(run_name, names)
-        seen = instead(near, run_name) if near else f"{listing(names)}."
+            raise NotStarted(f"The experiment `{experiment}` has no runs yet.{elsewhere}")
+        strange = names - set(asked)
+        if not strange:
+            raise Mistake(
+                "run-missing",
+                f"`{experiment}` has {listing(names)}, and no run `{run_name}` yet. The task asks for all of them: what is "
+                "missing can be neither compared nor found.",
+            )
+        near = nearest(run_name, strange)
+        seen = instead(near, run_name) if near else f"{listing(strange)}."
         raise Mistake(
             "run-name",
             f"No run is called `{run_name}`; I see {seen} A name is how people find a run: "

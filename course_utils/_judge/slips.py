@@ -80,12 +80,12 @@ def judge_number(
     if is_rounded(got, right):
         raise Mistake(
             "rounded",
-            f"`{name}` is rounded. A rounded number cannot be compared exactly later: log full precision, round "
+            f"`{name}` is rounded. A rounded number cannot be compared exactly later: write full precision, round "
             "when you print.",
         )
     raise Mistake(
         "value-wrong",
-        f"`{name}` is {got:.4g}{unit}. Recomputed from what you logged it is another number. Was it typed in, or "
+        f"`{name}` is {got:.4g}{unit}. Recomputed as the task says, it is another number. Was it typed in, or "
         "computed with other rows or another model than the task asks for?",
     )
 
@@ -111,8 +111,8 @@ def _bent(right: float) -> Iterator[tuple[str, float, str]]:
     yield (
         "sign",
         -right,
-        "The value is negated, as scikit-learn's `neg_*` scorers do. A reader takes the number as it stands: log the "
-        "value itself.",
+        "The value is negated, as scikit-learn's `neg_*` scorers do. A reader takes the number as it stands: record "
+        "the value itself.",
     )
     percent = "That is in percent. A share lies between 0 and 1, and metrics are compared as they are logged."
     for digits in (0, 1, 2, 3, 15):
@@ -256,7 +256,7 @@ def confused_with_auc(model: Any, X: Any, y: Any) -> Iterator[tuple[str, float, 
     yield (
         "labels-not-probabilities",
         roc_auc_score(y, labels),
-        "That is ROC-AUC of the predicted labels. It ranks customers, so it needs probabilities: `predict_proba`.",
+        "That is ROC-AUC of the predicted labels. It ranks rows, so it needs probabilities: `predict_proba`.",
     )
     yield (
         "accuracy-not-auc",
@@ -266,7 +266,7 @@ def confused_with_auc(model: Any, X: Any, y: Any) -> Iterator[tuple[str, float, 
     yield (
         "wrong-class",
         1 - roc_auc_score(y, p),
-        "That ranks by the probability to *stay*. Column 1 of `predict_proba` is the class 1, churn.",
+        "That ranks by the probability of class *0*. ROC-AUC asks for that of class 1: which column of `predict_proba` is it?",
     )
     if len(set(labels)) > 1:
         swapped = "The arguments are exchanged: the true labels come first, what the model says second."

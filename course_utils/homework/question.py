@@ -35,6 +35,7 @@ class Homework:
         self._opened = time.time()
         if class_server.is_remote(mlflow.get_tracking_uri()):
             store.connect(own=True)
+        self._uri = mlflow.get_tracking_uri()  # a cell that points MLflow elsewhere shall not move the judge
 
     def _task(self, n: int) -> Task:
         if n not in self._hints:
@@ -45,7 +46,7 @@ class Homework:
         """Judge what is in the store for task `n`, and remember the attempt."""
         task = self._task(n)
         self._opened = min(self._opened, attempts.first_opened(self.step) or self._opened)
-        result = run_check(n, task, Evidence(since=self._opened))
+        result = run_check(n, task, Evidence(self._uri, since=self._opened))
         if result.passed:
             result.more = f"Compare with ours: `hw.solution({n})`."
         else:

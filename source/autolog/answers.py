@@ -171,6 +171,17 @@ WRONG = {
     3: [
         ("not-started", ""),
         ("stray-runs", swap("mlflow.sklearn.autolog(**quick, disable=True)", "pass")),
+        # only the cell with the run is run again: the strays are as old as the call that made them
+        (
+            "stray-runs",
+            """
+            score = cv_rmse(model, X_train, y_train)
+            for _ in range(2):
+                with mlflow.start_run(run_name="tree"):
+                    model.fit(X_train, y_train)
+                    mlflow.log_metric("cv_rmse", score)
+            """,
+        ),
         ("not-autologged", swap("mlflow.sklearn.autolog(**quick, disable=False)", "pass")),
         (
             "two-fits-one-run",
@@ -199,6 +210,19 @@ WRONG = {
     4: [
         ("not-started", ""),
         ("averaged-not-class", swap(", pos_label=1", "")),
+        (
+            "written-over",
+            swap(
+                ", pos_label=1",
+                "",
+                "    recall = recall_score(",
+                """    from sklearn.metrics import f1_score, precision_score
+    said = model.predict(T_train)
+    for name, score in {"precision": precision_score, "recall": recall_score, "f1": f1_score}.items():
+        mlflow.log_metric(f"training_{name}_score", score(malignant_train, said))
+    recall = recall_score(""",
+            ),
+        ),
         ("averaged-not-class", swap("model.predict(T_test))", 'model.predict(T_test), average="weighted")')),
         ("averaged-not-class", swap("model.predict(T_test))", 'model.predict(T_test), average="macro")')),
         ("averaged-not-class", swap(_RECALL, "model.score(T_test, malignant_test)")),

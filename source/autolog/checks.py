@@ -23,7 +23,7 @@ from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 from course_utils import data
 from course_utils._judge.evidence import Evidence, close
 from course_utils._judge.mistake import Mistake
-from course_utils._judge.reading import json_of, number
+from course_utils._judge.reading import json_of, number, visible
 from course_utils._judge.slips import Rows, error_slips, fit_slips
 from course_utils.homework.question import Task
 
@@ -240,15 +240,17 @@ def clean(evidence: Evidence) -> None:
     _same_tree(evidence, run)
     runs = evidence.runs("hw-autolog-clean")
     trees = [r for r in runs if r.info.run_name == "tree"]
-    # Strays of earlier attempts do not count: those are older than the attempt before this one.
-    since = max(trees[1].info.start_time if len(trees) > 1 else 0, _newest_call(evidence))
+    # Strays of earlier attempts and of a look at them do not count: those are older than the last call of `cv_rmse`.
+    since = _newest_call(evidence) or (trees[1].info.start_time if len(trees) > 1 else 0)
     strays = [r for r in runs if r.info.run_name != "tree" and (r.info.end_time or r.info.start_time) > since]
     if strays:
         raise Mistake(
             "stray-runs",
-            f"Beside `tree` there are {len(strays)} more runs, such as `{strays[0].info.run_name}`: outside a run, "
-            "every `fit` opens one of its own. Switch autologging off for the cross-validation, with the call that switched "
-            "it on (`mlflow.autolog` changes nothing that `mlflow.sklearn.autolog` has set), and run the cell again.",
+            f"Since `cv_rmse` was called last, `{visible(strays[0].info.run_name)}` was made beside `tree`, so a reader cannot "
+            "tell what belongs to your work. Was autologging on in the cross-validation? Then every `fit` outside a run "
+            "opened one: switch it off with the call that switched it on (`mlflow.autolog` changes nothing that "
+            "`mlflow.sklearn.autolog` has set), and run the cell *that calls `cv_rmse`* again, then the one with the run. A "
+            "run that you opened yourself: `mlflow.delete_run`.",
         )
     found = _tree(data.course_seed())
     evidence.judge_number(
@@ -340,14 +342,26 @@ def recall(evidence: Evidence) -> None:
     measures = {"recall": recall_score, "precision": precision_score, "f1": f1_score}
     for word, measure in measures.items():
         _judge_class(evidence, run, f"training_{word}_score", measure, y_train, known)
+        if len(evidence.history(run, f"training_{word}_score")) > 1:
+            raise Mistake(
+                "written-over",
+                f"`training_{word}_score` has two points: autologging's, and one written over it. The next fit is averaged "
+                "again. Let autologging compute the score of the class itself: one of its options says which class is meant.",
+            )
     _judge_class(evidence, run, "test_recall", recall_score, y_test, guess)
 
 
 def scored(evidence: Evidence) -> None:
     """Stretch: a post-training metric."""
-    run = evidence.latest_run("hw-autolog-scored", "scored")
+    run = evidence.latest_run("hw-autolog-scored", "scored", others=("churn-autolog",))
     _automatic(evidence, run)
     _same_tree(evidence, run)
+    if "metric_info.json" not in evidence.artifacts(run):
+        raise Mistake(
+            "artifact-missing",
+            "After `fit`, autologging has recorded no score in the run `scored`. A number that `log_metric` wrote is one that "
+            "you vouch for; here MLflow should see the call itself. Which calls did the lecture's Round 3 say it sees?",
+        )
     calls = json_of(evidence.artifact(run, "metric_info.json"))
     values = [run.data.metrics[name] for name in run.data.metrics if isinstance(calls, dict) and name in calls]
     found = _tree(data.course_seed())

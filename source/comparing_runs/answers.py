@@ -139,7 +139,15 @@ WRONG = {
     1: [
         ("not-started", ""),
         ("run-name", swap('f"trees-{trees}"', 'f"Trees {trees}"')),
-        ("run-name", swap("(10, 20, 30, 40, 50)", "(10, 20, 30, 40)")),
+        (
+            "test-not-closed",
+            swap(
+                '        mlflow.log_param("n_estimators", trees)\n',
+                '        mlflow.log_param("n_estimators", trees)\n        mlflow.log_metric("test_auc", '
+                "roc_auc_score(split.y_test, forest.predict_proba(split.X_test)[:, 1]))\n",
+            ),
+        ),
+        ("run-missing", swap("(10, 20, 30, 40, 50)", "(10, 20, 30, 40)")),
         ("wrong-experiment", swap("for trees in (10", 'mlflow.set_experiment("forests")\nfor trees in (10')),
         ("run-open", swap('with mlflow.start_run(run_name=f"trees-{trees}"):', 'mlflow.start_run(run_name=f"trees-{trees}")\n    if True:')),
         ("param-missing", swap('mlflow.log_param("n_estimators", trees)', "pass")),
@@ -191,7 +199,7 @@ WRONG = {
         ("not-started", ""),
         ("run-deleted", swap("client.restore_run(monday.info.run_id)", "pass")),
         ("run-name", swap('run_name="monday-again"', 'run_name="monday again"')),
-        ("run-name", "client.restore_run(mlflow.search_runs(run_view_type=ViewType.DELETED_ONLY).run_id[0])"),
+        ("run-missing", "client.restore_run(mlflow.search_runs(run_view_type=ViewType.DELETED_ONLY).run_id[0])"),
         ("run-failed", append("    raise RuntimeError('late')")),
         ("param-missing", swap("mlflow.log_params(settings)", "pass")),
         ("param-value", swap("mlflow.log_params(settings)", 'mlflow.log_params(settings | {"min_samples_leaf": 1})')),

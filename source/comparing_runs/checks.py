@@ -12,7 +12,7 @@ from sklearn.metrics import accuracy_score, roc_auc_score
 from sklearn.model_selection import train_test_split
 
 from course_utils import data
-from course_utils._judge.evidence import Evidence, close, listing
+from course_utils._judge.evidence import Evidence, close, listing, nearest
 from course_utils._judge.mistake import Mistake, NotStarted
 from course_utils._judge.reading import number, visible
 from course_utils._judge.slips import Rows, auc_slips
@@ -56,7 +56,7 @@ def _five(evidence: Evidence) -> list[Run]:
     """Return the newest run of each number of trees, judged."""
     runs = []
     for trees in _TREES:
-        run = evidence.latest_run("hw-comparing-runs-trees", f"trees-{trees}")
+        run = evidence.latest_run("hw-comparing-runs-trees", f"trees-{trees}", asked=[f"trees-{n}" for n in _TREES])
         logged = evidence.number_param(run, "n_estimators")
         if logged != trees:
             raise Mistake(
@@ -131,6 +131,12 @@ def winner(evidence: Evidence) -> None:
             "store sort them, and take its first row.",
         )
     _says_yes(tagged[0], "winner")
+    if all("test_auc" in run.data.metrics for run in five):
+        raise Mistake(
+            "test-not-closed",
+            "All five runs have `test_auc`, so the test rows lay open before the choice, and nobody can say whether they had "
+            "a part in it. Delete the five runs as the task shows, make them without it, and score only the winner there.",
+        )
     _on_the_test_rows(evidence, tagged[0])
 
 
@@ -165,7 +171,7 @@ def _one_tagged(evidence: Evidence, runs: Sequence[Run], tagged: Sequence[Run], 
     """Tell when no run or more than one has a tag, without saying which run should have it."""
     for run in runs if not tagged else ():
         own = {name for name in run.data.tags if not name.startswith("mlflow.")}
-        if own or tag in run.data.params:
+        if nearest(tag, own) or tag in run.data.params:
             evidence.tag(run, tag)  # a tag of a similar name, or a parameter instead of a tag
     if not tagged:
         raise Mistake(
@@ -263,6 +269,12 @@ def rescue(evidence: Evidence) -> None:
     originals = [run for run in everything if run.info.run_name == "monday"]
     if len(everything) <= 2 and any(run.info.lifecycle_stage == "deleted" for run in originals):
         raise NotStarted("The run `monday` is still in the trash, and there is no new run.")
+    if originals and all(run.info.lifecycle_stage == "deleted" for run in originals):
+        raise Mistake(
+            "run-deleted",
+            "The run `monday` is still in the trash, so no search and no link finds it; `monday-again` does not take its "
+            "place. Take the run itself out of the trash: running these cells again does not do it.",
+        )
     evidence.latest_run("hw-comparing-runs-rescue", "monday")
     first = min(originals, key=lambda run: run.info.start_time)
     if first.info.lifecycle_stage == "deleted":
@@ -273,7 +285,7 @@ def rescue(evidence: Evidence) -> None:
         )
     monday = first
     tuesday = evidence.latest_run("hw-comparing-runs-rescue", "tuesday")
-    again = evidence.latest_run("hw-comparing-runs-rescue", "monday-again")
+    again = evidence.latest_run("hw-comparing-runs-rescue", "monday-again", asked=("monday", "tuesday"))
     names = ("max_depth", "min_samples_leaf", "random_state")
     settings = {name: evidence.number_param(again, name) for name in names}
 

@@ -39,7 +39,7 @@ print("Open the UI, from the course folder:", store.ui_command(), sep="\n")
 # - Then ask the store which of the five has the highest `valid_auc`, and set the tag `winner` to `yes` on that run, and
 #   on no other. The runs of a wrong attempt stay in the store, and a query finds them as well: delete them first, with
 #   `for run_id in mlflow.search_runs(experiment_names=["hw-comparing-runs-trees"]).run_id: client.delete_run(run_id)`.
-# - The choice is made, so open the test rows, once: record in the winner's run the metric `test_auc`, the ROC-AUC of
+# - The choice is made, so open the test rows, once: record in the winner's run, and in no other, the metric `test_auc`, the ROC-AUC of
 #   its forest (fitted on `X_fit` and `y_fit`, as before) on `split.X_test` and `split.y_test`.
 
 # %% tags=["task-1"]

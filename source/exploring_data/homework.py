@@ -67,8 +67,8 @@ hw.check(1)
 # - `column`: which one was tested;
 # - `test`: `welch`, `mann-whitney` or `chi-square`;
 # - `p`: its *p*, not rounded, for a difference in either direction;
-# - `effect`: for an amount Cohen's d (left minus stayed, divided by the root of the mean of both variances); for a
-#   count the share of pairs in which the leaver has more, ties counted half; for a kind Cramér's V, without Yates's
+# - `effect`: for an amount Cohen's d (left minus stayed, divided by the root of the mean of both variances, each as
+#   pandas' `var()` gives it, with n - 1); for a count the share of pairs in which the leaver has more, ties counted half; for a kind Cramér's V, without Yates's
 #   correction (as `stats.contingency.association` gives it).
 
 # %% tags=["task-2"]
@@ -98,7 +98,8 @@ hw.check(2)
 # `candidates` has four real columns and 96 of pure noise. Which of them differ between leavers and stayers (Welch's test)
 # when you allow for having asked a hundred times, with Bonferroni's limit? (Welch for all hundred, to keep it to one line;
 # by the lecture's rule, `support_calls` would get Mann–Whitney.) Write their names as a JSON list into
-# `survivors.json` in `folder`.
+# `survivors.json` in `folder`: for a Python list `found`, `(folder / "survivors.json").write_text(json.dumps(found))` does
+# it.
 
 # %%
 names = ["tenure_months", "monthly_charges", "support_calls", "data_gb"]
@@ -125,7 +126,7 @@ hw.check(3)
 #
 # In the experiment `hw-exploring-data-drift`, make a run called `drift` with
 # - the parameter `column`: the name of the amount that has moved most, by the size of Cohen's d;
-# - the metric `d`: its Cohen's d, weeks 5 to 8 minus weeks 1 to 4, divided by the root of the mean of both variances.
+# - the metric `d`: its Cohen's d, weeks 5 to 8 minus weeks 1 to 4, computed as in Task 2.
 
 # %%
 stream = data.churn_stream(n_weeks=8, rows_per_week=500, drift_week=5, kind="data", seed=seed)
@@ -153,7 +154,7 @@ hw.check(4)
 #
 # `tumours` holds 30 measurements of 569 tumours and whether each is malignant. In the experiment
 # `hw-exploring-data-tumours`, make a run called `strongest` with the parameter `column` and the metric `d`: the measurement
-# with the largest Cohen's d in size, malignant minus benign, and its d.
+# with the largest Cohen's d in size, malignant minus benign, and its d, computed as in Task 2.
 
 # %%
 tumours = data.bundled("breast_cancer")

@@ -165,6 +165,7 @@ WRONG = {
         ("averaged-plainly", swap("pos_label=0", 'average="macro"')),
         ("accuracy-not-asked", swap("precision_score(other_valid, predicted, pos_label=0)", "(other_valid == predicted).mean()")),
         ("train-not-test", swap(*_ON_TRAIN)),
+        ("metrics-swapped", swap("other_valid, predicted", "predicted, other_valid")),
         ("metrics-swapped", swap("precision_score(", "RECALL(", "recall_score(", "precision_score(", "RECALL(", "recall_score(")),
         ("value-wrong", swap("recall_score(other_valid, predicted, pos_label=0)", "0.3123")),
     ],

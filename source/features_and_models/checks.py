@@ -170,7 +170,8 @@ def eights(evidence: Evidence) -> None:
             ),
             "metrics-swapped": (
                 values[other],
-                f"That is the value of `{other}`. Precision asks about the alarms, recall about the cases.",
+                f"That is the value of `{other}`. Precision asks about the alarms, recall about the cases. Were the names "
+                "exchanged, or the two arguments of the function? The true labels come first, what the model says second.",
             ),
         }
         evidence.judge_number(name, evidence.metric(run, name), values[name], wrong)
@@ -188,7 +189,7 @@ def _patients(seed: int) -> Rows:
 
 def tracked(evidence: Evidence) -> None:
     """Task 3: one run with alpha, test RMSE and test MAE."""
-    run = evidence.latest_run("hw-features-tracking", "ridge")
+    run = evidence.latest_run("hw-features-tracking", "ridge", others=("diabetes-models",))
     alpha = evidence.number_param(run, "alpha")
     if not 0 < alpha < 1e9:
         raise Mistake("param-value", f"`alpha` is {alpha:g}. Choose a number above 0: 0 would be an ordinary line.")

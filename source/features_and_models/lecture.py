@@ -580,7 +580,7 @@ for name in ("neighbors", "forest"):
 #
 # </details>
 #
-# ### Groups
+# ### Groups (can wait)
 #
 # Of the homework, only the stretch needs this part. **Clustering** looks, without labels, for rows close together,
 # **k-means** for a given number of centres (two to five). Only the groups' shape can be judged:

@@ -33,7 +33,7 @@ RIGHT = {
         """,
     ],
     2: [
-        # each point with the time of its making, in a list first
+        # a timestamp of one's own, in a list first, in a list first
         """
         client = mlflow.MlflowClient()
         made = client.create_run(client.create_experiment("hw-log-curve"), run_name="curve").info.run_id
@@ -213,6 +213,7 @@ WRONG = {
         ("points-missing", swap("enumerate(losses)", "enumerate(losses[:-5])")),
         ("reversed", swap("enumerate(losses)", "enumerate(losses[::-1])")),
         ("value-wrong", swap('"train_loss", loss,', '"train_loss", loss / losses[0],')),
+        ("one-by-one", swap("loss, now, step", "loss, now + step, step")),
         ("one-by-one", _LOOP.format(loop="step, loss in enumerate(losses)", step=", step=step")),
         ("metric-name", swap('"train_loss"', '"train loss"')),
         ("metric-missing", swap('"train_loss"', '"error"')),
@@ -281,6 +282,13 @@ WRONG = {
             swap(
                 "classification_report(y_valid, predicted)",
                 "classification_report(y_train, neighbors.predict(X_train))",
+            ),
+        ),
+        (
+            "classes-swapped",
+            swap(
+                "classification_report(y_valid, predicted)",
+                'classification_report(y_valid, predicted, target_names=["malignant", "benign"])',
             ),
         ),
         (

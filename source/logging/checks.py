@@ -150,7 +150,7 @@ def _no_secret(evidence: Evidence, run: Run) -> None:
 
 def one_run(evidence: Evidence) -> None:
     """Task 1: parameters, metrics, tag and note, and no secret."""
-    run = evidence.latest_run("hw-log-password", "logistic")
+    run = evidence.latest_run("hw-log-password", "logistic", others=("churn-logging",))
     _no_secret(evidence, run)
     wanted = {"C": 0.3, "max_iter": 500, "data_seed": data.course_seed()}
     for name, value in wanted.items():
@@ -257,10 +257,10 @@ def curve(evidence: Evidence) -> None:
     if (moments := len({p.timestamp for p in points})) > 1:
         raise Mistake(
             "one-by-one",
-            f"Your points carry {moments} different timestamps, as separate calls leave them, also calls that do not wait. "
-            "The task asks for one call and one timestamp. Each call is a transaction of "
-            "its own: a thousand of them cost seconds, one batch almost nothing. Collect the points and send them "
-            "together.",
+            f"Your points carry {moments} different timestamps; the task asks for one call, and one timestamp for all its "
+            "points. Separate calls leave such a trace, also calls that do not wait, and each is a transaction of its own: a "
+            "thousand of them cost seconds, one batch almost nothing. If they were separate, collect the points first. If you "
+            "did send one batch, take the time once, before you make its points.",
         )
 
 
@@ -335,8 +335,9 @@ def _wrong_tumours(path: Path, clinic: _Clinic) -> None:
     if same and not is_true(said) and is_true(guessed):
         raise Mistake(
             "columns-swapped",
-            "`true` holds what the model said, and `predicted` what the tumours are: the two columns are exchanged. "
-            "Whoever reads the table would take the malignant ones for benign.",
+            "In each row, `true` and `predicted` are the other way round: either the two columns are exchanged, or the two "
+            "words for the classes (1 is malignant). Look at one row beside `y_valid`. Whoever reads the table would take the "
+            "malignant ones for benign.",
         )
     if not (same and is_true(said)):
         raise Mistake(
@@ -361,6 +362,17 @@ def _report(text: str, clinic: _Clinic) -> None:
         )
     scores = precision_recall_fscore_support(clinic.y, clinic.predicted, labels=[1])
     row = [float(score[0]) for score in scores]  # precision, recall, f1 and support of the class 1, as they are printed
+
+    def fits(line: str) -> bool:
+        found = [float(n) for n in re.findall(r"\d+(?:\.\d+)?", line)][-len(row) :]
+        return len(found) == len(row) and all(abs(a - b) <= 0.0051 for a, b in zip(found, row, strict=True))
+
+    if any(fits(line) and re.match(r"\s*(benign|0|0\.0)\s", line) for line in lower.splitlines()):
+        raise Mistake(
+            "classes-swapped",
+            "In `report.txt`, the row of the benign tumours holds the numbers of the malignant ones, so a doctor reads the "
+            "wrong recall. Names are given in the order of the labels, and here 1 is malignant.",
+        )
     rows = (numbers[i : i + len(row)] for i in range(len(numbers)))
     if not any(len(r) == len(row) and all(abs(a - b) <= 0.0051 for a, b in zip(r, row, strict=True)) for r in rows):
         raise Mistake(

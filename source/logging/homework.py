@@ -203,7 +203,7 @@ hw.progress()
 
 # %% [markdown] tags=["solution"]
 # **Why it works.** Task 1 names what it logs, so a secret that is added to `settings` later cannot slip in. In Task 2 a
-# point carries its own step and timestamp; the call that brings it does not matter, so one call can bring all of them.
+# point carries its step and timestamp; the call that brings it does not matter, so one call can bring all of them.
 # In Task 3 a new run begins with an empty table, so nothing is in it twice. Task 4 adds a digest of *all* rows: of
 # 11,000 customers, MLflow's own digest leaves out the last 1,000. In the stretch nothing is erased: a tag can be added
 # to a run that has ended, and leads whoever finds the wrong number to the right one.

@@ -691,7 +691,7 @@ with mlflow.start_run(run_name="asynchronous"):
 
 # %% [markdown]
 # To repair it, collect the points and send them together; in a long training every few hundred, because a crash loses
-# what was not sent. Each carries its own timestamp and step:
+# what was not sent. Each carries a timestamp, here the same for all, and its own step:
 
 # %%
 with mlflow.start_run(run_name="one-batch") as batch:

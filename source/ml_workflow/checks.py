@@ -148,7 +148,7 @@ _SHEET = {1: (2, 40), 2: (3, 20), 3: (4, 10), 4: (6, 3)}
 def _clinic(seed: int) -> tuple[str, tuple[Any, Any, Any, Any]]:
     """Return the fingerprint of the clinic's table, and its rows as the given cell splits them."""
     table = data.bundled("breast_cancer")
-    digest = hashlib.sha256(table.to_csv(index=False).encode()).hexdigest()[:12]
+    digest = hashlib.sha256(table.to_csv(index=False, lineterminator="\n").encode()).hexdigest()[:12]
     y = (table["target"] == 0).astype(float)
     X = table.drop(columns="target")
     return digest, tuple(train_test_split(X, y, test_size=0.3, stratify=y, random_state=seed))
@@ -185,14 +185,14 @@ def record(evidence: Evidence) -> None:
         if row == slip and tag == "ok":
             raise Mistake(
                 "sheet-believed",
-                f"`row-{row}` has the tag `ok`, but its `valid_auc` is not what stands in the sheet. Compare the two numbers "
-                "to two digits.",
+                "One of the four runs has the tag `ok`, but its `valid_auc` is not what stands in the sheet. Compare the two "
+                "numbers of every row, to two digits.",
             )
         if row != slip and tag == "wrong":
             raise Mistake(
                 "rounding-as-error",
-                f"`row-{row}` has the tag `wrong`, but the sheet's number is the `valid_auc` to two digits. Rounding makes a "
-                "number less exact, not wrong: round yours before you compare.",
+                "A run has the tag `wrong`, though the sheet's number is its `valid_auc` to two digits. Rounding makes a number "
+                "less exact, not wrong: round yours before you compare, and look which of the two words goes with which case.",
             )
 
 

@@ -88,6 +88,15 @@ RIGHT = {
         """,
     ],
     4: [
+        # a run of another task lies in the same experiment: no copy
+        """
+        with mlflow.start_run(run_name="neighbors-5"):
+            pass
+        c = mlflow.MlflowClient()
+        old = mlflow.search_runs(experiment_names=["hw-basics-tidy"], filter_string="attributes.run_name = 'draft'").run_id[0]
+        c.set_tag(old, "mlflow.runName", "baseline")
+        c.set_tag(old, "mlflow.note.content", "Coin toss to beat")
+        """,
         # as the UI does it: two tags
         """
         c = mlflow.MlflowClient()
@@ -164,7 +173,7 @@ WRONG = {
         ("model-missing", swap("mlflow.sklearn.log_model(", "dict(model=")),
         ("model-name", swap('name="boosting",\n', 'name="model",\n')),
         ("model-files", append('for file in (store.home() / "mlartifacts").rglob("model.skops"):\n    file.unlink()')),
-        ("pickle-format", swap("skops_trusted_types=types", 'serialization_format="cloudpickle"')),
+        ("pickle-format", swap("skops_trusted_types=trusted", 'serialization_format="cloudpickle"')),
         ("other-model", append(_FOREST)),
         ("other-model", swap("    mlflow.sklearn.log_model(\n        model,", "    mlflow.sklearn.log_model(\n        GradientBoostingClassifier(**settings).fit(X_valid, y_valid),")),
         ("other-model", append(_OTHER)),

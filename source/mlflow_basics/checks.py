@@ -245,16 +245,25 @@ def tidy(evidence: Evidence) -> None:
     runs = evidence.runs("hw-basics-tidy")
     if not runs:
         raise NotStarted("The experiment `hw-basics-tidy` has no run yet: run the given cell first.")
-    if [r.info.run_name for r in runs] == ["draft"] and not runs[0].data.tags.get("mlflow.note.content"):
+    run = runs[-1]  # the given cell fills an empty experiment, so its run is the oldest
+    name = run.info.run_name
+    copies = [r for r in runs[:-1] if r.info.run_name in ("draft", "baseline")]  # runs of other cells are no copies
+    if name == "draft" and not copies and not run.data.tags.get("mlflow.note.content"):
         raise NotStarted("The run is still called `draft`, and has no description.")
-    run = evidence.latest_run("hw-basics-tidy", "baseline")
-    if not close(run.data.metrics.get("valid_auc", -1.0), 0.5) or len(runs) > 1:
+    if copies or not close(run.data.metrics.get("valid_auc", -1.0), 0.5):
         raise Mistake(
             "copied-not-renamed",
             f"The experiment holds {listing(r.info.run_name for r in runs)}, and the newest `baseline` is not the run that "
             "the given cell made, or not alone. Renaming keeps the run and all it holds: delete what you added and "
             "rename the draft.",
         )
+    if name != "baseline":
+        raise Mistake(
+            "run-name",
+            f"The run that the given cell made is called `{visible(name)}`; the task asks for `baseline`. A name is how "
+            "people find a run. Rename this run, in the UI or by its id: a new one would not hold what it holds.",
+        )
+    evidence.finished(run)
     note = run.data.tags.get("mlflow.note.content", "")
     if not note.strip():
         raise Mistake(
@@ -272,13 +281,13 @@ def tidy(evidence: Evidence) -> None:
 
 def crash(evidence: Evidence) -> None:
     """Stretch: a failed run that is kept."""
-    run = evidence.latest_run("hw-basics-crash", "crash", finished=False)
+    run = evidence.latest_run("hw-basics-crash", "crash", finished=False, others=("churn-forest",))
     if run.info.status == "RUNNING":
         evidence.finished(run)
     if run.info.status != "FAILED":
         raise Mistake(
             "did-not-fail",
-            f"The run `crash` ended {run.info.status}: the error came after the block, or was caught inside it. Let it "
+            f"The run `crash` ended {run.info.status}: the error came after the block, was caught inside it, or never came. Let it "
             "leave the `with` block, and catch it outside.",
         )
     evidence.param(run, "n_estimators")
@@ -293,9 +302,9 @@ TASKS = (
             "Which parts of the lecture's Round 1 and Round 2 do you need? What would a stranger need to train your model "
             "again?",
             "Put the four settings into one dictionary. Build the model from it (`**settings`) and record it "
-            "(`log_params`). `log_model` wants the list that `skops.io.get_untrusted_types` shows you.",
-            "`types = skops.io.get_untrusted_types(data=skops.io.dumps(model))`, then "
-            '`mlflow.sklearn.log_model(model, name="boosting", skops_trusted_types=types, …)`, all inside '
+            "(`log_params`). `log_model` wants the names that you trust; `skops.io.get_untrusted_types` shows which ones it asks about.",
+            "`print(skops.io.get_untrusted_types(data=skops.io.dumps(model)))`, and read it. Write the names that you know "
+            "into a list `trusted`, as Round 2 does, and give it to `log_model` as `skops_trusted_types=`, all inside "
             '`with mlflow.start_run(run_name="boosting"):`.',
         ),
         "From your record alone we trained a model and got your number.",

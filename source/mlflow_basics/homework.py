@@ -58,12 +58,12 @@ with mlflow.start_run(run_name="boosting"):
     mlflow.log_metric("valid_auc", auc)
 
     packages = mlflow.sklearn.get_default_pip_requirements(include_skops=True)
-    types = skops.io.get_untrusted_types(data=skops.io.dumps(model))
-    assert types == ["sklearn.tree._tree.Tree"], types  # what we expected, and no more
+    trusted = ["sklearn.tree._tree.Tree"]  # read, and no more than that
+    assert skops.io.get_untrusted_types(data=skops.io.dumps(model)) == trusted
     mlflow.sklearn.log_model(
         model,
         name="boosting",
-        skops_trusted_types=types,
+        skops_trusted_types=trusted,
         pip_requirements=packages,
         input_example=X_train.head(3),
     )

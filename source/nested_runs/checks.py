@@ -242,7 +242,7 @@ def grid(evidence: Evidence) -> None:
 def winner(evidence: Evidence) -> None:
     """Task 3: the best finished child of one parent, found by query and tagged."""
     try:
-        parent = evidence.latest_run("hw-nested-runs-family", "search")
+        parent = evidence.latest_run("hw-nested-runs-family", "search", others=("churn-search",))
     except NotStarted:
         raise NotStarted(
             "The experiment `hw-nested-runs-family` has no search yet: run the given cell first."

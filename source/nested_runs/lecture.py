@@ -561,7 +561,7 @@ for parent in (threads, processes):
     assert np.allclose(sorted(made["metrics.cv_auc"]), one_by_one)
 
 # %% [markdown]
-# ## Optuna's own connection to MLflow
+# ## Optuna's own connection to MLflow (can wait)
 #
 # Nothing below needs this section. With MLflow's `MlflowStorage` the study itself *is* a parent run, so another
 # notebook can go on with it by `load_study`. In the cell a second `MlflowStorage` plays that notebook, and the last two

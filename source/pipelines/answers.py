@@ -221,6 +221,7 @@ WRONG = {
         ("no-proof", swap('proof.to_csv(folder / "proof.csv", index=False)', "pass")),
         ("column-missing", swap('"after"', '"reloaded"')),
         ("train-not-test", swap("X_test", "X_train")),
+        ("rounded", swap("proof.to_csv(", "proof.round(2).to_csv(")),
         ("other-predictions", swap("X_test", "X_test[::-1]")),
         (
             "other-predictions",

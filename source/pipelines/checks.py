@@ -279,6 +279,13 @@ def _proof(evidence: Evidence) -> None:
                 raise Mistake("train-not-test", message)
             break
     else:
+        test = reference["test"]
+        if len(before) == len(test) and all(close(a, b) or is_rounded(a, b) for a, b in zip(before, test, strict=True)):
+            raise Mistake(
+                "rounded",
+                "`before` is rounded. Two models that differ a little would then look equal, so it proves nothing: write "
+                "the predictions as they are, and round when you print.",
+            )
         raise Mistake(
             "other-predictions",
             f"`before` has {len(before)} rows that are not the predictions of `fitted` for the "
@@ -465,7 +472,7 @@ TASKS = (
             '`-cross_val_score(model, X_gaps, y_train, cv=folds, scoring="neg_root_mean_squared_error").mean()` '
             "for each degree.",
         ),
-        "Same folds, no leak, the error in the study's own points: now the degrees can be compared.",
+        "Same folds, the gaps filled anew in each, the error in the study's own points: now the degrees can be compared.",
     ),
     Task(
         "save, reload, prove",

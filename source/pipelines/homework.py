@@ -48,8 +48,10 @@ folder = store.outputs("hw-pipelines")
 # pipeline of `StandardScaler`, `PolynomialFeatures` of **degree 2** and `LinearRegression`, in this order, and fit it on
 # the training rows.
 #
-# Write its coefficients to the file `coefficients.csv`, one row each, unrounded, with the columns `feature` (the name that
-# the preparation gives, such as `bmi bp`) and `coefficient`. A row for the column of ones, called `1`, is allowed.
+# Write its coefficients, the weights of the line, to the file `coefficients.csv`, one row each, unrounded, with the columns
+# `feature` (the name that the preparation gives, such as `bmi bp`) and `coefficient`. In a fitted pipeline,
+# `pipeline[:-1]` is the preparation and `pipeline[-1]` the last step; a fitted line keeps its weights in `coef_`. A row
+# for the column of ones, called `1`, is allowed.
 
 # %% tags=["task-1"]
 ### BEGIN SOLUTION

@@ -159,6 +159,8 @@ WRONG = {
         ),
         ("tag-placeholder", swap('"Ada"', '"your name"')),
         ("tag-placeholder", swap('"Ada"', '"..."')),
+        ("tag-placeholder", swap('"Ada"', '"…"')),
+        ("new-not-given", 'with mlflow.start_run(run_name="Ada"):\n    mlflow.set_tag("learner", "Ada")'),
         ("new-not-given", 'with mlflow.start_run(run_name="mine"):\n    mlflow.set_tag("learner", "Ada")'),
         ("run-deleted", append("mlflow.delete_run(mine[\"run_id\"][0])")),
     ],
@@ -215,7 +217,11 @@ WRONG = {
 #: Mutants that are right answers, with the reason. The key is the start of the description.
 _CURRENT = "the given cell has made that experiment the current one"
 EQUIVALENT = {
-    2: {"line 1: dropped experiment_names=": _CURRENT, "line 2: 'Ada'": "any name is right"},
+    2: {
+        "line 2: dropped experiment_names=": _CURRENT,
+        "line 2: dropped filter_string=": "the given run is the only one",
+        "line 3: 'Ada'": "any name is right",
+    },
     3: {
         "line 1: dropped experiment_names=": _CURRENT,
         "line 3: dropped index=": "an extra column with row numbers does no harm",

@@ -60,7 +60,7 @@ def _judge_tree(evidence: Evidence, run: Run, depth: int) -> None:
 
 def first_run(evidence: Evidence) -> None:
     """Task 1: one parameter, one metric."""
-    run = evidence.latest_run("hw-start-here-first", "hello")
+    run = evidence.latest_run("hw-start-here-first", "hello", others=("first-steps",))
     count = evidence.number_param(run, "n_customers")
     if count != N_ROWS:
         raise Mistake(
@@ -100,8 +100,14 @@ def named(evidence: Evidence) -> None:
             "tag that one, and delete the new run.",
         )
     if not run.data.params and all(name.startswith("mlflow.") for name in run.data.tags):
+        if other := [r.info.run_name for r in evidence.runs("hw-start-here-name") if "learner" in r.data.tags]:
+            raise Mistake(
+                "new-not-given",
+                f"The tag `learner` is on {listing(other)}, not on `mine`. `start_run`, and `mlflow.set_tag` when no run is "
+                "open, make a new run. Tag the run `mine` by its own id, and delete the new one.",
+            )
         raise NotStarted("The run `mine` has no tag of your own yet.")
-    name = evidence.tag(run, "learner").strip(" .?")
+    name = evidence.tag(run, "learner").strip(" .?…")
     if not name or name.lower() in ("your name", "name", "value", "learner"):
         raise Mistake(
             "tag-placeholder", "The tag `learner` is there, but it holds no name. Any name will do, yours is best."
@@ -195,7 +201,7 @@ def winner(evidence: Evidence) -> None:
     """Stretch: eight trees, and a tag on the best."""
     seed, best = data.course_seed(), []
     for depth in range(1, 9):
-        run = evidence.latest_run("hw-start-here-best", f"depth-{depth}", others=("hw-start-here-trees",))
+        run = evidence.latest_run("hw-start-here-best", f"depth-{depth}", others=("hw-start-here-trees", "first-steps"))
         if evidence.number_param(run, "max_depth") != depth:
             raise Mistake(
                 "name-not-param",
@@ -243,7 +249,8 @@ TASKS = (
         named,
         (
             "How do you say *which* run gets the tag? By its name, or by its id?",
-            '`mlflow.search_runs(experiment_names=["hw-start-here-name"])["run_id"][0]` is the id.',
+            '`mlflow.search_runs(experiment_names=["hw-start-here-name"], filter_string=…)` with a filter for the name `mine` '
+            'gives a table, and its `["run_id"][0]` is the id.',
             '`mlflow.MlflowClient().set_tag(run_id, "learner", "…")` with your name.',
         ),
         "A finished run can still learn something new about itself.",

@@ -57,13 +57,14 @@ hw.check(1)
 
 # %%
 mlflow.set_experiment("hw-start-here-name")
-if mlflow.search_runs(experiment_names=["hw-start-here-name"]).empty:
+if mlflow.search_runs(filter_string="attributes.run_name = 'mine'").empty:
     with mlflow.start_run(run_name="mine"):
         mlflow.log_metric("lectures", 22)
 
 # %% tags=["task-2"]
 ### BEGIN SOLUTION
-mine = mlflow.search_runs(experiment_names=["hw-start-here-name"])
+query = "attributes.run_name = 'mine'"
+mine = mlflow.search_runs(experiment_names=["hw-start-here-name"], filter_string=query)
 mlflow.MlflowClient().set_tag(mine["run_id"][0], "learner", "Ada")
 ### END SOLUTION
 
