@@ -198,13 +198,14 @@ class Evidence:
         if run.info.status == "RUNNING":
             raise Mistake(
                 "run-open",
-                f"The run `{run.info.run_name}` is still RUNNING: it was started and never ended, so the next run "
-                "cannot start. Put the work inside `with mlflow.start_run(...):`, which ends it for you.",
+                f"The run `{run.info.run_name}` is still RUNNING: nothing has ended it, so nobody knows whether its numbers "
+                "are final. Put the work inside `with mlflow.start_run(...):`, which ends it for you; a run that a client made "
+                "is ended by `set_terminated(run_id)`.",
             )
         if run.info.status != "FINISHED":
             raise Mistake(
                 "run-failed",
-                f"The newest run `{run.info.run_name}` ended {run.info.status}: the code inside the `with` block "
+                f"The run `{run.info.run_name}` ended {run.info.status}: the code inside the `with` block "
                 "raised an error, so what it logged may not be whole. Read the error, mend it, run the cell again.",
             )
 

@@ -47,13 +47,12 @@ class Homework:
         task = self._task(n)
         self._opened = min(self._opened, attempts.first_opened(self.step) or self._opened)
         result = run_check(n, task, Evidence(self._uri, since=self._opened))
+        if (run := mlflow.active_run()) is not None and result.code != "run-open":
+            result.more = f"The run `{run.info.run_name}` is still open in this notebook: `mlflow.end_run()`. "
         if result.passed:
-            result.more = f"Compare with ours: `hw.solution({n})`."
-        else:
-            if (run := mlflow.active_run()) is not None and result.code != "run-open":
-                result.more = f"The run `{run.info.run_name}` is still open in this notebook: `mlflow.end_run()`. "
-            if self._hints[n] < len(task.hints):
-                result.more += f"Stuck? `hw.hint({n})`"
+            result.more += f"Compare with ours: `hw.solution({n})`."
+        elif self._hints[n] < len(task.hints):
+            result.more += f"Stuck? `hw.hint({n})`"
         attempts.record(self.step, n, result.code, result.points, self._hints[n], result.seconds, self._opened)
         return result
 

@@ -305,6 +305,20 @@ SWAPS = {"X_gaps": "X_train", "folds": "seed", "fitted": "X_test", "gene_folds":
 
 #: Wrong answers that pass, because a store holds no trace of the mistake: (what cannot be seen, answer).
 UNSEEN = {
+    2: [
+        (
+            "a scaler outside the folds changes no error of a full polynomial with a constant",
+            '''
+scaled = StandardScaler().fit_transform(X_gaps)
+rows = []
+for degree in (1, 2, 3):
+    model = make_pipeline(SimpleImputer(), PolynomialFeatures(degree), LinearRegression())
+    scores = cross_val_score(model, scaled, y_train, cv=folds, scoring="neg_root_mean_squared_error")
+    rows.append({"degree": degree, "cv_rmse": -scores.mean()})
+pd.DataFrame(rows).to_csv(folder / "degrees.csv", index=False)
+''',
+        ),
+    ],
     3: [
         (
             "the file is there and the column `after` is a copy of `before`: nobody loaded the model",

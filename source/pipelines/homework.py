@@ -193,7 +193,8 @@ hw.progress()
 # **Why it works.** In Task 1 the scaler comes first, so no coefficient depends on a unit, and those of `bmi`, `bp` and
 # `s5` can be compared with each other. (Squares and products are made after the scaler, so their scales differ again.)
 # In Task 2 the imputer is a step, so each fold fills its gaps with the mean of its own training rows, and
-# all degrees are judged on the same folds. The proof of Task 3 compares what the two pipelines *do*; two files may differ in
+# all degrees are judged on the same folds. The scaler is a step for the same reason; a line over *all* powers has the same
+# error without it, so the check cannot see where yours stood. The proof of Task 3 compares what the two pipelines *do*; two files may differ in
 # every byte and still predict the same. In Task 4 the choice of the genes had looked at all labels. It was not the scaler
 # that did the harm: as a step of the pipeline, the choice is made again for each fold, and the score falls to about a
 # half, which is guessing.

@@ -203,7 +203,7 @@ WRONG = {
     ],
     5: [
         ("not-started", ""),
-        ("run-name", swap("range(1, 9)", "range(1, 8)")),
+        ("run-missing", swap("range(1, 9)", "range(1, 8)")),
         ("name-not-param", swap('"max_depth", d', '"max_depth", d + 1')),
         ("stale-value", swap("max_depth=d", "max_depth=3")),
         ("train-not-test", swap(_AUC, "roc_auc_score(y_train, model.predict_proba(X_train)[:, 1])")),

@@ -201,7 +201,12 @@ def winner(evidence: Evidence) -> None:
     """Stretch: eight trees, and a tag on the best."""
     seed, best = data.course_seed(), []
     for depth in range(1, 9):
-        run = evidence.latest_run("hw-start-here-best", f"depth-{depth}", others=("hw-start-here-trees", "first-steps"))
+        run = evidence.latest_run(
+            "hw-start-here-best",
+            f"depth-{depth}",
+            others=("hw-start-here-trees", "first-steps"),
+            asked=[f"depth-{d}" for d in range(1, 9)],
+        )
         if evidence.number_param(run, "max_depth") != depth:
             raise Mistake(
                 "name-not-param",

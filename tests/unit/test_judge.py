@@ -9,6 +9,7 @@ import random
 import shutil
 import sqlite3
 import sys
+import time
 from contextlib import closing
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from mlflow.utils.autologging_utils import AUTOLOGGING_INTEGRATIONS
 
+from course_utils import store
 from course_utils._judge.evidence import Evidence
 from course_utils._judge.task import LEVELS, load_tasks, run_check
 from course_utils._plumbing import steps
@@ -197,3 +199,46 @@ def test_a_restarted_kernel_does_not_hide_a_misspelt_experiment(course_home, mon
     mlflow.set_experiment("hw_basics_Tumours")
     assert first.check(1).code == "experiment-name"
     assert Homework("mlflow_basics").check(1).code == "experiment-name"
+
+
+def test_runs_in_a_store_beside_the_notebook_do_not_pass(course_home):
+    store.connect()
+    homework = Homework("start_here")
+    mlflow.set_tracking_uri("sqlite:///mlflow.db")
+    mlflow.set_experiment("hw-start-here-first")
+    with mlflow.start_run(run_name="hello"):
+        mlflow.log_metric("churn_rate", 0.2)
+    assert homework.check(1).code == "other-store"
+
+
+def test_a_lecture_that_is_run_again_beside_the_homework_answers_nothing(course_home):
+    mlflow.set_experiment("models-of-a-lecture")
+    time.sleep(0.01)
+    homework = Homework("features_and_models")
+    mlflow.set_experiment("models-of-a-lecture")
+    with mlflow.start_run(run_name="ridge"):
+        pass
+    assert homework.check(3).state == "not started"
+    mlflow.set_experiment("hw-features-tracking")
+    begun = homework.check(3)
+    assert begun.state == "not started" and "`models-of-a-lecture` has a run of this name" in begun.message
+    with mlflow.start_run(run_name="Ridge"):
+        pass
+    assert homework.check(3).code == "run-name"
+    mlflow.set_experiment("models-of-mine")
+    with mlflow.start_run(run_name="ridge"):
+        pass
+    assert homework.check(3).code == "wrong-experiment"
+
+
+def test_a_check_that_passes_names_a_run_that_was_left_open(course_home, monkeypatch):
+    monkeypatch.setenv("COURSE_SEED", "0")
+    homework = Homework("pipelines")
+    run(notebook("pipelines", {1: solution("pipelines", 1)}))
+    mlflow.set_experiment("mine")
+    mlflow.start_run(run_name="forgotten")
+    try:
+        passed = homework.check(1)
+    finally:
+        mlflow.end_run()
+    assert passed.passed and "`forgotten` is still open" in passed.more and "hw.solution(1)" in passed.more
