@@ -44,15 +44,15 @@ def prepared(evidence: Evidence) -> None:
     folder = evidence.home / "outputs" / "hw-batch-and-scale"
     there = [name for name in _POINTS if (folder / name).is_file()]
     others = sorted(p.name for p in folder.glob("*.ipynb") if p.name not in (*_POINTS, "template.ipynb"))
-    if not there:
+    if missing := [name for name in _POINTS if name not in there]:
         if others:
             raise Mistake(
                 "file-name",
-                f"`outputs/hw-batch-and-scale` has {listing(others)}; the task asks for names like `north-0.1.ipynb`. Who collects "
-                "the results finds them by name.",
+                f"`outputs/hw-batch-and-scale` has no `{missing[0]}`; I see {listing(others)}. Who collects the results finds them "
+                "by name: write each under the name that the task gives.",
             )
-        raise NotStarted("There is no prepared notebook in `outputs/hw-batch-and-scale` yet.")
-    if missing := [name for name in _POINTS if name not in there]:
+        if not there:
+            raise NotStarted("There is no prepared notebook in `outputs/hw-batch-and-scale` yet.")
         raise Mistake(
             "point-missing",
             f"{len(there)} of {len(_POINTS)} notebooks are there; `{missing[0]}` is not. A grid has every combination: "
@@ -119,8 +119,8 @@ def read_back(evidence: Evidence) -> None:
             if "cv_auc" in run.data.metrics:
                 raise Mistake(
                     "failed-with-score",
-                    f"The run `{name}` FAILED and still has a `cv_auc`: an earlier cell printed it, about the training rows. "
-                    "A notebook that failed has no result, and a search would rank this one: log none.",
+                    f"The run `{name}` FAILED and still has a `cv_auc`. Its last cell printed none: a number from an earlier cell is "
+                    "about the training rows, and one that fills a gap is made up. A search would rank this run: log none.",
                 )
         else:
             evidence.finished(run)
@@ -152,6 +152,7 @@ def read_back(evidence: Evidence) -> None:
 
 
 _WINES = (0.001, 0.01, -1.0, 0.1)
+_BAD_VALUE = ("InvalidParameterError", "ValueError")
 
 
 @cache
@@ -206,18 +207,25 @@ def wines(evidence: Evidence) -> None:
         )
     for C, name in zip(_WINES, names, strict=True):
         run = evidence.latest_run(experiment, name, finished=False)
+        got, others = run.data.metrics.get("cv_accuracy"), [other for other in _WINES if other > 0 and other != C]
+        if run.info.status == "FINISHED" and got is not None and any(close(got, _wine(other)) for other in others):
+            raise Mistake(
+                "mixed-up",
+                f"`cv_accuracy` of `{name}` is {got:.4f}, which is the score of another value of `C`. Results came "
+                "back in another order than the calls went out: keep each value together with its own future.",
+            )
         if C < 0:
-            _ended_failed(evidence, run, "cv_accuracy", ("InvalidParameterError", "ValueError"))
+            _ended_failed(evidence, run, "cv_accuracy", _BAD_VALUE)
         else:
-            evidence.finished(run)
-            others = [other for other in _WINES if other > 0 and other != C]
-            got = evidence.metric(run, "cv_accuracy")
-            if any(close(got, _wine(other)) for other in others):
+            if run.info.status == "FAILED" and run.data.tags.get("error") in _BAD_VALUE:
                 raise Mistake(
                     "mixed-up",
-                    f"`cv_accuracy` of `{name}` is {got:.4f}, which is the score of another value of `C`. Results came "
-                    "back in another order than the calls went out: keep each value together with its own future.",
+                    f"The run `{name}` ended FAILED with an error that only a bad value of `C` raises, and {C} is a good one: this "
+                    "failure belongs to another run. Results came back in another order than the calls went out: keep each value "
+                    "together with its own future.",
                 )
+            evidence.finished(run)
+            got = evidence.metric(run, "cv_accuracy")
             slips = {"train-not-test": (_wine(C, True), "That is the accuracy on the rows that trained the model.")}
             evidence.judge_number("cv_accuracy", got, _wine(C), slips)
         logged = number(evidence.param(run, "C"), f"The parameter `C` of `{name}`", "param-value")

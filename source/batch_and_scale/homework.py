@@ -124,6 +124,7 @@ def score(C):
 
 values = [0.001, 0.01, -1.0, 0.1]
 # Jonas's lines, which are wrong:
+# from concurrent.futures import as_completed
 # with ThreadPoolExecutor(2) as pool:
 #     jobs = [pool.submit(score, C) for C in values]
 #     for C, job in zip(values, as_completed(jobs)):

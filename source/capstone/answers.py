@@ -53,6 +53,54 @@ _REFUSED = (
             client.set_model_version_tag("hw-capstone-model", v.version, key, value)
 """
 )
+#: What the given cell of task 4 makes, for task 3 after *Run All*.
+_STAND_IN = """
+mlflow.set_experiment("hw-capstone-stand-in")
+with mlflow.start_run(run_name="stand-in"):
+    made = store.log_model(train(1.0), "model", X_train)
+made = mlflow.register_model(made.model_uri, "hw-capstone-model").version
+client.set_registered_model_alias("hw-capstone-model", "champion", made)
+mlflow.set_experiment("hw-capstone-project")
+"""
+#: Task 4 about the version of `_REFUSED`.
+_ON_TRIAL = textwrap.dedent(_REFUSED) + textwrap.dedent('''
+        record = client.get_run(v.run_id).data
+        with mlflow.start_run(run_name="served"):
+            given = serve_once(f"models:/hw-capstone-model/{v.version}", X_test.head(4))
+            mlflow.log_dict({"version": v.version, "predictions": given["predictions"]}, "answer.json")
+        with mlflow.start_run(run_name="window"):
+            mlflow.log_param("limit", 0.25)
+            drifts = []
+            for step in (1, 2, 3):
+                arrived = X_test["bmi"].sample(60, random_state=step) + (4 if step == 3 else 0)
+                drifts.append(psi(X_train["bmi"], arrived, bins=5))
+                mlflow.log_metric("drift", drifts[-1], step=step)
+            mlflow.set_tag("alert", "yes" if max(drifts) > 0.25 else "no")
+        with mlflow.start_run(run_name="again"):
+            mlflow.set_tag("reproduces", v.run_id)
+            mlflow.log_metric("test_auc", score(fit(record.params), X_test, y_test))
+        text = f"""# Who sees the specialist first?
+
+        ## Question
+        Which patients should see the specialist within a month? The practice has one specialist and sends patients in the
+        order of their body mass index. A patient whom we miss gets worse for a year; a visit too many costs one of them an
+        hour. So we count a missed patient five times.
+
+        ## Data
+        {len(X_train) + len(X_valid) + len(X_test)} patients of one clinic. Ten measurements each, all numbers.
+
+        ## Result
+        The gate refused version {v.version}: its lead over the order by body mass index may be chance. On patients it had
+        never seen it reaches ROC-AUC {record.metrics["test_auc"]:.3f} and F1 {record.metrics["test_f1"]:.3f} at the threshold
+        {record.params["threshold"]}. The practice goes on as before.
+
+        ## Limits
+        The validation patients are few: the choice among six forests is a tie. Nobody has tried whether an early visit
+        helps, and the patients are from one clinic, decades ago. The three windows were drawn from the test patients.
+        """
+        with mlflow.start_run(run_name="report"):
+            mlflow.log_text("\\n".join(line.strip() for line in text.splitlines()), "report.md")
+        ''')
 
 RIGHT = {
     1: [
@@ -265,46 +313,9 @@ RIGHT = {
                             + "test AUC %.3f, F1 %.3f (Version %s)" % (r.metrics["test_auc"], r.metrics["test_f1"], v.version), "report.md")
         """,
         # the patients: no champion, so all of it is about the version that the gate refused
-        'client.delete_registered_model("hw-capstone-model")\n'
-        + textwrap.dedent(_REFUSED)
-        + textwrap.dedent('''
-        record = client.get_run(v.run_id).data
-        with mlflow.start_run(run_name="served"):
-            given = serve_once(f"models:/hw-capstone-model/{v.version}", X_test.head(4))
-            mlflow.log_dict({"version": v.version, "predictions": given["predictions"]}, "answer.json")
-        with mlflow.start_run(run_name="window"):
-            mlflow.log_param("limit", 0.25)
-            drifts = []
-            for step in (1, 2, 3):
-                arrived = X_test["bmi"].sample(60, random_state=step) + (4 if step == 3 else 0)
-                drifts.append(psi(X_train["bmi"], arrived, bins=5))
-                mlflow.log_metric("drift", drifts[-1], step=step)
-            mlflow.set_tag("alert", "yes" if max(drifts) > 0.25 else "no")
-        with mlflow.start_run(run_name="again"):
-            mlflow.set_tag("reproduces", v.run_id)
-            mlflow.log_metric("test_auc", score(fit(record.params), X_test, y_test))
-        text = f"""# Who sees the specialist first?
-
-        ## Question
-        Which patients should see the specialist within a month? The practice has one specialist and sends patients in the
-        order of their body mass index. A patient whom we miss gets worse for a year; a visit too many costs one of them an
-        hour. So we count a missed patient five times.
-
-        ## Data
-        {len(X_train) + len(X_valid) + len(X_test)} patients of one clinic. Ten measurements each, all numbers.
-
-        ## Result
-        The gate refused version {v.version}: its lead over the order by body mass index may be chance. On patients it had
-        never seen it reaches ROC-AUC {record.metrics["test_auc"]:.3f} and F1 {record.metrics["test_f1"]:.3f} at the threshold
-        {record.params["threshold"]}. The practice goes on as before.
-
-        ## Limits
-        The validation patients are few: the choice among six forests is a tie. Nobody has tried whether an early visit
-        helps, and the patients are from one clinic, decades ago. The three windows were drawn from the test patients.
-        """
-        with mlflow.start_run(run_name="report"):
-            mlflow.log_text("\\n".join(line.strip() for line in text.splitlines()), "report.md")
-        '''),
+        'client.delete_registered_model("hw-capstone-model")\n' + _ON_TRIAL,
+        # … and so it is beside the stand-in, which was there first
+        _ON_TRIAL,
     ],
     5: [
         f"""
@@ -340,6 +351,9 @@ RIGHT = {
 _QUESTION = "Which of these must somebody look at first?"
 _PSI = "psi(X_train[column], X_test[column].iloc[part], bins=4)"
 
+_ALIAS = 'client.set_registered_model_alias("hw-capstone-model", "champion", version)'
+_TAG = 'client.set_model_version_tag("hw-capstone-model", version, key, value)'
+
 WRONG = {
     1: [
         ("not-started", ""),
@@ -359,6 +373,10 @@ WRONG = {
     ],
     2: [
         ("not-started", "pass"),
+        (  # the lecture's run of the same name
+            "not-started",
+            'mlflow.set_experiment("churn-project")\nwith mlflow.start_run(run_name="search"):\n    pass',
+        ),
         ("children-few", swap("np.logspace(-4, 1, 6)", "np.logspace(-4, 1, 3)")),
         ("children-alike", swap('mlflow.log_param("C", C)', 'mlflow.log_param("C", 1)')),
         ("rows-unnamed", swap('mlflow.log_input(seen, context="validation")', "pass")),
@@ -377,7 +395,10 @@ WRONG = {
     ],
     3: [
         ("not-started", "pass"),
-        ("alias-missing", swap('client.set_registered_model_alias("hw-capstone-model", "champion", version)', "pass")),
+        ("not-started", _STAND_IN),
+        ("alias-missing", swap("calibrated = train", f"{_STAND_IN}calibrated = train", _ALIAS, "pass")),
+        ("gate-missing", swap("calibrated = train", f"{_STAND_IN}calibrated = train", _TAG, "pass", _ALIAS, "pass")),
+        ("alias-missing", swap(_ALIAS, "pass")),
         ("alias-case", swap('"champion"', '"Champion"')),
         ("registered-name", swap("hw-capstone-model", "hw-capstone-modell")),
         ("other-run", swap('run_name="final"', 'run_name="last"')),
@@ -419,11 +440,15 @@ WRONG = {
         ("not-started", "pass"),
         ("part-missing", 'with mlflow.start_run(run_name="served"):\n    v = client.get_model_version_by_alias("hw-capstone-model", "champion").version\n    mlflow.log_dict({"version": v, "predictions": [0, 1, 1]}, "answer.json")'),
         ("version-differs", swap('{"version": champion.version}', '{"version": 77}')),
+        (  # about the stand-in, although there is a version of one's own
+            "version-differs",
+            append(textwrap.dedent(_REFUSED)),
+        ),
         ("answer-shape", swap("X_test.head(5)", "X_test.head(2)")),
         ("answer-shape", swap('answer | {"version": champion.version}', '{"answer": answer}')),
         ("steps-few", swap(", step=step", "")),
         ("drift-value", swap(_PSI, f"-1 - {_PSI}")),
-        ("alert-wrong", swap('"yes" if max(drifts) > 0.25 else "no"', '"no" if max(drifts) > 0.25 else "yes"')),
+        ("alert-wrong", swap('"yes" if max(drifts) > limit else "no"', '"no" if max(drifts) > limit else "yes"')),
         ("reproduces-wrong", swap('"reproduces", champion.run_id', '"reproduces", "final"')),
         ("not-reproduced", swap('float(record.params["C"])', "0.00001")),
         ("report-short", swap("REPORT.format(", "REPORT[:300].format(")),
@@ -477,47 +502,44 @@ EQUIVALENT = {
     },
     3: {
         "line 1: 0.1 →": _OWN,
-        "line 3: 0.05 →": _OWN,
-        "line 3: 0.95 →": _OWN,
-        "line 3: 91 →": _OWN,
-        "line 4: dropped key=": _OWN,
-        "line 7: dropped response_method=": "scikit-learn takes probabilities first by itself",
-        "line 9: X_test →": _TEST,
-        "line 9: y_test →": _TEST,
-        "line 10: dropped targets=": _DATA,
-        "line 10: dropped name=": _DATA,
-        "line 10: 'test rows' →": _DATA,
-        "line 13: 'C' →": _OWN,
-        "line 13: 0.1 →": "what the numbers of the learner's settings mean is known to nobody else",
-        "line 13: 'sigmoid' →": _OWN,
-        "line 14: 'model' →": "another name of the model",
-        "line 14: X_train →": "any rows will do as the example",
-        "line 19: 0 →": _OWN,
-        "line 21: 300 →": _OWN,
-        "line 22: 0 →": "a bootstrap that leaves out one row",
-        "line 25: 3 →": "more digits of the same number",
-        "line 28: 'refused' →": "the gate lets this model through",
-        "line 28: 'me' →": "another person",
+        "line 1: 'sigmoid' →": _OWN,
+        "line 4: 0.05 →": _OWN,
+        "line 4: 0.95 →": _OWN,
+        "line 4: 91 →": _OWN,
+        "line 5: dropped key=": _OWN,
+        "line 8: dropped response_method=": "scikit-learn takes probabilities first by itself",
+        "line 10: X_test →": _TEST,
+        "line 10: y_test →": _TEST,
+        "line 11: dropped targets=": _DATA,
+        "line 11: dropped name=": _DATA,
+        "line 11: 'test rows' →": _DATA,
+        "line 15: 'model' →": "another name of the model",
+        "line 15: X_train →": "any rows will do as the example",
+        "line 20: 0 →": _OWN,
+        "line 22: 300 →": _OWN,
+        "line 23: 0 →": "a bootstrap that leaves out one row",
+        "line 26: 3 →": "more digits of the same number",
+        "line 29: 'refused' →": "the gate lets this model through",
+        "line 29: 'me' →": "another person",
     },
     4: {
         "line 5: X_test →": "any rows may be asked about",
         "line 5: 5 →": "three rows or more",
         "line 8: X_train →": "the two tables have the same columns",
         "line 8: 20 →": _OWN,
+        "line 8: 0.25 →": "no window is above either limit",
         "line 10: 'column' →": "how the column's name is kept is the learner's",
-        "line 10: 0.25 →": "no window is above either limit",
         "line 12: 3 →": "three windows or more",
         "line 13: X_train →": _WINDOWS,
         "line 13: X_test →": _WINDOWS,
         "line 13: 4 →": _OWN,
         "line 13: dropped bins=": _OWN,
-        "line 15: 0.25 →": "no window is above either limit",
         "line 15: 'yes' →": "no window is above the limit",
         "line 22: '# Report": "the learner's own words",
-        "line 41: X_train →": "how many rows the learner's file has is known to nobody else",
-        "line 41: X_test →": "how many rows the learner's file has is known to nobody else",
-        "line 46: 'gate_low' →": "the given model went through no gate",
-        "line 46: 'not known' →": "the learner's own words",
+        "line 42: X_train →": "how many rows the learner's file has is known to nobody else",
+        "line 42: X_test →": "how many rows the learner's file has is known to nobody else",
+        "line 47: 'gate_low' →": "the given model went through no gate",
+        "line 47: 'not known' →": "the learner's own words",
     },
     5: {
         "line 1: 0.1 →": _OWN,

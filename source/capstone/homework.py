@@ -179,7 +179,8 @@ hw.check(2)
 # %% tags=["task-3"]
 mlflow.set_experiment("hw-capstone-project")
 ### BEGIN SOLUTION
-calibrated = train(0.1)
+settings = {"C": 0.1, "calibration": "sigmoid"}
+calibrated = train(settings["C"])
 p = calibrated.predict_proba(X_valid)[:, 1]
 grid = np.linspace(0.05, 0.95, 91)
 threshold = float(max(grid, key=lambda t: f1_score(y_valid, p >= t)))
@@ -191,7 +192,7 @@ table = X_test.assign(target=y_test)
 judged = mlflow.data.from_pandas(table, targets="target", name="test rows")
 
 with mlflow.start_run(run_name="final"):
-    mlflow.log_params({"C": 0.1, "calibration": "sigmoid", "threshold": threshold})
+    mlflow.log_params(settings | {"threshold": threshold})
     info = store.log_model(deciding, "model", X_train)
     on = {"model_id": info.model_id, "dataset": judged}
     mlflow.log_metric("test_auc", score(deciding, X_test, y_test), **on)
@@ -219,10 +220,11 @@ hw.check(3)
 # %% [markdown]
 # ## Task 4: alive and accounted for (2 points)
 #
-# All about *your version*: the champion of `hw-capstone-model` or, when there is no champion, the newest version that
-# the gate has refused, on trial (`models:/hw-capstone-model/1` instead of `models:/hw-capstone-model@champion`). If
-# nothing is registered yet, the next cell makes a plain champion, so that you can do this task first. When Task 3 puts
-# another champion in its place, run this task again. Four runs in the same experiment:
+# All about *your version*: the champion of `hw-capstone-model`. If nothing is registered yet, a cell below makes a plain
+# champion, the **stand-in**, so that you can do this task first; when Task 3 has made a version of yours, run this task
+# again. If there is no champion, or only the stand-in, and the gate has refused a version, then yours is the newest
+# refused one, on trial (`models:/hw-capstone-model/` and its number instead of `models:/hw-capstone-model@champion`).
+# Four runs in the same experiment:
 #
 # - `served`: the file `answer.json` with the keys `version` (its number) and `predictions` (a list of three or more
 #   classes, 0 or 1), as the model gives them when it is served;
@@ -275,14 +277,14 @@ with mlflow.start_run(run_name="served"):
     answer = serve_once("models:/hw-capstone-model@champion", X_test.head(5))
     mlflow.log_dict(answer | {"version": champion.version}, "answer.json")
 
-column = X_train.columns[20 % X_train.shape[1]]
+column, limit = X_train.columns[20 % X_train.shape[1]], 0.25
 with mlflow.start_run(run_name="window"):
-    mlflow.log_params({"column": column, "limit": 0.25})
+    mlflow.log_params({"column": column, "limit": limit})
     drifts = []
     for step, part in enumerate(np.array_split(np.arange(len(X_test)), 3)):
         drifts.append(psi(X_train[column], X_test[column].iloc[part], bins=4))
         mlflow.log_metric("drift", drifts[-1], step=step)
-    mlflow.set_tag("alert", "yes" if max(drifts) > 0.25 else "no")
+    mlflow.set_tag("alert", "yes" if max(drifts) > limit else "no")
 
 with mlflow.start_run(run_name="again"):
     mlflow.set_tag("reproduces", champion.run_id)
@@ -303,6 +305,7 @@ guessing reaches 0.5, and its F1 at the threshold {threshold} is {f1:.3f}. The l
 its lead over guessing, on the validation rows, is {low}. The same training, repeated
 from the record, gave the same.
 ## Limits
+The threshold has the highest F1, which does not weigh that a miss is dearer.
 The rows are from one place and one time. Nobody has tried whether sorting the pile
 helps anybody, and three windows of test rows are not three months: drift has to be
 watched where the model is used.
@@ -353,5 +356,6 @@ hw.progress()
 # %% [markdown] tags=["solution"]
 # **Why it works.** Every station reads what an earlier one recorded: the gate compares with the baseline, the served
 # answer names the champion, the repetition takes its settings from the champion's run, and the report formats numbers
-# that it reads from there. Nothing is typed twice, so nothing can disagree. This solution is one of many: the file
-# `answers.py` of the course's sources holds others, with the wines and the digits.
+# that it reads from there. In a task each setting is typed once, so model and record cannot disagree. Only `C` is typed
+# in Task 3, because each task works alone: in your project, read it from the child with the tag `winner`. This solution
+# is one of many: the file `answers.py` of the course's sources holds others, with the wines and the digits.

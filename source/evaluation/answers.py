@@ -333,3 +333,19 @@ with mlflow.start_run(run_name="report"):
 
 #: With the second seed's rows, this interval is as wide as one of two models with rows of their own.
 AT_SECOND_SEED = {(4, "interval-wrong"): "not-paired"}
+
+# Found by a reader who obeyed to the letter, did the minimum, or checked when half was done.
+_OWN = "(targets & ~predictions).sum()"
+WRONG[1] += [
+    ("run-open", swap('with mlflow.start_run(run_name="slices"):', "if True:")),
+    ("data-set-name", swap(', "tumours-large": ~small', "")),
+]
+WRONG[3] += [
+    # scikit-learn's order of the arguments; MLflow's first row breaks a function that is right on all rows
+    ("argument-names", swap("(predictions, targets)", "(targets, predictions)", _OWN, "np.sum((np.asarray(targets) == 1) & (np.asarray(predictions) == 0))")),
+    ("own-metric-missing", swap("(predictions, targets)", "(targets, predictions)", f"float({_OWN})", "((targets == 1) & (predictions == 0)).sum()")),
+    ("run-failed", swap("targets):", "targets):\n    from sklearn.metrics import confusion_matrix", f"float({_OWN})", "confusion_matrix(targets, predictions).ravel()[2]")),
+    ("own-metric-missing", swap("return float(", "float(")),
+    ("metric-name", swap(', name="missed"', "", "overlooked", "count_missed")),
+    ("metric-name", swap('name="missed"', 'name="Missed"')),
+]

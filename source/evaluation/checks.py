@@ -89,8 +89,8 @@ def _on_model(evidence: Evidence, experiment: str, model: LoggedModel, name: str
         )
     raise Mistake(
         "data-set-name",
-        f"The model has `{name}` on {listing(others)}; the task asks for the data set `{rows}`. The name is how a query "
-        "finds the rows: give the data set that name.",
+        f"The model has `{name}` on {listing(others)}, and on no data set that is called `{rows}`. A query finds rows by "
+        "their name. Was it misspelt, or are these rows still to be measured?",
     )
 
 
@@ -109,6 +109,8 @@ def slices(evidence: Evidence) -> None:
     for rows, (part, part_train) in parts.items():
         X, y = X_valid[part], y_valid[part]
         found = _on_model(evidence, experiment, model, "recall", rows)
+        if found.run_id and (run := evidence.client.get_run(found.run_id)).info.status == "RUNNING":
+            evidence.finished(run)  # the given cells of the other tasks could not start theirs
         evidence.judge_number(
             f"recall on {rows}",
             found.value,
@@ -219,11 +221,15 @@ def report(evidence: Evidence) -> None:
         raise NotStarted(f"The experiment `{experiment}` holds the run of the given cell, and no `report` yet.")
     run = evidence.latest_run(experiment, "report", others=_RUNS)
     if "missed" not in run.data.metrics and "recall_score" in run.data.metrics:
+        keys = set(run.data.metrics)
+        if near := nearest("missed", keys) or next((key for key in sorted(keys) if "missed" in key.lower()), None):
+            raise Mistake("metric-name", f"The report has the metric {instead(near, 'missed')} Give it that name.")
         raise Mistake(
             "own-metric-missing",
-            "The report has MLflow's metrics and no `missed`. Make it with `make_metric` and pass it as one of the extra "
-            "metrics. MLflow leaves a metric out whose function fails: does it take `predictions` and `targets`, by these "
-            "names?",
+            "The report has MLflow's metrics and none that is called `missed`. Make it with `make_metric`, under this name "
+            "(without `name=` it is called like its function), and pass it as one of the extra metrics. MLflow also leaves "
+            "out a metric whose function returns no number, as happens when its arguments are not `predictions` and "
+            "`targets`, in this order.",
         )
     found = _on_model(evidence, experiment, model, "missed", "tumours-valid")
     if not any(path.endswith(".png") for path in evidence.artifacts(run)):
@@ -259,8 +265,9 @@ def report(evidence: Evidence) -> None:
             ),
             "argument-names": (
                 0.0,
-                "That would be a model without a fault. MLflow hands the answers and the truth only to arguments that are "
-                "called `predictions` and `targets`; with other names your function gets a table and a dictionary.",
+                "That would be a model without a fault. MLflow hands over answers and truth only to `predictions` and "
+                "`targets`, by these names and in this order; otherwise the function may get a table and a dictionary. If "
+                "both are so: which values do you compare the labels with?",
             ),
             "all-errors": (
                 float((y != says).sum()),
@@ -399,8 +406,8 @@ TASKS = (
             "What does a score have to say besides its value, so that somebody can find it by the model and by the rows?",
             "A slice is a data set with a name of its own. Choose the rows of features *and* labels by the same condition, then "
             "describe them with `as_dataset`.",
-            '`mlflow.log_metric("recall", …, model_id=model_id, dataset=as_dataset(X, y, "tumours-small"))`, and once more '
-            "for `~small`.",
+            'Inside `with mlflow.start_run():`, `mlflow.log_metric("recall", …, model_id=model_id, dataset=as_dataset(X, y, '
+            '"tumours-small"))`, and once more for `~small`.',
         ),
         "Whoever finds this model now sees for which tumours it is weaker.",
         level="core",

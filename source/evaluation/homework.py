@@ -54,8 +54,8 @@ print("Open the UI, from the course folder:", store.ui_command(), sep="\n")
 # - on the data set `tumours-small`: the rows whose `mean_area` is below 700;
 # - on the data set `tumours-large`: all others.
 #
-# The recall is that of the labels that `model.predict` gives, full precision. The run is of your choice, in the experiment
-# `hw-evaluation-slices`, which the cell has set.
+# The recall is that of the labels that `model.predict` gives, full precision. Log it inside a run, `with
+# mlflow.start_run():`, in the experiment `hw-evaluation-slices`, which the cell has set. The run's name is up to you.
 
 # %%
 mlflow.set_experiment("hw-evaluation-slices")
@@ -134,8 +134,9 @@ hw.check(2)
 # `hw-evaluation-report`; its address is `uri`.
 # - Make a run called `report` there. Inside it, evaluate **the stored model** with `mlflow.models.evaluate`, on the data set
 #   `valid_rows`, as a `"classifier"`. Pass `evaluator_config=no_shap`.
-# - Let the report contain a metric of your own, `missed`: how many malignant tumours the model calls benign. The arguments of
-#   its function are called `predictions` and `targets`, because MLflow goes by these names.
+# - Let the report contain a metric of your own, `missed`: how many malignant tumours the model calls benign. Its function
+#   takes two arguments, called `predictions` and `targets`, **in this order**, and returns a number. MLflow tries it on a
+#   single row first, so it has to work there, too.
 # - The clinic wants a `recall_score` of at least 0.85. Set the tag `verdict` of the **run** to `passed` or to `refused`.
 
 # %%

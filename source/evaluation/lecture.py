@@ -241,8 +241,8 @@ assert n_rows < 2000 or seed > 3 or rank(valid_rows) == ["logistic", "forest", "
 # You add what matters to *you*. Tom's team calls every customer whom the model flags. Say that a call costs 5 euro, and
 # that a call to somebody who was about to leave is worth 20 euro on average.
 #
-# `make_metric` turns a function with this rule into a metric. MLflow hands it the predictions and the truth by name, so
-# its arguments must be called `predictions` and `targets`.
+# `make_metric` turns a function with this rule into a metric. Its arguments must be called `predictions` and `targets`,
+# in this order, or MLflow hands it something else. MLflow also tries it on a single row first.
 
 # %%
 import matplotlib.pyplot as plt

@@ -374,3 +374,51 @@ WRONG[4] += [
 WRONG[5] += [
     ("folds-of-test", swap("cross_validate(model, X, y,", "cross_validate(model, X_test, y_test,")),
 ]
+
+# Found by a reader who answered to the letter.
+_CHILDREN = """
+c = mlflow.MlflowClient()
+with mlflow.start_run(run_name="grid") as parent:
+    mlflow.log_param("best_C", search.best_params_["logisticregression__C"])
+    mlflow.log_metric("best_cv_auc", search.best_score_)
+    mlflow.log_text(results.to_csv(), "cv_results.csv")
+for ended in ENDED:
+    for i in range(4):
+        tags = {"mlflow.parentRunId": parent.info.run_id}
+        child = c.create_run(parent.info.experiment_id, tags=tags).info.run_id
+        if ended != "FAILED":
+            c.log_param(child, "C", results.params[i]["logisticregression__C"])
+            c.log_metric(child, "cv_auc", results.mean_test_score[i])
+        if ended:
+            c.set_terminated(child, ended)
+"""
+# the children of earlier tries stay below the same parent: left open, failed, with another metric
+RIGHT[1] += [
+    _CHILDREN.replace("ENDED", '(None, "FAILED", "FINISHED")'),
+    solution("full_workflow", 1).replace('"cv_auc"', '"auc"') + """
+with mlflow.start_run(run_id=mlflow.search_runs(filter_string="run_name = 'grid'").run_id[0]):
+    for p, score in zip(search.cv_results_["params"], search.cv_results_["mean_test_score"]):
+        with mlflow.start_run(nested=True):
+            mlflow.log_param("C", p["logisticregression__C"])
+            mlflow.log_metric("cv_auc", score)
+""",
+]
+WRONG[1] += [
+    ("rounded", swap('"cv_auc", row.mean_test_score', '"cv_auc", round(row.mean_test_score, 3)')),
+    ("run-open", _CHILDREN.replace("ENDED", "(None,)")),
+    ("run-failed", _CHILDREN.replace("ENDED", '("FAILED",)')),
+]
+WRONG[3].append(("calibration-folds", swap("cv=3", "cv=StratifiedKFold(3, shuffle=True, random_state=0)")))
+_WRAPPED = "FixedThresholdClassifier(clinic, threshold=threshold)"
+# NumPy's own number
+RIGHT[4].append(swap(_WRAPPED, _WRAPPED.replace("=threshold", "=np.float64(threshold)")))
+WRONG[4] += [
+    (
+        "threshold-lost",
+        swap(
+            _WRAPPED,
+            "make_pipeline(StandardScaler(), FixedThresholdClassifier(LogisticRegression(C=0.01), threshold=threshold))",
+        ),
+    ),
+    ("threshold-lost", swap(_WRAPPED, "FixedThresholdClassifier(clinic)")),
+]

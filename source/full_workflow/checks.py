@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
 import zipfile
@@ -33,7 +34,7 @@ from course_utils import data
 from course_utils._judge.evidence import Evidence, close
 from course_utils._judge.mistake import Mistake, NotStarted
 from course_utils._judge.reading import csv_of, visible
-from course_utils._judge.slips import Rows, auc_slips, fit_slips, settings_forgotten
+from course_utils._judge.slips import Rows, auc_slips, fit_slips, is_rounded, settings_forgotten
 from course_utils.homework.question import Task
 
 _CANDIDATES = (0.001, 0.01, 0.1, 1.0)
@@ -98,6 +99,12 @@ def _judge_child(c: float, got: float, scores: dict[float, float], results: pd.D
             "child-shifted",
             f"{start}That is the score of another candidate. Take parameter and score from the same row of the results.",
         )
+    if is_rounded(got, scores[c]):
+        raise Mistake(
+            "rounded",
+            f"{start}That is rounded, so close candidates become equal and nobody can rank them later. Log full precision, "
+            "round when you print.",
+        )
     raise Mistake(
         "child-value",
         f"{start}That is not this candidate's mean score. Take parameter and score from the same row of the results.",
@@ -133,11 +140,15 @@ def grid_family(evidence: Evidence) -> None:
             "The run `grid` has no child runs, so nobody can see what the other candidates scored. Start each candidate's run "
             "inside the parent's block, with `nested=True`.",
         )
-    seen = {}
-    for child in children:
+    seen, missing = {}, list(_CANDIDATES)
+    for child in sorted(children, key=lambda run: run.info.status != "FINISHED"):  # whole ones first, then the newest
+        if not missing:
+            break  # what is left is of an older try
         evidence.finished(child)
-        seen.setdefault(evidence.number_param(child, "C"), evidence.metric(child, "cv_auc"))
-    if missing := [c for c in _CANDIDATES if not any(close(c, other) for other in seen)]:
+        c = evidence.number_param(child, "C")
+        seen.setdefault(c, evidence.metric(child, "cv_auc"))
+        missing = [other for other in missing if not close(other, c)]
+    if missing:
         raise Mistake(
             "candidates-missing",
             f"{len(missing)} of {len(_CANDIDATES)} candidates have no child run. A search is comparable only when "
@@ -396,15 +407,20 @@ def calibration(evidence: Evidence) -> None:
 def _brier_slips(method: str) -> Iterator[tuple[str, float, str]]:
     """Yield the Brier scores of other numbers of folds: in the calibration, or out of fold."""
     s, forest = _split(data.course_seed()), RandomForestClassifier(15, random_state=0)
-    for inside, outside in ((5, 3), (3, 5), (5, 5)):
+    shuffled = StratifiedKFold(3, shuffle=True, random_state=0)
+    for inside, outside in ((5, 3), (3, 5), (5, 5), (shuffled, 3)):
         model = CalibratedClassifierCV(forest, method=method, cv=inside)
-        if inside == 5:
-            told = "The calibration was made in five folds, scikit-learn's choice when nobody says. The task names another."
+        if inside != 3:
+            told = (
+                "The calibration was made in five folds, scikit-learn's choice when nobody says. The task names another."
+                if inside == 5
+                else "The calibration shuffled the rows before it made its folds. The task gives `cv` a plain number."
+            )
             p = model.fit(s.X_train, s.y_train).predict_proba(s.X_test)[:, 1]
             yield "calibration-folds", brier_score_loss(s.y_test, p), told
         else:
             told = "That comes from five folds of out-of-fold probabilities. The task names another number."
-        code = "calibration-folds" if inside == 5 else "other-folds"
+        code = "other-folds" if inside == 3 else "calibration-folds"
         yield code, brier_score_loss(s.y_train, _out_of_fold(model, s.X_train, s.y_train, outside)), told
 
 
@@ -570,7 +586,8 @@ def _threshold_inside(evidence: Evidence, model: Any) -> float:
     try:
         with zipfile.ZipFile(file) as archive:
             schema = json.loads(archive.read("schema.json"))
-        kind, stored = schema["__class__"], dict(schema["content"]["content"])
+            kind, stored = schema["__class__"], dict(schema["content"]["content"]).get("threshold", {})
+            numpy_s = np.load(io.BytesIO(archive.read(stored["file"]))) if stored.get("type") == "numpy" else None
     except Exception:  # zipfile raises several unrelated types, and a file may hold anything
         raise Mistake(
             "model-files",
@@ -579,16 +596,17 @@ def _threshold_inside(evidence: Evidence, model: Any) -> float:
     if kind != "FixedThresholdClassifier":
         raise Mistake(
             "threshold-lost",
-            f"The stored model is a `{visible(kind)}`, whose `predict` knows nothing of your threshold: a service would "
-            "answer as if nobody had chosen one. Wrap the pipeline together with the threshold, and log the wrapper.",
+            f"The stored model is a `{visible(kind)}`, not a `FixedThresholdClassifier`. A bare pipeline answers as if nobody "
+            "had chosen a threshold, and one deeper inside is not where a reader looks for it. Wrap the whole pipeline together "
+            "with the threshold, and log the wrapper.",
         )
     try:
-        return float(json.loads(stored["threshold"]["content"]))
+        return float(json.loads(stored["content"]) if numpy_s is None else numpy_s)
     except (KeyError, TypeError, ValueError):
         raise Mistake(
             "threshold-lost",
-            "The threshold inside the stored model is not a number, so it cannot be the one in your record. Give the "
-            "wrapper the number that you logged.",
+            "The threshold inside the stored model is not a number (`auto`, which it is when nobody sets one, means 0.5), so it "
+            "cannot be the one in your record. Give the wrapper the number that you logged.",
         ) from None
 
 

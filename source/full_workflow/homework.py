@@ -107,8 +107,8 @@ hw.check(2)
 # %% [markdown]
 # ## Task 3: choose a calibration without the test (2 points)
 #
-# The forest of the next cell is too sure of itself. Calibrate it in three folds, with `sigmoid` and with `isotonic`,
-# and choose the method by the Brier score of **out-of-fold** probabilities of the training rows
+# The forest of the next cell is too sure of itself. Calibrate it with `sigmoid` and with `isotonic`, each time with
+# `cv=3`, and choose the method by the Brier score of **out-of-fold** probabilities of the training rows
 # (`out_of_fold(…, X, y, folds=3)`). Then fit the chosen one on all training rows. In the experiment
 # `hw-full-workflow-calibration`, log in a run `calibrated` the parameter `method`, the metric `oof_brier` that decided,
 # and the metric `test_brier`, the Brier score on the test rows.

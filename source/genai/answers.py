@@ -1,6 +1,6 @@
 """Right and wrong answers to the homework `genai`."""
 
-from tests.submissions.tools import swap
+from tests.submissions.tools import append, swap
 
 RIGHT = {
     1: [
@@ -60,6 +60,8 @@ RIGHT = {
             print(error)
         print(pipeline(question="When does the shop close?"))
         """,
+        # a later look at one step
+        append('traced_find("When does the chat close?")'),
     ],
     3: [
         # answers made first, a class of its own for the verdict
@@ -190,8 +192,14 @@ WRONG = {
         ("rows-missing", swap("data=rows", "data=rows[:3]")),
         ("rows-missing", 'with mlflow.start_run(run_name="sort-mail"):\n    mlflow.log_metric("right/mean", 0.6)'),
         ("rows-unscored", swap("outputs is not None and ", "")),
+        ("rows-unscored", swap("outputs is not None and", "outputs and")),
+        ("rows-unscored", swap("    return outputs", "    outputs")),
+        ("rows-unscored", swap('expectations["topic"]', 'expectations["fact"]', "outputs is not None and ", "")),
+        ("words-not-booleans", swap("return outputs", "return 'True' if outputs", "in outputs\n", "in outputs else 'False'\n")),
         ("exact-match", swap('outputs is not None and expectations["topic"] in outputs', 'outputs == expectations["topic"]')),
-        ("unsure-is-right", swap("is not None and", "is None or")),
+        ("one-too-many", swap("is not None and", "is None or")),
+        ("one-too-many", swap('expectations["topic"]', '"topic"')),
+        ("one-too-many", swap(' and expectations["topic"] in outputs', "")),
         ("always-right", swap('outputs is not None and expectations["topic"] in outputs', "True")),
         ("always-wrong", swap("outputs is not None and expectations", "not outputs or expectations", "] in", "] not in")),
     ],

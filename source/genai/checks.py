@@ -129,25 +129,27 @@ def traced_pipeline(evidence: Evidence) -> None:
     found = _traces(evidence, "hw-genai-trace")
     if not found:
         raise NotStarted("The experiment `hw-genai-trace` has no trace yet.")
-    trace = found[0]
+    asked = [trace for trace in found if any(span.name == "answer" for span in trace.data.spans)]
+    trace = (asked or found)[0]  # a step may have been called alone since
+    which = "newest trace of `answer`" if asked else "newest trace"
     spans = trace.data.spans
     names = {span.name: span for span in spans}
     if str(trace.info.state.value) != "OK":
         raise Mistake(
             "trace-failed",
-            f"The newest trace ended {trace.info.state.value}: the code inside raised an error. Its spans show where.",
+            f"The {which} ended {trace.info.state.value}: the code inside raised an error. Its spans show where.",
         )
     for name, kind in {"answer": "CHAIN", "find": "RETRIEVER", "reply": "LLM"}.items():
         if name not in names:
             if any(name in {s.name for s in other.data.spans} for other in found):
                 raise Mistake(
                     "span-outside",
-                    f"`{name}` has a trace of its own instead of a span in the newest one (it has {listing(names)}). "
+                    f"`{name}` has a trace of its own instead of a span in the {which} (it has {listing(names)}). "
                     "Steps of one request belong in one trace: call it *inside* `answer`.",
                 )
             raise Mistake(
                 "span-missing",
-                f"The newest trace has the spans {listing(names)}, not `{name}`. A step without a span cannot be "
+                f"The {which} has the spans {listing(names)}, not `{name}`. A step without a span cannot be "
                 "looked at later.",
             )
         if names[name].span_type != kind:
@@ -183,7 +185,7 @@ def traced_pipeline(evidence: Evidence) -> None:
     if question not in _values(root.inputs):
         raise Mistake(
             "trace-question",
-            f"The newest trace has the inputs `{visible(root.inputs)}`; ask the task's question. A trace without its question "
+            f"The {which} has the inputs `{visible(root.inputs)}`; ask the task's question. A trace without its question "
             "cannot be asked again.",
         )
     if root.outputs != expected or names["reply"].outputs != expected or names["find"].outputs != _hours()["shop"]:
@@ -207,24 +209,42 @@ def _values(inputs: Any) -> list[Any]:
 def evaluation(evidence: Evidence) -> None:
     """Task 3: five rows, one scorer, every row scored."""
     run = evidence.latest_run("hw-genai-evaluate", "sort-mail")
-    mean = evidence.metric(run, "right/mean")
     judged = evidence.client.search_traces(
         locations=[run.info.experiment_id], run_id=run.info.run_id, include_spans=False, max_results=100
     )
     notes = [[a for a in t.info.assessments if a.name == "right" and a.feedback is not None] for t in judged]
+    scored = [note[-1].feedback.value for note in notes if note and note[-1].feedback.value is not None]
+    if any(notes) and not scored:
+        raise Mistake(
+            "rows-unscored",
+            "The scorer `right` failed on every row, so there is no mean. The column `right/error_message` of the table "
+            "`result_df`, which `evaluate` returns, says why. Does it look for a name that `rows` do not have?",
+        )
+    if judged and not any(notes) and not run.data.metrics:
+        raise Mistake(
+            "rows-unscored",
+            "No row has a score of a scorer called `right`, so there is no mean. Did `evaluate` get the scorer, and what does it "
+            "return?",
+        )
+    if scored and "right/mean" not in run.data.metrics:
+        raise Mistake(
+            "words-not-booleans",
+            f"The scorer returns {listing((repr(value) for value in scored), 3)}, and the task asks for True or False. MLflow makes "
+            "no mean of other values.",
+        )
+    mean = evidence.metric(run, "right/mean")
     if len(judged) < _N_ROWS:
         raise Mistake(
             "rows-missing",
             f"The run holds {len(judged)} judged answers; the table has {_N_ROWS} rows. A score on a part of the "
             "table, or a typed one, says little: evaluate on all rows, inside the run.",
         )
-    scored = [note[-1].feedback.value for note in notes if note and note[-1].feedback.value is not None]
     if len(scored) < _N_ROWS:
         raise Mistake(
             "rows-unscored",
-            f"{_N_ROWS - len(scored)} of {_N_ROWS} rows have no score: there the scorer failed, or the row was taken out of "
-            "the table, and the mean leaves them out, so it looks better than it is. What does `sort_mail` return when it is unsure? Let the "
-            "scorer say False.",
+            f"{_N_ROWS - len(scored)} of {_N_ROWS} rows have no score: there the scorer failed or returned None, or the row was "
+            "taken out of the table. The mean leaves them out, so it looks better than it is. What does `sort_mail` return when it "
+            "is unsure? Let the scorer say False.",
         )
     if words := [value for value in scored if not isinstance(value, bool | int | float)]:
         raise Mistake(
@@ -242,7 +262,11 @@ def evaluation(evidence: Evidence) -> None:
                 "No answer is right? The answers are sentences, and the expected topic is one word: look for the "
                 "word *in* the sentence.",
             ),
-            "unsure-is-right": (4 / 5, "An answer of None counts as right. Being unsure is not being right."),
+            "one-too-many": (
+                4 / 5,
+                "One answer too many counts as right: None, or the one about the weather. Neither names the topic that was "
+                "expected.",
+            ),
             "always-right": (
                 1.0,
                 "Every answer counts as right, even the one about the weather, so the score cannot tell two models "

@@ -2,6 +2,13 @@
 
 from tests.submissions.tools import append, swap
 
+_OURS = """
+        mlflow.register_model(tree_uri, "hw-model-registry-churn")
+        made = mlflow.register_model(logistic_uri, "hw-model-registry-churn", tags={"validated_by": "Mira"})
+        client.update_model_version("hw-model-registry-churn", made.version, description="Six columns, logistic regression")
+        client.set_registered_model_alias("hw-model-registry-churn", "champion", made.version)
+        """
+
 RIGHT = {
     1: [
         # by the client only
@@ -23,6 +30,20 @@ RIGHT = {
         client.set_model_version_tag("hw-model-registry-churn", "3", "validated_by", "Mira")
         client.set_registered_model_alias("hw-model-registry-churn", "champion", "3")
         """,
+        # a folder registered first, whose version stays; then as asked
+        """
+        place = str(store.outputs("hw-model-registry"))
+        mlflow.register_model(mlflow.artifacts.download_artifacts(logistic_uri, dst_path=place), "hw-model-registry-churn")
+        """
+        + _OURS,
+        # registered, its models deleted from the store, the given cell run again; then as asked
+        """
+        for uri in (tree_uri, logistic_uri):
+            mlflow.register_model(uri, "hw-model-registry-churn")
+            client.delete_logged_model(uri.rsplit("/")[-1])
+        tree_uri, logistic_uri = log("tree"), log("logistic")
+        """
+        + _OURS,
     ],
     2: [
         # by client, draws made beforehand, decisions written after the fact, v2 judged in two runs
@@ -138,14 +159,19 @@ WRONG = {
         ("gain-sign", swap("np.percentile(gains, 2.5)", "np.percentile([-g for g in gains], 2.5)")),
         ("not-paired", swap("        gains.append(", "        other = rng.integers(0, len(y), len(y))\n        gains.append(", "roc_auc_score(y[rows], theirs[rows])", "roc_auc_score(y[other], theirs[other])")),
         ("other-draws", swap("range(200)", "range(100)")),
+        ("other-draws", swap("range(200)", "range(300)")),  # the lecture's number
         ("tag-missing", swap('"decision": decision, ', "")),
         ("tag-missing", swap(', "before": before', "")),
         ("tag-name", swap('"decision": decision', '"Decision": decision')),
         ("decision-word", swap('"refused"', '"no"')),
         ("decision-wrong", swap("gain_low > 0", "gain_low < 0")),
         ("record-value", swap('"before": before', '"before": version')),
-        ("worse-promoted", append('client.set_registered_model_alias("hw-model-registry-gate", "champion", 2)')),
-        ("alias-not-moved", swap('        client.set_registered_model_alias("hw-model-registry-gate", "champion", version)', "        pass")),
+        ("version-form", swap('"before": before', '"before": champion')),  # `.version` forgotten
+        ("version-form", swap('"before": before', '"before": f"v{before}"')),
+        # the champion typed in: it changes between the two contests
+        ("wrong-version", swap("before = champion.version", 'before = "1"')),
+        ("worse-promoted", append('client.set_registered_model_alias("hw-model-registry-gate", "champion", 3)')),
+        ("alias-not-moved", swap('client.set_registered_model_alias(name, "champion", version)', "pass")),
         ("alias-missing", append('client.delete_registered_model_alias("hw-model-registry-gate", "champion")')),
     ],
     3: [
@@ -159,7 +185,7 @@ WRONG = {
         ("version-tag-missing", swap('client.set_model_version_tag(name, before, "status", "rolled back")', "pass")),
         ("version-tag-value", swap('"rolled back"', '"rollback"')),
         ("record-value", swap('"to_version": 1', '"to_version": 2')),
-        ("record-value", swap('"from_version": before', '"from_version": client.get_model_version_by_alias(name, "champion").version')),
+        ("record-value", swap('"from_version": before', '"from_version": 1')),
         ("tag-missing", swap('"by": "Aisha", ', "")),
         ("tag-as-param", swap("mlflow.set_tags", "mlflow.log_params")),
         ("record-unsigned", swap('"Aisha"', '" "')),
@@ -178,7 +204,7 @@ WRONG = {
 #: Mutants that are right answers, with the reason. The key is the start of the description.
 EQUIVALENT: dict[int, dict[str, str]] = {
     1: {"line 4: 'Logistic regression": "any description of three words is right"},
-    3: {"line 7: 'Aisha": "anybody may sign", "line 7: \"Tom's list": "any reason of three words is right"},
+    3: {"line 5: 'Aisha": "anybody may sign", "line 5: \"Tom's list": "any reason of three words is right"},
 }
 SWAPS = {"challenger_auc": "champion_auc", "champion_auc": "challenger_auc"}
 
@@ -220,11 +246,13 @@ WRONG[2] += [
     ("value-wrong", swap("np.percentile(gains, 2.5)", "-0.01")),
 ]
 UNSEEN = {
-    2: [
+    3: [
         (
-            "the champion typed in: it is version 1 both times",
-            swap("before = champion.version", 'before = "1"'),
+            "the version that served typed in: right in the notebook, wrong where `course grade` runs it with its own seed",
+            swap('client.get_model_version_by_alias(name, "champion").version', '"2"'),
         ),
+    ],
+    2: [
         (
             "a decision by the ROC-AUC alone, which falls as the gate decides",
             swap('"promoted" if gain_low > 0', '"promoted" if challenger_auc > champion_auc'),

@@ -154,19 +154,16 @@ WRONG = {
             "pickle-format",
             swap("skops_trusted_types=types", 'serialization_format="cloudpickle"'),
         ),
-        ("no-signature", swap("input_example=table.head(3).astype(float),", "")),
+        ("no-signature", swap("signature=signature,", "", "input_example=floats.head(3),", "")),
         ("requirements-other", swap(_REQUIRED, 'pip_requirements=["scikit-learn==1.9.0", "skops==0.16.0"]')),
         ("integer-column", swap(".astype(float)", "")),
         (
             "signature-columns",
-            swap('name="churn_forest"', 'name="churn_forest", signature=mlflow.models.infer_signature(split.X_train)'),
+            swap("infer_signature(floats, forest.predict_proba(floats))", "infer_signature(split.X_train)"),
         ),
         (
             "no-example",
-            swap(
-                "input_example=table.head(3).astype(float)",
-                "signature=mlflow.models.infer_signature(table.astype(float))",
-            ),
+            swap("input_example=floats.head(3),", ""),
         ),
         ("example-rows", swap("head(3)", "head(500)")),
         ("labels-not-probabilities", swap('pyfunc_predict_fn="predict_proba",', "")),
@@ -174,7 +171,7 @@ WRONG = {
         ("requirements-missing", swap("include_skops=True", "include_skops=False")),
         ("requirements-missing", swap(_REQUIRED, "pip_requirements=[]")),
         (
-            "requirements-guessed",
+            "requirements-extra",
             swap(_REQUIRED, 'pip_requirements=["scikit-learn==1.9.1", "skops==0.16.0", "pytest==9.2.0"]'),
         ),
     ],
@@ -259,6 +256,7 @@ WRONG = {
 _COLUMN = "a further column does no harm"
 #: Mutants that are right answers, with the reason. The key is the start of the description.
 EQUIVALENT = {
+    1: {"line 12: dropped signature=": "MLflow works the columns out from the example"},
     3: {"line 13: dropped index=": _COLUMN, "line 13: False →": _COLUMN},
     4: {"line 20: dropped pip_requirements=": "the task does not ask for requirements; MLflow finds them out"},
 }
@@ -289,7 +287,7 @@ with mlflow.start_run(run_name="by-hand"):
         input_example=table.astype(float).head(), skops_trusted_types=types,
         pip_requirements=mlflow.sklearn.get_default_pip_requirements(include_skops=True))
 '''))
-WRONG[2].append(("cleaned-outside", '''  # cleaned outside
+WRONG[2].append(("not-cleaned-inside", '''  # cleaned outside
 code = """
 from mlflow.models import set_model
 from mlflow.pyfunc import PythonModel
@@ -374,3 +372,21 @@ UNSEEN = {
         )
     ],
 }
+
+# Found by a reader.
+WRONG[2] += [
+    ("not-cleaned-inside", swap('        clean = model_input.assign(contract=model_input["contract"].str.strip().str.lower())\n', "", "clean", "model_input")),
+    ("requirements-extra", swap(_REQUIRED, 'pip_requirements=[*mlflow.sklearn.get_default_pip_requirements(include_skops=True), f"pydantic=={pydantic.__version__}"]')),
+]
+UNSEEN[1] = [
+    (
+        "a signature that promises labels: MLflow itself writes it so from an example, whatever pyfunc_predict_fn says",
+        swap("forest.predict_proba(floats)", "forest.predict(floats)"),
+    )
+]
+UNSEEN[2] = [
+    (
+        "the answer without the table's index: the order is right, and the file may be written without an index",
+        swap(", index=clean.index", ""),
+    )
+]

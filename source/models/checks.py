@@ -168,9 +168,10 @@ def _example_and_requirements(evidence: Evidence, model: Any, card: dict[str, An
         )
     if extra := names - _NEEDED:
         raise Mistake(
-            "requirements-guessed",
-            f"`requirements.txt` names {listing(extra, 4)}, which a forest does not need. Guessed requirements cost "
-            "seconds at each call, and megabytes wherever the model goes. Give `pip_requirements=`.",
+            "requirements-extra",
+            f"`requirements.txt` names {listing(extra, 4)}, which the task does not ask for. Each package goes wherever the "
+            "model goes, and can be the one that does not install there. Did MLflow find the list by itself (which also costs "
+            "seconds at each call), or did you add it? Name in `pip_requirements=` what the model needs, and no more.",
         )
 
 
@@ -208,9 +209,9 @@ def _judge_code(evidence: Evidence, model: Any, flavor: dict[str, Any]) -> None:
         )
     if not words & _CLEANING:
         raise Mistake(
-            "cleaned-outside",
-            f"`{name}` does nothing to the contract names: you cleaned them before the call. The next caller sends them as "
-            "they are, and gets wrong probabilities without an error. Clean inside `predict`.",
+            "not-cleaned-inside",
+            f"`{name}` does nothing to the contract names, wherever else they may be cleaned. The next caller sends them as the "
+            "call centre writes them, and gets wrong probabilities without an error. Clean inside `predict`.",
         )
 
 

@@ -52,13 +52,17 @@ mlflow.set_experiment("hw-models-models")
 ### BEGIN SOLUTION
 types = ["sklearn.tree._tree.Tree"]  # read: scikit-learn's own tree, which a forest needs
 assert skops.io.get_untrusted_types(data=skops.io.dumps(forest)) == types
+floats = table.astype(float)
+# From the example alone, MLflow would promise what `predict` answers: labels.
+signature = mlflow.models.infer_signature(floats, forest.predict_proba(floats))
 
 with mlflow.start_run(run_name="by-hand"):
     mlflow.sklearn.log_model(
         forest,
         name="churn_forest",
         pyfunc_predict_fn="predict_proba",
-        input_example=table.head(3).astype(float),
+        signature=signature,
+        input_example=floats.head(3),
         skops_trusted_types=types,
         pip_requirements=mlflow.sklearn.get_default_pip_requirements(include_skops=True),
     )
@@ -74,8 +78,9 @@ hw.check(1)
 # writes the contracts in another way, and Tom calls from a probability of churn of **0.4** on.
 #
 # 1. Write a file `caller.py` in `folder` with a pyfunc model. Its `predict` cleans the contract names, and returns a table with
-#    the columns `probability` (of churn, class 1) and `call` (true from the threshold on). It takes the pipeline from its
-#    *artifacts* (name it `pipeline`) and the threshold from its *model_config* (name it `threshold`).
+#    the columns `probability` (of churn, class 1) and `call` (true from the threshold on), with the index of the table that
+#    it got. It takes the pipeline from its *artifacts* (name it `pipeline`) and the threshold from its *model_config* (name
+#    it `threshold`).
 # 2. In the experiment `hw-models-caller`, make a run called `caller` that logs this file as a model named `caller`, with
 #    a signature, an example of one to five rows, and requirements as in task 1.
 # 3. Load the logged model, predict `messy`, and write the answer to `calls.csv` in `folder`, one row a customer in the
@@ -114,7 +119,8 @@ class Caller(PythonModel):
     def predict(self, context, model_input: DataFrame, params=None) -> DataFrame:
         clean = model_input.assign(contract=model_input["contract"].str.strip().str.lower())
         probability = self.pipeline.predict_proba(clean)[:, 1]
-        return DataFrame({"probability": probability, "call": probability >= self.threshold})
+        answer = {"probability": probability, "call": probability >= self.threshold}
+        return DataFrame(answer, index=clean.index)
 
 set_model(Caller())
 """

@@ -635,7 +635,14 @@ for made_from, made in signatures.items():
 # with whole numbers convert them, as in Round 2.
 #
 # **`labels-not-probabilities`: pyfunc answers 0 or 1.** It calls the pipeline's `predict`, which cuts at 0.5, so Tom's
-# 0.3 cannot be applied any more. If no class of your own is needed, one argument makes pyfunc call `predict_proba`:
+# 0.3 cannot be applied any more. If no class of your own is needed, one argument makes pyfunc call `predict_proba`.
+#
+# <details class="more"><summary>More: what the signature promises then</summary>
+#
+# From an example, MLflow works out the answer's type by `predict`, even with this argument, so the card promises one label
+# a row. For a true card, also pass a `signature` from `infer_signature` with the probabilities.
+#
+# </details>
 
 # %%
 with mlflow.start_run(run_name="probabilities"):
@@ -653,6 +660,8 @@ for logged in (churn_pipeline, probabilities):
 
 # %% tags=["claims"]
 assert answers.shape == (2, 2) and 0 < answers[0, 1] < 1
+promised = probabilities.signature.outputs.to_dict()
+assert len(promised) == 1 and "tensor-spec" not in promised[0]
 
 # %% [markdown]
 # ## In your own project

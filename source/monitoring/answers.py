@@ -40,7 +40,7 @@ RIGHT = {
         # the client, a table of all numbers first
         """
         c = mlflow.MlflowClient()
-        e = c.create_experiment("hw-monitoring-drift")
+        e = mlflow.set_experiment("hw-monitoring-drift").experiment_id
         said = pd.Series(model.predict_proba(spring.X_train)[:, 1])
         for week in range(8, 0, -1):
             part = prices[prices.week == week]
@@ -61,7 +61,7 @@ RIGHT = {
         known = rules[rules.week <= 6]
         by_week = {w: roc_auc_score(r.churned, model.predict_proba(r[features])[:, 1]) for w, r in known.groupby("week")}
         low = [value < limit for value in by_week.values()]
-        with mlflow.start_run(run_name="week-8"):
+        with mlflow.start_run(run_name="label-scores"):
             for w, value in by_week.items():
                 mlflow.log_metrics({"roc_auc": value, "other": 1.0}, step=int(w))
             mlflow.set_tag("alert_week", min(n + 2 for n in range(1, 6) if low[n] and low[n - 1]) - 1)
@@ -69,8 +69,8 @@ RIGHT = {
         # by the client, newest week first, one week logged twice
         """
         c = mlflow.MlflowClient()
-        e = c.create_experiment("hw-monitoring-scores")
-        r = c.create_run(e, run_name="week-8", tags={"alert_week": "4"}).info.run_id
+        e = mlflow.set_experiment("hw-monitoring-scores").experiment_id
+        r = c.create_run(e, run_name="label-scores", tags={"alert_week": "4"}).info.run_id
         for week in (6, 5, 4, 3, 2, 1, 1):
             rows = rules.query("week == @week")
             c.log_metric(r, "roc_auc", roc_auc_score(rows["churned"], model.predict_proba(rows[features]).T[1]), step=week)
@@ -199,13 +199,13 @@ WRONG = {
 
 #: Mutants that are right answers, with the reason. The key is the start of the description.
 EQUIVALENT: dict[int, dict[str, str]] = {
-    3: {"line 9: 1 → 3": "by chance: the rise comes after week 3, so `w > 3` is right; `w - 3`, which has the same name, is not"},
+    3: {"line 8: 1 → 3": "by chance: the rise comes after week 3, so `w > 3` is right; `w - 3`, which has the same name, is not"},
     4: {
         "line 2: 'retrained'": "a logged model may have any name",
         "line 6: 'two weeks": "any reason is right",
         "line 7: 'Mira'": "anybody may sign",
     },
-    5: {"line 3: 0 → 1": "both weeks have every kind of internet, so nothing is filled"},
+    5: {"line 2: 0 → 1": "both weeks have every kind of internet, so nothing is filled"},
 }
 
 # Found by people who attacked the checks.
@@ -269,3 +269,9 @@ WRONG[4] += [
 UNSEEN = {
     2: [("an alert by the limit 0.1, which no week of these eight lies near", swap("drift > 0.25", "drift > 0.1"))],
 }
+
+# Found by a reader who answered to the letter.
+WRONG[2].append(("run-missing", swap('prices.groupby("week")', 'prices.query("week < 4").groupby("week")')))
+# a slip in task 2 is none in task 3
+WRONG[3].append(("not-started", 'mlflow.set_experiment("hw-monitoring-drift")\nmlflow.start_run(run_name="week-8").__exit__(None, None, None)'))
+WRONG[5].append(("root-too-early", swap("(found.statistic / counts.to_numpy().sum()) ** 0.5", "found.statistic ** 0.5 / counts.to_numpy().sum()")))

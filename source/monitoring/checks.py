@@ -147,8 +147,10 @@ def drift(evidence: Evidence) -> None:
     given = _given(data.course_seed())
     then = given.spring.X_train["monthly_charges"]
     weeks = {week: rows["monthly_charges"] for week, rows in given.prices.groupby("week")}
+    asked = [f"week-{week:02d}" for week in weeks]
     for week, now in weeks.items():
-        run = evidence.latest_run("hw-monitoring-drift", f"week-{week:02d}", others=("hw-monitoring-service",))
+        name = f"week-{week:02d}"
+        run = evidence.latest_run("hw-monitoring-drift", name, others=("hw-monitoring-service",), asked=asked)
         if len({point.step for point in evidence.history(run, "psi")}) > 1:
             raise Mistake(
                 "weeks-in-one-run",
@@ -271,7 +273,7 @@ def _judge_word(evidence: Evidence, run: Run, tag: str, right: bool, against: st
 def scores(evidence: Evidence) -> None:
     """Task 3: a score for every week with labels, and the decision."""
     given = _given(data.course_seed())
-    run = evidence.latest_run("hw-monitoring-scores", "week-8")
+    run = evidence.latest_run("hw-monitoring-scores", "label-scores")
     points = {point.step: point.value for point in evidence.history(run, "roc_auc")}
     if set(points) <= {0}:
         raise Mistake(
@@ -460,6 +462,10 @@ def category(evidence: Evidence) -> None:
             "statistic-not-v": (
                 statistic,
                 "That is the chi-square statistic, which grows with the number of rows. V is `sqrt(chi2 / n)`, 0 to 1.",
+            ),
+            "root-too-early": (
+                statistic**0.5 / (len(first) + len(last)),
+                "That divides the root of the statistic by the rows, and shrinks as they grow: the division is under the root.",
             ),
             "p-not-distance": (
                 p,

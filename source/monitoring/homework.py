@@ -94,8 +94,8 @@ def gate(name, version, rows, by, why):
 
 # %% tags=["task-1"]
 week_1 = prices.query("week == 1")[features]
-### BEGIN SOLUTION
 mlflow.set_experiment("hw-monitoring-service")
+### BEGIN SOLUTION
 with mlflow.start_run(run_name="week-01"):
     mlflow.log_param("week", 1)
     scored = week_1.assign(probability=model.predict_proba(week_1)[:, 1])
@@ -116,8 +116,8 @@ hw.check(1)
 
 # %% tags=["task-2"]
 then = spring.X_train["monthly_charges"]
-### BEGIN SOLUTION
 mlflow.set_experiment("hw-monitoring-drift")
+### BEGIN SOLUTION
 said = pd.Series(model.predict_proba(spring.X_train)[:, 1])
 for week, rows in prices.groupby("week"):
     now = rows["monthly_charges"]
@@ -135,18 +135,18 @@ hw.check(2)
 # %% [markdown]
 # ## Task 3: delayed labels, and an alert (2 points)
 #
-# Now `rules`. In the experiment `hw-monitoring-scores`, make a run `week-8` that logs the metric `roc_auc` of `model` with one
-# point for each week whose labels are known today (the step is the week). The alert rule: two weeks in a row below
-# `limit`. Set the tag `alert_week` to the week whose score makes it fire, not to the later one in which that score is
-# known.
+# Now `rules`. In the experiment `hw-monitoring-scores`, make a run `label-scores` that logs the metric `roc_auc` of
+# `model` with one point for each week whose labels are known today (the step is the week). The alert rule: two weeks in
+# a row below `limit`. Set the tag `alert_week` to the week whose score makes it fire, not to the later one in which that
+# score is known.
 
 # %% tags=["task-3"]
 today, label_delay = 8, 2
 limit = roc_auc_score(spring.y_test, model.predict_proba(spring.X_test)[:, 1]) - 0.1
-### BEGIN SOLUTION
 mlflow.set_experiment("hw-monitoring-scores")
+### BEGIN SOLUTION
 scores = {}
-with mlflow.start_run(run_name="week-8"):
+with mlflow.start_run(run_name="label-scores"):
     for week, rows in rules.groupby("week"):
         if week <= today - label_delay:
             p = model.predict_proba(rows[features])[:, 1]
@@ -191,14 +191,14 @@ hw.check(4)
 # %% [markdown]
 # ## Stretch: a category (no points)
 #
-# In the experiment `hw-monitoring-category`, make a run `internet` that compares `internet` of week 8 of `prices` with week 1
-# (the reference) by chi-square (`stats.chi2_contingency` of the table of counts, one column for each week): log the metrics
-# `cramers_v`, which is the root of the statistic divided by the number of rows of both weeks, and `p`.
+# In the experiment `hw-monitoring-category`, make a run `internet` that compares `internet` of week 8 of `prices` with
+# week 1 (the reference) by chi-square (`stats.chi2_contingency` of the table of counts, one column for each week): log
+# the metrics `cramers_v`, which is `sqrt(statistic / n)` with `n` the number of rows of both weeks, and `p`.
 
 # %% tags=["task-5"]
 first, last = (prices.query("week == @week")["internet"] for week in (1, 8))
-### BEGIN SOLUTION
 mlflow.set_experiment("hw-monitoring-category")
+### BEGIN SOLUTION
 with mlflow.start_run(run_name="internet"):
     counts = pd.concat([first.value_counts(), last.value_counts()], axis=1).fillna(0)
     found = stats.chi2_contingency(counts)

@@ -281,7 +281,7 @@ WRONG = {
             """,
         ),
         ("child-missing", swap("run_name=name, ", "")),
-        ("child-missing", swap("int(depths[name])", "depths[name]")),
+        ("run-failed", swap("int(depths[name])", "depths[name]")),
         ("child-missing", swap("for name in depths]", 'for name in ("shallow", "deep")]')),
         ("param-value", swap('log_param("max_depth", depth)', 'log_param("max_depth", len(depths))')),
         ("train-not-valid", swap("valid_auc(tree))", "roc_auc_score(y_train, tree.predict_proba(X_train)[:, 1]))")),
@@ -357,3 +357,28 @@ EQUIVALENT = {
         "line 31: 12 →": "more trials are welcome",
     },
 }
+
+# Found by a reader: old runs opened again, errors that nobody hears, a grid typed anew.
+_TAG = 'mlflow.MlflowClient().set_tag(children.run_id[0], "winner", "yes")'
+_AGAIN = 'with mlflow.start_run(run_id=children.run_id[0]):\n    mlflow.set_tag("winner", "yes")'
+_ASKED = """    jobs = [pool.submit(train, name, parallel.info.run_id) for name in depths]
+    for job in jobs:
+        job.result()
+"""
+_UNHEARD = "    pool.map(train, depths, [parallel.info.run_id] * 3)\n"
+WRONG[2].append(("child-missing", swap("in zip(", 'in zip([s | {"max_depth": min(s["max_depth"], 3)} for s in ', '["params"]', '["params"]]')))
+WRONG[3] += [
+    ("killed-as-best", swap(" AND attributes.status = 'FINISHED'", "", _TAG, _AGAIN)),
+    ("run-open", swap(_TAG, 'mlflow.start_run(run_id=children.run_id[0])\nmlflow.set_tag("winner", "yes")')),
+]
+WRONG[4].append(("child-missing", swap("int(depths[name])", "depths[name]", _ASKED, _UNHEARD)))
+WRONG[4].append(("run-failed", """
+    def train(name):
+        with mlflow.start_run(run_name=name, parent_run_id=parent.info.run_id):
+            mlflow.log_param("max_depth", depths[name])
+            tree = DecisionTreeClassifier(max_depth=depths[name], random_state=0).fit(X_train, y_train)
+            mlflow.log_metric("valid_auc", valid_auc(tree))
+
+    with mlflow.start_run(run_name="parallel") as parent, ThreadPoolExecutor(3) as pool:
+        pool.map(train, depths)
+    """))

@@ -108,6 +108,13 @@ def _family(evidence: Evidence, experiment: str, name: str) -> tuple[Run, list[R
             "was tried is lost: start one inside the parent for each candidate.",
         )
     for child in children:
+        if child.info.status == "FAILED":
+            raise Mistake(
+                "run-failed",
+                f"The child `{child.info.run_name}` ended FAILED: an exception left its `with` block, so what it logged may "
+                "not be whole. You saw none? A thread keeps it until somebody asks for its result, and Optuna takes that of "
+                "a pruned trial as news: such a run has to be ended, as KILLED, before.",
+            )
         if child.info.status != "KILLED":
             evidence.finished(child)
     return parent, children
@@ -203,10 +210,13 @@ def grid(evidence: Evidence) -> None:
     for _, row in results.iterrows():
         depth, leaf = row["params"]["max_depth"], row["params"]["min_samples_leaf"]
         if (depth, leaf) not in newest:
+            kept = sum((p["max_depth"], p["min_samples_leaf"]) in newest for p in results["params"])
+            strange = len(newest) - kept
+            more = f" Besides, there are {strange} settings that the grid does not have." if strange else ""
             raise Mistake(
                 "child-missing",
-                f"{len(newest)} of {len(results)} candidates have a child; the one with `max_depth` {depth} and "
-                f"`min_samples_leaf` {leaf} has none. What was tried and not kept will be tried again.",
+                f"{kept} of {len(results)} candidates have a child; the one with `max_depth` {depth} and "
+                f"`min_samples_leaf` {leaf} has none.{more} What was tried and not kept will be tried again.",
             )
         child = newest[depth, leaf]
         evidence.judge_number(
@@ -248,7 +258,9 @@ def winner(evidence: Evidence) -> None:
             "The experiment `hw-nested-runs-family` has no search yet: run the given cell first."
         ) from None
     children = [c for c in evidence.children(parent) if "cv_auc" in c.data.metrics]
-    finished = [c for c in children if c.info.status == "FINISHED"]
+    # By the given cell's name, not by the status: a run that is opened again to set a tag ends as FINISHED.
+    killed = "candidate-2"
+    finished = [c for c in children if c.info.run_name != killed]
     if not finished:
         raise NotStarted("The newest `search` has no finished children: run the given cell again.")
     best = max(finished, key=lambda c: c.data.metrics["cv_auc"])
@@ -266,12 +278,16 @@ def winner(evidence: Evidence) -> None:
             "another search. Ask for the children of `parent_id` only. Run the given cell again for a fresh family.",
         )
     marked = [c for c in children if c.data.tags.get("winner")]
-    if any(c.info.status == "KILLED" for c in marked):
+    if any(c.info.run_name == killed for c in marked):
         raise Mistake(
             "killed-as-best",
             "You marked a child that was KILLED. Its score is from the folds it got to, so it cannot be compared with "
-            "those that went the whole way. Add the status to the query, and run the given cell again for a fresh family.",
+            "those that went the whole way. (If you opened it with `start_run`, it now says FINISHED.) Add the status to the "
+            "query, and run the given cell again for a fresh family.",
         )
+    for child in marked:
+        if child.info.status == "RUNNING":
+            evidence.finished(child)
     if len(marked) > 1:
         raise Mistake(
             "many-winners",
@@ -425,8 +441,8 @@ TASKS = (
         (
             "Is a run open in the thread that trains? How many trees are there for three threads? And who would notice an "
             "error in a thread?",
-            "Hand the parent's id to the function, make the tree inside it, and ask each job for its `result()`: then you "
-            "see what is wrong with the third depth.",
+            "Hand the parent's id to the function, make the tree inside it, and ask each job for its `result()` while the "
+            "parent is open: then you see what is wrong with the third depth, and the parent does not end as if all went well.",
             "`with mlflow.start_run(run_name=name, parent_run_id=parallel.info.run_id):` inside the function, and "
             "`int(depths[name])` for the depth.",
         ),

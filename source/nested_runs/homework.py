@@ -177,8 +177,8 @@ def train(name, parent_id):
 
 with mlflow.start_run(run_name="parallel") as parallel, ThreadPoolExecutor(3) as pool:
     jobs = [pool.submit(train, name, parallel.info.run_id) for name in depths]
-for job in jobs:
-    job.result()
+    for job in jobs:
+        job.result()
 ### END SOLUTION
 
 # %%

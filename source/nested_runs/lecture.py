@@ -470,7 +470,8 @@ assert not usual or ("untuned" in real and 1 < ahead[second] < 9)
 # ## Test the winner once
 #
 # Between tied candidates any choice is fair before the test rows are opened. We keep the leader. The model and its test
-# score go into the child that has its settings; `start_run` with a `run_id` opens this run again.
+# score go into the child that has its settings; `start_run` with a `run_id` opens this run again, and ends it as
+# FINISHED.
 
 # %%
 model = HistGradientBoostingClassifier(**finalists[leader]).fit(X, y)

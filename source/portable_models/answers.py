@@ -118,6 +118,8 @@ WRONG = {
         ),
         ("trusted-unread", swap('kind == "skops" and set(names) <= allowed', 'kind == "skops"')),
         ("brings-code", swap(" and not own_code", "")),
+        # `code` looked for in one flavor: a model without `predict` has the other one alone
+        ("brings-code", swap('any(flavor.get("code") for flavor in flavors.values())', 'bool(loader.get("code"))')),
         ("too-strict", swap('kind == "skops" and set(names) <= allowed', 'kind == "skops" and not names')),
         ("load-word", swap('"yes" if', '"maybe" if')),
     ],
@@ -151,6 +153,7 @@ with mlflow.start_run(run_name="travel"):
         ("requirements-open", swap(_REQUIRED, 'pip_requirements=["scikit-learn>=1.5", "skops==0.16.0"]')),
         ("requirements-missing", swap("include_skops=True", "include_skops=False")),
         ("no-example", swap("input_example=measured.head(3),", "")),
+        ("example-refused", swap("input_example=measured.head(3)", "input_example=patients.head(3)")),
     ],
     3: [
         ("not-started", ""),

@@ -87,8 +87,8 @@ def _judge_load(name: str, said: str, kind: str, names: list[str], brings_code: 
     if loads and brings_code:
         raise Mistake(
             "brings-code",
-            f"You would load `{name}`. Its file is skops, but a module lies beside it: `MLmodel` names its folder by `code`, and a "
-            "module runs when it is imported. Ines's rule wants no code.",
+            f"You would load `{name}`. Its file is skops, but a module lies beside it: `MLmodel` names its folder by `code`, in one "
+            "flavor or in several, and a module runs when it is imported. Ines's rule wants no code.",
         )
     if loads and not may:
         raise Mistake(
@@ -146,6 +146,13 @@ def travel(evidence: Evidence) -> None:
         raise Mistake(
             "no-example",
             "The model has no input example. Whoever calls it has to guess how a row looks. Give `input_example=`.",
+        )
+    if not card.get("signature"):
+        raise Mistake(
+            "example-refused",
+            "The model has an example and no signature. MLflow makes the signature by sending the example through the model; "
+            "when that fails, it only warns, and whoever copies the example gets an error. Read the warning, and give rows "
+            "with the columns that the model was fitted on.",
         )
 
 

@@ -53,6 +53,7 @@ X, y = data.bundled("wine"), data.bundled("wine")["target"].astype(float)
 X = X.drop(columns="target")
 forest = RandomForestClassifier(3, max_depth=2, random_state=0).fit(X, y)
 plain = LogisticRegression(max_iter=5000).fit(X.iloc[:, :3], y)
+scaler = StandardScaler().fit(X.iloc[:, :3])  # has no `predict`
 spy = FunctionTransformer(partial(print, "A stranger reads your data:"))
 chatty = folder / "chatty.py"
 chatty.write_text(
@@ -68,7 +69,7 @@ rng = np.random.default_rng(data.course_seed())
 senders = iter(rng.permutation(["anna", "ben", "carla", "dora", "emil", "finn"]))
 with unseen, contextlib.redirect_stdout(io.StringIO()):
     sent = [(plain, "skops"), (forest, "skops"), (plain, "cloudpickle"), (spy, "skops")]
-    for model, form, *code in [*sent, (plain, "skops", str(chatty))]:
+    for model, form, *code in [*sent, (scaler, "skops", str(chatty))]:
         types = skops.io.get_untrusted_types(data=skops.io.dumps(model))
         mlflow.sklearn.save_model(
             model,
@@ -122,7 +123,7 @@ hw.check(1)
 # - in the format skops, with the names that you trust after reading them;
 # - with the file `clinic_steps.py`;
 # - with scikit-learn and skops as requirements, each with its exact version;
-# - with an input example.
+# - with an input example: rows that the model accepts.
 
 # %%
 steps_file = folder / "clinic_steps.py"

@@ -33,6 +33,11 @@ RIGHT = {
         """,
     ],
     2: [
+        # a first try among Jonas's runs, deleted as the message says
+        swap(
+            "worst, name = 0.0",
+            'with mlflow.start_run(run_name="verdict") as stray:\n    pass\nmlflow.delete_run(stray.info.run_id)\nworst, name = 0.0',
+        ),
         """
         client = mlflow.MlflowClient()
         jonas = client.get_experiment_by_name("hw-reproducing-jonas").experiment_id
@@ -120,9 +125,14 @@ WRONG = {
         ("score-not-difference", swap('"difference", worst', '"difference", wine_score(1, odd)')),
         ("record-not-difference", swap('"difference", worst', '"difference", wine_score(1, odd + 10)')),
         ("metric-as-param", swap("log_metric(", "log_param(")),
+        ("wrong-experiment", swap('mlflow.set_experiment("hw-reproducing-verdict")', "pass")),  # among Jonas's runs
+        ("wrong-experiment", swap("hw-reproducing-verdict", "hw-reproducing-tumours")),
     ],
     3: [
         ("not-started", ""),
+        ("wrong-experiment", swap("hw-reproducing-clinic", "hw-reproducing-verdict")),
+        ("no-such-column", swap("counts.idxmax()", "first.compare(second).columns[0]")),
+        ("no-such-column", swap("counts.idxmax()", "list(counts[counts > 0].index)")),
         ("other-column", swap("counts.idxmax()", '"age"')),
         ("same-not-changed", swap("int(counts.max())", "40 - int(counts.max())")),
         ("all-rows", swap("int(counts.max())", "len(first)")),

@@ -10,6 +10,7 @@ from typing import Any
 
 import pandas as pd
 import yaml
+from mlflow.entities import Run
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import train_test_split
@@ -20,7 +21,6 @@ from course_utils._judge.mistake import Mistake, NotStarted
 from course_utils._judge.reading import text_of, visible
 from course_utils.homework.question import Task
 
-_EXPERIMENTS = ("hw-reproducing-tumours", "hw-reproducing-verdict", "hw-reproducing-clinic")
 _DAYS = ("monday", "tuesday", "wednesday", "thursday")
 
 
@@ -44,9 +44,22 @@ def _wine(depth: int, seed: int) -> float:
     return _forest_auc(table.drop(columns="target"), table["target"] == 1, 4, depth, seed, test_size=0.5)
 
 
+def _latest(evidence: Evidence, experiment: str, name: str) -> Run:
+    """Return the newest run of that name; one among Jonas's runs has to go, because loops over his runs would meet it."""
+    try:
+        return evidence.latest_run(experiment, name)
+    except Mistake as mistake:
+        if mistake.code != "wrong-experiment" or "`hw-reproducing-jonas`" not in mistake.message:
+            raise
+        raise Mistake(
+            "wrong-experiment",
+            f"{mistake} And delete this run in the UI: it stands among Jonas's runs, so a loop over them meets it.",
+        ) from None
+
+
 def recorded(evidence: Evidence) -> None:
     """Task 1: settings, score, digest of the data, packages and code, in one run."""
-    run = evidence.latest_run("hw-reproducing-tumours", "forest", others=_EXPERIMENTS)
+    run = _latest(evidence, "hw-reproducing-tumours", "forest")
     if run.data.params.get("seed") == "None":
         raise Mistake(
             "seed-missing", "`seed` is None, so each call draws anew, and nobody can repeat it. Choose a number."
@@ -125,7 +138,7 @@ def verdict(evidence: Evidence) -> None:
     scores = {name: evidence.metric(runs[name], "valid_auc") for name in _DAYS}
     gaps = {name: abs(again[name] - scores[name]) for name in _DAYS}
     false = max(gaps, key=gaps.__getitem__)
-    run = evidence.latest_run("hw-reproducing-verdict", "verdict", others=_EXPERIMENTS)
+    run = _latest(evidence, "hw-reproducing-verdict", "verdict")
     said = evidence.tag(run, "not_reproduced").strip().lower()
     if said in {run.info.run_id for run in runs.values()}:
         raise Mistake(
@@ -173,8 +186,14 @@ def delivered(evidence: Evidence) -> None:
     """Task 3: the column that MLflow's digest does not see."""
     seed = data.course_seed()
     right, count = ("smoker" if seed % 2 else "ward"), 7 + seed % 5
-    run = evidence.latest_run("hw-reproducing-clinic", "deliveries", others=_EXPERIMENTS)
+    run = _latest(evidence, "hw-reproducing-clinic", "deliveries")
     said = evidence.tag(run, "changed_column").strip().lower()
+    if said not in ("age", "smoker", "visit", "ward"):
+        raise Mistake(
+            "no-such-column",
+            f"`changed_column` is `{visible(said)}`, and no column has this name. Who reads the tag looks the column up: write its "
+            "name alone, as it stands in the table.",
+        )
     if said != right:
         raise Mistake(
             "other-column",
@@ -265,7 +284,7 @@ TASKS = (
             '`hashlib.sha256(tumours_file.read_bytes()).hexdigest()`, `mlflow.log_text(…, "packages.txt")`, and '
             "`log_artifact` for a file.",
         ),
-        "The run holds what somebody else needs to repeat it.",
+        "With the file of tumours beside it, the run holds what somebody else needs to repeat it: keep the file, too.",
     ),
     Task(
         "one of Jonas's runs",

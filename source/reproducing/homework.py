@@ -190,5 +190,6 @@ hw.check(4)
 hw.progress()
 
 # %% [markdown] tags=["solution"]
-# **Why it works.** A run that keeps settings, data digest, packages and code can be executed again, and then `==`
-# decides. A run that records another seed than it used looks complete, and only repeating it shows the fault.
+# **Why it works.** With the data at hand, a run that keeps settings, data digest, packages and code can be executed
+# again, and then `==` decides. A run that records another seed than it used looks complete, and only repeating it
+# shows the fault.

@@ -2,12 +2,15 @@
 
 from tests.submissions.tools import append, swap
 
+_NUMBER = 'client.get_model_version_by_alias("hw-serving-churn", "champion").version'
+_ONCE = f'v = {_NUMBER}\nmodel = mlflow.pyfunc.load_model(f"models:/hw-serving-churn/{{v}}")\n'
 _GRAB = "uri = 'models:/hw-serving-churn@champion'\nmodel = mlflow.pyfunc.load_model(uri)\n"
 
 RIGHT = {
     1: [
         # written by hand, more than three calls of pandas
         """
+        three = three.drop(columns="target")
         columns, rows = list(three.columns), three.values.tolist()
         with open(folder / "split.json", "w") as file:
             json.dump({"dataframe_split": {"columns": columns, "data": rows}}, file, indent=2)
@@ -18,9 +21,10 @@ RIGHT = {
         """,
         # through pandas' own JSON, another column order in the CSV
         """
-        split_text = three.to_json(orient="split", index=False)
+        del three["target"]
+        split_text = three.to_json(orient="split", index=False, double_precision=15)
         (folder / "split.json").write_text('{"dataframe_split": ' + split_text + "}")
-        body = {"inputs": json.loads(three.reset_index(drop=True).to_json(orient="columns"))}
+        body = {"inputs": json.loads(three.reset_index(drop=True).to_json(orient="columns", double_precision=15))}
         body["inputs"] = {name: list(column.values()) for name, column in body["inputs"].items()}
         (folder / "inputs.json").write_text(json.dumps(body))
         three[sorted(three.columns)].to_csv(folder / "rows.csv", index=None)
@@ -37,19 +41,18 @@ RIGHT = {
         out.rename_axis("customer_id").reset_index().to_parquet(folder / "scores.parquet", compression=None)
         """,
         # the batch in pieces
-        _GRAB
+        _ONCE
         + """
-v = client.get_model_version_by_alias("hw-serving-churn", "champion")
 pieces = []
 for begin in range(0, len(tonight), 200):
     piece = tonight.iloc[begin : begin + 200]
     pieces.append(pd.DataFrame({"customer_id": piece.index, "probability": model.predict(piece)[:, 1]}))
-pd.concat(pieces).assign(version=str(v.version), scored="tonight").to_parquet(folder / "scores.parquet")
+pd.concat(pieces).assign(version=str(v), scored="tonight").to_parquet(folder / "scores.parquet")
 """,
     ],
     3: [
         # an async function that checks by hand, with a health address
-        _GRAB
+        _ONCE
         + """
 from fastapi import HTTPException, Request
 
@@ -65,13 +68,12 @@ async def score(request: Request):
     if set(body) != set(split.X_test.columns) or body["tenure_months"] < 0:
         raise HTTPException(400, "not a customer")
     answer = model.predict(pd.DataFrame([body]))[0]
-    return {"probability": float(answer[1]), "version": 2}
+    return {"probability": float(answer[1]), "version": int(v)}
 
 probe(service)
 """,
-        # a class with a validator, a router, probed twice
-        _GRAB
-        + """
+        # a class with a validator, a router, the alias resolved anew for each request, probed twice
+        """
 from fastapi import APIRouter
 from pydantic import create_model
 
@@ -83,7 +85,8 @@ router = APIRouter()
 @router.post("/score")
 def answer(row: Row):
     found = client.get_registered_model("hw-serving-churn").aliases["champion"]
-    return {"probability": model.predict(pd.DataFrame([dict(row)]))[:, 1].tolist()[0], "version": str(found)}
+    model = mlflow.sklearn.load_model(f"models:/hw-serving-churn/{found}")
+    return {"probability": model.predict_proba(pd.DataFrame([dict(row)]))[:, 1].tolist()[0], "version": str(found)}
 
 one = FastAPI()
 probe(one)
@@ -139,15 +142,16 @@ WRONG = {
         ("split-shape", swap('three.to_dict("split", index=False)', 'three.to_dict("records")')),
         ("inputs-shape", swap('three.to_dict("list")', "three.to_dict()")),
         ("inputs-shape", swap('three.to_dict("list")', "three.to_numpy().tolist()")),
-        ("row-count", swap('three.to_dict("split", index=False)', 'split.X_test.to_dict("split", index=False)')),
+        ("row-count", swap('three.to_dict("split", index=False)', 'data.bundled("breast_cancer").drop(columns="target").to_dict("split", index=False)')),
         (
             "row-count",
-            swap('{"inputs": three.to_dict("list")}', '{"inputs": {**three.to_dict("list"), "senior": [0.0]}}'),
+            swap('{"inputs": three.to_dict("list")}', '{"inputs": {**three.to_dict("list"), "area_error": [0.0]}}'),
         ),
-        ("column-missing", swap('three.to_dict("list")', 'three.drop(columns="senior").to_dict("list")')),
+        ("column-missing", swap('three.to_dict("list")', 'three.drop(columns="area_error").to_dict("list")')),
         ("extra-column", swap('"rows.csv", index=False', '"rows.csv"')),
-        ("train-not-test", swap('three.to_dict("list")', 'split.X_train.head(3).to_dict("list")')),
-        ("other-rows", swap('three.to_dict("list")', 'split.X_test.tail(3).to_dict("list")')),
+        ("extra-column", swap('three = three.drop(columns="target")', "pass")),
+        ("rounded", swap('three.to_dict("list")', 'three.round(2).to_dict("list")')),
+        ("other-rows", swap('three.to_dict("list")', 'data.bundled("breast_cancer").drop(columns="target").tail(3).to_dict("list")')),
         ("file-broken", append('(folder / "rows.csv").write_bytes(b"\\xff\\xfe\\x00")')),
     ],
     2: [
@@ -156,12 +160,14 @@ WRONG = {
         ("not-parquet", swap("to_parquet(", "to_csv(")),
         ("column-missing", swap(".assign(version=version)", "")),
         ("wrong-class", swap("[:, 1]", "[:, 0]")),
-        ("stale-version", swap("models:/hw-serving-churn/{version}", "models:/hw-serving-churn/3")),
+        ("stale-version", swap("models:/hw-serving-churn/{version}", "models:/hw-serving-churn/1")),
         ("rows-shuffled", swap("tonight.index", "range(500)")),
         ("customer-ids", swap("tonight.index", 'tonight.index.map("C{}".format)')),
         ("customer-ids", append('scores.head(9).assign(version=version).to_parquet(folder / "scores.parquet")')),
         ("probability-wrong", swap("champion.predict(tonight)[:, 1]", "champion.predict(tonight)[:, 1] ** 2")),
-        ("version-wrong", swap("version=version", "version=3")),
+        ("version-wrong", swap("version=version", "version=1")),
+        ("version-form", swap("version=version", 'version="champion"')),
+        ("version-form", swap("version=version", 'version=f"models:/hw-serving-churn/{version}"')),
         ("alias-missing", append('client.delete_registered_model_alias("hw-serving-churn", "champion")')),
         (
             "alias-case",
@@ -206,10 +212,26 @@ WRONG = {
         ),
         ("answer-shape", swap('{"probability": float(answer[0, 1]), "version": number}', "float(answer[0, 1])")),
         ("version-missing", swap(', "version": number}', "}")),
-        ("version-wrong", swap('"version": number', '"version": "champion"')),
+        ("version-wrong", swap('"version": number', '"version": 1')),
+        ("version-form", swap('"version": number', '"version": "champion"')),
+        ("version-form", swap('"version": number', '"version": f"v{number}"')),
+        # loaded once, asked at each request: after a promotion the old model answers under the new number
+        ("version-late", swap('"version": number', f'"version": {_NUMBER}')),
+        # the other way round: asked once, loaded at each request
+        ("version-late", swap("    answer = served", '    served = mlflow.pyfunc.load_model("models:/hw-serving-churn@champion")\n    answer = served')),
+        (
+            "not-probed",
+            append("""
+run = mlflow.search_runs(experiment_names=["hw-serving-service"], output_format="list")[0]
+old = mlflow.artifacts.load_dict(f"{run.info.artifact_uri}/answers.json")
+with mlflow.start_run(run_name="probe"):  # a run of `probe` as it was before
+    mlflow.log_dict({name: old[name] for name in old if name != "later"}, "answers.json")
+"""),
+        ),
+        ("late-refused", swap("    answer = served", f"    assert number == {_NUMBER}\n    answer = served")),
         ("wrong-class", swap("answer[0, 1]", "answer[0, 0]")),
         ("rounded", swap("float(answer[0, 1])", "round(float(answer[0, 1]), 2)")),
-        ("stale-version", swap("hw-serving-churn/{number}", "hw-serving-churn/3")),
+        ("stale-version", swap("hw-serving-churn/{number}", "hw-serving-churn/1")),
         ("value-wrong", swap("float(answer[0, 1])", "0.123456")),
     ],
     4: [
@@ -232,6 +254,20 @@ WRONG = {
     ],
 }
 
+#: Wrong answers that pass, because a store holds no trace of the mistake: (what cannot be seen, answer).
+UNSEEN = {
+    2: [
+        (
+            "the alias resolved twice, once to load and once to ask: the alias has not moved in between",
+            swap("models:/hw-serving-churn/{version}", "models:/hw-serving-churn@champion"),
+        ),
+        (
+            "the version typed in: right in the notebook, wrong where `course grade` runs it with its own seed",
+            swap(_NUMBER, '"2"'),
+        ),
+    ],
+}
+
 #: Mutants that are right answers, with the reason. The key is the start of the description.
 EQUIVALENT = {
     4: {
@@ -245,13 +281,14 @@ EQUIVALENT = {
 
 # Found by people who attacked the checks.
 RIGHT[1].append('''  # inputs as records
-(folder / "split.json").write_text(json.dumps({"dataframe_split": json.loads(three.to_json(orient="split", index=False))}))
+three = three.drop(columns=["target"])
+(folder / "split.json").write_text(json.dumps({"dataframe_split": json.loads(three.to_json(orient="split", index=False, double_precision=15))}))
 (folder / "inputs.json").write_text(json.dumps({"inputs": three.to_dict("records")}))
 three.to_csv(folder / "rows.csv", index=None)
 ''')
 RIGHT[2].append('''  # id as index name
-model_ = mlflow.sklearn.load_model("models:/hw-serving-churn@champion")
 v = client.get_model_version_by_alias("hw-serving-churn", "champion")
+model_ = mlflow.sklearn.load_model(v.source)
 out = pd.DataFrame({"probability": model_.predict_proba(tonight)[:, 1], "version": int(v.version)}, index=tonight.index)
 out.index.name = "customer_id"
 out.to_parquet(folder / "scores.parquet")

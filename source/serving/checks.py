@@ -55,12 +55,14 @@ def _json(path: Path) -> Any:
 
 
 def _judge_table(name: str, got: pd.DataFrame) -> None:
-    """Compare a table that a body stands for with the first three test rows."""
-    right = data.churn_split(800, data.course_seed(), numeric=True).X_test.head(3)
+    """Compare a table that a body stands for with the measurements of the three tumours."""
+    tumours = data.bundled("breast_cancer")
+    right = tumours.sample(3, random_state=data.course_seed()).drop(columns="target")
     if extra := set(got.columns.astype(str)) - set(right.columns):
         raise Mistake(
             "extra-column",
-            f"`{name}` sends {listing(extra)}, which the model does not know. The index of the table is no feature.",
+            f"`{name}` sends {listing(extra)}, which the model does not know. Neither the index of the table nor the label is a "
+            "feature.",
         )
     if missing := set(right.columns) - set(got.columns):
         raise Mistake("column-missing", f"`{name}` lacks {listing(missing)}, so the server answers 400.")
@@ -68,15 +70,12 @@ def _judge_table(name: str, got: pd.DataFrame) -> None:
         raise Mistake("row-count", f"`{name}` has {len(got)} rows; the task asks for three.")
     values = np.column_stack([numbers_of(got, column, name) for column in right.columns])
     if not np.allclose(*(rows[np.lexsort(rows.T)] for rows in (values, right.to_numpy(dtype=float)))):
-        train = data.churn_split(800, data.course_seed(), numeric=True).X_train.to_numpy(dtype=float)
-        if all(np.isclose(train, row).all(axis=1).any() for row in values):
-            raise Mistake("train-not-test", f"`{name}` holds *training* rows. `three` are rows of `split.X_test`.")
         ours, theirs = (np.sort(rows, axis=0) for rows in (right.to_numpy(dtype=float), values))
         if any(np.allclose(ours.round(digits), theirs) for digits in range(4)):
             raise Mistake(
-                "rounded", f"The values in `{name}` are rounded, so the model is asked about other customers."
+                "rounded", f"The values in `{name}` are rounded, so the model is asked about other tumours."
             )
-        raise Mistake("other-rows", f"`{name}` holds other customers than `three`, or their values in other columns.")
+        raise Mistake("other-rows", f"`{name}` holds other tumours than `three`, or their values in other columns.")
 
 
 def _form(name: str, body: Any, wanted: str) -> Any:
@@ -98,7 +97,7 @@ def bodies(evidence: Evidence) -> None:
     if isinstance(split_json, dict) and "index" in split_json:
         raise Mistake(
             "index-sent",
-            "`split.json` sends the index of the table, too: the customers' numbers are nobody's business but ours. The help of "
+            "`split.json` sends the index of the table, too, and the numbers of its rows are nobody's business but ours. The help of "
             "`to_dict` names an argument that leaves it out.",
         )
     try:
@@ -155,6 +154,12 @@ def batch(evidence: Evidence) -> None:
     expected = ids.astype(int)
     _judge_scores(got, expected, references, champion)
     versions = set(words_of(found, "version"))
+    if not all(word.isdigit() for word in versions):
+        raise Mistake(
+            "version-form",
+            f"`version` is {listing(versions)}, which is not the number of a version alone. By an alias, nobody knows later "
+            "which version that was, and by anything else nobody finds it: write the number.",
+        )
     if versions != {str(champion)}:
         raise Mistake(
             "version-wrong",
@@ -208,7 +213,7 @@ def _judge_scores(got: np.ndarray, ids: np.ndarray, references: list[dict[str, n
 
 
 def service(evidence: Evidence) -> None:
-    """Task 3: what a service answered to nine requests."""
+    """Task 3: what a service answered to nine requests, and to one after the alias had moved."""
     champion = _champion(evidence)
     run = evidence.latest_run("hw-serving-service", "probe")
     answers = _json(evidence.artifact(run, "answers.json"))
@@ -285,6 +290,7 @@ def service(evidence: Evidence) -> None:
     Evidence.judge_number(
         "probability", got, references[champion - 1]["test"][0], {"wrong-class": wrong["wrong-class"]}
     )
+    _judge_later(answers, references)
 
 
 def _judge_version(text: str, champion: int) -> None:
@@ -296,11 +302,44 @@ def _judge_version(text: str, champion: int) -> None:
             "The answer has no `version`. When the alias has moved and the service was not restarted, nobody could tell. "
             "Ask the registry once, when the service starts, and put it into each answer.",
         )
+    if not str(said).strip().isdigit():
+        raise Mistake(
+            "version-form",
+            f"The answer says `version` is `{visible(str(said), 40)}`, which is not the number of a version alone. By an alias, "
+            "nobody knows later which version answered, and by anything else nobody finds it: answer with the number that the "
+            "registry gave you.",
+        )
     if str(said).strip() != str(champion):
         raise Mistake(
             "version-wrong",
             f"The answer says `version` is `{visible(str(said), 40)}`, but the alias points at another one. Resolve the "
             "alias, and load the version that you found.",
+        )
+
+
+def _judge_later(answers: dict[str, Any], references: list[dict[str, np.ndarray]]) -> None:
+    """Tell when, after the alias has moved, a version is named that did not compute the answer."""
+    try:
+        status, text = int(answers["later"]["status"]), str(answers["later"]["text"])
+    except (KeyError, TypeError, ValueError):
+        raise Mistake(
+            "not-probed",
+            "`answers.json` has no answer from after the alias had moved. Run the given cells again, and hand your "
+            "application to `probe`.",
+        ) from None
+    try:
+        said, got = int(json.loads(text)["version"]), float(json.loads(text)["probability"])
+    except (ValueError, KeyError, TypeError, OverflowError):
+        raise Mistake(
+            "late-refused",
+            f"After the alias had moved, the good request was answered with {status} and `{visible(text)}`. A promotion must "
+            "not take a service down: let it answer, by whichever version it has loaded.",
+        ) from None
+    if not 1 <= said <= len(references) or not close(got, references[said - 1]["test"][0]):
+        raise Mistake(
+            "version-late",
+            f"After the alias had moved, the answer named version {said}, and another one had computed it. Whoever audits this "
+            "answer looks at the wrong model. The number and the model must come from one look at the alias.",
         )
 
 
@@ -391,7 +430,7 @@ TASKS = (
             "its argument.",
             '`@app.post("/score")` above `def score(customer: Customer):`, then `probe(app)`.',
         ),
-        "Wrong requests never reach the model.",
+        "Wrong requests never reach the model, and each answer names the version that computed it.",
     ),
     Task(
         "how long one answer takes",

@@ -11,6 +11,7 @@ import json
 import socket
 import threading
 import time
+from functools import partial
 
 import httpx
 import mlflow
@@ -47,22 +48,28 @@ for C in (0.001, 1.0, 0.01):
     with mlflow.start_run(run_name=f"C={C}"):
         how["registered_model_name"] = "hw-serving-churn"
         store.log_model(model, "churn", split.X_train, **how)
-client.set_registered_model_alias("hw-serving-churn", "champion", 2)
+chosen = 2 + data.course_seed() // 2 % 2  # it may be another when this is graded
+client.set_registered_model_alias("hw-serving-churn", "champion", chosen)
+del chosen
 print(dict(client.get_registered_model("hw-serving-churn").aliases))
 
 # %% [markdown]
 # ## Task 1: one table, three bodies (2 points)
 #
-# Write the first three rows of `split.X_test` as three requests to `/invocations` of `mlflow models serve`, each into a
-# file in `folder`, ready to be sent with `curl`. Send the six columns only, not the index:
+# A clinic serves a model that takes the 30 measurements of a tumour. Write the three rows `three` of its table as three
+# requests to `/invocations` of `mlflow models serve`, each into a file in `folder`, ready to be sent with `curl`. Send
+# the measurements only: neither the index nor the label `target`, which is what the clinic wants to know.
 #
 # - `split.json` in the form `dataframe_split` (the names of the columns once, then the rows),
 # - `inputs.json` in the form `inputs` (one list a column, by its name; or one dictionary a row),
 # - `rows.csv` as CSV, with the names in the first line.
 
+# %%
+three = data.bundled("breast_cancer").sample(3, random_state=data.course_seed())
+
 # %% tags=["task-1"]
-three = split.X_test.head(3)
 ### BEGIN SOLUTION
+three = three.drop(columns="target")
 by_split = {"dataframe_split": three.to_dict("split", index=False)}
 by_column = {"inputs": three.to_dict("list")}
 (folder / "split.json").write_text(json.dumps(by_split))
@@ -105,9 +112,11 @@ hw.check(2)
 # Write a FastAPI application with the address `POST /score`. It takes one customer as JSON (the six columns of
 # `split.X_test`, all numbers) and answers with the champion's probability of churn (class 1, not rounded) and with the
 # version that computed it: `{"probability": …, "version": …}`. It refuses a negative `tenure_months` (zero is a new
-# customer) and a customer with a column missing, with a status from 400 to 499. Then call `probe(app)` with your
-# application: it serves it for a moment, sends nine requests, and keeps the answers in the experiment
-# `hw-serving-service`.
+# customer) and a customer with a column missing, with a status from 400 to 499.
+#
+# Then call `probe(app)` with your application. It serves it for a moment, sends nine requests, moves the alias, sends
+# the good one again, and puts the alias back. It keeps the answers in the experiment `hw-serving-service`. After the
+# move, the old or the new version may answer; `version` must still be the one that computed.
 
 
 # %%
@@ -130,7 +139,7 @@ def ask(app, bodies):
 
 # %%
 def probe(app):
-    """Send nine requests to the application; the run `probe` keeps the answers."""
+    """Send requests before and after the alias moves; the run `probe` keeps the answers."""
     good = split.X_test.iloc[0].to_dict()
     bodies = {
         "good": good,
@@ -139,6 +148,13 @@ def probe(app):
         **{f"no {name}": {k: good[k] for k in good if k != name} for name in good},
     }
     answers = ask(app, bodies)
+    now = client.get_model_version_by_alias("hw-serving-churn", "champion").version
+    move = partial(client.set_registered_model_alias, "hw-serving-churn", "champion")
+    move(1)  # as if Aisha had decided again
+    try:
+        answers |= ask(app, {"later": good})
+    finally:
+        move(now)
     mlflow.set_experiment("hw-serving-service")
     with mlflow.start_run(run_name="probe"):
         mlflow.log_dict(answers, "answers.json")

@@ -1,6 +1,6 @@
 """Right and wrong answers to the homework `tracking_server`."""
 
-from tests.submissions.tools import append, swap
+from tests.submissions.tools import append, script, solution, swap
 
 RIGHT = {
     1: [
@@ -140,7 +140,7 @@ WRONG = {
         ("time-lost", swap("Metric(**point)", "Metric(**(point | {'timestamp': 1_800_000_000_000}))")),
         ("value-changed", swap("Metric(**point)", "Metric(**(point | {'value': round(point['value'], 1)}))")),
         ("time-lost", swap('old["start_time"], run_name', "run_name")),
-        ("time-lost", swap(', old["end_time"]', "")),
+        ("end-lost", swap(', old["end_time"]', "")),
         ("status-lost", swap('old["status"], old["end_time"]', '"FINISHED", old["end_time"]')),
         ("artifacts-left-behind", swap("client.log_text(new, content, path)", "pass")),
         ("file-changed", swap("client.log_text(new, content, path)", "client.log_text(new, content.upper(), path)")),
@@ -260,3 +260,46 @@ counts = [(t, con.execute(f"select count(*) from {t}").fetchone()[0]) for t in (
 con.close()
 pd.DataFrame(counts, columns=["table", "rows"]).to_csv(folder / "counts.csv", index=False)
 ''')
+
+# Found by a reader who answered to the letter: second tries, and given cells that are run again.
+_OURS = {task: solution("tracking_server", task) for task in (1, 3, 4)}
+_GIVEN = {task: script("tracking_server", task, "")[-2] for task in (1, 3, 4)}
+_NO_TIMES = _OURS[1].replace(', old["end_time"]', "")
+_WITH_DELETED = _OURS[1].replace('old["lifecycle_stage"] == "active"', "True")
+RIGHT[1] += [
+    append(_GIVEN[1]),
+    _NO_TIMES + _OURS[1],
+    _WITH_DELETED + _OURS[1] + """
+for run in client.search_runs([experiment], "attributes.run_name = 'net-2'"):
+    client.delete_run(run.info.run_id)
+""",
+]
+# of two tries the better one is told of, whichever is the newer; it has its start, not yet its end
+WRONG[1] += [
+    ("end-lost", _NO_TIMES.replace('old["start_time"], run_name', "run_name") + _NO_TIMES),
+    ("end-lost", _NO_TIMES + _OURS[1].replace("client.log_batch(", "# client.log_batch(")),
+    ("deleted-came-back", _WITH_DELETED + _OURS[1]),
+    ("status-lost", swap('client.set_terminated(new, old["status"], old["end_time"])', "pass")),
+]
+_BOTH = """
+both = {r.info.run_name: r.info.run_id for r in admin.search_runs([trash])}
+for run in both.values():
+    admin.delete_run(run)
+"""
+_GC = '\nCliRunner().invoke(cli, ["gc", "--backend-store-uri", mlflow.get_tracking_uri()])\n'
+_EXCHANGED = _OURS[3].replace("'drop'", "'keep'")
+_MODEL_OF_KEEP = "admin.delete_logged_model(admin.search_logged_models([trash], filter_string=\"name = 'keep'\")[0].model_id)\n"
+_AGAIN = f"\n{_GIVEN[3]}\n{_OURS[3]}"
+RIGHT[3] += [
+    _BOTH + _GC + _AGAIN,
+    _EXCHANGED + _AGAIN,
+    _BOTH + _AGAIN,
+    _MODEL_OF_KEEP + "admin.delete_run(admin.search_runs([trash], \"run_name = 'keep'\")[0].info.run_id)" + _AGAIN,
+    _BOTH + "admin.restore_run(both['keep'])\nadmin.restore_run(both['drop'])\n" + _OURS[3],
+]
+WRONG[3] += [
+    ("wrong-run-removed", _BOTH),
+    ("wrong-run-removed", _MODEL_OF_KEEP),
+    ("model-left-behind", _BOTH + _GC + _AGAIN.replace("admin.delete_logged_model(its_model)", "pass")),
+]
+RIGHT[4].append(append(_GIVEN[4]))

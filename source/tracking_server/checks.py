@@ -6,6 +6,7 @@ import random
 import re
 import shlex
 import sqlite3
+from collections.abc import Iterator
 from contextlib import closing
 from fnmatch import fnmatch
 from typing import Any
@@ -53,7 +54,7 @@ def merge(evidence: Evidence) -> None:
         raise Mistake(
             "deleted-came-back",
             f"{listing(extra)} was in the laptop's trash, and now it is among the team's runs. What somebody deleted "
-            "must not come back by a move.",
+            "must not come back by a move. Leave it out, and put what came along in a try into the trash: `delete_run`.",
         )
     if lost := [old["name"] for old in wanted if old["name"] not in runs]:
         raise Mistake(
@@ -62,18 +63,20 @@ def merge(evidence: Evidence) -> None:
         )
     for old in wanted:
         mistakes = []
-        for run in runs[old["name"]]:  # several attempts share their start time, so any of them may be the newest
+        for run in runs[old["name"]]:  # attempts stay side by side, and their start times do not tell which is the last
+            held = 0
             try:
-                _same(evidence, old, run)
+                for _ in _same(evidence, old, run):
+                    held += 1
                 break
             except Mistake as mistake:
-                mistakes.append(mistake)
+                mistakes.append((held, mistake))
         else:
-            raise mistakes[0]
+            raise max(mistakes, key=lambda found: found[0])[1]  # of the attempt that came furthest
 
 
-def _same(evidence: Evidence, old: dict[str, Any], run: Run) -> None:
-    """Compare one run with its export."""
+def _same(evidence: Evidence, old: dict[str, Any], run: Run) -> Iterator[None]:
+    """Compare one run with its export, and yield after each comparison that holds."""
     name = old["name"]
     for key, value in old["params"].items():
         if evidence.param(run, key) != value:
@@ -82,6 +85,7 @@ def _same(evidence: Evidence, old: dict[str, Any], run: Run) -> None:
                 f"The parameter `{key}` of `{name}` is not the exported one. A parameter cannot be mended: log the "
                 "exported text into a new run.",
             )
+    yield
     points = [(p["step"], p["timestamp"], p["value"]) for p in old["metrics"]]
     history = [(m.step, m.timestamp, m.value) for m in evidence.history(run, "loss")]
     if len(history) < len(points):
@@ -90,37 +94,49 @@ def _same(evidence: Evidence, old: dict[str, Any], run: Run) -> None:
             f"`{name}` has {len(history)} point of `loss` where the laptop had {len(points)}. A learning curve "
             "became a number: log every point.",
         )
+    yield
     if [p[0] for p in history] != [p[0] for p in points]:
         raise Mistake(
             "step-lost",
             f"The points of `loss` in `{name}` have other steps than the export, so the curve has another shape. "
             "Hand each point's own step on.",
         )
+    yield
     if [p[1] for p in history] != [p[1] for p in points]:
         raise Mistake(
             "time-lost",
             f"The points of `loss` in `{name}` carry the time of the move, not of the training. Hand each point's "
             "own timestamp on.",
         )
+    yield
     if not all(close(new[2], was[2]) for new, was in zip(history, points, strict=True)):
         raise Mistake(
             "value-changed",
             f"Values of `loss` in `{name}` are not those of the export. Moved evidence must be the same to the last "
             "digit: log the values as they are.",
         )
+    yield
     if run.info.start_time != old["start_time"]:
         raise Mistake(
             "time-lost",
             f"`{name}` starts at the time of the move. Sorted by start, it would look newer than it is: `create_run` "
             "takes `start_time`.",
         )
+    yield
     if run.info.status != old["status"]:
         raise Mistake(
             "status-lost",
-            f"`{name}` is {run.info.status}, it was {old['status']}. A failure must not become a success by a move.",
+            f"`{name}` is {run.info.status}, it was {old['status']}. How a run ended belongs to the record: a failure must not "
+            "become a success by a move, and nothing stays open. `set_terminated` takes the status.",
         )
+    yield
     if run.info.end_time != old["end_time"]:
-        raise Mistake("time-lost", f"`{name}` ends at another time than in the export: `set_terminated` takes one.")
+        raise Mistake(
+            "end-lost",
+            f"`{name}` ends at another time than in the export, so it seems to have run for another time: `set_terminated` "
+            "takes the end time, too.",
+        )
+    yield
     for path, content in old["files"].items():
         if path not in evidence.artifacts(run):
             raise Mistake(
@@ -132,6 +148,7 @@ def _same(evidence: Evidence, old: dict[str, Any], run: Run) -> None:
                 "file-changed",
                 f"The file `{path}` of `{name}` is not the exported one. Copy it byte for byte: log the file, not what it says.",
             )
+        yield
 
 
 # ---- task 2 ------------------------------------------------------------------------------------------------------
@@ -200,21 +217,29 @@ def permissions(evidence: Evidence) -> None:
 def trash(evidence: Evidence) -> None:
     """Task 3: a run and its model are gone for good, the other pair is there."""
     number = evidence.experiment_id("hw-tracking-server-trash")
-    found = {
-        r.info.run_name: r.info.lifecycle_stage
-        for r in evidence.client.search_runs([number], run_view_type=ViewType.ALL)
-    }
-    models = _model_stages(evidence, number)
-    if found.get("keep") != "active" or models.get("keep") != "active":
-        if not found:
-            raise Mistake(
-                "wrong-run-removed",
-                "Both runs are gone for good, `keep` as well: `gc` takes all that lies in the trash. Run the given cell again, "
-                "which makes two new ones, and delete one of them only.",
-            )
+    runs = evidence.client.search_runs([number], run_view_type=ViewType.ALL)
+    kept = [r.info for r in runs if r.info.run_name == "keep"]
+    if not kept:
         raise Mistake(
             "wrong-run-removed",
-            "`keep`, or its model, is no longer there. `gc` cannot be undone: name what you delete, and look twice.",
+            "The run `keep` is gone for good, and `gc` cannot be undone: without ids it takes all that lies in the trash. Run "
+            "the given cell again, which makes a new pair of runs and models, and name what you delete.",
+        )
+    began = max((info.start_time for info in kept if info.lifecycle_stage == "active"), default=None)
+    if began is None:
+        raise Mistake(
+            "wrong-run-removed",
+            "The run `keep` is in the trash, where the next `gc` would take it for good. The task leaves it alone: "
+            "`restore_run` brings it back.",
+        )
+    # The given cell makes `keep` first, so what is older was left by an earlier try.
+    found = {r.info.run_name: r.info.lifecycle_stage for r in runs if r.info.start_time >= began}
+    models = _model_stages(evidence, number, began)
+    if models.get("keep") != "active":
+        raise Mistake(
+            "wrong-run-removed",
+            "The run `keep` is there, its model is not, and no command brings a model back. Delete this run, too, run the "
+            "given cell again, which makes a new pair of runs and models, and name what you delete.",
         )
     if found.get("drop") == models.get("drop") == "active":
         raise NotStarted("`drop` and its model are still there.")
@@ -235,15 +260,16 @@ def trash(evidence: Evidence) -> None:
         )
 
 
-def _model_stages(evidence: Evidence, experiment: str) -> dict[str, str]:
-    """Return name → ``active`` or ``deleted`` of the logged models; the client does not show the trash."""
-    active = {m.name: "active" for m in evidence.client.search_logged_models([experiment])}
+def _model_stages(evidence: Evidence, experiment: str, began: int) -> dict[str, str]:
+    """Return name → ``active`` or ``deleted`` of the logged models since a time; the client does not show the trash."""
+    found = evidence.client.search_logged_models([experiment])
+    active = {m.name: "active" for m in found if m.creation_timestamp >= began}
     path = database_path(evidence.uri)
     if path is None:
         return active
     with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as database:
-        query = "select name from logged_models where experiment_id = ?"
-        names = [name for (name,) in database.execute(query, (int(experiment),))]
+        query = "select name from logged_models where experiment_id = ? and creation_timestamp_ms >= ?"
+        names = [name for (name,) in database.execute(query, (int(experiment), began))]
     return {name: "deleted" for name in names} | active
 
 

@@ -24,7 +24,6 @@ from course_utils.homework import Homework
 store.connect()
 hw = Homework("tracking_server")
 folder = store.outputs("hw-tracking-server")
-rng = random.Random(data.course_seed())
 print("Open the UI, from the course folder:", store.ui_command(), sep="\n")
 
 # %% [markdown]
@@ -34,9 +33,10 @@ print("Open the UI, from the course folder:", store.ui_command(), sep="\n")
 # the experiment `hw-tracking-server-merged`, whole: name, status, start and end time, parameters, **all** points of
 # each metric with value, step and timestamp, and the files with their names and texts. Runs that failed come along,
 # too. `MlflowClient` has `create_run`, `log_batch`, `log_text` and `set_terminated`. If a try went wrong, run it again:
-# one whole run of each name is enough.
+# one whole run of each name is enough, and a run that should not have come along has to be deleted.
 
 # %%
+rng = random.Random(data.course_seed())  # the same numbers at every run
 laptop = []
 for i, status in enumerate(("FINISHED", "FAILED", "FINISHED", "FINISHED")):
     start = 1_700_000_000_000 + 60_000 * i
@@ -113,7 +113,7 @@ hw.check(2)
 # %%
 admin = mlflow.MlflowClient()
 trash = mlflow.set_experiment("hw-tracking-server-trash").experiment_id
-if not admin.search_runs([trash], run_view_type=3):
+if not admin.search_runs([trash], "attributes.run_name = 'keep'"):  # none yet, or lost
     for name in ("keep", "drop"):
         with mlflow.start_run(run_name=name) as run:
             mlflow.log_metric("test_auc", 0.7)
@@ -144,6 +144,7 @@ hw.check(3)
 # `rows` (`experiments`, `runs`, `metrics`).
 
 # %%
+rng = random.Random(data.course_seed())  # the same numbers at every run
 source = sqlite3.connect(":memory:")
 source.execute("create table experiments (id integer primary key autoincrement, name text)")
 source.execute(

@@ -213,8 +213,11 @@ def test_paper_has_the_text_alone_in_the_light_theme(browser: Browser, address: 
         cut = "[...document.querySelectorAll('article pre, article img')].filter(e => e.scrollWidth > e.clientWidth)"
         assert page.evaluate(f"{cut}.length") == 0
         assert page.evaluate("document.documentElement.scrollWidth") <= 720
+        folded = "[...document.querySelectorAll('details.more')].map(d => d.lastElementChild.checkVisibility())"
+        assert set(page.evaluate(folded)) == {True}, "what is folded on the screen is read on paper"
         assert page.pdf().startswith(b"%PDF")
         page.emulate_media(media="screen")
+        assert set(page.evaluate(folded)) == {False}
         expect(html).to_have_attribute("data-theme", "dark")
 
 
