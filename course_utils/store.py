@@ -153,10 +153,15 @@ def log_model(model: Any, name: str, X: pd.DataFrame, **kwargs: Any) -> ModelInf
     import skops.io
 
     trusted = skops.io.get_untrusted_types(data=skops.io.dumps(model))
+    example = X.head(3)
+    if answers := kwargs.get(
+        "pyfunc_predict_fn"
+    ):  # from an example alone, MLflow 3.17 describes what `predict` answers
+        kwargs.setdefault("signature", mlflow.models.infer_signature(example, getattr(model, answers)(example)))
     return mlflow.sklearn.log_model(
         model,
         name=name,
-        input_example=X.head(3),
+        input_example=example,
         skops_trusted_types=trusted,
         pip_requirements=mlflow.sklearn.get_default_pip_requirements(include_skops=True),
         **kwargs,

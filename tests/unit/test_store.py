@@ -141,6 +141,18 @@ def test_a_logged_forest_is_safe_to_load_and_predicts_the_same(course_home, recw
     assert not [w for w in recwarn if "integer column" in str(w.message)] and not capfd.readouterr().err
 
 
+def test_the_card_of_a_model_that_answers_with_probabilities_promises_them(course_home):
+    store.connect()
+    split = data.churn_split(200, numeric=True)
+    forest = RandomForestClassifier(5, random_state=0).fit(split.X_train, split.y_train)
+    mlflow.set_experiment("models")
+    with mlflow.start_run():
+        info = store.log_model(forest, "forest", split.X_train, pyfunc_predict_fn="predict_proba")
+    (promised,) = info.signature.outputs.to_dict()
+    assert promised["tensor-spec"] == {"dtype": "float64", "shape": (-1, 2)}
+    assert mlflow.pyfunc.load_model(info.model_uri).predict(split.X_test).shape == (len(split.X_test), 2)
+
+
 def test_outputs_are_kept_at_home(course_home):
     folder = store.outputs("03_mlflow_basics")
     pd.DataFrame({"a": [1]}).to_csv(folder / "a.csv")
