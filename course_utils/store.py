@@ -154,9 +154,8 @@ def log_model(model: Any, name: str, X: pd.DataFrame, **kwargs: Any) -> ModelInf
 
     trusted = skops.io.get_untrusted_types(data=skops.io.dumps(model))
     example = X.head(3)
-    if answers := kwargs.get(
-        "pyfunc_predict_fn"
-    ):  # from an example alone, MLflow 3.17 describes what `predict` answers
+    # From an example alone, MLflow 3.17 describes the answers of `predict`, whatever pyfunc calls.
+    if answers := kwargs.get("pyfunc_predict_fn"):
         kwargs.setdefault("signature", mlflow.models.infer_signature(example, getattr(model, answers)(example)))
     return mlflow.sklearn.log_model(
         model,

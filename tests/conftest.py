@@ -156,6 +156,9 @@ def _forget(uri: str) -> None:
     from mlflow.tracking._model_registry.utils import _get_store as registry_store
     from mlflow.tracking._tracking_service.utils import _get_store as tracking_store
 
+    from course_utils._plumbing.course_store import fix_artifact_root
+
+    fix_artifact_root(uri)  # where nobody has connected yet, the next lines would make it, with another artifact root
     for get in (tracking_store, registry_store):
         get(uri).engine.dispose()
 

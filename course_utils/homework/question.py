@@ -80,17 +80,9 @@ class Homework:
         done = attempts.summary().get(self.step, {})
         for n, task in enumerate(self.tasks, 1):
             seen = done.get(n, attempts.TaskProgress())
-            rows.append(
-                {
-                    "task": n,
-                    "title": task.title,
-                    "level": task.level,
-                    "points": f"{seen.points:g} of {task.points}",
-                    "attempts": seen.attempts,
-                    "hints": seen.hints,
-                    "state": seen.state,
-                }
-            )
+            points = f"{seen.points:g} of {task.points}"
+            counted = {"points": points, "attempts": seen.attempts, "hints": seen.hints, "state": seen.state}
+            rows.append({"task": n, "title": task.title, "level": task.level, **counted})
         return pd.DataFrame(rows).set_index("task")
 
 

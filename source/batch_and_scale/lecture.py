@@ -239,8 +239,8 @@ for name_, printed_, right_ in (("late", '{"cv_auc": 0.7}', "FINISHED"), ("dead"
     mlflow.delete_run(run_)
 
 # %% [markdown]
-# You should see one row for each notebook. Name, values and score of a row come from the same file, so they cannot be
-# mixed up as in Mira's table.
+# You should see one row a notebook; if more, you logged them twice: run all again. Name, values and score come from one
+# file, so none is mixed up.
 #
 # ### The series itself is a batch
 #
@@ -336,8 +336,8 @@ assert len(client.scheduler_info()["workers"]) == 2
 # always for the better.
 #
 # On most machines the second line names both, the start of the cluster and the search on it. Each of the twenty fits
-# lasts some milliseconds, less than sending it. Dask pays when one fit takes longer than sending it, and when there
-# are more processors to send it to. Measure with your own fits before you scale.
+# lasts some milliseconds, less than sending it. Dask pays with fits that last longer than sending them, on several
+# machines. On one, `n_jobs=2` in `GridSearchCV` will do. Measure your fits first.
 
 # %% [markdown]
 # ## Round 3: a sweep without a shared disk

@@ -292,8 +292,8 @@ assert mlflow.search_runs(filter_string=misspelt).empty
 #
 # Two things about filters surprise nearly everybody:
 #
-# - A **misspelt name is no error**: `params.max_detph = '10'` asks for a parameter that no run has, so the answer is
-#   an empty table.
+# - A **misspelt parameter, tag or metric is no error**: no run has `params.max_detph = '10'`, so the answer is an empty
+#   table.
 # - `!=` finds only runs that *have* the parameter. For the others, ask for `IS NULL`.
 #
 # A store may hold more runs than fit into one answer. `MlflowClient.search_runs` returns one **page**, and a token for
@@ -510,8 +510,8 @@ assert (n_rows, seed) != (2000, 3) or winner.data.params["max_depth"] == "2"
 # </details>
 #
 # So Mira's honest answer is: "This forest was chosen on the validation rows, and its test score is in its record. I
-# cannot show that it is better than the four behind it." Aisha might have taken the smallest of the five, had she asked
-# *before* we looked. [Evaluation]({step:evaluation}) shows how to test whether a lead is real.
+# cannot show that it is better than the four behind it." Aisha could have taken the smallest of the five *before* the
+# test rows were opened, not after. [Evaluation]({step:evaluation}) tests whether a lead is real.
 #
 # ## The same query over REST
 #
@@ -754,7 +754,7 @@ lesson.quiz("comparing_runs")
 # - **How do you ask for runs?** With a filter (metrics as numbers, parameters as quoted text, joined by `AND`), an
 #   order (`DESC` for the highest first) and a limit. Python, the UI and REST take the same query.
 # - **What can a filter not say?** `OR`, brackets, and "more than 100" about a parameter. For these, go on in pandas. A
-#   misspelt name gives an empty answer, not an error.
+#   misspelt parameter gives no error, only no rows.
 # - **How do you compare?** A table with the winner marked says *which*, parallel coordinates and a contour plot say
 #   *why*. `to_csv` exports the table.
 # - **Is the winner better?** Say by how much, on the same rows only, and look at the test rows once, after the choice.

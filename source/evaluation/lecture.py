@@ -241,8 +241,8 @@ assert n_rows < 2000 or seed > 3 or rank(valid_rows) == ["logistic", "forest", "
 # You add what matters to *you*. Tom's team calls every customer whom the model flags. Say that a call costs 5 euro, and
 # that a call to somebody who was about to leave is worth 20 euro on average.
 #
-# `make_metric` turns a function with this rule into a metric. Its arguments must be called `predictions` and `targets`,
-# in this order, or MLflow hands it something else. MLflow also tries it on a single row first.
+# `make_metric` turns a function with this rule into a metric. Its arguments must be `predictions` and `targets`, in
+# this order. MLflow tries it on a single row first, and gives up when it fails there.
 
 # %%
 import matplotlib.pyplot as plt
@@ -643,9 +643,8 @@ print("roc_auc on churn-valid:", sorted({round(value, 2) for value in by_name}))
 
 # %% [markdown]
 # You should see two values under one name, and the larger one is Jonas's. To repair it, ask for the digest as well.
-# Jonas's rows have another one, whatever he calls them. As [Logging]({step:logging}) showed, it skips rows after the
-# 10,000th, and columns of `True` and `False`, such as our labels: if only these change, the digest stays the same, so
-# choose another name.
+# Jonas's rows have another digest, whatever he calls them. But a digest skips rows after the 10,000th, and columns of
+# `True` and `False`, such as our labels ([Logging]({step:logging})): if only these change, choose another name.
 
 # %%
 ours = [m.value for m in deep if m.dataset_digest == valid_rows.digest]

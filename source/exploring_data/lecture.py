@@ -634,8 +634,8 @@ if right:
 #
 # Each of them has a code, and the checks of the homework use the same codes.
 #
-# **`statistic-as-effect`: a small *p* is taken for a large difference.** When there is any difference at all, *p* tends
-# to shrink as customers are added. Here is `senior` once more, with 2,000 and with 60,000 customers:
+# **`statistic-as-effect`: a small *p* is taken for a large difference.** When there is a difference, *p* tends to
+# shrink as customers are added. Here is `senior` with 2,000 customers, none put away, and with 60,000:
 
 # %%
 size_of = {}
@@ -647,7 +647,7 @@ for size in (2_000, 60_000):
     print(f"{size} customers: p {p:.1g}")
 
 # %% [markdown]
-# So seniors do leave more often. To repair it, see by how much, in the effect size:
+# So seniors do leave more often, by a few points. To repair it, see V beside *p*:
 
 # %%
 for size, V in size_of.items():

@@ -68,7 +68,7 @@ plots.show(plots.diagram(boxes, arrows, title=title))
 # %% [markdown]
 # ## Setup
 #
-# All of these may be changed later.
+# All of these may be changed; then run all again.
 #
 # <details class="more"><summary>More: what each setting may be</summary>
 #
@@ -725,8 +725,8 @@ assert set(runtime.index) == {"logistic_regression", "random_forest", "registere
 assert abs(runtime.loc["registered", "cv_roc_auc"] - auc) < 0.01
 
 # %% [markdown]
-# You should see that the registered model takes longer than the plain pipeline: where calibration was chosen, it asks
-# five pipelines, and `pyfunc` checks the columns. So measure the model that answers.
+# You should see that the registered model takes longer than the plain pipeline: a calibrated one asks a pipeline per
+# fold, and `pyfunc` checks the columns. Measure what answers; a service adds its time.
 #
 # <details class="more"><summary>More: its score, and the hardware</summary>
 #

@@ -72,9 +72,9 @@ plots.show(plots.diagram(boxes, arrows, title=title))
 #
 # <details class="more"><summary>More: another model in its place</summary>
 #
-# To use another one, write its address here, for example `http://127.0.0.1:11434` of a local Ollama, and the name
-# that it has there into `model_name`. A key, if it needs one, goes into the environment variable `OPENAI_API_KEY`. It
-# has to understand the chat requests that OpenAI introduced, which almost all of them do.
+# To use another one, write its address here, for example `http://127.0.0.1:11434` of a local Ollama, and the name that
+# it has there into `model_name`. `OPENAI_API_KEY` of the environment is sent there as the key: take out one that is
+# meant for others. It has to understand the chat requests that OpenAI introduced, which almost all of them do.
 #
 # Take a model that answers at once. One that "thinks" first may use up the 20 tokens of `max_tokens` before its
 # answer begins, and all answers are empty. Then set `max_tokens` to some hundreds.
@@ -521,7 +521,7 @@ assert {w for text in HELP_PAGES.values() for w in words(text) & cheapest} == {
 
 # %% [markdown]
 # With the small model you should see `memory` at the bottom and `guard` at the top. The page in the prompt gains
-# most. `strict` is behind `guard`, although its instruction is what we want.  Reading the prompt could not have told
+# most. `strict` is behind `guard`, although its instruction is what we want. Reading the prompt could not have told
 # you.
 #
 # Where did each version fail? `result_df` has one row for each question:
@@ -547,10 +547,10 @@ for label in ("page", "strict"):
         print(f"{label:7}{request['question']}\n      → {said}")
 
 # %% [markdown]
-# Read answers before you believe a column. With the small model, `page` should say that we *do* sell insurance for
+# Read answers before you believe a column. With the small model you see `page` claim that we *do* sell insurance for
 # phones. Yet `invented` is 0 there, because the answer holds no number.
 #
-# `strict` should say that the page does not help where it *does*. A model of this size cannot weigh such an "if".
+# `strict` claims that the page does not help where it *does*. A model of this size cannot weigh such an "if".
 
 # %% tags=["nbval-ignore-output"]
 # not compared: a model on another processor may have another share

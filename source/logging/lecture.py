@@ -479,7 +479,7 @@ assert no_gap == "noticed by MLflow True, by ours True"
 # none, so you set it yourself, as a tag.
 #
 # A commit is worth little when files were changed after it, or when a new file was never committed: `git status
-# --porcelain` names both, but no ignored file; we note whether there are any. New outputs of a notebook count, too. The
+# --porcelain` names both, but no ignored file; we note whether it names any (new outputs count, too). Commit first. The
 # same code can also give another number with another version of its library, so we note the version.
 #
 # <details class="more"><summary>More: details of the commit</summary>
@@ -751,9 +751,9 @@ assert len(client.get_metric_history(batch.info.run_id, "loss")) == n_calls
 #
 # ## In your own project
 #
-# A run that explains itself, without any help from this course, on real data that comes with scikit-learn. Copy it
-# into a file `report.py` in an empty folder and run `python report.py`. The first time, MLflow also reports that it
-# makes its tables.
+# A run that explains itself, on data of scikit-learn, without this course. Save it as `report.py` in an empty folder
+# and run `python report.py`. The first time, MLflow reports that it makes its tables. The digest here is of the CSV
+# text.
 
 # %% tags=["own-project"]
 """One run that explains itself: python report.py"""

@@ -263,9 +263,9 @@ assert len(fitting) >= 2, len(fitting)
 # A **system of record** is filled in by the code, at the moment when it runs. It keeps four things together: the
 # result, the settings, the data, and the model or the way to make it again.
 #
-# The data need not be copied for that. A **fingerprint** is enough to see whether they are the same: a short text
-# computed from the table as it would be written to a CSV file. When one number is changed, it is another one. Ours
-# cannot tell a missing value from an empty text, and it changes with the order of the rows.
+# The run need not hold the data, but somebody must keep them. A **fingerprint** shows whether they are the same: a
+# short text computed from the table as it would be written to a CSV file. When one number is changed, it is another
+# one. Ours cannot tell a missing value from an empty text, and depends on the order of the rows.
 #
 # <details class="more"><summary>More: the order of rows, and MLflow's own fingerprint</summary>
 #
@@ -514,8 +514,8 @@ plots.show(plots.diagram(boxes, arrows, title=title, width=8.5, height=1.9))
 #
 # MLflow is not the only tool. Before you choose one, ask three questions:
 #
-# - **What is it best for?** MLflow covers all from training on. Weights & Biases, a commercial service, is best for
-#   deep learning, live curves and shared reports. TensorBoard draws the curves of a training.
+# - **What is it best for?** MLflow keeps the record from training on, and serves. Weights & Biases, a commercial
+#   service, is best for deep learning, live curves and shared reports. TensorBoard draws the curves of a training.
 # - **Is it alive?** Neptune, a commercial service, was closed in March 2026, and what was on its servers is deleted.
 # - **How do your runs get *out* of it again?** With MLflow they are in a database and a folder of your own.
 #

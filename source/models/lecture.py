@@ -639,8 +639,8 @@ for made_from, made in signatures.items():
 #
 # <details class="more"><summary>More: what the signature promises then</summary>
 #
-# From an example, MLflow works out the answer's type by `predict`, even with this argument, so the card promises one label
-# a row. For a true card, also pass a `signature` from `infer_signature` with the probabilities.
+# From an example, MLflow works out the answer's type by `predict`, even with this argument, so the card promises one
+# label a row. For a true card, also pass a `signature` from `infer_signature` with the probabilities.
 #
 # </details>
 

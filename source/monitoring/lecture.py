@@ -199,8 +199,8 @@ for region in streams:
 # ## Round 1: log predictions with their inputs
 #
 # A prediction alone cannot be judged later. So the nightly job logs the inputs, the probability and the version that
-# gave it: one run for each week and region, with a table as its file. The customer's number goes into the table, too.
-# Real labels come weeks later and in another order, and find their rows only by the number.
+# gave it: one run for each week and region, with a table as its file. The customer's number goes along: by it, the
+# labels find their rows weeks later. These are personal data: let few read them, and delete old ones.
 
 # %%
 weeks = {}
@@ -564,8 +564,8 @@ assert rows_per_week < 600 or scores["south"].loc[drift_week:, "auc_high"].max()
 #
 # ## Round 5: retrain, gate, and the same rule again
 #
-# The South's tables are joined as always, and in our simulation nobody was called, so the rule has changed. Retrain on
-# weeks since the change whose labels are known. A third of these rows stays aside, for the gate. Where the same
+# The South's joins are sound, and here nobody was called, so the rule has changed. Retrain on labelled weeks since the
+# change (in your project: since the first low week). A third of these rows stays aside, for the gate. Where the same
 # customers come back every week, which they do not here, hold out *customers* (`GroupShuffleSplit`), or the new model
 # would know the rows that judge it.
 #

@@ -63,7 +63,7 @@ plots.show(plots.diagram(boxes, arrows, title=title, height=4.2))
 #
 # ## Setup
 #
-# All searches get the same **budget**, counted in *fits*. One fit is one training of one model. A candidate that is
+# Rounds 2 and 3 search at the same **budget**, counted in *fits*: one fit trains one model. A candidate that is
 # cross-validated on three folds costs three.
 
 # %% tags=["parameters"]
@@ -243,9 +243,9 @@ searches = {
 }
 
 # %% [markdown]
-# A fitted search has its candidates in `cv_results_`: lists in the same order, with the settings, the mean over the
-# folds and their standard deviation. ("Test" in their names means the fold that was left out.) One function turns them
-# into a family of runs.
+# A fitted search has its candidates in `cv_results_`: lists of the settings, the mean over the folds ("test": the fold
+# left out) and their standard deviation. One function turns them into runs, after the fits: *Duration* in the UI is
+# only that of logging.
 
 # %%
 def log_candidates(name, search):

@@ -210,21 +210,23 @@ assert listed == ["builtins.print", "functools.partial"]
 #
 # 1. **Read the names** in the file `model.skops`, and compare them with a list that *you* have written. The list in
 #    `MLmodel` could have been edited.
-# 2. **See that MLflow will load this file, as skops.** In `MLmodel`, `serialization_format` must be `skops`,
-#    `pickled_model` and `model_path` `model.skops`, `code` empty, and `data` missing.
+# 2. **See that `MLmodel` makes MLflow load this file, as skops**, and no code beside it. The script at the end has the
+#    lines that check it.
 # 3. **Load the folder that you have read**, `mlflow.sklearn.load_model(str(home))`, not the address, which would fetch
 #    the files again.
 #
-# <details class="more"><summary>More: where these entries stand</summary>
+# <details class="more"><summary>More: which entries these are</summary>
+#
+# In `MLmodel`, `serialization_format` must be `skops`, `pickled_model` and `model_path` must be `model.skops`, `code`
+# must be empty, and `data` missing. The stranger's model has no `predict`, so it has no flavor `python_function` and no
+# `model_path`; its other entries must be right.
 #
 # `MLmodel` has one part for each flavor. `pickled_model` is an entry of the flavor `sklearn`; `model_path` and `data`
-# are entries of `python_function`. If they lead elsewhere, you read one file and MLflow loads another. The script at
-# the end has the lines that check them.
+# are entries of `python_function`. If they lead elsewhere, you read one file and MLflow loads another.
 #
 # </details>
 #
-# This model has no `predict`, so it has no flavor `python_function` and no `model_path`; the other entries must be
-# right. The next cell does the first of the three:
+# The next cell does the first of the three:
 
 # %%
 we_trust = {"numpy.dtype", "sklearn.tree._tree.Tree"}  # imputers and forests
@@ -409,8 +411,8 @@ assert "pydantic==2.*" in requirements(guessed)
 # You should see that the guess is longer. It names whatever was imported on *this* machine, needed or not.
 #
 # Our list is also **pinned**: `requirements.txt` has `==` and an exact version after each name. Without versions, the
-# server may get other ones, and nobody is warned. Give no list, with uv installed and `uv.lock` and `pyproject.toml` in
-# the folder where Python runs (a notebook's own folder), and MLflow takes the versions from the lock file.
+# server may get other ones, and nobody is warned. If you give no list, and the folder where Python runs has uv's lock
+# file (`uv.lock`) and a `pyproject.toml`, MLflow takes the versions from there; uv must be installed.
 #
 # <details class="more"><summary>More: pin numpy and the rest with uv</summary>
 #

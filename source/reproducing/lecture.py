@@ -228,8 +228,8 @@ assert mlflow.data.from_pandas(_read).digest == mlflow.data.from_pandas(customer
 #
 # </details>
 #
-# **sha256** of a file covers every byte: values, order of rows, line ends. Files with the same sha256 count as the same
-# file. It brings none back, so keep the data, too.
+# **sha256** of a file covers every byte: values, row order, line ends. Files with the same sha256 count as the same. A
+# digest restores no file, so keep the data, too.
 
 # %%
 def sha256(path):
@@ -484,7 +484,8 @@ assert "course_utils" not in (folder / "train.py").read_text()
 #
 # ## Look at the UI
 #
-# 1. Start the UI as in [MLflow basics]({step:mlflow_basics}), and open the experiment `churn-reproducing`.
+# 1. Open the UI: the tile *MLflow* in JupyterLab's launcher, or `course ui` in a terminal in the course folder. Choose
+#    *Model training* at the top left, click *Experiments* on the left, then `churn-reproducing`.
 # 2. Click the run `march`. Under *Tags* you find `git_commit` and `data_sha256`.
 # 3. Click *Artifacts* and open `code`, then `edits.diff.txt`: there is the comment that the commit does not know.
 #    (The file ends in `.txt` because this page shows no file that ends in `.diff`.)

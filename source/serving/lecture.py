@@ -386,7 +386,7 @@ app = FastAPI(title="Churn scores")
 # which FastAPI checks a request. `Field(ge=0)` means *greater than or equal to* 0, and `Literal` lists the words that
 # are allowed.
 #
-# A request that does not fit the class is refused with the status 422, before any function of ours is called.
+# A request that does not fit the class is refused with the status 422. Charges of -5 would still pass here.
 
 # %%
 customer_part = """
@@ -687,8 +687,8 @@ assert httpx.post(url, content=content, trust_env=False).status_code == 500
 
 # %% [markdown]
 # **`stale-version`: the alias moved, the server did not.** A server looks the alias up when it starts. Here version 2
-# becomes the champion, and the service goes on with version 1. You only notice because each answer names its version.
-# To repair it, restart the service after each promotion.
+# becomes the champion, and both servers go on with version 1. Only the service says so, in each answer. To repair it,
+# restart each server after a promotion; here, the service.
 
 # %%
 register(C=0.001)

@@ -459,9 +459,9 @@ assert (loaded.predict(X_val) == model.predict(X_val)).all()
 # | EDIT | log and change |
 # | MANAGE | delete, and grant permissions to others |
 #
-# Three rules go with them. What somebody has without a grant is `default_permission`, here READ. A grant of DENY takes
-# away all, the default, too. And whoever creates an experiment or a model gets MANAGE on it; `churn` came with the
-# rows, so nobody has.
+# Three rules go with them. Without a grant, `default_permission` holds: READ, so all can download all files. A grant of
+# DENY takes away all, the default, too. And whoever creates an experiment or a model gets MANAGE on it; `churn` came
+# with the rows, so nobody has.
 #
 # <details class="more"><summary>More: changing a grant</summary>
 #
@@ -769,8 +769,8 @@ assert (
 #
 # Before you do that on a team's server, two warnings:
 #
-# - **Look first whether a registered version uses the model.** None of these commands asks, and afterwards the champion
-#   still says READY and no longer loads.
+# - **Look first whether a registered version, or a copy of one, uses the model** (next fold). No command asks, and the
+#   champion then says READY and no longer loads.
 # - **Add `--older-than 30d`.** Without it, `gc` takes what *anybody* has deleted, also a minute ago.
 #
 # <details class="more"><summary>More: the words of the command</summary>
@@ -778,6 +778,9 @@ assert (
 # `--tracking-uri` lets `gc` reach the files through the server, as the user who is signed in. In a terminal, leave the
 # password out of the address that you give to `gc` and `db upgrade`, and set `PGPASSWORD`, which PostgreSQL's driver
 # reads.
+#
+# The `source` of a copied version names its original version, not the model. What
+# `client.get_model_version_download_uri(name, version)` returns holds the model's id for copies, too.
 #
 # </details>
 
