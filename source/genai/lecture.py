@@ -74,7 +74,7 @@ plots.show(plots.diagram(boxes, arrows, title=title))
 #
 # To use another one, write its address here, for example `http://127.0.0.1:11434` of a local Ollama, and the name that
 # it has there into `model_name`. `OPENAI_API_KEY` of the environment is sent there as the key: take out one that is
-# meant for others. It has to understand the chat requests that OpenAI introduced, which almost all of them do.
+# meant for others. The model must understand the chat requests that OpenAI introduced, as almost all do.
 #
 # Take a model that answers at once. One that "thinks" first may use up the 20 tokens of `max_tokens` before its
 # answer begins, and all answers are empty. Then set `max_tokens` to some hundreds.
