@@ -144,20 +144,23 @@ class Evidence:
                 self.experiment_id(experiment)  # a misspelt or other store is the likelier reason
         elsewhere = ""
         for other in self.client.search_experiments():
-            if other.name == experiment or other.name in others or not self._since(other.experiment_id, query):
+            if other.name == experiment or not self._since(other.experiment_id, query):
                 continue
-            if other.name == "Default" or self._of_now(other.creation_time):
+            if other.name not in others and (other.name == "Default" or self._of_now(other.creation_time)):
                 raise Mistake(
                     "wrong-experiment",
                     f"Your run `{run_name}` is in the experiment `{other.name}`, not in `{experiment}`. Runs that are "
                     f'compared belong together: call `mlflow.set_experiment("{experiment}")` before the run starts.',
                 )
-            # An experiment from before this homework was opened is a lecture's, which may have been run again.
+            # One from before this homework was opened is a lecture's, which may have been run again: no mistake, but said.
             elsewhere = (
                 f" (`{other.name}` has a run of this name. If it is your answer, call "
                 f'`mlflow.set_experiment("{experiment}")` before the run starts.)'
             )
-        number = self.experiment_id(experiment)
+        try:
+            number = self.experiment_id(experiment)
+        except NotStarted as nothing:
+            raise NotStarted(f"{nothing}{elsewhere}") from None
         gone = self.client.search_runs([number], query, run_view_type=ViewType.DELETED_ONLY, max_results=1)
         if gone:
             raise Mistake(

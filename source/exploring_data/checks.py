@@ -268,7 +268,7 @@ def _kind(evidence: Evidence, p: float, effect: float) -> None:
         evidence.judge_number(
             "p of paperless",
             p,
-            float(stats.chi2_contingency(counts).pvalue),
+            right,
             {
                 "totals-included": (
                     float(stats.chi2_contingency(totals).pvalue),

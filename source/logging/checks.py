@@ -347,6 +347,10 @@ def _wrong_tumours(path: Path, clinic: _Clinic) -> None:
         )
 
 
+def _numbers(text: str) -> list[float]:
+    return [float(n) for n in re.findall(r"\d+(?:\.\d+)?", text)]
+
+
 def _report(text: str, clinic: _Clinic) -> None:
     lower = text.lower()
     if not all(word in lower for word in ("precision", "recall", "support")):
@@ -354,7 +358,7 @@ def _report(text: str, clinic: _Clinic) -> None:
             "not-a-report",
             "`report.txt` has no table of precision, recall and support. `classification_report` returns it as text.",
         )
-    numbers = [float(n) for n in re.findall(r"\d+(?:\.\d+)?", text)]
+    numbers = _numbers(text)
     if clinic.n_train in numbers and len(clinic.y) not in numbers:
         raise Mistake(
             "train-not-valid",
@@ -363,18 +367,17 @@ def _report(text: str, clinic: _Clinic) -> None:
     scores = precision_recall_fscore_support(clinic.y, clinic.predicted, labels=[1])
     row = [float(score[0]) for score in scores]  # precision, recall, f1 and support of the class 1, as they are printed
 
-    def fits(line: str) -> bool:
-        found = [float(n) for n in re.findall(r"\d+(?:\.\d+)?", line)][-len(row) :]
+    def fits(found: list[float]) -> bool:
         return len(found) == len(row) and all(abs(a - b) <= 0.0051 for a, b in zip(found, row, strict=True))
 
-    if any(fits(line) and re.match(r"\s*(benign|0|0\.0)\s", line) for line in lower.splitlines()):
+    of_benign = (line for line in lower.splitlines() if re.match(r"\s*(benign|0|0\.0)\s", line))
+    if any(fits(_numbers(line)[-len(row) :]) for line in of_benign):
         raise Mistake(
             "classes-swapped",
             "In `report.txt`, the row of the benign tumours holds the numbers of the malignant ones, so a doctor reads the "
             "wrong recall. Names are given in the order of the labels, and here 1 is malignant.",
         )
-    rows = (numbers[i : i + len(row)] for i in range(len(numbers)))
-    if not any(len(r) == len(row) and all(abs(a - b) <= 0.0051 for a, b in zip(r, row, strict=True)) for r in rows):
+    if not any(fits(numbers[i : i + len(row)]) for i in range(len(numbers))):
         raise Mistake(
             "report-value",
             "The report does not fit `predicted` on the validation rows. `classification_report` takes the true labels "

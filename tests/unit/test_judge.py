@@ -231,6 +231,17 @@ def test_a_lecture_that_is_run_again_beside_the_homework_answers_nothing(course_
     assert homework.check(3).code == "wrong-experiment"
 
 
+def test_an_answer_in_the_experiment_of_the_lecture_is_named_and_not_only_called_not_started(course_home):
+    store.connect()
+    mlflow.set_experiment("first-steps")
+    time.sleep(0.01)
+    homework = Homework("start_here")
+    with mlflow.start_run(run_name="hello"):
+        pass
+    begun = homework.check(1)
+    assert begun.state == "not started" and "`first-steps` has a run of this name" in begun.message
+
+
 def test_a_check_that_passes_names_a_run_that_was_left_open(course_home, monkeypatch):
     monkeypatch.setenv("COURSE_SEED", "0")
     homework = Homework("pipelines")
