@@ -367,8 +367,8 @@ assert mlflow.get_run(scored.info.run_id).data.metrics == metrics  # nothing was
 #
 # ## Round 4: a search and its children
 #
-# A grid search fits many models inside one `fit`. Autologging makes one run of it, and below this run a **child run**
-# for each candidate, so that candidates can be compared like any other runs.
+# A grid search fits many models inside one `fit`. Autologging makes one run of it, the parent, and a **child run** for
+# each candidate, whose tag `mlflow.parentRunId` names the parent. So candidates can be compared like any other runs.
 #
 # **Predict.** Our search tries eight depths. How many child runs will stand below its run?
 
@@ -423,9 +423,9 @@ plots.show(plots.runs_line(curve, *columns[:2], title=title, **labels))
 assert lead >= 0 and spread == children.set_index("params.max_depth")["metrics.std_test_score"][chosen]
 
 # %% [markdown]
-# The title gives the lead of the best depth, and the standard deviation of its score over the three folds. A lead that
-# is not clearly larger is no reason to call the depth the best one. [Nested runs]({step:nested_runs}) goes on from
-# here.
+# The title gives the lead of the best depth, and the standard deviation of its score over the three folds. When both
+# are about as large, as here with seed 0, do not call the depth the best one. [Nested runs]({step:nested_runs}) goes on
+# from here.
 #
 # ## Round 5: options, and what they cost
 #
@@ -440,7 +440,7 @@ assert lead >= 0 and spread == children.set_index("params.max_depth")["metrics.s
 # | `log_models`, `log_model_signatures` (True) | keeps the model, with names and types of its columns |
 # | `log_input_examples` (False) | keeps a few rows beside the model |
 # | `serialization_format` ("cloudpickle") | file format of the model; "skops" loads only types its maker trusted |
-# | `log_datasets` (True) | records a digest of the features you fit (of an array: with its labels), and of those you predict for afterwards |
+# | `log_datasets` (True) | records a digest of the features you fit (of an array: with its labels; labels in a Series then make MLflow warn and record none), and of those you predict for afterwards |
 # | `log_post_training_metrics` (True) | records scores after `fit`, as in Round 3 |
 # | `max_tuning_runs` (5) | child runs of a search; `None` for all |
 # | `pos_label` (None) | the class whose precision, recall and F1 are meant; None for weighted averages |
@@ -468,9 +468,9 @@ assert contents(run).sum() == 0
 # And why that? The next cells time one fit in four ways: without any logging, with everything but the model, with the
 # model logged by hand, and with the model kept by autologging.
 #
-# A model is kept with the list of packages that it needs. By hand we pass this list. For autologging there is no such
-# option, so MLflow finds it out each time, by loading the model in a process of its own. We ask for the format skops,
-# because autologging's default, cloudpickle, may run any code when the model is loaded.
+# A model is kept with the list of packages that it needs. By hand we pass it. Autologging has no such option: MLflow
+# finds it out each time, by loading the model in a process of its own or, with uv, from the folder's `uv.lock`. We ask
+# for the format skops, because autologging's default, cloudpickle, may run any code when the model is loaded.
 
 # %%
 import time
@@ -537,9 +537,9 @@ assert contents(skops_tree)["parameters"] > 10 and contents(skops_tree)["metrics
 #
 # ## Look at the UI
 #
-# Open the UI with the command under *Setup*, at <http://127.0.0.1:5001>. When a panel *MLflow Assistant* opens at the
-# right, close it with its cross. Choose *Model training* at the top left, then *Experiments* on the left, then
-# `churn-autolog`.
+# Open the UI: *MLflow UI* among the links at the top, or the command under *Setup*, at <http://127.0.0.1:5001>. When a
+# panel *MLflow Assistant* opens at the right, close it with its cross. Choose *Model training* at the top left, then
+# *Experiments* on the left, then `churn-autolog`.
 #
 # 1. Find the run `search-all`, and click the small **+** before its name: its eight children unfold. Below
 #    `search-default` there are five.
@@ -653,10 +653,9 @@ assert mixed.params["max_depth"] == "2"
 assert mixed.metrics["training_roc_auc"] == clean.metrics["training_roc_auc"] > 0.85
 
 # %% [markdown]
-# **`not-autologged`: nothing is recorded, although you switched it on.** There are two switches. `mlflow.autolog()` is
-# the switch of the whole house: it turns on every library that MLflow can watch, each with rules of its own. But as
-# soon as you have called `mlflow.sklearn.autolog`, scikit-learn listens to that one only, and the main switch moves
-# nothing.
+# **`not-autologged`: nothing is recorded, although you switched it on.** There are two switches: `mlflow.autolog()` for
+# every library that MLflow can watch, and `mlflow.sklearn.autolog()` for scikit-learn alone. Once you have called the
+# second, scikit-learn ignores the first. The cell switches off by the second, on by the first, on by the second.
 #
 # <details class="more"><summary>More: other libraries have rules of their own</summary>
 #
@@ -690,8 +689,8 @@ mlflow.autolog(disable=True)
 # ## In your own project
 #
 # The same work without any help from this course, on real data that comes with scikit-learn: tumours, of which the
-# malignant ones are class 1. Copy it into a file `auto.py` in an empty folder and run `python auto.py`. The first
-# time, MLflow also reports that it makes its tables.
+# malignant ones are class 1. Open *Show the script*, copy it into a file `auto.py` in an empty folder and run `python
+# auto.py`. The first time, MLflow also reports that it makes its tables.
 
 # %% tags=["own-project"]
 """A search that records itself, and what it leaves out by hand: python auto.py"""

@@ -9,7 +9,8 @@
 #
 # Afterwards you can
 # - **run** a notebook over a grid of parameters, and **read** the results back into runs;
-# - **keep** a batch going when one of its points fails, and **pair** each result with its values.
+# - **keep** a batch going when a point fails, and **pair** each result with its values;
+# - **say** when a cluster pays, and what an orchestrator adds.
 #
 # **You need:** [MLflow basics]({step:mlflow_basics}), [Logging]({step:logging}), and
 # [Comparing runs]({step:comparing_runs}).
@@ -173,9 +174,9 @@ assert len(nbformat.read(folder / "train.ipynb", 4).cells) == 2
 # Next Monday's runs will lie in the same experiment. So each run gets a tag `batch` with a name that no other batch
 # has, here that of the folder.
 #
-# A point may fail. papermill stops at the first cell that raises an error, and saves the notebook with the error in
-# it. So we look for an error in *all* cells. If there is one, its name becomes a tag, and the run ends with the
-# status FAILED. A point without a result in JSON fails, too.
+# A point may fail. papermill stops at the first cell that raises an error, saves the notebook with the error in it, and
+# raises the error *in your loop*, which must catch it, as Round 3 does. So we look for an error in all cells; its name
+# becomes a tag, and the run ends as FAILED. A point without a result in JSON fails, too.
 #
 # <details class="more"><summary>More: killed kernels, warnings, and the log level</summary>
 #
@@ -199,8 +200,8 @@ def log_executed(name, text):
     last = done.cells[-1].get("outputs", [])
     printed = "".join(out.text for out in last if out.get("name") == "stdout")
     try:
-        result = json.loads(printed.splitlines()[-1])
-    except (IndexError, ValueError):  # nothing was printed, or no JSON
+        score = json.loads(printed.splitlines()[-1])["cv_auc"]
+    except (LookupError, TypeError, ValueError):  # no JSON with a score
         errors = errors or ["no result"]
     with mlflow.start_run(run_name=name, tags={"batch": folder.name}) as run:
         mlflow.log_params(done.metadata.papermill.parameters)
@@ -209,7 +210,7 @@ def log_executed(name, text):
             mlflow.set_tag("error", errors[0])
             mlflow.end_run("FAILED")
         else:
-            mlflow.log_metric("cv_auc", result["cv_auc"])
+            mlflow.log_metric("cv_auc", score)
     return run.info.run_id
 
 
@@ -500,13 +501,12 @@ def train(context: dg.OpExecutionContext, config: Week) -> float:
     return float(score)
 
 # %% [markdown]
-# `Week` lists what `train` must be told from outside, here the Monday. Whoever starts the job tells it in a
-# dictionary that leads to the op by name: `ops`, `train`, `config`. The second op gets the result of the first, so it
-# waits for it.
+# `Week` lists what `train` must be told, here the Monday. The op `report` gets the result of `train`, so it waits for
+# it.
 #
 # The **schedule** says when: `0 6 * * 1` means minute 0, hour 6, any day of the month, any month, weekday 1 (Monday).
-# For each due time Dagster calls the function below it and starts a job with the settings that the function returns.
-# Such a call is a **tick**.
+# At each due time, a **tick**, Dagster calls `mondays`. It returns a request: start the job with this Monday, in a
+# dictionary that leads to the op by name (`ops`, `train`, `config`).
 
 # %%
 @dg.op
@@ -606,7 +606,8 @@ assert len({run.data.tags["dagster_run"] for run in kept}) == 1
 #
 # ## Look at the UI
 #
-# Open the UI as told under *Setup*, with *Model training* chosen at the top left.
+# Open the UI (*MLflow UI* among the links at the top, or the command under *Setup*), with *Model training* chosen at
+# the top left.
 #
 # 1. Open the experiment `churn-batch` and click one of the newest runs.
 # 2. Click *Artifacts*, then the folder `executed`, then the file in it. The notebook is shown as JSON; download it to
@@ -747,9 +748,9 @@ shutil.rmtree(folder, ignore_errors=True)
 # %% [markdown]
 # ## In your own project
 #
-# A sweep without any help from this course, on real data that comes with scikit-learn. It spreads over two processes
-# with joblib alone. Copy it into a file `sweep.py` in an empty folder and run `python sweep.py`. The first time,
-# MLflow also reports that it makes its tables.
+# A sweep of a *function* without any help from this course, on real data, over two processes with joblib alone. (For
+# notebooks, take `log_executed` and the call of papermill from above.) Open *Show the script*, copy it into a file
+# `sweep.py` in an empty folder and run `python sweep.py`. The first time, MLflow also reports that it makes its tables.
 
 # %% tags=["own-project"]
 """A sweep over two processes whose failures are kept: python sweep.py"""

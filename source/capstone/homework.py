@@ -220,10 +220,13 @@ hw.check(3)
 # %% [markdown]
 # ## Task 4: alive and accounted for (2 points)
 #
-# All about *your version*: the champion of `hw-capstone-model`. If nothing is registered yet, a cell below makes a plain
-# champion, the **stand-in**, so that you can do this task first; when Task 3 has made a version of yours, run this task
-# again. If there is no champion, or only the stand-in, and the gate has refused a version, then yours is the newest
-# refused one, on trial (`models:/hw-capstone-model/` and its number instead of `models:/hw-capstone-model@champion`).
+# All about *your version*. Which one is it?
+#
+# - Your gate has passed one: the champion, `models:/hw-capstone-model@champion`.
+# - It has passed none, but refused some: the newest refused one, by its number, such as `models:/hw-capstone-model/2`.
+# - Nothing is registered yet: a cell below makes a plain champion, the **stand-in**. When Task 3 has made a version of
+#   yours, run this task again.
+#
 # Four runs in the same experiment:
 #
 # - `served`: the file `answer.json` with the keys `version` (its number) and `predictions` (a list of three or more

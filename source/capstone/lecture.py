@@ -35,14 +35,14 @@ lesson.quiz("capstone", "recall")
 # In November, Ines, governance officer at Nordtel, takes three finished projects from the shelf and asks each team the
 # same five questions:
 #
-# - What did you want to know?
-# - What would no model at all have reached?
-# - Who let this version go live, and why?
-# - Does it still get data like its training rows?
-# - Can you train it again and get the same number?
+# - What did you want to know? (`exploration`)
+# - What would no model at all have reached? (`baseline`)
+# - Who let this version go live, and why? (`search`, `final`, the gate's tags)
+# - Does it still get data like its training rows? (`window`)
+# - Can you train it again and get the same number? (`again`)
 #
-# Two of the three teams search their notebooks for a day. The third opens MLflow and answers in ten minutes. Nobody in
-# that team is cleverer: they had written the five questions down *before* they began, and made a run for each.
+# Two of the three teams search their notebooks for a day. The third opens MLflow and answers in ten minutes. They had
+# written the five questions down *before* they began, each with the record that answers it (in brackets).
 #
 # A **capstone** is the stone that finishes a wall and holds its top together. Here it is a project that joins the
 # parts of this course: each station leaves a record, and the next one reads it.
@@ -224,8 +224,7 @@ assert children["metrics.valid_auc"].iloc[0] > 0.6
 assert children["metrics.valid_auc"].head(3).agg(np.ptp) < 0.01
 
 # %% [markdown]
-# You should see three close rows: a lead of some thousandths on a few hundred rows is a tie. Our report omits it; say
-# it in yours.
+# You should see three close rows: a lead of some thousandths on a few hundred rows is a tie. A good report says so.
 #
 # ## Round 3: the model that goes live
 #
@@ -285,20 +284,20 @@ recorded = mlflow.get_run(final.info.run_id).data.metrics
 print({name: round(value, 3) for name, value in recorded.items()})
 
 # %% [markdown]
-# **The gate.** May this version go live? The project has no champion yet, so the baseline is its opponent; a later
-# version would have to beat the champion, as in [Model registry]({step:model_registry}). The rule was fixed before,
-# and has two lines:
+# **The gate.** May this version go live? Its opponent is the baseline. No older champion is asked, not even when you
+# run the lecture again; in your project, beat it, as in [Model registry]({step:model_registry}). The rule was fixed
+# before, and has two lines:
 #
 # - The lead in ROC-AUC is hardly chance. We draw the validation rows again 300 times, the paired bootstrap of
-#   [Evaluation]({step:evaluation}). The lower end of the 95 % interval of the lead must lie above 0. `C` was chosen on
-#   these rows, too: harmless with six attempts that tie, but after hundreds keep other rows for the gate.
+#   [Evaluation]({step:evaluation}). The lower end of the 95 % interval of the lead must lie above 0.
 # - The decision is worth something. On the same rows, F1 must be higher than if we called everybody. ROC-AUC cannot
 #   see this, because it is the same at every threshold: a model that calls nobody would pass, too.
 #
 # <details class="more"><summary>More: rows that chose and judge</summary>
 #
 # The threshold was chosen on these rows, so the second line stops senseless thresholds only. `C` was chosen on them,
-# too, which flatters the lead a little.
+# too, which flatters the lead a little: harmless with six attempts that tie, but after hundreds keep other rows for the
+# gate.
 #
 # </details>
 
@@ -333,8 +332,8 @@ assert passed and f1_score(truth, p_valid >= 0.999) == 0
 assert recorded["test_auc"] > 0.6
 
 # %% [markdown]
-# You should see "passed". The tags stay on the version: in half a year, Ines reads who let it through, and by which
-# number.
+# You should see "passed". The tags stay on the version: in half a year, Ines reads name and number there. (A tag proves
+# nothing, because it can be changed.)
 #
 # Had the gate said no, the version would stay in the registry with the tag `gate` = `refused` and without the alias.
 # That is a result, too, and belongs in the report. In Round 4 you would then ask it by its number (`version.version`),
@@ -355,7 +354,8 @@ import uvicorn
 from mlflow.pyfunc import scoring_server
 
 champion = client.get_model_version_by_alias(name, "champion")
-app = scoring_server.init(mlflow.pyfunc.load_model(f"models:/{name}@champion"))
+live = mlflow.pyfunc.load_model(f"models:/{name}/{champion.version}")
+app = scoring_server.init(live)
 door = socket.create_server(("127.0.0.1", 0))  # a free port
 service = uvicorn.Server(uvicorn.Config(app, log_level="error"))
 threading.Thread(target=service.run, kwargs={"sockets": [door]}, daemon=True).start()
@@ -529,8 +529,8 @@ assert set(stations) <= there
 # %% [markdown]
 # ## Look at the UI
 #
-# Open the UI (the tile *MLflow* in JupyterLab, or the command below) with *Model training* chosen at the top left, and
-# the experiment `churn-project`.
+# Open the UI (*MLflow UI* among the links at the top, or the command below) with *Model training* chosen at the top
+# left, and the experiment `churn-project`.
 #
 # 1. The list of runs is the project, with the newest run at the top: read it from the bottom up. Click the small `+`
 #    beside `search` to see its children.
@@ -639,8 +639,8 @@ assert is_true(search.info.run_id)
 # ## In your own project
 #
 # A skeleton without any help from this course: question, a baseline that calls everybody, final model with its
-# threshold, and a report from the store. Copy it into a file `project.py` in an empty folder, run `python project.py`,
-# then put your own table in the place of the tumours.
+# threshold, and a report from the store. Open *Show the script*, copy it into a file `project.py` in an empty folder,
+# run `python project.py`, then put your own table in the place of the tumours.
 #
 # Nothing is chosen in it, so it has no validation rows. Before you compare settings or thresholds, split some off and
 # score there; the test rows come last, once.

@@ -91,8 +91,9 @@ print("Open the UI, from the course folder:", store.ui_command(), sep="\n")
 
 # %% [markdown]
 # Attempts are compared on **validation rows**, and the test rows stay closed until a choice has been made. Scores can
-# be compared only when they were measured on the same rows. So each run will record the validation rows as a data set.
-# By its digest, a short fingerprint, we then ask for the runs that were judged on *these* rows and came to their end.
+# be compared only when they were measured on the same rows. So each run records its validation rows. The filter
+# `comparable`, in nearly every query below, keeps the runs that list *these* rows (by their digest, a short
+# fingerprint) and came to their end.
 
 # %%
 split = data.churn_split(n_rows, seed, numeric=True)
@@ -242,6 +243,9 @@ side_by_side
 # - Elsewhere capitals count: `status = 'finished'` finds nothing.
 # - `IS NULL` finds the runs that do not have a parameter or tag. For a metric, look for the gap in pandas.
 # - A name with a blank or another unusual letter goes in backticks: `` metrics.`my score` > 0.5 ``.
+# - Each condition on data sets may be met by another data set of the run. So `datasets.digest = '…' AND
+#   datasets.context = 'validation'` also finds a run that *trained* on these rows and was judged on others;
+#   `run.inputs.dataset_inputs` tells them apart.
 #
 # </details>
 #
@@ -296,8 +300,8 @@ assert mlflow.search_runs(filter_string=misspelt).empty
 #   table.
 # - `!=` finds only runs that *have* the parameter. For the others, ask for `IS NULL`.
 #
-# A store may hold more runs than fit into one answer. `MlflowClient.search_runs` returns one **page**, and a token for
-# the next one; `mlflow.search_runs` turns the pages for you. Here are pages of six:
+# A store may hold more runs than fit into one answer. `mlflow.search_runs` turns the pages for you; the client and REST
+# return one **page**, and a token for the next. Here are pages of six:
 
 # %%
 sizes, token = [], None
@@ -396,8 +400,8 @@ assert peak.value > last + 0.01 and peak.step < 120
 #
 # ## Look at the UI
 #
-# Open the UI as told under *Setup*. When a panel *MLflow Assistant* opens at the right, close it with its cross.
-# Choose *Model training* at the top left.
+# Open the UI: *MLflow UI* among the links at the top, or the command under *Setup*. When a panel *MLflow Assistant*
+# opens at the right, close it with its cross. Choose *Model training* at the top left.
 #
 # 1. **Filter.** Click *Experiments*, then `compare-forests`. Type `params.max_depth = '10'` into the search field
 #    above the table and press Enter: five runs are left, and the column *Dataset* shows the digest of their rows. To
@@ -448,12 +452,11 @@ assert auc(loaded, X_valid, y_valid) == recorded
 assert (loaded.predict(X_valid) == fit_again(monday).predict(X_valid)).all()
 
 # %% [markdown]
-# You should see `True` twice; if not, begin a new experiment under *Setup* and run all again. Fitting again needs three
-# things:
+# You should see `True` twice; if not, begin a new experiment under *Setup* and run all again. Fitting again needs:
 #
 # - every setting that we chose, `random_state` too;
 # - the same training rows;
-# - the same scikit-learn, for the defaults of the rest.
+# - the same scikit-learn, for the defaults of the rest; `n_jobs` can move the last digit.
 #
 # If one is missing, load the stored model, with the versions it lists.
 #
@@ -510,15 +513,14 @@ assert (n_rows, seed) != (2000, 3) or winner.data.params["max_depth"] == "2"
 # </details>
 #
 # So Mira's honest answer is: "This forest was chosen on the validation rows, and its test score is in its record. I
-# cannot show that it is better than the four behind it." Aisha could have taken the smallest of the five *before* the
-# test rows were opened, not after. [Evaluation]({step:evaluation}) tests whether a lead is real.
+# cannot show that it is better than the four behind it." Among forests so close Aisha may take the smallest, but only
+# *before* the test rows are opened. [Evaluation]({step:evaluation}) tests whether a lead is real.
 #
-# ## The same query over REST
+# ## The same query over REST (can wait)
 #
 # Tom's dashboard is not written in Python. It can ask a **tracking server**, a program that stands in front of the
-# store and answers over HTTP. The line `mlflow server …` under *Setup* starts one, which serves the UI *and* REST. So
-# that you need no second terminal, the next cell starts such a server itself, sends the query, and stops the server
-# again.
+# store and answers over HTTP. The line `mlflow server …` under *Setup* starts one, with the UI. The next cell starts
+# one for a moment, and sends it the query.
 #
 # <details class="more"><summary>More: ask from a terminal, with curl</summary>
 #
@@ -691,9 +693,9 @@ assert len(left) == 15
 # %% [markdown]
 # ## In your own project
 #
-# The same work without any help from this course, on real data that comes with scikit-learn. Copy it into a file
-# `compare.py` in an empty folder and run `python compare.py`. The first time, MLflow also reports that it makes its
-# tables.
+# The same work without any help from this course, on real data that comes with scikit-learn. Open *Show the script*,
+# copy it into a file `compare.py` in an empty folder and run `python compare.py`. The first time, MLflow also reports
+# that it makes its tables.
 #
 # The second time, it finds its four runs in the store and makes no new ones. After a change of `auc`, give the
 # experiment a new name, or the old scores come back.

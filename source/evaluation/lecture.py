@@ -133,8 +133,8 @@ print(len(X_train), "customers to train on,", len(X_valid), "to choose by")
 # - `model_id`: which model the number is about,
 # - `dataset`: on which rows it was measured.
 #
-# Always name the model. MLflow fills in `model_id` by itself only in the run that has stored the model. In a later run
-# it does not, and says nothing.
+# Always name the model. MLflow fills in `model_id` by itself only in the run that stored the model, at the same step.
+# Else it does not, and says nothing.
 
 # %%
 models = {
@@ -189,14 +189,15 @@ assert [i.dataset.name for i in run.inputs.dataset_inputs].count("churn-valid") 
 #
 # Which model is best? That depends on the rows, so a ranking has to say which rows are meant.
 #
-# `search_runs` finds runs; `search_logged_models` finds models. Its `order_by` is a list of dictionaries, and each may
-# say on which data set the metric is meant. We name the data set by its name *and* its digest. The same pair under
-# `datasets` restricts the filter: only models with a `roc_auc` on these rows are returned.
+# `search_runs` finds runs; `search_logged_models` finds models. Name *and* digest say which rows are meant. They stand
+# in two places: under `datasets`, so that the filter keeps only models with a `roc_auc` on these rows, and in
+# `order_by`, a list of dictionaries, so that it sorts by this value and no other.
 #
 # <details class="more"><summary>More: where it looks, and repeated names</summary>
 #
-# The search looks in the current experiment, unless you name others. `dict.fromkeys` leaves out a name that comes twice
-# because you ran the cells again.
+# The search looks in the current experiment, unless you name others. The same rows with a new index, or as `float32`,
+# have another digest, and are not found. `dict.fromkeys` leaves out a name that comes twice because you ran the cells
+# again.
 #
 # </details>
 #
@@ -288,24 +289,24 @@ with warnings.catch_warnings(record=True) as old_name, mlflow.start_run():
 assert any(w.category is FutureWarning and "mlflow.models.evaluate" in str(w.message) for w in old_name)
 
 # %% [markdown]
-# You should see fourteen metrics, among them yours, `worth_in_euro`. All of them hang on the model *and* on
-# `churn-valid`. `recall_score` is the **recall**: the share of the customers who left that the model flags. The model
-# flags a customer from a probability of 0.5 on.
+# You should see fourteen metrics, all on the model *and* on `churn-valid`. Yours, `worth_in_euro`, is what calling the
+# flagged customers brings; above zero, the calls pay. `recall_score` is the **recall**: the share of the leavers that
+# the model flags (from a probability of 0.5 on).
 #
 # <details class="more"><summary>More: other averages, and the older name</summary>
 #
 # Precision, recall and F1 are those of the class `True`, the customers who left. Nothing is weighted over the classes,
 # as it was in [Autologging]({step:autolog}).
 #
-# Older texts write `mlflow.evaluate`, which still works and warns that it has been renamed.
+# Older texts write `mlflow.evaluate`, which still works and warns that it is deprecated.
 #
 # </details>
 #
 # The run has five pictures, too. Here are two:
 #
 # - The **confusion matrix**: each row is a true class and adds up to 1.
-# - The **calibration curve** asks whether probabilities can be taken at their word. Of the customers with 0.3, about
-#   30 % should leave, so the points should be near the dotted line.
+# - The **calibration curve** asks whether probabilities can be taken at their word. Of the customers with 0.3, about 30
+#   % should leave. A point below the dotted line means that fewer did.
 
 # %%
 fig, axes = plots.new_figure(1, 2, width=10, height=3.8)
@@ -517,9 +518,9 @@ assert {m.dataset_name for m in kept if m.key == "roc_auc"} == {"churn-valid", "
 # %% [markdown]
 # ## Look at the UI
 #
-# Open the UI with the command that is printed under *Setup*; close the panel *MLflow Assistant* with its cross. Choose
-# *Model training* at the top left and click *Experiments* on the left. (When an experiment is still open, click the
-# arrow beside its name first.) Then click `churn-evaluation`.
+# Open the UI: *MLflow UI* among the links at the top, or the command printed under *Setup*; close the panel *MLflow
+# Assistant* with its cross. Choose *Model training* at the top left and click *Experiments* on the left. (When an
+# experiment is still open, click the arrow beside its name first.) Then click `churn-evaluation`.
 #
 # 1. Click **Models** on the left, then `logistic`. (If you ran the lecture more than once, take the topmost.) Under
 #    *Metrics*, each row has the metric, the data set with its digest, and the run that logged it: `roc_auc` stands
@@ -659,9 +660,10 @@ assert as_dataset(X_valid, ~y_valid, "churn-valid").digest == valid_rows.digest
 # %% [markdown]
 # ## In your own project
 #
-# The same work without any help from this course, on real data that comes with scikit-learn. Copy it into a file
-# `evaluate.py` in an empty folder and run `python evaluate.py`. If MLflow refuses a model of yours, its message names
-# the types: read them, and list only those that you trust.
+# Without any help from this course, on real data that comes with scikit-learn; here `evaluate` hangs the scores on
+# model and rows. Open *Show the script*, copy it into a file `evaluate.py` in an empty folder and run `python
+# evaluate.py`. If MLflow refuses a model of yours, its message names the types: read them, and list only those that you
+# trust.
 #
 # <details class="more"><summary>More: two lines of the script</summary>
 #

@@ -31,9 +31,9 @@ lesson.quiz("exploring_data", "recall")
 # %% [markdown]
 # ## The problem
 #
-# On Monday Mira finds in Jonas's export that the average customer pays 141 euro a month, and that seniors leave more
-# often. On Tuesday Tom plans an offer for seniors. On Wednesday Aisha repeats the analysis with other customers and
-# finds nothing about seniors. She also knows nobody who pays 141 euro.
+# On Monday Mira finds in Jonas's export how much the average customer pays, and that seniors leave more often. On
+# Tuesday Tom plans an offer for seniors. On Wednesday Aisha repeats the analysis with other customers and finds nothing
+# about seniors. Her average is another one, too.
 #
 # Mira looked at the table until something caught her eye. Something always does.
 #
@@ -124,8 +124,8 @@ assert charges[outlier].min() > 1000 and charges[~outlier].max() < 160
 assert (n_rows, seed) != (2000, 0) or round(charges.mean()) == 141
 
 # %% [markdown]
-# You should see a mean above 80: this is Mira's mistake. A handful of wrong values pulls the mean away from what
-# anybody pays, while the **median**, the value in the middle, hardly moves.
+# You should see a mean above 80, and with seed 0 of 141: this is Mira's mistake. A handful of wrong values pulls the
+# mean away from what anybody pays, while the **median**, the value in the middle, hardly moves.
 #
 # <details class="more"><summary>More: the rule behind fence</summary>
 #
@@ -134,7 +134,7 @@ assert (n_rows, seed) != (2000, 0) or round(charges.mean()) == 141
 #
 # </details>
 #
-# `fence`, a usual limit for outliers, only points. *Why* is a value there?
+# `fence`, a usual limit for outliers, says where to look. *Why* is a value there?
 #
 # - A rare but true value stays.
 # - A wrong unit is converted, not thrown away. All of these charges are above 1,000, which no contract of Nordtel
@@ -312,8 +312,9 @@ print(f"tenure_months: p {found['p']:.0e}, d {found['effect']:.2f}")
 # good summary. This test sorts all customers by their calls, and asks whether one group stands higher in the line than
 # the other.
 #
-# Its effect size is a **share of pairs**: draw one leaver and one stayer; how often has the leaver called more? A tie
-# counts half, so 0.5 would be no difference.
+# Its effect size is a **share of pairs**: of all pairs of a leaver and a stayer, in how many has the leaver called
+# more? A tie counts half, so 0.5 is no difference. It is the ROC-AUC of [Start here]({step:start_here}), with the calls
+# as the risk.
 
 
 # %%
@@ -330,7 +331,7 @@ print(f"support_calls: p {found['p']:.0e}, share of pairs {found['effect']:.2f}"
 # %% [markdown]
 # **A kind: the chi-square test.** It counts customers in a table, contract by left or stayed, and compares the counts
 # with those that we would expect if the two had nothing to do with each other. Trust its *p* only when each cell of the
-# table can expect about five customers or more.
+# table can expect about five customers or more (`test.expected_freq`).
 #
 # Its effect size is **Cramér's V**, from 0 (none) to 1 (one column tells the other).
 #
@@ -437,8 +438,9 @@ payment = tuple(results.loc["payment", ["below 0.05", "below 0.05 / 9"]])
 assert payment == (True, False) or n_rows != 2000 or seed > 4
 
 # %% [markdown]
-# You should see tenure, charges, calls, contract and internet below the corrected limit, and with 2,000 customers and
-# seed 0 `data_gb` as well. The stricter limit has a price: it can miss a small difference that is real.
+# Compare effects of one test only: d, shares of pairs and V have different scales. You should see tenure, charges,
+# calls, contract and internet below the corrected limit, and with 2,000 customers and seed 0 `data_gb` as well. The
+# stricter limit has a price: it can miss a small difference that is real.
 #
 # <details class="more"><summary>More: paperless and payment</summary>
 #
@@ -486,8 +488,6 @@ assert (n_rows, seed) != (2000, 1) or 0.08 < gap < 0.12
 # nearer to the truth, so Tom should wait for more customers.
 #
 # "Not significant" means **not shown**, which is less than "shown to be equal".
-#
-# Effect sizes of different kinds (d, share of pairs, V) have different scales, so compare only those of one kind.
 #
 # ## Keep the results
 #
@@ -700,13 +700,14 @@ assert p_shares > 0.5 and p_counts < 1e-9
 # ## In your own project
 #
 # The same work without any help from this course, on real data: which measurements differ between malignant and benign
-# tumours? Copy it into a file `explore.py` in an empty folder and run `python explore.py`.
+# tumours? Open *Show the script*, copy it into a file `explore.py` in an empty folder and run `python explore.py`.
 #
 # <details class="more"><summary>More: what it prints, and a port that is taken</summary>
 #
-# The first time, MLflow also reports that it makes its tables. The last line that the script prints is a command for
-# the terminal, in the same folder; it opens the UI. If you started the course's UI from a terminal, stop it first with
-# Ctrl+C, or write 5002 instead of 5001.
+# The script counts repeated rows and does not drop them: drop yours before the split. With a table of your own, log its
+# fingerprint, too, as in [ML workflow]({step:ml_workflow}). The first time, MLflow also reports that it makes its
+# tables. The last line is a command for the terminal, in the same folder; it opens the UI. If you started the course's
+# UI from a terminal, stop it first with Ctrl+C, or write 5002 instead of 5001.
 #
 # </details>
 

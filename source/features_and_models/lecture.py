@@ -9,7 +9,7 @@
 # Afterwards you can
 # - **tell** underfitting from overfitting by two scores, and **explain** bias and variance;
 # - **make**, **choose** and mix columns inside a pipeline, and **judge** whether it helped;
-# - **choose** a metric for classes, numbers and groups, and **say** which class it speaks of;
+# - **choose** a metric for classes and for numbers, and **say** which class it speaks of;
 # - **search** settings by grid, by chance and by Optuna, on equal terms.
 #
 # **You need:** [Pipelines]({step:pipelines}), for pipelines and folds.
@@ -234,8 +234,9 @@ assert model[-1].rank_ == 12
 #
 # ## Round 2: other columns
 #
-# Now Aisha's suggestion, on real data: 30 measurements of breast tumours. **Class 1 is malignant**; we say so with our
-# own line, because scikit-learn delivers the labels the other way round. A quarter of the rows waits for the end.
+# Now Aisha's suggestion, on real data with more columns than Nordtel's six: 30 measurements of breast tumours. **Class
+# 1 is malignant**; we say so with our own line, because scikit-learn delivers the labels the other way round. A quarter
+# of the rows waits for the end.
 
 # %%
 cancer = data.bundled("breast_cancer")
@@ -486,9 +487,9 @@ assert seed != 0 or _best.to_list() == ["KNeighborsClassifier", "LogisticRegress
 # regression here. The lead at the top is smaller than the spread and does not hold in every fold, so it decides
 # nothing.
 #
-# With seed 0 the nearest neighbours have the highest precision, and the logistic regression finds most of the cases. If
-# a missed tumour is worse than a false alarm, recall answers your question. Decide that before you look; afterwards
-# there is always a number by which your favourite wins.
+# With seed 0 the nearest neighbours have the highest precision, and the logistic regression the highest recall. If a
+# missed tumour is worse than a false alarm, recall answers your question. Decide that before you look; afterwards there
+# is always a number by which your favourite wins.
 #
 # ### Numbers
 #
@@ -500,8 +501,8 @@ assert seed != 0 or _best.to_list() == ["KNeighborsClassifier", "LogisticRegress
 # | MAE | mean absolute error; large misses weigh less than in RMSE |
 # | R² | share of the variance explained; 0 for a model that always says the mean |
 #
-# Each model becomes a run. scikit-learn wants "higher is better", so its scorers negate errors, and we turn the sign
-# back.
+# Each model becomes a run; `log_dict` keeps all its settings as a file. scikit-learn wants "higher is better", so its
+# scorers negate errors, and we turn the sign back.
 
 # %%
 from sklearn.dummy import DummyRegressor
@@ -564,11 +565,11 @@ for name in ("neighbors", "forest"):
     assert seed > 0 or (in_patients["line"] > in_patients[name]).all()
 
 # %% [markdown]
-# You should see the dummy at an R² of about 0, the smallest mean errors at `line` and `ridge` (a line whose weights a
-# larger `alpha` keeps smaller).
+# You should see the dummy at an R² of about 0, and the smallest mean errors at `line` and `ridge` (a line whose weights
+# `alpha` keeps small).
 #
-# With seed 0 the line is ahead of both in all five folds, so we prefer it, although one lead is below the spread. A
-# hard fold is hard for every model, and comparing fold by fold takes that out.
+# With seed 0 the line is ahead of `neighbors` and `forest` in all five folds, so we prefer it, although one of the
+# leads is below the spread. A hard fold is hard for every model, and comparing fold by fold takes that out.
 #
 # <details class="more"><summary>More: why nothing, and MAE, RMSE and MSE</summary>
 #
@@ -582,8 +583,9 @@ for name in ("neighbors", "forest"):
 #
 # ### Groups (can wait)
 #
-# Only the homework's stretch needs this. **Clustering** looks, without labels, for rows close together; **k-means**
-# puts each row to the nearest of k centres (here two to five). Only their shape can be judged:
+# Only the homework's stretch needs this; you may go on at *Look at the UI*. **Clustering** looks, without labels, for
+# rows close together; **k-means** puts each row to the nearest of k centres (here two to five). Only their shape can be
+# judged:
 #
 # | metric | reads as |
 # |---|---|
@@ -649,7 +651,7 @@ assert seed != 0 or np.allclose(*_twins.to_numpy())
 #
 # ## Look at the UI
 #
-# Open the UI: the tile *MLflow* in JupyterLab's launcher, or `course ui` in a terminal in the course folder, then
+# Open the UI: *MLflow UI* among the links at the top, or `course ui` in a terminal in the course folder, then
 # <http://127.0.0.1:5001>. When a panel *MLflow Assistant* opens at the right, close it with its cross. Then choose
 # *Model training* at the top left.
 #
@@ -673,7 +675,8 @@ assert seed != 0 or np.allclose(*_twins.to_numpy())
 # - a **random** search draws combinations from the whole range;
 # - a **Bayesian** search, here Optuna, begins with five random attempts, and then draws where earlier ones did well.
 #
-# To compare them fairly, all get the *same ranges* and the same number of attempts, sixteen, on the same folds.
+# To compare them fairly, all get the *same ranges* and the same number of attempts, sixteen, on the same folds, judged
+# by ROC-AUC (to judge by recall: `scoring="recall"`).
 #
 # <details class="more"><summary>More: what C and gamma mean, and their ranges</summary>
 #
@@ -903,9 +906,9 @@ assert wrong_depth >= 12 and lost > 0.05 and right_depth < 12
 # %% [markdown]
 # ## In your own project
 #
-# The same work without any help from this course, on real data. Copy it into a file `compare.py` in an empty folder and
-# run `python compare.py` there. To see its runs, type `mlflow ui --backend-store-uri sqlite:///mlflow.db --port 5002`
-# in the same folder, and open <http://127.0.0.1:5002>.
+# The same work without any help from this course, on real data. Open *Show the script*, copy it into a file
+# `compare.py` in an empty folder and run `python compare.py` there. To see its runs, type `mlflow ui
+# --backend-store-uri sqlite:///mlflow.db --port 5002` in the same folder, and open <http://127.0.0.1:5002>.
 #
 # The last two lines of code open the test rows. In a project of yours, add them only after you have chosen by the
 # folds: otherwise every new attempt would show you the test rows again.
@@ -913,7 +916,8 @@ assert wrong_depth >= 12 and lost > 0.05 and right_depth < 12
 # <details class="more"><summary>More: what the script does, and how to read its numbers</summary>
 #
 # The first time, MLflow also reports that it makes its tables. All settings of a model go into the file
-# `settings.json`; `str(model)` would leave out the defaults, and cut a long pipeline.
+# `settings.json`; `str(model)` would leave out the defaults. A search cannot filter by a file: log what you vary as a
+# parameter, too.
 #
 # The grid search is judged like any other model: it searches again for each fold, on the other four.
 #

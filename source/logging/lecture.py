@@ -130,8 +130,9 @@ print(f"validation rows: ROC-AUC {auc:.3f}, log loss {loss:.3f}")
 #
 # <details class="more"><summary>More: adding to a run without changing its status</summary>
 #
-# `start_run(run_id=…)` sets the status and the end anew, so the run also seems to have taken longer. Two calls leave
-# both alone: `log_metric(…, run_id=…)`, as in MLflow basics, and `MlflowClient().set_tag(run_id, …)`.
+# `start_run(run_id=…)` sets the status and the end anew, so the run also seems to have taken longer. It refuses a run
+# of another experiment than the current one. Two calls do neither: `log_metric(…, run_id=…)`, as in MLflow basics, and
+# `MlflowClient().set_tag(run_id, …)`.
 #
 # </details>
 #
@@ -284,10 +285,9 @@ words = f"{title}. Rows true, columns predicted (stays, leaves): {counts.tolist(
 plots.show(plots.describe(fig, words))
 
 # %% [markdown]
-# There is a call for each kind of thing, and a slash in a name makes a folder. `log_figure`, `log_table` and their
-# like take an object of your program. `log_artifact` takes a file that you have already, and `log_artifacts` a whole
-# folder; ours holds one call list for each kind of contract. The image is a scanned digit; think of a form filled in
-# by hand.
+# There is a call for each kind of thing, and a slash in a name makes a folder. `log_figure`, `log_table` and their like
+# take an object of your program. `log_artifact` takes a file that you have already, `log_artifacts` a whole folder,
+# here of call lists; their second argument is the folder in the run. The image stands for a form filled in by hand.
 #
 # `log_table` leaves out the labels of the rows (the index). So `reset_index` makes them a column first: else nobody
 # could say who was wrong.
@@ -346,8 +346,8 @@ print(f"wrong.json: {len(wrong)} rows before, {len(table)} now")
 assert len(report.splitlines()) == 2 and len(table) == len(wrong) + 2
 
 # %% [markdown]
-# You should see two lines, and two rows more than before: a file is replaced, a table **grows**, for rows that arrive
-# little by little. If your table grows with every *Run All*, you log into an old run.
+# You should see two lines, and two rows more: a file is replaced, a table **grows**. MLflow reads it and writes it
+# anew, so let one thread append. If it grows with every *Run All*, you log into an old run.
 #
 # A statistical test is a result as well. [Exploring data]({step:exploring_data}) kept such results in a file; logged
 # as metrics, they can be searched. Do leavers have a shorter tenure (t-test), does the kind of contract matter
@@ -460,9 +460,9 @@ assert no_gap == "noticed by MLflow True, by ours True"
 # - the labels of the **first 10,000 rows** (the index of the DataFrame);
 # - of the same rows, those columns that are numeric, or text **without a gap in the whole table**.
 #
-# Dates, `True`/`False`, and text columns with one gap are left out; of an array, all after 10,000 *values*. So two
-# equal digests prove little. Ours takes longer, and notices both changes: log it as a tag beside MLflow's. Later it is
-# called `data.digest`.
+# Dates, `True`/`False`, and text columns with one gap are left out. So two equal digests prove little. Ours notices
+# both changes: log it as a tag, of the data set (`tags=` in `log_input`) or of the run. Later lectures call it
+# `data.digest`.
 #
 # The **context** of a data set says what its rows were used for. Give each context a data set name of its own: when
 # the same rows are logged under the same name for a second context, MLflow drops this second record without a word.
@@ -478,9 +478,9 @@ assert no_gap == "noticed by MLflow True, by ours True"
 # The code has a digest of its own, the **git commit**. MLflow notes it for a script. For a notebook there is usually
 # none, so you set it yourself, as a tag.
 #
-# A commit is worth little when files were changed after it, or when a new file was never committed: `git status
-# --porcelain` names both, but no ignored file; we note whether it names any (new outputs count, too). Commit first. The
-# same code can also give another number with another version of its library, so we note the version.
+# A commit is worth little when a file was changed or added after it. So commit first. `git status --porcelain` lists
+# such files (also new outputs, but no ignored ones); we note whether it lists any. And we note the library's version,
+# because another one can give another number.
 #
 # <details class="more"><summary>More: details of the commit</summary>
 #
@@ -566,9 +566,10 @@ assert "system/cpu_utilization_percentage" in measured
 # %% [markdown]
 # ## Look at the UI
 #
-# Open the UI with the command under *Setup*; close the panel *MLflow Assistant* with its cross. Choose *Model
-# training* at the top left and click *Experiments* on the left. (When an experiment is still open, click the arrow
-# beside its name first.) Then click `churn-logging`. Of several runs with one name, take the topmost.
+# Open the UI: *MLflow UI* among the links at the top, or the command under *Setup*; close the panel *MLflow Assistant*
+# with its cross. Choose *Model training* at the top left and click *Experiments* on the left. (When an experiment is
+# still open, click the arrow beside its name first.) Then click `churn-logging`. Of several runs with one name, take
+# the topmost.
 #
 # 1. Click the run `logistic`. Its **Overview** begins with your note under *Description*; the pencil beside it edits
 #    the note. Scroll down to *Source*, which has your commit, to *Datasets*, with MLflow's digest, and to *Tags*.
@@ -648,10 +649,10 @@ mlflow.delete_run(leaky.info.run_id)
 print("after delete_run:", mlflow.get_run(leaky.info.run_id).data.params["db_password"])
 
 # %% [markdown]
-# A deleted run is in the trash, and can still be read. Only the command `mlflow gc` removes it ([Tracking
-# server]({step:tracking_server})), and nobody knows who has read it until then. So the repair begins with a new
-# password. Then log what you **name**, instead of everything there is. The same holds for people: whoever can open the
-# store can read the customers in `wrong.json`.
+# A deleted run can be read until `mlflow gc` removes it ([Tracking server]({step:tracking_server})); a model that it
+# logged keeps a copy of its parameters even then, until you delete it, too. So the repair begins with a new password.
+# Then log what you **name**, not everything. The same holds for people: whoever can open the store can read the
+# customers in `wrong.json`.
 
 # %%
 with mlflow.start_run(run_name="tight") as tight:

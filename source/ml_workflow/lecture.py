@@ -193,8 +193,8 @@ assert all(week_auc(new, w) < 0.65 for w in range(1, 6))  # retraining is no cur
 # %% [markdown]
 # You should see both relations turn round. In the first weeks, customers with three calls leave more than twice as
 # often as those without a call. From week 6 on, they leave *less* often, because Tom's team now calls exactly them.
-# (The calls do not explain the contract: a program makes these customers, and turns both round so that the fall is
-# plain.)
+# (The change in contracts has no such reason: these customers are invented, and both relations were turned round so
+# that the fall is plain.)
 #
 # What the model has learned, "many calls: about to leave", is no longer true. This is called **concept drift**.
 #
@@ -205,8 +205,8 @@ assert all(week_auc(new, w) < 0.65 for w in range(1, 6))  # retraining is no cur
 # Two cautions before you retrain:
 #
 # - A table that arrives wrong, say with charges in cents, looks much the same from outside. Look at the table first.
-# - Tom's team has caused this change itself, and the new model describes customers whom it calls back. If the team
-#   stops calling because that model sees no risk, it is wrong again.
+# - Tom's team has caused this change itself, so the new model describes customers who are called back. If the team
+#   stops calling because this model sees no risk, the model is wrong again.
 #
 # ## Round 2: why a spreadsheet of experiments fails
 #
@@ -265,7 +265,8 @@ assert len(fitting) >= 2, len(fitting)
 #
 # The run need not hold the data, but somebody must keep them. A **fingerprint** shows whether they are the same: a
 # short text computed from the table as it would be written to a CSV file. When one number is changed, it is another
-# one. Ours cannot tell a missing value from an empty text, and depends on the order of the rows.
+# one. Ours cannot tell 1 from the text "1" or a gap from an empty text, and depends on the order of the rows. MLflow
+# calls it a *digest*.
 #
 # <details class="more"><summary>More: the order of rows, and MLflow's own fingerprint</summary>
 #
@@ -304,7 +305,8 @@ print("the same data: ", kept.params["data_digest"] == fingerprint(customers))
 print("the same score:", again == kept.metrics["valid_auc"])
 
 # %% [markdown]
-# **Versioned.** Another attempt is another run, and the first one stays as it is.
+# **Versioned.** Another attempt is another run, and the first one stays as it is. (`MlflowClient`, below, writes to any
+# run by its id, also when it has ended.)
 #
 # **Predict.** What does MLflow do when somebody wants to change the recorded depth to 9: change it, keep both, or
 # refuse?
@@ -335,7 +337,8 @@ assert fingerprint(changed) != fingerprint(customers)
 # <details class="more"><summary>More: what else may change in a run</summary>
 #
 # A metric that is logged again shows the newer value, and its history keeps the older one. When its values have steps,
-# as in the first pitfall below, the run shows the value of the highest step. Tags and notes may change.
+# as in the first pitfall below, the run shows the value of the highest step. Tags and notes may change. Whoever may
+# write can also delete a run, and restore it until `mlflow gc` removes it.
 #
 # </details>
 #
@@ -359,8 +362,9 @@ assert fingerprint(changed) != fingerprint(customers)
 #
 # ## Round 3: the parts of MLflow
 #
-# MLflow is several tools that share one record. First, what is where: these words return in every lecture. Of the six
-# parts after it, keep one sentence each.
+# MLflow is several tools that share one record. First, what is where in a team; these words return in every lecture.
+# While you work alone, as now, your code reaches both stores directly, and only the UI needs the server. Of the six
+# parts after it, keep the first sentence each.
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
 boxes = {
@@ -384,9 +388,6 @@ plots.show(plots.diagram(boxes, arrows, title=title, height=3.2))
 # - The **backend store** is a database for what is small: names, parameters, metrics, tags.
 # - The **artifact store** is a folder, or a bucket in a cloud, for what is large: models, pictures, tables.
 # - The **tracking server** stands in front of both and answers over HTTP. It also delivers the **UI**.
-#
-# As long as you work alone, as we do for now, the SDK reaches both stores directly. The server is then needed for the
-# UI only.
 #
 # ### Tracking
 
@@ -464,8 +465,9 @@ plots.show(plots.diagram(boxes, arrows, title=title, width=8, height=2.4))
 
 # %% [markdown]
 # The **registry** gives models a name and numbers their versions. An **alias** such as `champion` points at one version
-# today and at another tomorrow. Applications load by the alias, so a new version, or the old one again, is one call and
-# a reload. Without it, somebody copies a file over another at night. Lecture: [Model registry]({step:model_registry}).
+# today and at another tomorrow. Applications load by the alias: to change the version, or go back, you move the alias
+# in one call, and they load again. Without it, somebody copies a file over another at night. Lecture: [Model
+# registry]({step:model_registry}).
 #
 # ### Serving
 
@@ -514,8 +516,9 @@ plots.show(plots.diagram(boxes, arrows, title=title, width=8.5, height=1.9))
 #
 # MLflow is not the only tool. Before you choose one, ask three questions:
 #
-# - **What is it best for?** MLflow keeps the record from training on, and serves. Weights & Biases, a commercial
-#   service, is best for deep learning, live curves and shared reports. TensorBoard draws the curves of a training.
+# - **What is it best for?** MLflow keeps the record from first training to use, and serves. Weights & Biases, a
+#   commercial service, is best for deep learning, live curves and shared reports. TensorBoard draws the curves of a
+#   training.
 # - **Is it alive?** Neptune, a commercial service, was closed in March 2026, and what was on its servers is deleted.
 # - **How do your runs get *out* of it again?** With MLflow they are in a database and a folder of your own.
 #
@@ -715,8 +718,8 @@ assert not pair["metrics.valid_auc"].isna().any()
 # %% [markdown]
 # ## In your own project
 #
-# The same work without any help from this course, on real data that comes with scikit-learn. Copy it into a file
-# `record.py` in an empty folder and run `python record.py`.
+# The same work without any help from this course, on real data that comes with scikit-learn. Open *Show the script*,
+# copy it into a file `record.py` in an empty folder and run `python record.py`.
 #
 # It records one result, and then repeats the *oldest* one with the settings and the split from its record. Run it again
 # next month, and it says whether the old number still comes out. [Reproducing]({step:reproducing}) adds the code and
@@ -763,7 +766,7 @@ with mlflow.start_run(run_name="tree"):
 by_age, done = ["attributes.start_time ASC"], "attributes.status = 'FINISHED'"
 oldest = mlflow.search_runs(filter_string=done, order_by=by_age, max_results=1).iloc[0]
 kept = mlflow.get_run(oldest["run_id"]).data.params
-names = kept.keys() - {"data_digest", "split_seed"}  # as recorded, not as today
+names = kept.keys() & DecisionTreeClassifier().get_params()  # as recorded, not today
 recorded = {name: value(kept[name]) for name in names}
 again = score(recorded, int(oldest["params.split_seed"]))
 print("the same data: ", oldest["params.data_digest"] == digest)

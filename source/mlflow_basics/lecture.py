@@ -73,9 +73,10 @@ plots.show(plots.diagram(boxes, arrows, title=title))
 # The UI is a separate program that reads both. It shows exactly the store you start it on, and nothing else. If it is
 # empty although your code ran, the two were pointed at different places.
 #
-# The address of the backend store is called the **tracking URI**. If you set nothing, MLflow uses a file `mlflow.db`
-# and a folder `mlruns`, both *in the folder in which Python was started*. Two notebooks in two folders then do not see
-# each other's runs, so the first thing we do is to say where we want them.
+# The address of the backend store is called the **tracking URI**. If neither your code nor the variable
+# `MLFLOW_TRACKING_URI` gives one (code wins), MLflow uses a file `mlflow.db` and a folder `mlruns`, both *in the folder
+# in which Python was started*. Two notebooks in two folders then do not see each other's runs, so we first say where we
+# want them.
 #
 # ## Setup
 
@@ -119,9 +120,9 @@ mlflow.set_tracking_uri(f"sqlite:///{home / 'mlflow.db'}")
 print("runs go to the file", mlflow.get_tracking_uri().rsplit("/", 1)[1])
 
 # %% [markdown]
-# The tile *MLflow* in JupyterLab's launcher shows this store. Elsewhere, unless it still runs, type the next line in a
-# terminal **in the course folder**, activated as in [Start here]({step:start_here}), leave it running, and in a minute
-# open <http://127.0.0.1:5001>.
+# In JupyterLab, *MLflow UI* among the links at the top shows this store. Elsewhere, unless the UI still runs, type the
+# next line in a terminal **in the course folder**, activated as in [Start here]({step:start_here}), leave it running,
+# and in a minute open <http://127.0.0.1:5001>.
 #
 # ```
 # mlflow ui --backend-store-uri sqlite:///mlflow.db --port 5001
@@ -151,7 +152,8 @@ print("its files go to the folder", experiment.artifact_location.rsplit("/", 1)[
 # <details class="more"><summary>More: no place named, and `store.connect()`</summary>
 #
 # Had we called `set_experiment("churn-forest")` alone, MLflow would have made the experiment as well, with its files in
-# the folder `mlruns` beside this notebook. A notebook elsewhere would make another one.
+# the folder `mlruns` beside this notebook. A notebook elsewhere would make another one. With a tracking server, name no
+# place: a path means *your* disk, where colleagues find nothing.
 #
 # Later lectures write `store.connect()`, which is the line `set_tracking_uri`, plus a folder for the files and a check
 # that the database can be used.
@@ -231,8 +233,8 @@ print(found)
 # We expected that, so we write it down as our list. A name that you do not know is a reason to stop; [Portable
 # models]({step:portable_models}) shows what an attacker would put there.
 #
-# Now three forests, each recorded with its model; the second has the settings of `first-try`. `log_model` refuses any
-# type that is not on our list; the `assert` in the loop compares the two as well. Three things are new:
+# Now three forests, each recorded with its model; the second has the settings of `first-try`. The `assert` in the loop
+# compares each forest's types with our list; `log_model` would refuse any other type, too. Three things are new:
 #
 # - The parameter `model` says which kind of model it is.
 # - `pip_requirements` names the packages, with their versions, that the model needs in order to be loaded.
@@ -241,7 +243,8 @@ print(found)
 # <details class="more"><summary>More: why we name the packages ourselves</summary>
 #
 # Without `pip_requirements` MLflow finds the packages out by itself, which takes several seconds for every model. Here
-# the list is made once, in front of the loop, and passed with each of the three.
+# the list is made once, in front of the loop, and passed with each of the three. It names scikit-learn and skops only:
+# add each further library that your model uses, such as LightGBM.
 #
 # </details>
 
@@ -310,8 +313,8 @@ assert scores["3"] == auc  # the same settings, the same score as first-try
 # the last digit, the score of `first-try`: same settings, same rows, same result.
 #
 # Now the second half of the question: can we have it back? From here on we use none of the notebook's own models. The
-# run tells the id of its model, and `models:/` followed by that id is the model's address. To see whether the record is
-# complete, we also train a forest again from the recorded settings.
+# run's `outputs.model_outputs` lists its models, here one; `models:/` followed by that model's id is its address. To
+# see whether the record is complete, we also train a forest again from the recorded settings.
 
 # %%
 best = mlflow.get_run(runs.iloc[0].run_id)
@@ -675,9 +678,9 @@ else:
 # %% [markdown]
 # ## In your own project
 #
-# The same work without any help from this course, on real data that comes with scikit-learn. Copy it into a file
-# `train.py` in an empty folder and run `python train.py`. To look at its runs, stop a UI that you started in a
-# terminal, and type the command that the script prints last.
+# The same work without help from this course, on real data. Open *Show the script*, copy it into a file `train.py` in
+# an empty folder and run `python train.py`. To see its runs, stop a UI that you started in a terminal, and type the
+# command that it prints last. With your own table, put a fingerprint into `rows`: a name stays when rows change.
 
 # %% tags=["own-project"]
 """Three forests, recorded so that the best can be had back: python train.py"""
@@ -690,7 +693,7 @@ from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import train_test_split
 
 mlflow.set_tracking_uri("sqlite:///mlflow.db")  # a file in the folder you start from
-mlflow.set_experiment("my-first-experiment")  # its models go to ./mlruns, the default
+mlflow.set_experiment("my-first-experiment")  # models: ./mlruns if you name no place
 
 rows = {"data": "breast_cancer", "split_seed": 0}
 X, y = load_breast_cancer(return_X_y=True, as_frame=True)

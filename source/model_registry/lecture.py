@@ -72,8 +72,7 @@ plots.show(plots.diagram(boxes, arrows, title=title))
 # %% [markdown]
 # ## Setup
 #
-# `store.connect()` points MLflow at the course store: the lines of [MLflow basics]({step:mlflow_basics}) in one call.
-# `store.log_model` is the open call from there, too.
+# `store.connect()` and `store.log_model` are the lines of [MLflow basics]({step:mlflow_basics}), each in one call.
 #
 # The loop in the setup **deletes** what an earlier run of this notebook registered, so that version numbers begin
 # anew. Never do that to a model that somebody serves.
@@ -184,8 +183,8 @@ def decide(name, alias, version, decision, by, why, numbers=None):
 
 
 # %% [markdown]
-# The call stands *inside* the run, so that the record also shows when it failed. Only the exact word `refused` moves
-# nothing; `rejected` would move the alias. The first champion meets no opponent, so Mira appoints it:
+# The alias is moved *inside* the run, so a move that fails leaves a FAILED run. Write `refused` exactly: any other word
+# moves the alias. The first champion meets no opponent, so Mira appoints it:
 
 # %%
 decide(NAME, "champion", 1, "appointed", by="Mira", why="a tree that Tom can read")
@@ -448,9 +447,9 @@ assert files_[0] == files_[1]
 # logged model, and whoever deletes that for good (`mlflow gc`) takes it from both.
 #
 # For *another store*, such as a production server with its own database, MLflow 3.17 has no call that copies. So we
-# download the model's files, point MLflow at the other store (here a second database file), make an empty entry, put
-# the files in, and register it; the rest we carry as tags. No later step needs these lines. If the cell stops half-way,
-# run its last line.
+# download the files, point MLflow at the other store (here a second database file), put them there, and register them;
+# `log_model` would save the model anew. The rest goes along as tags. No later step needs these lines. If the cell stops
+# half-way, run its last line, which leads back.
 #
 # <details class="more"><summary>More: the three calls in place of log_model</summary>
 #
@@ -502,8 +501,8 @@ assert info.model_id == arrived.model_id and info.run_id == champion.run_id
 #
 # ## Webhooks: tell others that an alias moved
 #
-# Aisha's service should load again when `@champion` moves. A **webhook** is an address that MLflow calls when something
-# happens. Read how one is made (a moved alias counts as `created`), but don't run it:
+# Aisha's service should load again when `@champion` moves. A **webhook** is an address that MLflow calls then. No later
+# step needs one. Read how one is made (a moved alias counts as `created`), but don't run it:
 #
 # ```python
 # client.create_webhook(
@@ -522,8 +521,9 @@ assert info.model_id == arrived.model_id and info.run_id == champion.run_id
 #
 # <details class="more"><summary>More: why only public addresses, and a key for the secrets</summary>
 #
-# Without the limit to public addresses, somebody could use the server to call into the company's network. A program
-# that writes to a database file directly, as this notebook does, makes no calls.
+# Without the limit to public addresses, somebody could use the server to call into the company's network. For a service
+# inside it, the server's owner sets `MLFLOW_WEBHOOK_ALLOW_PRIVATE_IPS=true`, which lifts the limit for all webhooks. A
+# program that writes to a database file directly, as this notebook does, makes no calls.
 #
 # The server stores the secret encrypted. Give it one key for good, made by `Fernet.generate_key()` of the package
 # cryptography, in `MLFLOW_WEBHOOK_SECRET_ENCRYPTION_KEY`. Without it each process makes up a key of its own, and none
@@ -647,8 +647,9 @@ lesson.turn(where(NAME, "previous") == "1" and not record.empty, hint)
 #
 # Each of them has a code, and the checks of the homework use the same codes.
 #
-# **`alias-case`: two champions.** Aliases are case-sensitive. Somebody writes `Champion`, and both exist, on different
-# versions; the service never notices. To repair it, delete the wrong one, and spell aliases in lower case.
+# **`alias-case`: two champions.** SQLite and PostgreSQL tell aliases apart by case. Somebody writes `Champion`, and
+# both exist, on different versions; the service never notices. To repair it, delete the wrong one, and spell aliases in
+# lower case.
 
 # %%
 client.set_registered_model_alias(NAME, "Champion", 3)  # past the function, too
@@ -689,10 +690,10 @@ assert where(LIVE, "champion") == "2"
 # %% [markdown]
 # ## In your own project
 #
-# The same work without any help from this course, on real data that comes with scikit-learn. Copy it into a file
-# `promote.py` in an empty folder and run `python promote.py`. Each run registers a version. The second run's model is
-# the same as the first's, so the gate refuses it. Each decision is signed with what stands in `SIGNED`: before you
-# run it again, write there who decides this time, and why.
+# The same work without any help from this course, on real data that comes with scikit-learn. Open *Show the script*,
+# copy it into a file `promote.py` in an empty folder and run `python promote.py`. Each run registers a version. The
+# second run's model is the same as the first's, so the gate refuses it. Each decision is signed with what stands in
+# `SIGNED`: before you run it again, write there who decides this time, and why.
 
 # %% tags=["own-project"]
 """Train, register, and promote a lead that is more than luck: python promote.py"""

@@ -39,7 +39,7 @@ print("Open the UI, from the course folder:", store.ui_command(), sep="\n")
 #
 # - in the format skops, with the types that you trust after reading them;
 # - with a signature that names all columns of `table`, none of them as an integer, and an example of three rows;
-# - with fixed requirements: scikit-learn and skops, each with its exact version, and nothing that a forest does not need;
+# - with fixed requirements: scikit-learn and skops, each with its exact version (mlflow may stay), and nothing needless;
 # - so that pyfunc answers with *probabilities*, not with labels.
 
 # %%

@@ -116,8 +116,8 @@ customers.head(3)
 #
 # Most of this is known from MLflow basics: trusted types that have been read, and packages that are named.
 #
-# New is the **signature**. It says which columns the model takes, of which type, and what comes out. `infer_signature`
-# works it out from a table and the model's answer to it.
+# New is the **signature**: which columns go in, of which type, and what comes out. MLflow would make one from the three
+# rows of the example; `infer_signature` asks the whole table, and so sees every gap.
 
 # %%
 trusted = ["numpy.dtype"]  # the type of an array, as the imputer keeps it
@@ -270,8 +270,8 @@ assert (as_pyfunc.predict(customers.assign(postcode="8001")) == as_pyfunc.predic
 #   The encoder ignores what it does not know, so on Wednesday the model took all customers for people without a
 #   contract, without any error.
 #
-# A column *too many* is accepted as well: the model does not get to see it, and MLflow only warns. So a misspelt
-# `optional` column passes the signature, although its values never reach the model.
+# A column *too many* is accepted as well: the model does not get to see it, and MLflow only warns. A misspelt
+# `optional` column therefore passes, and the model never sees its values.
 #
 # <details class="more"><summary>More: optional columns and whole numbers</summary>
 #
@@ -291,9 +291,9 @@ assert (as_pyfunc.predict(customers.assign(postcode="8001")) == as_pyfunc.predic
 # A pyfunc model need not come from a library: a subclass of `PythonModel` with `predict` will do. Tom's rule: call
 # everybody with three or more support calls.
 #
-# We write it into a file of its own and log the *file*. MLflow copies it into the model's folder, and runs it when the
-# model is logged and whenever it is loaded. So whoever loads such a model runs its author's code, a danger that
-# [Portable models]({step:portable_models}) deals with.
+# We log it as a *file*; an object from the notebook would become a pickle. MLflow copies the file into the model's
+# folder, and runs it when the model is logged and whenever it is loaded. So whoever loads such a model runs its
+# author's code, a danger that [Portable models]({step:portable_models}) deals with.
 
 # %%
 toms_rule = """
@@ -526,15 +526,16 @@ assert scored["call"].equals(everybody["call"])
 # score = mlflow.pyfunc.spark_udf(
 #     spark, caller.model_uri, env_manager="local", result_type="probability double, call boolean"
 # )
-# customers.withColumn("score", score(*columns))
+# customers.withColumn("score", score())
 # ```
 #
 # </details>
 #
 # ## Look at the UI
 #
-# 1. Open the UI with the command under *Setup*. When a panel *MLflow Assistant* opens at the right, close it with its
-#    cross. Choose *Model training* at the top left, then *Experiments*, then the experiment `churn-models`.
+# 1. Open the UI: *MLflow UI* among the links at the top, or the command under *Setup*. When a panel *MLflow Assistant*
+#    opens at the right, close it with its cross. Choose *Model training* at the top left, then *Experiments*, then the
+#    experiment `churn-models`.
 # 2. In the menu on the left, click *Models*. Each logged model is a row of its own.
 # 3. Click `whom_to_call` (the upper one, if you ran the lecture twice). In *Overview*, *Source run* is the run that
 #    made it.
@@ -592,8 +593,8 @@ answers = mlflow.pyfunc.load_model(bare.model_uri).predict(wrong)
 print("without a signature:", len(answers), "answers")
 
 # %% [markdown]
-# To repair it, give `input_example=` or `signature=` when you log. A model that has been logged already gets its
-# signature afterwards:
+# To repair it, give `input_example=` or `signature=` when you log, or set it later, by `models:/m-…` (`models:/name/1`
+# is refused):
 
 # %%
 mlflow.models.set_signature(bare.model_uri, signature)
@@ -666,9 +667,9 @@ assert len(promised) == 1 and "tensor-spec" not in promised[0]
 # %% [markdown]
 # ## In your own project
 #
-# The same work without any help from this course, on real data that comes with scikit-learn. Copy it into a file
-# `whom.py` in an empty folder and run `python whom.py`. The file is the model *and* the script that logs it: what
-# stands below `if __name__ …` runs only when you start it yourself, not when MLflow loads the model.
+# The same work without any help from this course, on real data that comes with scikit-learn. Open *Show the script*,
+# copy it into a file `whom.py` in an empty folder and run `python whom.py`. The file is the model *and* the script that
+# logs it: what stands below `if __name__ …` runs only when you start it yourself, not when MLflow loads the model.
 
 # %% tags=["own-project"]
 """A model with its threshold inside: python whom.py"""

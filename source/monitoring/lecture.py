@@ -141,9 +141,9 @@ for region in streams:
 # compares a new model, the challenger, with the champion on the *same* held-out rows. The score is **ROC-AUC**, the
 # share of pairs (one customer who leaves, one who stays) that a model puts into the right order.
 #
-# The gain depends on which rows happened to be held out. So the gate draws them again 500 times with replacement, each
-# time for both models: a **paired bootstrap**. `redrawn_auc` returns the ROC-AUC of each draw. A challenger passes when
-# the whole 95 % interval of the gain is above zero.
+# The gate is the **paired bootstrap** of [Model registry]({step:model_registry}), with 500 draws: a challenger passes
+# when the whole 95 % interval of the gain is above zero. `redrawn_auc` returns the ROC-AUC of each draw; you need not
+# follow its lines.
 #
 # <details class="more"><summary>More: a first champion, and counting pairs</summary>
 #
@@ -199,8 +199,8 @@ for region in streams:
 # ## Round 1: log predictions with their inputs
 #
 # A prediction alone cannot be judged later. So the nightly job logs the inputs, the probability and the version that
-# gave it: one run for each week and region, with a table as its file. The customer's number goes along: by it, the
-# labels find their rows weeks later. These are personal data: let few read them, and delete old ones.
+# gave it: one run for each week and region, with a table as its file. By the customer's number, labels find their rows
+# weeks later. These are personal data: let few read them, delete old runs, then `mlflow gc`.
 
 # %%
 weeks = {}
@@ -237,7 +237,7 @@ logged("north", 1)[columns].head(3).round(3)
 # <details class="more"><summary>More: finding the runs on another machine</summary>
 #
 # Drift and scores below read these tables. `weeks` remembers which run has which table. Aisha, on another machine,
-# would find the runs by `params.region` and `params.week`.
+# would find the runs by `params.region` and `params.week`, and take the newest only: a job that ran twice leaves two.
 #
 # </details>
 #
@@ -307,7 +307,8 @@ assert np.isclose((prices_now > numbers.loc["max", "monthly_charges"]).mean(), n
 # shares of the broken delivery stand out against those of week 3. Our rule: with more than 2 % *missing*, *unknown* or
 # *twice*, a delivery is sent back before it is scored; retraining on it would teach the model the mistake.
 #
-# Cents alone show in *outside* only, as do the new prices of today's North (last row): then somebody looks first.
+# *outside* is not in the rule: it shows cents, but true new prices as well (today's North, last row), so a person looks
+# first.
 #
 # <details class="more"><summary>More: gaps, and where the check stands</summary>
 #
@@ -399,8 +400,8 @@ assert south.loc["probability"].max() < 0.15
 # weeks. In the South, inputs and predictions are those of spring.
 #
 # Two tests come with a probability. **KS** is the largest gap between two cumulative distributions, for numbers.
-# **Chi-square** compares counts of categories, and Cramér's V scales it to 0 … 1. Each gives a *size* and a *p*, the
-# probability of a gap at least this large when nothing has changed:
+# **Chi-square** compares counts of categories, and Cramér's V scales it to 0 … 1. Each gives a *size*, to act on, and a
+# *p*, the probability of a gap at least this large when nothing has changed:
 
 # %%
 now = logged("north", today)
@@ -734,14 +735,14 @@ assert largest < ks.statistic / 2
 # %% [markdown]
 # ## In your own project
 #
-# The same work on real data, without any help from this course: predictions with their inputs, drift of every column,
-# an alert. Copy the script into a file `monitor.py` in an empty folder and run `python monitor.py`. For another week,
-# change its rows, `"week": 1` and `week-01`; act on the tag `alert` when a second week says the same.
+# Predictions with their inputs, drift of every column and an alert, on real data, without this course: open *Show the
+# script*, copy it into a file `monitor.py` in an empty folder and run `python monitor.py`. In your project, load the
+# champion in place of training, and log the score when the labels come. For another week, change its rows, `"week": 1`
+# and `week-01`; act when a second week has the tag `alert`.
 #
 # <details class="more"><summary>More: from the script to your project</summary>
 #
-# The script trains a model, so that it has one. In your project, load the champion, keep its training rows, and log
-# the score into the week's run when the labels are there.
+# Keep the champion's training rows, and log each score into its week's run.
 #
 # Its `psi` takes numbers only: for columns of words, or of true and false, take the lecture's.
 #

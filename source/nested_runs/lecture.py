@@ -292,8 +292,8 @@ assert budget != 36 or kinds == {"grid": 4, "random": 12}
 # the light of the results so far. This is *Bayesian search*. Its `TPESampler` prefers settings like those of better
 # trials.
 #
-# Optuna also saves money. After each fold we report the mean so far. If even the best of these means is below the
-# median of what earlier trials had after the same fold, the **median pruner** stops the trial. It is **pruned**, and
+# Optuna also saves money. After each fold we report the mean so far. The **median pruner** compares the best of these
+# means with those of earlier trials after the same fold: below their median, it stops the trial. It is **pruned**, and
 # costs one or two fits instead of three.
 #
 # <details class="more"><summary>More: how sampler and pruner begin</summary>
@@ -455,7 +455,7 @@ assert not usual or ("untuned" in real and 1 < ahead[second] < 9)
 # folds share customers.
 #
 # With 2,000 customers, a budget of 36 and the seed 0, 1 or 2 you should see that the lead over the untuned model is
-# real. Tuning has helped. Between the leader and the search that came second no lead is shown. We call them **tied**,
+# real. Tuning has helped. Two to eight folds of ten show no lead for either side. So leader and second are **tied**,
 # and Mira may take either, say the one with fewer leaves.
 #
 # <details class="more"><summary>More: how far this test reaches</summary>
@@ -514,7 +514,7 @@ def train(trees, uri, experiment_id, parent_id):
     scores = cross_val_score(RandomForestClassifier(**settings), X, y, **how)
 
     mlflow.set_tracking_uri(uri)
-    place = {"experiment_id": experiment_id, "parent_run_id": parent_id}
+    place = {"experiment_id": experiment_id, "parent_run_id": parent_id, "nested": True}
     with mlflow.start_run(run_name=f"trees-{trees}", **place):
         mlflow.log_params(settings)
         mlflow.log_metric("cv_auc", scores.mean())
@@ -608,8 +608,8 @@ assert len(resumed.trials) - before == 3
 # %% [markdown]
 # ## Look at the UI
 #
-# Open the UI as told under *Setup*, with *Model training* chosen at the top left, and close the *MLflow Assistant* at
-# the right if it is open.
+# Open the UI (*MLflow UI* among the links at the top, or the command under *Setup*), with *Model training* chosen at
+# the top left, and close the *MLflow Assistant* at the right if it is open.
 #
 # 1. Click *Experiments*, on the left or above the title, then `churn-search`. Each search is one row: `optuna`,
 #    `random`, `grid` and `hyperparam_search`. (After *Run All* there is also `trees-40`, with which *Your turn* deals.)
@@ -757,9 +757,9 @@ assert list(finished["tags.mlflow.runName"]) == ["whole"]
 # %% [markdown]
 # ## In your own project
 #
-# The same work without any help from this course, on real data that comes with scikit-learn. Copy it into a file
-# `search.py` in an empty folder and run `python search.py`. The first time, MLflow also reports that it makes its
-# tables.
+# The same work without any help from this course, on real data that comes with scikit-learn. Open *Show the script*,
+# copy it into a file `search.py` in an empty folder and run `python search.py`. The first time, MLflow also reports
+# that it makes its tables.
 
 # %% tags=["own-project"]
 """A random search as a parent with its candidates as children: python search.py"""
@@ -801,7 +801,7 @@ with mlflow.start_run(run_name="random-search") as parent:
 query = f"tags.mlflow.parentRunId = '{parent.info.run_id}'"
 runs = mlflow.search_runs(filter_string=query, order_by=["metrics.cv_auc DESC"])
 print(runs[["params.logisticregression__C", "metrics.cv_auc"]])
-print("Look at them: mlflow server --backend-store-uri sqlite:///mlflow.db")
+print("Look at them: mlflow ui --backend-store-uri sqlite:///mlflow.db --port 5001")
 
 # %% [markdown]
 # ## Quiz

@@ -153,8 +153,8 @@ assert numbers["monthly_charges"].max() > 1000
 #
 # - `SimpleImputer` **imputes**: it fills a gap with a plausible value, here the median of the column.
 # - `np.clip` **caps** values, and `FunctionTransformer` makes a step of it. Nordtel's dearest tariff costs 160 euros,
-#   so a larger charge is an error, and becomes 160. Where you know that it is in cents, divide by 100 instead; the cap
-#   is for errors that nobody foresaw. It cuts all six columns: the others stay below 160 here.
+#   so a larger charge is an error, and becomes 160. Ours are in cents, as we know, and could be divided by 100; the cap
+#   also meets errors that nobody foresaw, so here we try it alone.
 # - `StandardScaler` subtracts the mean and divides by the standard deviation, so that all columns have the same
 #   **scale**.
 #
@@ -330,7 +330,7 @@ assert "two-year" in text and "LogisticRegression" in text
 # The dots of one candidate lie several hundredths apart, although it is the same pipeline each time. That is what the
 # **spread** of the folds tells you: how much a score depends on which customers happened to judge.
 #
-# A lead that is much smaller than the spread, and that turns round from fold to fold, is no reason to choose. Compare
+# A lead that is much smaller than the spread, and that the other one has in some folds, is no reason to choose. Compare
 # fold by fold: the same customers judge both.
 #
 # ### Does scaling matter? Do the outliers?
@@ -338,7 +338,8 @@ assert "two-year" in text and "LogisticRegression" in text
 # To see it, we take a model for which scale matters: **nearest neighbours** looks for the 25 customers at the smallest
 # *distance*, and says what share of them left.
 #
-# In the cell below, a double underscore leads to a step inside a step, and `"passthrough"` takes this step out.
+# In the cell below, a step's name is its class in small letters, a double underscore leads to a step inside it, and
+# `"passthrough"` takes it out.
 #
 # **Predict.** Without scaling, with scaling, with capping and scaling: which of the three will be last?
 
@@ -376,8 +377,8 @@ assert knn["width"]["scaling"] < 0.3 and 2 < knn["width"]["capping and scaling"]
 
 # %% [markdown]
 # You should see "no scaling" last, by far: columns with large numbers, such as charges and months, then decide who is
-# near, and a contract of 0, 1 or 2 hardly counts. The cap hardly changes the score, only `width`: the range of the
-# middle 80 % of the charges.
+# near, and a contract of 0, 1 or 2 hardly counts. The cap hardly changes the score, only `width`, the middle 80 % of
+# the scaled charges: without it, the cents make ordinary customers look almost equal.
 #
 # <details class="more"><summary>More: what the cap does, seen in the column "width"</summary>
 #
@@ -394,7 +395,7 @@ assert knn["width"]["scaling"] < 0.3 and 2 < knn["width"]["capping and scaling"]
 #
 # ## Look at the UI
 #
-# Open the UI: the tile *MLflow* in JupyterLab's launcher, or `course ui` in a terminal in the course folder, then
+# Open the UI: *MLflow UI* among the links at the top, or `course ui` in a terminal in the course folder, then
 # <http://127.0.0.1:5001>. When a panel *MLflow Assistant* opens at the right, close it with its cross. Then choose
 # *Model training* at the top left.
 #
@@ -745,13 +746,14 @@ assert twice[0] == twice[1]
 # ## In your own project
 #
 # The same work without any help from this course, on real data: 442 patients, and how far their diabetes went in a
-# year. Copy it into a file `pipeline.py` in an empty folder and run `python pipeline.py` there, in a terminal as in
-# [Start here]({step:start_here}). To see its runs, type `mlflow ui --backend-store-uri sqlite:///mlflow.db --port 5002`
-# in the same folder, and open <http://127.0.0.1:5002>.
+# year. Open *Show the script*, copy it into a file `pipeline.py` in an empty folder and run `python pipeline.py` there,
+# in a terminal as in [Start here]({step:start_here}). To see its runs, type `mlflow ui --backend-store-uri
+# sqlite:///mlflow.db --port 5002` in the same folder, and open <http://127.0.0.1:5002>.
 #
-# The measure here is the **RMSE**, the root of the mean squared error: roughly by how many points a prediction is off.
-# In scikit-learn a higher score is always better, so `neg_root_mean_squared_error` gives the RMSE with a minus; the
-# script turns the sign back.
+# The measure is the **RMSE**, the root of the mean squared error: roughly by how many points a prediction is off. In
+# scikit-learn a higher score is always better, so `neg_root_mean_squared_error` gives the RMSE with a minus; the script
+# turns the sign back. A joblib file is for you; for others, `log_model` of [MLflow basics]({step:mlflow_basics}) keeps
+# a model.
 
 # %% tags=["own-project"]
 """A pipeline measured against a dummy, saved and proven: python pipeline.py"""

@@ -210,8 +210,8 @@ assert listed == ["builtins.print", "functools.partial"]
 #
 # 1. **Read the names** in the file `model.skops`, and compare them with a list that *you* have written. The list in
 #    `MLmodel` could have been edited.
-# 2. **See that `MLmodel` makes MLflow load this file, as skops**, and no code beside it. The script at the end has the
-#    lines that check it.
+# 2. **Read `MLmodel`**: format `skops`, model file `model.skops` in every flavor, and `code` empty. The script at the
+#    end checks these and a few more.
 # 3. **Load the folder that you have read**, `mlflow.sklearn.load_model(str(home))`, not the address, which would fetch
 #    the files again.
 #
@@ -263,8 +263,8 @@ assert printed_.getvalue() == "ran on load\n"
 # %% [markdown]
 # You should see the stranger's two functions, so we would not load this model.
 #
-# Our own list has two types, and neither runs code. But a forged `Tree` can crash Python in `predict`, or make it
-# read memory that is none of its business, so accept trees from people you know only.
+# Our own list has two types, and neither runs code. But a forged `Tree` can crash Python in `predict`, or make it read
+# foreign memory, so accept trees only from people you know.
 #
 # <details class="more"><summary>More: why we trust these two types</summary>
 #
@@ -362,8 +362,8 @@ home = Path(mlflow.artifacts.download_artifacts(from_code.model_uri))
 print((home / code_file).read_text()[:52])
 
 # %% [markdown]
-# The model's folder holds a copy of the file that `model_code_path` names. Here are the kinds that you have seen, and
-# a fourth: modules that a model brings along.
+# `model_code_path` names the file, of which the folder holds a copy; `loader_module` names the code that loads it. Here
+# are the kinds so far, and one from Round 5: modules that a model brings along.
 #
 # | kind | seen in `MLmodel` | what may run on load | before you load |
 # |---|---|---|---|
@@ -422,8 +422,8 @@ assert "pydantic==2.*" in requirements(guessed)
 # - With the environment variable `MLFLOW_LOCK_MODEL_DEPENDENCIES=true`, you give your list as before, and uv adds an
 #   exact version of all it needs. It takes versions that fit, and they need not be those installed here.
 # - The folder in which Python runs has a `pyproject.toml` and a `uv.lock`, made by `uv lock`. Then a call without
-#   `pip_requirements` takes all versions from the lock file instead of guessing. `mlflow.pyfunc.log_model` also
-#   copies both files into the model.
+#   `pip_requirements` takes all versions from the lock file instead of guessing. `mlflow.pyfunc.log_model` copies both
+#   files into the model, even beside a list of yours, and `env_manager="uv"` then installs from them alone.
 #
 # Neither is run here, because solving needs the network.
 #
@@ -520,9 +520,9 @@ assert (elsewhere / "together/code/cleaning.py").is_file()
 # You should see Aisha's error for `alone`. In this notebook both would load: a test on the machine where a model was
 # made proves little.
 #
-# Something else stays behind: **environment variables**, such as the key of a service that the model asks. When a model
-# is logged with an example, MLflow notes those *names* the model read that contain `API_KEY` or `API_TOKEN`, never the
-# values. Others you have to tell yourself:
+# Something else stays behind: **environment variables**, such as the key of a service that the model asks. Of those
+# that the model reads while it is logged with an example, MLflow notes the *names* with `API_KEY` or `API_TOKEN`, never
+# a value. Others you must write down:
 
 # %%
 prices = """
@@ -594,7 +594,7 @@ print(json.loads(answers.read_text()))
 #     together.model_uri,
 #     customers.head(3),
 #     env_manager="uv",
-#     pip_requirements_override=["scikit-learn==1.8.0"],  # what if the server has another one?
+#     pip_requirements_override=["scikit-learn==1.8.0"],  # in a new Python: else it is ignored
 # )
 # mlflow.models.predict(  # a model that asks for a key gets it here
 #     needs_key.model_uri, [1.0], env_manager="uv", extra_envs={"PRICES_API_KEY": "…"}
@@ -659,8 +659,9 @@ assert "portable-claim" in (Path(by_name_) / "registered_model_meta").read_text(
 #
 # ## Look at the UI
 #
-# 1. Open the UI with the command under *Setup*. When a panel *MLflow Assistant* opens at the right, close it with its
-#    cross. Choose *Model training* at the top left, then *Experiments*, then the experiment `churn-portable`.
+# 1. Open the UI: *MLflow UI* among the links at the top, or the command under *Setup*. When a panel *MLflow Assistant*
+#    opens at the right, close it with its cross. Choose *Model training* at the top left, then *Experiments*, then the
+#    experiment `churn-portable`.
 # 2. In the menu on the left, click *Models*, then `together` (the upper one, if you ran the lecture twice), and
 #    *Artifacts*.
 # 3. Click `MLmodel`, and find `skops_trusted_types` and `code`.
@@ -763,7 +764,7 @@ for name, wanted in lists.items():
 assert alarm and "scikit-learn==1.5.2" in alarm[0]
 
 # %% [markdown]
-# To repair it, write `==`, as `get_default_pip_requirements` does. A model that is logged already gets another list
+# To repair it, write `==`, as `get_default_pip_requirements` does. By `models:/m-…`, a logged model gets another list
 # with `update_model_requirements`. Write the versions that **made** the model: for `open` these are the installed ones.
 # `pinned` keeps the 1.5.2 that we supposed.
 #
@@ -803,9 +804,9 @@ except AssertionError as error:
 #
 # ## In your own project
 #
-# The same work without any help from this course, on real data that comes with scikit-learn. Copy it into a file
-# `ship.py` in an empty folder and run `python ship.py`. It makes a model, reads its folder as a stranger should, and
-# prints its fingerprint. Do not run it with `python -O`, which leaves out every `assert`.
+# The same work without any help from this course, on real data that comes with scikit-learn. Open *Show the script*,
+# copy it into a file `ship.py` in an empty folder and run `python ship.py`. It makes a model, reads its folder as a
+# stranger should, and prints its fingerprint. Do not run it with `python -O`, which leaves out every `assert`.
 #
 # <details class="more"><summary>More: what to do where the model arrives</summary>
 #

@@ -168,12 +168,12 @@ assert "+# deeper trees next week?" in diff
 #
 # ## Round 2: a digest, and what it covers
 #
-# A **digest** is a short text computed from data: same data, same digest. One would like to conclude the opposite as
-# well: same digest, therefore same data. That holds only for what went into the digest.
+# In [Logging]({step:logging}), MLflow's **digest** of a table, a short text computed from it, missed changed values. So
+# the same digest does not mean the same data; it speaks only of what went into it. What is that?
 #
-# MLflow gives each data set a digest. Here are two tables of three customers; every value in them differs.
+# Here are two tables of three customers; every value in them differs.
 #
-# **Predict.** Does MLflow's digest differ as well?
+# **Predict.** Does MLflow's digest notice?
 
 # %%
 prediction = "?"  # yes or no
@@ -229,7 +229,7 @@ assert mlflow.data.from_pandas(_read).digest == mlflow.data.from_pandas(customer
 # </details>
 #
 # **sha256** of a file covers every byte: values, row order, line ends. Files with the same sha256 count as the same. A
-# digest restores no file, so keep the data, too.
+# digest restores no file: log small data with the run, and keep large data where nobody overwrites it.
 
 # %%
 def sha256(path):
@@ -269,12 +269,12 @@ assert "blas" in {pool["user_api"] for pool in pools}
 assert any(pool["version"] and pool["architecture"] for pool in machine["pools"])
 
 # %% [markdown]
-# The list `packages` is a record to compare with. You cannot install from it as it is: of a package of your own or
-# from git (here `course-utils`) it does not say where it came from.
+# The list `packages` is for comparing: of a package of your own or from git, such as `course-utils`, it does not say
+# where it came from.
 #
-# A **lock file** is made to build an environment from. It names the exact version of every package, those included that
-# came along with another. The course has one, `requirements.lock`. For a project with a `requirements.txt`, `uv pip
-# compile requirements.txt -o requirements.lock` writes one.
+# To *bring back* an environment you need a **lock file**: the exact version of every package, those included that came
+# along with another. For a project with a `requirements.txt`, `uv pip compile requirements.txt -o requirements.lock`
+# writes one. Log it with the run; `uv pip sync requirements.lock` in a new environment installs it.
 #
 # Now the run. `runpy.run_path` executes a file and gives back what it defines. We use it instead of an import, so
 # that what runs is the very file that we keep.
@@ -377,8 +377,8 @@ assert changed["rows reversed"] > 1e-4 and changed["another seed"] > 1e-4
 # - *Every bit*, on the same machine with the same lock file and one thread.
 # - Elsewhere, *within a tolerance* that you write down before you compare.
 #
-# One thread means `n_jobs=1`. For models that calculate with the BLAS (linear models, PCA, networks) also call
-# `threadpoolctl.threadpool_limits(1)` before the training, because `n_jobs` does not hold the BLAS.
+# One thread means `n_jobs=1`. For models that calculate with the BLAS or OpenMP (linear models, PCA, k-means) also call
+# `threadpoolctl.threadpool_limits(1)` before the training: `n_jobs` holds neither.
 #
 # <details class="more"><summary>More: when a comparison fails; one line that compares</summary>
 #
@@ -465,9 +465,9 @@ assert "course_utils" not in (folder / "train.py").read_text()
 # mlflow run . --env-manager local
 # ```
 #
-# The score lies in the `mlflow.db` there. What is installed is used, so check the versions. To build the environment
-# from `python_env.yaml` first, write `uv` in place of `local`; it needs the network and the program `uv`. What the
-# named packages bring along is not pinned: name each package of the lock file there.
+# The score lies in the `mlflow.db` of that folder. `local` uses what is installed, so check the versions. With `uv` in
+# its place, the environment of `python_env.yaml` is built first; that needs the network and the program `uv`. Only
+# packages named in this file get a fixed version, so name all those of your lock file.
 #
 # <details class="more"><summary>More: what virtualenv and uv need</summary>
 #
@@ -484,7 +484,7 @@ assert "course_utils" not in (folder / "train.py").read_text()
 #
 # ## Look at the UI
 #
-# 1. Open the UI: the tile *MLflow* in JupyterLab's launcher, or `course ui` in a terminal in the course folder. Choose
+# 1. Open the UI: *MLflow UI* among the links at the top, or `course ui` in a terminal in the course folder. Choose
 #    *Model training* at the top left, click *Experiments* on the left, then `churn-reproducing`.
 # 2. Click the run `march`. Under *Tags* you find `git_commit` and `data_sha256`.
 # 3. Click *Artifacts* and open `code`, then `edits.diff.txt`: there is the comment that the commit does not know.
@@ -572,9 +572,9 @@ print("equal to the full score:", auc_again == auc, f"({auc:.2f} on the slide)")
 # %% [markdown]
 # ## In your own project
 #
-# The same work without any help from this course, on real data that comes with scikit-learn. Copy it into a file
-# `script.py` in an empty folder and run `python script.py`. The first start records a run and repeats it; each later
-# start, also months later, repeats that run.
+# The same work without any help from this course, on real data that comes with scikit-learn. Open *Show the script*,
+# copy it into a file `script.py` in an empty folder and run `python script.py`. The first start records a run and
+# repeats it; each later start, also months later, repeats that run.
 #
 # What you edit in the file after that is not repeated: to record a new state, put another name in the two places
 # where `first` stands. The record lies in `./mlruns`, and `kept` is that folder itself: do not edit the files in it.

@@ -244,9 +244,9 @@ print("ping:", wait(mlflow_server, f"{mlflow_at}/ping"))
 # You should see 200 after a while: loading MLflow takes most of it. `/ping` says that the server is up and has loaded
 # its model; `/version` would say which MLflow it runs. The predictions come from `/invocations`.
 #
-# That address takes a table as CSV or as **JSON**, which is text that looks like Python's lists and dictionaries.
-# There are four JSON forms, which differ in how they write rows and columns. The next cell writes five customers in
-# all five forms into files:
+# That address takes a table as CSV, Parquet or **JSON**, text that looks like Python's lists and dictionaries. JSON has
+# four forms (a model with type hints takes `inputs` only, one dictionary a row). The next cell writes five customers in
+# these and as CSV into files:
 
 # %%
 few = split.X_test.dropna().head(5)
@@ -261,7 +261,8 @@ for form, table in forms.items():
 few.to_csv(folder / "rows.csv", index=False)
 
 # %% [markdown]
-# In a second terminal, in the course folder, `curl` sends a file (`-d @…`) with a header that says what it is:
+# While your server runs on 5002, `curl` in a second terminal there sends a file (`-d @…`) with a header that says what
+# it is:
 #
 # ```bash
 # curl -H "Content-Type: application/json" -d "@outputs/serving/dataframe_split.json" \
@@ -321,7 +322,7 @@ asked = {
     "weekly": {**good, "contract": "weekly"},  # nobody offers that
     "minus": {**good, "tenure_months": -5.0},
 }
-prediction = {name: 0 for name in asked}  # put in your numbers
+prediction = []  # the names of those that get 400
 
 # %%
 status = {}
@@ -342,9 +343,9 @@ assert status == {"no contract": 400, "text": 400, "gap": 200, "extra": 200} | {
 #
 # `weekly` and minus five months get an answer like any other: a signature knows *types*, not *values*.
 #
-# The server also converts, and says nothing: the text `"70.5"` becomes a number, a gap in a column of `True` and
-# `False` becomes `False`, and in a column of words it can become the word `None`. So `senior` and `paperless` are
-# floats; words need a check of your own.
+# The server also converts, without a word: the text `"70.5"` becomes a number. A gap in a boolean column becomes
+# `False`, so `senior` and `paperless` are floats here. A gap among words can become the word `None`; check words
+# yourself.
 #
 # <details class="more"><summary>More: gaps, and what else is converted</summary>
 #
@@ -607,7 +608,7 @@ assert fastest_(lambda: calls_(1000)) < 8 * fastest_(lambda: calls_(1))
 # A cloud wants each request signed with your account, and Vertex AI's `predict` takes the form `instances` only.
 #
 # ```bash
-# # Amazon SageMaker: an image goes to the account once, then each model
+# # Amazon SageMaker: one image for each region and version of MLflow; then each model
 # mlflow sagemaker build-and-push-container
 # mlflow deployments create -t sagemaker:/eu-central-1 --name churn -m models:/churn-serving@champion \
 #   -C execution_role_arn=ROLE -C instance_type=ml.m5.large
@@ -719,8 +720,8 @@ assert answer["version"] == "2"
 #
 # ## In your own project
 #
-# The same work without any help from this course, on real data that comes with scikit-learn. Copy it into a file
-# `service.py` in an empty folder.
+# The same work without any help from this course, on real data that comes with scikit-learn. Open *Show the script*,
+# copy it into a file `service.py` in an empty folder.
 #
 # - `python service.py` trains and registers a model, and writes a batch.
 # - `uvicorn service:app --port 8000` serves it, in the same folder.
@@ -733,6 +734,8 @@ assert answer["version"] == "2"
 # %% tags=["own-project"]
 """Train and write a batch: python service.py. Serve: uvicorn service:app --port 8000"""
 
+from math import isfinite
+
 import mlflow
 import pandas as pd
 from fastapi import FastAPI, HTTPException
@@ -744,13 +747,12 @@ NAME = "cancer"
 mlflow.set_tracking_uri("sqlite:///mlflow.db")
 client = mlflow.MlflowClient()
 if __name__ == "__main__":
-    X, y = load_breast_cancer(return_X_y=True, as_frame=True)
-    y = 1.0 - y  # 1 is malignant, the class to find
-    X_train, X_new, y_train, _ = train_test_split(X, y, stratify=y, random_state=0)
+    X, y = load_breast_cancer(return_X_y=True, as_frame=True)  # 1 - y: 1 is malignant
+    X_fit, X_new, y_fit, _ = train_test_split(X, 1.0 - y, stratify=y, random_state=0)
     model = FixedThresholdClassifier(LogisticRegression(max_iter=5000), threshold=0.3)
-    model.fit(X_train, y_train)
+    model.fit(X_fit, y_fit)
     needs = mlflow.sklearn.get_default_pip_requirements(include_skops=True)
-    how = {"registered_model_name": NAME, "input_example": X_train.head(3)}
+    how = {"registered_model_name": NAME, "input_example": X_fit.head(3)}
     mlflow.set_experiment(NAME)
     made = mlflow.sklearn.log_model(model, name=NAME, pip_requirements=needs, **how)
     client.set_registered_model_alias(NAME, "champion", made.registered_model_version)
@@ -768,7 +770,7 @@ app = FastAPI()
 
 @app.post("/score")
 def score(row: dict[str, float]):
-    if set(row) != set(loaded.feature_names_in_) or not abs(sum(row.values())) < 1e99:
+    if set(row) != set(loaded.feature_names_in_) or not isfinite(sum(row.values())):
         raise HTTPException(422, "send the columns of the model, and finite numbers")
     table = pd.DataFrame([row])[loaded.feature_names_in_]  # in the model's order
     return {"malignant": bool(loaded.predict(table)[0]), "version": version}

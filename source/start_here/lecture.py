@@ -88,8 +88,8 @@ plots.show(plots.diagram(boxes, arrows, title=title, height=2.0))
 #
 # ## Setup
 #
-# The next cell has the tag `parameters`, a label of the cell that the gear at the top right of JupyterLab shows. Its
-# values are those that you may change; then run all cells again.
+# You may change the values in the next cell; then run all cells again. (A label, `parameters`, marks this cell for
+# batches; the gear at the top right of JupyterLab shows it.)
 #
 # `course_utils`, in the cell after it, is a small package of this course. It makes the tables of Nordtel's customers,
 # and draws. What a lecture teaches is never hidden in it.
@@ -195,19 +195,14 @@ assert mlflow.get_tracking_uri().endswith("mlflow.db") and file.is_file()
 # run the cell twice, and there are two runs called `hello`, with two ids.
 #
 # The first of the five lines is the one that beginners forget. `sqlite:///` and the path of a file is the store's
-# address, called the **tracking URI**. Without this line MLflow uses a store in the current folder, which for a
-# notebook is usually the folder that it is in. So two notebooks in two folders do not see each other's runs; [MLflow
-# basics]({step:mlflow_basics}) comes back to this.
+# address, called the **tracking URI**. Without it, and without the variable `MLFLOW_TRACKING_URI`, MLflow uses a store
+# in the current folder, for a notebook usually its own. So two notebooks in two folders do not see each other's runs;
+# [MLflow basics]({step:mlflow_basics}) comes back to this.
 #
 # ## Look at the UI
 #
 # 1. In JupyterLab, click *MLflow UI* among the links at the top of this lecture. It takes up to a minute and opens in a
-#    tab. Elsewhere, open a terminal in the course folder, type the lines below (the first one on Windows:
-#    .venv\Scripts\activate), leave it running, and open <http://127.0.0.1:5001>. `course ui` is short for the second.
-#    ```
-#    source .venv/bin/activate
-#    mlflow ui --backend-store-uri sqlite:///mlflow.db --port 5001
-#    ```
+#    tab. (Elsewhere, open the fold below.)
 # 2. If *MLflow Assistant* opens at the right, close it with its cross, because it takes the room that the page needs.
 #    At the top left, choose *Model training*. With *GenAI* chosen, which is for chat programs, the UI shows other
 #    things.
@@ -215,9 +210,22 @@ assert mlflow.get_tracking_uri().endswith("mlflow.db") and file.is_file()
 # 4. Find `lectures` under *Metrics* and `team` under *Parameters*. Under *About this run* stands the run's id.
 # 5. To come back to the list of experiments, click the arrow beside `first-steps` at the left.
 #
-# If `first-steps` is not in the list at all, the UI looks at another store: stop it (with Ctrl+C in its terminal), go
-# to the course folder, and use exactly the line above. A long list of experiments has several pages; *Search
-# experiments* above it finds one by its name.
+# If you do not see `first-steps`, type it into *Search experiments* above the list, which may have several pages.
+#
+# <details class="more"><summary>More: the UI without JupyterLab, and a list without first-steps</summary>
+#
+# Open a terminal in the course folder, type the lines below (the first one on Windows: .venv\Scripts\activate), leave
+# it running, and open <http://127.0.0.1:5001>. `course ui` is short for the second line.
+#
+# ```
+# source .venv/bin/activate
+# mlflow ui --backend-store-uri sqlite:///mlflow.db --port 5001
+# ```
+#
+# When the search does not find `first-steps` either, the UI looks at another store. Stop it with Ctrl+C in its
+# terminal, go to the course folder, and use exactly these lines.
+#
+# </details>
 #
 # ![The page of the run hello: the metric lectures is 22, the parameter team is Nordtel](../site/_static/start_here_ui.png)
 #
@@ -357,7 +365,7 @@ lesson.turn(logged.get("minutes") == 25, hint)
 # | see your runs | *MLflow UI* in the links | `make ui` or `course ui` |
 # | run all lectures in a batch | | `make run` or `course run` |
 #
-# A batch has a store and copies of its own, so it never touches your work.
+# A batch runs a copy of each lecture from top to bottom, in a store of its own, so it never touches your work.
 #
 # <details class="more"><summary>More: a batch with other values</summary>
 #
@@ -366,9 +374,9 @@ lesson.turn(logged.get("minutes") == 25, hint)
 #
 # </details>
 #
-# Homework is judged by what is in your store, so you may solve it in any style, and try as often as you like. The word
-# in a box, in the picture `settings-not-used`, is the short name of a mistake. Lectures use the same names under
-# *Pitfalls*.
+# Homework is judged by what is in your store, so you may solve it in any style, and try as often as you like. A check
+# that fails shows the short name of the mistake in a box, as `settings-not-used` in the picture below. Lectures use the
+# same names under *Pitfalls*.
 #
 # ![A homework task that is not right yet: the check names the mistake and says what to do](../site/_static/homework_wrong.png)
 #
@@ -468,7 +476,7 @@ assert (store.outputs("start_here") / "runs.csv").is_file() and not Path("runs.c
 #
 # The same work without any help from this course, on real data that comes with scikit-learn: is a tumour malignant?
 #
-# 1. Copy it into a file `trees.py` in an empty folder.
+# 1. Open *Show the script* below, and copy it into a file `trees.py` in an empty folder.
 # 2. Open a terminal in the course folder, and type `source .venv/bin/activate` (on Windows `.venv\Scripts\activate`,
 #    with conda `conda activate mlflow-course`).
 # 3. Go to your folder with `cd`, and run `python trees.py`.

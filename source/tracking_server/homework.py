@@ -104,11 +104,14 @@ hw.check(2)
 #
 # The experiment `hw-tracking-server-trash` has two runs, `keep` and `drop`, each with a logged model of the same name.
 # Remove the run `drop` and its model **for good**, and leave both of `keep` alone. `mlflow gc` wants
-# `--backend-store-uri`, and takes **all** that lies in the trash of a store, here also from other lectures; `--run-ids
-# …` and `--logged-model-ids …` say what is meant, each for its own kind only. (Deleted *experiments* are a third kind:
-# without `--experiment-ids`, `gc` takes all of them, with their runs. `admin.search_experiments(view_type=2)` lists
-# them, and `admin.restore_experiment(…)` brings back one that you still want.) The line `CliRunner().invoke(cli, ["gc",
-# …])` runs it here.
+# `--backend-store-uri`. It takes **all** that lies in the trash of a store, here also from other lectures, unless a
+# flag names what is meant, one flag for each kind:
+#
+# - `--run-ids …` and `--logged-model-ids …`: the two that you mean;
+# - `--experiment-ids …`: left out, **all deleted experiments go**, with their runs. So bring back first what you still
+#   want: `admin.search_experiments(view_type=2)` lists them, and `admin.restore_experiment(…)` restores one.
+#
+# The line `CliRunner().invoke(cli, ["gc", …])` runs it here.
 
 # %%
 admin = mlflow.MlflowClient()

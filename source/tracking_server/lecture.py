@@ -202,7 +202,7 @@ assert after["spans"] == 1
 # order. And you should see no table that differs, because the copy opens a **transaction** (`new.begin()`): either all
 # of it is written, or, when a line fails, nothing.
 #
-# The counts agree, and yet two things are not well. Two of the pitfalls find them.
+# The counts agree, yet id counters and addresses are still wrong; two pitfalls mend them.
 #
 # `copy_rows` is for a *new* database only: it empties each table that it fills. Into a store that is in use, where the
 # ids would clash, take a run over by making it again with the client:
@@ -218,8 +218,8 @@ assert after["spans"] == 1
 # ```
 #
 # Here `laptop_client` and `team_client` are one `MlflowClient` for each store, `old_run` is the run on the laptop, and
-# `churn` is the id of the experiment that receives it. Parameters and tags go along in `log_batch` (but translate
-# `mlflow.parentRunId`, which holds an *old* id), and files with `log_artifact`. You will do this in the homework.
+# `churn` is the id of the experiment that receives it. Parameters, as `Param(key, value)`, and tags go along in
+# `log_batch`, and files with `log_artifact`. You will do this in the homework.
 #
 # <details class="more"><summary>More: what else a run that is taken over needs</summary>
 #
@@ -288,8 +288,8 @@ def objects(bucket=bucket):
 # The files of the laptop go into the bucket, each under the path that it had. Then the laptop travels.
 #
 # The database still holds the laptop's paths, because each run and each model says where its files are. These addresses
-# have to become `mlflow-artifacts:/…`, which means "ask the server". Three columns follow here; the second pitfall has
-# two more.
+# have to become `mlflow-artifacts:/…`, which means "ask the server". Three columns follow here. In your own move,
+# change the two of the second pitfall now, too.
 
 # %%
 files = folder / "laptop" / "mlartifacts"
@@ -341,8 +341,8 @@ travelled = (folder / "laptop").rename(folder / "travelled")
 # <details class="more"><summary>More: the password of the admin</summary>
 #
 # There is no default password: older courses sign in as `admin` with `password1234`, which is refused today.
-# `MLFLOW_AUTH_ADMIN_PASSWORD` counts at the first start only, when the user is made. A later change of the variable
-# changes nothing.
+# `MLFLOW_AUTH_ADMIN_PASSWORD` counts when the user is made. Later it changes nothing, except that it replaces an old
+# server's `password1234`.
 #
 # </details>
 #
@@ -546,14 +546,13 @@ assert list(knocks.values()) == [200, 200, 403, 403]
 # at a port, put `mlflow.nordtel.example:*` into the list.
 #
 # `--host 0.0.0.0` **alone** is dangerous. It opens the server to the whole network, and without users whoever reaches
-# the port can read, change and delete everything. A team needs three things, and with the third, `--host` stays
-# 127.0.0.1, as in Round 3:
+# the port can read, change and delete everything. A team needs three things:
 #
 # - users (`--app-name basic-auth`);
 # - allowed names (`--allowed-hosts`);
-# - encryption, because basic authentication sends the password readable. A program in front, a **reverse proxy** with
-#   HTTPS such as nginx, brings it. Before you use one, open the next fold: set up carelessly, it makes everybody pass
-#   for somebody who sits at the server.
+# - encryption, because basic authentication sends the password readable. A **reverse proxy**, such as nginx, takes the
+#   HTTPS calls on this machine and hands them on, so `--host` stays 127.0.0.1. Set it up with the lines in the next
+#   fold: without them, MLflow takes each caller for a local one.
 #
 # <details class="more"><summary>More: what the reverse proxy must be told</summary>
 #
@@ -633,8 +632,9 @@ assert writers.size().tolist() == [n_runs, n_runs]
 #
 # ## Round 6: a backup, and a restore
 #
-# A backup of this house has three parts: the database `mlflow`, the database `users` with the hashed passwords and the
-# permissions, and the bucket. If you forget the second, the restored server knows nobody.
+# A backup of this house has four parts: the databases `mlflow` and `users` (without it, nobody signs in), the bucket,
+# and the keys of stored secrets, if the server has any: `MLFLOW_WEBHOOK_SECRET_ENCRYPTION_KEY`,
+# `MLFLOW_CRYPTO_KEK_PASSPHRASE`.
 #
 # `pg_dump` writes a database in use into a file, as it was at one moment, so nobody has to stop. Copy the bucket
 # *after* the databases, erasing nothing in between: then no saved row lacks its file. A backup counts only when it was
