@@ -47,6 +47,23 @@ def variants(page: Page) -> dict[str, dict[str, Any]]:
     return found
 
 
+def can_wait(nb: NotebookNode) -> list[set[str]]:
+    """Return the ids of the cells that JupyterLab hides at first, for each heading with *(can wait)*."""
+    found: list[set[str]] = []
+    level = 0  # of the heading that is folded; 0: none
+    for cell in nb.cells:
+        text = re.sub(r"^```.*?^```", "", cell.source, flags=re.M | re.S) if cell.cell_type == "markdown" else ""
+        heads = [len(signs) for signs in re.findall(r"^(#{1,6}) ", text, re.M)]
+        if heads and min(heads) <= level:
+            level = 0
+        if level:
+            found[-1].add(cell.id)
+        elif cell.metadata.get("jp-MarkdownHeadingCollapsed"):
+            level = min(heads)
+            found.append(set())
+    return found
+
+
 def run(page: Page, nb: NotebookNode, parameters: dict[str, Any] | None = None) -> tuple[Outcome, NotebookNode]:
     """Execute a notebook of a lecture in a home and with a store of its own."""
     with tempfile.TemporaryDirectory(prefix=SCRATCH, dir=scratch_parent(), ignore_cleanup_errors=True) as folder:

@@ -29,6 +29,8 @@ LINKS = "<!-- links -->"
 BEHIND = {"claims", "your-turn-solution"}
 #: Tag of the script "In your own project": text to copy, never a cell that runs.
 SCRIPT = "own-project"
+#: Heading of a section that JupyterLab shows folded, with a button that opens it.
+CAN_WAIT = re.compile(r"#{2,3} .+ \(can wait\)$", re.M)
 METADATA = {
     "kernelspec": {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"},
     "language_info": {"file_extension": ".py", "mimetype": "text/x-python", "name": "python"},
@@ -276,5 +278,7 @@ def make_notebook(page: Page, all_pages: list[Page], behind: bool = False) -> No
             node.metadata["tags"] = tags
         if "hide-input" in tags:
             node.metadata["jupyter"] = {"source_hidden": True}
+        if text and CAN_WAIT.match(source):
+            node.metadata["jp-MarkdownHeadingCollapsed"] = True
         nb.cells.append(node)
     return nb

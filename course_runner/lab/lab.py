@@ -80,27 +80,11 @@ def serve_lab(root: Path, words: list[str], port: int = LAB_PORT) -> int:
     if hasattr(os, "geteuid") and os.geteuid() == 0:
         command.append("--allow-root")  # as in a container; it still listens on this machine only, behind a token
     command += words
-    # Beside JupyterLab's own start. Not a daemon: whoever stops at once leaves no half-made store behind.
-    threading.Thread(target=make_store).start()
     threading.Thread(target=trust, args=[root], daemon=True).start()
     # The warm server, too; on the systems that cannot fork a loaded process, kernels start as they always do.
     # A learner has one store: no kernel is to wait until an empty one has been made to copy it from.
     with contextlib.closing(Warmth(root, cold=False, scratch=None, make_template=False)) as warmth:
         return run_server(command, lab_environment() | warmth.environment(), root)
-
-
-def make_store() -> None:
-    """Make the learner's store when there is none, before two programs of JupyterLab do.
-
-    A notebook that points MLflow at the file lets MLflow make it there, and the UI's server puts its own in its place
-    at that moment: the notebook's next line ended in "attempt to write a readonly database".
-    """
-    from course_utils._plumbing import course_store, places
-
-    uri = course_store.default_uri()
-    if (database := places.database_path(uri)) and not database.exists():
-        with contextlib.suppress(CourseError):  # the UI's tab and the first cell say what is wrong
-            course_store.create(uri)
 
 
 def trust(root: Path) -> None:
@@ -121,7 +105,7 @@ def trust(root: Path) -> None:
 def tile() -> dict[str, Any]:
     """Return what jupyter-server-proxy starts when somebody asks for ``/mlflow/``, and the launcher's tile for it.
 
-    JupyterLab's page asks when it is ready, before anybody clicks: see ``remoteEntry.js``.
+    JupyterLab's page asks when the first kernel is ready, before anybody clicks: see ``remoteEntry.js``.
     The store is looked up when the server starts, in JupyterLab's folder and environment: those that its notebooks get.
     JupyterLab has let the browser in before the proxy passes a request on, so MLflow sees its own address as the host.
     """

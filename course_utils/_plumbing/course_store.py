@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sqlite3
+import time
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -13,6 +15,8 @@ from course_utils._plumbing.files import checkout
 from course_utils._plumbing.places import database_path, sqlite_uri, tracking_uri
 from course_utils.errors import CourseError
 
+#: Seconds after which an empty or unfinished file is one that somebody left, and not one that MLflow is making.
+_PATIENCE = 10.0
 #: What the environment asked for when Python started: ``mlflow.set_tracking_uri`` overwrites the variable.
 ENVIRONMENT_URI = os.environ.get("MLFLOW_TRACKING_URI")
 
@@ -88,8 +92,7 @@ def create(uri: str) -> None:
             aside = database.with_name(f".{database.name}.{os.getpid()}")
             try:
                 schema.make(aside)
-                if not (database.exists() and database.stat().st_size):  # else MLflow itself makes it there meanwhile
-                    os.replace(aside, database)
+                _place(aside, database)
             finally:
                 aside.unlink(missing_ok=True)
         Path(f"{database}.lock").unlink(missing_ok=True)
@@ -98,6 +101,22 @@ def create(uri: str) -> None:
             f"The run store {database} cannot be made: {error}. Runs have nowhere to go. "
             "Choose a folder that you may write to: set COURSE_HOME, or MLFLOW_TRACKING_URI=sqlite:////path/mlflow.db."
         ) from error
+
+
+def _place(complete: Path, database: Path) -> None:
+    """Put a complete file where none is, never in the place of one that MLflow itself is making there.
+
+    A notebook that points MLflow at the file makes it, empty at first; when ours took its place at that moment, the
+    notebook's next line ended in "attempt to write a readonly database".
+    """
+    with contextlib.suppress(OSError):  # no file system without hard links has two names for a file
+        os.link(complete, database)
+        return
+    end = time.monotonic() + _PATIENCE
+    while time.monotonic() < end and database.exists() and not schema.is_complete(database):
+        time.sleep(0.05)
+    if not (database.exists() and database.stat().st_size):  # nobody was making it: it was left empty
+        os.replace(complete, database)
 
 
 def check(uri: str) -> bool:

@@ -63,6 +63,14 @@ def check(path: Path) -> None:
     )
 
 
+def is_complete(path: Path) -> bool:
+    """Tell whether a file has the tables of this MLflow: not while it is being made."""
+    with contextlib.suppress(sqlite3.Error, CourseError):
+        found = _revision(path)
+        return found is not None and age(found) == "same"
+    return False
+
+
 def _revision(path: Path) -> str | None:
     """Return the schema revision of a SQLite file; None when it has no tables."""
     with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True, timeout=20)) as connection:

@@ -205,7 +205,7 @@ assert n_rows < 2000 or 0.15 < found < 0.27
 # that `fit` received**, because those are the only ones it has seen. A tree that may grow as deep as it likes shows
 # what such a number is worth.
 #
-# <details class="more"><summary>More: what `training_score` is</summary>
+# <details class="more"><summary>More: what training_score is</summary>
 #
 # `training_score` is what the model's own `score` returns: the accuracy of a classifier, R² of a regressor, and for a
 # search whatever its `scoring` says.

@@ -502,7 +502,7 @@ assert (n_rows, seed) != (2000, 3) or winner.data.params["max_depth"] == "2"
 # customers and seed 0, another forest is ahead there. A lead of some thousandths is like that: it depends on which
 # customers happened to be drawn.
 #
-# <details class="more"><summary>More: other seeds, and the column `gain`</summary>
+# <details class="more"><summary>More: other seeds, and the column gain</summary>
 #
 # With seed 1 or 2 the winner stays ahead on the test rows, but behind it some change places.
 #
@@ -515,9 +515,13 @@ assert (n_rows, seed) != (2000, 3) or winner.data.params["max_depth"] == "2"
 # So Mira's honest answer is: "This forest was chosen on the validation rows, and its test score is in its record. I
 # cannot show that it is better than the four behind it." Among forests so close Aisha may take the smallest, but only
 # *before* the test rows are opened. [Evaluation]({step:evaluation}) tests whether a lead is real.
-#
+
+# %% [markdown]
 # ## The same query over REST (can wait)
 #
+# For programs that are not written in Python, such as Tom's dashboard.
+
+# %% [markdown]
 # Tom's dashboard is not written in Python. It can ask a **tracking server**, a program that stands in front of the
 # store and answers over HTTP. The line `mlflow server …` under *Setup* starts one, with the UI. The next cell starts
 # one for a moment, and sends it the query.
@@ -563,7 +567,8 @@ assert answer.json()["next_page_token"]
 # %% [markdown]
 # You should see status 200 and the winner. The answer is JSON, with `info` and `data`; in `data`, metrics and
 # parameters are lists of `key` and `value`. A `next_page_token` says that there are more runs.
-#
+
+# %% [markdown]
 # ## Your turn
 #
 # Of the forests with 100 trees, Tom wants to see the best one that does *not* have depth 5. Replace the three dots by

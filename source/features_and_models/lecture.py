@@ -330,9 +330,13 @@ assert (_asis["folds"] - _eight).max() < 0.02
 #
 # No change is ahead of "as they are" in all five folds, nor by more than the spread. That is a finding, too: these
 # columns were good already. And 8 of them lose less than 0.02, which matters to whoever has to measure all 30.
+
+# %% [markdown]
+# ### PCA and LDA in a picture (can wait)
 #
-# ### PCA and LDA in a picture, on rows that they have not seen
-#
+# How well do the two separate rows that they have not seen?
+
+# %% [markdown]
 # LDA knows the labels, so on its own rows it always looks good. Therefore both learn from one half of 178 wines, and we
 # draw the *other* half. The **silhouette** says how well groups are separated: 1 is best, 0 means that they overlap.
 
@@ -370,7 +374,8 @@ assert separation["PCA"] > 0.4
 
 # %% [markdown]
 # You should see three groups in both, and a clearer separation by LDA, on wines that it has not seen.
-#
+
+# %% [markdown]
 # ## Round 3: another kind of model, and the number that judges it
 #
 # Which model wins depends on the number that you look at. There are three kinds of tasks, each with its own numbers:
@@ -580,12 +585,15 @@ for name in ("neighbors", "forest"):
 # so MSE is not exactly the square of RMSE.
 #
 # </details>
-#
+
+# %% [markdown]
 # ### Groups (can wait)
 #
-# Only the homework's stretch needs this; you may go on at *Look at the UI*. **Clustering** looks, without labels, for
-# rows close together; **k-means** puts each row to the nearest of k centres (here two to five). Only their shape can be
-# judged:
+# Models and metrics for rows without labels; only the homework's stretch needs them.
+
+# %% [markdown]
+# **Clustering** looks, without labels, for rows close together; **k-means** puts each row to the nearest of k centres
+# (here two to five). Only their shape can be judged:
 #
 # | metric | reads as |
 # |---|---|
@@ -606,9 +614,11 @@ for name in ("neighbors", "forest"):
 
 # %%
 from sklearn.cluster import DBSCAN, AgglomerativeClustering, KMeans
-from sklearn.metrics import adjusted_rand_score, davies_bouldin_score
+from sklearn.metrics import adjusted_rand_score, davies_bouldin_score, silhouette_score
 from sklearn.mixture import GaussianMixture
 
+wine = data.bundled("wine")
+kinds = wine.pop("target")
 scaled = StandardScaler().fit_transform(wine)
 clusterings = {
     f"k-means, {k}": KMeans(k, n_init=10, random_state=seed) for k in (2, 3, 4, 5)
@@ -648,7 +658,8 @@ assert seed != 0 or np.allclose(*_twins.to_numpy())
 # The Gaussian mixture begins with groups of k-means. With seed 0 it also ends with them, hence the same numbers.
 #
 # </details>
-#
+
+# %% [markdown]
 # ## Look at the UI
 #
 # Open the UI: *MLflow UI* among the links at the top, or `course ui` in a terminal in the course folder, then

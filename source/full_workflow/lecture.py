@@ -9,7 +9,7 @@
 # Afterwards you can
 # - **track** a search with all of its settings as child runs of one parent;
 # - **choose** a calibration and a threshold without the test rows, and **keep** the threshold inside the model;
-# - **read** a learning curve and a validation curve, and **say** what would help the model;
+# - **read** a learning curve, and **say** what would help the model;
 # - **prove** that a registered model serves the score that was reported for it.
 #
 # **You need:** [Pipelines]({step:pipelines}), [Features and models]({step:features_and_models}), [Nested
@@ -476,9 +476,13 @@ if scoring == "roc_auc":
 # - The tree of depth 1 is low on both: bias.
 # - The tree without limit is perfect on its training rows and far worse on others: variance.
 # - The curves of the logistic regression meet above 0.9: a good fit.
+
+# %% [markdown]
+# ## Step 7: validation curve (can wait)
 #
-# ## Step 7: validation curve
-#
+# Does the choice of the search stand on a plateau or on a cliff?
+
+# %% [markdown]
 # A **validation curve** tries more values of `C`, and shows whether the search's choice stands on a plateau or on a
 # cliff. It has three zones:
 #
@@ -517,7 +521,8 @@ if model == "logistic_regression" and scoring == "roc_auc":
 # You should see the search's choice close to the sweet spot, in score if not in `C`: with ROC-AUC it loses less than
 # 0.005. With 2,000 rows, even the worst `C` is less than 0.05 below the best. On such a plateau the exact value does
 # not matter.
-#
+
+# %% [markdown]
 # ## Step 8: what does each kind of model cost?
 #
 # Aisha asks how long one answer takes. In a **batch**, all rows share the price of one call. **One row alone** pays
@@ -669,13 +674,18 @@ print(f"reported F1 {test['test_f1']:.4f}, served F1 {served_f1:.4f}")
 print("the same:", served_f1 == test["test_f1"])
 
 # %% [markdown]
-# You should see `True`: what is served is what was reported. There are four addresses for this model. By version you
-# always get this one, and by run until another model is logged there under the same name. `latest` goes on to the next
-# version that somebody registers, tested or not. An alias goes where somebody sets it.
+# You should see `True`: what is served is what was reported. An application should load it by an alias that only the
+# team's gate moves, such as `champion`.
+
+# %% [markdown]
+# ### Four addresses (can wait)
 #
-# So an application should use an alias that only the team's gate moves, such as `champion`.
-#
-# Today all four lead to the same model:
+# By run, version, `latest` and alias.
+
+# %% [markdown]
+# There are four addresses for this model. By version you always get this one, and by run until another model is logged
+# there under the same name. `latest` goes on to the next version that somebody registers, tested or not. An alias goes
+# where somebody sets it. Today all four lead to the same model:
 
 # %%
 addresses = {
@@ -703,6 +713,8 @@ assert all(
 )
 
 # %% [markdown]
+# ### What the served model costs
+#
 # Aisha's question was about the model that is *served*. It joins the table as `registered`.
 
 # %% tags=["measured", "nbval-ignore-output"]
@@ -735,7 +747,13 @@ assert abs(runtime.loc["registered", "cv_roc_auc"] - auc) < 0.01
 # the rows. Seconds mean little without the machine, so `hardware` names it.
 #
 # </details>
+
+# %% [markdown]
+# ### The best score so far (can wait)
 #
+# Which run has it, and why nobody should report it.
+
+# %% [markdown]
 # Somebody will ask which run has the best test score. Only scores on the same rows compare, so we ask by their digest.
 # But luck helped that maximum: choose by `best_cv_roc_auc`, and report *that* run's score.
 

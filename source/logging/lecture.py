@@ -536,7 +536,13 @@ assert "mlflow.source.git.commit" not in mlflow.get_run(curve.info.run_id).data.
 
 # %% [markdown]
 # You should see two data sets, and none with the context `test`: as far as the record says, nobody has looked.
+
+# %% [markdown]
+# ### The machine (can wait)
 #
+# Processor, memory, disk and network as metrics of a run.
+
+# %% [markdown]
 # The machine can be recorded, too. With `log_system_metrics=True`, MLflow logs processor, memory, disk and network as
 # metrics while the run is open. It measures every ten seconds, so a shorter run has none, unless you ask for more.
 #
@@ -575,7 +581,7 @@ assert "system/cpu_utilization_percentage" in measured
 #    the note. Scroll down to *Source*, which has your commit, to *Datasets*, with MLflow's digest, and to *Tags*.
 # 2. Click **Artifacts**, then the folder `plots` and the picture in it; then `wrong.json`, which is shown as a table.
 # 3. Click *Runs* on the left, then the run `network`, then **Model metrics**: the two curves over their steps.
-# 4. Click *Runs* once more, then `boosting`, then **System metrics**.
+# 4. If you have run *The machine* above: click *Runs* once more, then `boosting`, then **System metrics**.
 #
 # ![The curves of the run network, after step 3](../site/_static/logging_ui.png)
 #

@@ -550,9 +550,13 @@ plots.show(plots.diagram(boxes, arrows, title=title, width=8.5, height=1.9))
 # [dv]: https://github.com/treeverse/dvc
 #
 # </details>
+
+# %% [markdown]
+# ### MLflow and DVC (can wait)
 #
-# ### MLflow and DVC
-#
+# Two tools that are often named together, and answer different questions.
+
+# %% [markdown]
 # These two are often named together, but they answer different questions. **DVC** (data version control) answers "which
 # data belonged to this git commit?". It puts a small pointer file into git and the large file into a storage beside it,
 # and brings both back together.

@@ -149,7 +149,7 @@ print("its files go to the folder", experiment.artifact_location.rsplit("/", 1)[
 # The store remembers the full path of the place, so the files get lost from view when somebody moves the folder. Choose
 # a place that stays.
 #
-# <details class="more"><summary>More: no place named, and `store.connect()`</summary>
+# <details class="more"><summary>More: no place named, and store.connect()</summary>
 #
 # Had we called `set_experiment("churn-forest")` alone, MLflow would have made the experiment as well, with its files in
 # the folder `mlruns` beside this notebook. A notebook elsewhere would make another one. With a tracking server, name no
@@ -600,12 +600,16 @@ assert not clients["elsewhere"].get_experiment_by_name("churn-forest")
 # To repair it, compare two addresses: what `mlflow.get_tracking_uri()` says in the notebook, and what stands behind
 # `--backend-store-uri` in the terminal. A path without its folder, as in `sqlite:///mlflow.db`, begins where the
 # program was started. So compare the folders, too.
+
+# %% [markdown]
+# ## If you have an old folder `./mlruns` (can wait)
 #
-# ## If you have an old folder `./mlruns`
-#
+# For runs that an older MLflow has left there.
+
+# %% [markdown]
 # MLflow used to keep runs in a folder `mlruns` of small text files, with a `meta.yaml` for each experiment. Since
-# version 3.13 it refuses such a folder. If you have none, go on with *In your own project*. (A `mlruns` without them
-# holds only models and files of a database: leave it as it is.)
+# version 3.13 it refuses such a folder. (A `mlruns` without them holds only models and files of a database: leave it as
+# it is.)
 #
 # The next cell makes an old folder, with one run and one file, and tries to open it:
 #

@@ -445,11 +445,17 @@ assert files_[0] == files_[1]
 # You should see number 1, because each registered model counts for itself, the tags, the training run, and no alias.
 # An alias is a decision, and the new place takes it for itself. No file was copied: both versions point at the same
 # logged model, and whoever deletes that for good (`mlflow gc`) takes it from both.
+
+# %% [markdown]
+# ### Another store (can wait)
 #
+# How a model moves to a server with a database of its own.
+
+# %% [markdown]
 # For *another store*, such as a production server with its own database, MLflow 3.17 has no call that copies. So we
 # download the files, point MLflow at the other store (here a second database file), put them there, and register them;
-# `log_model` would save the model anew. The rest goes along as tags. No later step needs these lines. If the cell stops
-# half-way, run its last line, which leads back.
+# `log_model` would save the model anew. The rest goes along as tags. If the cell stops half-way, run its last line,
+# which leads back.
 #
 # <details class="more"><summary>More: the three calls in place of log_model</summary>
 #
@@ -498,11 +504,15 @@ assert info.model_id == arrived.model_id and info.run_id == champion.run_id
 # You should see the same predictions, and no run. The run stays at home, with its parameters and metrics, and so do
 # the tag `algorithm`, the description, the alias and the trail. That is why `carried` names the source: without it,
 # no page and no search in the new store would.
+
+# %% [markdown]
+# ## Webhooks: tell others that an alias moved (can wait)
 #
-# ## Webhooks: tell others that an alias moved
-#
-# Aisha's service should load again when `@champion` moves. A **webhook** is an address that MLflow calls then. No later
-# step needs one. Read how one is made (a moved alias counts as `created`), but don't run it:
+# How MLflow calls a program when an alias moves.
+
+# %% [markdown]
+# Aisha's service should load again when `@champion` moves. A **webhook** is an address that MLflow calls then. Read how
+# one is made (a moved alias counts as `created`), but don't run it:
 #
 # ```python
 # client.create_webhook(
@@ -581,9 +591,13 @@ assert sent == _generate_hmac_signature(
 # - A careful service also refuses a timestamp that is minutes old, so that nobody can send a true call a second time.
 #
 # </details>
+
+# %% [markdown]
+# ## Stages, as history (can wait)
 #
-# ## Stages, as history
-#
+# For a registry that is older than aliases.
+
+# %% [markdown]
 # Older courses have no aliases. They move a version between four **stages**: None, Staging, Production and Archived.
 # The call still works, and warns. Someone who takes over such a registry translates it, through `decide`:
 
@@ -615,7 +629,8 @@ print("@champion is version", where(OLD, "champion"))
 # | `get_latest_versions(name, ["Production"])` | `get_model_version_by_alias(name, "champion")` |
 #
 # </details>
-#
+
+# %% [markdown]
 # ## Your turn
 #
 # Tom wants to keep version 1 within reach. Replace the three dots by **one line** that gives version 1 the alias

@@ -398,7 +398,13 @@ assert south.loc["probability"].max() < 0.15
 # %% [markdown]
 # You should see the price of the North far above 0.25 from its change on, and the type of internet above the earlier
 # weeks. In the South, inputs and predictions are those of spring.
+
+# %% [markdown]
+# ### Two tests with a probability (can wait)
 #
+# KS for numbers, chi-square for categories, where others use PSI.
+
+# %% [markdown]
 # Two tests come with a probability. **KS** is the largest gap between two cumulative distributions, for numbers.
 # **Chi-square** compares counts of categories, and Cramér's V scales it to 0 … 1. Each gives a *size*, to act on, and a
 # *p*, the probability of a gap at least this large when nothing has changed:
@@ -720,7 +726,9 @@ for week in until:
 small = sum(test.pvalue < 0.05 for test in found)
 largest = max(test.statistic for test in found)
 print(f"{len(found)} tests of inputs that never changed: {small} with p < 0.05")
-print(f"largest distance: {largest:.2f}; the North's price: {ks.statistic:.2f}")
+price = [rows["monthly_charges"] for rows in (reference, logged("north", today))]
+print(f"largest distance: {largest:.2f};", end=" ")
+print(f"the North's price: {stats.ks_2samp(*price).statistic:.2f}")
 
 # %% [markdown]
 # To repair it, set a limit for the *size* of the drift, and ask for two weeks in a row.

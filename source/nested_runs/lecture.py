@@ -564,9 +564,12 @@ for parent in (threads, processes):
 # %% [markdown]
 # ## Optuna's own connection to MLflow (can wait)
 #
-# Nothing below needs this section. With MLflow's `MlflowStorage` the study itself *is* a parent run, so another
-# notebook can go on with it by `load_study`. In the cell a second `MlflowStorage` plays that notebook, and the last two
-# lines end the study's run, because nobody else does.
+# For a study that another notebook goes on with.
+
+# %% [markdown]
+# With MLflow's `MlflowStorage` the study itself *is* a parent run, so another notebook can go on with it by
+# `load_study`. In the cell a second `MlflowStorage` plays that notebook, and the last two lines end the study's run,
+# because nobody else does.
 #
 # <details class="more"><summary>More: going on, older texts, seed and speed</summary>
 #

@@ -7,7 +7,8 @@
 # selected. Go from the top to the bottom, and run every cell before you read on. Try it now with the first one, below.
 #
 # We will check this machine, record a first run in five lines of MLflow, find it again in code and in the browser, and
-# compare three models by what was recorded about them. Folded parts marked *More* can wait; a click opens them.
+# compare three models by what was recorded about them. Folded parts marked *More* can wait, and so can sections with
+# *(can wait)* in their heading; a click opens them.
 #
 # Afterwards you can
 # - **say** what a run, an experiment and a store are, and **check** that your machine has what it needs;
@@ -129,7 +130,7 @@ assert (3, 11) <= sys.version_info[:2] <= (3, 14)
 #
 # `course doctor`, typed in a terminal in the course folder, looks at more: packages, kernel, store and ports.
 #
-# <details class="more"><summary>More: a terminal, and one that does not know `course`</summary>
+# <details class="more"><summary>More: a terminal, and one that does not know course</summary>
 #
 # In JupyterLab you get a terminal from the *+* beside the tabs. If the terminal does not know `course`, type `source
 # .venv/bin/activate` first (on Windows `.venv\Scripts\activate`, with conda `conda activate mlflow-course`).

@@ -121,6 +121,8 @@ print(len(store.runs("churn")), "runs on the laptop")
 # %% [markdown]
 # ## Round 1: move the rows
 #
+# *For whoever moves a store, once.*
+#
 # A store consists of tables: `experiments`, `runs`, `metrics` and others. They and their columns are its **schema**.
 # `mlflow db upgrade` makes one in an empty database, or renews an older MLflow's: back that up first (Round 6).
 #
@@ -232,6 +234,8 @@ assert after["spans"] == 1
 #
 # ## Round 2: move the files into a bucket
 #
+# *For whoever moves a store, once.*
+#
 # An **object store** keeps files under names, without a disk that you can see. Three words belong to it:
 #
 # - a file's name is its **key**, for example `artifacts/1/models/…/MLmodel`;
@@ -317,6 +321,8 @@ travelled = (folder / "laptop").rename(folder / "travelled")
 
 # %% [markdown]
 # ## Round 3: the server
+#
+# *For everybody.*
 #
 # Now the program in front. In a terminal of the machine that everybody reaches, it is started like this:
 #
@@ -448,6 +454,8 @@ assert (loaded.predict(X_val) == model.predict(X_val)).all()
 # </details>
 #
 # ## Round 4: who may do what
+#
+# *For everybody.*
 #
 # The user `admin` makes users, and grants each of them a level on an experiment or a registered model. Each level
 # includes those above it:
@@ -581,6 +589,8 @@ assert list(knocks.values()) == [200, 200, 403, 403]
 #
 # ## Round 5: two people at once
 #
+# *For everybody.*
+#
 # Mira and Jonas log at the same time, each in a process of their own, under their own name. The experiment exists
 # already, and that matters: when two processes create the same one at the same moment, the runs of one of them land in
 # `Default` (see [Batch and scale]({step:batch_and_scale})).
@@ -631,6 +641,8 @@ assert writers.size().tolist() == [n_runs, n_runs]
 # whoever has EDIT can change. It is good for sorting, and proves nothing.
 #
 # ## Round 6: a backup, and a restore
+#
+# *For whoever runs the server.*
 #
 # A backup of this house has four parts: the databases `mlflow` and `users` (without it, nobody signs in), the bucket,
 # and the keys of stored secrets, if the server has any: `MLFLOW_WEBHOOK_SECRET_ENCRYPTION_KEY`,

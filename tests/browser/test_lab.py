@@ -85,6 +85,23 @@ def test_looking_at_a_lecture_leaves_it_unchanged_and_writing_does_not(front):
     expect(changed).to_have_count(1)
 
 
+def test_a_section_that_can_wait_is_folded_and_a_click_opens_it(front):
+    front.show("notebooks/05_mlflow_basics.ipynb")
+    heading = front.notebook.locator(".jp-MarkdownCell", has_text="If you have an old folder")
+    for _ in range(200):  # a long notebook is drawn where it is looked at
+        if heading.count():
+            break
+        front.notebook.locator(".jp-WindowedPanel-outer").evaluate("panel => panel.scrollBy(0, 300)")
+        front.page.wait_for_timeout(50)
+    heading.scroll_into_view_if_needed()
+    hidden = front.notebook.locator(".jp-MarkdownCell", has_text="MLflow brings a command that copies")
+    expect(hidden).not_to_be_visible()
+    heading.get_by_text("cells hidden").click()
+    expect(hidden).to_be_visible()
+    front.page.reload()  # the lecture as it was
+    front.notebook.locator(".jp-RenderedMarkdown h1").wait_for()
+
+
 def test_a_kernel_comes_with_its_libraries_and_can_be_interrupted_and_restarted(front):
     front.show(LECTURE)
     front.wait_for_kernel()

@@ -12,7 +12,7 @@ import pytest
 
 from course_runner.build.source import BEHIND, SCRIPT, make_notebook, tagged
 from course_runner.kernels import programs, provisioner, warm
-from tests.lectures import LECTURES, PAGES, cells, failure, run
+from tests.lectures import LECTURES, PAGES, can_wait, cells, failure, run
 
 each = pytest.mark.parametrize("page", LECTURES, ids=lambda page: page.step.name)
 
@@ -37,6 +37,23 @@ def test_your_turn_works_after_run_all_and_the_lecture_runs_twice(page):
     )
     assert before.startswith("Not yet: "), "a gap that nobody has filled"
     assert solved == "Correct.\n", solved
+
+
+@pytest.mark.parametrize(
+    ("page", "opened"),
+    [
+        pytest.param(page, opened, id=f"{page.step.name}-{opened}", marks=pytest.mark.long if opened else ())
+        for page in LECTURES
+        if (waiting := len(can_wait(make_notebook(page, PAGES))))
+        for opened in range(waiting + 1 if waiting > 1 else 1)
+    ],
+)
+def test_a_lecture_runs_without_the_sections_that_can_wait_and_with_any_one_of_them(page, opened):
+    nb = make_notebook(page, PAGES)
+    left = {name for number, names in enumerate(can_wait(nb), start=1) if number != opened for name in names}
+    nb.cells = [cell for cell in nb.cells if cell.id not in left]
+    outcome, done = run(page, nb)
+    assert outcome.ok, failure(page, outcome, done)
 
 
 @pytest.mark.parametrize("how", ["forked", pytest.param("alone", marks=pytest.mark.long)])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import itertools
 import json
 import math
 import re
@@ -14,7 +15,7 @@ from course_runner.build import build, contents, outputs
 from course_runner.build.source import BEGIN, END, SCRIPT, make_notebook, read_source
 from course_utils._judge.task import load_tasks
 from course_utils.lesson import questions
-from tests.lectures import LECTURES, PAGES, ROOT, cells, changes
+from tests.lectures import LECTURES, PAGES, ROOT, can_wait, cells, changes
 
 HOMEWORK = [p for p in PAGES if p.kind != "notebooks"]
 EXECUTED = [p for p in PAGES if p.executed]
@@ -98,6 +99,20 @@ def test_a_lecture_of_the_new_shape_has_its_parts(page):
     suggested = changes(page)
     assert suggested is not None, "the first cell of claims says CHANGES = [{…}], what the text suggests to change"
     assert all(set(change) <= set(known) for change in suggested), f"a change names no parameter among {list(known)}"
+
+
+@each(LECTURES)
+def test_a_section_that_can_wait_is_folded_as_a_whole(page):
+    nb = make_notebook(page, PAGES)
+    later = set().union(*can_wait(nb))
+    for cell, after in itertools.pairwise(nb.cells):
+        if cell.cell_type == "markdown" and "(can wait)" in "".join(re.findall("^#.*$", cell.source, re.M)):
+            assert re.fullmatch(r"#{2,3} .+ \(can wait\)\n\n.+", cell.source), "heading and one paragraph, in one cell"
+            assert after.id in later, "JupyterLab would hide nothing"
+        if cell.id in later and after.id not in later:
+            assert after.cell_type == "markdown" and after.source.startswith("#"), (
+                "the next section begins with its heading, in a cell of its own"
+            )
 
 
 @each(LECTURES)

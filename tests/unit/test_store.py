@@ -8,6 +8,7 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import mlflow
@@ -70,20 +71,27 @@ def test_a_place_that_cannot_be_written_is_one_message(tmp_path):
         store.create(f"sqlite:///{tmp_path}/file/mlflow.db")
 
 
-def test_a_store_that_mlflow_makes_meanwhile_is_not_replaced(tmp_path, monkeypatch):
+@pytest.mark.parametrize("moment", ["complete", "still empty"])
+def test_a_store_that_mlflow_makes_meanwhile_is_not_replaced(tmp_path, monkeypatch, moment):
     database, made, seen = tmp_path / "mlflow.db", schema.make, []
 
     def slowly(aside):
         made(aside)
-        made(database)  # a notebook's first call, while the Lab makes the learner's store
+        database.touch()  # a notebook's first call, while the UI's server makes the learner's store
         seen.append(database.stat().st_ino)
+        later = threading.Timer(0.5 if moment == "still empty" else 0, made, [database])
+        later.start()
+        if moment == "complete":
+            later.join()
 
     monkeypatch.setattr(schema, "make", slowly)
     store.create(f"sqlite:///{database}")
     assert seen == [database.stat().st_ino] and not list(tmp_path.glob(".mlflow.db.*"))
+    assert schema.is_complete(database)
 
 
-def test_a_store_that_was_opened_and_holds_nothing_is_made(tmp_path):
+def test_a_store_that_was_opened_and_holds_nothing_is_made(tmp_path, monkeypatch):
+    monkeypatch.setattr(course_store, "_PATIENCE", 0.2)
     (tmp_path / "mlflow.db").touch()
     store.create(f"sqlite:///{tmp_path}/mlflow.db")
     assert schema.is_database(tmp_path / "mlflow.db")

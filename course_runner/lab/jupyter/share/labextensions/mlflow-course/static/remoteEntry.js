@@ -64,6 +64,16 @@
     }
 
     const base = app.serviceManager.serverSettings.baseUrl + 'mlflow/';
+
+    // The UI's server starts when somebody first asks for it: before the reader clicks, and not before the first kernel is
+    // ready, for which the reader waits.
+    let asked = false;
+    const startServer = () => {
+      if (!asked) {
+        asked = true;
+        void fetch(base + 'health', { headers: { Authorization: `token ${app.serviceManager.serverSettings.token}` } });
+      }
+    };
     app.commands.addCommand(OPEN, {
       label: 'Open the MLflow UI',
       execute: async () => {
@@ -101,6 +111,11 @@
     app.docRegistry.addWidgetExtension('Notebook', {
       createNew: (panel, context) => {
         staysUnchanged(context.model);
+        context.sessionContext.statusChanged.connect((_, status) => {
+          if (status === 'idle') {
+            startServer();
+          }
+        });
         let waiting = 0;
         const observer = new MutationObserver(() => {
           waiting ||= setTimeout(() => {
@@ -113,10 +128,8 @@
       }
     });
 
-    // The UI's server starts when somebody first asks for it: now, and not when the reader has clicked.
-    void app.restored.then(() =>
-      fetch(base + 'health', { headers: { Authorization: `token ${app.serviceManager.serverSettings.token}` } })
-    );
+    // Without a notebook there is no kernel to wait for.
+    void app.restored.then(() => setTimeout(startServer, 10000));
 
     // Once per browser: whoever closes the table of contents has decided.
     void app.restored.then(() => {
