@@ -258,7 +258,9 @@ def _kind(evidence: Evidence, p: float, effect: float) -> None:
         for normalize in ("index", "columns", "all"):
             shares = pd.crosstab(customers["paperless"], customers["churned"], normalize=normalize)
             for table in (shares, 100 * shares):
-                if any(close(p, float(stats.chi2_contingency(table, correction=c).pvalue), 1e-9) for c in (True, False)):
+                if any(
+                    close(p, float(stats.chi2_contingency(table, correction=c).pvalue), 1e-9) for c in (True, False)
+                ):
                     raise Mistake(
                         "shares-not-counts",
                         f"`p` of `paperless` is {p:.3g}: that is the test of a table of shares. It must know how many "

@@ -72,9 +72,7 @@ def _judge_table(name: str, got: pd.DataFrame) -> None:
     if not np.allclose(*(rows[np.lexsort(rows.T)] for rows in (values, right.to_numpy(dtype=float)))):
         ours, theirs = (np.sort(rows, axis=0) for rows in (right.to_numpy(dtype=float), values))
         if any(np.allclose(ours.round(digits), theirs) for digits in range(4)):
-            raise Mistake(
-                "rounded", f"The values in `{name}` are rounded, so the model is asked about other tumours."
-            )
+            raise Mistake("rounded", f"The values in `{name}` are rounded, so the model is asked about other tumours.")
         raise Mistake("other-rows", f"`{name}` holds other tumours than `three`, or their values in other columns.")
 
 

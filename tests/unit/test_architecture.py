@@ -8,10 +8,17 @@ from pathlib import Path
 
 import grimp
 import pytest
+from ruff import find_ruff_bin
 
 ROOT = Path(__file__).resolve().parents[2]
 #: Rooms that can be deleted, each without touching the rest: `course_runner.cli` takes their verbs when they are there.
 DELETABLE = ("course_runner.classroom", "course_runner.sweep", "course_runner.verify")
+
+
+@pytest.mark.parametrize("words", [["check"], ["format", "--check"]], ids=" ".join)
+def test_the_style_is_that_of_make_lint(words):
+    done = subprocess.run([find_ruff_bin(), *words, "."], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout
 
 
 def test_the_contracts_of_pyproject_are_kept():
