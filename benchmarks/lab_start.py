@@ -3,12 +3,14 @@
 Run from the checkout: ``python benchmarks/lab_start.py [ROUNDS]`` (five unless told). It writes lab_start.md beside this file.
 Usable means: lecture 00 is drawn and its kernel is idle. The UI's first screen means: the list of experiments is there.
 Each round starts a new JupyterLab with an empty store and a browser that remembers nothing: one of the first edition,
-then one of this checkout, with the same packages. A machine that does other things as well slows down both.
+one of this checkout, and one without anything of the course on the same lecture, with the same packages. A machine that
+does other things as well slows down all three.
 """
 
 from __future__ import annotations
 
 import io
+import itertools
 import os
 import platform
 import statistics
@@ -77,6 +79,8 @@ def one_round(browser: Browser, folder: Path, **edition: object) -> list[float]:
         note()
         front.wait_for_kernel()
         note()
+        if edition.get("alone"):
+            return seconds
         cell = front.notebook.locator(".jp-CodeCell").first
         front.write(cell, IMPORTS)
         start = time.perf_counter()
@@ -93,12 +97,13 @@ def one_round(browser: Browser, folder: Path, **edition: object) -> list[float]:
 
 def main(rounds: int) -> None:
     """Measure and write the table."""
-    results: dict[str, list[list[float]]] = {"first edition": [], "now": []}
+    results: dict[str, list[list[float]]] = {"first edition": [], "now": [], "JupyterLab alone": []}
     with sync_playwright() as playwright, tempfile.TemporaryDirectory(prefix="mlflow-course-") as folder:
         before = Path(folder) / "first"
         editions = {
             "first edition": {"root": before, "command": "course_utils.cli", "settings": first_edition(before)},
             "now": {},
+            "JupyterLab alone": {"alone": True},
         }
         browser = driver.launch(playwright)
         load = []
@@ -118,24 +123,27 @@ def main(rounds: int) -> None:
 def report(results: dict[str, list[list[float]]], rounds: int, load: list[float], chrome: str) -> str:
     """Return the page with the medians."""
     columns = [list(zip(*results[name], strict=True)) for name in ("first edition", "now")]
+    alone = [f"{statistics.median(v):.1f}" for v in zip(*results["JupyterLab alone"], strict=True)]
     lines = [
         "# JupyterLab's and the MLflow UI's first screens",
         "",
         f"`python benchmarks/lab_start.py {rounds}`: seconds, median of {rounds} (smallest to largest), the two editions in turn"
         f" ({FIRST} is the first). The ratio is the median over the rounds of *now* divided by *first edition*.",
         "",
-        "| step | first edition | now | ratio | goal |",
-        "|---|---|---|---|---|",
+        "| step | first edition | now | ratio | goal | JupyterLab alone |",
+        "|---|---|---|---|---|---|",
     ]
-    for step, before, now, goal in zip(STEPS, *columns, GOALS, strict=True):
+    for step, before, now, goal, least in itertools.zip_longest(STEPS, *columns, GOALS, alone, fillvalue=""):
         ratio = statistics.median(n / b for n, b in zip(now, before, strict=True))
         shown = [f"{statistics.median(v):.1f} ({min(v):.1f} to {max(v):.1f})" for v in (before, now)]
-        lines.append(f"| {step} | {' | '.join(shown)} | {ratio:.2f} | {goal} |")
+        lines.append(f"| {step} | {' | '.join(shown)} | {ratio:.2f} | {goal} | {least} |")
     packages = ", ".join(f"{name} {version(name)}" for name in ("jupyterlab", "mlflow", "jupyter-server-proxy"))
     lines += [
         "",
         "The first three rows count from the command, the others from Shift+Enter and from the click. In the first edition"
-        " the click also starts the UI's server; now JupyterLab's page has asked for it before.",
+        " the click also starts the UI's server; now JupyterLab's page asks for it as soon as the first kernel is ready."
+        " *JupyterLab alone* is the same page and an ordinary kernel without anything of the course: what no course can be"
+        " faster than on this machine.",
         "",
         f"{packages}, Python {platform.python_version()}, Chromium {chrome}; {platform.system()}, {os.cpu_count()} cores. "
         f"Load average before each start: {min(load, default=0):.1f} to {max(load, default=0):.1f}"

@@ -126,6 +126,7 @@ def lab(
     settings: dict[str, str] | None = None,
     root: Path = ROOT,
     command: str = "course_runner.cli",
+    alone: bool = False,
 ) -> Iterator[Lab]:
     """Run `course lab` in a new checkout in `folder`; nothing of the user's Jupyter is read or written.
 
@@ -137,6 +138,8 @@ def lab(
         Further words and environment variables of `course lab`.
     root, command
         Another checkout, and the module that is its `course` command.
+    alone
+        JupyterLab without anything of the course, on lecture 00.
     """
     home, said = folder / "home", folder / "lab.log"
     home.mkdir(parents=True)
@@ -149,8 +152,12 @@ def lab(
         "IPYTHONDIR": str(folder / "ipython"),
         **(settings or {}),
     }
-    program = [sys.executable, "-m", command, "lab", "--no-browser", "--port", str(unused_port()), *words]
+    port = unused_port()
+    program = [sys.executable, "-m", command, "lab", "--no-browser", "--port", str(port), *words]
     place = checkout(folder / "course", root)
+    if alone:
+        page = f"--LabApp.default_url=/lab/tree/notebooks/{min(p.name for p in place.glob('notebooks/*.ipynb'))}"
+        program = [sys.executable, "-m", "jupyterlab", "--no-browser", f"--ServerApp.port={port}", page, "--allow-root"]
     with said.open("wb") as log:
         process = subprocess.Popen(program, cwd=place, env=environment, stdout=log, stderr=log)
     try:
