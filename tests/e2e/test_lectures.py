@@ -39,10 +39,11 @@ def test_your_turn_works_after_run_all_and_the_lecture_runs_twice(page):
     assert solved == "Correct.\n", solved
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("page", "opened"),
     [
-        pytest.param(page, opened, id=f"{page.step.name}-{opened}", marks=pytest.mark.long if opened else ())
+        pytest.param(page, opened, id=f"{page.step.name}-{opened}")
         for page in LECTURES
         if (waiting := len(can_wait(make_notebook(page, PAGES))))
         for opened in range(waiting + 1 if waiting > 1 else 1)

@@ -116,6 +116,41 @@ def test_a_section_that_can_wait_is_folded_as_a_whole(page):
 
 
 @each(LECTURES)
+def test_no_cell_needs_a_name_from_a_section_that_can_wait(page):
+    nb = make_notebook(page, PAGES)
+    sections = can_wait(nb)
+    for later in sections:  # none of them is inside another
+        made, bound, needed = set(), set(), set()
+        for cell in code(nb):
+            names = {(type(n.ctx), n.id) for n in ast.walk(_parsed(cell.source)) if isinstance(n, ast.Name)}
+            stored = {name for kind, name in names if kind is ast.Store} | _defined(cell.source)
+            if cell.id in later:
+                made |= stored
+            elif not any(cell.id in other for other in sections):
+                bound |= stored
+                needed |= {name for kind, name in names if kind is ast.Load}
+        lost = sorted((made - bound) & needed)
+        assert not lost, "JupyterLab runs no cell of a folded section one by one"
+
+
+def _parsed(source: str) -> ast.Module:
+    return ast.parse(re.sub(r"^[%!].*$", "pass", source, flags=re.M))
+
+
+def _defined(source: str) -> set[str]:
+    """Return the names that imports, functions, their parameters and classes bind."""
+    found = set()
+    for node in ast.walk(_parsed(source)):
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            found |= {(alias.asname or alias.name).split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.FunctionDef | ast.ClassDef):
+            found.add(node.name)
+        elif isinstance(node, ast.arg):
+            found.add(node.arg)
+    return found
+
+
+@each(LECTURES)
 def test_the_cells_of_a_lecture_are_short(page):
     shown = [c for c in code(make_notebook(page, PAGES)) if "hide-input" not in c.metadata.get("tags", [])]
     lengths = sorted(len(cell.source.splitlines()) for cell in shown)
