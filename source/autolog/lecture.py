@@ -350,9 +350,9 @@ assert mlflow.get_run(scored.info.run_id).data.metrics == metrics  # nothing was
 # You should see two; the third call was missed without a word. (If you see three, autologging was on when you ran
 # *Setup* again.)
 #
-# These are **post-training metrics**: MLflow remembers which rows an array of predictions came from, and takes the
-# name of your variable, `X_valid`, into the name of the metric. Such a score is what *you* asked for: `recall_score`
-# alone gives class 1, so it must not be compared with a weighted `training_recall_score`.
+# These are **post-training metrics**: MLflow remembers which rows an array of predictions came from, and takes the name
+# of your variable, `X_valid`, into the name of the metric. Such a score is what *you* asked for: `recall_score` alone
+# gives class 1, as `training_recall_score` does only with `pos_label=1`.
 #
 # An array that you changed is a new one to MLflow. So a ROC-AUC of `tree.predict_proba(X_valid)[:, 1]` is never
 # recorded, whichever name you call. Because so much depends on names, use `log_metric` for the number that decides.
@@ -469,8 +469,8 @@ assert contents(run).sum() == 0
 # model logged by hand, and with the model kept by autologging.
 #
 # A model is kept with the list of packages that it needs. By hand we pass it. Autologging has no such option: MLflow
-# finds it out each time, by loading the model in a process of its own or, with uv, from the folder's `uv.lock`. We ask
-# for the format skops, because autologging's default, cloudpickle, may run any code when the model is loaded.
+# finds it out each time, usually by loading the model in a process of its own. We ask for the format skops, because
+# autologging's default, cloudpickle, may run any code when the model is loaded.
 
 # %%
 import time
@@ -529,9 +529,10 @@ assert contents(skops_tree)["parameters"] > 10 and contents(skops_tree)["metrics
 #
 # <details class="more"><summary>More: models with trees</summary>
 #
-# For a model with trees this is the only way to the format skops in any case. It must be told which types to trust, as
-# in [MLflow basics]({step:mlflow_basics}), and autologging has no option for that either. If you ask it for skops all
-# the same, MLflow warns, and the run of the tree ends without any metric.
+# With uv, MLflow reads the packages from the folder's `uv.lock`. For a model with trees, logging it by hand is the only
+# way to the format skops in any case. It must be told which types to trust, as in [MLflow
+# basics]({step:mlflow_basics}), and autologging has no option for that either. If you ask it for skops all the same,
+# MLflow warns, and the run of the tree ends without any metric.
 #
 # </details>
 #
@@ -655,7 +656,7 @@ assert mixed.metrics["training_roc_auc"] == clean.metrics["training_roc_auc"] > 
 # %% [markdown]
 # **`not-autologged`: nothing is recorded, although you switched it on.** There are two switches: `mlflow.autolog()` for
 # every library that MLflow can watch, and `mlflow.sklearn.autolog()` for scikit-learn alone. Once you have called the
-# second, scikit-learn ignores the first. The cell switches off by the second, on by the first, on by the second.
+# second, scikit-learn ignores the first. The cell calls the second (off), the first (on), then the second (on).
 #
 # <details class="more"><summary>More: other libraries have rules of their own</summary>
 #

@@ -64,7 +64,8 @@ plots.show(plots.diagram(boxes, arrows, title=title, width=9, height=4.4))
 # %% [markdown]
 # ## Setup
 #
-# `store.connect()`: see [MLflow basics]({step:mlflow_basics}). `folder` lasts one pass; then run all again.
+# `store.connect()`: see [MLflow basics]({step:mlflow_basics}). `folder` is deleted near the end; after that, run all
+# again.
 
 # %% tags=["parameters"]
 seed = 0
@@ -174,9 +175,9 @@ assert len(nbformat.read(folder / "train.ipynb", 4).cells) == 2
 # Next Monday's runs will lie in the same experiment. So each run gets a tag `batch` with a name that no other batch
 # has, here that of the folder.
 #
-# A point may fail. papermill stops at the first cell that raises an error, saves the notebook with the error in it, and
-# raises the error *in your loop*, which must catch it, as Round 3 does. So we look for an error in all cells; its name
-# becomes a tag, and the run ends as FAILED. A point without a result in JSON fails, too.
+# A point may fail. papermill then saves the notebook with the error in it, and raises the error *in your loop*. Ours
+# has no such point; Round 3 catches it. `log_executed` looks for an error in all cells: its name becomes a tag, and the
+# run ends as FAILED, as it does without a result in JSON.
 #
 # <details class="more"><summary>More: killed kernels, warnings, and the log level</summary>
 #
@@ -466,9 +467,9 @@ assert gap < 0.03
 # which, and tries again when a step fails. We run **Dagster** inside this notebook. A step is an **op**, a function
 # with a decorator; a **job** says how ops are joined.
 #
-# On Mondays the table of customers is sometimes late. We make the first attempt fail in this way. Each attempt opens
-# a run of its own in MLflow, and `start_run` ends it as FAILED when an error leaves the block. To keep this short,
-# our step is the search of Round 2.
+# On Mondays the table of customers is sometimes late. We make the first attempt fail in this way. Each attempt opens a
+# run of its own in MLflow, which an error in the block ends as FAILED. To keep this short, our step is the search of
+# Round 2; yours would hold the loop of Round 1.
 #
 # <details class="more"><summary>More: a pause before the next attempt</summary>
 #
@@ -569,9 +570,9 @@ assert len({run.data.tags["dagster_run"] for run in kept}) == 1
 # You should see a FAILED and a FINISHED run of 30 November, and a job that succeeded. The tag `dagster_run` joins
 # both attempts.
 #
-# In daily use the definitions stand in a file, and a program of Dagster's is the clock. First set the environment
-# variable `DAGSTER_HOME` to the full path of an existing folder. Without it, Dagster forgets its notes when it stops,
-# also that the schedule is on.
+# In daily use the definitions stand in a file, and `dagster-daemon run` is the clock (see the fold). First set the
+# environment variable `DAGSTER_HOME` to the full path of an existing folder. Without it, Dagster forgets its notes when
+# it stops, also that the schedule is on.
 #
 # <details class="more"><summary>More: Dagster in daily use, and the guard against a double start</summary>
 #

@@ -33,7 +33,7 @@ lesson.quiz("capstone", "recall")
 # ## The problem
 #
 # In November, Ines, governance officer at Nordtel, takes three finished projects from the shelf and asks each team the
-# same five questions:
+# same five questions (in brackets, the record that answers each):
 #
 # - What did you want to know? (`exploration`)
 # - What would no model at all have reached? (`baseline`)
@@ -42,7 +42,7 @@ lesson.quiz("capstone", "recall")
 # - Can you train it again and get the same number? (`again`)
 #
 # Two of the three teams search their notebooks for a day. The third opens MLflow and answers in ten minutes. They had
-# written the five questions down *before* they began, each with the record that answers it (in brackets).
+# written questions and records down *before* they began.
 #
 # A **capstone** is the stone that finishes a wall and holds its top together. Here it is a project that joins the
 # parts of this course: each station leaves a record, and the next one reads it.
@@ -224,7 +224,7 @@ assert children["metrics.valid_auc"].iloc[0] > 0.6
 assert children["metrics.valid_auc"].head(3).agg(np.ptp) < 0.01
 
 # %% [markdown]
-# You should see three close rows: a lead of some thousandths on a few hundred rows is a tie. A good report says so.
+# You should see three close rows: a lead of some thousandths on a few hundred rows is a tie. Add this to the report.
 #
 # ## Round 3: the model that goes live
 #
@@ -284,8 +284,8 @@ recorded = mlflow.get_run(final.info.run_id).data.metrics
 print({name: round(value, 3) for name, value in recorded.items()})
 
 # %% [markdown]
-# **The gate.** May this version go live? Its opponent is the baseline. No older champion is asked, not even when you
-# run the lecture again; in your project, beat it, as in [Model registry]({step:model_registry}). The rule was fixed
+# **The gate.** May this version go live? Its opponent is the baseline, also when you run the lecture again. In your
+# project, let it beat the older champion, too, as in [Model registry]({step:model_registry}). The rule was fixed
 # before, and has two lines:
 #
 # - The lead in ROC-AUC is hardly chance. We draw the validation rows again 300 times, the paired bootstrap of

@@ -300,8 +300,8 @@ assert mlflow.search_runs(filter_string=misspelt).empty
 #   table.
 # - `!=` finds only runs that *have* the parameter. For the others, ask for `IS NULL`.
 #
-# A store may hold more runs than fit into one answer. `mlflow.search_runs` turns the pages for you; the client and REST
-# return one **page**, and a token for the next. Here are pages of six:
+# `mlflow.search_runs` fetches all pages of a long answer for you. Only with the client or REST, which return one
+# **page** and a token for the next, you need this loop:
 
 # %%
 sizes, token = [], None
@@ -363,8 +363,8 @@ assert n_rows < 2000 or seed > 2 or (by_depth.idxmax(), by_depth.idxmin()) == (5
 #
 # ### One run from the inside
 #
-# So far each run had one score. A metric that was logged with `step` is a whole curve, and every table and every query
-# shows a single point of it: that of the **highest step**. Is that the best one?
+# So far each run had one score. Of a curve, as in [Logging]({step:logging}), tables and queries show the point of the
+# **highest step**. What does that do to a ranking?
 
 # %%
 mlflow.set_experiment("compare-boosting")
@@ -513,8 +513,8 @@ assert (n_rows, seed) != (2000, 3) or winner.data.params["max_depth"] == "2"
 # </details>
 #
 # So Mira's honest answer is: "This forest was chosen on the validation rows, and its test score is in its record. I
-# cannot show that it is better than the four behind it." Among forests so close Aisha may take the smallest, but only
-# *before* the test rows are opened. [Evaluation]({step:evaluation}) tests whether a lead is real.
+# cannot show that it is better than the four behind it." Among forests so close Aisha could have taken the smallest;
+# with the test rows open, it is too late for that. [Evaluation]({step:evaluation}) tests whether a lead is real.
 
 # %% [markdown]
 # ## The same query over REST (can wait)

@@ -34,7 +34,7 @@ lesson.quiz("evaluation", "recall")
 #
 # Nordtel's app for customer care uses a model called `logistic`. Mira has trained a forest that may replace it. On
 # Wednesday Aisha, who runs the app, opens the forest's run and reads `roc_auc` 0.87. Mira's slide says 0.73. An hour
-# later Tom, who leads customer care, asks: "Does it also find the customers who leave without ever having complained?"
+# later Tom, who leads customer care, asks: "Does it also find the customers who leave, but have hardly ever called us?"
 #
 # Both numbers are correct. One was measured on the customers that the forest had learned from, the other on new ones.
 # But a run shows one number under one name, so it cannot say which is which. And nobody has a number for Tom's
@@ -133,8 +133,8 @@ print(len(X_train), "customers to train on,", len(X_valid), "to choose by")
 # - `model_id`: which model the number is about,
 # - `dataset`: on which rows it was measured.
 #
-# Always name the model. MLflow fills in `model_id` by itself only in the run that stored the model, at the same step.
-# Else it does not, and says nothing.
+# Always name the model. MLflow fills in `model_id` by itself only in the run that stored the model, and not always
+# there. Else it says nothing.
 
 # %%
 models = {
@@ -190,8 +190,8 @@ assert [i.dataset.name for i in run.inputs.dataset_inputs].count("churn-valid") 
 # Which model is best? That depends on the rows, so a ranking has to say which rows are meant.
 #
 # `search_runs` finds runs; `search_logged_models` finds models. Name *and* digest say which rows are meant. They stand
-# in two places: under `datasets`, so that the filter keeps only models with a `roc_auc` on these rows, and in
-# `order_by`, a list of dictionaries, so that it sorts by this value and no other.
+# in two places. Under `datasets`, they make the filter `metrics.roc_auc > 0` mean: has a `roc_auc` on these rows. In
+# `order_by`, a list of dictionaries, they say which `roc_auc` sorts.
 #
 # <details class="more"><summary>More: where it looks, and repeated names</summary>
 #

@@ -183,15 +183,8 @@ for name in ("tenure_months", "monthly_charges", "data_gb"):
 
 # %% [markdown]
 # With 2,000 customers and seed 0, the two shares of the first line differ by ten points. Only about eighty customers
-# have a gap in each column, so ten points are eight customers. Here it is chance, because this export loses values at
-# random. A gap that really goes with leaving is information, and deserves a column of its own.
-#
-# <details class="more"><summary>More: how to ask whether it is chance</summary>
-#
-# Round 3 shows how to ask whether chance alone makes such a difference. Here we know the answer besides. Of a real
-# export you will rarely know it.
-#
-# </details>
+# have a gap in each column, so ten points are eight customers. Here we know that it is chance: our export loses values
+# at random. Of a real one, ask as in Round 3; a gap that goes with leaving deserves a column of its own.
 #
 # A picture of the **distribution** of a column, that is, of which values are how frequent, shows what no mean can show:
 
@@ -330,8 +323,8 @@ print(f"support_calls: p {found['p']:.0e}, share of pairs {found['effect']:.2f}"
 
 # %% [markdown]
 # **A kind: the chi-square test.** It counts customers in a table, contract by left or stayed, and compares the counts
-# with those that we would expect if the two had nothing to do with each other. Trust its *p* only when each cell of the
-# table can expect about five customers or more (`test.expected_freq`).
+# with those that we would expect if the two had nothing to do with each other. Trust its *p* only when these expected
+# counts, `test.expected_freq`, are about five or more in each cell.
 #
 # Its effect size is **Cramér's V**, from 0 (none) to 1 (one column tells the other).
 #

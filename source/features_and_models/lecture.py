@@ -328,8 +328,8 @@ assert (_asis["folds"] - _eight).max() < 0.02
 # You should see 495 columns: 30, their 30 squares, and 435 products. With them the model is perfect on its own rows and
 # no better on the folds.
 #
-# No change is ahead of "as they are" in all five folds, nor by more than the spread. That is a finding, too: these
-# columns were good already. And 8 of them lose less than 0.02, which matters to whoever has to measure all 30.
+# No change is ahead of "as they are" in all five folds, nor by more than the spread. That is a finding, too: at about
+# 0.99, hardly any room was left. And 8 of them lose less than 0.02, which matters to whoever has to measure all 30.
 
 # %% [markdown]
 # ### PCA and LDA in a picture (can wait)
@@ -378,9 +378,9 @@ assert separation["PCA"] > 0.4
 # %% [markdown]
 # ## Round 3: another kind of model, and the number that judges it
 #
-# Which model wins depends on the number that you look at. There are three kinds of tasks, each with its own numbers:
+# Which model wins depends on the metric that you look at. There are three kinds of tasks, each with its own metrics:
 # *classes* (is the tumour malignant?), *numbers* (how far does a disease progress?) and *groups* (which wines belong
-# together?). We take them one after the other.
+# together? It can wait). We take them one after the other.
 #
 # ### Classes
 #

@@ -43,7 +43,7 @@ lesson.quiz("full_workflow", "recall")
 #   choose.
 # - **Everything that was chosen goes into the model**, so that whoever loads it gets all of it.
 #
-# So step 5, the test, comes last here.
+# So the test, step 5 in most plans, is last.
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
 from course_utils import plots
@@ -310,8 +310,8 @@ for setting, score in zip(settings, table["score"], strict=True):
 # how to correct the model's numbers: by an S-shaped curve (`sigmoid`) or by any rising curve (`isotonic`). It does so
 # once for each fold, and averages.
 #
-# Which one? Ask rows that the model has not seen, because it is too sure of those it knows. `cross_val_predict` gives
-# each training row an **out-of-fold** probability, from a model that was fitted without it. The test rows stay closed.
+# Which one? Ask rows that neither model nor correction has seen: around all of this, `cross_val_predict` gives each
+# training row an **out-of-fold** probability, from fits without it. The test rows stay closed.
 #
 # The **Brier score** is the mean squared distance between probability and truth; 0 is best. No correction, `none`,
 # competes, too.
@@ -995,8 +995,7 @@ lesson.quiz("full_workflow")
 # - **How do you keep a whole search?** One parent run holds the choices, one child run each setting.
 # - **Who may choose?** Training rows, through folds: setting, calibration (lowest Brier score), threshold, kind of
 #   model. The test rows judge, once.
-# - **What do the curves say?** Both low is bias, a wide gap is variance, both high is a good fit. A choice on a
-#   plateau is safe.
+# - **What do the curves say?** Both low is bias, a wide gap is variance, both high is a good fit.
 # - **Is what is served what is reported?** When the threshold is inside the registered model, and the score of the
 #   *loaded* model equals the reported one.
 #

@@ -289,7 +289,7 @@ def find_page(question, guard=False):
 #
 # The decorator `@mlflow.trace`, as above, makes a span of every call of a function. To add something, open the span
 # yourself with `mlflow.start_span`: here we add the tokens, under the key that MLflow counts. A call inside a call
-# becomes a span inside a span, so you have nothing to pass on.
+# becomes a span inside a span, all by itself.
 
 # %%
 def write(prompt):
@@ -317,8 +317,8 @@ def answer(question, version, guard=False):
 # %% [markdown]
 # The prompt is loaded *inside* the traced function, because then MLflow notes on the trace which version it was.
 #
-# We ask something that no page answers, with version 2 of the prompt (`guard` comes later; for `flush=True` see the
-# fold).
+# We ask something that no page answers, with version 2 of the prompt (`guard` is for Round 4; `flush=True` waits for
+# the trace).
 #
 # <details class="more"><summary>More: ready-made spans, background writing, RETRIEVER</summary>
 #
@@ -459,8 +459,8 @@ said = "The notice period is 12 days."
 print("12 days is an invention:", invented(inputs={"question": ""}, outputs=said))
 
 # %% [markdown]
-# `mlflow.genai.evaluate` asks every question, runs every scorer on every answer, writes the means to a run and each
-# single verdict to its trace. One version of the assistant is one run.
+# `mlflow.genai.evaluate` passes each row's `inputs` to `predict_fn` by name, runs every scorer on its answer, writes
+# the means to a run and each verdict to its trace. One version of the assistant is one run.
 #
 # The fourth version is not a prompt. The trace said that the *search* brings a page even when none fits. With
 # `guard`, it brings nothing when no word is shared, and the model is not asked.

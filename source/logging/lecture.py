@@ -124,9 +124,9 @@ with mlflow.start_run(run_name="logistic", description=note) as run:
 print(f"validation rows: ROC-AUC {auc:.3f}, log loss {loss:.3f}")
 
 # %% [markdown]
-# The four kinds differ most in what happens when you log the same name **again**: a cell is run twice, a result
-# arrives late, somebody corrects a word. `start_run(run_id=…)` opens a run that has ended, so that more can be logged
-# to it. Mind that a FAILED run says FINISHED afterwards.
+# The four kinds differ most in what happens when you log the same name **again**: a cell is run twice, a result arrives
+# late, somebody corrects a word. `start_run(run_id=…)` opens a run that has ended, so that more can be logged to it.
+# Afterwards it says FINISHED, even if it had FAILED.
 #
 # <details class="more"><summary>More: adding to a run without changing its status</summary>
 #
@@ -347,7 +347,7 @@ assert len(report.splitlines()) == 2 and len(table) == len(wrong) + 2
 
 # %% [markdown]
 # You should see two lines, and two rows more: a file is replaced, a table **grows**. MLflow reads it and writes it
-# anew, so let one thread append. If it grows with every *Run All*, you log into an old run.
+# anew, so let only one thread append. If it grows with every *Run All*, you log into an old run.
 #
 # A statistical test is a result as well. [Exploring data]({step:exploring_data}) kept such results in a file; logged
 # as metrics, they can be searched. Do leavers have a shorter tenure (t-test), does the kind of contract matter
@@ -464,8 +464,8 @@ assert no_gap == "noticed by MLflow True, by ours True"
 # both changes: log it as a tag, of the data set (`tags=` in `log_input`) or of the run. Later lectures call it
 # `data.digest`.
 #
-# The **context** of a data set says what its rows were used for. Give each context a data set name of its own: when
-# the same rows are logged under the same name for a second context, MLflow drops this second record without a word.
+# The **context** of a data set says what its rows were used for. Give each context a data set name of its own: of the
+# same rows under one name, MLflow keeps only the first context, without a word.
 #
 # <details class="more"><summary>More: why the second call is dropped</summary>
 #
@@ -581,7 +581,7 @@ assert "system/cpu_utilization_percentage" in measured
 #    the note. Scroll down to *Source*, which has your commit, to *Datasets*, with MLflow's digest, and to *Tags*.
 # 2. Click **Artifacts**, then the folder `plots` and the picture in it; then `wrong.json`, which is shown as a table.
 # 3. Click *Runs* on the left, then the run `network`, then **Model metrics**: the two curves over their steps.
-# 4. If you have run *The machine* above: click *Runs* once more, then `boosting`, then **System metrics**.
+# 4. If you have run the section on the machine: click *Runs* once more, then `boosting`, then **System metrics**.
 #
 # ![The curves of the run network, after step 3](../site/_static/logging_ui.png)
 #
@@ -742,8 +742,8 @@ assert len(client.get_metric_history(batch.info.run_id, "loss")) == n_calls
 
 # %% [markdown]
 # You should see the batch far ahead. Asynchronous calls let your loop go on early, which helps when your training
-# should not wait for a server. But each point is still a transaction of its own, so until all is written they stay far
-# behind the batch.
+# should not wait for a server. But each point is still a transaction of its own: until all is written, it can take even
+# longer than one by one.
 #
 # <details class="more"><summary>More: other batches, and failed asynchronous calls</summary>
 #

@@ -264,15 +264,15 @@ assert len(fitting) >= 2, len(fitting)
 # result, the settings, the data, and the model or the way to make it again.
 #
 # The run need not hold the data, but somebody must keep them. A **fingerprint** shows whether they are the same: a
-# short text computed from the table as it would be written to a CSV file. When one number is changed, it is another
-# one. Ours cannot tell 1 from the text "1" or a gap from an empty text, and depends on the order of the rows. MLflow
-# calls it a *digest*.
+# short text computed from the table as a CSV file. Change one number, and the fingerprint changes. MLflow calls it a
+# *digest*.
 #
 # <details class="more"><summary>More: the order of rows, and MLflow's own fingerprint</summary>
 #
-# Sort rows that come from a database before you compute a fingerprint, because the same rows in another order give
-# another one. We compute it ourselves here, so that you see what it is. MLflow has a call for data sets, too, and
-# [Logging]({step:logging}) shows what its fingerprint covers.
+# Ours cannot tell 1 from the text "1", or a gap from an empty text. Sort rows that come from a database before you
+# compute a fingerprint, because the same rows in another order give another one. We compute it ourselves here, so that
+# you see what it is. MLflow has a call for data sets, too, and [Logging]({step:logging}) shows what its fingerprint
+# covers.
 #
 # </details>
 
@@ -362,9 +362,9 @@ assert fingerprint(changed) != fingerprint(customers)
 #
 # ## Round 3: the parts of MLflow
 #
-# MLflow is several tools that share one record. First, what is where in a team; these words return in every lecture.
-# While you work alone, as now, your code reaches both stores directly, and only the UI needs the server. Of the six
-# parts after it, keep the first sentence each.
+# MLflow is several tools that share one record. First, what is where in a team. While you work alone, as now, your code
+# reaches both stores directly, and only the UI needs the server. Of the six parts after it, keep the first sentence
+# each.
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
 boxes = {
@@ -385,8 +385,9 @@ plots.show(plots.diagram(boxes, arrows, title=title, height=3.2))
 
 # %% [markdown]
 # - The **SDK** (software development kit) is the Python package: the calls in your code.
-# - The **backend store** is a database for what is small: names, parameters, metrics, tags.
-# - The **artifact store** is a folder, or a bucket in a cloud, for what is large: models, pictures, tables.
+# - The **backend store** (yours: `mlflow.db`) is a database for what is small: names, parameters, metrics, tags.
+# - The **artifact store** (yours: the folder `mlartifacts`), or a bucket in a cloud, is for what is large: models,
+#   pictures, tables.
 # - The **tracking server** stands in front of both and answers over HTTP. It also delivers the **UI**.
 #
 # ### Tracking
@@ -554,12 +555,11 @@ plots.show(plots.diagram(boxes, arrows, title=title, width=8.5, height=1.9))
 # %% [markdown]
 # ### MLflow and DVC (can wait)
 #
-# Two tools that are often named together, and answer different questions.
+# **DVC** keeps each version of large data, tied to a git commit; MLflow records which one a run has used.
 
 # %% [markdown]
-# These two are often named together, but they answer different questions. **DVC** (data version control) answers "which
-# data belonged to this git commit?". It puts a small pointer file into git and the large file into a storage beside it,
-# and brings both back together.
+# DVC (data version control) answers "which data belonged to this git commit?". It puts a small pointer file into git
+# and the large file into a storage beside it, and brings both back together.
 #
 # MLflow answers "what did each execution use, and what came out?". It does not bring back 40 GB of data for a commit.
 # Many teams use both: DVC keeps the data, and each MLflow run records which version it has used.

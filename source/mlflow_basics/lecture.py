@@ -120,9 +120,9 @@ mlflow.set_tracking_uri(f"sqlite:///{home / 'mlflow.db'}")
 print("runs go to the file", mlflow.get_tracking_uri().rsplit("/", 1)[1])
 
 # %% [markdown]
-# In JupyterLab, *MLflow UI* among the links at the top shows this store. Elsewhere, unless the UI still runs, type the
-# next line in a terminal **in the course folder**, activated as in [Start here]({step:start_here}), leave it running,
-# and in a minute open <http://127.0.0.1:5001>.
+# In JupyterLab, *MLflow UI* among the links at the top shows this store. Elsewhere, open <http://127.0.0.1:5001>. If
+# nothing is there, type the next line in a terminal **in the course folder**, activated as in [Start
+# here]({step:start_here}), leave it running, and wait a minute.
 #
 # ```
 # mlflow ui --backend-store-uri sqlite:///mlflow.db --port 5001
@@ -233,8 +233,9 @@ print(found)
 # We expected that, so we write it down as our list. A name that you do not know is a reason to stop; [Portable
 # models]({step:portable_models}) shows what an attacker would put there.
 #
-# Now three forests, each recorded with its model; the second has the settings of `first-try`. The `assert` in the loop
-# compares each forest's types with our list; `log_model` would refuse any other type, too. Three things are new:
+# Now three forests, each recorded with its model; the second has the settings of `first-try`. `log_model` refuses a
+# type that is not on our list; the `assert` in the loop also notices a name on it that is not needed. Three things are
+# new:
 #
 # - The parameter `model` says which kind of model it is.
 # - `pip_requirements` names the packages, with their versions, that the model needs in order to be loaded.
@@ -278,9 +279,6 @@ assert found == trusted
 # `search_runs` asks the store and returns a table with one row for each run. The filter keeps the forests that were
 # recorded with these customers; `first-try` has no model and is left out. In a filter, the value of a parameter stands
 # in quotes, because it is text.
-#
-# A run that failed *after* its metric was logged has a score, but no model. Where that can happen, add `and
-# attributes.status = 'FINISHED'`.
 #
 # **Predict.** Three depths were tried: 1, 3 and 8. A tree of depth 1 asks each customer a single question. Which depth
 # will be last in the table?
@@ -456,7 +454,8 @@ assert crashed.data.params == {"n_estimators": "0"} and not crashed.data.metrics
 assert crashed.info.experiment_id == experiment.experiment_id
 
 # %% [markdown]
-# You should see FAILED. MLflow kept what was logged before the error and nothing after it. It did not swallow the
+# You should see FAILED. MLflow kept what was logged before the error and nothing after it. So such a run can have a
+# score and no model: where you search for a best run, add `and attributes.status = 'FINISHED'`. It did not swallow the
 # error: without `try`, your notebook would have stopped there.
 #
 # <details class="more"><summary>More: a process that is killed</summary>

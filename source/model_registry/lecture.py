@@ -280,7 +280,7 @@ assert type(served[-1]).__name__ == "LogisticRegression"
 
 # %% [markdown]
 # You should see `promoted`, then that there is nothing to decide. The service's line is the same, and gives the new
-# model *after its next load*. `@challenger` stays on version 2: the gate does not use it.
+# model *after its next load*. `@challenger` stays on version 2: it tells people, not the gate.
 #
 # **Predict.** Two more challengers. `deep` is a tree without any limit, which is perfect on the *training* rows.
 # `strict` is the logistic regression again, with another setting (`C=0.1`). Which of them does the gate let through?
@@ -328,7 +328,7 @@ assert trained["metrics.train_auc"][0] == 1.0
 #
 # </details>
 #
-# The picture is drawn from the record. One line is one decision of the gate:
+# One line is one decision of the gate; only these runs have `gain_low`:
 
 # %%
 judged = mlflow.search_runs(
@@ -442,9 +442,9 @@ files_ = [client.get_model_version_download_uri(*v) for v in ((LIVE, 1), (NAME, 
 assert files_[0] == files_[1]
 
 # %% [markdown]
-# You should see number 1, because each registered model counts for itself, the tags, the training run, and no alias.
-# An alias is a decision, and the new place takes it for itself. No file was copied: both versions point at the same
-# logged model, and whoever deletes that for good (`mlflow gc`) takes it from both.
+# You should see number 1 (each registered model counts for itself), the tags, the run, and no alias: the new place
+# decides. To *another store* only the files go; carry the source as tags. No file was copied: both versions point at
+# the same logged model, and whoever deletes that for good (`mlflow gc`) takes it from both.
 
 # %% [markdown]
 # ### Another store (can wait)

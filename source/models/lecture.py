@@ -93,9 +93,9 @@ folder = store.outputs("models")  # for the files that this lecture writes
 print("Open the UI, from the course folder:", store.ui_command(), sep="\n")
 
 # %% [markdown]
-# The model sees three numbers and the contract of each customer. The imputer is there because a price is unknown now
-# and then. `handle_unknown="ignore"` lets the encoder pass over a contract that it has never seen. Remember this
-# setting; it will turn out to be what happened on Wednesday.
+# The model sees three numbers and the contract of each customer. The imputer is for unknown prices; this table has
+# none. `handle_unknown="ignore"` lets the encoder pass over a contract that it has never seen. Remember this setting;
+# it will turn out to be what happened on Wednesday.
 #
 # Nothing is chosen or tuned, so the test rows may play the customers of today.
 
@@ -264,8 +264,8 @@ assert (as_pyfunc.predict(customers.assign(postcode="8001")) == as_pyfunc.predic
 # %% [markdown]
 # You should see three refusals. A gap passes: `required` asks for the column only. Two surprises:
 #
-# - **Whole numbers**, here `int64`, are refused (unless all are 0 or 1), as a `double` may round large ones. The
-#   caller's repair is `astype(float)`.
+# - **Whole numbers**, here `int64`, are refused, as a `double` may round large ones. The caller's repair is
+#   `astype(float)`.
 # - **Capital letters** are accepted. A signature knows types, not values, and `Month-To-Month` is text like any other.
 #   The encoder ignores what it does not know, so on Wednesday the model took all customers for people without a
 #   contract, without any error.
@@ -275,9 +275,9 @@ assert (as_pyfunc.predict(customers.assign(postcode="8001")) == as_pyfunc.predic
 #
 # <details class="more"><summary>More: optional columns and whole numbers</summary>
 #
-# A misspelt `optional` column is missing, which is allowed, and one too many, which is ignored. What follows depends on
-# the model. Our pipeline would stop with `columns are missing`, although the signature lets the table pass. A class of
-# your own that fills in what is missing would answer, without those values.
+# Whole numbers pass when all are 0 or 1. A misspelt `optional` column is missing, which is allowed, and one too many,
+# which is ignored. What follows depends on the model. Our pipeline would stop with `columns are missing`, although the
+# signature lets the table pass. A class of your own that fills in what is missing would answer, without those values.
 #
 # The largest 64-bit integers do not fit into a `double` exactly; `int32` fits and is accepted. A server reads the
 # numbers in a JSON request by the signature, so there a plain 3 is fine for a `double`.
@@ -635,8 +635,8 @@ for made_from, made in signatures.items():
 # `float accepted` is the repair: train on floats and show MLflow floats, as `data.churn_split` does for us. Callers
 # with whole numbers convert them, as in Round 2.
 #
-# **`labels-not-probabilities`: pyfunc answers 0 or 1.** It calls the pipeline's `predict`, which cuts at 0.5, so Tom's
-# 0.3 cannot be applied any more. If no class of your own is needed, one argument makes pyfunc call `predict_proba`.
+# **`labels-not-probabilities`: pyfunc answers 0 or 1.** It calls the pipeline's `predict`, which cuts at 0.5: Tom's 0.3
+# is lost. Without a class of your own, one argument makes it call `predict_proba`; `MLmodel` notes it as `predict_fn`.
 #
 # <details class="more"><summary>More: what the signature promises then</summary>
 #

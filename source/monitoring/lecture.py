@@ -137,9 +137,9 @@ for region in streams:
 # %% [markdown]
 # ## The gate
 #
-# One function, and nothing else, may move the alias `champion`, as in [Model registry]({step:model_registry}). It
-# compares a new model, the challenger, with the champion on the *same* held-out rows. The score is **ROC-AUC**, the
-# share of pairs (one customer who leaves, one who stays) that a model puts into the right order.
+# Only this function moves the alias `champion`: here for spring's model, in Round 5 for the cure. It compares a new
+# model, the challenger, with the champion on the *same* held-out rows. The score is **ROC-AUC**, the share of pairs
+# (one customer who leaves, one who stays) that a model puts into the right order.
 #
 # The gate is the **paired bootstrap** of [Model registry]({step:model_registry}), with 500 draws: a challenger passes
 # when the whole 95 % interval of the gain is above zero. `redrawn_auc` returns the ROC-AUC of each draw; you need not
@@ -400,11 +400,8 @@ assert south.loc["probability"].max() < 0.15
 # weeks. In the South, inputs and predictions are those of spring.
 
 # %% [markdown]
-# ### Two tests with a probability (can wait)
+# ### Two tests with a probability
 #
-# KS for numbers, chi-square for categories, where others use PSI.
-
-# %% [markdown]
 # Two tests come with a probability. **KS** is the largest gap between two cumulative distributions, for numbers.
 # **Chi-square** compares counts of categories, and Cramér's V scales it to 0 … 1. Each gives a *size*, to act on, and a
 # *p*, the probability of a gap at least this large when nothing has changed:
@@ -455,7 +452,7 @@ assert auc < roc_auc_score(rows["churned"], probability(spring_uri, rows)) - 0.0
 #
 # | what happens | data quality | drift of inputs | drift of predictions | scores (late) |
 # |---|---|---|---|---|
-# | wrong units, new words, gaps that are filled | **sees it** | often | often | yes |
+# | wrong units, new words, gaps | **sees it** | often | often | yes |
 # | data drift (North) | a little: prices above spring's | **sees it** | often | only if it hurts |
 # | concept drift (South) | no | no | no | **sees it** |
 # | wrong join | no | no | hardly | **sees it** |

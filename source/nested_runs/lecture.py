@@ -292,9 +292,9 @@ assert budget != 36 or kinds == {"grid": 4, "random": 12}
 # the light of the results so far. This is *Bayesian search*. Its `TPESampler` prefers settings like those of better
 # trials.
 #
-# Optuna also saves money. After each fold we report the mean so far. The **median pruner** compares the best of these
-# means with those of earlier trials after the same fold: below their median, it stops the trial. It is **pruned**, and
-# costs one or two fits instead of three.
+# Optuna also saves money. After each fold we report the mean so far. The **median pruner** takes the means of earlier
+# trials after the same fold. If the best mean of this trial is below their median, it stops the trial. It is
+# **pruned**, and costs one or two fits instead of three.
 #
 # <details class="more"><summary>More: how sampler and pruner begin</summary>
 #
@@ -303,8 +303,8 @@ assert budget != 36 or kinds == {"grid": 4, "random": 12}
 #
 # </details>
 #
-# Each trial opens a child run, and scores one fold at a time. A pruned one ends with the status KILLED: stopped on
-# purpose, neither finished nor failed. The ranges are those of Round 2.
+# Each trial opens a child run, and scores one fold at a time. A pruned one is ended as KILLED, stopped on purpose,
+# before its error could make it FAILED. The ranges are those of Round 2.
 
 # %%
 def objective(trial):
@@ -451,8 +451,8 @@ assert not usual or ("untuned" in real and 1 < ahead[second] < 9)
 
 # %% [markdown]
 # The bars begin at five of ten, where a coin would end up. A bar to the left means that the rival was ahead on most new
-# folds: the lead has turned round. We call a lead real when it holds on nine folds or more: a rule of thumb, as the
-# folds share customers.
+# folds; only at one or none has the lead turned round. We call a lead real when it holds on nine folds or more: a rule
+# of thumb, as the folds share customers.
 #
 # With 2,000 customers, a budget of 36 and the seed 0, 1 or 2 you should see that the lead over the untuned model is
 # real. Tuning has helped. Two to eight folds of ten show no lead for either side. So leader and second are **tied**,

@@ -327,8 +327,8 @@ assert "two-year" in text and "LogisticRegression" in text
 # %% [markdown]
 # With 2,000 customers and the seed 0, 1, 2 or 3 you should see all columns ahead in each of the five folds.
 #
-# The dots of one candidate lie several hundredths apart, although it is the same pipeline each time. That is what the
-# **spread** of the folds tells you: how much a score depends on which customers happened to judge.
+# The dots of one candidate lie several hundredths apart, although the pipeline is the same. Their standard deviation,
+# `std`, is the **spread**: how much a score depends on which customers happened to judge.
 #
 # A lead that is much smaller than the spread, and that the other one has in some folds, is no reason to choose. Compare
 # fold by fold: the same customers judge both.
@@ -378,7 +378,8 @@ assert knn["width"]["scaling"] < 0.3 and 2 < knn["width"]["capping and scaling"]
 # %% [markdown]
 # You should see "no scaling" last, by far: columns with large numbers, such as charges and months, then decide who is
 # near, and a contract of 0, 1 or 2 hardly counts. The cap hardly changes the score, only `width`, the middle 80 % of
-# the scaled charges: without it, the cents make ordinary customers look almost equal.
+# the scaled charges: without it, the cents make ordinary customers look almost equal. We keep it for the column's sake,
+# and do not claim a better model.
 #
 # <details class="more"><summary>More: what the cap does, seen in the column "width"</summary>
 #
@@ -387,7 +388,7 @@ assert knn["width"]["scaling"] < 0.3 and 2 < knn["width"]["capping and scaling"]
 # three standard deviations wide.
 #
 # The *score* hardly notices: the two rows differ by less than 0.03, and with another seed it may be in the other
-# direction. We keep the cap for the column's sake, and do not claim that it makes the model better.
+# direction.
 #
 # `RobustScaler`, which uses median and quartiles, is another way. Trees need no scaling at all.
 #
@@ -485,8 +486,8 @@ assert abs(honest.mean() - scores["all-columns"].mean()) < 0.01
 
 # %% [markdown]
 # You should see two numbers that hardly differ: a column of random words neither helps nor hurts. So we choose the
-# pipeline without the postcode. Now the test rows may be opened, once. They play the new customers, and for Mira's
-# model they get the shares that were known when it was trained.
+# pipeline without the postcode. Now the test rows may be opened, once. They play the new customers; Mira's model looks
+# up their postcodes in the shares of the training rows.
 
 # %%
 known = postcode[X_test.index].map(share).fillna(y_train.mean())

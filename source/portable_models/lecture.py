@@ -210,8 +210,8 @@ assert listed == ["builtins.print", "functools.partial"]
 #
 # 1. **Read the names** in the file `model.skops`, and compare them with a list that *you* have written. The list in
 #    `MLmodel` could have been edited.
-# 2. **Read `MLmodel`**: format `skops`, model file `model.skops` in every flavor, and `code` empty. The script at the
-#    end checks these and a few more.
+# 2. **Read `MLmodel`**: format `skops`; in each flavor `model.skops` and no `code` (a model without `predict` has no
+#    flavor `python_function`). The script at the end checks more.
 # 3. **Load the folder that you have read**, `mlflow.sklearn.load_model(str(home))`, not the address, which would fetch
 #    the files again.
 #
@@ -411,8 +411,8 @@ assert "pydantic==2.*" in requirements(guessed)
 # You should see that the guess is longer. It names whatever was imported on *this* machine, needed or not.
 #
 # Our list is also **pinned**: `requirements.txt` has `==` and an exact version after each name. Without versions, the
-# server may get other ones, and nobody is warned. If you give no list, and the folder where Python runs has uv's lock
-# file (`uv.lock`) and a `pyproject.toml`, MLflow takes the versions from there; uv must be installed.
+# server may get other ones, and nobody is warned. If you use **uv**, a tool that installs packages, and give no list,
+# MLflow takes the versions from the project's `uv.lock`, when Python runs in its folder.
 #
 # <details class="more"><summary>More: pin numpy and the rest with uv</summary>
 #
@@ -520,9 +520,9 @@ assert (elsewhere / "together/code/cleaning.py").is_file()
 # You should see Aisha's error for `alone`. In this notebook both would load: a test on the machine where a model was
 # made proves little.
 #
-# Something else stays behind: **environment variables**, such as the key of a service that the model asks. Of those
-# that the model reads while it is logged with an example, MLflow notes the *names* with `API_KEY` or `API_TOKEN`, never
-# a value. Others you must write down:
+# Something else stays behind: **environment variables**, such as the key of a service that the model asks. When you log
+# with an example, MLflow notes which the model reads: only *names* with `API_KEY` or `API_TOKEN`, never a value. Others
+# you must write down:
 
 # %%
 prices = """

@@ -269,8 +269,7 @@ assert "blas" in {pool["user_api"] for pool in pools}
 assert any(pool["version"] and pool["architecture"] for pool in machine["pools"])
 
 # %% [markdown]
-# The list `packages` is for comparing: of a package of your own or from git, such as `course-utils`, it does not say
-# where it came from.
+# The list `packages` is for comparing: it does not say where a package came from, such as your own or one from git.
 #
 # To *bring back* an environment you need a **lock file**: the exact version of every package, those included that came
 # along with another. For a project with a `requirements.txt`, `uv pip compile requirements.txt -o requirements.lock`
@@ -369,8 +368,8 @@ assert changed["two threads"] < 1e-3
 assert changed["rows reversed"] > 1e-4 and changed["another seed"] > 1e-4
 
 # %% [markdown]
-# You should see that two threads leave every chance within 0.000000000001. The order of the rows and the seed move
-# the score visibly, because they put other customers into the validation rows and other rows into each tree.
+# You should see that two threads leave every chance within 0.000000000001. Row order and seed put other customers into
+# the validation rows and other rows into each tree: either of them could be what Mira met in November.
 #
 # So say what you promise:
 #
@@ -378,7 +377,7 @@ assert changed["rows reversed"] > 1e-4 and changed["another seed"] > 1e-4
 # - Elsewhere, *within a tolerance* that you write down before you compare.
 #
 # One thread means `n_jobs=1`. For models that calculate with the BLAS or OpenMP (linear models, PCA, k-means) also call
-# `threadpoolctl.threadpool_limits(1)` before the training: `n_jobs` holds neither.
+# `threadpoolctl.threadpool_limits(1)` before the training: `n_jobs` does not limit them.
 #
 # <details class="more"><summary>More: when a comparison fails; one line that compares</summary>
 #
@@ -576,8 +575,8 @@ print("equal to the full score:", auc_again == auc, f"({auc:.2f} on the slide)")
 # copy it into a file `script.py` in an empty folder and run `python script.py`. The first start records a run and
 # repeats it; each later start, also months later, repeats that run.
 #
-# What you edit in the file after that is not repeated: to record a new state, put another name in the two places
-# where `first` stands. The record lies in `./mlruns`, and `kept` is that folder itself: do not edit the files in it.
+# What you edit in the file after that is not repeated: to record a new state, put another name in the two places where
+# `first` stands. The run is in `mlflow.db`, its files in `./mlruns`, where `kept` points: edit nothing there.
 
 # %% tags=["own-project"]
 import hashlib

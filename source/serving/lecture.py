@@ -244,9 +244,8 @@ print("ping:", wait(mlflow_server, f"{mlflow_at}/ping"))
 # You should see 200 after a while: loading MLflow takes most of it. `/ping` says that the server is up and has loaded
 # its model; `/version` would say which MLflow it runs. The predictions come from `/invocations`.
 #
-# That address takes a table as CSV, Parquet or **JSON**, text that looks like Python's lists and dictionaries. JSON has
-# four forms (a model with type hints takes `inputs` only, one dictionary a row). The next cell writes five customers in
-# these and as CSV into files:
+# That address takes a table as CSV, Parquet or **JSON**, text that looks like Python's lists and dictionaries. MLflow
+# knows four forms of JSON. The next cell writes five customers in these and as CSV into files:
 
 # %%
 few = split.X_test.dropna().head(5)
@@ -344,13 +343,14 @@ assert status == {"no contract": 400, "text": 400, "gap": 200, "extra": 200} | {
 # `weekly` and minus five months get an answer like any other: a signature knows *types*, not *values*.
 #
 # The server also converts, without a word: the text `"70.5"` becomes a number. A gap in a boolean column becomes
-# `False`, so `senior` and `paperless` are floats here. A gap among words can become the word `None`; check words
-# yourself.
+# `False`, so `senior` and `paperless` are floats here. A gap among words can become the word `None`: Round 4 lists the
+# words.
 #
 # <details class="more"><summary>More: gaps, and what else is converted</summary>
 #
 # - Our columns are all required, since the three rows of the example have no gap. Had one of them a gap, its column
 #   would be `optional`, and the signature would not miss the column.
+# - A model with type hints takes the form `inputs` only, with one dictionary a row.
 # - Only a column of whole numbers refuses a gap. There, 1.5 becomes 1.
 # - A gap in a column of words becomes `None`, the word, in the forms `inputs` and `instances`.
 # - "Unexpected error while evaluating the model" is the message for an error that comes from inside the model.
@@ -465,8 +465,8 @@ assert answer["version"] == "1" and answer["threshold"] == 0.3
 # You should see 422 for all but the extra column, which is dropped. A `null` is refused, since the class says `float`,
 # not `float | None`; but the text `"70.5"` still becomes a number.
 #
-# But `NaN`, which `json.dumps` writes for a gap in a pandas table, *is* a `float`: in `monthly_charges` it passes,
-# and the model fills it in. So turn gaps into `None` before you send them.
+# But `NaN`, which `json.dumps` writes for a gap in a pandas table, *is* a `float`: in `monthly_charges` it passes. Send
+# gaps as `None`, so that your class decides about them.
 #
 # **Neither server asks who you are.** Both listen on `127.0.0.1`, which only this machine can reach. With
 # `--host 0.0.0.0` everybody in the network can ask for any customer's score, and read along, because HTTP is not

@@ -89,8 +89,8 @@ plots.show(plots.diagram(boxes, arrows, title=title, height=2.0))
 #
 # ## Setup
 #
-# You may change the values in the next cell; then run all cells again. (A label, `parameters`, marks this cell for
-# batches; the gear at the top right of JupyterLab shows it.)
+# The next cell says how many customers are made (`n_rows`), and which ones (`seed`). You may change both; then run all
+# cells again.
 #
 # `course_utils`, in the cell after it, is a small package of this course. It makes the tables of Nordtel's customers,
 # and draws. What a lecture teaches is never hidden in it.
@@ -196,9 +196,9 @@ assert mlflow.get_tracking_uri().endswith("mlflow.db") and file.is_file()
 # run the cell twice, and there are two runs called `hello`, with two ids.
 #
 # The first of the five lines is the one that beginners forget. `sqlite:///` and the path of a file is the store's
-# address, called the **tracking URI**. Without it, and without the variable `MLFLOW_TRACKING_URI`, MLflow uses a store
-# in the current folder, for a notebook usually its own. So two notebooks in two folders do not see each other's runs;
-# [MLflow basics]({step:mlflow_basics}) comes back to this.
+# address, called the **tracking URI**. Without it (and without the environment variable `MLFLOW_TRACKING_URI`), MLflow
+# uses a store in the current folder, usually the notebook's. So two notebooks in two folders do not see each other's
+# runs; [MLflow basics]({step:mlflow_basics}) comes back to this.
 #
 # ## Look at the UI
 #
@@ -294,7 +294,7 @@ for depth in (1, 4, 12):
 # `head(3)` keeps the newest three.
 #
 # The columns say what they hold: `params.…`, `metrics.…`, and `tags.mlflow.runName` for the run's name. MLflow keeps
-# this name in a **tag**, a short note on the run. The tag of a cell is something else.
+# this name in a **tag**, a short note on the run.
 
 # %%
 runs = mlflow.search_runs(
@@ -370,8 +370,9 @@ lesson.turn(logged.get("minutes") == 25, hint)
 #
 # <details class="more"><summary>More: a batch with other values</summary>
 #
-# A batch can change the values of the cell `parameters`: `course run start_here -p n_rows 500` runs one lecture with
-# another value. The copies and their store are in a new folder below `runs/`.
+# A batch can change the values of the cell under *Setup*, which has the label `parameters` (the gear at the top right
+# of JupyterLab shows it): `course run start_here -p n_rows 500` runs one lecture with another value. The copies and
+# their store are in a new folder below `runs/`.
 #
 # </details>
 #

@@ -5,7 +5,7 @@
 #
 # We will move a laptop's runs into a PostgreSQL database and its files into a bucket, put `mlflow server` with users
 # and permissions in front, and let two people log at the same time. All of it is real, and all of it runs on this
-# machine. If you only *use* such a server, read rounds 3 and 4 first. Folded parts marked *More* can wait.
+# machine. If you only *use* such a server, run all, but read rounds 3 to 5. Folded parts marked *More* can wait.
 #
 # Afterwards you can
 # - move a SQLite store to PostgreSQL, **take over** runs into a store in use, and **prove** by counting that nothing is
@@ -292,8 +292,8 @@ def objects(bucket=bucket):
 # The files of the laptop go into the bucket, each under the path that it had. Then the laptop travels.
 #
 # The database still holds the laptop's paths, because each run and each model says where its files are. These addresses
-# have to become `mlflow-artifacts:/…`, which means "ask the server". Three columns follow here. In your own move,
-# change the two of the second pitfall now, too.
+# have to become `mlflow-artifacts:/…`, which means "ask the server". Three columns follow here, two in the second
+# pitfall; in your own move, change all five now.
 
 # %%
 files = folder / "laptop" / "mlartifacts"
@@ -311,7 +311,8 @@ def rewrite(table, column):
         f"update {table} set {column} = replace({column}, :old, 'mlflow-artifacts:')"
     )
     with create_engine(uri).begin() as connection:
-        connection.execute(text(words), {"old": files.as_posix()})
+        for old in (files.as_uri(), files.as_posix()):  # with file:// and without
+            connection.execute(text(words), {"old": old})
 
 
 rewrite("runs", "artifact_uri")
@@ -341,8 +342,8 @@ travelled = (folder / "laptop").rename(folder / "travelled")
 # - **`--app-name basic-auth`** switches users on. Round 4 gives them permissions.
 # - **`--artifacts-destination`** names the bucket. Artifacts are **proxied**: people send files to the server, and the
 #   server sends them on. Nobody but the server needs the bucket's access key.
-# - **`--host 127.0.0.1`** lets in this machine only. The network comes in through a second program, of which more in
-#   Round 4.
+# - **`--host 127.0.0.1`** lets in this machine only. Round 4 says how the network comes in; the last flag is in its
+#   fold.
 #
 # <details class="more"><summary>More: the password of the admin</summary>
 #
@@ -352,7 +353,8 @@ travelled = (folder / "laptop").rename(folder / "travelled")
 #
 # </details>
 #
-# The next cells start such a server, with one worker instead of four, to save memory. First the settings of the users:
+# The next cells start one, with a single worker to save memory. First `auth.ini`; the users get a database of their
+# own:
 
 # %%
 people = ("admin", "mira", "jonas", "tom")
