@@ -41,8 +41,8 @@ lesson.quiz("autolog", "recall")
 # his team in customer care: "We will find 78 of 100 customers who leave." In truth the model finds 22 of 100, even
 # among the customers it has learned from.
 #
-# Jonas's line switches on **autologging**: MLflow watches another library, here scikit-learn. Whenever you call `fit`,
-# a run receives the settings and results of that fit, without a single `log_` line of yours. So nobody forgets what
+# Jonas's line switches on **autologging**: MLflow watches another library, here scikit-learn. When you fit a model or a
+# pipeline, a run receives its settings and results, without a single `log_` line of yours. So nobody forgets what
 # nobody has to type. The price is that you did not choose what is recorded, so you have to know it.
 #
 # ## Setup
@@ -197,7 +197,8 @@ assert 0.1 < found < 0.35
 assert n_rows < 2000 or 0.15 < found < 0.27
 
 # %% [markdown]
-# What was done outside `fit` is missing: the seed and split of the rows, and the validation score.
+# What is missing: the seed and split of the rows, the validation score, and any scaler or encoder that was fitted
+# alone.
 #
 # ## Round 2: which rows, and which average?
 #
@@ -587,7 +588,7 @@ lesson.turn(logged.get("valid_auc") == auc, hint)
 # Each has a code, which the homework uses as well; `averaged-not-class` is Tom's mistake of Round 2. Here are three
 # more.
 #
-# **`stray-runs`: runs that nobody asked for.** A `fit` outside a `with` block opens a run of its own.
+# **`stray-runs`: runs that nobody asked for.** A model's `fit` outside a `with` block opens a run of its own.
 # `cross_val_score` has a wrapper that keeps its folds quiet. But our setup imported the function by name before
 # autologging was on, so we have the original, and each of its three fits becomes a run:
 

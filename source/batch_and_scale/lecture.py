@@ -468,8 +468,8 @@ assert gap < 0.03
 # with a decorator; a **job** says how ops are joined.
 #
 # On Mondays the table of customers is sometimes late. We make the first attempt fail in this way. Each attempt opens a
-# run of its own in MLflow, which an error in the block ends as FAILED. To keep this short, our step is the search of
-# Round 2; yours would hold the loop of Round 1.
+# run of its own in MLflow, which an error in the block ends as FAILED; a killed process leaves it RUNNING. To keep this
+# short, our step is the search of Round 2; yours would hold the loop of Round 1.
 #
 # <details class="more"><summary>More: a pause before the next attempt</summary>
 #

@@ -226,7 +226,7 @@ side_by_side
 #
 # An *attribute* is what MLflow itself notes of every run, such as its name and its status. In `LIKE`, `%` stands for
 # any characters, also none. `AND` joins conditions. There is no `OR`, no `NOT` in front of a condition, and there are
-# no brackets. Instead of an `OR`, ask twice and put the tables together.
+# no brackets. Instead of an `OR`, ask twice, join the tables and drop repeated `run_id`s.
 #
 # <details class="more"><summary>More: the whole grammar of filters</summary>
 #

@@ -133,8 +133,8 @@ print(len(X_train), "customers to train on,", len(X_valid), "to choose by")
 # - `model_id`: which model the number is about,
 # - `dataset`: on which rows it was measured.
 #
-# Always name the model. MLflow fills in `model_id` by itself only in the run that stored the model, and not always
-# there. Else it says nothing.
+# Always name the model. Else MLflow takes, without a word, the active model, or the first that the run stored at the
+# same step, or none.
 
 # %%
 models = {
@@ -196,8 +196,9 @@ assert [i.dataset.name for i in run.inputs.dataset_inputs].count("churn-valid") 
 # <details class="more"><summary>More: where it looks, and repeated names</summary>
 #
 # The search looks in the current experiment, unless you name others. The same rows with a new index, or as `float32`,
-# have another digest, and are not found. `dict.fromkeys` leaves out a name that comes twice because you ran the cells
-# again.
+# have another digest, and are not found. A model keeps one value per name, run, step and timestamp, whatever the data
+# set. So let MLflow set the time: with the same `timestamp` for two slices, the second call raises an error.
+# `dict.fromkeys` leaves out a name that comes twice because you ran the cells again.
 #
 # </details>
 #

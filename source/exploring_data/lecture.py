@@ -697,10 +697,11 @@ assert p_shares > 0.5 and p_counts < 1e-9
 #
 # <details class="more"><summary>More: what it prints, and a port that is taken</summary>
 #
-# The script counts repeated rows and does not drop them: drop yours before the split. With a table of your own, log its
-# fingerprint, too, as in [ML workflow]({step:ml_workflow}). The first time, MLflow also reports that it makes its
-# tables. The last line is a command for the terminal, in the same folder; it opens the UI. If you started the course's
-# UI from a terminal, stop it first with Ctrl+C, or write 5002 instead of 5001.
+# The script counts repeated rows and does not drop them: drop yours before the split. It does not check expected counts
+# either: join rare values of a column in `kinds` first, or one customer can look significant. With a table of your own,
+# log its fingerprint, too, as in [ML workflow]({step:ml_workflow}). The first time, MLflow also reports that it makes
+# its tables. The last line is a command for the terminal, in the same folder; it opens the UI. If you started the
+# course's UI from a terminal, stop it first with Ctrl+C, or write 5002 instead of 5001.
 #
 # </details>
 

@@ -789,7 +789,7 @@ assert seed > 0 or (gain < 0).sum() == 1
 
 # %% [markdown]
 # The lead is below the *spread* of "as they are" in Round 2, and with seed 0 turns round in one fold. It is also
-# flattered: the tuned machine is the best of sixteen attempts on the very folds that judge it here, and the best of
+# flattered: the tuned machine is the best of thirty-two attempts on the very folds that judge it here, and the best of
 # many is often lucky.
 #
 # So another reason may decide: anybody can read the weights of a logistic regression. We take it, and open the test

@@ -849,7 +849,8 @@ assert round(judged.metrics["few_days_said/mean"], 2) == 0.33
 #
 # To ask another model, drop the lines with `xllamacpp`, `file` and `server`, set `url`, add its name to `body` as
 # `"model"`, and send the key in `headers`, as `ask_model` does. A prompt may also be a list of messages; `format` then
-# returns the list. The script asks the first question once more, to see whether the function can be traced.
+# returns the list. The script asks the first question once more, as a test. Behind a proxy, first set
+# `NO_PROXY=127.0.0.1` in the terminal.
 #
 # </details>
 

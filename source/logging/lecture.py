@@ -656,7 +656,7 @@ print("after delete_run:", mlflow.get_run(leaky.info.run_id).data.params["db_pas
 
 # %% [markdown]
 # A deleted run can be read until `mlflow gc` removes it ([Tracking server]({step:tracking_server})); a model that it
-# logged keeps a copy of its parameters even then, until you delete it, too. So the repair begins with a new password.
+# logged keeps a copy of its parameters: delete it, too, before `gc` runs. So the repair begins with a new password.
 # Then log what you **name**, not everything. The same holds for people: whoever can open the store can read the
 # customers in `wrong.json`.
 

@@ -337,8 +337,8 @@ assert fingerprint(changed) != fingerprint(customers)
 # <details class="more"><summary>More: what else may change in a run</summary>
 #
 # A metric that is logged again shows the newer value, and its history keeps the older one. When its values have steps,
-# as in the first pitfall below, the run shows the value of the highest step. Tags and notes may change. Whoever may
-# write can also delete a run, and restore it until `mlflow gc` removes it.
+# as in the first pitfall below, the run shows the value of the highest step. Tags and notes may change. A run can also
+# be deleted, and restored until `mlflow gc` removes it; on a server with users, both need more than the right to write.
 #
 # </details>
 #
@@ -428,8 +428,8 @@ title = "Projects: one command repeats a training elsewhere"
 plots.show(plots.diagram(boxes, arrows, title=title, width=8, height=1.9))
 
 # %% [markdown]
-# A **project** is a folder with code and a file `MLproject`, which says what packages and parameters it needs and how
-# to start. `mlflow run` makes the environment and runs it, so a colleague repeats a training with one command. Without
+# A **project** is a folder with code and a file `MLproject`, which names its packages, parameters and start. `mlflow
+# run`, with `pyenv` or `uv`, makes the environment and runs it: a colleague repeats a training by one command. Without
 # it, "it works on my machine" is where a conversation ends. Lecture: [Reproducing]({step:reproducing}).
 #
 # ### Models

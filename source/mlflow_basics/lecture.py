@@ -152,8 +152,9 @@ print("its files go to the folder", experiment.artifact_location.rsplit("/", 1)[
 # <details class="more"><summary>More: no place named, and store.connect()</summary>
 #
 # Had we called `set_experiment("churn-forest")` alone, MLflow would have made the experiment as well, with its files in
-# the folder `mlruns` beside this notebook. A notebook elsewhere would make another one. With a tracking server, name no
-# place: a path means *your* disk, where colleagues find nothing.
+# the folder `mlruns` beside this notebook. A notebook elsewhere would make another one. An experiment that is made *in
+# the UI* gets the place `mlflow-artifacts:/…`, where code with a `sqlite:///` address cannot log files: make
+# experiments in code. With a tracking server, name no place: a path means *your* disk, where colleagues find nothing.
 #
 # Later lectures write `store.connect()`, which is the line `set_tracking_uri`, plus a folder for the files and a check
 # that the database can be used.
@@ -215,9 +216,9 @@ assert mlflow.active_run() is None
 # With its settings you could train the model again, and hope that it comes out the same. It is better to keep the model
 # itself, with `mlflow.sklearn.log_model`.
 #
-# A stored model is loaded later, perhaps by somebody else, and loading must not run code that nobody has looked at. So
-# the format in which MLflow stores it, **skops**, loads only types that it knows to be harmless. You have to say which
-# others are to be trusted.
+# A stored model is loaded later, perhaps by somebody else, and must not run code that nobody has read. So MLflow's
+# format **skops** (on Databricks add `serialization_format="skops"`) loads only types known to be harmless. You say
+# which others to trust.
 #
 # Answer with care, and load only models of people whom you trust: your answer is stored with the model, and whoever
 # loads it with MLflow is not asked again. Here we ask which other types there are:
@@ -426,8 +427,8 @@ plots.show(plots.bars(auc_by_run, title=title, xlabel=label, baseline=0.5))
 #
 # ## When the code fails
 #
-# We go back to the forests, this time **by the id** of the experiment. A name can be changed by anybody who can open
-# the UI; the id stays.
+# We go back to the forests, this time **by the id** of the experiment. A name can be changed, in the UI as well; the id
+# stays.
 #
 # **Predict.** What does MLflow do with a run whose code raises an error half-way, for example because a column is
 # missing: does it keep the run, throw it away, or leave it open?

@@ -536,8 +536,8 @@ assert info.model_id == arrived.model_id and info.run_id == champion.run_id
 # program that writes to a database file directly, as this notebook does, makes no calls.
 #
 # The server stores the secret encrypted. Give it one key for good, made by `Fernet.generate_key()` of the package
-# cryptography, in `MLFLOW_WEBHOOK_SECRET_ENCRYPTION_KEY`. Without it each process makes up a key of its own, and none
-# can read the secret after a restart.
+# cryptography, in `MLFLOW_WEBHOOK_SECRET_ENCRYPTION_KEY`. Without it each worker (four by default) makes up its own,
+# and cannot read what another stored.
 #
 # </details>
 #

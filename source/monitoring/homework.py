@@ -82,8 +82,8 @@ def gate(name, version, rows, by, why):
         scores = {"auc": roc_auc_score(y, new), "auc_champion": roc_auc_score(y, old)}
         mlflow.log_metrics(scores | {"gain_low": low})
         mlflow.set_tags({"model": name, "version": version, "decision": decision})
-    if decision == "promoted":
-        client.set_registered_model_alias(name, "champion", str(version))
+        if decision == "promoted":  # inside: when this call fails, the run says FAILED
+            client.set_registered_model_alias(name, "champion", str(version))
     return decision
 
 # %% [markdown]

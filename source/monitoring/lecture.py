@@ -185,8 +185,8 @@ def gate(name, version, rows, by, why):
     with mlflow.start_run(run_name=f"gate-v{version}", tags={"by": by, "why": why}):
         mlflow.log_metrics(scores)
         mlflow.set_tags({"model": name, "version": version, "decision": decision})
-    if decision == "promoted":
-        client.set_registered_model_alias(name, "champion", str(version))
+        if decision == "promoted":  # inside: when this call fails, the run says FAILED
+            client.set_registered_model_alias(name, "champion", str(version))
     return {"decision": decision} | {k: round(float(v), 3) for k, v in scores.items()}
 
 # %%
@@ -743,7 +743,7 @@ assert largest < ks.statistic / 2
 # Predictions with their inputs, drift of every column and an alert, on real data, without this course: open *Show the
 # script*, copy it into a file `monitor.py` in an empty folder and run `python monitor.py`. In your project, load the
 # champion in place of training, and log the score when the labels come. For another week, change its rows, `"week": 1`
-# and `week-01`; act when a second week has the tag `alert`.
+# and `week-01`; act when two weeks in a row say `alert: yes`.
 #
 # <details class="more"><summary>More: from the script to your project</summary>
 #
@@ -751,8 +751,7 @@ assert largest < ks.statistic / 2
 #
 # Its `psi` takes numbers only: for columns of words, or of true and false, take the lecture's.
 #
-# A metric's name may hold letters, digits, spaces and `_ - . : /` only, so rename a column such as `price (EUR)`
-# first.
+# A metric's name may hold letters, digits, spaces and `_ - . /` only, so rename a column such as `price (EUR)` first.
 #
 # </details>
 

@@ -464,7 +464,8 @@ assert promised.mean() > scores["all-columns"].max()
 # - Drop a row that is a mere copy. When a customer rightly has several rows, such as one for each month,
 #   `StratifiedGroupKFold` keeps them together in one fold.
 # - `TargetEncoder` goes further than other steps. While it is fitted, it takes each customer's share from *other*
-#   customers, so that the model does not learn to trust a label that is really its own.
+#   customers, so that the model does not learn to trust a label that is really its own. (Folds as its `cv` need
+#   scikit-learn 1.9; before, write `random_state=seed` instead.)
 #
 # </details>
 

@@ -146,8 +146,8 @@ from sklearn.tree import DecisionTreeClassifier
 #
 # <details class="more"><summary>More: where pickle is still the default</summary>
 #
-# Today MLflow stores scikit-learn models in another format, the one of the next round. That does not hold on
-# Databricks, and in older versions the default was a pickle.
+# Today MLflow stores scikit-learn models in another format, the one of the next round. With Databricks (even as the
+# store only) and in older versions the default is a pickle.
 #
 # </details>
 #
@@ -726,8 +726,8 @@ for line in said.getvalue().splitlines():
     print(line.split(": ", 1)[1][:75], "…")
 
 # %% [markdown]
-# To repair it, write `name=`, leave the format out, and give the list of types that you have read. On Databricks the
-# default is still cloudpickle, so write `serialization_format="skops"` there.
+# To repair it, write `name=`, leave the format out, and give the list of types that you have read. With a Databricks
+# store, the default is cloudpickle, even on your laptop: write `serialization_format="skops"`.
 
 # %%
 with mlflow.start_run(run_name="new-call"):

@@ -215,7 +215,7 @@ assert mlflow.data.from_pandas(_read).digest == mlflow.data.from_pandas(customer
 # | covered | left out |
 # |---|---|
 # | names of all columns, number of rows | |
-# | in the first 10,000 rows: the row labels, columns of numbers, columns of text without a gap | columns of dates, of true/false, and of text with a gap (a missing value) |
+# | in the first 10,000 rows: the row labels, columns of numbers, columns of text without a gap | columns of dates, of true/false, of text with a gap (a missing value), and others, such as `Decimal` |
 # | | every row after the first 10,000 |
 #
 # That is quick, and good enough to group runs. It isn't a proof.
@@ -273,7 +273,8 @@ assert any(pool["version"] and pool["architecture"] for pool in machine["pools"]
 #
 # To *bring back* an environment you need a **lock file**: the exact version of every package, those included that came
 # along with another. For a project with a `requirements.txt`, `uv pip compile requirements.txt -o requirements.lock`
-# writes one. Log it with the run; `uv pip sync requirements.lock` in a new environment installs it.
+# writes one, of today's versions, and `uv pip sync requirements.lock` installs it. Do both *before* the training, and
+# log the file with the run.
 #
 # Now the run. `runpy.run_path` executes a file and gives back what it defines. We use it instead of an import, so
 # that what runs is the very file that we keep.
@@ -636,8 +637,8 @@ lesson.quiz("reproducing")
 #
 # - **How do you record the state of code, data and environment?** Commit, diff and the file itself; sha256 of the
 #   data; all packages with versions, and the threads. The seed is a parameter.
-# - **What does a digest cover?** What went into it. MLflow's leaves out dates, true/false, text with a gap, and all
-#   rows after 10,000. sha256 of a file covers every byte.
+# - **What does a digest cover?** What went into it. MLflow's leaves out dates, true/false, text with a gap, `Decimal`,
+#   and all rows after 10,000. sha256 of a file covers every byte.
 # - **How do you repeat a run and prove it?** With nothing but its record and the data, and `==`. On another machine,
 #   with a tolerance that was written down before.
 # - **How do you write a project that others can start?** A folder with `MLproject`, its `python_env.yaml` and code

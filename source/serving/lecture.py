@@ -304,7 +304,7 @@ assert answer.status_code == 200 and answer.json() == expected
 # **status**, a number: 200 means that all went well. By convention 4xx means that the one who asked made a mistake,
 # and 5xx the server.
 #
-# MLflow's server is less exact: it answers 400 for *any* error inside the model, a bug of yours included. So read the
+# MLflow's server is less exact: it answers 400 for most errors inside the model, bugs of yours included. So read the
 # message as well (`answer.text`). Where it speaks of the *schema* or the *signature*, as in `Failed to enforce schema …
 # Model is missing inputs ['contract']`, the table did not fit.
 #
@@ -353,7 +353,8 @@ assert status == {"no contract": 400, "text": 400, "gap": 200, "extra": 200} | {
 # - A model with type hints takes the form `inputs` only, with one dictionary a row.
 # - Only a column of whole numbers refuses a gap. There, 1.5 becomes 1.
 # - A gap in a column of words becomes `None`, the word, in the forms `inputs` and `instances`.
-# - "Unexpected error while evaluating the model" is the message for an error that comes from inside the model.
+# - "Unexpected error while evaluating the model" is the message for an error that comes from inside the model. An
+#   `MlflowException` raised there keeps its own status, mostly 500.
 #
 # </details>
 #

@@ -126,8 +126,8 @@ print(len(store.runs("churn")), "runs on the laptop")
 # A store consists of tables: `experiments`, `runs`, `metrics` and others. They and their columns are its **schema**.
 # `mlflow db upgrade` makes one in an empty database, or renews an older MLflow's: back that up first (Round 6).
 #
-# No MLflow command moves the rows from SQLite to PostgreSQL, so we copy them ourselves. Use the same MLflow version on
-# both sides, make the schema first, and then copy table by table.
+# No MLflow command moves rows from SQLite to PostgreSQL, so we copy them. Use one MLflow version on both sides, let
+# nobody log meanwhile, make the schema first, then copy table by table.
 #
 # Two helpers come first. `command` runs `mlflow …` inside this notebook, which saves the seconds of a new Python.
 # `count_rows` counts the rows of every table.
@@ -206,8 +206,9 @@ assert after["spans"] == 1
 #
 # The counts agree, yet id counters and addresses are still wrong; two pitfalls mend them.
 #
-# `copy_rows` is for a *new* database only: it empties each table that it fills. Into a store that is in use, where the
-# ids would clash, take a run over by making it again with the client:
+# `copy_rows` is for a *new* database only: it empties each table that it fills, and holds it in memory (10 million
+# points: 6 GB). Into a store that is in use, where the ids would clash, take a run over by making it again with the
+# client:
 #
 # ```python
 # began, name = old_run.info.start_time, old_run.info.run_name
@@ -292,8 +293,8 @@ def objects(bucket=bucket):
 # The files of the laptop go into the bucket, each under the path that it had. Then the laptop travels.
 #
 # The database still holds the laptop's paths, because each run and each model says where its files are. These addresses
-# have to become `mlflow-artifacts:/…`, which means "ask the server". Three columns follow here, two in the second
-# pitfall; in your own move, change all five now.
+# have to become `mlflow-artifacts:/…`, which means "ask the server". Four columns follow here, two in the second
+# pitfall; in your own move, change all six now.
 
 # %%
 files = folder / "laptop" / "mlartifacts"
@@ -318,6 +319,7 @@ def rewrite(table, column):
 rewrite("runs", "artifact_uri")
 rewrite("logged_models", "artifact_location")
 rewrite("model_versions", "storage_location")
+rewrite("model_versions", "source")  # of a version that was registered by its run
 travelled = (folder / "laptop").rename(folder / "travelled")
 
 # %% [markdown]
