@@ -127,7 +127,7 @@ def report(results: dict[str, list[list[float]]], rounds: int, load: list[float]
     lines = [
         "# JupyterLab's and the MLflow UI's first screens",
         "",
-        f"`python benchmarks/lab_start.py {rounds}`: seconds, median of {rounds} (smallest to largest), the two editions in turn"
+        f"`python benchmarks/lab_start.py {rounds}`: seconds, median of {rounds} (smallest to largest), the programs in turn"
         f" ({FIRST} is the first). The ratio is the median over the rounds of *now* divided by *first edition*.",
         "",
         "| step | first edition | now | ratio | goal | JupyterLab alone |",
