@@ -28,7 +28,7 @@ ASKED = {
     "mlflow_basics": ["run left open", "SQLite database"],
     "comparing_runs": ["search runs"],
     "nested_runs": ["hyperparameter tuning", "hyperparameter search", "grid search"],
-    "pipelines": ["train test split"],
+    "pipelines": ["train test split", "missing values"],
     "models": ["log a model"],
     "model_registry": ["undo a promotion"],
     "tracking_server": ["share runs with a team"],

@@ -713,7 +713,7 @@ assert all(
 )
 
 # %% [markdown]
-# ### What the served model costs
+# ### What one answer costs
 #
 # Aisha's question was about the model that is *served*. It joins the table as `registered`.
 

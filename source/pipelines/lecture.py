@@ -82,7 +82,7 @@ rng = np.random.default_rng(seed)
 # %% [markdown]
 # `store.connect()` is the line `set_tracking_uri` of [Start here]({step:start_here}), and a few settings.
 #
-# Jonas, the data engineer, delivers the customer table. In three columns one value in ten is missing, and one monthly
+# Jonas, the data engineer, delivers the customer table. Three columns have missing values, one in ten, and one monthly
 # charge in a hundred was typed in cents instead of euros.
 
 # %%
