@@ -76,7 +76,7 @@ def calibrate(estimator: Any, split: data.Split, folds: int = 5, seed: int = 42)
 
 
 def evaluate(model: FixedThresholdClassifier, split: data.Split) -> tuple[dict[str, float], Figure]:
-    """Step 5: scores and the four-panel figure of a fitted model on the test set, at the threshold inside it."""
+    """Step 8: scores and the four-panel figure of a fitted model on the test set, at the threshold inside it."""
     probability = model.predict_proba(split.X_test)[:, 1]
     figure = plots.evaluation_panels(split.y_test, probability, model.threshold, classes=split.classes)
     return two_class_scores(split.y_test, probability, model.threshold), figure

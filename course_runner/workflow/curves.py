@@ -75,7 +75,7 @@ def learning_sizes(y: pd.Series, folds: int = 5, seed: int = 42, n_sizes: int = 
 def learn(
     estimator: Any, split: data.Split, scoring: str = "roc_auc", folds: int = 5, seed: int = 42, n_sizes: int = 6
 ) -> Curve:
-    """Step 6: scores over the number of training rows."""
+    """Step 5: scores over the number of training rows."""
     sizes, train, validation = learning_curve(
         estimator,
         split.X_train,
@@ -128,7 +128,7 @@ def varied(model: str = "logistic_regression", small: bool = False, task: str = 
 
 
 def vary(estimator: Any, split: data.Split, config: WorkflowConfig) -> Curve:
-    """Step 7: scores over the strength of regularisation (``C``, ``alpha``) or the depth of the trees."""
+    """Step 6: scores over the strength of regularisation (``C``, ``alpha``) or the depth of the trees."""
     config = config.settled(split)
     name, values = varied(config.model, config.small, config.task)
     train, validation = validation_curve(

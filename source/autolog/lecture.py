@@ -430,9 +430,8 @@ assert lead >= 0 and spread == children.set_index("params.max_depth")["metrics.s
 #
 # ## Round 5: options, and what they cost
 #
-# You have met the options `log_models`, `pos_label`, `max_tuning_runs` and `disable`. The next cell tries two more,
-# and `disable` once again: `log_datasets=False` leaves out the data sets, and `exclusive=True` leaves runs alone that
-# you opened yourself.
+# You have met the options `log_models`, `pos_label`, `max_tuning_runs` and `disable`. The next cell tries one more,
+# `log_datasets=False`, which leaves out the data sets, and `disable` once again.
 #
 # <details class="more"><summary>More: the options on one page</summary>
 #
@@ -451,7 +450,7 @@ assert lead >= 0 and spread == children.set_index("params.max_depth")["metrics.s
 # </details>
 
 # %%
-for options in ({"log_datasets": False}, {"exclusive": True}, {"disable": True}):
+for options in ({"log_datasets": False}, {"disable": True}):
     mlflow.sklearn.autolog(log_models=False, **options)
     with mlflow.start_run(run_name="options") as run:
         pipeline().fit(X_train, y_train)
@@ -462,16 +461,17 @@ for options in ({"log_datasets": False}, {"exclusive": True}, {"disable": True})
 assert contents(run).sum() == 0
 
 # %% [markdown]
-# You should see no data set with the first option, and nothing at all with the other two. Each call sets *all* options
+# You should see no data set with the first option, and nothing at all with the other. Each call sets *all* options
 # anew: what it does not name goes back to its default. That is why every call in this lecture repeats
 # `log_models=False`.
 #
 # And why that? The next cells time one fit in four ways: without any logging, with everything but the model, with the
 # model logged by hand, and with the model kept by autologging.
 #
-# A model is kept with the list of packages that it needs. By hand we pass it. Autologging has no such option: MLflow
-# finds it out each time, usually by loading the model in a process of its own. We ask for the format skops, because
-# autologging's default, cloudpickle, may run any code when the model is loaded.
+# A model is kept with the list of packages that it needs, and with its **signature**, the names and types of its
+# columns. By hand we pass both. Autologging has no option for the list: MLflow finds it out each time, usually by
+# loading the model in a process of its own. We ask for the format skops, because autologging's default, cloudpickle,
+# may run any code when the model is loaded.
 
 # %%
 import time
@@ -524,9 +524,8 @@ assert contents(skops_tree)["parameters"] > 10 and contents(skops_tree)["metrics
 
 # %% [markdown]
 # You should see that the last bar is the longest, because finding out the packages takes time. So work with
-# `log_models=False`, and log by hand the one model that you keep: with its packages, and with its **signature**, the
-# names and types of its columns. A model logged by hand has a signature only when you give `signature` or
-# `input_example`.
+# `log_models=False`, and log by hand the one model that you keep: with its packages, and with a signature, which it has
+# only when you give `signature` or `input_example`.
 #
 # <details class="more"><summary>More: models with trees</summary>
 #

@@ -43,15 +43,15 @@ lesson.quiz("full_workflow", "recall")
 #   choose.
 # - **Everything that was chosen goes into the model**, so that whoever loads it gets all of it.
 #
-# So the test, step 5 in most plans, is last.
+# So the test is the last of the eight steps.
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
 from course_utils import plots
 
 boxes = {
-    "train": (1.0, 2.3, "training rows\nsteps 1 to 4\nand 6 to 8"),
+    "train": (1.0, 2.3, "training rows\nsteps 1 to 7"),
     "model": (4.6, 2.3, "one model\npipeline, calibration,\nthreshold"),
-    "test": (4.6, 0.5, "test rows\nstep 5, once"),
+    "test": (4.6, 0.5, "test rows\nstep 8, once"),
     "registry": (8.3, 2.3, "registry\nwhat is served"),
     "report": (8.3, 0.5, "report\ntest F1"),
 }
@@ -310,9 +310,25 @@ for setting, score in zip(settings, table["score"], strict=True):
 # how to correct the model's numbers: by an S-shaped curve (`sigmoid`) or by any rising curve (`isotonic`). It does so
 # once for each fold, and averages.
 #
-# Which one? Ask rows that neither model nor correction has seen: around all of this, `cross_val_predict` gives each
-# training row an **out-of-fold** probability, from fits without it. The test rows stay closed.
-#
+# Which one? Ask rows that neither model nor correction has seen. So a second cut goes around the first:
+# `cross_val_predict` leaves out a fifth of the training rows, does all of this with the others, and asks for the
+# fifth. In the end each training row has an **out-of-fold** probability, from fits without it.
+
+# %% tags=["hide-input"] jupyter={"source_hidden": true}
+boxes = {
+    "all": (1.2, 1.4, "training rows\ncut in five"),
+    "four": (
+        5.6,
+        1.4,
+        "four parts\ncut in five again:\nfour fit the pipeline,\none the correction",
+    ),
+    "fifth": (10.2, 1.4, "the fifth part\ngets its out-of-fold\nprobabilities"),
+}
+arrows = [("all", "four", "outer cut"), ("four", "fifth", "asked\nabout")]
+title = "The part that is asked had no share in pipeline and correction"
+plots.show(plots.diagram(boxes, arrows, title=title, width=9, height=2.0))
+
+# %% [markdown]
 # The **Brier score** is the mean squared distance between probability and truth; 0 is best. No correction, `none`,
 # competes, too.
 #
@@ -406,12 +422,15 @@ final = FixedThresholdClassifier(variants[method], threshold=threshold).fit(X, y
 print(f"threshold {threshold:.3f}, out-of-fold F1 {oof_f1:.3f}")
 
 # %% [markdown]
-# `FixedThresholdClassifier`, which Mira lacked, wraps the calibrated pipeline: `predict` uses *our* threshold. `final`
-# is tested and served; steps 6 and 7 look at `best`. The F1 above flatters: its rows chose the threshold.
+# `FixedThresholdClassifier`, which Mira lacked, wraps the calibrated pipeline: `predict` uses *our* threshold. The F1
+# above flatters: its rows chose the threshold.
 #
-# ## Step 6: learning curve
+# `final` is what will be tested and served. While the test rows are closed, we may still go back, so three steps look
+# once more at `best`, the setting that the search chose.
 #
-# Would more rows help? For a **learning curve**, the model is trained on a tenth of the rows, then on more and more,
+# ## Step 5: learning curve
+#
+# Would more rows help, or another kind of model? For a **learning curve**, the model is trained on a tenth of the rows, then on more and more,
 # and scored on the training rows and on the validation fold. The right end tells *what kind of error* is left:
 #
 # | pattern at the right end | diagnosis | what helps |
@@ -478,7 +497,7 @@ if scoring == "roc_auc":
 # - The curves of the logistic regression meet above 0.9: a good fit.
 
 # %% [markdown]
-# ## Step 7: validation curve (can wait)
+# ## Step 6: validation curve (can wait)
 #
 # Does the choice of the search stand on a plateau or on a cliff?
 
@@ -523,7 +542,7 @@ if model == "logistic_regression" and scoring == "roc_auc":
 # not matter.
 
 # %% [markdown]
-# ## Step 8: what does each kind of model cost?
+# ## Step 7: what does each kind of model cost?
 #
 # Aisha asks how long one answer takes. In a **batch**, all rows share the price of one call. **One row alone** pays
 # the whole price, and a customer on the phone waits for it. Both kinds of model are also compared by ROC-AUC,
@@ -596,7 +615,7 @@ print(
 #
 # </details>
 #
-# ## Step 5: open the test rows, once
+# ## Step 8: open the test rows, once
 #
 # Everything is chosen. `predict_proba` gives probabilities; `predict` already uses the threshold.
 
@@ -938,8 +957,8 @@ assert len(kept_runs) == len(results)
 # The heart of the workflow on real data, without any help from this course. Open *Show the script*, copy it into a file
 # `train.py` in an empty folder and run `python train.py`.
 #
-# It stops at any type that is not among the four it names (`numpy.dtype` comes from an imputer). Then look up the new
-# name, and add it only when you know which part of your own model it belongs to.
+# It stops at any type that is not among the four it names (`numpy.dtype` waits for an imputer of yours). Then look up
+# the new name, and add it only when you know which part of your own model it belongs to.
 
 # %% tags=["own-project"]
 """What is served is what is reported: python train.py"""

@@ -298,7 +298,7 @@ def run(options):
     mlflow.log_metrics({f"oof_brier_{m}": value for m, value in brier.items()})
     mlflow.log_metrics({"optimal_threshold": threshold, "oof_f1": f1_score(y, unseen[method] >= threshold)})
 
-    # Step 6: learning curve
+    # Step 5: learning curve
     rows, train, valid = learning_curve(
         best, X, y, train_sizes=np.linspace(0.1, 1, 6), scoring=options.scoring, cv=cv, shuffle=True, random_state=seed
     )
@@ -306,7 +306,7 @@ def run(options):
     mlflow.log_metrics(ends | {"train_val_gap": ends["final_train_score"] - ends["final_val_score"]})
     draw_curve(rows, train, valid, "training rows", options.scoring, folder / "learning_curve.png")
 
-    # Step 7: validation curve
+    # Step 6: validation curve
     name, values = CURVES[options.model]
     train, valid = validation_curve(
         best, X, y, param_name=f"classifier__{name}", param_range=values, scoring=options.scoring, cv=cv
@@ -315,11 +315,11 @@ def run(options):
     mlflow.log_metric("optimal_val_score", valid.mean(axis=1).max())
     draw_curve(values, train, valid, name, options.scoring, folder / "validation_curve.png", log_axis=True)
 
-    # Step 8: what each kind of model costs and gains, on training rows
+    # Step 7: what each kind of model costs and gains, on training rows
     kinds = {kind: make_pipeline(kind, options.polynomial, seed) for kind in GRIDS} | {options.model: clone(best)}
     runtime = time_models(kinds, X, y, cv)
 
-    # Step 5 comes last: the test rows are opened when nothing is left to choose
+    # Step 8: the test rows are opened when nothing is left to choose
     probability, called = final.predict_proba(X_test)[:, 1], final.predict(X_test)
     scores = {
         "test_roc_auc": roc_auc_score(y_test, probability),

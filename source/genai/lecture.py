@@ -376,7 +376,7 @@ tom = AssessmentSource(source_type="HUMAN", source_id="tom")
 on = {"trace_id": trace.info.trace_id, "source": tom}
 why = "No page speaks of roaming."
 mlflow.log_feedback(name="helpful", value=False, rationale=why, **on)
-mlflow.log_expectation(name="fact", value="I do not know", **on)
+mlflow.log_expectation(name="fact", value="do not know", **on)
 
 disliked = mlflow.search_traces(
     filter_string="feedback.helpful = 'false'", max_results=1, return_type="list"
@@ -391,8 +391,8 @@ assert {note.name for note in disliked.info.assessments} == {"helpful", "fact"}
 # ## Round 4: versions on one table
 #
 # An **evaluation data set** holds questions and what a right answer must contain. Two of ours have no answer on any
-# page, on purpose: there the right answer is *I do not know*. One of them is the question whose answer Tom disliked:
-# so the table grows where the assistant is weak.
+# page, on purpose: there the right answer is *I do not know*. One of them is the question whose answer Tom disliked,
+# with his expectation: so the table grows where the assistant is weak.
 
 # %%
 FACTS = {
@@ -403,7 +403,9 @@ FACTS = {
     "How soon does the chat answer?": "ten",
     "Do you sell insurance for phones?": "do not know",
 }
-FACTS[disliked.data.spans[0].inputs["question"]] = "do not know"  # Tom's
+# what Tom disliked, and what he expected, both read from the trace
+tom_says = {note.name: note.value for note in disliked.info.assessments}
+FACTS[disliked.data.spans[0].inputs["question"]] = tom_says["fact"]
 rows = [
     {"inputs": {"question": question}, "expectations": {"fact": fact}}
     for question, fact in FACTS.items()

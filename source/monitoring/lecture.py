@@ -68,7 +68,8 @@ plots.show(plots.diagram(boxes, arrows, title=title))
 # ## Setup
 #
 # Both changes are *simulated* by `data.churn_stream`: from `drift_week` on, one thing is different for good. Labels,
-# who really left, are known `label_delay` weeks later. Today, four weeks since the change have labels.
+# who really left, are known `label_delay` weeks later. Today, four weeks since the change have labels. The weeks after
+# today come at the end, when the cure is watched.
 
 # %% tags=["parameters"]
 seed = 0
@@ -110,6 +111,11 @@ def week_of(region, week):
     stream = streams[region]
     return stream[stream["week"] == week]
 
+
+# %%
+print(f"the change comes in week {drift_week}, and today is week {today}")
+print(f"labels are known up to week {today - label_delay}")
+
 # %% [markdown]
 # Spring's model is logged once and registered for each region. For a clean start, the cell deletes what an earlier run
 # of this lecture registered. Never do that to a model that somebody serves.
@@ -136,6 +142,8 @@ for region in streams:
 
 # %% [markdown]
 # ## The gate
+#
+# *In the picture: the gate. It comes first here, because spring's model needs it.*
 #
 # Only this function moves the alias `champion`: here for spring's model, in Round 5 for the cure. It compares a new
 # model, the challenger, with the champion on the *same* held-out rows. The score is **ROC-AUC**, the share of pairs
@@ -198,6 +206,8 @@ for region in streams:
 # %% [markdown]
 # ## Round 1: log predictions with their inputs
 #
+# *In the picture: predictions.*
+#
 # A prediction alone cannot be judged later. So the nightly job logs the inputs, the probability and the version that
 # gave it: one run for each week and region, with a table as its file. By the customer's number, labels find their rows
 # weeks later. These are personal data: let few read them, delete old runs, then `mlflow gc`.
@@ -242,6 +252,8 @@ logged("north", 1)[columns].head(3).round(3)
 # </details>
 #
 # ## Round 2: is the delivery sound?
+#
+# *In the picture: data quality.*
 #
 # Before anybody asks whether the *world* has changed, ask whether the *delivery* is whole. Compared with spring's
 # rows: what is missing, what lies outside of everything seen, which categories are unknown, which rows come twice?
@@ -321,6 +333,8 @@ assert np.isclose((prices_now > numbers.loc["max", "monthly_charges"]).mean(), n
 #
 # ## Round 3: drift of inputs and of predictions
 #
+# *In the picture: drift.*
+#
 # The **population stability index** (PSI) asks how the rows of a column have moved between bins. A number is cut into
 # ten bins that hold equal shares of spring's rows; of a text, each value is a bin. With the shares *then* and *now*,
 # PSI is the sum of `(now - then) * ln(now / then)`.
@@ -329,15 +343,14 @@ assert np.isclose((prices_now > numbers.loc["max", "monthly_charges"]).mean(), n
 # hundreds of rows a week: with few, PSI grows by chance alone.
 #
 # The same measure fits the **predictions**: it needs no labels, so it is there on the same day. Here it compares them
-# with the answers for spring's own rows. For a forest, compare with answers for held-out rows, or PSI is high though
-# nothing has changed.
+# with the answers for spring's own rows. (Not so for a forest: see the fold.)
 #
 # <details class="more"><summary>More: few rows, and the reference</summary>
 #
 # With ten bins and 50 rows, PSI is often above 0.25 although nothing has changed.
 #
 # A logistic regression answers its training rows as it answers new ones, which is why they can be its reference. A
-# forest knows them by heart.
+# forest knows them by heart: compare with its answers for held-out rows, or PSI is high though nothing has changed.
 #
 # </details>
 
@@ -459,6 +472,8 @@ assert auc < roc_auc_score(rows["churned"], probability(spring_uri, rows)) - 0.0
 #
 # ## Round 4: delayed labels, intervals, an alert
 #
+# *In the picture: labels and scores, then the alert.*
+#
 # Who left is known `label_delay` weeks later. Then a week's score joins the run of its own week, by `run_id`. The last
 # `label_delay` weeks have no score yet. A score of a few hundred customers is uncertain, so it gets an **interval**,
 # from the rows drawn again 200 times.
@@ -540,10 +555,10 @@ assert quotient.loc[: drift_week - 1].min() > 0.75 and quotient.loc[drift_week:]
 assert rows_per_week < 600 or scores["south"].loc[drift_week:, "auc_high"].max() < scores["south"].loc[: drift_week - 1, "auc"].min()
 
 # %% [markdown]
-# You should see two alerts, both in the second week of the change: the North's inputs, and the South's scores. The
-# South's alert could be *raised* `label_delay` weeks later only. In the last table, from the change on, about half as
-# many of the South's customers leave as expected, or fewer. ROC-AUC cannot see that, because it looks at the order
-# alone.
+# You should see two alerts, both in the second week of the change: the North's inputs, and the South's scores. Nobody
+# could know of the South's on that day: its labels came `label_delay` weeks later. In the last table, from the change
+# on, about half as many of the South's customers leave as expected, or fewer. ROC-AUC cannot see that, because it looks
+# at the order alone.
 #
 # | inputs | scores | decision |
 # |---|---|---|
@@ -567,6 +582,8 @@ assert rows_per_week < 600 or scores["south"].loc[drift_week:, "auc_high"].max()
 # </details>
 #
 # ## Round 5: retrain, gate, and the same rule again
+#
+# *In the picture: retrain and gate, then watch again.*
 #
 # The South's joins are sound, and here nobody was called, so the rule has changed. Retrain on labelled weeks since the
 # change (in your project: since the first low week). A third of these rows stays aside, for the gate. Where the same

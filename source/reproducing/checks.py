@@ -49,11 +49,13 @@ def _latest(evidence: Evidence, experiment: str, name: str) -> Run:
     try:
         return evidence.latest_run(experiment, name)
     except Mistake as mistake:
-        if mistake.code != "wrong-experiment" or "`hw-reproducing-jonas`" not in mistake.message:
+        jonas = evidence.client.get_experiment_by_name("hw-reproducing-jonas")
+        strays = jonas and evidence.client.search_runs([jonas.experiment_id], f"attributes.run_name = '{name}'")
+        if mistake.code != "wrong-experiment" or not strays:
             raise
         raise Mistake(
             "wrong-experiment",
-            f"{mistake} And delete this run in the UI: it stands among Jonas's runs, so a loop over them meets it.",
+            f"{mistake} And delete the `{name}` among Jonas's runs in the UI, because a loop over them would meet it.",
         ) from None
 
 

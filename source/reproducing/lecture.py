@@ -269,12 +269,13 @@ assert "blas" in {pool["user_api"] for pool in pools}
 assert any(pool["version"] and pool["architecture"] for pool in machine["pools"])
 
 # %% [markdown]
-# The list `packages` is for comparing: it does not say where a package came from, such as your own or one from git.
+# The list `packages` serves to compare, and to *bring back* the packages on the same kind of machine:
+# `uv pip install --no-deps -r packages.txt`. It does not say where a package came from, so first take out your own and
+# those from git, here `course-utils`.
 #
-# To *bring back* an environment you need a **lock file**: the exact version of every package, those included that came
-# along with another. For a project with a `requirements.txt`, `uv pip compile requirements.txt -o requirements.lock`
-# writes one, of today's versions, and `uv pip sync requirements.lock` installs it. Do both *before* the training, and
-# log the file with the run.
+# A **lock file** is such a list that was written *before* the training. For a project with a `requirements.txt`,
+# `uv pip compile requirements.txt -o requirements.lock` writes one, of today's versions, and
+# `uv pip sync requirements.lock` installs it. If your project has one, log it with the run, too.
 #
 # Now the run. `runpy.run_path` executes a file and gives back what it defines. We use it instead of an import, so
 # that what runs is the very file that we keep.

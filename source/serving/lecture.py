@@ -461,13 +461,16 @@ assert {n: a.status_code for n, a in answers.items()} == {
     name: 200 if name == "extra" else 422 for name in asked
 }
 assert answer["version"] == "1" and answer["threshold"] == 0.3
+gap_ = pd.DataFrame([{**good, "monthly_charges": None}])  # as `float | None` would pass it on
+assert 0 < mlflow.sklearn.load_model(f"models:/{NAME}/1").predict_proba(gap_)[0, 1] < 1
 
 # %% [markdown]
-# You should see 422 for all but the extra column, which is dropped. A `null` is refused, since the class says `float`,
-# not `float | None`; but the text `"70.5"` still becomes a number.
+# You should see 422 for all but the extra column, which is dropped. A gap is a decision for each column. Our class says
+# `float` and refuses a `null`: somebody has to ask the customer. With `float | None` it would pass, and the model's
+# imputer would fill it.
 #
-# But `NaN`, which `json.dumps` writes for a gap in a pandas table, *is* a `float`: in `monthly_charges` it passes. Send
-# gaps as `None`, so that your class decides about them.
+# Two things still slip through: the text `"70.5"` becomes a number, and `NaN`, which `json.dumps` writes for a gap in a
+# pandas table, *is* a `float`. So send gaps as `None`, and your class decides.
 #
 # **Neither server asks who you are.** Both listen on `127.0.0.1`, which only this machine can reach. With
 # `--host 0.0.0.0` everybody in the network can ask for any customer's score, and read along, because HTTP is not
