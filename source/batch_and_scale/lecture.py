@@ -15,7 +15,7 @@
 # **You need:** [MLflow basics]({step:mlflow_basics}), [Logging]({step:logging}), and
 # [Comparing runs]({step:comparing_runs}).
 #
-# **Time:** 17 min to read · 17 min to do. After Round 3 is a good place for a pause.
+# **Time:** 17 min to read · 17 min to do. After Round 2 is a good place for a pause.
 #
 # <!-- links -->
 
@@ -164,25 +164,16 @@ assert len(nbformat.read(folder / "train.ipynb", 4).cells) == 2
 # ### Reading the results back
 #
 # Nothing is in MLflow yet, on purpose. The executed notebooks are the whole record of a batch, so they can be read
-# back later and on another machine. From each file we take three things:
+# back later and on another machine.
 #
-# - **The values.** papermill keeps those that you *pass* in the notebook's *metadata*, a part of the file that no cell
-#   shows. A usual value that you do not pass is not there, so pass all that you want to find again, but no password: it
-#   would stay in the file and in MLflow.
-# - **The result.** It is the last line that the last cell *printed*.
-# - **The notebook itself**, with code and outputs. `log_text` stores it with the run.
-#
-# Next Monday's runs will lie in the same experiment. So each run gets a tag `batch` with a name that no other batch
-# has, here that of the folder.
-#
-# A point may fail. papermill then saves the notebook with the error in it, and raises the error *in your loop*. Ours
-# has no such point; Round 3 catches it. `log_executed` looks for an error in all cells: its name becomes a tag, and the
-# run ends as FAILED, as it does without a result in JSON.
+# The **result** is the last line that the last cell *printed*. But a point may fail. papermill then saves the notebook
+# with the error in it, and raises the error *in your loop*. Ours has no such point, and Round 2 shows how to catch the
+# error. The function below looks for an error first. It returns score and error, and one of the two is None.
 #
 # <details class="more"><summary>More: killed kernels, warnings, and the log level</summary>
 #
 # A kernel that is killed, for example because memory ran out, leaves no error in the notebook. It leaves no result in
-# JSON either, so its run fails with the tag `no result`.
+# JSON either, so the function returns the error `no result`.
 #
 # A warning in the last cell is an output as well. It goes to another stream, `stderr`, so it is not taken for the
 # result.
@@ -193,22 +184,42 @@ assert len(nbformat.read(folder / "train.ipynb", 4).cells) == 2
 # </details>
 
 # %%
-def log_executed(name, text):
-    """Log one executed notebook, given as text: its values, and result or error."""
+def read_executed(text):
+    """Return score and error of an executed notebook; one of them is None."""
     done = nbformat.reads(text, as_version=4)
     outputs = [out for cell in done.cells for out in cell.get("outputs", [])]
-    errors = [out.ename for out in outputs if out.output_type == "error"]
+    for out in outputs:
+        if out.output_type == "error":
+            return None, out.ename
     last = done.cells[-1].get("outputs", [])
     printed = "".join(out.text for out in last if out.get("name") == "stdout")
     try:
-        score = json.loads(printed.splitlines()[-1])["cv_auc"]
+        return json.loads(printed.splitlines()[-1])["cv_auc"], None
     except (LookupError, TypeError, ValueError):  # no JSON with a score
-        errors = errors or ["no result"]
+        return None, "no result"
+
+# %% [markdown]
+# A second function makes a run of each notebook. It keeps
+#
+# - **the values.** papermill writes those that you *pass* into the notebook's *metadata*, a part of the file that no
+#   cell shows. A usual value that you do not pass is not there, so pass all that you want to find again, but no
+#   password: it would stay in the file and in MLflow.
+# - **the notebook itself**, with code and outputs, by `log_text`.
+# - **the score, or the error.** An error becomes a tag, and the run ends as FAILED.
+#
+# Next Monday's runs will lie in the same experiment. So each run gets a tag `batch` with a name that no other batch
+# has, here that of the folder.
+
+# %%
+def log_executed(name, text):
+    """Log one executed notebook, given as text: its values, and score or error."""
+    done = nbformat.reads(text, as_version=4)
+    score, error = read_executed(text)
     with mlflow.start_run(run_name=name, tags={"batch": folder.name}) as run:
         mlflow.log_params(done.metadata.papermill.parameters)
         mlflow.log_text(text, f"executed/{name}.ipynb")
-        if errors:
-            mlflow.set_tag("error", errors[0])
+        if error:
+            mlflow.set_tag("error", error)
             mlflow.end_run("FAILED")
         else:
             mlflow.log_metric("cv_auc", score)
@@ -262,48 +273,20 @@ for name_, printed_, right_ in (("late", '{"cv_auc": 0.7}', "FINISHED"), ("dead"
 #
 # </details>
 #
-# ## Round 2: a search on more processes
+# ## Round 2: a sweep without a shared disk
 #
-# No point of a grid waits for another, and no candidate in a search does. So they can be spread over several
-# processes. **Dask** does this with three kinds of process:
+# No point of a grid waits for another, so they can be spread over several processes. **Dask** does this with three
+# kinds of process:
 #
 # - **workers** compute;
 # - a **scheduler** decides which worker does what;
 # - the **client**, here this notebook, sends work to the scheduler and collects the results.
 #
-# All of them together are a **cluster**; ours has two workers on this machine. scikit-learn reaches it through
-# joblib, the package with which it runs things in parallel.
-#
-# `threadpool_limits(1)` keeps the fits in this notebook to one processor, as Dask does for its workers.
-#
-# **Predict.** The same search, once in this notebook and once on two workers. Is the best score the same? And what
-# takes longer: the search here, or starting the cluster?
+# Together they are a **cluster**. Ours has two workers on this machine.
 
 # %%
-prediction = {"score": "?", "longer": "?"}  # same or other; search or start
-
-# %%
-from time import perf_counter
-
-import joblib
 from dask.distributed import Client, LocalCluster
-from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import GridSearchCV
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
-from threadpoolctl import threadpool_limits
 
-# %%
-threadpool_limits(1)
-split = data.churn_split(n_rows, seed, numeric=True)
-model = make_pipeline(StandardScaler(), LogisticRegression())
-candidates = {"logisticregression__C": [0.001, 0.01, 0.1, 1.0]}
-search = GridSearchCV(model, candidates, scoring="roc_auc")
-begin = perf_counter()
-here = search.fit(split.X_train, split.y_train).best_score_
-seconds = {"search here": perf_counter() - begin}
-
-# %%
 local = {
     "n_workers": 2,
     "threads_per_worker": 1,
@@ -313,37 +296,14 @@ local = {
     "local_directory": str(folder / "dask"),
     "silence_logs": "ERROR",
 }
-begin = perf_counter()
 cluster = LocalCluster(**local)
 client = Client(cluster)
-seconds["start of the cluster"] = perf_counter() - begin
 print(len(client.scheduler_info()["workers"]), "workers")
 
-# %%
-begin = perf_counter()
-with joblib.parallel_config(backend="dask"):
-    there = search.fit(split.X_train, split.y_train).best_score_
-seconds["search there"] = perf_counter() - begin
-
-print("same best score:", abs(here - there) < 1e-12)
-longer = [what for what in seconds if seconds[what] > seconds["search here"]]
-print("took longer than the search here:", ", ".join(longer) or "nothing")
-
 # %% tags=["claims"]
-assert abs(here - there) < 1e-12
 assert len(client.scheduler_info()["workers"]) == 2
 
 # %% [markdown]
-# You should see True, because where a fit is computed does not change what is computed. It changes the time, and not
-# always for the better.
-#
-# On most machines the second line names both, the start of the cluster and the search on it. Each of the twenty fits
-# lasts some milliseconds, less than sending it. Dask pays with fits that last longer than sending them, on several
-# machines. On one, `n_jobs=2` in `GridSearchCV` will do. Measure your fits first.
-
-# %% [markdown]
-# ## Round 3: a sweep without a shared disk
-#
 # On a real cluster the client gets an address instead of `LocalCluster`:
 # `Client("tcp://scheduler.nordtel.example:8786")`. But `folder / "train.ipynb"` in Round 1 is a path on *this*
 # machine. A worker elsewhere has no such file, and what it writes stays on its own disk, where nobody looks.
@@ -364,14 +324,15 @@ def run_as_text(text, values):
         return target.read_text(encoding="utf8"), os.getpid()
 
 # %% [markdown]
-# When a cell of the notebook fails, papermill raises an error. `suppress` lets it pass, so that the executed notebook
-# comes back all the same, and `log_executed` sees what happened.
+# When a cell fails, `suppress` lets papermill's error pass. So the executed notebook comes back all the same, and
+# `log_executed` sees what happened.
 #
 # `client.submit` sends one call and returns at once a **future**, a receipt for a result that does not exist yet.
-# `client.gather` waits for all results and returns them *in the order of the receipts*. `pure=False` says that the
-# same call is to be computed anew, even if Dask still holds its result.
+# `client.gather` waits for all results and returns them *in the order of the receipts*.
 #
-# <details class="more"><summary>More: a killed kernel, a lost worker</summary>
+# <details class="more"><summary>More: the same call again, a killed kernel, a lost worker</summary>
+#
+# `pure=False` says that the same call is to be computed anew, even if Dask still holds its result.
 #
 # papermill raises another error when the kernel is killed, and `suppress` lets that pass as well. Anything else, such
 # as a worker that has no such kernel, is not a failed point but a broken worker, and `gather` raises it.
@@ -399,9 +360,6 @@ for values, (executed, process) in zip(points, results, strict=True):
     log_executed(name, executed)
     print(name, "| ran in this notebook's process:", process == os.getpid())
 
-client.close()
-cluster.close()
-
 # %% tags=["claims"]
 assert all(process != os.getpid() for _, process in results)
 six = mlflow.search_runs(experiment_names=["churn-batch"], filter_string=today)
@@ -410,21 +368,22 @@ assert len(six) == 6 and set(six["status"]) == {"FINISHED"}
 # %% [markdown]
 # You should see False twice: the work was done in other processes, and no file was shared between them and us.
 #
-# On a cluster of several machines, more must change than the address: packages, data and access. The most important
-# is **access**: whoever reaches a Dask scheduler can run code on its workers. It belongs in a closed network, with
-# TLS.
+# **When does a cluster pay?** When a call takes longer than sending it and its result. Our notebooks take a second or
+# two, so it does. With fits of some milliseconds it does not, and more workers would only add more sending.
+#
+# **What besides the address must change** on a real cluster? Each worker needs the same packages, and must be able to
+# read the data. The most important is **access**: whoever reaches a Dask scheduler can run code on its workers. It
+# belongs in a closed network, with TLS.
 #
 # If your jobs log for themselves, they need a tracking server: a SQLite file belongs to one machine. Create the
 # experiment before they start, or runs can silently land in another.
 #
-# <details class="more"><summary>More: what else changes; runs in the wrong experiment</summary>
+# <details class="more"><summary>More: packages and data; runs in the wrong experiment</summary>
 #
-# - **packages**: each worker needs the same versions of Python, papermill, scikit-learn and `course_utils`.
+# - **packages**: the same versions of Python, papermill, scikit-learn and `course_utils`.
 #   `client.get_versions(check=True)` compares Python and what Dask itself needs; the rest is yours to compare.
 # - **data**: our notebook makes its customers itself. A file must be sent along, or lie where all workers can read
 #   it.
-# - **the store**: if workers log for themselves, they need a tracking server, because a SQLite file belongs to one
-#   machine.
 #
 # When two processes call `set_experiment` with the same new name at the same moment, one of them creates it. In
 # MLflow 3.17 the other one gets the experiment *returned*, but it is not *made active*. Its runs then land in the
@@ -434,9 +393,59 @@ assert len(six) == 6 and set(six["status"]) == {"FINISHED"}
 # </details>
 
 # %% [markdown]
+# ### A grid search on the same cluster (can wait)
+#
+# How scikit-learn sends the fits of a search to Dask, and whether that saves time: one search, here and there.
+
+# %%
+from time import perf_counter
+
+import joblib
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from threadpoolctl import threadpool_limits
+
+threadpool_limits(1)
+split = data.churn_split(n_rows, seed, numeric=True)
+model = make_pipeline(StandardScaler(), LogisticRegression())
+candidates = {"logisticregression__C": [0.001, 0.01, 0.1, 1.0]}
+search = GridSearchCV(model, candidates, scoring="roc_auc")
+
+# %% [markdown]
+# scikit-learn reaches the cluster through **joblib**, the package with which it runs things in parallel.
+# `threadpool_limits(1)` keeps the fits in this notebook to one processor, as Dask does for its workers.
+
+# %%
+begin = perf_counter()
+here = search.fit(split.X_train, split.y_train).best_score_
+middle = perf_counter()
+with joblib.parallel_config(backend="dask"):
+    there = search.fit(split.X_train, split.y_train).best_score_
+end = perf_counter()
+
+print("same best score:", abs(here - there) < 1e-12)
+print("faster on the cluster:", end - middle < middle - begin)
+
+# %% tags=["claims"]
+assert abs(here - there) < 1e-12
+
+# %% [markdown]
+# You should see True for the score, because where a fit is computed does not change what is computed.
+#
+# On most machines the second line is False. The workers must load scikit-learn first, and each of the twenty fits lasts
+# some milliseconds, no longer than sending it. The gain comes with longer fits, on several machines. On one, `n_jobs=2`
+# in `GridSearchCV` will do. Measure your fits first.
+
+# %% [markdown]
 # ### What did the batch find?
 #
-# We draw the scores of this batch's notebooks that used `n_rows` customers.
+# The cluster has done its work, so we close it. Then we draw the scores of the notebooks with `n_rows` customers.
+
+# %%
+client.close()
+cluster.close()
 
 # %%
 runs = mlflow.search_runs(experiment_names=["churn-batch"], filter_string=today)
@@ -461,15 +470,19 @@ assert gap < 0.03
 # You should see a difference below 0.03 in the title, so `C` hardly matters in this range. Which value is really the
 # best, the picture cannot say: it does not show how far the five folds of each mean lie apart.
 #
-# ## Round 4: every Monday, with a second chance
+# ## Round 3: every Monday, with a second chance
 #
 # Who starts the batch? An **orchestrator** is a program that starts jobs by the clock, knows which step waits for
 # which, and tries again when a step fails. We run **Dagster** inside this notebook. A step is an **op**, a function
-# with a decorator; a **job** says how ops are joined.
+# with a decorator. A **job** says how ops are joined, and a **schedule** says when the job starts.
 #
-# On Mondays the table of customers is sometimes late. We make the first attempt fail in this way. Each attempt opens a
-# run of its own in MLflow, which an error in the block ends as FAILED; a killed process leaves it RUNNING. To keep this
-# short, our step is the search of Round 2; yours would hold the loop of Round 1.
+# On Mondays the table of customers is sometimes late. We make the first attempt fail in this way. The second one runs
+# Mira's notebook by `run_as_text`. Our weekly batch has one point, the usual values; a loop over `points` would stand
+# at the same place.
+#
+# Each attempt opens a run of its own in MLflow. An error in the block ends it as FAILED; a killed process leaves it
+# RUNNING. `run_as_text` returns a notebook that failed *without* raising its error. So the op raises one itself, or
+# Dagster would have nothing to try again.
 #
 # <details class="more"><summary>More: a pause before the next attempt</summary>
 #
@@ -478,40 +491,39 @@ assert gap < 0.03
 #
 # </details>
 #
-# On macOS with Python 3.14, the course has no Dagster, and the next cell fails: one of its parts has no ready-made
-# package there yet. Use Python 3.13 for this lecture.
+# On macOS with Python 3.14 the next cell fails, because a part of Dagster has no ready-made package there yet. Use
+# Python 3.13 for this lecture.
 
 # %%
 import dagster as dg
 
 
-class Week(dg.Config):
-    monday: str
-
-
 @dg.op(retry_policy=dg.RetryPolicy(max_retries=2))
-def train(context: dg.OpExecutionContext, config: Week) -> float:
-    attempt = context.retry_number + 1
-    with mlflow.start_run(run_name=f"{config.monday}-attempt-{attempt}") as run:
+def train(context):
+    monday, attempt = context.get_tag("monday"), context.retry_number + 1
+    with mlflow.start_run(run_name=f"{monday}-attempt-{attempt}") as run:
         weekly_runs.append(run.info.run_id)
-        mlflow.set_tags({"monday": config.monday, "dagster_run": context.run_id})
+        mlflow.set_tags({"monday": monday, "dagster_run": context.run_id})
         if attempt == 1:
             raise ConnectionError("the table of customers is not there yet")
-        score = search.fit(split.X_train, split.y_train).best_score_
+        executed, _ = run_as_text(text, {"C": 1.0, "n_rows": n_rows, "seed": seed})
+        mlflow.log_text(executed, f"executed/{monday}.ipynb")
+        score, error = read_executed(executed)
+        if error:
+            raise RuntimeError(error)
         mlflow.log_metric("cv_auc", score)
-    return float(score)
+    return score
 
 # %% [markdown]
-# `Week` lists what `train` must be told, here the Monday. The op `report` gets the result of `train`, so it waits for
-# it.
+# Dagster hands each call a `context`, which knows the number of retries so far and the tags of this job.
 #
-# The **schedule** says when: `0 6 * * 1` means minute 0, hour 6, any day of the month, any month, weekday 1 (Monday).
-# At each due time, a **tick**, Dagster calls `mondays`. It returns a request: start the job with this Monday, in a
-# dictionary that leads to the op by name (`ops`, `train`, `config`).
+# The op `report` gets the result of `train`, so it waits for it. In the schedule, `0 6 * * 1` means minute 0, hour 6,
+# any day of the month, any month, weekday 1 (Monday). When that time has come, Dagster calls `mondays`. It returns a
+# request to start the job, with this Monday as a tag.
 
 # %%
 @dg.op
-def report(score: float) -> str:
+def report(score):
     return "good enough" if score > 0.6 else "call Mira"
 
 
@@ -521,15 +533,13 @@ def weekly():
 
 
 @dg.schedule(job=weekly, cron_schedule="0 6 * * 1", execution_timezone="Europe/Berlin")
-def mondays(context: dg.ScheduleEvaluationContext):
+def mondays(context):
     day = context.scheduled_execution_time.strftime("%Y-%m-%d")
-    settings = {"ops": {"train": {"config": {"monday": day}}}}
-    return dg.RunRequest(run_key=day, run_config=settings)
+    return dg.RunRequest(tags={"monday": day})
 
 # %% [markdown]
-# A cell cannot wait until Monday. Therefore we hand the schedule a due time, as Dagster's clock would, and run the
-# job that it requests in this process. `ephemeral` keeps Dagster's own notes in memory, and `silent` switches its
-# console log off.
+# A cell cannot wait until Monday. Therefore we call `mondays` with a due time, as Dagster's clock would, and run the
+# job that it requests in this process.
 #
 # **Predict.** Which runs will be in MLflow, with which status, and does the job as a whole succeed?
 
@@ -543,18 +553,17 @@ from datetime import datetime
 mlflow.set_experiment("churn-weekly")
 weekly_runs = []
 due = datetime(2026, 11, 30, 6)
-with dg.DagsterInstance.ephemeral() as notes:
-    context = dg.build_schedule_context(notes, scheduled_execution_time=due)
-    request = mondays.evaluate_tick(context).run_requests[0]
-    silent = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
-    with ThreadPoolExecutor(1) as pool:  # Jupyter's thread has an event loop already
-        job = pool.submit(weekly.execute_in_process, request.run_config | silent, notes)
-        outcome = job.result()
+request = mondays(dg.build_schedule_context(scheduled_execution_time=due))
+# nothing of Dagster's log under this cell
+silent = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+with ThreadPoolExecutor(1) as pool:  # Jupyter's thread has an event loop already
+    job = pool.submit(weekly.execute_in_process, silent, tags=request.tags)
+    outcome = job.result()
 
 # %%
 for run_id in weekly_runs:
     run = mlflow.get_run(run_id)
-    print(run.info.run_name, run.info.status)
+    print(run.info.run_name, run.info.status, list(run.data.metrics))
 print("job succeeded:", outcome.success, "| report:", outcome.output_for_node("report"))
 
 # %% tags=["claims"]
@@ -565,33 +574,36 @@ assert [run.info.run_name for run in kept] == [
 ]
 assert outcome.success and outcome.output_for_node("report") == "good enough"
 assert len({run.data.tags["dagster_run"] for run in kept}) == 1
+notebook_ = mlflow.artifacts.load_text(f"{kept[1].info.artifact_uri}/executed/2026-11-30.ipynb")
+assert read_executed(notebook_) == (kept[1].data.metrics["cv_auc"], None)
+assert not kept[0].data.metrics and not mlflow.MlflowClient().list_artifacts(kept[0].info.run_id)
 
 # %% [markdown]
-# You should see a FAILED and a FINISHED run of 30 November, and a job that succeeded. The tag `dagster_run` joins
-# both attempts.
+# You should see a FAILED and a FINISHED run of 30 November, and a job that succeeded. Only the second run has a score,
+# and it keeps the executed notebook. The tag `dagster_run` joins both.
 #
-# In daily use the definitions stand in a file, and `dagster-daemon run` is the clock (see the fold). First set the
-# environment variable `DAGSTER_HOME` to the full path of an existing folder. Without it, Dagster forgets its notes when
-# it stops, also that the schedule is on.
+# In daily use the definitions stand in a file, and `dagster-daemon run` is the clock. First set the environment
+# variable `DAGSTER_HOME` to the full path of an existing folder. Without it, Dagster forgets its notes when it stops,
+# also that the schedule is on.
 #
 # <details class="more"><summary>More: Dagster in daily use, and the guard against a double start</summary>
 #
-# The file must make for itself what this round takes from the notebook: the store's address, the data, the search. It
-# ends with `defs = dg.Definitions(jobs=[weekly], schedules=[mondays])`.
+# The file must make for itself what this round takes from the notebook: the store's address, `text`, `n_rows`, `seed`,
+# and the two functions with what they need. The line with `weekly_runs` is left out. The file ends with `defs =
+# dg.Definitions(jobs=[weekly], schedules=[mondays])`.
 #
 # With the package `dagster-webserver`, which this course does not install, `dagster dev -f weekly.py` starts the
 # clock and a web page, on which the schedule is switched on. `dagster dev` is for trying out. What must run every
 # Monday needs a machine that stays on, with `dagster-daemon run` as the clock and `dagster-webserver` as the page.
 #
-# `run_key` is the guard against a double start. When a tick is repeated, for example after a crash, a key that has
-# its job gets no other. At another due time, the same key starts one again. Without `DAGSTER_HOME`, a new start has
-# forgotten these keys.
+# When the clock comes to the same due time twice, for example after a crash, it finds the job of this schedule and
+# this time in its notes and starts no other. Without `DAGSTER_HOME`, a new start has forgotten them.
 #
 # </details>
 #
 # ### Other orchestrators, on paper
 #
-# They have the same three parts under other names.
+# They call a step, the clock and a second chance by other names.
 #
 # <details class="more"><summary>More: Airflow, Prefect and Kubeflow</summary>
 #
@@ -690,8 +702,8 @@ except papermill.PapermillExecutionError as error:
 
 # %%
 mlflow.set_experiment("churn-batch")
-text = target.read_text(encoding="utf8")
-failed = mlflow.get_run(log_executed("C-negative", text))
+stopped = target.read_text(encoding="utf8")
+failed = mlflow.get_run(log_executed("C-negative", stopped))
 print(failed.info.status, "because of a", failed.data.tags["error"])
 
 # %% tags=["claims"]
@@ -749,53 +761,58 @@ shutil.rmtree(folder, ignore_errors=True)
 # %% [markdown]
 # ## In your own project
 #
-# A sweep of a *function* without any help from this course, on real data, over two processes with joblib alone. (For
-# notebooks, take `log_executed` and the call of papermill from above.) Open *Show the script*, copy it into a file
-# `sweep.py` in an empty folder and run `python sweep.py`. The first time, MLflow also reports that it makes its tables.
+# The batch itself without any help from this course, on real data. Open *Show the script*, copy it into a file
+# `batch.py` in an empty folder, and run `python batch.py`. It needs the packages `mlflow`, `papermill` and `ipykernel`.
+# You should see a table of three runs, one of them FAILED. The first time, MLflow also reports that it makes its
+# tables.
+#
+# The script writes a small `train.ipynb` if there is none. To use a notebook of your own, save it there under this
+# name. Give one cell the tag `parameters`, let the last cell do nothing but print a dictionary of numbers with
+# `json.dumps`, and write your values into `grid`.
 
 # %% tags=["own-project"]
-"""A sweep over two processes whose failures are kept: python sweep.py"""
+"""A batch of notebooks whose failures are kept: python batch.py"""
 
+import json
+from pathlib import Path
 from uuid import uuid4
 
 import mlflow
-from joblib import Parallel, delayed
-from sklearn.datasets import load_breast_cancer
-from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import cross_val_score
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+import papermill
+from nbformat import v4, write
 
+grid = [{"C": C} for C in (0.01, 1.0, -1.0)]  # the last point fails
+TRAIN = """import json
+from sklearn import datasets, model_selection, svm
 
-def score(C):
-    """Return a score, or the error's name; needs no file and no store."""
-    X, y = load_breast_cancer(return_X_y=True)
-    model = make_pipeline(StandardScaler(), LogisticRegression(C=C))
-    try:
-        how = {"scoring": "roc_auc", "error_score": "raise"}
-        return cross_val_score(model, X, y, **how).mean()
-    except Exception as error:  # whatever it was, the other values go on
-        return type(error).__name__
+X, y = datasets.load_breast_cancer(return_X_y=True)
+scores = model_selection.cross_val_score(svm.SVC(C=C), X, y, scoring="roc_auc")
+print(json.dumps({"cv_auc": scores.mean()}))"""
 
+if not Path("train.ipynb").exists():
+    python = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    cells = [v4.new_code_cell("C = 1.0", metadata={"tags": ["parameters"]})]
+    cells += [v4.new_code_cell(TRAIN)]
+    write(v4.new_notebook(metadata={"kernelspec": python}, cells=cells), "train.ipynb")
 
 mlflow.set_tracking_uri("sqlite:///mlflow.db")
-mlflow.set_experiment("my-first-sweep")
-
-values = [0.001, 0.1, 10.0, -1.0]
+mlflow.set_experiment("my-first-batch")
+quiet = {"progress_bar": False, "extra_arguments": ["--log-level=CRITICAL"]}
 batch = uuid4().hex[:8]  # tells these runs from those of the next batch
-results = Parallel(n_jobs=2, return_as="generator")(delayed(score)(C) for C in values)
-for C, result in zip(values, results, strict=True):
-    with mlflow.start_run(run_name=f"C-{C}", tags={"batch": batch}):
-        mlflow.log_param("C", C)
-        if isinstance(result, str):
-            mlflow.set_tag("error", result)
+for values in grid:
+    target = "-".join(f"{key}-{value}" for key, value in values.items()) + ".ipynb"
+    with mlflow.start_run(run_name=target, tags={"batch": batch}) as run:
+        mlflow.log_params(values)
+        try:
+            done = papermill.execute_notebook("train.ipynb", target, values, **quiet)
+            mlflow.log_metrics(json.loads(done.cells[-1].outputs[-1].text))
+        except Exception as error:  # whatever it was, the other points go on
+            mlflow.set_tag("error", getattr(error, "ename", type(error).__name__))
             mlflow.end_run("FAILED")
-        else:
-            mlflow.log_metric("cv_auc", result)
+    mlflow.log_artifact(target, run_id=run.info.run_id)
 
-mine = f"tags.batch = '{batch}'"
-runs = mlflow.search_runs(filter_string=mine, order_by=["metrics.cv_auc DESC"])
-print(runs[["params.C", "status", "metrics.cv_auc"]])
+runs = mlflow.search_runs(filter_string=f"tags.batch = '{batch}'")
+print(runs.filter(regex="params|metrics|status|error"))
 
 # %% [markdown]
 # ## Quiz
@@ -812,7 +829,7 @@ lesson.quiz("batch_and_scale")
 #   on.
 # - **How do you pair results and values?** Keep each value with its receipt, and read values and score from one file.
 # - **What changes on a real cluster?** Packages, data, access, and every path. Send text, return text, and let one
-#   process write to MLflow. Dask pays when a fit takes longer than sending it.
+#   process write to MLflow. A cluster pays when a call takes longer than sending it.
 # - **Who starts it on Monday?** An orchestrator, with a schedule and a number of retries; MLflow keeps each attempt.
 #
 # ## Next steps
