@@ -66,7 +66,7 @@ mlflow.set_experiment("hw-capstone-project")
 _ON_TRIAL = textwrap.dedent(_REFUSED) + textwrap.dedent('''
         record = client.get_run(v.run_id).data
         with mlflow.start_run(run_name="served"):
-            given = serve_once(f"models:/hw-capstone-model/{v.version}", X_test.head(4))
+            given = ask(f"models:/hw-capstone-model/{v.version}", X_test.head(4))
             mlflow.log_dict({"version": v.version, "predictions": given["predictions"]}, "answer.json")
         with mlflow.start_run(run_name="window"):
             mlflow.log_param("limit", 0.25)
@@ -304,7 +304,7 @@ RIGHT = {
                 mlflow.log_metric("drift", 0.1 * i, step=i)
             mlflow.set_tag("alert", "no")
         with mlflow.start_run(run_name="served"):
-            mlflow.log_dict(serve_once("models:/hw-capstone-model@champion", X_valid.head()) | {"version": v.version}, "answer.json")
+            mlflow.log_dict(ask("models:/hw-capstone-model@champion", X_valid.head()) | {"version": v.version}, "answer.json")
         with mlflow.start_run(run_name="again"):
             mlflow.log_metric("test_auc", score(train(float(r.params["C"])), X_test, y_test))
             mlflow.set_tag("reproduces", v.run_id)

@@ -8,6 +8,7 @@ import math
 import re
 import zipfile
 from collections.abc import Callable, Iterable
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -79,10 +80,10 @@ def _stand_ins(evidence: Evidence) -> set[str]:
     return {run.info.run_id for run in evidence.runs(_STAND_IN)} if given else set()
 
 
-def _version(evidence: Evidence) -> Any:
+def _version(evidence: Evidence, stand_ins: set[str]) -> Any:
     """Return the champion or, when there is none or only the stand-in, the newest version that the gate has refused."""
     aliases = evidence.registered(_MODEL).aliases
-    if "champion" not in aliases or evidence.alias(_MODEL, "champion").run_id in _stand_ins(evidence):
+    if "champion" not in aliases or evidence.alias(_MODEL, "champion").run_id in stand_ins:
         for version in evidence.versions(_MODEL):
             if version.tags.get("gate") == "refused":
                 return version
@@ -253,17 +254,19 @@ def _classes(evidence: Evidence, model: Any) -> dict[str, Any]:
 
 def live(evidence: Evidence) -> None:
     """Task 3: a model with its threshold, measured on a data set, let through a gate."""
+    stand_ins = _stand_ins(evidence)
 
+    @cache  # every part asks for it
     def version() -> Any:
         newest = evidence.versions(_MODEL)[:1]
         # While the gate says no, an older version or the stand-in of task 4 may stay the champion.
         if newest and newest[0].tags.get("gate") == "refused":
             return newest[0]
-        found = _version(evidence)
-        return newest[0] if found.run_id in _stand_ins(evidence) else found
+        found = _version(evidence, stand_ins)
+        return newest[0] if found.run_id in stand_ins else found
 
     def registered() -> None:
-        if version().run_id in _stand_ins(evidence):
+        if version().run_id in stand_ins:
             raise NotStarted("So far only the stand-in of task 4 is registered.")
 
     def run() -> Run:
@@ -376,8 +379,9 @@ def live(evidence: Evidence) -> None:
 def account(evidence: Evidence) -> None:
     """Task 4: a served answer, a monitoring window, a reproduced run and a report, all about one version."""
 
+    @cache
     def version() -> Any:
-        return _version(evidence)
+        return _version(evidence, _stand_ins(evidence))
 
     def final() -> Run:
         try:

@@ -67,9 +67,11 @@ hw.check(1)
 # - `column`: which one was tested;
 # - `test`: `welch`, `mann-whitney` or `chi-square`;
 # - `p`: its *p*, not rounded, for a difference in either direction;
-# - `effect`: for an amount Cohen's d (left minus stayed, divided by the root of the mean of both variances, each as
-#   pandas' `var()` gives it, with n - 1); for a count the share of pairs in which the leaver has more, ties counted half; for a kind Cramér's V, without Yates's
-#   correction (as `stats.contingency.association` gives it).
+# - `effect`: its effect size.
+#   - For an amount: Cohen's d, which is the mean of `left` minus that of `stayed`, divided by the root of the mean of both
+#     variances. Take pandas' `var()`, which divides by n - 1.
+#   - For a count: the share of pairs in which the leaver has more, a tie counting half.
+#   - For a kind: Cramér's V as `stats.contingency.association` gives it.
 
 # %% tags=["task-2"]
 ### BEGIN SOLUTION
