@@ -54,11 +54,11 @@ from sklearn.tree import DecisionTreeClassifier
 
 from course_utils import data, plots, store
 
-store.connect()
+store.connect(own=True)  # a file of your own, even when the class has a server
 print("Open the UI, from the course folder:", store.ui_command(), sep="\n")
 
 # %% [markdown]
-# `store.connect()` is the line `set_tracking_uri` of [Start here]({step:start_here}) in one call; it also says where
+# `store.connect` is the line `set_tracking_uri` of [Start here]({step:start_here}) in one call; it also says where
 # files shall go. `mlflow server`, in the printed command, is the same program as `mlflow ui`.
 #
 # ## Round 1: the life of a model is a loop
@@ -362,35 +362,118 @@ assert fingerprint(changed) != fingerprint(customers)
 #
 # ## Round 3: the parts of MLflow
 #
-# MLflow is several tools that share one record. First, what is where in a team. While you work alone, as now, your code
-# reaches both stores directly, and only the UI needs the server. Of the six parts after it, keep the first sentence
-# each.
+# MLflow is several tools that share one record. Where is it? The run `tree` has a number, `valid_auc`. We add a file, a
+# note of one line. Then we look for both without MLflow, in the database `mlflow.db` and in the folder `mlartifacts`
+# beside it.
+#
+# **Predict.** Where are they kept: both in the database, both in the folder, or one here and one there?
+
+# %%
+prediction = "?"  # database, folder, one each
+
+# %%
+import sqlite3
+from pathlib import Path
+
+run_id = run.info.run_id
+mlflow.log_text("Tom's list of March comes from this tree.", "note.txt", run_id=run_id)
+
+file = Path(mlflow.get_tracking_uri().removeprefix("sqlite:///"))
+database = sqlite3.connect(file)  # read like any other database
+numbers = database.execute("SELECT key FROM metrics WHERE run_uuid = ?", [run_id])
+print(f"{file.name}:  ", [row[0] for row in numbers])
+database.close()
+files = (file.parent / "mlartifacts").glob(f"*/{run_id}/artifacts/*")
+print("mlartifacts:", [path.name for path in files])
+
+# %% tags=["claims"]
+there_ = (file.parent / "mlartifacts").glob(f"*/{run_id}/artifacts/*")
+assert [path.name for path in there_] == ["note.txt"]
+assert list(mlflow.get_run(run_id).data.metrics) == ["valid_auc"]
+
+# %% [markdown]
+# You should see the number in the database and the file in the folder. These are your two stores, in the middle of this
+# picture:
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
 boxes = {
-    "sdk": (1.0, 2.2, "MLflow SDK\nin your code:\nimport mlflow"),
-    "ui": (1.0, 0.5, "UI\nin your browser"),
-    "server": (4.7, 1.35, "tracking server\nmlflow server"),
-    "backend": (8.4, 2.2, "backend store\ndatabase: names,\nnumbers, texts"),
-    "artifacts": (8.4, 0.5, "artifact store\nfolder or bucket:\nfiles, models"),
+    "sdk": (0.9, 1.4, "MLflow SDK\nin your code:\nimport mlflow"),
+    "backend": (4.2, 2.4, "backend store\nyours: mlflow.db\nnames, numbers"),
+    "artifacts": (4.2, 0.4, "artifact store\nyours: mlartifacts\nfiles, models"),
+    "server": (7.5, 1.4, "tracking server\nmlflow server"),
+    "ui": (10.1, 1.4, "UI\nin your\nbrowser"),
 }
 arrows = [
-    ("sdk", "server", "HTTP"),
-    ("ui", "server", "HTTP"),
+    ("sdk", "backend", ""),
+    ("sdk", "artifacts", ""),
+    ("sdk", "server", "in a team"),
     ("server", "backend", ""),
     ("server", "artifacts", ""),
+    ("ui", "server", ""),
 ]
-title = "Two stores keep everything; a server stands in front of them"
-plots.show(plots.diagram(boxes, arrows, title=title, height=3.2))
+title = "Two stores keep everything: numbers in one, files in the other"
+plots.show(plots.diagram(boxes, arrows, title=title, width=8.5, height=3.4))
 
 # %% [markdown]
 # - The **SDK** (software development kit) is the Python package: the calls in your code.
-# - The **backend store** (yours: `mlflow.db`) is a database for what is small: names, parameters, metrics, tags.
-# - The **artifact store** (yours: the folder `mlartifacts`), or a bucket in a cloud, is for what is large: models,
-#   pictures, tables.
-# - The **tracking server** stands in front of both and answers over HTTP. It also delivers the **UI**.
+# - The **backend store** is a database for what is small: names, parameters, metrics, tags.
+# - The **artifact store** is a folder, or a bucket in a cloud, for files: models, pictures, tables.
+# - The **tracking server** stands in front of both stores and delivers the **UI**. In a team, your code goes through
+#   it, too. While you work alone, your code reaches the stores directly.
 #
-# ### Tracking
+# Four parts of MLflow follow a model from its training to its use. A fifth repeats the training elsewhere, and the
+# sixth is for language models:
+
+# %% tags=["hide-input"] jupyter={"source_hidden": true}
+boxes = {
+    "tracking": (1.0, 2.0, "tracking\nevery attempt\nleaves a run"),
+    "models": (3.9, 2.0, "models\none format for\nall libraries"),
+    "registry": (6.8, 2.0, "registry\nthe version\nthat counts"),
+    "serving": (9.6, 2.0, "serving\nanswers\nover HTTP"),
+    "projects": (1.0, 0.4, "projects\nthe same training\nelsewhere"),
+    "genai": (6.8, 0.4, "GenAI\nprograms with\na language model"),
+}
+arrows = [("tracking", "models", ""), ("models", "registry", "")]
+arrows += [("registry", "serving", ""), ("projects", "tracking", "repeats")]
+title = "A model on its way through the parts of MLflow"
+plots.show(plots.diagram(boxes, arrows, title=title, width=8.5, height=3.2))
+
+# %% [markdown]
+# - **Tracking** is what you have used so far: the code records each attempt in a run.
+# - **Models** are folders in one format, whatever library has made them. One line of code loads them all.
+# - The **registry** gives models a name and numbers their versions. An **alias** such as `champion` points at one
+#   version; an application asks for the alias, and you move it in one call.
+# - **Serving** puts a model behind a web address: a program in any language sends rows and gets predictions.
+# - **Projects** are folders with code and a list of packages, so that one command repeats a training elsewhere.
+# - **GenAI** records each request to a language model step by step, in a **trace**, and lets scorers judge the answers.
+#
+# **Predict.** Which part answers each of these wishes?
+#
+# 1. Ines wants to know which settings made the number on a slide.
+# 2. Aisha wants to load Mira's model and need not know which library has made it.
+# 3. Aisha wants to know which of the four versions the call centre uses now.
+
+# %%
+prediction = ["?", "?", "?"]  # one of the six parts for each wish
+
+# %% tags=["hide-input"] jupyter={"source_hidden": true}
+parts = ["tracking", "models", "registry"]
+for wish, (said, part) in enumerate(zip(prediction, parts, strict=True), start=1):
+    print(f"wish {wish}: {part};", "right" if said == part else f"you said {said}")
+
+# %% [markdown]
+# You should see tracking, models and registry: what was recorded, the form of a model, and a decision.
+
+# %% [markdown]
+# ### A picture of each part (can wait)
+#
+# Each of the six parts has a picture, what you would do without it, and the lectures that teach it.
+
+# %% [markdown]
+# **Tracking.** Runs are grouped in experiments. What was not recorded in a run cannot be recorded later: without
+# tracking, you have Mira's spreadsheet. Lectures: [MLflow basics]({step:mlflow_basics}), [Logging]({step:logging}),
+# [Comparing runs]({step:comparing_runs}), [Autologging]({step:autolog}), [Evaluation]({step:evaluation}) and [Nested
+# runs]({step:nested_runs}).
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
 boxes = {
@@ -403,19 +486,9 @@ title = "Tracking: every execution leaves a run"
 plots.show(plots.diagram(boxes, arrows, title=title, width=8, height=1.9))
 
 # %% [markdown]
-# **Tracking** is what you have used so far: the code records what it does, in runs, and runs are grouped in
-# experiments. You want it from the first day, because what was not recorded then cannot be recorded later. Without it,
-# you have Mira's spreadsheet.
-#
-# <details class="more"><summary>More: the six lectures on tracking</summary>
-#
-# [MLflow basics]({step:mlflow_basics}) shows experiments and runs, and [Logging]({step:logging}) everything else that a
-# run can hold. The others are [Comparing runs]({step:comparing_runs}), [Autologging]({step:autolog}),
-# [Evaluation]({step:evaluation}) and [Nested runs]({step:nested_runs}).
-#
-# </details>
-#
-# ### Projects
+# **Projects.** A folder holds the code and a file `MLproject`, which names its packages, parameters and start. `mlflow
+# run`, with `pyenv` or `uv`, makes the environment and runs it. Without it, "it works on my machine" is where a
+# conversation ends. Lecture: [Reproducing]({step:reproducing}).
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
 boxes = {
@@ -428,11 +501,9 @@ title = "Projects: one command repeats a training elsewhere"
 plots.show(plots.diagram(boxes, arrows, title=title, width=8, height=1.9))
 
 # %% [markdown]
-# A **project** is a folder with code and a file `MLproject`, which names its packages, parameters and start. `mlflow
-# run`, with `pyenv` or `uv`, makes the environment and runs it: a colleague repeats a training by one command. Without
-# it, "it works on my machine" is where a conversation ends. Lecture: [Reproducing]({step:reproducing}).
-#
-# ### Models
+# **Models.** The folder holds the model, the packages that it needs, usually the columns that it expects, and a file
+# `MLmodel` that describes all this. Without it, you have `model_final_2.pkl` and no idea what opens it. Lectures:
+# [Models]({step:models}) and [Portable models]({step:portable_models}).
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
 boxes = {
@@ -446,12 +517,8 @@ title = "Models: any library goes in, one way of asking comes out"
 plots.show(plots.diagram(boxes, arrows, title=title, width=8, height=2.4))
 
 # %% [markdown]
-# An MLflow **model** is a folder in one format, whatever library has made it. It holds the model, the packages that it
-# needs, usually the columns that it expects, and a file `MLmodel` that describes all this. Whoever uses it need not
-# know how it was made. Without it you have `model_final_2.pkl`, and nobody knows which version of which library can
-# open it. Lectures: [Models]({step:models}) and [Portable models]({step:portable_models}).
-#
-# ### Registry
+# **Registry.** To change the version, or go back, you move the alias, and the applications load again. Without it,
+# somebody copies a file over another at night. Lecture: [Model registry]({step:model_registry}).
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
 boxes = {
@@ -465,12 +532,8 @@ title = "Registry: the application does not change when the version does"
 plots.show(plots.diagram(boxes, arrows, title=title, width=8, height=2.4))
 
 # %% [markdown]
-# The **registry** gives models a name and numbers their versions. An **alias** such as `champion` points at one version
-# today and at another tomorrow. Applications load by the alias: to change the version, or go back, you move the alias
-# in one call, and they load again. Without it, somebody copies a file over another at night. Lecture: [Model
-# registry]({step:model_registry}).
-#
-# ### Serving
+# **Serving.** One command starts a server on your machine, and another builds a container from the model. Without
+# it, each application brings its own copy of the model. Lecture: [Serving]({step:serving}).
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
 boxes = {
@@ -484,17 +547,9 @@ title = "Serving: a program sends a customer over HTTP and gets a prediction"
 plots.show(plots.diagram(boxes, arrows, title=title, width=8, height=1.9))
 
 # %% [markdown]
-# **Serving** puts a model behind a web address: a program in any language sends rows and gets predictions. Without it,
-# each application brings its own copy of the model. Lecture: [Serving]({step:serving}).
-#
-# <details class="more"><summary>More: starting a server, and changing its model</summary>
-#
-# One command starts such a server on your machine, and another builds a container from the model for the machines of
-# others. A program that has already loaded the model notices a moved alias when it loads again.
-#
-# </details>
-#
-# ### GenAI
+# **GenAI.** A text goes into a language model, the **prompt**, and the answer may be invented. MLflow also numbers the
+# versions of prompts. Without it, "the bot told a customer nonsense yesterday" cannot be looked up. Lecture:
+# [GenAI]({step:genai}).
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
 boxes = {
@@ -508,11 +563,6 @@ title = "GenAI: the same record for programs that use a language model"
 plots.show(plots.diagram(boxes, arrows, title=title, width=8.5, height=1.9))
 
 # %% [markdown]
-# **GenAI** is the part for programs built on language models. A text goes in, the **prompt**, and the answer may be
-# invented. MLflow numbers the versions of prompts, records each request step by step in a **trace**, and lets scorers
-# judge the answers. Without it, "the bot told a customer nonsense yesterday" cannot be looked up. Lecture:
-# [GenAI]({step:genai}).
-#
 # ## Round 4: MLflow, or something else?
 #
 # MLflow is not the only tool. Before you choose one, ask three questions:

@@ -3,7 +3,7 @@
 #
 # **Does a model run on another machine, and what else runs when it is loaded?**
 #
-# We will build four harmless models that do something when they are opened or used, and see it before loading. Then
+# We will build harmless models that do something when they are opened or used, and see it before loading. Then
 # we make a model of our own ready to travel, with a proof of what was checked. Folded parts marked *More* can wait.
 #
 # Afterwards you can
@@ -80,7 +80,8 @@ from course_utils import data, store
 
 # %% [markdown]
 # `store.connect()` is the lines of [MLflow basics]({step:mlflow_basics}) in one call. The model of today is small:
-# three numbers of each customer, scaled, and a logistic regression. Round 4 explains `packages`.
+# three numbers of each customer, scaled, and a logistic regression. We log it under the name `ours`. Round 4 explains
+# `packages`.
 
 # %%
 store.connect()
@@ -95,6 +96,11 @@ pipeline = make_pipeline(StandardScaler(), LogisticRegression()).fit(X_train, y_
 
 folder = Path(tempfile.mkdtemp())  # a scratch folder for the files of this lecture
 packages = mlflow.sklearn.get_default_pip_requirements(include_skops=True)
+
+# %%
+usual = {"pip_requirements": packages, "input_example": X_train.head(3)}
+with mlflow.start_run(run_name="our-own"):
+    ours = mlflow.sklearn.log_model(pipeline, name="ours", **usual)
 
 # %% [markdown]
 # ## Round 1: a pickle is a list of instructions
@@ -169,7 +175,7 @@ except skops.io.exceptions.UntrustedTypesFoundException as error:
 # Nothing ran. So is skops safe? It is as safe as the list of names that you allow, and a name can be a function, too.
 #
 # Here is the model of a stranger. It has a step that prints whatever passes through it; in earnest, it would send
-# your customers to somebody. (`unseen` hides a remark of MLflow.)
+# your customers to somebody.
 
 # %%
 import contextlib
@@ -180,7 +186,7 @@ spy = FunctionTransformer(partial(print, "The stranger reads:\n"))
 listed = skops.io.get_untrusted_types(data=skops.io.dumps(spy))
 print(listed)
 
-unseen = contextlib.redirect_stderr(io.StringIO())
+unseen = contextlib.redirect_stderr(io.StringIO())  # hides a remark of MLflow
 with mlflow.start_run(run_name="from-a-stranger"), unseen:
     stranger = mlflow.sklearn.log_model(
         spy, name="stranger", skops_trusted_types=listed, pip_requirements=packages
@@ -206,27 +212,57 @@ assert listed == ["builtins.print", "functools.partial"]
 # is that MLflow takes the list of trusted types **from the model itself**: it says what the stranger trusts, not what
 # you trust. In a forged file, skops would call the function even *while it loads*.
 #
-# So before you load such a model, do three things:
+# What can you read before you load? The file `MLmodel` describes each model, with one part for each flavor.
+# `get_model_info` reads it and loads nothing. Here are the entries that matter, of our own model and of the stranger's:
+
+# %%
+to_read = ["loader_module", "model_path", "model_code_path", "code"]
+to_read += ["serialization_format", "pickled_model", "skops_trusted_types"]
+
+
+def show_flavors(logged):
+    info = mlflow.models.get_model_info(logged.model_uri)  # loads nothing
+    for flavor, entries in info.flavors.items():
+        print(f"{logged.name}, flavor {flavor}:")
+        for entry, value in entries.items():
+            if entry in to_read:
+                print(f"    {entry}: {Path(str(value)).name}")  # of a path: the end
+
+
+show_flavors(ours)
+show_flavors(stranger)
+
+# %% tags=["claims"]
+ours_, stranger_ = ours.flavors, stranger.flavors
+assert set(ours_) == {"python_function", "sklearn"} and set(stranger_) == {"sklearn"}
+assert ours_["sklearn"]["code"] is None and "code" not in ours_["python_function"]
+assert ours_["python_function"]["model_path"] == "model.skops"
+assert stranger_["sklearn"]["code"] is None
+assert stranger_["sklearn"]["pickled_model"] == "model.skops"
+assert stranger_["sklearn"]["skops_trusted_types"] == listed
+
+# %% [markdown]
+# You should see two flavors of our model, and one of the stranger's. The stranger's step has no `predict`, so it **has
+# no flavor `python_function`**, and `flavors["python_function"]` would be a `KeyError`. Go through the flavors that
+# there are, as above, or ask with `flavors.get("python_function", {})`.
 #
-# 1. **Read the names** in the file `model.skops`, and compare them with a list that *you* have written. The list in
+# So before you load a skops model, do three things:
+#
+# 1. **Read `MLmodel`.** The format is `skops`. In each flavor, the file is `model.skops` (`pickled_model` or
+#    `model_path`), and `code` is missing or `None`. Check it above by hand: both models pass.
+# 2. **Read the names** in the file `model.skops`, and compare them with a list that *you* have written. The list in
 #    `MLmodel` could have been edited.
-# 2. **Read `MLmodel`**: format `skops`; in each flavor `model.skops` and no `code` (a model without `predict` has no
-#    flavor `python_function`). The script at the end checks more.
 # 3. **Load the folder that you have read**, `mlflow.sklearn.load_model(str(home))`, not the address, which would fetch
 #    the files again.
 #
-# <details class="more"><summary>More: which entries these are</summary>
+# <details class="more"><summary>More: two entries that a forger might change</summary>
 #
-# In `MLmodel`, `serialization_format` must be `skops`, `pickled_model` and `model_path` must be `model.skops`, `code`
-# must be empty, and `data` missing. The stranger's model has no `predict`, so it has no flavor `python_function` and no
-# `model_path`; its other entries must be right.
-#
-# `MLmodel` has one part for each flavor. `pickled_model` is an entry of the flavor `sklearn`; `model_path` and `data`
-# are entries of `python_function`. If they lead elsewhere, you read one file and MLflow loads another.
+# In `python_function`, the entry `data` must be missing, and `loader_module` must be `mlflow.sklearn`. If an entry
+# leads elsewhere, you read one file and MLflow loads another. The script at the end checks these, too.
 #
 # </details>
 #
-# The next cell does the first of the three:
+# The next cell does the second of the three:
 
 # %%
 we_trust = {"numpy.dtype", "sklearn.tree._tree.Tree"}  # imputers and forests
@@ -261,7 +297,7 @@ with contextlib.redirect_stdout(printed_):
 assert printed_.getvalue() == "ran on load\n"
 
 # %% [markdown]
-# You should see the stranger's two functions, so we would not load this model.
+# You should see the stranger's two functions, so we do not load this model again.
 #
 # Our own list has two types, and neither runs code. But a forged `Tree` can crash Python in `predict`, or make it read
 # foreign memory, so accept trees only from people you know.
@@ -300,21 +336,53 @@ with mlflow.start_run(run_name="from-code"):
     )
 
 # %% [markdown]
-# You see its line already: logging runs the file, too.
-#
-# Now Ines asks for a switch. MLflow has the environment variable `MLFLOW_ALLOW_PICKLE_DESERIALIZATION`; with `false`,
-# nothing may be unpickled. We store our pipeline as skops and as a pickle, to try it.
+# You see its line already: logging runs the file, too. No switch of MLflow stops such a file. You have to read it,
+# like any program that somebody sends you. The next cell reads it and runs nothing:
 
 # %%
-with mlflow.start_run(run_name="two-formats"), unseen:
-    as_skops = mlflow.sklearn.log_model(
-        pipeline, name="as_skops", pip_requirements=packages
-    )
+show_flavors(from_code)
+home = Path(mlflow.artifacts.download_artifacts(from_code.model_uri))
+print("----", (home / "chatty.py").read_text()[:52], sep="\n")
+
+# %% tags=["claims"]
+assert set(from_code.flavors) == {"python_function"}
+assert Path(from_code.flavors["python_function"]["model_code_path"]).name == "chatty.py"
+
+# %% [markdown]
+# `model_code_path` names the file, of which the folder holds a copy, and `loader_module` the code that loads it. This
+# is what the entries tell you:
+#
+# | `MLmodel` says | so the model is | what to do before you load it |
+# |---|---|---|
+# | `serialization_format: skops` | a skops file | the three things of Round 2 |
+# | `serialization_format: cloudpickle` or `pickle` | a pickle | do not load a stranger's |
+# | `model_code_path: …` | a file of Python | read the file |
+# | `code: code`, in *any* flavor | one with modules of its own (Round 5) | read the folder `code` |
+#
+# If two rows fit, do both. If no row fits, treat the model as a pickle. Refuse code that you cannot read, such as
+# `.pyc` and `.so`, and a `loader_module` that is not MLflow's. *Installing* a stranger's `requirements.txt` can run
+# code as well.
+#
+# <details class="more"><summary>More: signs of a pickle in older models, and in models from a class</summary>
+#
+# Older versions of MLflow wrote no `serialization_format`, and stored a pickle. A model of your own class that was not
+# logged from a file has the entry `python_model: …pkl`.
+#
+# </details>
+
+# %% [markdown]
+# ### A switch against pickles (can wait)
+#
+# With `MLFLOW_ALLOW_PICKLE_DESERIALIZATION=false`, neither pickles nor skops models load. Models from code do.
+
+# %% [markdown]
+# Ines asks for a switch with which nothing may be unpickled. This environment variable is meant for that. To try it, we
+# store our pipeline as a pickle, too.
+
+# %%
+with mlflow.start_run(run_name="as-a-pickle"), unseen:
     as_pickle = mlflow.sklearn.log_model(
-        pipeline,
-        name="as_pickle",
-        serialization_format="cloudpickle",
-        pip_requirements=packages,
+        pipeline, name="as_pickle", serialization_format="cloudpickle", **usual
     )
 
 # %% [markdown]
@@ -322,66 +390,33 @@ with mlflow.start_run(run_name="two-formats"), unseen:
 # model from code?
 
 # %%
-prediction = "?"  # as_pickle, as_skops, from_code
+prediction = "?"  # as_pickle, ours, from_code
 
 # %%
 os.environ["MLFLOW_ALLOW_PICKLE_DESERIALIZATION"] = "false"
 verdicts = {}
-models = {"as_pickle": as_pickle, "as_skops": as_skops, "from_code": from_code}
-for name, logged in models.items():
+for logged in (as_pickle, ours, from_code):
     try:
         mlflow.pyfunc.load_model(logged.model_uri)
-        verdicts[name] = "loaded"
+        verdicts[logged.name] = "loaded"
     except mlflow.MlflowException:
-        verdicts[name] = "refused"
-    print(f"{name:9s} {verdicts[name]}")
+        verdicts[logged.name] = "refused"
+    print(f"{logged.name:9s} {verdicts[logged.name]}")
 del os.environ["MLFLOW_ALLOW_PICKLE_DESERIALIZATION"]
 
 # %% tags=["claims"]
-assert verdicts == {
-    "as_pickle": "refused",
-    "as_skops": "refused",
-    "from_code": "loaded",
-}
+assert verdicts == {"as_pickle": "refused", "ours": "refused", "chatty": "loaded"}
 
 # %% [markdown]
 # You should see that only the model from code loads, and its line ran. The switch is about pickles, and a model from
 # code needs no pickle. It refuses skops as well, because of the list that travels inside. On Databricks the switch is
 # ignored.
-#
-# There is no switch for code, be it the model's file or a module that it brings along. You have to read it, like any
-# program that somebody sends you. These two calls run nothing:
-
-# %%
-card = mlflow.models.get_model_info(from_code.model_uri)
-flavor = card.flavors["python_function"]
-code_file = Path(flavor["model_code_path"]).name
-print("loader:", flavor["loader_module"], "| file:", code_file)
-
-home = Path(mlflow.artifacts.download_artifacts(from_code.model_uri))
-print((home / code_file).read_text()[:52])
 
 # %% [markdown]
-# `model_code_path` names the file, of which the folder holds a copy; `loader_module` names the code that loads it. Here
-# are the kinds so far, and one from Round 5: modules that a model brings along.
-#
-# | kind | seen in `MLmodel` | what may run on load | before you load |
-# |---|---|---|---|
-# | pickle | `serialization_format: cloudpickle` or `pickle`, or no such entry; `python_model: …pkl` | anything | do not load a stranger's |
-# | skops | `serialization_format: skops` | what is on its list | read the names |
-# | from code | `model_code_path` | the whole file | read the file |
-# | modules | `code: code` in *any* flavor, or a `loader_module` that is not MLflow's | each imported module | read the folder `code`; refuse what nobody can read (`.pyc`, `.so`, `__pycache__`) |
-#
-# What fits no row, such as a model of another library, counts as a pickle until you know how it is stored. And
-# *installing* a stranger's `requirements.txt` can run code as well.
-#
 # ## Round 4: which packages does it need?
 #
 # Now to our own model, which shall run on Aisha's server. Each model lists the packages that it needs in its
-# `requirements.txt`. You give the list with `pip_requirements=`, as we always did.
-#
-# If you leave the argument out, MLflow **guesses**: it starts a second Python, loads the model there, and notes each
-# package that gets imported. `extra_pip_requirements=` adds something to that guess. The cell takes some seconds:
+# `requirements.txt`. You give the list with `pip_requirements=`, as we did for `ours`:
 
 
 # %%
@@ -390,34 +425,47 @@ def requirements(logged):
     return Path(path).read_text().split()
 
 
-with mlflow.start_run(run_name="guessed"):
-    guessed = mlflow.sklearn.log_model(
-        pipeline, name="guessed", extra_pip_requirements=["pydantic==2.*"]
-    )
-for kind, logged in {"given": as_skops, "guessed": guessed}.items():
-    names = [line.split("==")[0] for line in requirements(logged)]
-    print(f"{kind}, {len(names)} packages:", *names)
+print(*requirements(ours), sep="\n")
 
 # %% tags=["claims"]
-assert {line.split("==")[0] for line in requirements(as_skops)} == {
+assert all("==" in line for line in requirements(ours))
+assert {line.split("==")[0] for line in requirements(ours)} == {
     "mlflow",
     "scikit-learn",
     "skops",
 }
-assert len(requirements(guessed)) > len(requirements(as_skops))
+
+# %% [markdown]
+# You should see three packages. Each of them is **pinned**: it has `==` and an exact version after its name. Without
+# versions, the server may get other ones, and nobody is warned.
+#
+# If you leave the argument out, MLflow **guesses**: it starts a second Python, loads the model there, and notes each
+# package that gets imported. This takes seconds, and notes more than the model needs.
+
+# %% [markdown]
+# ### The guess, and versions from uv (can wait)
+#
+# Here you see what the guess notes, how `extra_pip_requirements=` adds to it, and how the tool uv fixes all versions.
+
+# %%
+with mlflow.start_run(run_name="guessed"):
+    guessed = mlflow.sklearn.log_model(
+        pipeline, name="guessed", extra_pip_requirements=["pydantic==2.*"]
+    )
+for logged in (ours, guessed):
+    names = [line.split("==")[0] for line in requirements(logged)]
+    print(f"{logged.name}, {len(names)} packages:", *names)
+
+# %% tags=["claims"]
+assert len(requirements(guessed)) > len(requirements(ours))
 assert "pydantic==2.*" in requirements(guessed)
 
 # %% [markdown]
-# You should see that the guess is longer. It names whatever was imported on *this* machine, needed or not.
-#
-# Our list is also **pinned**: `requirements.txt` has `==` and an exact version after each name. Without versions, the
-# server may get other ones, and nobody is warned. If you use **uv**, a tool that installs packages, and give no list,
-# MLflow takes the versions from the project's `uv.lock`, when Python runs in its folder.
-#
-# <details class="more"><summary>More: pin numpy and the rest with uv</summary>
+# You should see that the guess is longer, with our `pydantic` at its end. It names whatever was imported on *this*
+# machine, needed or not.
 #
 # A pinned list does not fix what these packages need in turn, such as numpy and scipy. To fix those as well, let the
-# tool uv solve and record the whole set. When it is installed, there are two ways:
+# tool **uv**, which installs packages, solve and record the whole set. There are two ways:
 #
 # - With the environment variable `MLFLOW_LOCK_MODEL_DEPENDENCIES=true`, you give your list as before, and uv adds an
 #   exact version of all it needs. It takes versions that fit, and they need not be those installed here.
@@ -426,9 +474,8 @@ assert "pydantic==2.*" in requirements(guessed)
 #   files into the model, even beside a list of yours, and `env_manager="uv"` then installs from them alone.
 #
 # Neither is run here, because solving needs the network.
-#
-# </details>
-#
+
+# %% [markdown]
 # ## Round 5: code of your own, and what is not in the folder
 #
 # This is Aisha's error. Mira's pipeline has a step that she wrote herself, in a file `cleaning.py` beside her
@@ -464,14 +511,10 @@ from cleaning import Clip
 # %%
 clipped = make_pipeline(Clip(), StandardScaler(), LogisticRegression())
 clipped.fit(X_train, y_train)
-ours = ["cleaning.Clip"]
-assert skops.io.get_untrusted_types(data=skops.io.dumps(clipped)) == ours
+trusted = ["cleaning.Clip"]
+assert skops.io.get_untrusted_types(data=skops.io.dumps(clipped)) == trusted
 
-parts = {
-    "skops_trusted_types": ours,
-    "pip_requirements": packages,
-    "input_example": X_train.head(3),
-}
+parts = usual | {"skops_trusted_types": trusted}
 module = [str(folder / "cleaning.py")]
 
 # %%
@@ -480,8 +523,14 @@ with mlflow.start_run(run_name="own-module"):
     together = mlflow.sklearn.log_model(
         clipped, name="together", code_paths=module, **parts
     )
+show_flavors(together)
+
+# %% tags=["claims"]
+assert [flavor["code"] for flavor in together.flavors.values()] == ["code", "code"]
 
 # %% [markdown]
+# `MLmodel` now says `code: code`, in both flavors, as in the last row of the table.
+#
 # **Predict.** A new Python, in another folder, loads both. In which case does it find `cleaning`?
 
 # %%
@@ -519,10 +568,15 @@ assert (elsewhere / "together/code/cleaning.py").is_file()
 # %% [markdown]
 # You should see Aisha's error for `alone`. In this notebook both would load: a test on the machine where a model was
 # made proves little.
+
+# %% [markdown]
+# ### Keys and other environment variables (can wait)
 #
-# Something else stays behind: **environment variables**, such as the key of a service that the model asks. When you log
-# with an example, MLflow notes which the model reads: only *names* with `API_KEY` or `API_TOKEN`, never a value. Others
-# you must write down:
+# **Environment variables**, such as the key of a service, stay behind, too. MLflow can note their names, never a value.
+
+# %% [markdown]
+# When you log with an example, MLflow notes which variables the model reads: only *names* with `API_KEY` or
+# `API_TOKEN`. Others you must write down:
 
 # %%
 prices = """
@@ -553,15 +607,10 @@ assert "PRICES_API_KEY" in (home / "environment_variables.txt").read_text()
 assert "not a real key" not in written
 
 # %% [markdown]
-# You should see the name of the key, and no value.
-#
-# <details class="more"><summary>More: which variables are noted</summary>
-#
-# MLflow notes a variable when `predict` used it with the example, and its name looks like a key: above all, when
-# `API_KEY` or `API_TOKEN` is in it.
-#
-# </details>
-#
+# You should see the name of the key, and no value. MLflow notes a variable when `predict` used it with the example, and
+# its name looks like a key: above all, when `API_KEY` or `API_TOKEN` is in it.
+
+# %% [markdown]
 # ## Round 6: deploy what you checked
 #
 # `mlflow.models.predict` sends rows through a model as a server would: from JSON, through the signature, to JSON.
@@ -580,8 +629,9 @@ print(json.loads(answers.read_text()))
 # You should see three answers, one for each row. They prove that rows get through JSON and signature, and no more:
 # packages and `cleaning` were those of this notebook.
 #
-# The stronger check, not run here because it needs the network, builds a **new environment** from the model's own
-# requirements and predicts there. Use it for your own models only, because it installs whatever they ask for:
+# The stronger check is not run here, because it needs the network. It lets **uv**, a tool that installs packages, build
+# a **new environment** from the model's own requirements, and predicts there. Use it for your own models only, because
+# it installs whatever they ask for:
 #
 # ```python
 # mlflow.models.predict(together.model_uri, customers.head(3), env_manager="uv")
@@ -604,32 +654,34 @@ print(json.loads(answers.read_text()))
 # </details>
 #
 # What was checked must also be what is deployed. The address `models:/m-…` names one model for good, but its files
-# can be changed. So we take a **fingerprint** of the folder when we check it: a short text, computed from its files,
-# that changes when one of them does. We keep it as a tag of the model, and compare it at the other end:
+# can be changed. So we take a **fingerprint** of the folder: a short text, computed from its files, that changes when
+# one of them does. We keep it as a tag of the model, and compare it at the other end:
 
 # %%
 import hashlib
 import shutil
 
 
-def fingerprint(folder):
-    for cache in Path(folder).rglob("__pycache__"):
-        shutil.rmtree(cache)  # Python would run it in place of the file that you read
-    whole = hashlib.sha256()
-    for path in sorted(Path(folder).rglob("*"), key=Path.as_posix):  # as on Linux
-        if path.is_file() and path.name != "registered_model_meta":  # see below
-            content = hashlib.sha256(path.read_bytes()).hexdigest()
-            whole.update(f"{path.relative_to(folder).as_posix()} {content}\n".encode())
+def fingerprint(home):
+    files = {p for p in home.rglob("*") if p.is_file()}
+    whole = hashlib.sha256()  # sorted: one order on Windows and Linux
+    for path in sorted(files - {home / "registered_model_meta"}, key=Path.as_posix):
+        content = hashlib.sha256(path.read_bytes()).hexdigest()
+        whole.update(f"{path.relative_to(home).as_posix()} {content}\n".encode())
     return whole.hexdigest()
 
 
-here = mlflow.artifacts.download_artifacts(together.model_uri)
+# %%
+here = Path(mlflow.artifacts.download_artifacts(together.model_uri))
+arrived = elsewhere / "together"
+for cache in [*here.rglob("__pycache__"), *arrived.rglob("__pycache__")]:
+    shutil.rmtree(cache)  # what Python left here when it loaded the model
+
 tags = {"checked": "env_manager=local", "fingerprint": fingerprint(here)}
 mlflow.set_logged_model_tags(together.model_id, tags)
 
 # %%
 noted = mlflow.get_logged_model(together.model_id).tags["fingerprint"]
-arrived = elsewhere / "together"
 print("arrived as checked:  ", fingerprint(arrived) == noted)
 (arrived / "requirements.txt").write_text("scikit-learn\nskops\n")
 print("after one file changed:", fingerprint(arrived) == noted)
@@ -640,15 +692,16 @@ registered_ = mlflow.register_model(together.model_uri, "portable-claim")
 by_name_ = mlflow.artifacts.download_artifacts(
     f"models:/portable-claim/{registered_.version}", dst_path=tempfile.mkdtemp()
 )
-assert fingerprint(by_name_) == noted
+assert fingerprint(Path(by_name_)) == noted
 assert "portable-claim" in (Path(by_name_) / "registered_model_meta").read_text()
 
 # %% [markdown]
 # You should see `True`, then `False`. A fingerprint tells *that* something changed, not what. Whoever may write to
 # the store can change the tag as well, so keep it in a commit, too.
 #
-# The function first deletes each `__pycache__`, and so should you before you load: Python would run the compiled
-# copies in it in place of the file that you have read.
+# A folder `__pycache__` holds compiled copies of modules. We deleted it first, and so should you before you load:
+# Python would run these copies in place of the file that you have read. The script below has the same function and
+# deletes nothing, because it stops at a model that brings modules.
 #
 # <details class="more"><summary>More: why one file is left out</summary>
 #
@@ -674,36 +727,37 @@ assert "portable-claim" in (Path(by_name_) / "registered_model_meta").read_text(
 #
 # ## Your turn
 #
-# Ines wants to know which of these five models run a file of their own when they are loaded. Replace the three dots
-# by **one line** that sets `runs_code` to whether this `flavor` names a file or a folder of code, and run both cells.
+# Ines wants to know which of these four models run a file of their own when they are loaded. Replace the three dots by
+# **one line** that adds two entries of this flavor to the list `named`: the one for a file of code and the one for a
+# folder of code, or `None` where there is none. Then run both cells.
 #
 # <details><summary>One solution</summary>
 #
-# `runs_code = "model_code_path" in flavor or bool(flavor.get("code"))`
+# `named += [entries.get("model_code_path"), entries.get("code")]`
 #
 # </details>
 
 # %% tags=["your-turn"]
-todays = [from_code, as_skops, as_pickle, together, needs_key]
+todays = [from_code, stranger, ours, together]
 for logged in todays:
-    flavor = mlflow.models.get_model_info(logged.model_uri).flavors["python_function"]
-    runs_code = False
-    ...
-    mlflow.set_logged_model_tags(logged.model_id, {"runs_code": str(runs_code)})
+    named = []
+    for entries in mlflow.models.get_model_info(logged.model_uri).flavors.values():
+        ...
+    mlflow.set_logged_model_tags(logged.model_id, {"runs_code": str(any(named))})
 
 # %% tags=["your-turn-solution"]
-todays = [from_code, as_skops, as_pickle, together, needs_key]
+todays = [from_code, stranger, ours, together]
 for logged in todays:
-    flavor = mlflow.models.get_model_info(logged.model_uri).flavors["python_function"]
-    runs_code = False
-    runs_code = "model_code_path" in flavor or bool(flavor.get("code"))
-    mlflow.set_logged_model_tags(logged.model_id, {"runs_code": str(runs_code)})
+    named = []
+    for entries in mlflow.models.get_model_info(logged.model_uri).flavors.values():
+        named += [entries.get("model_code_path"), entries.get("code")]
+    mlflow.set_logged_model_tags(logged.model_id, {"runs_code": str(any(named))})
 
 # %%
 tagged = [mlflow.get_logged_model(logged.model_id) for logged in todays]
 found = {model.name for model in tagged if model.tags.get("runs_code") == "True"}
-hint = "three of the five do: the table above has two rows with code of a model's own."
-lesson.turn(found == {"chatty", "prices", "together"}, hint)
+hint = "two of the four do: the table of Round 3 has two rows about code."
+lesson.turn(found == {"chatty", "together"}, hint)
 
 # %% [markdown]
 # ## Pitfalls
@@ -766,12 +820,11 @@ assert alarm and "scikit-learn==1.5.2" in alarm[0]
 # %% [markdown]
 # To repair it, write `==`, as `get_default_pip_requirements` does. By `models:/m-…`, a logged model gets another list
 # with `update_model_requirements`. Write the versions that **made** the model: for `open` these are the installed ones.
-# `pinned` keeps the 1.5.2 that we supposed.
 #
 # <details class="more"><summary>More: why the pinned model keeps its list, and when to change one</summary>
 #
-# It was made with 1.5.2, as we suppose. Whoever writes the installed version into its list ends the alarm, and the
-# difference is still there.
+# `pinned` was made with 1.5.2, as we suppose. Whoever writes the installed version into its list ends the alarm, and
+# the difference is still there.
 #
 # Change a list before you take the fingerprint: `update_model_requirements` changes a file of the model, and an older
 # fingerprint no longer fits.
@@ -879,8 +932,7 @@ lesson.quiz("portable_models")
 #   brings. Of a model from code, the whole file, and no switch stops that one.
 # - **How do you read it first?** `get_model_info` and `download_artifacts` load nothing. Read the format, the file
 #   that is named, the names in it, and the folder `code`. Refuse what you cannot read.
-# - **What does it need elsewhere?** Pinned packages, its own modules by `code_paths`, and its variables, of which
-#   `get_model_info` names only those like `API_KEY`.
+# - **What does it need elsewhere?** Pinned packages, its own modules by `code_paths`, and its environment variables.
 # - **How do you know that it works?** Send rows through it with `mlflow.models.predict`, best in a new environment,
 #   and deploy what has the fingerprint that you checked.
 #

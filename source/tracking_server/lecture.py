@@ -3,15 +3,15 @@
 #
 # **How do five people share one store, so that nothing is lost and not everyone may delete it?**
 #
-# We will move a laptop's runs into a PostgreSQL database and its files into a bucket, put `mlflow server` with users
-# and permissions in front, and let two people log at the same time. All of it is real, and all of it runs on this
-# machine. If you only *use* such a server, run all, but read rounds 3 to 5. Folded parts marked *More* can wait.
+# We will start `mlflow server` with users and permissions in front of a PostgreSQL database and a bucket, and let two
+# people log at the same time. This first half is for everybody. In the second, for whoever *runs* a server, we move a
+# laptop's store into PostgreSQL, and restore a backup. All of it runs on this machine. Folded parts (*More*) can wait.
 #
 # Afterwards you can
-# - move a SQLite store to PostgreSQL, **take over** runs into a store in use, and **prove** by counting that nothing is
-#   missing;
 # - **start** a server with users, permissions, allowed hosts and artifacts in S3;
 # - grant a permission, **tell** what each level allows, and read the codes 401 and 403;
+# - move a SQLite store to PostgreSQL, **take over** runs into a store in use, and **prove** by counting that nothing is
+#   missing;
 # - back up and **restore** a store, and **remove** runs and models for good.
 #
 # **You need:** [MLflow basics]({step:mlflow_basics}), [Models]({step:models}) and [Model
@@ -35,7 +35,7 @@ lesson.quiz("tracking_server", "recall")
 #
 # Mira's runs are in a SQLite file on her laptop. Jonas wants to see them, Aisha loads a model from there, and on Friday
 # the laptop travels. Three things are wrong with that file for a team: only one program can write to it at a time, it
-# lies on one disk, and it knows no users. Whoever can open the file can delete everything in it.
+# lies on one disk, and it knows no users, so that whoever opens it can delete everything.
 #
 # A team uses three programs instead:
 #
@@ -94,43 +94,21 @@ if earlier := globals().get("room"):  # you run this again: stop the first progr
 room = ExitStack()
 folder = Path(tempfile.mkdtemp(dir=store.outputs("tracking_server")))
 room.callback(shutil.rmtree, folder, ignore_errors=True)
+store.quiet()  # no progress lines
 postgres = room.enter_context(team.postgres())
 version = postgres.run("psql", "-d", "postgres", "-t", "-c", "show server_version")
 print("PostgreSQL", version.strip())
 
 # %% [markdown]
-# Mira's laptop is a folder with a store of its own: three runs, each with a model, and one trace. (A trace is the
-# record of a single request; [GenAI]({step:genai}) tells more.)
-
-# %%
-laptop = store.connect(f"sqlite:///{(folder / 'laptop' / 'mlflow.db').as_posix()}")
-split = data.churn_split(600, seed=0, numeric=True)
-X_val, y_val = split.X_test, split.y_test  # rows that no model is trained on
-mlflow.set_experiment("churn")
-models = []
-for C in (0.01, 0.1, 1.0):
-    with mlflow.start_run(run_name=f"C={C}"):
-        model = LogisticRegression(C=C, max_iter=2000).fit(split.X_train, split.y_train)
-        mlflow.log_params({"C": C, "n_rows": 600, "data_seed": 0})
-        mlflow.log_metric("val_accuracy", model.score(X_val, y_val))
-        models.append(store.log_model(model, "churn", split.X_train))
-with mlflow.start_span("answer") as span:
-    span.set_outputs(model.predict(X_val[:1]).tolist())
-print(len(store.runs("churn")), "runs on the laptop")
-
-# %% [markdown]
-# ## Round 1: move the rows
+# ## Round 1: the server
 #
-# *For whoever moves a store, once.*
+# *For everybody: what stands behind the address that a team gives you.*
 #
-# A store consists of tables: `experiments`, `runs`, `metrics` and others. They and their columns are its **schema**.
-# `mlflow db upgrade` makes one in an empty database, or renews an older MLflow's: back that up first (Round 6).
+# **The rows** go into a database. A store consists of tables: `experiments`, `runs`, `metrics` and others. They and
+# their columns are its **schema**. `mlflow db upgrade` makes one in an empty database, or renews an older MLflow's:
+# back that up first (Round 5).
 #
-# No MLflow command moves rows from SQLite to PostgreSQL, so we copy them. Use one MLflow version on both sides, let
-# nobody log meanwhile, make the schema first, then copy table by table.
-#
-# Two helpers come first. `command` runs `mlflow …` inside this notebook, which saves the seconds of a new Python.
-# `count_rows` counts the rows of every table.
+# `command` runs `mlflow …` inside this notebook, which saves the seconds of a new Python.
 
 # %%
 from click.testing import CliRunner
@@ -141,111 +119,21 @@ def command(*words):
     return CliRunner().invoke(cli, words, catch_exceptions=False).output
 
 
-def count_rows(uri):
-    engine, tables = create_engine(uri), MetaData()
-    tables.reflect(engine)
-    with engine.connect() as reading:
-        rows = {
-            name: reading.scalar(select(func.count()).select_from(table))
-            for name, table in tables.tables.items()
-        }
-    engine.dispose()
-    return pd.Series(rows).sort_index()
-
-
-# %%
 uri = postgres.create("mlflow")  # `createdb mlflow`, and its address
 done = command("db", "upgrade", uri)
-same = set(count_rows(uri).index) == set(count_rows(laptop).index)
-print("PostgreSQL has the tables of the laptop:", same)
+count = postgres.run("psql", "-d", "mlflow", "-t", "-c", "select count(*) from runs")
+print("rows in the table runs:", count.strip())
 
 # %% [markdown]
-# **Predict.** A row of `metrics` names a row of `runs`, which names a row of `experiments`. PostgreSQL refuses a row
-# whose partner is not there. In which order do you fill the three?
-
-# %%
-prediction = ["?", "?", "?"]  # first, second, third
-
-
-# %%
-def copy_rows(source, target):
-    old, new = create_engine(source), create_engine(target)
-    here, there = MetaData(), MetaData()
-    here.reflect(old)
-    there.reflect(new)
-    with old.connect() as reading, new.begin() as writing:
-        for table in there.sorted_tables:  # parents before children
-            names = [c.name for c in table.c if not c.computed]  # PostgreSQL fills them
-            wanted = select(*here.tables[table.name].c[*names])
-            if rows := [dict(row) for row in reading.execute(wanted).mappings()]:
-                writing.execute(table.delete())  # what the schema came with
-                writing.execute(table.insert(), rows)
-    old.dispose()
-    new.dispose()
-    return [table.name for table in there.sorted_tables]
-
-
-# %%
-order = copy_rows(laptop, uri)
-print([name for name in order if name in ("metrics", "runs", "experiments")])
-before, after = count_rows(laptop), count_rows(uri)
-print("tables that differ:", (before != after).sum())
-after[["experiments", "runs", "metrics", "params", "logged_models"]]
-
-# %% tags=["claims"]
-CHANGES = [{"n_runs": 5}]
-three = [name for name in order if name in ("metrics", "runs", "experiments")]
-assert same and three == ["experiments", "runs", "metrics"]
-assert (before == after).all() and after["runs"] == after["logged_models"] == 3
-assert after["spans"] == 1
-
-# %% [markdown]
-# You should see experiments, runs, metrics: parents come before children, and SQLAlchemy's `sorted_tables` knows that
-# order. And you should see no table that differs, because the copy opens a **transaction** (`new.begin()`): either all
-# of it is written, or, when a line fails, nothing.
-#
-# The counts agree, yet id counters and addresses are still wrong; two pitfalls mend them.
-#
-# `copy_rows` is for a *new* database only: it empties each table that it fills, and holds it in memory (10 million
-# points: 6 GB). Into a store that is in use, where the ids would clash, take a run over by making it again with the
-# client:
-#
-# ```python
-# began, name = old_run.info.start_time, old_run.info.run_name
-# new_id = team_client.create_run(churn, began, run_name=name).info.run_id
-# for key in old_run.data.metrics:  # all points, with their steps and times
-#     points = laptop_client.get_metric_history(old_run.info.run_id, key)
-#     team_client.log_batch(new_id, metrics=points)
-# # without the next line, the new run stays RUNNING
-# team_client.set_terminated(new_id, old_run.info.status, old_run.info.end_time)
-# ```
-#
-# Here `laptop_client` and `team_client` are one `MlflowClient` for each store, `old_run` is the run on the laptop, and
-# `churn` is the id of the experiment that receives it. Parameters, as `Param(key, value)`, and tags go along in
-# `log_batch`, and files with `log_artifact`. You will do this in the homework.
-#
-# <details class="more"><summary>More: what else a run that is taken over needs</summary>
-#
-# - The tag `mlflow.user` says whose run it was.
-# - One tag has to be translated: `mlflow.parentRunId` of a child holds the *old* id of its parent. Take parents over
-#   first, keep a dictionary from old id to new, and write the new one.
-# - Data sets and logged models stay behind. Log a model that you still need once more.
-#
-# </details>
-#
-# ## Round 2: move the files into a bucket
-#
-# *For whoever moves a store, once.*
-#
-# An **object store** keeps files under names, without a disk that you can see. Three words belong to it:
+# **The files** go into an **object store**. It keeps files under names, without a disk that you can see. Three words
+# belong to it:
 #
 # - a file's name is its **key**, for example `artifacts/1/models/…/MLmodel`;
 # - a collection of keys is a **bucket**;
 # - the address to which requests go is the **endpoint**.
 #
-# Amazon calls its store S3, and many others understand the same requests. Here the program `moto` does, which was made
-# for tests: it keeps everything in memory. Whoever asks shows an *access key*, which is a name with a secret. (`moto`
-# takes any.)
+# Amazon's store is called S3, and many others understand the same requests. Here `moto` does, a program for tests that
+# keeps everything in memory. Whoever asks shows an *access key*: a name with a secret.
 #
 # `start` and `wait` do what they did in [Serving]({step:serving}): a program in the background, and a pause until it
 # answers.
@@ -290,44 +178,7 @@ def objects(bucket=bucket):
 
 
 # %% [markdown]
-# The files of the laptop go into the bucket, each under the path that it had. Then the laptop travels.
-#
-# The database still holds the laptop's paths, because each run and each model says where its files are. These addresses
-# have to become `mlflow-artifacts:/…`, which means "ask the server". Four columns follow here, two in the second
-# pitfall; in your own move, change all six now.
-
-# %%
-files = folder / "laptop" / "mlartifacts"
-for path in files.rglob("*"):
-    if path.is_file():
-        key = f"artifacts/{path.relative_to(files).as_posix()}"
-        bucket.upload_file(str(path), key)
-print("on the laptop:", sum(path.is_file() for path in files.rglob("*")))
-print("in the bucket:", len(objects()))
-
-
-# %%
-def rewrite(table, column):
-    words = (
-        f"update {table} set {column} = replace({column}, :old, 'mlflow-artifacts:')"
-    )
-    with create_engine(uri).begin() as connection:
-        for old in (files.as_uri(), files.as_posix()):  # with file:// and without
-            connection.execute(text(words), {"old": old})
-
-
-rewrite("runs", "artifact_uri")
-rewrite("logged_models", "artifact_location")
-rewrite("model_versions", "storage_location")
-rewrite("model_versions", "source")  # of a version that was registered by its run
-travelled = (folder / "laptop").rename(folder / "travelled")
-
-# %% [markdown]
-# ## Round 3: the server
-#
-# *For everybody.*
-#
-# Now the program in front. In a terminal of the machine that everybody reaches, it is started like this:
+# **The server** stands in front of both. In a terminal of the machine that everybody reaches, it is started like this:
 #
 # ```bash
 # export MLFLOW_BACKEND_STORE_URI=postgresql+psycopg2://mlflow:…@db.nordtel.example/mlflow
@@ -341,11 +192,11 @@ travelled = (folder / "laptop").rename(folder / "travelled")
 # ```
 #
 # - **Secrets stand in the environment**, because every user of the machine can list the command lines of the others.
-# - **`--app-name basic-auth`** switches users on. Round 4 gives them permissions.
+# - **`--app-name basic-auth`** switches users on. Round 2 gives them permissions.
 # - **`--artifacts-destination`** names the bucket. Artifacts are **proxied**: people send files to the server, and the
 #   server sends them on. Nobody but the server needs the bucket's access key.
-# - **`--host 127.0.0.1`** lets in this machine only. Round 4 says how the network comes in; the last flag is in its
-#   fold.
+# - **`--host 127.0.0.1`** lets in this machine only. The end of Round 2 says how the network comes in, and its fold
+#   what the last flag is for.
 #
 # <details class="more"><summary>More: the password of the admin</summary>
 #
@@ -407,12 +258,10 @@ print("health:", wait(f"{address}/health"))
 mlflow.set_tracking_uri(address)
 mlflow.set_registry_uri(address)
 sign_in("admin")
-client, run_id = mlflow.MlflowClient(), models[-1].run_id
-loaded = mlflow.sklearn.load_model(models[-1].model_uri)
-print("Mira's model, through the server:", type(loaded).__name__)
+client = mlflow.MlflowClient()
 
 # %% [markdown]
-# You should see 200, and Mira's model, although her laptop's folder is gone. If it takes a minute, the machine is busy.
+# You should see 200: the server is ready. If it takes a minute, the machine is busy.
 #
 # `sign_in` did here what each colleague does once in a terminal, before Python or Jupyter starts. Nothing else changes
 # in their code, and no password stands in a notebook:
@@ -422,25 +271,36 @@ print("Mira's model, through the server:", type(loaded).__name__)
 # export MLFLOW_TRACKING_USERNAME=mira MLFLOW_TRACKING_PASSWORD=…
 # ```
 #
-# **Predict.** The next cell logs a file. MLflow's client in this notebook was told neither the bucket's address nor its
-# access key. Where does the file end up?
+# **Predict.** The next cell logs a run with a model. MLflow's client in this notebook was told neither the bucket's
+# address nor its access key. Where do the model's files end up?
 
 # %%
 prediction = "?"  # on this disk, in the bucket, nowhere
 
 # %%
-n_before = len(objects())
-client.log_text(run_id, "Read by the team.", "review.txt")
-print("new objects:", len(objects()) - n_before)
-print([key.split("/")[-1] for key in objects() if "review" in key])
+split = data.churn_split(600, seed=0, numeric=True)
+X_val, y_val = split.X_test, split.y_test  # rows that no model is trained on
+model = LogisticRegression(max_iter=2000).fit(split.X_train, split.y_train)
+churn = mlflow.set_experiment("churn").experiment_id
+with mlflow.start_run(run_name="first") as run:
+    mlflow.log_metric("val_accuracy", model.score(X_val, y_val))
+    logged = store.log_model(model, "churn", split.X_train)
+run_id = run.info.run_id
+print("in the bucket:", sorted(key.split("/")[-1] for key in objects()))
+loaded = mlflow.sklearn.load_model(logged.model_uri)
+same = (loaded.predict(X_val) == model.predict(X_val)).all()
+print("loaded through the server, it predicts the same:", same)
 
 # %% tags=["claims"]
-assert not files.exists() and len(objects()) == n_before + 1
+CHANGES = [{"n_runs": 5}]
+assert count.strip() == "0" and same
+assert "MLmodel" in {key.split("/")[-1] for key in objects()}
+assert all(key.startswith("artifacts/") for key in objects())
 assert not {"AWS_SECRET_ACCESS_KEY", "MLFLOW_S3_ENDPOINT_URL"} & set(os.environ)
-assert (loaded.predict(X_val) == model.predict(X_val)).all()
 
 # %% [markdown]
-# You should see one new object in the bucket. The client sent the text to the server, and the server wrote it there.
+# You should see `MLmodel` and the model's other files in the bucket. The client sent them to the server, and the server
+# wrote them there.
 #
 # <details class="more"><summary>More: Amazon, Google, Azure and stores of your own</summary>
 #
@@ -457,12 +317,12 @@ assert (loaded.predict(X_val) == model.predict(X_val)).all()
 #
 # </details>
 #
-# ## Round 4: who may do what
+# ## Round 2: who may do what
 #
-# *For everybody.*
+# *For everybody: what you may do, and what a refusal says.*
 #
-# The user `admin` makes users, and grants each of them a level on an experiment or a registered model. Each level
-# includes those above it:
+# The user `admin` makes users, and grants each a level on an experiment or a registered model. Each level includes
+# those above it:
 #
 # | level | allows |
 # |---|---|
@@ -471,9 +331,11 @@ assert (loaded.predict(X_val) == model.predict(X_val)).all()
 # | EDIT | log and change |
 # | MANAGE | delete, and grant permissions to others |
 #
-# Three rules go with them. Without a grant, `default_permission` holds: READ, so all can download all files. A grant of
-# DENY takes away all, the default, too. And whoever creates an experiment or a model gets MANAGE on it; `churn` came
-# with the rows, so nobody has.
+# Three rules go with them.
+#
+# - Without a grant, `default_permission` holds. Here it is READ, so all can download all files.
+# - A grant of DENY takes away all, the default, too.
+# - Whoever creates an experiment or a model gets MANAGE on it. `admin` created `churn`, so none of the others has it.
 #
 # <details class="more"><summary>More: changing a grant</summary>
 #
@@ -486,7 +348,6 @@ assert (loaded.predict(X_val) == model.predict(X_val)).all()
 # %%
 from mlflow.server import get_app_client
 
-churn = client.get_experiment_by_name("churn").experiment_id
 auth = get_app_client("basic-auth", address)
 for name in ("mira", "jonas", "tom"):
     auth.create_user(name, passwords[name])
@@ -530,12 +391,12 @@ assert answers["tom"] == {"read": "allowed", "tag": no, "delete": no}
 assert answers["mira"] == {"read": "allowed", "tag": "allowed", "delete": no}
 
 # %% [markdown]
-# You should see 401 for the stranger: the server asks *who are you?* And you should see 403 where a known person lacks
-# the permission. Nobody here may delete, because that needs MANAGE. If everyone is allowed, the server runs without
+# You should see 401 for the stranger: the server asks *who are you?* And 403 says that a known person lacks the
+# permission. None of the three may delete, because that needs MANAGE. If everyone is allowed, the server runs without
 # `--app-name basic-auth`.
 #
-# **Who may knock.** The server also looks at the *name* by which it is called. A browser sends it with every request,
-# in the header `Host`. `--allowed-hosts` lists the names that pass:
+# **Allowed hosts.** Besides the user, the server looks at the *name* by which it is called. A browser sends that name
+# with every request, in the header `Host`. `--allowed-hosts` lists the names that pass:
 
 # %%
 tom = {"auth": ("tom", passwords["tom"]), "trust_env": False}
@@ -550,15 +411,14 @@ print(knocks)
 assert list(knocks.values()) == [200, 200, 403, 403]
 
 # %% [markdown]
-# You should see 403 for `evil.example`, although Tom's password was right. The list protects people who use a browser:
-# somebody can point a web address of their own at your server, so that the browser of a colleague talks to it for them
-# (*DNS rebinding*). It does not stop a script, which can write any name it likes. Ours did so.
+# You should see 403 for `evil.example`, although Tom's password was right. The list protects people's browsers from
+# foreign pages. It does not stop a script, which can write any name, as ours did.
 #
-# You should also see 403 for our own name with `:5001`, because the port belongs to the name. If people call the server
-# at a port, put `mlflow.nordtel.example:*` into the list.
+# The port belongs to the name: our own name with `:5001` gets 403, too. If people call the server at a port, put
+# `mlflow.nordtel.example:*` into the list.
 #
-# `--host 0.0.0.0` **alone** is dangerous. It opens the server to the whole network, and without users whoever reaches
-# the port can read, change and delete everything. A team needs three things:
+# **Opening it to the network.** `--host 0.0.0.0` **alone** is dangerous: without users, whoever reaches the port can
+# read, change and delete everything. A team needs three things:
 #
 # - users (`--app-name basic-auth`);
 # - allowed names (`--allowed-hosts`);
@@ -589,11 +449,14 @@ assert list(knocks.values()) == [200, 200, 403, 403]
 # A browser leaves out the port in `Host` when it is the usual one, 443 for HTTPS. That is why the plain name is in our
 # list.
 #
+# The trick against which the allowed hosts help is called *DNS rebinding*: somebody points a web address of their own
+# at your server, so that the browser of a colleague who opens it talks to the server for them.
+#
 # </details>
 #
-# ## Round 5: two people at once
+# ## Round 3: two people at once
 #
-# *For everybody.*
+# *For everybody: what happens when a colleague logs while you do.*
 #
 # Mira and Jonas log at the same time, each in a process of their own, under their own name. The experiment exists
 # already, and that matters: when two processes create the same one at the same moment, the runs of one of them land in
@@ -641,16 +504,193 @@ assert writers.size().tolist() == [n_runs, n_runs]
 # You should see all runs arrive, each with both metrics: PostgreSQL takes both writers, and nothing is lost. If the
 # first line says `False`, the machine was too busy to run both at once.
 #
-# The name on a run, `mlflow.user`, is the one in `MLFLOW_TRACKING_USERNAME`. The client writes it as a tag, which
-# whoever has EDIT can change. It is good for sorting, and proves nothing.
+# <details class="more"><summary>More: does the name on a run prove whose it is?</summary>
 #
-# ## Round 6: a backup, and a restore
+# No. The name, `mlflow.user`, is the one in `MLFLOW_TRACKING_USERNAME`. The client writes it as a tag, which whoever
+# has EDIT can change. It is good for sorting.
 #
-# *For whoever runs the server.*
+# </details>
 #
-# A backup of this house has four parts: the databases `mlflow` and `users` (without it, nobody signs in), the bucket,
-# and the keys of stored secrets, if the server has any: `MLFLOW_WEBHOOK_SECRET_ENCRYPTION_KEY`,
-# `MLFLOW_CRYPTO_KEK_PASSPHRASE`.
+# ## A good place for a pause
+#
+# If you only *use* a server, you can go on with *Look at the UI*, *Your turn* and the first pitfall. The rest is for
+# whoever *runs* one, with the quiz's first question and the homework's tasks 1 and 4.
+#
+# ## Round 4: move a laptop's store
+#
+# *For whoever runs a server, once: somebody has a store already.*
+#
+# Mira's laptop is a folder with a store of its own: two runs, each with a model, and one trace, which is the record of
+# a single request (see [GenAI]({step:genai})).
+
+# %%
+laptop = store.connect(f"sqlite:///{(folder / 'laptop' / 'mlflow.db').as_posix()}")
+mlflow.set_experiment("churn")
+for C in (0.1, 1.0):
+    with mlflow.start_run(run_name=f"C={C}"):
+        model = LogisticRegression(C=C, max_iter=2000).fit(split.X_train, split.y_train)
+        mlflow.log_params({"C": C, "n_rows": 600, "data_seed": 0})
+        mlflow.log_metric("val_accuracy", model.score(X_val, y_val))
+        on_laptop = store.log_model(model, "churn", split.X_train)
+with mlflow.start_span("answer") as span:
+    span.set_outputs(model.predict(X_val[:1]).tolist())
+print(len(store.runs("churn")), "runs on the laptop")
+mlflow.set_tracking_uri(address)  # from here on the team's server again
+mlflow.set_registry_uri(address)
+
+# %% [markdown]
+# **The rows.** No MLflow command moves rows from SQLite to PostgreSQL, so we copy them into a new database, `moved`.
+# Use one MLflow version on both sides, let nobody log meanwhile, make the schema first, then copy table by table.
+# `count_rows` will compare the two.
+
+
+# %%
+def count_rows(uri):
+    engine, tables = create_engine(uri), MetaData()
+    tables.reflect(engine)
+    with engine.connect() as reading:
+        rows = {
+            name: reading.scalar(select(func.count()).select_from(table))
+            for name, table in tables.tables.items()
+        }
+    engine.dispose()
+    return pd.Series(rows).sort_index()
+
+
+# %%
+moved = postgres.create("moved")
+done = command("db", "upgrade", moved)
+
+# %% [markdown]
+# **Predict.** A row of `metrics` names a row of `runs`, which names a row of `experiments`. PostgreSQL refuses a row
+# whose partner is not there. In which order do you fill the three?
+
+# %%
+prediction = ["?", "?", "?"]  # first, second, third
+
+
+# %%
+def copy_rows(source, target):
+    old, new = create_engine(source), create_engine(target)
+    here, there = MetaData(), MetaData()
+    here.reflect(old)
+    there.reflect(new)
+    with old.connect() as reading, new.begin() as writing:
+        for table in there.sorted_tables:  # parents before children
+            names = [c.name for c in table.c if not c.computed]  # PostgreSQL fills them
+            wanted = select(*here.tables[table.name].c[*names])
+            if rows := [dict(row) for row in reading.execute(wanted).mappings()]:
+                writing.execute(table.delete())  # what the schema came with
+                writing.execute(table.insert(), rows)
+    old.dispose()
+    new.dispose()
+    return [table.name for table in there.sorted_tables]
+
+
+# %%
+order = copy_rows(laptop, moved)
+print([name for name in order if name in ("metrics", "runs", "experiments")])
+before, after = count_rows(laptop), count_rows(moved)
+print("tables that differ:", (before != after).sum())
+after[["experiments", "runs", "metrics", "params", "logged_models"]]
+
+# %% tags=["claims"]
+three = [name for name in order if name in ("metrics", "runs", "experiments")]
+assert three == ["experiments", "runs", "metrics"]
+assert (before == after).all() and after["runs"] == after["logged_models"] == 2
+assert after["spans"] == 1
+
+# %% [markdown]
+# You should see experiments, runs, metrics: parents come before children, and SQLAlchemy's `sorted_tables` knows that
+# order. And no table differs, because the copy opens a **transaction** (`new.begin()`): either all of it is written,
+# or, when a line fails, nothing.
+#
+# `copy_rows` is for a *new* database only: it empties each table that it fills, and holds it in memory (10 million
+# points: 6 GB).
+#
+# **The files** go into the bucket, each under the path that it had, behind the prefix `moved/`. Then the laptop
+# travels. The database still holds the laptop's paths, because each run and each model says where its files are.
+#
+# For a server whose `--artifacts-destination` is `s3://nordtel-mlflow/moved`, the new addresses begin with
+# `mlflow-artifacts:`, which means "ask the server". Here we save a second server: `s3://…` asks the bucket itself, with
+# its access key.
+
+# %%
+base = "s3://nordtel-mlflow/moved"  # for a server: "mlflow-artifacts:"
+files = folder / "laptop" / "mlartifacts"
+paths = [path for path in files.rglob("*") if path.is_file()]
+for path in paths:
+    bucket.upload_file(str(path), f"moved/{path.relative_to(files).as_posix()}")
+arrived = [key for key in objects() if key.startswith("moved/")]
+print("files on the laptop:", len(paths), "- in the bucket:", len(arrived))
+travelled = (folder / "laptop").rename(folder / "travelled")
+
+# %% [markdown]
+# Four columns with addresses follow here, two in the last pitfall; in your own move, change all six now.
+
+
+# %%
+def rewrite(table, column):
+    words = f"update {table} set {column} = replace({column}, :old, :base)"
+    with create_engine(moved).begin() as connection:
+        for old in (files.as_uri(), files.as_posix()):  # with file:// and without
+            connection.execute(text(words), {"old": old, "base": base})
+
+
+rewrite("runs", "artifact_uri")
+rewrite("logged_models", "artifact_location")
+rewrite("model_versions", "storage_location")
+rewrite("model_versions", "source")  # of a version that was registered by its run
+
+# %%
+bucket_access = keys | {"MLFLOW_S3_ENDPOINT_URL": endpoint}
+os.environ |= bucket_access  # whoever moves a store has it
+room.callback(lambda: [os.environ.pop(name, None) for name in bucket_access])
+mover = mlflow.MlflowClient(moved, moved)  # reads the database itself
+place = mover.get_logged_model(on_laptop.model_id).artifact_location
+again = mlflow.sklearn.load_model(place)
+unchanged = (again.predict(X_val) == model.predict(X_val)).all()
+print("in the bucket:", place.startswith(base), "- predicts the same:", unchanged)
+
+# %% tags=["claims"]
+assert len(paths) == len(arrived) > 0 and place.startswith(base) and unchanged
+assert not files.exists()
+
+# %% [markdown]
+# You should see `True` twice, although the laptop's folder is gone. What the counts do not show: id counters and two
+# columns of addresses are still wrong. The last two pitfalls mend them.
+#
+# **Into a store that is in use** rows cannot be copied, because the ids would clash. Take a run over by making it again
+# with the client:
+#
+# ```python
+# began, name = old_run.info.start_time, old_run.info.run_name
+# new_id = team_client.create_run(churn, began, run_name=name).info.run_id
+# for key in old_run.data.metrics:  # all points, with their steps and times
+#     points = laptop_client.get_metric_history(old_run.info.run_id, key)
+#     team_client.log_batch(new_id, metrics=points)
+# # without the next line, the new run stays RUNNING
+# team_client.set_terminated(new_id, old_run.info.status, old_run.info.end_time)
+# ```
+#
+# Each store has an `MlflowClient` here, `old_run` is the run on the laptop, and `churn` the id of the experiment that
+# receives it. Parameters, as `Param(key, value)`, and tags go along in `log_batch`, and files with `log_artifact`.
+#
+# <details class="more"><summary>More: what else a run that is taken over needs</summary>
+#
+# - The tag `mlflow.user` says whose run it was.
+# - One tag has to be translated: `mlflow.parentRunId` of a child holds the *old* id of its parent. Take parents over
+#   first, keep a dictionary from old id to new, and write the new one.
+# - Data sets and logged models stay behind. Log a model that you still need once more.
+#
+# </details>
+#
+# ## Round 5: a backup, and a restore
+#
+# *For whoever runs a server: a broken disk must not cost the store.*
+#
+# A backup has four parts: the databases `mlflow` and `users` (without it, nobody signs in), the bucket, and the keys of
+# stored secrets, if the server has any: `MLFLOW_WEBHOOK_SECRET_ENCRYPTION_KEY`, `MLFLOW_CRYPTO_KEK_PASSPHRASE`.
 #
 # `pg_dump` writes a database in use into a file, as it was at one moment, so nobody has to stop. Copy the bucket
 # *after* the databases, erasing nothing in between: then no saved row lacks its file. A backup counts only when it was
@@ -679,7 +719,7 @@ assert set(differ) == {"mlflow", "users"} and not any(differ.values())
 assert count_rows(restored)["users"] == len(people) and objects() == objects(backup)
 
 # %% [markdown]
-# You should see 0 three times. For a large bucket, the command `aws s3 sync` copies only what is new.
+# You should see 0 three times. For a large bucket, `aws s3 sync` copies only what is new.
 #
 # ## Look at the UI
 #
@@ -726,59 +766,8 @@ sign_in("admin")
 # %% [markdown]
 # ## Pitfalls
 #
-# Each of them has a code, and the checks of the homework use the same codes.
+# The homework's checks use the same codes.
 #
-# **`sequence-behind`: the counter did not move.** We copied rows *with* their ids, so PostgreSQL's own counter still
-# stands at the beginning. The first new experiment gets an id that is taken, and MLflow blames the name. To repair it,
-# set the counter to the largest id.
-
-# %%
-try:
-    client.create_experiment("retention")
-except mlflow.MlflowException as error:
-    print("[sequence-behind] the id is taken:", "experiment_pk" in str(error))
-
-with create_engine(uri).begin() as connection:
-    counter = "pg_get_serial_sequence('experiments', 'experiment_id')"
-    largest = "(select max(experiment_id) from experiments)"
-    connection.execute(text(f"select setval({counter}, {largest})"))
-print("repaired:", outcome(lambda: client.create_experiment("retention")))
-
-# %% [markdown]
-# **`artifacts-left-behind`: one address was forgotten.** Round 2 rewrote the addresses of runs and models, but an
-# *experiment* has one, too: it is where its *new* runs put their files. So a new run of `churn` still writes to the
-# laptop's folder, on whichever machine it runs.
-#
-# To repair it, rewrite that column as well, and that of the runs once more: a run keeps the address that it got when it
-# was made, as all those of Round 5. Traces hold an address, too, among their tags. A file that already went to
-# somebody's disk has to be uploaded by hand.
-
-
-# %%
-def file_of_new_run():
-    n_before = len(objects())
-    with mlflow.start_run(experiment_id=churn, run_name="with-file"):
-        mlflow.log_text("weights", "weights.txt")
-    return len(objects()) - n_before
-
-
-print("[artifacts-left-behind] new objects in the bucket:", file_of_new_run())
-print("a laptop's folder again:", files.exists())
-rewrite("experiments", "artifact_location")
-rewrite("runs", "artifact_uri")  # of the runs made in the meantime
-rewrite("trace_tags", "value")  # a trace has an address among its tags
-print("repaired, new objects in the bucket:", in_bucket := file_of_new_run())
-
-# %% tags=["claims"]
-assert files.exists() and in_bucket == 1
-(found,) = client.search_traces(locations=[churn])
-assert found.info.tags["mlflow.artifactLocation"].startswith("mlflow-artifacts:")
-where_now = mlflow.search_runs([churn])["artifact_uri"]
-assert (
-    len(where_now) > 2 * n_runs and where_now.str.startswith("mlflow-artifacts:").all()
-)
-
-# %% [markdown]
 # **`model-left-behind`: deleted is not gone.** A deleted run goes to the trash, from where it can be restored; `mlflow
 # gc` empties the trash. But the *logged model* of that run stays, with its files. To repair it, delete the model too,
 # and collect again.
@@ -802,7 +791,9 @@ assert (
 
 # %%
 where = ("--backend-store-uri", uri, "--tracking-uri", address)
-gone, model_id, left = models[0].run_id, models[0].model_id, {}
+with mlflow.start_run(experiment_id=churn, run_name="mistake") as run:
+    model_id = store.log_model(model, "churn", split.X_train).model_id
+gone, left = run.info.run_id, {}
 versions = client.search_model_versions()  # what is registered, and from which model
 print("a version uses it:", f"models:/{model_id}" in [v.source for v in versions])
 client.delete_run(gone)
@@ -823,8 +814,61 @@ assert gone not in {
 }
 
 # %% [markdown]
-# The three programs go on, so that you can look around. They end with the notebook: choose *Kernel > Shut Down Kernel*,
-# or run `room.close()` in a cell of your own.
+# **`sequence-behind`: the counter did not move.** Round 4 copied rows *with* their ids, so the counter of `moved` still
+# stands at the beginning. The first new experiment gets an id that is taken, and MLflow blames the name. To repair it,
+# set the counter to the largest id.
+
+# %%
+try:
+    mover.create_experiment("retention", artifact_location=f"{base}/retention")
+except mlflow.MlflowException as error:
+    print("[sequence-behind] the id is taken:", "experiment_pk" in str(error))
+
+with create_engine(moved).begin() as connection:
+    counter = "pg_get_serial_sequence('experiments', 'experiment_id')"
+    largest = "(select max(experiment_id) from experiments)"
+    connection.execute(text(f"select setval({counter}, {largest})"))
+if mover.get_experiment_by_name("retention") is None:
+    mover.create_experiment("retention", artifact_location=f"{base}/retention")
+print("repaired:", mover.get_experiment_by_name("retention").name)
+
+# %% [markdown]
+# **`artifacts-left-behind`: one address was forgotten.** Round 4 rewrote the addresses of runs and models, but an
+# *experiment* has one, too: where its *new* runs put their files. So a new run of `churn` in `moved` still writes to
+# the laptop's folder, on whichever machine it runs.
+#
+# To repair it, rewrite that column as well, and that of the runs once more: a run keeps the address that it got when it
+# was made. Traces hold an address, too, among their tags. A file that already went to somebody's disk has to be
+# uploaded by hand.
+
+
+# %%
+def file_of_new_run():
+    n_before = len(objects())
+    old_churn = mover.get_experiment_by_name("churn").experiment_id
+    new_run = mover.create_run(old_churn, run_name="with-file").info.run_id
+    mover.log_text(new_run, "weights", "weights.txt")
+    mover.set_terminated(new_run)
+    return len(objects()) - n_before
+
+
+print("[artifacts-left-behind] new objects in the bucket:", file_of_new_run())
+print("a laptop's folder again:", files.exists())
+rewrite("experiments", "artifact_location")
+rewrite("runs", "artifact_uri")  # of the runs made in the meantime
+rewrite("trace_tags", "value")  # a trace has an address among its tags
+print("repaired, new objects in the bucket:", in_bucket := file_of_new_run())
+
+# %% tags=["claims"]
+assert files.exists() and in_bucket == 1
+their = [mover.get_experiment_by_name("churn").experiment_id]
+(found,) = mover.search_traces(locations=their)
+assert found.info.tags["mlflow.artifactLocation"].startswith(base)
+where_now = [r.info.artifact_uri for r in mover.search_runs(their)]
+assert len(where_now) == 4 and all(uri.startswith(base) for uri in where_now)
+
+# %% [markdown]
+# The three programs end with the notebook: choose *Kernel > Shut Down Kernel*, or run `room.close()`.
 
 # %% [markdown]
 # ## In your own project
@@ -834,7 +878,7 @@ assert gone not in {
 # the first run: they are kept in `basic_auth.db`, and editing the script does not change them afterwards.
 #
 # The script is for trying: its server keeps its runs in `mlflow.db`, takes another port each time, and ends with the
-# script. For a team, start the server by the command of Round 3.
+# script. For a team, start the server by the command of Round 1.
 #
 # <details class="more"><summary>More: keeping the server, and changing a password</summary>
 #
@@ -894,15 +938,14 @@ lesson.quiz("tracking_server")
 # %% [markdown]
 # ## Key points
 #
-# - **How do you move a store?** The same MLflow version on both sides, the schema by `mlflow db upgrade`, rows parents
-#   first, then the counters, the files and *every* column with an address. Count all tables. Into a store in use, make
-#   the runs again with the client.
 # - **How do you start a server for a team?** `mlflow server` with users, the bucket, the allowed names and origins as
 #   flags; the database's address, the passwords and the bucket's access key in the environment; HTTPS in front.
 # - **What do 401 and 403 say?** 401: the server does not know you. 403: it knows you, and you lack the permission; or
 #   the name, or the page that asks, is not allowed.
+# - **How do you move a store?** Nobody logs. One MLflow version, the schema, rows parents first, then the counters, the
+#   files and *every* column with an address. Count all tables. Into a store in use, make the runs again.
 # - **How do you back up and clean?** `pg_dump` of both databases, then the bucket, and one restore with equal counts.
-#   `mlflow gc` empties the trash; a deleted run's model has to be deleted, too, unless a registered version uses it.
+#   `mlflow gc` empties the trash; delete a deleted run's model, too, unless a registered version uses it.
 #
 # ## Next steps
 #
