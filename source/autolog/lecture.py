@@ -197,8 +197,8 @@ assert 0.1 < found < 0.35
 assert n_rows < 2000 or 0.15 < found < 0.27
 
 # %% [markdown]
-# What is missing: the seed and split of the rows, the validation score, and any scaler or encoder that was fitted
-# alone.
+# What is missing: how the rows were drawn and split, the validation score, and any scaler or encoder fitted outside the
+# pipeline.
 #
 # ## Round 2: which rows, and which average?
 #
@@ -523,9 +523,9 @@ with mlflow.start_run(run_name="skops-tree") as skops_tree:
 assert contents(skops_tree)["parameters"] > 10 and contents(skops_tree)["metrics"] == 0
 
 # %% [markdown]
-# You should see that the last bar is the longest, because finding out the packages takes time. So work with
-# `log_models=False`, and log by hand the one model that you keep: with its packages, and with a signature, which it has
-# only when you give `signature` or `input_example`.
+# You should see the last bar the longest: finding out the packages takes most of it. The second bar is the price of the
+# pictures and numbers. So work with `log_models=False`, and log by hand the one model that you keep: with its packages,
+# and with a signature, which it has only when you give `signature` or `input_example`.
 #
 # <details class="more"><summary>More: models with trees</summary>
 #
@@ -604,8 +604,9 @@ for when, function in {"before": cross_val_score, "after": imported_after}.items
     print(f"imported {when} autolog(): {strays[when]} extra runs")
 
 # %% [markdown]
-# To repair it, import such functions after the call of `autolog`, or switch autologging off while you cross-validate.
-# A loop over folds that you wrote yourself has no wrapper at all, so only the second way helps there:
+# To repair it, call it by its full name, `sklearn.model_selection.cross_val_score`, as in Round 3, or switch
+# autologging off while you cross-validate. A loop over folds that you wrote yourself has no wrapper at all, so only the
+# second way helps there:
 
 # %%
 mlflow.sklearn.autolog(disable=True)

@@ -65,7 +65,7 @@ plots.show(plots.diagram(boxes, arrows, title=title, width=9, height=4.4))
 # ## Setup
 #
 # `store.connect()`: see [MLflow basics]({step:mlflow_basics}). `folder` is deleted near the end; after that, run all
-# again.
+# again. On macOS use Python 3.13 for this lecture: for 3.14, a part of Dagster has no ready-made package there yet.
 
 # %% tags=["parameters"]
 seed = 0
@@ -477,12 +477,11 @@ assert gap < 0.03
 # with a decorator. A **job** says how ops are joined, and a **schedule** says when the job starts.
 #
 # On Mondays the table of customers is sometimes late. We make the first attempt fail in this way. The second one runs
-# Mira's notebook by `run_as_text`. Our weekly batch has one point, the usual values; a loop over `points` would stand
-# at the same place.
+# Mira's notebook by `run_as_text`. Our weekly batch has one point; a loop over `points` would stand there.
 #
-# Each attempt opens a run of its own in MLflow. An error in the block ends it as FAILED; a killed process leaves it
-# RUNNING. `run_as_text` returns a notebook that failed *without* raising its error. So the op raises one itself, or
-# Dagster would have nothing to try again.
+# Each attempt opens a run, whose id goes into `weekly_runs`, a list made below. An error ends the run as FAILED; a
+# killed process leaves it RUNNING. `run_as_text` returns a notebook that failed *without* raising its error. So the op
+# raises one itself, or Dagster would have nothing to try again.
 #
 # <details class="more"><summary>More: a pause before the next attempt</summary>
 #
@@ -490,9 +489,6 @@ assert gap < 0.03
 # `RetryPolicy(max_retries=2, delay=600)` waits 600 seconds.
 #
 # </details>
-#
-# On macOS with Python 3.14 the next cell fails, because a part of Dagster has no ready-made package there yet. Use
-# Python 3.13 for this lecture.
 
 # %%
 import dagster as dg
@@ -582,9 +578,9 @@ assert not kept[0].data.metrics and not mlflow.MlflowClient().list_artifacts(kep
 # You should see a FAILED and a FINISHED run of 30 November, and a job that succeeded. Only the second run has a score,
 # and it keeps the executed notebook. The tag `dagster_run` joins both.
 #
-# In daily use the definitions stand in a file, and `dagster-daemon run` is the clock. First set the environment
-# variable `DAGSTER_HOME` to the full path of an existing folder. Without it, Dagster forgets its notes when it stops,
-# also that the schedule is on.
+# In daily use the definitions stand in a file. First set the environment variable `DAGSTER_HOME` to the full path of an
+# existing folder, or Dagster forgets its notes when it stops. A new schedule is off: `dagster schedule start mondays -f
+# weekly.py` turns it on, and `dagster-daemon run -f weekly.py` is the clock.
 #
 # <details class="more"><summary>More: Dagster in daily use, and the guard against a double start</summary>
 #

@@ -267,9 +267,9 @@ plots.show(plots.diagram(boxes, arrows, title=title, width=9, height=3.8))
 #
 # | test | for | effect size | no difference | small, medium, large from |
 # |---|---|---|---|---|
-# | Welch | amount | **Cohen's d**: difference of the means, in typical spreads of a group | 0 | 0.2, 0.5, 0.8 |
+# | Welch | amount | **Cohen's d**: difference of the means, in standard deviations | 0 | 0.2, 0.5, 0.8 |
 # | Mann–Whitney | count | **share of pairs** that the first group wins; a tie is half | 0.5 | 0.56, 0.64, 0.71 |
-# | chi-square | kind | **Cramér's V**: at 1, one column tells the other | 0 | 0.1, 0.3, 0.5 |
+# | chi-square | kind | **Cramér's V**: at 1, the column tells exactly who left | 0 | 0.1, 0.3, 0.5 |
 #
 # **An amount: Welch's t-test.** It compares two means, and does not ask that both groups are equally spread
 # (`equal_var=False`).
@@ -289,8 +289,8 @@ print(f"tenure_months: p {found['p']:.0e}, d {found['effect']:.2f}")
 # %% [markdown]
 # **A count: the Mann–Whitney test.** `support_calls` is 0, 1 or 2 for most, and 5 or more for a few, so a mean is not a
 # good summary. This test sorts all customers by their calls, and asks whether one group stands higher in the line than
-# the other. Its pairs are a leaver and a stayer each, and their share is the ROC-AUC of
-# [Start here]({step:start_here}), with the calls as the risk.
+# the other. The share of pairs in which the leaver called more is the ROC-AUC of [Start here]({step:start_here}), with
+# the calls as the risk.
 
 
 # %%
@@ -430,9 +430,9 @@ payment = tuple(results.loc["payment", ["below 0.05", "below 0.05 / 9"]])
 assert payment == (True, False) or n_rows != 2000 or seed > 4
 
 # %% [markdown]
-# Compare effects of one test only. You should see tenure, charges, calls, contract and internet below the corrected
-# limit, and with 2,000 customers and seed 0 `data_gb` as well. The stricter limit has a price: it can miss a small
-# difference that is real.
+# You should see tenure, charges, calls, contract and internet below the corrected limit; with 2,000 customers and seed
+# 0 also `data_gb`, but not `senior`. Effects have three scales, so compare within one test. The stricter limit can miss
+# a small difference that is real.
 #
 # <details class="more"><summary>More: paperless, payment and the gaps</summary>
 #

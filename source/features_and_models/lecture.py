@@ -148,9 +148,9 @@ assert curve["its own rows"][1] - curve["judging folds"][1] < 0.06
 #
 # ### Bias and variance
 #
-# Imagine that you could collect the same data many times. We can do that where we know the truth: the dashed curve. 200
-# teams make 20 measurements each, with chance errors, and fit a polynomial. The picture draws 30 of the fits for each
-# degree.
+# Imagine that you could collect the same data many times. We can, with a truth of our own: a wave, dashed in the
+# picture below. 200 teams make 20 measurements each, with chance errors, and fit a polynomial. The picture draws 30 of
+# the fits for each degree.
 
 # %%
 from sklearn.linear_model import LinearRegression
@@ -540,9 +540,9 @@ assert seed != 0 or _best.to_list() == ["SVC", "logistic"]
 # You should see the coin at a ROC-AUC of 0.5. Tom's forest does not beat the logistic regression here. The support
 # vector machine differs from it by less than the spread, and neither of the two is ahead in all folds: a tie.
 #
-# With seed 0 the support vector machine has the highest precision, and the logistic regression the highest recall. If a
-# missed tumour is worse than a false alarm, recall answers your question. Decide that before you look; afterwards there
-# is always a metric by which your favourite wins.
+# With seed 0 the support vector machine has the highest precision and the logistic regression the highest recall, each
+# by less than 0.01, which decides nothing. If a missed tumour is worse than a false alarm, recall answers your
+# question. Decide that first; afterwards some metric always favours your favourite.
 
 # %% [markdown]
 # ### Four more families (can wait)
@@ -855,7 +855,7 @@ assert max(top.values()) - in_folds["logistic"].mean() < in_folds["logistic"].st
 #
 # ### The choice, and the test rows
 #
-# Can the lead of grid or random search, whichever is better, be believed? (Optuna's study keeps no model.)
+# Does the better of grid and random search beat the logistic regression? (Optuna's study keeps no model.)
 
 # %%
 tuned = max((grid, chance), key=lambda search: search.best_score_).best_estimator_

@@ -170,8 +170,8 @@ def ask_model(prompt):
     return reply.json()
 
 # %% [markdown]
-# **Predict.** We ask two things that only Nordtel's help pages or nobody at all can answer, and give no page. What will
-# the model do: admit that it does not know, or invent something?
+# **Predict.** We ask two things and give no page. The first only Nordtel's help pages can answer, the second nobody.
+# What will the model do: admit that it does not know, or invent something?
 
 # %%
 prediction = "?"  # admit or invent
@@ -287,9 +287,10 @@ def find_page(question, guard=False):
 # A **trace** records one request, and each step in it is a **span** with inputs, outputs, start and end. Without it
 # you see a bad answer, and not what led to it.
 #
-# The decorator `@mlflow.trace`, as above, makes a span of every call of a function. To add something, open the span
-# yourself with `mlflow.start_span`: here we add the tokens, under the key that MLflow counts. A call inside a call
-# becomes a span inside a span, all by itself.
+# The decorator `@mlflow.trace`, as above, makes a span of every call of a function. With the package `openai`, the line
+# `mlflow.openai.autolog()` makes the model's span for you. Ours asks by `httpx`, so we open it ourselves with
+# `mlflow.start_span`, and add the tokens under the key that MLflow counts. A call inside a call becomes a span inside a
+# span, all by itself.
 
 # %%
 def write(prompt):
@@ -322,8 +323,7 @@ def answer(question, version, guard=False):
 #
 # <details class="more"><summary>More: ready-made spans, background writing, RETRIEVER</summary>
 #
-# If your program asks its model through a package that MLflow knows, such as `openai`, the one line
-# `mlflow.openai.autolog()` makes the span of the model for you.
+# Such a line exists for many packages that ask a model.
 #
 # A prompt that is handed in as an argument leaves no note of its version on the trace.
 #
@@ -565,8 +565,8 @@ plots.show(plots.bars(shares, title=title, xlabel="share of right answers", digi
 # %% [markdown]
 # Seven questions are few: one answer more or less is 14 percentage points, so a lead of one or two may be chance.
 #
-# And mistrust the 100 %: we had read Tom's question *before* we built the guard, so it proves little that the guard
-# stops it. Keep some questions aside until you have chosen, like test rows.
+# And mistrust the 100 %: the guard returns the very words that `correct` looks for, and we had read Tom's question
+# *before* we built it. Keep some questions aside until you have chosen, like test rows.
 #
 # <details class="more"><summary>More: a question that gets past the guard</summary>
 #

@@ -200,7 +200,7 @@ assert all(week_auc(new, w) < 0.65 for w in range(1, 6))  # retraining is no cur
 #
 # No test of the code finds it, because the code is right. Evaluation asks once, before deployment, and its answer was
 # honest then. Only **monitoring** sees it, which asks the same question every week, as soon as it is known who has
-# left, and **retraining** closes the loop. [Monitoring]({step:monitoring}) builds both.
+# left. **Retraining** closes the loop. [Monitoring]({step:monitoring}) builds both.
 #
 # Two cautions before you retrain:
 #
@@ -210,8 +210,8 @@ assert all(week_auc(new, w) < 0.65 for w in range(1, 6))  # retraining is no cur
 #
 # ## Round 2: why a spreadsheet of experiments fails
 #
-# Now the second trouble: which model was it? Mira tried fifty trees in spring, and noted the good ones in a
-# spreadsheet, rounded to two digits.
+# Now the second trouble: which model was it? Mira tried fifty trees in spring. Her spreadsheet has the good scores, to
+# two digits, and no settings.
 
 # %%
 customers = data.churn(n_rows, seed)
@@ -261,11 +261,10 @@ assert len(fitting) >= 2, len(fitting)
 # trouble with a spreadsheet is that a person fills it in, later and from memory. What that person leaves out is gone.
 #
 # A **system of record** is filled in by the code, at the moment when it runs. It keeps four things together: the
-# result, the settings, the data, and the model or the way to make it again.
+# result, the settings, which data it was, and the model or the way to make it again.
 #
-# The run need not hold the data, but somebody must keep them. A **fingerprint** shows whether they are the same: a
-# short text computed from the table as a CSV file. Change one number, and the fingerprint changes. MLflow calls it a
-# *digest*.
+# Somebody else may keep the data themselves. A **fingerprint** shows whether they are the same: a short text computed
+# from the table as a CSV file. Change one number, and the fingerprint changes. MLflow calls it a *digest*.
 #
 # <details class="more"><summary>More: the order of rows, and MLflow's own fingerprint</summary>
 #
@@ -305,8 +304,8 @@ print("the same data: ", kept.params["data_digest"] == fingerprint(customers))
 print("the same score:", again == kept.metrics["valid_auc"])
 
 # %% [markdown]
-# **Versioned.** Another attempt is another run, and the first one stays as it is. (`MlflowClient`, below, writes to any
-# run by its id, also when it has ended.)
+# **Versioned.** Another attempt is another run. But does the first one stay as it is? With `MlflowClient`, one can
+# write to a run by its id, also when it has ended.
 #
 # **Predict.** What does MLflow do when somebody wants to change the recorded depth to 9: change it, keep both, or
 # refuse?

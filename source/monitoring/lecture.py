@@ -143,7 +143,7 @@ for region in streams:
 # %% [markdown]
 # ## The gate
 #
-# *In the picture: the gate. It comes first here, because spring's model needs it.*
+# *In the picture: the gate. Spring's model needs it now: run the cells, and read them in Round 5.*
 #
 # Only this function moves the alias `champion`: here for spring's model, in Round 5 for the cure. It compares a new
 # model, the challenger, with the champion on the *same* held-out rows. The score is **ROC-AUC**, the share of pairs
@@ -339,11 +339,11 @@ assert np.isclose((prices_now > numbers.loc["max", "monthly_charges"]).mean(), n
 # ten bins that hold equal shares of spring's rows; of a text, each value is a bin. With the shares *then* and *now*,
 # PSI is the sum of `(now - then) * ln(now / then)`.
 #
-# PSI is near 0 when nothing moved. By a rule of thumb, below 0.1 is stable and above 0.25 has shifted. That needs
-# hundreds of rows a week: with few, PSI grows by chance alone.
+# By a rule of thumb, a PSI below 0.1 is stable, above 0.25 has shifted, and between them you look, without an alert.
+# That needs hundreds of rows a week: with few, PSI grows by chance alone.
 #
 # The same measure fits the **predictions**: it needs no labels, so it is there on the same day. Here it compares them
-# with the answers for spring's own rows. (Not so for a forest: see the fold.)
+# with the answers for spring's own rows. (A forest needs other rows: see the fold.)
 #
 # <details class="more"><summary>More: few rows, and the reference</summary>
 #
@@ -415,9 +415,9 @@ assert south.loc["probability"].max() < 0.15
 # %% [markdown]
 # ### Two tests with a probability
 #
-# Two tests come with a probability. **KS** is the largest gap between two cumulative distributions, for numbers.
-# **Chi-square** compares counts of categories, and Cramér's V scales it to 0 … 1. Each gives a *size*, to act on, and a
-# *p*, the probability of a gap at least this large when nothing has changed:
+# PSI does not say whether a gap may be chance; two tests do. **KS** is the largest gap between two cumulative
+# distributions, for numbers. **Chi-square** compares counts of categories, and Cramér's V scales it to 0 … 1. Each
+# gives a *size*, to act on, and a *p*, the probability of a gap at least this large when nothing has changed:
 
 # %%
 now = logged("north", today)

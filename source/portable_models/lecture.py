@@ -242,14 +242,13 @@ assert stranger_["sklearn"]["pickled_model"] == "model.skops"
 assert stranger_["sklearn"]["skops_trusted_types"] == listed
 
 # %% [markdown]
-# You should see two flavors of our model, and one of the stranger's. The stranger's step has no `predict`, so it **has
-# no flavor `python_function`**, and `flavors["python_function"]` would be a `KeyError`. Go through the flavors that
-# there are, as above, or ask with `flavors.get("python_function", {})`.
+# You should see two flavors of our model, and one of the stranger's. Without `predict` there is **no flavor
+# `python_function`**. An entry may be missing as well, so ask with `.get`, as in `flavors.get("python_function", {})`.
 #
 # So before you load a skops model, do three things:
 #
-# 1. **Read `MLmodel`.** The format is `skops`. In each flavor, the file is `model.skops` (`pickled_model` or
-#    `model_path`), and `code` is missing or `None`. Check it above by hand: both models pass.
+# 1. **Read `MLmodel`.** The format must be `skops`; in each flavor, the file must be `model.skops` (`pickled_model` or
+#    `model_path`), and `code` missing or `None`. Look above: even the stranger's passes.
 # 2. **Read the names** in the file `model.skops`, and compare them with a list that *you* have written. The list in
 #    `MLmodel` could have been edited.
 # 3. **Load the folder that you have read**, `mlflow.sklearn.load_model(str(home))`, not the address, which would fetch
@@ -699,9 +698,9 @@ assert "portable-claim" in (Path(by_name_) / "registered_model_meta").read_text(
 # You should see `True`, then `False`. A fingerprint tells *that* something changed, not what. Whoever may write to
 # the store can change the tag as well, so keep it in a commit, too.
 #
-# A folder `__pycache__` holds compiled copies of modules. We deleted it first, and so should you before you load:
-# Python would run these copies in place of the file that you have read. The script below has the same function and
-# deletes nothing, because it stops at a model that brings modules.
+# Loading leaves a folder `__pycache__`, with compiled copies of modules. We deleted it first, because it was not part
+# of the check. In a stranger's model, delete it before you load: Python may run such a copy in place of the file that
+# you have read.
 #
 # <details class="more"><summary>More: why one file is left out</summary>
 #
@@ -797,9 +796,9 @@ assert (
 )
 
 # %% [markdown]
-# **`requirements-open`: a package without its version.** Suppose that the model was made with scikit-learn 1.5.2.
-# `mlflow.pyfunc.load_model` compares the list with what is installed (`mlflow.sklearn.load_model` does not). A pinned
-# list raises the alarm; an open one has nothing to compare:
+# **`requirements-open`: a package without its version.** We pretend that the second model was made with scikit-learn
+# 1.5.2. `mlflow.pyfunc.load_model` compares the list with what is installed (`mlflow.sklearn.load_model` does not). A
+# pinned list raises the alarm; an open one has nothing to compare:
 
 # %%
 lists = {"open": ["scikit-learn", "skops"], "pinned": ["scikit-learn==1.5.2", "skops"]}
@@ -819,7 +818,7 @@ assert alarm and "scikit-learn==1.5.2" in alarm[0]
 
 # %% [markdown]
 # To repair it, write `==`, as `get_default_pip_requirements` does. By `models:/m-…`, a logged model gets another list
-# with `update_model_requirements`. Write the versions that **made** the model: for `open` these are the installed ones.
+# with `update_model_requirements`. Write the versions that **made** the model: `open` was made with the installed ones.
 #
 # <details class="more"><summary>More: why the pinned model keeps its list, and when to change one</summary>
 #

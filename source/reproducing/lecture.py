@@ -155,9 +155,8 @@ assert "+# deeper trees next week?" in diff
 # You should see 40 characters and the comment as one added line. The commit is still the same one. Whoever reads the
 # commit alone would believe that the comment was never there.
 #
-# So we will keep three things: the commit, the diff, and the file itself. Read the diff before you log it: a password
-# typed in a hurry would go along. The file is needed as well, because `git diff HEAD` doesn't show a file that git was
-# never told of.
+# So we will keep three things: commit and diff, which bring back every file that git knows, and the file that ran, in
+# case git was never told of it. Read the diff before you log it: a password typed in a hurry would go along.
 #
 # <details class="more"><summary>More: what MLflow notes by itself</summary>
 #
@@ -269,9 +268,9 @@ assert "blas" in {pool["user_api"] for pool in pools}
 assert any(pool["version"] and pool["architecture"] for pool in machine["pools"])
 
 # %% [markdown]
-# The list `packages` serves to compare, and to *bring back* the packages on the same kind of machine:
-# `uv pip install --no-deps -r packages.txt`. It does not say where a package came from, so first take out your own and
-# those from git, here `course-utils`.
+# The list `packages` serves to compare, and to *bring back* the packages on the same kind of machine. It does not say
+# where one came from: take out your own and those from git, here `course-utils`, then `uv pip install --no-deps -r
+# packages.txt`.
 #
 # A **lock file** is such a list that was written *before* the training. For a project with a `requirements.txt`,
 # `uv pip compile requirements.txt -o requirements.lock` writes one, of today's versions, and
@@ -371,7 +370,8 @@ assert changed["rows reversed"] > 1e-4 and changed["another seed"] > 1e-4
 
 # %% [markdown]
 # You should see that two threads leave every chance within 0.000000000001. Row order and seed put other customers into
-# the validation rows and other rows into each tree: either of them could be what Mira met in November.
+# the validation rows and other rows into each tree. With seed 0, the row order moves the third digit, as Mira's in
+# November.
 #
 # So say what you promise:
 #

@@ -260,8 +260,8 @@ for form, table in forms.items():
 few.to_csv(folder / "rows.csv", index=False)
 
 # %% [markdown]
-# While your server runs on 5002, `curl` in a second terminal there sends a file (`-d @…`) with a header that says what
-# it is:
+# While your server runs on 5002, `curl` in a second terminal, also in the course folder, sends a file (`-d @…`) with a
+# header that says what it is:
 #
 # ```bash
 # curl -H "Content-Type: application/json" -d "@outputs/serving/dataframe_split.json" \
@@ -342,9 +342,8 @@ assert status == {"no contract": 400, "text": 400, "gap": 200, "extra": 200} | {
 #
 # `weekly` and minus five months get an answer like any other: a signature knows *types*, not *values*.
 #
-# The server also converts, without a word: the text `"70.5"` becomes a number. A gap in a boolean column becomes
-# `False`, so `senior` and `paperless` are floats here. A gap among words can become the word `None`: Round 4 lists the
-# words.
+# The server also converts silently: the text `"70.5"` becomes a number. A gap in a boolean column becomes `False`, so
+# `senior` and `paperless` are floats here. A gap in a text column can become the text `None`, which Round 4 refuses.
 #
 # <details class="more"><summary>More: gaps, and what else is converted</summary>
 #
@@ -557,9 +556,9 @@ assert fastest_(lambda: calls_(1)) > 0.3 * asked_
 assert fastest_(lambda: calls_(1000)) < 8 * fastest_(lambda: calls_(1))
 
 # %% [markdown]
-# Read it along the grey line, which is p95. You should see the dashed curves far to the right: with eight clients the
-# median request takes more than twice as long as with one. Each server is *one* Python process, which computes one
-# thing at a time, so the requests stand in a queue.
+# Read p95 along the grey line, and p50 at the height 0.5. You should see the dashed curves far to the right: with eight
+# clients p50 is more than twice what it is with one. Each server is *one* Python process, which computes one thing at a
+# time, so the requests stand in a queue.
 #
 # With 100 requests, five are slower than p95. A **p99** would rest on the slowest two alone, so it needs more: 1,000
 # at least. And both client and servers share this machine, so compare the curves with each other, not with your
@@ -794,8 +793,8 @@ lesson.quiz("serving")
 # - **How do you serve a model?** Activate the environment, set `MLFLOW_TRACKING_URI`, and run
 #   `mlflow models serve --env-manager local`. A JSON body names its form: `dataframe_split`, `dataframe_records`,
 #   `inputs` or `instances`; CSV needs its content type.
-# - **What happens to a bad request?** Missing columns, and text that is no number, give 400. Wrong *values* pass,
-#   unless your own service refuses them. Its threshold and version come from the model and the registry.
+# - **What happens to a bad request?** Missing columns, and text that is no number, give 400. Wrong *values* pass. To
+#   refuse them, or to name the version in each answer, write a service of your own; else MLflow's is enough.
 # - **How long does it take?** Warm up, ask with as many clients as there will be, and look at p50 and p95, not at the
 #   mean.
 #

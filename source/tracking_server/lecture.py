@@ -102,13 +102,13 @@ print("PostgreSQL", version.strip())
 # %% [markdown]
 # ## Round 1: the server
 #
-# *For everybody: what stands behind the address that a team gives you.*
+# *For everybody: what stands behind the address that a team gives you. The cells up to `health: 200` need only be run.*
 #
 # **The rows** go into a database. A store consists of tables: `experiments`, `runs`, `metrics` and others. They and
 # their columns are its **schema**. `mlflow db upgrade` makes one in an empty database, or renews an older MLflow's:
 # back that up first (Round 5).
 #
-# `command` runs `mlflow …` inside this notebook, which saves the seconds of a new Python.
+# `command` runs `mlflow …` inside this notebook.
 
 # %%
 from click.testing import CliRunner
@@ -195,8 +195,8 @@ def objects(bucket=bucket):
 # - **`--app-name basic-auth`** switches users on. Round 2 gives them permissions.
 # - **`--artifacts-destination`** names the bucket. Artifacts are **proxied**: people send files to the server, and the
 #   server sends them on. Nobody but the server needs the bucket's access key.
-# - **`--host 127.0.0.1`** lets in this machine only. The end of Round 2 says how the network comes in, and its fold
-#   what the last flag is for.
+# - **`--host 127.0.0.1`** lets in this machine only: people come in through a program on it that takes HTTPS. The end
+#   of Round 2 and its fold explain it, and the last flag.
 #
 # <details class="more"><summary>More: the password of the admin</summary>
 #
@@ -611,9 +611,9 @@ assert after["spans"] == 1
 # **The files** go into the bucket, each under the path that it had, behind the prefix `moved/`. Then the laptop
 # travels. The database still holds the laptop's paths, because each run and each model says where its files are.
 #
-# For a server whose `--artifacts-destination` is `s3://nordtel-mlflow/moved`, the new addresses begin with
-# `mlflow-artifacts:`, which means "ask the server". Here we save a second server: `s3://…` asks the bucket itself, with
-# its access key.
+# A server with `--artifacts-destination s3://nordtel-mlflow/moved` needs addresses that begin with `mlflow-artifacts:`,
+# "ask the server". We start none for it, so ours begin with `s3://…`: the notebook asks the bucket itself, with its
+# access key.
 
 # %%
 base = "s3://nordtel-mlflow/moved"  # for a server: "mlflow-artifacts:"
