@@ -204,7 +204,7 @@ assert all(week_auc(new, w) < 0.65 for w in range(1, 6))  # retraining is no cur
 #
 # Two cautions before you retrain:
 #
-# - A table that arrives wrong, say with charges in cents, looks much the same from outside. Look at the table first.
+# - A wrong table, say with charges in cents, may lower the score as well, or not show in it. Look at the table first.
 # - Tom's team has caused this change itself, so the new model describes customers who are called back. If the team
 #   stops calling because this model sees no risk, the model is wrong again.
 #
@@ -469,9 +469,9 @@ for wish, (said, part) in enumerate(zip(prediction, parts, strict=True), start=1
 # Each of the six parts has a picture, what you would do without it, and the lectures that teach it.
 
 # %% [markdown]
-# **Tracking.** Runs are grouped in experiments. What was not recorded in a run cannot be recorded later: without
-# tracking, you have Mira's spreadsheet. Lectures: [MLflow basics]({step:mlflow_basics}), [Logging]({step:logging}),
-# [Comparing runs]({step:comparing_runs}), [Autologging]({step:autolog}), [Evaluation]({step:evaluation}) and [Nested
+# **Tracking.** Runs are grouped in experiments. What the code did not record, nobody may know later: without tracking,
+# you have Mira's spreadsheet. Lectures: [MLflow basics]({step:mlflow_basics}), [Logging]({step:logging}), [Comparing
+# runs]({step:comparing_runs}), [Autologging]({step:autolog}), [Evaluation]({step:evaluation}) and [Nested
 # runs]({step:nested_runs}).
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
@@ -835,8 +835,7 @@ lesson.quiz("ml_workflow")
 # ## Key points
 #
 # - **Where do you look when nothing crashed and the model is wrong?** First at the tables: another unit raises no
-#   error. Then at the world: a learned relation may have changed. Monitoring sees both; retraining helps against the
-#   second only.
+#   error. Then at the world: a learned relation may have changed. Monitor both; retraining is for the second only.
 # - **Who answers for what?** The data engineer for the tables, the data scientist for the model and its measure, the ML
 #   engineer for what runs, the governance officer for what is allowed.
 # - **What makes a result repeatable?** A record that the code writes (result, settings, fingerprint), with the data,

@@ -254,10 +254,12 @@ assert stranger_["sklearn"]["skops_trusted_types"] == listed
 # 3. **Load the folder that you have read**, `mlflow.sklearn.load_model(str(home))`, not the address, which would fetch
 #    the files again.
 #
-# <details class="more"><summary>More: two entries that a forger might change</summary>
+# <details class="more"><summary>More: two entries that a forger might change, and the version of skops</summary>
 #
 # In `python_function`, the entry `data` must be missing, and `loader_module` must be `mlflow.sklearn`. If an entry
 # leads elsewhere, you read one file and MLflow loads another. The script at the end checks these, too.
+#
+# Read and load with skops 0.12 or newer: older ones can be deceived about the names (CVE-2025-54412, CVE-2025-54413).
 #
 # </details>
 #
@@ -466,8 +468,8 @@ assert "pydantic==2.*" in requirements(guessed)
 # A pinned list does not fix what these packages need in turn, such as numpy and scipy. To fix those as well, let the
 # tool **uv**, which installs packages, solve and record the whole set. There are two ways:
 #
-# - With the environment variable `MLFLOW_LOCK_MODEL_DEPENDENCIES=true`, you give your list as before, and uv adds an
-#   exact version of all it needs. It takes versions that fit, and they need not be those installed here.
+# - With `MLFLOW_LOCK_MODEL_DEPENDENCIES=true` in the environment, you give your list, and uv adds an exact version of
+#   all it needs: versions that fit, not those installed here. Look at the result: without uv, nothing is added or said.
 # - The folder in which Python runs has a `pyproject.toml` and a `uv.lock`, made by `uv lock`. Then a call without
 #   `pip_requirements` takes all versions from the lock file instead of guessing. `mlflow.pyfunc.log_model` copies both
 #   files into the model, even beside a list of yours, and `env_manager="uv"` then installs from them alone.
@@ -574,8 +576,8 @@ assert (elsewhere / "together/code/cleaning.py").is_file()
 # **Environment variables**, such as the key of a service, stay behind, too. MLflow can note their names, never a value.
 
 # %% [markdown]
-# When you log with an example, MLflow notes which variables the model reads: only *names* with `API_KEY` or
-# `API_TOKEN`. Others you must write down:
+# When you log with an example, MLflow notes some variables that the model reads: *names* with `API_KEY` or `API_TOKEN`.
+# Others you must write down:
 
 # %%
 prices = """

@@ -435,12 +435,15 @@ assert list(knocks.values()) == [200, 200, 403, 403]
 # proxy_set_header Host $host;
 # proxy_set_header X-Forwarded-For $remote_addr;
 # client_max_body_size 0;
+# proxy_read_timeout 600s;
 # ```
 #
 # - Without `Host`, every name arrives as `127.0.0.1`, and passes.
 # - Without `X-Forwarded-For`, MLflow takes everybody for somebody who sits at the server. Even Tom can then change the
 #   settings of its assistant, which acts there as the server's user.
-# - Without `client_max_body_size`, nginx refuses each file of more than 1 MB with the code 413. This hits models, too.
+# - Without `client_max_body_size`, nginx refuses files of more than 1 MB with the code 413, models too. Without
+#   `proxy_read_timeout`, large ones end with 504: MLflow answers once the bucket has all. Clients need
+#   `MLFLOW_HTTP_REQUEST_TIMEOUT=600`.
 #
 # A browser sends a second header, `Origin`: the address of the page that asks. MLflow knows only the pages of this
 # machine as its own. Without `--cors-allowed-origins` and the full address, people's Python works, and the UI at
@@ -676,12 +679,16 @@ assert not files.exists()
 # Each store has an `MlflowClient` here, `old_run` is the run on the laptop, and `churn` the id of the experiment that
 # receives it. Parameters, as `Param(key, value)`, and tags go along in `log_batch`, and files with `log_artifact`.
 #
-# <details class="more"><summary>More: what else a run that is taken over needs</summary>
+# <details class="more"><summary>More: what else a run that is taken over needs; trace rollups</summary>
 #
 # - The tag `mlflow.user` says whose run it was.
 # - One tag has to be translated: `mlflow.parentRunId` of a child holds the *old* id of its parent. Take parents over
 #   first, keep a dictionary from old id to new, and write the new one.
 # - Data sets and logged models stay behind. Log a model that you still need once more.
+#
+# When you copy rows: if the old server had `MLFLOW_SQL_TRACE_ROLLUPS_ENABLED`, three more tables count by themselves.
+# Before the copy, stop it and empty them by `mlflow db delete-trace-rollups` with the old address. A server makes their
+# rows anew.
 #
 # </details>
 #
