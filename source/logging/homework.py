@@ -139,8 +139,8 @@ hw.check(3)
 # Do customers who leave (`churned` is 1) have a shorter tenure? The next cell draws 11,000 customers. In the experiment
 # `hw-log-origin`, make a run called `tenure` with
 #
-# - the metric `t`, not rounded: Welch's t statistic (which does not assume equal variances) of `tenure_months`, leavers
-#   first, stayers second;
+# - the metric `t`, not rounded: the statistic of Welch's t-test (`stats.ttest_ind` with `equal_var=False`) of
+#   `tenure_months`, leavers first, stayers second;
 # - the parameter `data_seed`, the seed that drew the customers: `data.course_seed()`;
 # - the data set `everyone`, whole, logged with `log_input` under the name `customers` and the context `eda`;
 # - the tag `data_sha256` of the run: a digest that notices a change in *any* of the 11,000 rows, 16 characters, as the

@@ -8,7 +8,7 @@
 #
 # Afterwards you can
 # - **choose** between parameter, metric, tag and artifact, and **predict** which of them a second call replaces;
-# - **log** a curve over steps, and a figure, a table, a text and a file;
+# - **log** a curve over steps, and a figure, a table and a text;
 # - **record** the data and the code that made a number, and say what a data set's digest covers;
 # - **avoid** a thousand slow calls, and a password in the store.
 #
@@ -72,7 +72,6 @@ n_calls = 50
 # %%
 import mlflow
 import pandas as pd
-import sklearn
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss, roc_auc_score
 from sklearn.model_selection import train_test_split
@@ -262,93 +261,11 @@ print(pd.Timestamp(point.timestamp, unit="ms").date(), point.value)
 assert pd.Timestamp(point.timestamp, unit="ms", tz="UTC") == day
 
 # %% [markdown]
-# ## Round 3: show me
+# ### Results of tests as metrics (can wait)
 #
-# What is neither a number nor a word is an **artifact**, a file that is kept with the run. We begin with the confusion
-# matrix. `predict` calls a customer a leaver from a probability of 0.5 on:
-
-# %%
-import seaborn
-from sklearn.metrics import classification_report, confusion_matrix
-
-predicted = model.predict(X_valid)
-counts = confusion_matrix(y_valid, predicted)
-classes = ["stays", "leaves"]
-labels = {"xticklabels": classes, "yticklabels": classes}
-
-fig, ax = plots.new_figure(width=4.6, height=3.6)
-seaborn.heatmap(counts, annot=True, fmt="d", cmap="Blues", cbar=False, ax=ax, **labels)
-title = f"{counts[1, 1]} of {counts[1].sum()} leavers are found"
-ax.set_title(title, loc="left", weight="bold")
-ax.set(xlabel="predicted", ylabel="true (customers)")
-words = f"{title}. Rows true, columns predicted (stays, leaves): {counts.tolist()}."
-plots.show(plots.describe(fig, words))
+# The t-test and the chi-square test of *Exploring data*, logged.
 
 # %% [markdown]
-# There is a call for each kind of thing, and a slash in a name makes a folder. `log_figure`, `log_table` and their like
-# take an object of your program. `log_artifact` takes a file that you have already, `log_artifacts` a whole folder,
-# here of call lists; their second argument is the folder in the run. The image stands for a form filled in by hand.
-#
-# `log_table` leaves out the labels of the rows (the index). So `reset_index` makes them a column first: else nobody
-# could say who was wrong.
-
-# %%
-import tempfile
-from pathlib import Path
-
-judged = X_valid.assign(true=y_valid, predicted=predicted)
-wrong = judged[judged["true"] != judged["predicted"]].reset_index(names="customer")
-scan = data.bundled("digits").drop(columns="target").iloc[0].to_numpy() / 16
-
-folder = Path(tempfile.mkdtemp())
-contracts = data.churn(n_rows, seed).loc[X_valid.index, "contract"]
-for contract, customers in judged.groupby(contracts):
-    customers.to_csv(folder / f"{contract}.csv")
-
-# %%
-with mlflow.start_run(run_id=run.info.run_id):
-    mlflow.log_figure(fig, "plots/confusion_matrix.png")
-    mlflow.log_image(scan.reshape(8, 8), "scans/digit.png")  # grey values, 0 to 1
-    mlflow.log_table(wrong, "wrong.json")
-    mlflow.log_dict({"classes": classes, "threshold": 0.5}, "labels.json")
-    report = classification_report(y_valid, predicted, target_names=classes)
-    mlflow.log_text(report, "report.txt")
-    mlflow.log_artifact(folder / "one-year.csv", "example")
-    mlflow.log_artifacts(folder, "calls")
-
-files = mlflow.artifacts.list_artifacts(run_id=run.info.run_id)
-print(sorted(file.path + "/" * file.is_dir for file in files))
-
-# %% tags=["claims"]
-found = {file.path for file in files}
-assert {"plots", "scans", "wrong.json", "labels.json", "report.txt", "calls"} <= found
-assert len(mlflow.artifacts.list_artifacts(run_id=run.info.run_id, artifact_path="calls")) == 3
-assert len(wrong) > 2
-
-# %% [markdown]
-# **Predict.** Ines reviews the run. She logs `report.txt` and `wrong.json` once more, each with two lines. What does
-# each of them hold afterwards: the old lines, the new ones, or both?
-
-# %%
-prediction = {"report.txt": "?", "wrong.json": "?"}
-
-# %%
-with mlflow.start_run(run_id=run.info.run_id):
-    mlflow.log_text("checked by Ines\nsee wrong.json", "report.txt")
-    mlflow.log_table(wrong.head(2), "wrong.json")
-
-report = mlflow.artifacts.load_text(f"runs:/{run.info.run_id}/report.txt")
-table = mlflow.load_table("wrong.json", run_ids=[run.info.run_id])
-print("report.txt:", len(report.splitlines()), "lines")
-print(f"wrong.json: {len(wrong)} rows before, {len(table)} now")
-
-# %% tags=["claims"]
-assert len(report.splitlines()) == 2 and len(table) == len(wrong) + 2
-
-# %% [markdown]
-# You should see two lines, and two rows more: a file is replaced, a table **grows**. MLflow reads it and writes it
-# anew, so let only one thread append. If it grows with every *Run All*, you log into an old run.
-#
 # A statistical test is a result as well. [Exploring data]({step:exploring_data}) kept such results in a file; logged
 # as metrics, they can be searched. Do leavers have a shorter tenure (t-test), does the kind of contract matter
 # (chi-square test)? Log the test's name, too, or nobody knows what the number means.
@@ -384,7 +301,120 @@ assert t.statistic < 0 and max(t.pvalue, chi2.pvalue) < 0.001
 # %% [markdown]
 # You should see a t below zero: the leavers, who come first in the test, have the shorter tenure. Both p-values are
 # below 0.001, so it is hardly chance.
+
+# %% [markdown]
+# ## Round 3: show me
 #
+# What is neither a number nor a word is an **artifact**, a file that is kept with the run. We begin with the confusion
+# matrix. `predict` calls a customer a leaver from a probability of 0.5 on:
+
+# %%
+import seaborn
+from sklearn.metrics import classification_report, confusion_matrix
+
+predicted = model.predict(X_valid)
+counts = confusion_matrix(y_valid, predicted)
+classes = ["stays", "leaves"]
+labels = {"xticklabels": classes, "yticklabels": classes}
+
+fig, ax = plots.new_figure(width=4.6, height=3.6)
+seaborn.heatmap(counts, annot=True, fmt="d", cmap="Blues", cbar=False, ax=ax, **labels)
+title = f"{counts[1, 1]} of {counts[1].sum()} leavers are found"
+ax.set_title(title, loc="left", weight="bold")
+ax.set(xlabel="predicted", ylabel="true (customers)")
+words = f"{title}. Rows true, columns predicted (stays, leaves): {counts.tolist()}."
+plots.show(plots.describe(fig, words))
+
+# %% [markdown]
+# There is a call for each kind of thing. Three of them do most of the work: `log_figure`, `log_table` and `log_text`.
+# Each takes an object of your program, and the name that its file gets; a slash in the name makes a folder. (A file
+# that you have already goes in with `log_artifact`, among the *Four more calls* at the end of this round.)
+#
+# Our table holds the customers whom the model gets wrong. `log_table` leaves out the labels of the rows (the index). So
+# `reset_index` makes them a column first: else nobody could say who was wrong.
+
+# %%
+judged = X_valid.assign(true=y_valid, predicted=predicted)
+wrong = judged[judged["true"] != judged["predicted"]].reset_index(names="customer")
+report = classification_report(y_valid, predicted, target_names=classes)
+
+with mlflow.start_run(run_id=run.info.run_id):
+    mlflow.log_figure(fig, "plots/confusion_matrix.png")
+    mlflow.log_table(wrong, "wrong.json")
+    mlflow.log_text(report, "report.txt")
+
+files = mlflow.artifacts.list_artifacts(run_id=run.info.run_id)
+print(sorted(file.path + "/" * file.is_dir for file in files))
+
+# %% tags=["claims"]
+assert {"plots", "wrong.json", "report.txt"} <= {file.path for file in files}
+assert len(wrong) > 2
+
+# %% [markdown]
+# **Predict.** Ines reviews the run. She logs `report.txt` and `wrong.json` once more, each with two lines. What does
+# each of them hold afterwards: the old lines, the new ones, or both?
+
+# %%
+prediction = {"report.txt": "?", "wrong.json": "?"}
+
+# %%
+with mlflow.start_run(run_id=run.info.run_id):
+    mlflow.log_text("checked by Ines\nsee wrong.json", "report.txt")
+    mlflow.log_table(wrong.head(2), "wrong.json")
+
+report = mlflow.artifacts.load_text(f"runs:/{run.info.run_id}/report.txt")
+table = mlflow.load_table("wrong.json", run_ids=[run.info.run_id])
+print("report.txt:", len(report.splitlines()), "lines")
+print(f"wrong.json: {len(wrong)} rows before, {len(table)} now")
+
+# %% tags=["claims"]
+assert len(report.splitlines()) == 2 and len(table) == len(wrong) + 2
+
+# %% [markdown]
+# You should see two lines, and two rows more: a file is replaced, a table **grows**. MLflow reads it and writes it
+# anew, so let only one thread append. If it grows with every *Run All*, you log into an old run.
+
+# %% [markdown]
+# ### Four more calls (can wait)
+#
+# For a dictionary, an image, a file and a whole folder.
+
+# %% [markdown]
+# Suppose that two things lie on your disk: a folder of call lists, one list for each kind of contract, and a form that
+# was filled in by hand. An image of a digit stands for the form.
+
+# %%
+import tempfile
+from pathlib import Path
+
+folder = Path(tempfile.mkdtemp())
+contracts = data.churn(n_rows, seed).loc[X_valid.index, "contract"]
+for contract, customers in judged.groupby(contracts):
+    customers.to_csv(folder / f"{contract}.csv")
+
+scan = data.bundled("digits").drop(columns="target").iloc[0].to_numpy() / 16
+
+# %% [markdown]
+# - `log_dict` takes a dictionary, and writes it as JSON or YAML.
+# - `log_image` takes an array of pixels; ours are grey values from 0 to 1.
+# - `log_artifact` takes a file that you have already, and the folder of the run that it goes to.
+# - `log_artifacts` takes a whole folder.
+
+# %%
+with mlflow.start_run(run_id=run.info.run_id):
+    mlflow.log_dict({"classes": classes, "threshold": 0.5}, "labels.json")
+    mlflow.log_image(scan.reshape(8, 8), "scans/digit.png")
+    mlflow.log_artifact(folder / "one-year.csv", "example")
+    mlflow.log_artifacts(folder, "calls")
+
+files = mlflow.artifacts.list_artifacts(run_id=run.info.run_id)
+print(sorted(file.path + "/" * file.is_dir for file in files))
+
+# %% tags=["claims"]
+assert {"scans", "labels.json", "example", "calls"} <= {file.path for file in files}
+assert len(mlflow.artifacts.list_artifacts(run_id=run.info.run_id, artifact_path="calls")) == 3
+
+# %% [markdown]
 # ## Round 4: which rows, and which code?
 #
 # `log_input` records a **data set**: not the rows, but a description of them. It consists of a name, the columns, the
@@ -456,13 +486,12 @@ assert no_gap == "noticed by MLflow True, by ours True"
 # %% [markdown]
 # You should see `noticed by MLflow False` twice, because MLflow's digest reads only a part of the data:
 #
-# - the names of the columns and the number of rows;
-# - the labels of the **first 10,000 rows** (the index of the DataFrame);
-# - of the same rows, those columns that are numeric, or text **without a gap in the whole table**.
+# - the names of the columns, and the number of rows;
+# - of the **first 10,000 rows** their labels (the index), their numbers, and their text.
 #
-# Dates, `True`/`False`, and text columns with one gap are left out. So two equal digests prove little. Ours notices
-# both changes: log it as a tag, of the data set (`tags=` in `log_input`) or of the run. Later lectures call it
-# `data.digest`.
+# Left out are all later rows, dates, `True`/`False`, and each text column that has a gap, anywhere in the table. So two
+# equal digests prove little. Ours notices both changes: log it as a tag, of the data set (`tags=` in `log_input`) or of
+# the run. Later lectures call it `data.digest`.
 #
 # The **context** of a data set says what its rows were used for. Give each context a data set name of its own: of the
 # same rows under one name, MLflow keeps only the first context, without a word.
@@ -474,13 +503,21 @@ assert no_gap == "noticed by MLflow True, by ours True"
 # dropped, with its tag, and the record would say that nobody had looked at them as test rows.
 #
 # </details>
-#
+
+# %%
+used = {"training": X_train.assign(churned=y_train)}
+used["validation"] = X_valid.assign(churned=y_valid)
+
+with mlflow.start_run(run_id=run.info.run_id):
+    for context, table in used.items():
+        name = f"customers-{context}"
+        described = mlflow.data.from_pandas(table, targets="churned", name=name)
+        mlflow.log_input(described, context, tags={"sha256": digest_of_all(table)})
+
+# %% [markdown]
 # The code has a digest of its own, the **git commit**. MLflow notes it for a script. For a notebook there is usually
-# none, so you set it yourself, as a tag.
-#
-# A commit is worth little when a file was changed or added after it. So commit first. `git status --porcelain` lists
-# such files (also new outputs, but no ignored ones); we note whether it lists any. And we note the library's version,
-# because another one can give another number.
+# none, so you set it yourself, as a tag. The library's version stands beside it, because another one can give another
+# number.
 #
 # <details class="more"><summary>More: details of the commit</summary>
 #
@@ -496,23 +533,26 @@ assert no_gap == "noticed by MLflow True, by ours True"
 # %%
 import subprocess
 
+import sklearn
+
 failed, commit = subprocess.getstatusoutput("git rev-parse HEAD")
-_, edits = subprocess.getstatusoutput("git status --porcelain")
 code = {
     "mlflow.source.name": "the notebook of the lecture Logging",
     "mlflow.source.git.commit": "unknown" if failed else commit,
-    "edited_since_commit": "unknown" if failed else str(bool(edits)),
     "scikit_learn": sklearn.__version__,
 }
-used = {"training": X_train.assign(churned=y_train)}
-used["validation"] = X_valid.assign(churned=y_valid)
-
 with mlflow.start_run(run_id=run.info.run_id):
     mlflow.set_tags(code)
-    for context, table in used.items():
-        name = f"customers-{context}"
-        described = mlflow.data.from_pandas(table, targets="churned", name=name)
-        mlflow.log_input(described, context, tags={"sha256": digest_of_all(table)})
+
+# %% [markdown]
+# A commit is worth little when a file was changed or added after it. So commit first. `git status --porcelain` lists
+# such files (also new outputs, but no ignored ones), and prints nothing when there are none. We note which it was.
+
+# %%
+failed, edits = subprocess.getstatusoutput("git status --porcelain")
+edited = "unknown" if failed else str(edits != "")
+with mlflow.start_run(run_id=run.info.run_id):
+    mlflow.set_tag("edited_since_commit", edited)
 
 # %% [markdown]
 # Now Ines can ask the store, and needs nobody's memory:
@@ -673,8 +713,8 @@ assert mlflow.get_run(leaky.info.run_id).info.lifecycle_stage == "deleted"
 # **`one-by-one`: fifty values, fifty calls.** Each call is written to the database on its own, as a *transaction*, and
 # the next one waits until it has been written. There are two other ways. Guess the order before you run it:
 #
-# - An *asynchronous* call returns at once, and MLflow writes in the background; `flush_async_logging` waits for the
-#   background. A write that fails raises no error there, it only leaves a line `ERROR` in the log.
+# - An *asynchronous* call does not wait. MLflow writes in the background, and `flush_async_logging` returns when all
+#   is written. A write that fails raises no error there, it only leaves a line `ERROR` in the log.
 # - `log_batch` sends a list of points in one call.
 
 # %%
@@ -692,9 +732,9 @@ with mlflow.start_run(run_name="asynchronous"):
     start = time.perf_counter()
     for step in range(n_calls):
         mlflow.log_metric("loss", 1 / (step + 1), step=step, synchronous=False)
-    seconds["asynchronous: loop ends"] = time.perf_counter() - start
+    seconds["asynchronous, loop done"] = time.perf_counter() - start
     mlflow.flush_async_logging()
-    seconds["asynchronous: written"] = time.perf_counter() - start
+    seconds["asynchronous, all written"] = time.perf_counter() - start
 
 # %% [markdown]
 # To repair it, collect the points and send them together; in a long training every few hundred, because a crash loses
@@ -716,8 +756,8 @@ ax.plot(took / took["one batch"], took.index, "o", markersize=9, color=plots.BLU
 ax.set_xscale("log")
 ax.xaxis.set_major_formatter("{x:g}")
 ax.margins(y=0.2)
-factor = took["one by one"] / took["one batch"]
-title = f"One by one takes {factor:.0f} times as long as one batch"
+factor = took.iloc[-1] / took["one batch"]
+title = f"The slowest way takes {factor:.0f} times as long as one batch"
 ax.set_title(title, loc="left", weight="bold")
 ax.set_xlabel(f"time for {n_calls} points (1 = one batch; logarithmic)")
 words = ", ".join(f"{name} {seconds[name]:.2f} s" for name in seconds)
@@ -725,8 +765,8 @@ plots.show(plots.describe(fig, f"Time for {n_calls} points of a metric: {words}.
 
 # %% tags=["claims"]
 assert seconds["one by one"] > 3 * seconds["one batch"]
-assert seconds["asynchronous: written"] > 3 * seconds["one batch"]
-assert seconds["asynchronous: loop ends"] < seconds["asynchronous: written"]
+assert seconds["asynchronous, all written"] > 3 * seconds["one batch"]
+assert seconds["asynchronous, loop done"] < seconds["asynchronous, all written"]
 import os
 
 os.environ["MLFLOW_ASYNC_LOGGING_BUFFERING_SECONDS"] = "1"
@@ -737,13 +777,13 @@ with mlflow.start_run(run_name="buffered"):
     mlflow.flush_async_logging()
     buffered = time.perf_counter() - start
 del os.environ["MLFLOW_ASYNC_LOGGING_BUFFERING_SECONDS"]
-assert buffered < 0.5 * seconds["asynchronous: written"]
+assert buffered < 0.5 * seconds["asynchronous, all written"]
 assert len(client.get_metric_history(batch.info.run_id, "loss")) == n_calls
 
 # %% [markdown]
-# You should see the batch far ahead. Asynchronous calls let your loop go on early, which helps when your training
-# should not wait for a server. But each point is still a transaction of its own: until all is written, it can take even
-# longer than one by one.
+# You should see the batch far ahead of *one by one* and of *asynchronous, all written*. The order of the others can
+# change from run to run. Asynchronous calls are made for a slow server, whose answers your loop need not wait for. They
+# save no work: each point is still a transaction of its own, so until all is written this can be the slowest way.
 #
 # <details class="more"><summary>More: other batches, and failed asynchronous calls</summary>
 #

@@ -454,7 +454,7 @@ TASKS = (
         0,
         study,
         (
-            "What does the objective of the lecture do between two folds?",
+            "What does the objective of the lecture's section *Stop weak trials early* do between two folds?",
             "`trial.report(mean, step)`, then `if trial.should_prune():` end the run as KILLED and "
             "`raise optuna.TrialPruned()`. The run is a child because the study runs inside the parent's block.",
         ),

@@ -189,10 +189,12 @@ hw.check(4)
 #
 # Back to the churn customers, which the next cell loads. In the experiment `hw-nested-runs-optuna`, make a parent run
 # `study`, and let Optuna look for the best `max_depth` (1 to 12) and `min_samples_leaf` (1 to 100) of a
-# `DecisionTreeClassifier`, with the median pruner and one child run for each trial. A child logs both settings as
-# parameters, and as the metric `cv_auc` the mean ROC-AUC over the folds done so far, in a cross-validation on the
-# training rows. Pruned children end as KILLED. Make at least ten children, of which at least one is pruned. The parent
-# gets the metric `best_auc`, the highest `cv_auc` of a finished child.
+# `DecisionTreeClassifier`, with the median pruner and one child run for each trial, as in the lecture's section *Stop
+# weak trials early*.
+#
+# A child logs both settings as parameters, and as the metric `cv_auc` the mean ROC-AUC over the folds done so far, in a
+# cross-validation on the training rows. Pruned children end as KILLED. Make at least ten children, of which at least
+# one is pruned. The parent gets the metric `best_auc`, the highest `cv_auc` of a finished child.
 
 # %% tags=["task-5"]
 split = data.churn_split(900, data.course_seed(), numeric=True)

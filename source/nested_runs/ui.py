@@ -10,10 +10,9 @@ def walk(ui):
     ui.unfold("grid")
     ui.picture()
     # 2
-    ui.search('attributes.status = "KILLED"')
-    ui.gone("random", "link")
-    ui.unfold("optuna")
-    ui.see("Created")
+    ui.search('params.max_leaf_nodes = "64"')
+    ui.gone("hyperparam_search", "link")
+    ui.see("grid", "link")
     ui.clear_search()
     # 3
     ui.press("Sort: Created", "button")
