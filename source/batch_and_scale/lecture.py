@@ -337,8 +337,9 @@ def run_as_text(text, values):
 # papermill raises another error when the kernel is killed, and `suppress` lets that pass as well. Anything else, such
 # as a worker that has no such kernel, is not a failed point but a broken worker, and `gather` raises it.
 #
-# If a call itself fails, for example because its worker is lost, `gather` raises that error and returns nothing. Then
-# ask each receipt for its own `future.result()`, inside `try`.
+# When a worker is lost, Dask runs the call again on another one, so a job that logs for itself leaves two runs. If a
+# call fails, or has lost four workers, `gather` raises that error and returns nothing. Then ask each receipt for its
+# own `future.result()`, inside `try`.
 #
 # </details>
 #
@@ -579,21 +580,21 @@ assert not kept[0].data.metrics and not mlflow.MlflowClient().list_artifacts(kep
 # and it keeps the executed notebook. The tag `dagster_run` joins both.
 #
 # In daily use the definitions stand in a file. First set the environment variable `DAGSTER_HOME` to the full path of an
-# existing folder, or Dagster forgets its notes when it stops. A new schedule is off: `dagster schedule start mondays -f
+# existing folder: both commands need it for their notes. A new schedule is off: `dagster schedule start mondays -f
 # weekly.py` turns it on, and `dagster-daemon run -f weekly.py` is the clock.
 #
 # <details class="more"><summary>More: Dagster in daily use, and the guard against a double start</summary>
 #
-# The file must make for itself what this round takes from the notebook: the store's address, `text`, `n_rows`, `seed`,
-# and the two functions with what they need. The line with `weekly_runs` is left out. The file ends with `defs =
-# dg.Definitions(jobs=[weekly], schedules=[mondays])`.
+# The file must make for itself what this round takes from the notebook: the store's address, the experiment, `text`,
+# `n_rows`, `seed`, and the two functions with what they need. The line with `weekly_runs` and the two of the invented
+# error are left out. The file ends with `defs = dg.Definitions(jobs=[weekly], schedules=[mondays])`.
 #
-# With the package `dagster-webserver`, which this course does not install, `dagster dev -f weekly.py` starts the
-# clock and a web page, on which the schedule is switched on. `dagster dev` is for trying out. What must run every
-# Monday needs a machine that stays on, with `dagster-daemon run` as the clock and `dagster-webserver` as the page.
+# What must run every Monday needs a machine that stays on. With the package `dagster-webserver`, which this course does
+# not install, `dagster-webserver -f weekly.py` adds a web page. (Older texts say `dagster dev`; Dagster 1.13 advises
+# against it.)
 #
-# When the clock comes to the same due time twice, for example after a crash, it finds the job of this schedule and
-# this time in its notes and starts no other. Without `DAGSTER_HOME`, a new start has forgotten them.
+# When the clock comes to the same due time twice, for example after a crash, it finds the job of this schedule and this
+# time in its notes and starts no other.
 #
 # </details>
 #
@@ -795,8 +796,8 @@ mlflow.set_tracking_uri("sqlite:///mlflow.db")
 mlflow.set_experiment("my-first-batch")
 quiet = {"progress_bar": False, "extra_arguments": ["--log-level=CRITICAL"]}
 batch = uuid4().hex[:8]  # tells these runs from those of the next batch
-for values in grid:
-    target = "-".join(f"{key}-{value}" for key, value in values.items()) + ".ipynb"
+for number, values in enumerate(grid):
+    target = f"{batch}-{number}.ipynb"  # no value in the name: it may hold a slash
     with mlflow.start_run(run_name=target, tags={"batch": batch}) as run:
         mlflow.log_params(values)
         try:

@@ -669,8 +669,10 @@ assert is_true(search.info.run_id)
 # <details class="more"><summary>More: another kind of model, and the first start</summary>
 #
 # Another kind of model, such as a forest, may stop with names that MLflow does not trust: read them, then write them
-# into `skops_trusted_types=`, as in [Models]({step:models}). The solver `newton-cholesky` copes with columns of very
-# different size; with another one, put a scaler before it.
+# into `skops_trusted_types=`, as in [Models]({step:models}). For a part from another package add its name and version
+# to `needs`, or the model loads on this machine only. It needs `predict_proba`: without it, the threshold cuts another
+# scale. The solver `newton-cholesky` copes with columns of very different size; with another one, put a scaler before
+# it.
 #
 # The first time, MLflow also reports that it makes its tables.
 #

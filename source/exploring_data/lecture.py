@@ -289,8 +289,8 @@ print(f"tenure_months: p {found['p']:.0e}, d {found['effect']:.2f}")
 # %% [markdown]
 # **A count: the Mann–Whitney test.** `support_calls` is 0, 1 or 2 for most, and 5 or more for a few, so a mean is not a
 # good summary. This test sorts all customers by their calls, and asks whether one group stands higher in the line than
-# the other. The share of pairs in which the leaver called more is the ROC-AUC of [Start here]({step:start_here}), with
-# the calls as the risk.
+# the other. The share of pairs that the leaver wins is the ROC-AUC of [Start here]({step:start_here}), with the calls
+# as the risk.
 
 
 # %%
@@ -344,8 +344,8 @@ assert all(stats.contingency.expected_freq(t).min() > 20 for t in tables)
 
 # %% [markdown]
 # You should see three very small values of *p* (`4e-19` is 4 divided by a 1 with nineteen zeros), so chance is a poor
-# explanation. Leavers have a shorter tenure, with a medium effect. A leaver has called more in about two thirds of the
-# pairs. The contract matters, too. But a test does not say *why*.
+# explanation. Leavers have a shorter tenure, with a medium effect. A leaver wins about two thirds of the pairs, a tie
+# being half. The contract matters, too. But a test does not say *why*.
 #
 # <details class="more"><summary>More: how to learn why</summary>
 #
