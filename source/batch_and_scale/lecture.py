@@ -252,8 +252,8 @@ for name_, printed_, right_ in (("late", '{"cv_auc": 0.7}', "FINISHED"), ("dead"
     mlflow.delete_run(run_)
 
 # %% [markdown]
-# You should see one row a notebook; if more, you logged them twice: run all again. Name, values and score come from one
-# file, so none is mixed up.
+# You should see one row for each notebook; if more, you logged them twice: run all again. Name, values and score come
+# from one file, so none is mixed up.
 #
 # ### The series itself is a batch
 #
@@ -480,14 +480,14 @@ assert gap < 0.03
 # On Mondays the table of customers is sometimes late. We make the first attempt fail in this way. The second one runs
 # Mira's notebook by `run_as_text`. Our weekly batch has one point; a loop over `points` would stand there.
 #
-# Each attempt opens a run, whose id goes into `weekly_runs`, a list made below. An error ends the run as FAILED; a
-# killed process leaves it RUNNING. `run_as_text` returns a notebook that failed *without* raising its error. So the op
-# raises one itself, or Dagster would have nothing to try again.
+# Each attempt opens a run, whose id goes into `weekly_runs`, a list made below. An error ends it as FAILED. When the
+# notebook fails, `run_as_text` raises nothing and hands it back. So the op raises the error itself, or Dagster would
+# have nothing to try again.
 #
 # <details class="more"><summary>More: a pause before the next attempt</summary>
 #
-# Here the second attempt follows at once. In daily use, give the table time to arrive:
-# `RetryPolicy(max_retries=2, delay=600)` waits 600 seconds.
+# Here the second attempt follows at once. In daily use, give the table time to arrive: `RetryPolicy(max_retries=2,
+# delay=600)` waits 600 seconds. A process that is killed leaves its run RUNNING.
 #
 # </details>
 
@@ -579,9 +579,9 @@ assert not kept[0].data.metrics and not mlflow.MlflowClient().list_artifacts(kep
 # You should see a FAILED and a FINISHED run of 30 November, and a job that succeeded. Only the second run has a score,
 # and it keeps the executed notebook. The tag `dagster_run` joins both.
 #
-# In daily use the definitions stand in a file. First set the environment variable `DAGSTER_HOME` to the full path of an
-# existing folder: both commands need it for their notes. A new schedule is off: `dagster schedule start mondays -f
-# weekly.py` turns it on, and `dagster-daemon run -f weekly.py` is the clock.
+# In daily use the definitions, and what the fold lists, stand in a file `weekly.py`. Set the environment variable
+# `DAGSTER_HOME` to the full path of an existing folder, for notes. Then `dagster schedule start mondays -f weekly.py`
+# turns the new schedule on, and `dagster-daemon run -f weekly.py` is the clock.
 #
 # <details class="more"><summary>More: Dagster in daily use, and the guard against a double start</summary>
 #
@@ -758,10 +758,10 @@ shutil.rmtree(folder, ignore_errors=True)
 # %% [markdown]
 # ## In your own project
 #
-# The batch itself without any help from this course, on real data. Open *Show the script*, copy it into a file
-# `batch.py` in an empty folder, and run `python batch.py`. It needs the packages `mlflow`, `papermill` and `ipykernel`.
-# You should see a table of three runs, one of them FAILED. The first time, MLflow also reports that it makes its
-# tables.
+# The batch itself without any help from this course, on real data. Each point is logged at once, not read back later.
+# Open *Show the script*, copy it into a file `batch.py` in an empty folder, and run `python batch.py`. It needs the
+# packages `mlflow`, `papermill` and `ipykernel`. You should see a table of three runs, one of them FAILED. The first
+# time, MLflow also reports that it makes its tables.
 #
 # The script writes a small `train.ipynb` if there is none. To use a notebook of your own, save it there under this
 # name. Give one cell the tag `parameters`, let the last cell do nothing but print a dictionary of numbers with

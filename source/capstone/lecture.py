@@ -255,10 +255,10 @@ assert children["metrics.valid_auc"].head(3).agg(np.ptp) < 0.01
 # **threshold**: at which probability do we call? It belongs *inside* the model. Otherwise the service decides at 0.5,
 # whatever the notebook found.
 #
-# `CalibratedClassifierCV` tries to make the probabilities mean what they say; the Brier score of [Full
-# workflow]({step:full_workflow}) would tell whether it helps. `FixedThresholdClassifier` decides. We take the threshold
-# with the highest F1 on the validation rows. F1 counts a missed leaver like a needless call, a limit that the report
-# names; whoever knows both costs minimises their sum.
+# `CalibratedClassifierCV` tries to make 0.3 mean 3 leavers in 10; the Brier score of [Full
+# workflow]({step:full_workflow}) would tell whether it helps. `FixedThresholdClassifier` then calls from a threshold
+# on, here the one with the highest F1 on the validation rows. F1 weighs a missed leaver like a needless call; whoever
+# knows both costs minimises their sum.
 
 # %%
 from sklearn.calibration import CalibratedClassifierCV
@@ -466,8 +466,8 @@ assert all(
 
 # %% [markdown]
 # You should see 0.0 twice. If not, something that matters is not in the record: a seed, a row, a version of a package.
-# But 0.0 is no proof that everything is in it: what stands in a function, such as the size of the validation part, is
-# the same here without any record.
+# But 0.0 does not prove it complete: `test_size=0.3` stands in `get_rows` and in no record, and both trainings have
+# used it.
 #
 # The report is one page with four parts. Each number in it is read from the store while the page is made, so none is
 # mistyped, and the page names the version that it is about. The sentences are yours: no program can write what the
@@ -663,8 +663,8 @@ assert is_true(search.info.run_id)
 # Open *Show the script*, copy it into a file `project.py` in an empty folder, run `python project.py`, then put your
 # own table in the place of the tumours.
 #
-# Nothing is chosen in it, so the test rows may serve the gate, too. Before you compare settings or thresholds, split
-# validation rows off: they choose, and the gate asks them. The test rows come last, once.
+# Nothing is chosen in it, so the test rows may serve the gate. Before you compare settings or thresholds, split `X_fit`
+# once more: the new rows choose, and the gate's `leads` use them. The test rows come last.
 #
 # <details class="more"><summary>More: another kind of model, and the first start</summary>
 #

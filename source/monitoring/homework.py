@@ -67,7 +67,7 @@ def psi(then, now, bins=10):
 def gate(name, version, rows, by, why):
     """Judge a version on rows with labels; move `champion` when its gain is above chance."""
     champion = client.get_registered_model(name).aliases.get("champion")
-    if champion == str(version):
+    if str(champion) == str(version):
         raise ValueError(f"version {version} is the champion already")
     y = rows["churned"].to_numpy()
     old, new = (

@@ -7,7 +7,7 @@
 # alert, a retrained model, and the same alert rule once more. Folded parts marked *More* can wait.
 #
 # Afterwards you can
-# - **log** predictions with their inputs, and say what a delivery must pass before it is scored;
+# - **log** predictions with their inputs, and say what a delivery must pass before the model answers;
 # - **measure** the drift of inputs and predictions, and say what each measure cannot see;
 # - **decide** by a rule whether to retrain;
 # - **promote** a new model through a gate on rows of the new world, and say how the same rule judges the cure.
@@ -40,7 +40,8 @@ lesson.quiz("monitoring", "recall")
 # - **Data drift** (North): the *inputs* change, and the rule that makes a customer leave stays.
 # - **Concept drift** (South): the *rule* changes, and the inputs stay.
 #
-# No single number shows both. So the monitoring has several stations, and each of them logs into MLflow:
+# No single number shows both. (*Score* means the model's ROC-AUC today.) So the monitoring has several stations, and
+# each of them logs into MLflow:
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
 from course_utils import plots
@@ -146,8 +147,8 @@ for region in streams:
 # *In the picture: the gate. Spring's model needs it now: run the cells, and read them in Round 5.*
 #
 # Only this function moves the alias `champion`: here for spring's model, in Round 5 for the cure. It compares a new
-# model, the challenger, with the champion on the *same* held-out rows. The score is **ROC-AUC**, the share of pairs
-# (one customer who leaves, one who stays) that a model puts into the right order.
+# model, the challenger, with the champion on the *same* held-out rows. **ROC-AUC** is the share of pairs (one customer
+# who leaves, one who stays) that a model puts into the right order.
 #
 # The gate is the **paired bootstrap** of [Model registry]({step:model_registry}), with 500 draws: a challenger passes
 # when the whole 95 % interval of the gain is above zero. `redrawn_auc` returns the ROC-AUC of each draw; you need not
@@ -179,7 +180,7 @@ def redrawn_auc(y, p, times):
 # %%
 def gate(name, version, rows, by, why):
     champion = client.get_registered_model(name).aliases.get("champion")
-    if champion == str(version):
+    if str(champion) == str(version):
         raise ValueError(f"version {version} is the champion already")
     y, new = rows["churned"].to_numpy(), probability(f"models:/{name}/{version}", rows)
     old = np.zeros(len(y))  # a coin
@@ -208,9 +209,9 @@ for region in streams:
 #
 # *In the picture: predictions.*
 #
-# A prediction alone cannot be judged later. So the nightly job logs the inputs, the probability and the version that
-# gave it: one run for each week and region, with a table as its file. By the customer's number, labels find their rows
-# weeks later. These are personal data: let few read them, delete old runs, then `mlflow gc`.
+# A prediction alone cannot be judged later. So the nightly job logs inputs, probability and the version that gave it:
+# one run a week and region, with a table as its file. By the customer's number, labels find their rows later. Personal
+# data: let few read them, delete old runs, then `mlflow gc` with `MLFLOW_TRACKING_URI` set.
 
 # %%
 weeks = {}
@@ -317,7 +318,7 @@ assert np.isclose((prices_now > numbers.loc["max", "monthly_charges"]).mean(), n
 # %% [markdown]
 # You should see that it answers: with prices in cents, everybody is about to leave, and no error is raised. All four
 # shares of the broken delivery stand out against those of week 3. Our rule: with more than 2 % *missing*, *unknown* or
-# *twice*, a delivery is sent back before it is scored; retraining on it would teach the model the mistake.
+# *twice*, a delivery is sent back before the model answers; retraining on it would teach the model the mistake.
 #
 # *outside* is not in the rule: it shows cents, but true new prices as well (today's North, last row), so a person looks
 # first.
@@ -415,9 +416,10 @@ assert south.loc["probability"].max() < 0.15
 # %% [markdown]
 # ### Two tests with a probability
 #
-# PSI does not say whether a gap may be chance; two tests do. **KS** is the largest gap between two cumulative
-# distributions, for numbers. **Chi-square** compares counts of categories, and Cramér's V scales it to 0 … 1. Each
-# gives a *size*, to act on, and a *p*, the probability of a gap at least this large when nothing has changed:
+# Can a gap be chance? PSI does not say; two tests do. **KS** is the largest gap between two cumulative distributions,
+# for numbers. **Chi-square** compares counts of categories, and Cramér's V scales it to 0 … 1. Each gives a *size*, to
+# act on (KS of the South's prices in a quiet week: below 0.1 with 600 rows), and a *p*, the probability of at least
+# such a gap when nothing has changed:
 
 # %%
 now = logged("north", today)
@@ -666,8 +668,7 @@ assert after["auc"].mean() < served.loc[: drift_week - 1, "auc"].mean()
 #    region. Type `params.region = 'south'` into the search field and press Enter.
 # 2. Open *Columns* and untick *Dataset* and *Source*; unfold *Metrics* if it is folded, and tick `auc` and
 #    `psi_monthly_charges`. Click the header of `auc` to sort: the lowest scores are those of the changed weeks, while
-#    the PSI values are all small. The weeks after the promotion have no PSI: no cell computes it. In your project,
-#    compare them with the new model's training rows and its answers for those.
+#    the PSI values are all small. The weeks after the promotion have no PSI here.
 # 3. Open one run, then *Artifacts*: `predictions.parquet` holds inputs and probabilities, to download.
 #
 # ![The weeks of the south, sorted by auc, after step 2](../site/_static/monitoring_ui.png)
@@ -753,22 +754,25 @@ assert pair[1] > pair[0]
 old, new = (roc_auc_score(spring.y_test, probability(a, spring.X_test)) for a in (spring_uri, uri))
 assert new < old
 assert largest < ks.statistic / 2
+assert rows_per_week < 600 or largest < 0.1
 
 # %% [markdown]
 # ## In your own project
 #
 # Predictions with their inputs, drift of every column and an alert, on real data, without this course: open *Show the
 # script*, copy it into a file `monitor.py` in an empty folder and run `python monitor.py`. In your project, load the
-# champion in place of training, and log the score when the labels come. For another week, change its rows, `"week": 1`
-# and `week-01`; act when two weeks in a row say `alert: yes`.
+# champion in place of training; the fold says what to do when labels come. For another week, change its rows, `"week":
+# 1` and `week-01`; act when two weeks in a row say `alert: yes`.
 #
 # <details class="more"><summary>More: from the script to your project</summary>
 #
-# Keep the champion's training rows, and log each score into its week's run.
+# Keep the champion's training rows. With the id of the week's run, `mlflow.load_table("predictions.parquet",
+# run_ids=[run_id])` brings its rows back; join the labels by `row`, then `mlflow.log_metrics({"auc": …},
+# run_id=run_id)`. After a promotion, the reference is the new model's training rows.
 #
 # Its `psi` takes numbers only: for columns of words, or of true and false, take the lecture's.
 #
-# A metric's name may hold letters, digits, spaces and `_ - . /` only, so rename a column such as `price (EUR)` first.
+# A metric's name may hold letters, digits, spaces and `_ - . / :` (Windows: no `:`), so rename `price (EUR)` first.
 #
 # </details>
 

@@ -196,8 +196,7 @@ assert "best_n_estimators" in promoted.data.params
 # We use them on *gradient boosting*, a model of many trees of which each corrects those before it. Two settings are
 # tuned, over the same ranges: the learning rate, or how strongly a tree corrects, and the number of leaves of a tree.
 #
-# The budget pays for `budget // 3` candidates. The grid spends them on three numbers of leaves and `budget // 9`
-# learning rates.
+# A budget of 36 pays for 12 candidates. The grid has to spread them over three numbers of leaves.
 #
 # <details class="more"><summary>More: equal ratios, and the search in autologging</summary>
 #
@@ -237,9 +236,8 @@ searches = {
 }
 
 # %% [markdown]
-# A fitted search has its candidates in `cv_results_`: lists of the settings, the mean over the folds ("test": the fold
-# left out) and their standard deviation. One function turns them into runs, after the fits: *Duration* in the UI is
-# only that of logging.
+# A fitted search lists its candidates in `cv_results_`: their settings, and the mean and standard deviation of their
+# scores on the folds left out (called "test" there). One function turns them into runs.
 
 # %%
 def log_candidates(name, search):
@@ -369,8 +367,8 @@ for name, parent_id in parents.items():
 assert lead < spread
 
 # %% [markdown]
-# Look at the title: the lead is smaller than the standard deviation of *one* candidate over its own folds. So it may be
-# luck. Better ask: **on how many folds is the leader ahead?**
+# The lead in the title is smaller than *one* candidate's spread over its folds: perhaps luck. No rows are left for the
+# bootstrap of [Evaluation]({step:evaluation}), so ask: **on how many folds is the leader ahead?**
 #
 # We take ten *new* folds, because the old ones helped to choose. The best child of each search competes, with the
 # settings that its run recorded, and so does an untuned model.

@@ -247,8 +247,8 @@ assert stranger_["sklearn"]["skops_trusted_types"] == listed
 #
 # So before you load a skops model, do three things:
 #
-# 1. **Read `MLmodel`.** The format must be `skops`; in each flavor, the file must be `model.skops` (`pickled_model` or
-#    `model_path`), and `code` missing or `None`. Look above: even the stranger's passes.
+# 1. **Read `MLmodel`.** The format must be `skops`; in each flavor, the file (`model_path`, or `pickled_model`, an old
+#    name) must be `model.skops`, and `code` missing or `None`. Look above: even the stranger's passes.
 # 2. **Read the names** in the file `model.skops`, and compare them with a list that *you* have written. The list in
 #    `MLmodel` could have been edited.
 # 3. **Load the folder that you have read**, `mlflow.sklearn.load_model(str(home))`, not the address, which would fetch
@@ -416,8 +416,9 @@ assert verdicts == {"as_pickle": "refused", "ours": "refused", "chatty": "loaded
 # %% [markdown]
 # ## Round 4: which packages does it need?
 #
-# Now to our own model, which shall run on Aisha's server. Each model lists the packages that it needs in its
-# `requirements.txt`. You give the list with `pip_requirements=`, as we did for `ours`:
+# Now to our own model, which shall run on Aisha's server. `requirements.txt` lists what a model needs. With
+# `pip_requirements=`, `ours` got `packages`: scikit-learn and skops in the versions installed here. MLflow adds itself.
+# Add what else a model uses:
 
 
 # %%
@@ -819,8 +820,8 @@ for name, wanted in lists.items():
 assert alarm and "scikit-learn==1.5.2" in alarm[0]
 
 # %% [markdown]
-# To repair it, write `==`, as `get_default_pip_requirements` does. By `models:/m-…`, a logged model gets another list
-# with `update_model_requirements`. Write the versions that **made** the model: `open` was made with the installed ones.
+# To repair it, write `==`, as `get_default_pip_requirements` does. In a logged model, `update_model_requirements`
+# changes the list. Write the versions that **made** the model: `open` was made with those installed here.
 #
 # <details class="more"><summary>More: why the pinned model keeps its list, and when to change one</summary>
 #

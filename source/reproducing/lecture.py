@@ -272,9 +272,9 @@ assert any(pool["version"] and pool["architecture"] for pool in machine["pools"]
 # where one came from: take out your own and those from git, here `course-utils`, then `uv pip install --no-deps -r
 # packages.txt`.
 #
-# A **lock file** is such a list that was written *before* the training. For a project with a `requirements.txt`,
-# `uv pip compile requirements.txt -o requirements.lock` writes one, of today's versions, and
-# `uv pip sync requirements.lock` installs it. If your project has one, log it with the run, too.
+# A **lock file** is such a list, written *before* the training. From a `requirements.txt`, `uv pip compile
+# requirements.txt -o requirements.lock` writes one, of today's versions; `uv pip sync requirements.lock` installs it
+# and *removes* all else: use a fresh environment. Log it with the run, too.
 #
 # Now the run. `runpy.run_path` executes a file and gives back what it defines. We use it instead of an import, so
 # that what runs is the very file that we keep.

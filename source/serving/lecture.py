@@ -184,7 +184,7 @@ assert (scores["call"] == (scores["probability"] >= 0.3)).all()
 # `Registered Model with name=churn-serving not found`. With the whole path it works everywhere:
 # `sqlite:////home/you/course/mlflow.db`, with four slashes; on Windows, `sqlite:///C:/course/mlflow.db`.
 #
-# Without `--env-manager local`, MLflow first builds an environment from the model's requirements, which it downloads.
+# Without `local`, MLflow first builds an environment, which needs the network and `pyenv` (`uv`: that program).
 #
 # </details>
 #
@@ -245,7 +245,8 @@ print("ping:", wait(mlflow_server, f"{mlflow_at}/ping"))
 # its model; `/version` would say which MLflow it runs. The predictions come from `/invocations`.
 #
 # That address takes a table as CSV, Parquet or **JSON**, text that looks like Python's lists and dictionaries. MLflow
-# knows four forms of JSON. The next cell writes five customers in these and as CSV into files:
+# knows four forms of JSON; if you may choose, take one of the first two. The next cell writes five customers in all
+# four, and as CSV, into files:
 
 # %%
 few = split.X_test.dropna().head(5)
@@ -343,7 +344,7 @@ assert status == {"no contract": 400, "text": 400, "gap": 200, "extra": 200} | {
 # `weekly` and minus five months get an answer like any other: a signature knows *types*, not *values*.
 #
 # The server also converts silently: the text `"70.5"` becomes a number. A gap in a boolean column becomes `False`, so
-# `senior` and `paperless` are floats here. A gap in a text column can become the text `None`, which Round 4 refuses.
+# `senior` and `paperless` are floats here. In the last two forms, a gap in a text column becomes the text `None`.
 #
 # <details class="more"><summary>More: gaps, and what else is converted</summary>
 #
@@ -351,7 +352,6 @@ assert status == {"no contract": 400, "text": 400, "gap": 200, "extra": 200} | {
 #   would be `optional`, and the signature would not miss the column.
 # - A model with type hints takes the form `inputs` only, with one dictionary a row.
 # - Only a column of whole numbers refuses a gap. There, 1.5 becomes 1.
-# - A gap in a column of words becomes `None`, the word, in the forms `inputs` and `instances`.
 # - "Unexpected error while evaluating the model" is the message for an error that comes from inside the model. An
 #   `MlflowException` raised there keeps its own status, mostly 500.
 #
@@ -434,12 +434,8 @@ size = (folder / "service.py").write_text(code)
 # uvicorn service:app --app-dir outputs/serving --port 8000
 # ```
 #
-# <details class="more"><summary>More: a page about your service</summary>
-#
-# While the service runs, `http://127.0.0.1:8000/docs` is a page about it that FastAPI makes from your class. Its
-# layout comes from the network.
-#
-# </details>
+# Then open `http://127.0.0.1:8000/docs`: a page that FastAPI makes from your class, to try requests on. (Its layout comes
+# from the network.)
 
 # %%
 port = free_port()
@@ -560,14 +556,13 @@ assert fastest_(lambda: calls_(1000)) < 8 * fastest_(lambda: calls_(1))
 # clients p50 is more than twice what it is with one. Each server is *one* Python process, which computes one thing at a
 # time, so the requests stand in a queue.
 #
-# With 100 requests, five are slower than p95. A **p99** would rest on the slowest two alone, so it needs more: 1,000
-# at least. And both client and servers share this machine, so compare the curves with each other, not with your
-# cloud.
+# More processes (`--workers 4`, for both commands) help as long as the machine has cores for them. Client and servers
+# share this machine here, so compare the curves with each other, not with your cloud.
 #
 # <details class="more"><summary>More: several workers, and how the two servers differ</summary>
 #
-# Eight requests in a queue explain about eight times. More processes (`--workers 4`, for both commands) help as long
-# as the machine has cores for them, and each keeps a copy of the model in memory. Measure again when you change that:
+# Eight requests in a queue explain about eight times. Each worker keeps a copy of the model in memory. With 100
+# requests, a **p99** would rest on the slowest two alone; it needs 1,000 at least. Measure again when you change that:
 # with several workers, uvicorn 0.54 on Linux adds about 40 ms to each answer on a connection that stays open, as ours
 # do.
 #
@@ -597,9 +592,9 @@ assert fastest_(lambda: calls_(1000)) < 8 * fastest_(lambda: calls_(1))
 #
 # ## On paper: Docker and the clouds
 #
-# None of this runs here; each needs Docker or an account. A Docker **image** is a file that holds the model, its
-# libraries and the same server, so with Docker the requests from above stay the same. Without `127.0.0.1:` the whole
-# network may ask.
+# None of this runs here; each needs Docker or an account. A Docker **image** is a file with the model, its libraries
+# and the same server. Requests stay the same, but a promotion needs a new image. Without `127.0.0.1:` the whole network
+# may ask.
 #
 # ```bash
 # mlflow models build-docker -m models:/churn-serving@champion -n churn-serving

@@ -411,8 +411,8 @@ print(knocks)
 assert list(knocks.values()) == [200, 200, 403, 403]
 
 # %% [markdown]
-# You should see 403 for `evil.example`, although Tom's password was right. The list protects people's browsers from
-# foreign pages. It does not stop a script, which can write any name, as ours did.
+# You should see 403 for `evil.example`, although Tom's password was right. It stops a foreign page that comes through a
+# colleague's browser. A script can write any name, as ours did.
 #
 # The port belongs to the name: our own name with `:5001` gets 403, too. If people call the server at a port, put
 # `mlflow.nordtel.example:*` into the list.
@@ -516,8 +516,9 @@ assert writers.size().tolist() == [n_runs, n_runs]
 #
 # ## A good place for a pause
 #
-# If you only *use* a server, you can go on with *Look at the UI*, *Your turn* and the first pitfall. The rest is for
-# whoever *runs* one, with the quiz's first question and the homework's tasks 1 and 4.
+# If you only *use* a server, go on with *Look at the UI* and *Your turn*. Of the pitfalls, one thing is yours: a
+# deleted run's *logged model* stays until it is deleted, too. The rest is for whoever *runs* a server, with the quiz's
+# first question and the homework's tasks 1 and 4.
 #
 # ## Round 4: move a laptop's store
 #
@@ -614,9 +615,9 @@ assert after["spans"] == 1
 # **The files** go into the bucket, each under the path that it had, behind the prefix `moved/`. Then the laptop
 # travels. The database still holds the laptop's paths, because each run and each model says where its files are.
 #
-# A server with `--artifacts-destination s3://nordtel-mlflow/moved` needs addresses that begin with `mlflow-artifacts:`,
-# "ask the server". We start none for it, so ours begin with `s3://…`: the notebook asks the bucket itself, with its
-# access key.
+# In your own move, they become `mlflow-artifacts:…`, "ask the server", and the server starts with
+# `--artifacts-destination s3://nordtel-mlflow/moved`. Here we start no second server: ours become `s3://…`, and the
+# notebook asks the bucket itself, with its access key.
 
 # %%
 base = "s3://nordtel-mlflow/moved"  # for a server: "mlflow-artifacts:"
@@ -696,8 +697,9 @@ assert not files.exists()
 #
 # *For whoever runs a server: a broken disk must not cost the store.*
 #
-# A backup has four parts: the databases `mlflow` and `users` (without it, nobody signs in), the bucket, and the keys of
-# stored secrets, if the server has any: `MLFLOW_WEBHOOK_SECRET_ENCRYPTION_KEY`, `MLFLOW_CRYPTO_KEK_PASSPHRASE`.
+# A backup has four parts: the databases `mlflow` and `users` (without it, nobody signs in), the bucket, and the secrets
+# in the server's environment, some of which encrypt rows: `MLFLOW_WEBHOOK_SECRET_ENCRYPTION_KEY`,
+# `MLFLOW_CRYPTO_KEK_PASSPHRASE`.
 #
 # `pg_dump` writes a database in use into a file, as it was at one moment, so nobody has to stop. Copy the bucket
 # *after* the databases, erasing nothing in between: then no saved row lacks its file. A backup counts only when it was
@@ -889,7 +891,7 @@ assert len(where_now) == 4 and all(uri.startswith(base) for uri in where_now)
 #
 # <details class="more"><summary>More: keeping the server, and changing a password</summary>
 #
-# - A line `server.wait()` at the end of the script keeps the server until Ctrl+C.
+# - A line `print(address); server.wait()` at the end of the script keeps the server until Ctrl+C.
 # - `auth.update_user_password` changes a password, your own with `current_password=`.
 # - For PostgreSQL the server's Python needs `psycopg2-binary`, and for the bucket `boto3`.
 #
