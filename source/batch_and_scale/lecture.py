@@ -579,15 +579,51 @@ assert not kept[0].data.metrics and not mlflow.MlflowClient().list_artifacts(kep
 # You should see a FAILED and a FINISHED run of 30 November, and a job that succeeded. Only the second run has a score,
 # and it keeps the executed notebook. The tag `dagster_run` joins both.
 #
-# In daily use the definitions, and what the fold lists, stand in a file `weekly.py`. Set the environment variable
+# In daily use the definitions stand in a file `weekly.py`; the fold has a whole one. Set the environment variable
 # `DAGSTER_HOME` to the full path of an existing folder, for notes. Then `dagster schedule start mondays -f weekly.py`
 # turns the new schedule on, and `dagster-daemon run -f weekly.py` is the clock.
 #
 # <details class="more"><summary>More: Dagster in daily use, and the guard against a double start</summary>
 #
-# The file must make for itself what this round takes from the notebook: the store's address, the experiment, `text`,
-# `n_rows`, `seed`, and the two functions with what they need. The line with `weekly_runs` and the two of the invented
-# error are left out. The file ends with `defs = dg.Definitions(jobs=[weekly], schedules=[mondays])`.
+# A whole `weekly.py`. It runs the `train.ipynb` of *In your own project*, at the end of this lecture, and was run so,
+# every minute instead of every Monday. Start both commands in the folder of that notebook.
+#
+# ```python
+# import json
+#
+# import dagster as dg
+# import mlflow
+# import papermill
+#
+# mlflow.set_tracking_uri("sqlite:///mlflow.db")
+#
+#
+# @dg.op(retry_policy=dg.RetryPolicy(max_retries=2, delay=600))
+# def train(context):
+#     monday, attempt = context.get_tag("monday"), context.retry_number + 1
+#     mlflow.set_experiment("my-weekly-batch")
+#     with mlflow.start_run(run_name=f"{monday}-attempt-{attempt}"):
+#         target = f"{monday}.ipynb"
+#         try:  # papermill raises the error of a cell, so Dagster tries again
+#             done = papermill.execute_notebook("train.ipynb", target, {"C": 1.0})
+#         finally:
+#             mlflow.log_artifact(target)
+#         mlflow.log_metrics(json.loads(done.cells[-1].outputs[-1].text))
+#
+#
+# @dg.job
+# def weekly():
+#     train()
+#
+#
+# @dg.schedule(job=weekly, cron_schedule="0 6 * * 1", execution_timezone="Europe/Berlin")
+# def mondays(context):
+#     day = context.scheduled_execution_time.strftime("%Y-%m-%d")
+#     return dg.RunRequest(tags={"monday": day})
+#
+#
+# defs = dg.Definitions(jobs=[weekly], schedules=[mondays])
+# ```
 #
 # What must run every Monday needs a machine that stays on. With the package `dagster-webserver`, which this course does
 # not install, `dagster-webserver -f weekly.py` adds a web page. (Older texts say `dagster dev`; Dagster 1.13 advises

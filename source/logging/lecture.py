@@ -373,6 +373,13 @@ assert len(report.splitlines()) == 2 and len(table) == len(wrong) + 2
 # %% [markdown]
 # You should see two lines, and two rows more: a file is replaced, a table **grows**. MLflow reads it and writes it
 # anew, so never append from two places at once. If a table grows with every *Run All*, you log into an old run.
+#
+# <details class="more"><summary>More: what JSON does to a table</summary>
+#
+# Writing keeps ten decimals: 4e-17 becomes 0. Reading turns text such as `00123` into 123, in `load_table` and, when the
+# table grows, in the stored file too. Under a name that ends in `.parquet`, both stay as they are.
+#
+# </details>
 
 # %% [markdown]
 # ### Four more calls (can wait)
@@ -484,23 +491,25 @@ no_gap = noticed(pd.DataFrame(small), fewer)
 assert no_gap == "noticed by MLflow True, by ours True"
 
 # %% [markdown]
-# You should see `noticed by MLflow False` twice, because MLflow's digest reads only a part of the data:
+# You should see `noticed by MLflow False` twice, as MLflow's digest reads only a part of a DataFrame:
 #
 # - the names of the columns, and the number of rows;
 # - of the **first 10,000 rows** their labels (the index), their numbers, and their text.
 #
-# Left out are all later rows, dates, `True`/`False`, and each text column that has a gap, anywhere in the table. So two
+# Left out are all later rows, dates, `True`/`False`, `Decimal`, and text columns with a gap, anywhere in them. So two
 # equal digests prove little. Ours notices both changes: log it as a tag, of the data set (`tags=` in `log_input`) or of
 # the run. Later lectures call it `data.digest`.
 #
 # The **context** of a data set says what its rows were used for. Give each context a data set name of its own: of the
 # same rows under one name, MLflow keeps only the first context, without a word.
 #
-# <details class="more"><summary>More: why the second call is dropped</summary>
+# <details class="more"><summary>More: why the second call is dropped; NumPy arrays</summary>
 #
 # To MLflow, a name with a digest is *one* data set, and a run lists it once. Suppose that both of our data sets were
 # called `customers`, and that somebody logged the training rows a second time as `test`. The second call would be
 # dropped, with its tag, and the record would say that nobody had looked at them as test rows.
+#
+# Of a NumPy array, MLflow's digest reads the first 10,000 *values*: of 30 columns, 333 rows.
 #
 # </details>
 

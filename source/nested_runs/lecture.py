@@ -619,7 +619,7 @@ assert (trials.loc[trials["status"] == "KILLED", "metrics.fits"] < 3).all()
 #   `load_if_exists=True`.
 # - Older courses use Optuna's `MLflowCallback`, which has moved into the package `optuna-integration`.
 # - The sampler gets no seed here, because one that starts again at the same seed draws the same candidates again.
-# - `MlflowStorage` asks the store for every trial at each step, which makes it slower than our objective.
+# - `MlflowStorage` reads all trials at each step, so it is slow. It sees the last 1,000, newest first.
 #
 # </details>
 
