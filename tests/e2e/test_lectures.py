@@ -113,3 +113,35 @@ if __name__ == "__main__":
         **{"cwd": tmp_path, "capture_output": True, "text": True, "timeout": 120},
     )
     assert done.returncode == 0, done.stderr
+
+
+def test_the_weekly_file_of_the_fold_runs_the_notebook_of_the_script(tmp_path):
+    (page,) = (page for page in LECTURES if page.step.name == "batch_and_scale")
+    text = "\n".join(cell.source for cell in make_notebook(page, PAGES).cells if cell.cell_type == "markdown")
+    (weekly,) = (
+        block for block in re.findall(r"^```python\n(.*?)^```", text, re.M | re.S) if "dg.Definitions" in block
+    )
+    monday = """
+from datetime import datetime
+
+import dagster, mlflow, weekly
+
+request = weekly.mondays(dagster.build_schedule_context(scheduled_execution_time=datetime(2026, 11, 30, 6)))
+assert weekly.weekly.execute_in_process(tags=request.tags).success
+(run,) = mlflow.search_runs(experiment_names=["my-weekly-batch"], output_format="list")
+assert run.info.run_name == "2026-11-30-attempt-1" and run.data.metrics["cv_auc"] > 0.9
+assert mlflow.MlflowClient().list_artifacts(run.info.run_id)[0].path == "2026-11-30.ipynb"
+"""
+    (script,) = cells(page, SCRIPT)
+    for name, code in {"batch.py": script, "weekly.py": weekly, "monday.py": monday}.items():
+        (tmp_path / name).write_text(code, encoding="utf8")
+    for name in ("batch.py", "monday.py"):
+        done = subprocess.run(
+            [sys.executable, name],
+            cwd=tmp_path,
+            env=os.environ | warm.KERNEL_SETTINGS,
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+        assert done.returncode == 0, done.stderr

@@ -167,6 +167,12 @@ def test_no_line_of_code_must_be_scrolled(page):
             assert not wide, f"{page.source.relative_to(ROOT)}: line and columns {wide}"
 
 
+@each(PAGES)
+def test_python_in_the_text_can_be_pasted(page):
+    for block in re.findall(r"^```python\n(.*?)^```", "\n".join(markdown(make_notebook(page, PAGES))), re.M | re.S):
+        compile(block, page.label, "exec")
+
+
 @each(HOMEWORK)
 def test_a_homework_has_the_shape(page):
     nb = make_notebook(page, PAGES)
