@@ -230,8 +230,9 @@ assert metrics["training_roc_auc"] > 0.99 and metrics["valid_auc"] < 0.7
 # from a coin toss, which would reach 0.5. So you add the score that counts by hand, into the same run: this one line
 # stays yours.
 #
-# But Tom's mistake was another one. In the picture above, the model finds few of those who left, with 2,000 customers
-# about a fifth. This share is called the **recall** of the churn class.
+# But Tom's mistake was another one. In the picture above, with 2,000 customers, the model finds about a fifth of those
+# who left: the **recall** of the churn class. The cell to its left is what it misses; that it says 0.78 with seed 0 is
+# chance.
 #
 # **Predict.** The option `pos_label=1` names the class that we care about. Precision, recall, F1 and accuracy are
 # metrics of an automatic run. Which of the four will stay the same with this option?
@@ -279,12 +280,9 @@ assert "accuracy_score" in kept and not kept & {"precision_score", "recall_score
 # `pos_label=1` makes autologging give the numbers of class 1, those who left. Say it whenever there are two classes
 # and you care about one of them. It must be the label as it stands in `y`: 1 for numbers, `"yes"` for words.
 #
-# <details class="more"><summary>More: three classes, and a number that looks like Tom's</summary>
+# <details class="more"><summary>More: three classes</summary>
 #
 # With three or more classes and `pos_label`, MLflow warns, and leaves precision, recall and F1 out.
-#
-# With seed 0, the lower left cell of the picture shows 0.78 as well. That is chance: it is the share of leavers whom
-# the model misses.
 #
 # </details>
 #
@@ -470,8 +468,8 @@ assert contents(run).sum() == 0
 #
 # A model is kept with the list of packages that it needs, and with its **signature**, the names and types of its
 # columns. By hand we pass both. Autologging has no option for the list: MLflow finds it out each time, usually by
-# loading the model in a process of its own. We ask for the format skops, because autologging's default, cloudpickle,
-# may run any code when the model is loaded.
+# loading the model in a process of its own. There we ask for skops, the format of `log_model`: autologging's own
+# default, cloudpickle, may run any code at loading.
 
 # %%
 import time
@@ -657,7 +655,7 @@ assert mixed.metrics["training_roc_auc"] == clean.metrics["training_roc_auc"] > 
 # %% [markdown]
 # **`not-autologged`: nothing is recorded, although you switched it on.** There are two switches: `mlflow.autolog()` for
 # every library that MLflow can watch, and `mlflow.sklearn.autolog()` for scikit-learn alone. Once you have called the
-# second, scikit-learn ignores the first. The cell calls the second (off), the first (on), then the second (on).
+# second, scikit-learn ignores the first. Below: `mlflow.sklearn` off, `mlflow` on, `mlflow.sklearn` on.
 #
 # <details class="more"><summary>More: other libraries have rules of their own</summary>
 #

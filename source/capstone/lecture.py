@@ -313,8 +313,7 @@ print({name: round(value, 3) for name, value in recorded.items()})
 #
 # - The lead in ROC-AUC is hardly chance. We draw the validation rows again 300 times, the paired bootstrap of
 #   [Evaluation]({step:evaluation}). The lower end of the 95 % interval of the lead must lie above 0.
-# - The decision is worth something. On the same rows, F1 must be higher than if we called everybody. ROC-AUC cannot
-#   see this, because it is the same at every threshold: a model that calls nobody would pass, too.
+# - The decision is worth something. On the same rows, F1 must be higher than if we called everybody.
 #
 # <details class="more"><summary>More: rows that chose and judge</summary>
 #
@@ -323,6 +322,12 @@ print({name: round(value, 3) for name, value in recorded.items()})
 # gate.
 #
 # </details>
+#
+# **Predict.** Somebody takes our probabilities, and a threshold so high that nobody is called. Which of the two lines
+# does that model pass?
+
+# %%
+prediction = "?"  # the first, the second, both or none
 
 # %%
 rng = np.random.default_rng(seed)
@@ -355,7 +360,10 @@ assert passed and f1_score(truth, p_valid >= 0.999) == 0
 assert recorded["test_auc"] > 0.6
 
 # %% [markdown]
-# You should see "passed". The tags stay on the version: in half a year, Ines reads name and number there. (A tag proves
+# You should see "passed". A model that calls nobody would pass the first line, too: ROC-AUC is the same at every
+# threshold. Its F1 is 0, so the second line stops it.
+#
+# The tags stay on the version: in half a year, Ines reads name and number there. (A tag proves
 # nothing, because it can be changed.)
 #
 # Had the gate said no, the version would stay in the registry with the tag `gate` = `refused` and without the alias.

@@ -300,8 +300,8 @@ assert mlflow.search_runs(filter_string=misspelt).empty
 #   table.
 # - `!=` finds only runs that *have* the parameter. For the others, ask for `IS NULL`.
 #
-# `mlflow.search_runs` fetches all pages of a long answer for you. Only with the client or REST, which return one
-# **page** and a token for the next, you need this loop:
+# In `mlflow.search_runs`, `max_results` limits the whole answer. With the client or REST it limits one **page**, which
+# comes with a token for the next; only there you need this loop:
 
 # %%
 sizes, token = [], None
@@ -452,7 +452,7 @@ assert auc(loaded, X_valid, y_valid) == recorded
 assert (loaded.predict(X_valid) == fit_again(monday).predict(X_valid)).all()
 
 # %% [markdown]
-# You should see `True` twice; if not, begin a new experiment under *Setup* and run all again. Fitting again needs:
+# You should see `True` twice; if not, give *Setup* a new experiment name and run all again. Fitting again needs:
 #
 # - every setting that we chose, `random_state` too;
 # - the same training rows;
@@ -463,8 +463,8 @@ assert (loaded.predict(X_valid) == fit_again(monday).predict(X_valid)).all()
 # ### Open the test rows, once
 #
 # Now for Aisha's second question, by how much the winner is better. The choice is made: the first run of the query
-# below. We fit the first five again and score them on the test rows, which none of them has seen. This shows how far
-# to trust the ranking. It is no second chance to choose.
+# below. We fit the first five again and score them on the test rows, which none of them has seen. This only shows how
+# far to trust a ranking; in earnest, score the winner alone.
 
 # %%
 top = mlflow.search_runs(

@@ -3,8 +3,9 @@
 #
 # **More columns, another kind of model, or other settings: what helps, and how do you know?**
 #
-# We will try all three, and judge each change on rows that had no part in it. You may pause before Round 3; to go on
-# another day, click there and choose *Run > Run All Above Selected Cell* first. Folded parts marked *More* can wait.
+# We will try all three, and judge each change on rows that had no part in it. MLflow keeps numbers; this lecture asks
+# which of them may be believed. You may pause before Round 3; to go on another day, click there and choose *Run > Run
+# All Above Selected Cell* first. Folded parts marked *More* can wait.
 #
 # Afterwards you can
 # - **tell** underfitting from overfitting by two scores, and **explain** bias and variance;
@@ -499,6 +500,11 @@ assert 0 < cases - right < 0.1 * cases and right / alarms > 0.9
 # judges the order of the rows.
 #
 # </details>
+#
+# **Predict.** Does Tom's forest beat the logistic regression, in all five folds and by more than the spread?
+
+# %%
+prediction = "?"  # yes or no
 
 # %%
 from sklearn.dummy import DummyClassifier

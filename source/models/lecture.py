@@ -270,8 +270,7 @@ assert (as_pyfunc.predict(customers.assign(postcode="8001")) == as_pyfunc.predic
 #   The encoder ignores what it does not know, so on Wednesday the model took all customers for people without a
 #   contract, without any error.
 #
-# A column *too many* is accepted as well: the model does not get to see it, and MLflow only warns. A misspelt
-# `optional` column therefore passes, and the model never sees its values.
+# A column *too many* is accepted as well: the model does not get to see it, and MLflow only warns.
 #
 # <details class="more"><summary>More: optional columns and whole numbers</summary>
 #
@@ -288,12 +287,12 @@ assert (as_pyfunc.predict(customers.assign(postcode="8001")) == as_pyfunc.predic
 #
 # ## Round 3: a model of your own
 #
-# A pyfunc model need not come from a library: a subclass of `PythonModel` with `predict` will do. Tom's rule: call
-# everybody with three or more support calls.
+# A pyfunc model need not come from a library: a subclass of `PythonModel` with `predict` will do. First a small one,
+# Tom's rule: call from three support calls on.
 #
-# We log it as a *file*; an object from the notebook would become a pickle. MLflow copies the file into the model's
-# folder, and runs it when the model is logged and whenever it is loaded. So whoever loads such a model runs its
-# author's code, a danger that [Portable models]({step:portable_models}) deals with.
+# We log a *file*, which people can read; an object from the notebook would become a pickle. MLflow copies the file into
+# the model's folder, and runs it when the model is logged and whenever it is loaded. So whoever loads such a model runs
+# its author's code, a danger that [Portable models]({step:portable_models}) deals with.
 
 # %%
 toms_rule = """
@@ -381,8 +380,8 @@ mlflow.models.set_model(WhomToCall())
 _ = (folder / "whom_to_call.py").write_text(whom_to_call)
 
 # %% [markdown]
-# A hint such as `pd.DataFrame` does not say which columns there are, so the signature comes from an example again. The
-# pair of rows and params puts both into it, with these values of the params as defaults.
+# A hint such as `pd.DataFrame` names no columns, so the signature comes from an example again. Ours is a pair, rows and
+# params: both go into the signature, these values as the params' defaults.
 
 # %%
 parts = {
