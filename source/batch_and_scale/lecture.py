@@ -163,8 +163,8 @@ assert len(nbformat.read(folder / "train.ipynb", 4).cells) == 2
 #
 # ### Reading the results back
 #
-# Nothing is in MLflow yet, on purpose. The executed notebooks are the whole record of a batch, so they can be read
-# back later and on another machine.
+# Nothing is in MLflow yet, on purpose. A notebook that does not log needs no access to the store, wherever it runs. Its
+# executed copy is the record, and is read back here.
 #
 # The **result** is the last line that the last cell *printed*. But a point may fail. papermill then saves the notebook
 # with the error in it, and raises the error *in your loop*. Ours has no such point, and Round 2 shows how to catch the
@@ -324,7 +324,7 @@ def run_as_text(text, values):
         return target.read_text(encoding="utf8"), os.getpid()
 
 # %% [markdown]
-# When a cell fails, `suppress` lets papermill's error pass. So the executed notebook comes back all the same, and
+# When a cell fails, `suppress` swallows papermill's error. So the executed notebook comes back all the same, and
 # `log_executed` sees what happened.
 #
 # `client.submit` sends one call and returns at once a **future**, a receipt for a result that does not exist yet.
@@ -334,8 +334,8 @@ def run_as_text(text, values):
 #
 # `pure=False` says that the same call is to be computed anew, even if Dask still holds its result.
 #
-# papermill raises another error when the kernel is killed, and `suppress` lets that pass as well. Anything else, such
-# as a worker that has no such kernel, is not a failed point but a broken worker, and `gather` raises it.
+# papermill raises another error when the kernel is killed, and `suppress` swallows that as well. Anything else, such as
+# a worker that has no such kernel, is not a failed point but a broken worker, and `gather` raises it.
 #
 # When a worker is lost, Dask runs the call again on another one, so a job that logs for itself leaves two runs. If a
 # call fails, or has lost four workers, `gather` raises that error and returns nothing. Then ask each receipt for its
@@ -480,9 +480,8 @@ assert gap < 0.03
 # On Mondays the table of customers is sometimes late. We make the first attempt fail in this way. The second one runs
 # Mira's notebook by `run_as_text`. Our weekly batch has one point; a loop over `points` would stand there.
 #
-# Each attempt opens a run, whose id goes into `weekly_runs`, a list made below. An error ends it as FAILED. When the
-# notebook fails, `run_as_text` raises nothing and hands it back. So the op raises the error itself, or Dagster would
-# have nothing to try again.
+# Each attempt opens a run, and an error ends it as FAILED; `weekly_runs`, made below, collects the ids. Dagster tries
+# again only when the op raises an error. `run_as_text` raises none when a cell fails, so the op does it.
 #
 # <details class="more"><summary>More: a pause before the next attempt</summary>
 #

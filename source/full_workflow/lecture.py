@@ -177,7 +177,8 @@ print(f"class to find: {positive!r}, {y.mean():.1%} of the rows")
 
 # %% [markdown]
 # Sizes and a name do not tell which rows these were. So the run gets both parts as data sets. `digest=` puts our digest
-# of *all* values ([Logging]({step:logging})) in the place of MLflow's; as they differ, one name serves both.
+# of *all* values ([Logging]({step:logging})) in the place of MLflow's. Train and test have different ones, so one name
+# will do.
 
 # %%
 parts = {"train": X.assign(target=y * 1.0), "test": X_test.assign(target=y_test * 1.0)}
@@ -301,33 +302,11 @@ for setting, score in zip(settings, table["score"], strict=True):
 # ## Step 4: calibration and threshold
 #
 # A model is **calibrated** when its probabilities mean what they say: of all customers with 0.8, about 80 in 100 do
-# leave. Only then can they be summed, or weighed against a cost. Class weights break that, as the first cell shows.
+# leave. Only then can they be summed, or weighed against a cost.
 #
-# `CalibratedClassifierCV` repairs it. It fits the pipeline on four folds, lets it predict the fifth, and learns there
-# how to correct the model's numbers: by an S-shaped curve (`sigmoid`) or by any rising curve (`isotonic`). It does so
-# once for each fold, and averages.
-#
-# Which one? Ask rows that neither model nor correction has seen. So a second cut goes around the first:
-# `cross_val_predict` leaves out a fifth of the training rows, does all of this with the others, and asks for the
-# fifth. In the end each training row has an **out-of-fold** probability, from fits without it.
-
-# %% tags=["hide-input"] jupyter={"source_hidden": true}
-boxes = {
-    "all": (1.2, 1.4, "training rows\ncut in five"),
-    "four": (
-        5.6,
-        1.4,
-        "four parts\ncut in five again:\nfour fit the pipeline,\none the correction",
-    ),
-    "fifth": (10.2, 1.4, "the fifth part\ngets its out-of-fold\nprobabilities"),
-}
-arrows = [("all", "four", "outer cut"), ("four", "fifth", "asked\nabout")]
-title = "The part that is asked had no share in pipeline and correction"
-plots.show(plots.diagram(boxes, arrows, title=title, width=9, height=2.0))
-
-# %% [markdown]
-# The **Brier score** is the mean squared distance between probability and truth; 0 is best. No correction, `none`,
-# competes, too.
+# First we ask whether class weights bend the probabilities. To see what a model says about rows that it has not seen,
+# `cross_val_predict` leaves out a fifth of the training rows, fits with the others, and asks for the fifth. In the end
+# each training row has an **out-of-fold** probability, from a fit without it. The test rows stay closed.
 #
 # **Predict.** With `class_weight="balanced"`, will the mean probability be above, at, or below the share of class 1?
 
@@ -348,6 +327,35 @@ if model == "logistic_regression":
         weighted = clone(best).set_params(classifier__class_weight=weight)
         print(f"class_weight={weight}: mean {out_of_fold(weighted).mean():.2f}")
     print(f"share of class 1: {y.mean():.2f}")
+
+# %% [markdown]
+# With the settings above you should see the balanced model far above the share of class 1, and the plain one, which the
+# search chose, near it. But a right mean can hide wrong probabilities: too high for some rows, too low for others.
+#
+# `CalibratedClassifierCV` repairs that. It fits the pipeline on four folds, lets it predict the fifth, and learns there
+# how to correct the model's numbers: by an S-shaped curve (`sigmoid`) or by any rising curve (`isotonic`). It does so
+# once for each fold, and averages.
+#
+# `sigmoid`, `isotonic` or neither? Again we ask rows that had no part in it. So `cross_val_predict` cuts once more,
+# around all of this:
+
+# %% tags=["hide-input"] jupyter={"source_hidden": true}
+boxes = {
+    "all": (1.2, 1.4, "training rows\ncut in five"),
+    "four": (
+        5.6,
+        1.4,
+        "four parts\ncut in five again:\nfour fit the pipeline,\none the correction",
+    ),
+    "fifth": (10.2, 1.4, "the fifth part\ngets its out-of-fold\nprobabilities"),
+}
+arrows = [("all", "four", "outer cut"), ("four", "fifth", "asked\nabout")]
+title = "The part that is asked had no share in pipeline and correction"
+plots.show(plots.diagram(boxes, arrows, title=title, width=9, height=2.0))
+
+# %% [markdown]
+# The **Brier score** is the mean squared distance between probability and truth; 0 is best. No correction, `none`,
+# competes, too.
 
 # %%
 variants = {"none": best}
@@ -382,9 +390,8 @@ assert method == min(brier, key=brier.get)
 assert ((0.2 < unseen[method]) & (unseen[method] < 0.8)).mean() < 0.2
 
 # %% [markdown]
-# With the settings above you should see the balanced model far above the share of class 1, and the plain one, which the
-# search chose, near it. But a right mean can hide wrong probabilities: the lowest Brier score, named in the title,
-# decides, even for `none`.
+# You should see three curves. The method with the lowest Brier score, named in the title, is taken, even if it is
+# `none`.
 #
 # ### The threshold
 #

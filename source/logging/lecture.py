@@ -104,7 +104,8 @@ print(f"{len(X_train)} customers to train on, {len(X_valid)} to judge by")
 # word about the run, for people who look for it. The **note** (`description`) is its story, in Markdown.
 #
 # Here is a run with all four. Of its two metrics, the ROC-AUC judges only the order of the customers, and the **log
-# loss** judges the probabilities themselves. The log loss is low when what happened had been given a high probability.
+# loss** judges the probabilities themselves. The log loss is low when the model gave a high probability to what
+# happened.
 
 # %%
 settings = {"C": 0.5, "max_iter": 500}
@@ -496,12 +497,12 @@ assert no_gap == "noticed by MLflow True, by ours True"
 # - the names of the columns, and the number of rows;
 # - of the **first 10,000 rows** their labels (the index), their numbers, and their text.
 #
-# Left out are all later rows, dates, `True`/`False`, `Decimal`, and text columns with a gap, anywhere in them. So two
-# equal digests prove little. Ours notices both changes: log it as a tag, of the data set (`tags=` in `log_input`) or of
-# the run. Later lectures call it `data.digest`.
+# Left out are all later rows, dates, `True`/`False`, `Decimal`, and text columns that have a gap anywhere. So two equal
+# digests prove little. Ours notices both changes: log it as a tag, of the data set (`tags=` in `log_input`) or of the
+# run. Later lectures call it `data.digest`.
 #
-# The **context** of a data set says what its rows were used for. Give each context a data set name of its own: of the
-# same rows under one name, MLflow keeps only the first context, without a word.
+# The **context** of a data set says what its rows were used for. Put it into the name, too: logged twice under one
+# name, the same rows keep only the first context, without a word.
 #
 # <details class="more"><summary>More: why the second call is dropped; NumPy arrays</summary>
 #
@@ -524,9 +525,9 @@ with mlflow.start_run(run_id=run.info.run_id):
         mlflow.log_input(described, context, tags={"sha256": digest_of_all(table)})
 
 # %% [markdown]
-# The code has a digest of its own, the **git commit**. MLflow notes it for a script. For a notebook there is usually
-# none, so you set it yourself, as a tag. The library's version stands beside it, because another one can give another
-# number.
+# The code has a digest of its own, the **git commit**. MLflow notes it for a script, but usually not for a notebook. So
+# you set it yourself, in the two `mlflow.source.…` tags that MLflow's UI reads. The library's version stands beside it:
+# another can give another number.
 #
 # <details class="more"><summary>More: details of the commit</summary>
 #

@@ -242,8 +242,8 @@ print(f"the sheet says: tree, {in_sheet:.2f}, this one!")
 # `max_depth` is how many questions a tree may ask in a row, and `min_samples_leaf` how many customers must remain in
 # each of its last groups.
 #
-# **Predict.** Mira's tree had depth 5 and at least 20 customers in each last group. Does any other of the fifty
-# settings give the same number, to two digits?
+# **Predict.** What Mira forgot: depth 5, at least 20 customers in each last group. Does any other of the fifty settings
+# give the same number, to two digits?
 
 # %%
 prediction = "?"  # yes or no
@@ -306,8 +306,8 @@ print("the same data: ", kept.params["data_digest"] == fingerprint(customers))
 print("the same score:", again == kept.metrics["valid_auc"])
 
 # %% [markdown]
-# **Versioned.** Another attempt is another run. But does the first one stay as it is? With `MlflowClient`, one can
-# write to a run by its id, also when it has ended.
+# **Versioned.** Another attempt is another run. But does the first one stay as it is? `MlflowClient`, a second set of
+# calls, writes by id to a run that has ended.
 #
 # **Predict.** What does MLflow do when somebody wants to change the recorded depth to 9: change it, keep both, or
 # refuse?
@@ -419,8 +419,8 @@ plots.show(plots.diagram(boxes, arrows, title=title, width=8.5, height=3.4))
 # - The **SDK** (software development kit) is the Python package: the calls in your code.
 # - The **backend store** is a database for what is small: names, parameters, metrics, tags.
 # - The **artifact store** is a folder, or a bucket in a cloud, for files: models, pictures, tables.
-# - The **tracking server** stands in front of both stores and delivers the **UI**. In a team, your code goes through
-#   it, too. While you work alone, your code reaches the stores directly.
+# - The **tracking server** (yours came with *MLflow UI*) stands before both stores and delivers the **UI**. In a team,
+#   your code goes through it, too; alone, it reaches the stores directly.
 #
 # Four parts of MLflow follow a model from its training to its use. A fifth repeats the training elsewhere, and the
 # sixth is for language models:

@@ -367,8 +367,9 @@ for name, parent_id in parents.items():
 assert lead < spread
 
 # %% [markdown]
-# The lead in the title is smaller than *one* candidate's spread over its folds: perhaps luck. No rows are left for the
-# bootstrap of [Evaluation]({step:evaluation}), so ask: **on how many folds is the leader ahead?**
+# The lead in the title is smaller than *one* candidate's spread: perhaps luck, but a hard fold is hard for all. The
+# test rows stay closed, so instead of the bootstrap of [Evaluation]({step:evaluation}) ask: **on how many folds is the
+# leader ahead?**
 #
 # We take ten *new* folds, because the old ones helped to choose. The best child of each search competes, with the
 # settings that its run recorded, and so does an untuned model.
@@ -417,7 +418,7 @@ assert not usual or ("untuned" in real and 1 < ahead[second] < 9)
 
 # %% [markdown]
 # With 2,000 customers, a budget of 36 and the seed 0, 1 or 2 you should see a real lead over the untuned model: tuning
-# has helped. Leader and second are tied, so Mira may take either, say the one with fewer leaves.
+# has helped. Leader and second are tied, so Mira may take either.
 #
 # <details class="more"><summary>More: how far this test reaches</summary>
 #
@@ -432,9 +433,9 @@ assert not usual or ("untuned" in real and 1 < ahead[second] < 9)
 #
 # ## Test the winner once
 #
-# Between tied candidates any choice is fair before the test rows are opened. We keep the leader. The model and its test
-# score go into the child that has its settings; `start_run` with a `run_id` opens this run again, and ends it as
-# FINISHED.
+# While the test rows are closed, any of the tied may be kept: usually the simpler one, here, for short code, the
+# leader. The model and its test score go into the child that has its settings; `start_run` with a `run_id` opens this
+# run again, and ends it as FINISHED.
 
 # %%
 from sklearn.metrics import roc_auc_score
@@ -485,7 +486,7 @@ def train(trees, uri, experiment_id, parent_id):
         mlflow.log_metric("cv_auc", scores.mean())
 
 # %% [markdown]
-# We run it in two threads, then in two processes. Only the main thread writes to the parent.
+# We run it in two threads, then in two processes.
 #
 # <details class="more"><summary>More: joblib, processes and other machines</summary>
 #

@@ -247,12 +247,12 @@ assert stranger_["sklearn"]["skops_trusted_types"] == listed
 #
 # So before you load a skops model, do three things:
 #
-# 1. **Read `MLmodel`.** The format must be `skops`; in each flavor, the file (`model_path`, or `pickled_model`, an old
-#    name) must be `model.skops`, and `code` missing or `None`. Look above: even the stranger's passes.
+# 1. **Read `MLmodel`.** `serialization_format` must be `skops`. In each flavor, `model_path` or `pickled_model`, two
+#    names for the file, must be `model.skops`, and `code` missing or `None`. Even the stranger's passes.
 # 2. **Read the names** in the file `model.skops`, and compare them with a list that *you* have written. The list in
 #    `MLmodel` could have been edited.
-# 3. **Load the folder that you have read**, `mlflow.sklearn.load_model(str(home))`, not the address, which would fetch
-#    the files again.
+# 3. **Load the folder that you have read** (`home` in the next cell): `mlflow.sklearn.load_model(str(home))`. The
+#    address would fetch the files again.
 #
 # <details class="more"><summary>More: two entries that a forger might change, and the version of skops</summary>
 #
@@ -478,7 +478,7 @@ assert "pydantic==2.*" in requirements(guessed)
 # Neither is run here, because solving needs the network.
 
 # %% [markdown]
-# ## Round 5: code of your own, and what is not in the folder
+# ## Round 5: code of your own
 #
 # This is Aisha's error. Mira's pipeline has a step that she wrote herself, in a file `cleaning.py` beside her
 # notebook. It cuts off prices that cannot be true:
@@ -799,9 +799,9 @@ assert (
 )
 
 # %% [markdown]
-# **`requirements-open`: a package without its version.** We pretend that the second model was made with scikit-learn
-# 1.5.2. `mlflow.pyfunc.load_model` compares the list with what is installed (`mlflow.sklearn.load_model` does not). A
-# pinned list raises the alarm; an open one has nothing to compare:
+# **`requirements-open`: a package without its version.** We log the pipeline as `open` and as `pinned`, and pretend
+# that `pinned` comes from scikit-learn 1.5.2. `mlflow.pyfunc.load_model`, not that of `mlflow.sklearn`, compares the
+# list with what is installed. A pinned list raises the alarm; an open one has nothing to compare:
 
 # %%
 lists = {"open": ["scikit-learn", "skops"], "pinned": ["scikit-learn==1.5.2", "skops"]}
@@ -934,7 +934,8 @@ lesson.quiz("portable_models")
 #   brings. Of a model from code, the whole file, and no switch stops that one.
 # - **How do you read it first?** `get_model_info` and `download_artifacts` load nothing. Read the format, the file
 #   that is named, the names in it, and the folder `code`. Refuse what you cannot read.
-# - **What does it need elsewhere?** Pinned packages, its own modules by `code_paths`, and its environment variables.
+# - **What does it need elsewhere?** Pinned packages, and its own modules by `code_paths`. Keys do not travel: set them
+#   there.
 # - **How do you know that it works?** Send rows through it with `mlflow.models.predict`, best in a new environment,
 #   and deploy what has the fingerprint that you checked.
 #

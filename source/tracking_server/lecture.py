@@ -178,7 +178,8 @@ def objects(bucket=bucket):
 
 
 # %% [markdown]
-# **The server** stands in front of both. In a terminal of the machine that everybody reaches, it is started like this:
+# **The server** stands in front of both. Once there are two databases, `mlflow` and `users`, and a file `auth.ini`
+# (next cell), it is started in a terminal of the machine that everybody reaches:
 #
 # ```bash
 # export MLFLOW_BACKEND_STORE_URI=postgresql+psycopg2://mlflow:…@db.nordtel.example/mlflow
@@ -206,8 +207,8 @@ def objects(bucket=bucket):
 #
 # </details>
 #
-# The next cells start one, with a single worker to save memory. First `auth.ini`; the users get a database of their
-# own:
+# The next cells start one, with a single worker to save memory. First `auth.ini`, which names the database of the
+# users:
 
 # %%
 people = ("admin", "mira", "jonas", "tom")
@@ -411,8 +412,8 @@ print(knocks)
 assert list(knocks.values()) == [200, 200, 403, 403]
 
 # %% [markdown]
-# You should see 403 for `evil.example`, although Tom's password was right. It stops a foreign page that comes through a
-# colleague's browser. A script can write any name, as ours did.
+# You should see 403 for `evil.example`, although Tom's password was right. It stops a web page that makes a colleague's
+# browser call your server under that page's own name. A script can write any name, as ours did.
 #
 # The port belongs to the name: our own name with `:5001` gets 403, too. If people call the server at a port, put
 # `mlflow.nordtel.example:*` into the list.
@@ -421,7 +422,7 @@ assert list(knocks.values()) == [200, 200, 403, 403]
 # read, change and delete everything. A team needs three things:
 #
 # - users (`--app-name basic-auth`);
-# - allowed names (`--allowed-hosts`);
+# - allowed names (`--allowed-hosts`), and for the UI its own address (`--cors-allowed-origins`);
 # - encryption, because basic authentication sends the password readable. A **reverse proxy**, such as nginx, takes the
 #   HTTPS calls on this machine and hands them on, so `--host` stays 127.0.0.1. Set it up with the lines in the next
 #   fold: without them, MLflow takes each caller for a local one.
@@ -630,7 +631,8 @@ print("files on the laptop:", len(paths), "- in the bucket:", len(arrived))
 travelled = (folder / "laptop").rename(folder / "travelled")
 
 # %% [markdown]
-# Four columns with addresses follow here, two in the last pitfall; in your own move, change all six now.
+# We change four columns with addresses here and leave two for the last pitfall, to show what happens. In your own move,
+# change all six now.
 
 
 # %%
@@ -783,9 +785,9 @@ sign_in("admin")
 #
 # Before you do that on a team's server, two warnings:
 #
-# - **Look first whether a registered version, or a copy of one, uses the model** (next fold). No command asks, and the
-#   champion then says READY and no longer loads.
-# - **Add `--older-than 30d`.** Without it, `gc` takes what *anybody* has deleted, also a minute ago.
+# - **Look first whether a registered version uses the model.** No command asks, and the champion then no longer loads.
+#   The cell asks for `source`, which misses copies (next fold).
+# - **Add `--older-than 30d`.** Without it, as in our cell, `gc` takes what *anybody* has deleted, also a minute ago.
 #
 # <details class="more"><summary>More: the words of the command</summary>
 #
