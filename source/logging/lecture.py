@@ -377,8 +377,8 @@ assert len(report.splitlines()) == 2 and len(table) == len(wrong) + 2
 #
 # <details class="more"><summary>More: what JSON does to a table</summary>
 #
-# Writing keeps ten decimals: 4e-17 becomes 0. Reading turns text such as `00123` into 123, in `load_table` and, when the
-# table grows, in the stored file too. Under a name that ends in `.parquet`, both stay as they are.
+# Writing keeps ten decimals: 4e-12 becomes 0. Reading turns text such as `00123` into 123, in `load_table` and, when
+# the table grows, in the stored file too. Under a name that ends in `.parquet`, both stay as they are.
 #
 # </details>
 

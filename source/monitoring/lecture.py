@@ -211,7 +211,8 @@ for region in streams:
 #
 # A prediction alone cannot be judged later. So the nightly job logs inputs, probability and the version that gave it:
 # one run a week and region, with a table as its file. By the customer's number, labels find their rows later. Personal
-# data: let few read them, delete old runs, then `mlflow gc` with `MLFLOW_TRACKING_URI` set.
+# data: let few read them, and delete old runs for good, with `mlflow gc` as in [Tracking
+# server]({step:tracking_server}).
 
 # %%
 weeks = {}
@@ -565,7 +566,7 @@ assert rows_per_week < 600 or scores["south"].loc[drift_week:, "auc_high"].max()
 # | inputs | scores | decision |
 # |---|---|---|
 # | alert | fine | look at it, tell Tom, watch; no retraining (North) |
-# | quiet | alert | first check the joins, then ask whether somebody acted on the answers; if neither explains it, the rule has changed: retrain (South) |
+# | quiet | alert | first check joins and labels (are all there?), then ask whether somebody acted on the answers; if nothing explains it, the rule has changed: retrain (South) |
 # | alert | alert | first find out whether it is the world or a broken delivery |
 #
 # Acting on the answers changes the labels: when Tom calls the riskiest customers and they stay, the score falls
@@ -587,10 +588,10 @@ assert rows_per_week < 600 or scores["south"].loc[drift_week:, "auc_high"].max()
 #
 # *In the picture: retrain and gate, then watch again.*
 #
-# The South's joins are sound, and here nobody was called, so the rule has changed. Retrain on labelled weeks since the
-# change (in your project: since the first low week). A third of these rows stays aside, for the gate. Where the same
-# customers come back every week, which they do not here, hold out *customers* (`GroupShuffleSplit`), or the new model
-# would know the rows that judge it.
+# The South's joins and labels are sound, and here nobody was called, so the rule has changed. Retrain on labelled weeks
+# since the change (since the first low week). A third of these rows stays aside, for the gate. Where the same customers
+# come back every week, which they do not here, hold out *customers* (`GroupShuffleSplit`), or the new model would know
+# the rows that judge it.
 #
 # **Predict.** Spring's model was trained on more rows. Will the gate let the new one through?
 

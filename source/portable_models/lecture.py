@@ -226,7 +226,8 @@ def show_flavors(logged):
         print(f"{logged.name}, flavor {flavor}:")
         for entry, value in entries.items():
             if entry in to_read:
-                print(f"    {entry}: {Path(str(value)).name}")  # of a path: the end
+                of_code = entry == "model_code_path"  # MLflow takes its end, too
+                print(f"    {entry}: {Path(value).name if of_code else value}")
 
 
 show_flavors(ours)
@@ -259,7 +260,7 @@ assert stranger_["sklearn"]["skops_trusted_types"] == listed
 # In `python_function`, the entry `data` must be missing, and `loader_module` must be `mlflow.sklearn`. If an entry
 # leads elsewhere, you read one file and MLflow loads another. The script at the end checks these, too.
 #
-# Read and load with skops 0.12 or newer: older ones can be deceived about the names (CVE-2025-54412, CVE-2025-54413).
+# Read and load with skops 0.15 or newer: older ones can be deceived about the names, and list no trees.
 #
 # </details>
 #
