@@ -123,9 +123,9 @@ print(len(X_train), "customers to train on,", len(X_valid), "to choose by")
 #
 # ## Round 1: a score with a model and rows
 #
-# Three models: the logistic regression of the app, Mira's forest, and a forest whose trees may grow as deep as they
-# like. `store.log_model` stores each of them (the lines of MLflow basics in one call) and returns a description, from
-# which we keep the id.
+# Three models: the app's logistic regression, Mira's forest, and a forest whose trees grow as deep as they like.
+# `store.log_model` stores each (MLflow basics in one call, but trusting every type: the models are ours) and returns a
+# description, from which we keep the id.
 #
 # Each model is measured twice, on the validation rows and on the training rows. New is the last line, where
 # `log_metric` gets two arguments more:
@@ -133,8 +133,8 @@ print(len(X_train), "customers to train on,", len(X_valid), "to choose by")
 # - `model_id`: which model the number is about,
 # - `dataset`: on which rows it was measured.
 #
-# Always name the model. Else MLflow takes, without a word, the active model, or the first that the run stored at the
-# same step, or none.
+# Always name the model; else MLflow picks one, or none. And one model per run: a later one takes over what the run
+# measured before.
 
 # %%
 models = {
@@ -645,8 +645,8 @@ print("roc_auc on churn-valid:", sorted({round(value, 2) for value in by_name}))
 
 # %% [markdown]
 # You should see two values under one name, and the larger one is Jonas's. To repair it, ask for the digest as well.
-# Jonas's rows have another digest, whatever he calls them. But a digest skips rows after the 10,000th, and columns of
-# `True` and `False`, such as our labels ([Logging]({step:logging})): if only these change, choose another name.
+# Jonas's rows have another digest, whatever he calls them. But a digest skips rows after the 10,000th, dates, booleans
+# (our labels) and text with a gap ([Logging]({step:logging})): if only these change, choose another name.
 
 # %%
 ours = [m.value for m in deep if m.dataset_digest == valid_rows.digest]

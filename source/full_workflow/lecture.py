@@ -683,9 +683,9 @@ plots.show(fig)
 #
 # ## Register, load, and ask again
 #
-# Now comes the proof. The model is registered, loaded as a service does it, by `mlflow.pyfunc`, and asked for its
-# calls on the test rows. `store.log_model` is the call of [MLflow basics]({step:mlflow_basics}) in one line. The alias
-# `candidate` marks the newest version only.
+# Now comes the proof. The model is registered, loaded as a service does it, by `mlflow.pyfunc`, and asked for its calls
+# on the test rows. `store.log_model` is the call of [MLflow basics]({step:mlflow_basics}) in one line, trusting every
+# type, as the model is ours. The alias `candidate` marks the newest version only.
 
 # %%
 source = "" if data == "synthetic" else f"_{data}"

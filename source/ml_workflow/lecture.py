@@ -452,7 +452,7 @@ plots.show(plots.diagram(boxes, arrows, title=title, width=8.5, height=3.2))
 #
 # 1. Ines wants to know which settings made the number on a slide.
 # 2. Aisha wants to load Mira's model and need not know which library has made it.
-# 3. Aisha wants to know which of the four versions the call centre uses now.
+# 3. Aisha wants to know which of four versions the call centre should use now.
 
 # %%
 prediction = ["?", "?", "?"]  # one of the six parts for each wish
@@ -572,7 +572,7 @@ plots.show(plots.diagram(boxes, arrows, title=title, width=8.5, height=1.9))
 #   commercial service, is best for deep learning, live curves and shared reports. TensorBoard draws the curves of a
 #   training.
 # - **Is it alive?** Neptune, a commercial service, was closed in March 2026, and what was on its servers is deleted.
-# - **How do your runs get *out* of it again?** With MLflow they are in a database and a folder of your own.
+# - **How do your runs get *out* of it again?** If you run MLflow yourself, they are in your database and folder.
 #
 # <details class="more"><summary>More: nine tools, and their state in November 2026</summary>
 #
@@ -776,9 +776,9 @@ assert not pair["metrics.valid_auc"].isna().any()
 # The same work without any help from this course, on real data that comes with scikit-learn. Open *Show the script*,
 # copy it into a file `record.py` in an empty folder and run `python record.py`.
 #
-# It records one result, and then repeats the *oldest* one with the settings and the split from its record. Run it again
-# next month, and it says whether the old number still comes out. [Reproducing]({step:reproducing}) adds the code and
-# the package versions.
+# It records one result, and then repeats the *oldest* with the settings and split from its record. Run it next month:
+# does the old number come out? Another kind of model needs another experiment. [Reproducing]({step:reproducing}) adds
+# code and package versions.
 
 # %% tags=["own-project"]
 """A result, and a check that its record repeats it: python record.py"""

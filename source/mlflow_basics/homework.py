@@ -90,7 +90,7 @@ if mlflow.search_runs(experiment_names=["hw-basics-slide"]).empty:
             p = forest.predict_proba(X_valid)[:, 1]
             mlflow.log_params(settings)
             mlflow.log_metric("valid_auc", roc_auc_score(y_valid, p))
-            store.log_model(forest, "forest", X_train)  # Round 2 in one line
+            store.log_model(forest, "forest", X_train)  # Round 2, types unread
 
 week = mlflow.search_runs(experiment_names=["hw-basics-slide"])
 week = week.sort_values("start_time")

@@ -311,9 +311,9 @@ assert scores["3"] == auc  # the same settings, the same score as first-try
 # tell customers apart. With other customers the order can change, because the three scores are close. Depth 3 has, to
 # the last digit, the score of `first-try`: same settings, same rows, same result.
 #
-# Now the second half of the question: can we have it back? From here on we use none of the notebook's own models. The
-# run's `outputs.model_outputs` lists its models, here one; `models:/` followed by that model's id is its address. To
-# see whether the record is complete, we also train a forest again from the recorded settings.
+# Now the second half: can we have it back? From here on we use none of the notebook's own models. The run's
+# `outputs.model_outputs` lists its models, in no order (here one); `models:/` followed by that model's id is its
+# address. To see whether the record is complete, we also train a forest again from the recorded settings.
 
 # %%
 best = mlflow.get_run(runs.iloc[0].run_id)

@@ -72,7 +72,8 @@ plots.show(plots.diagram(boxes, arrows, title=title))
 # %% [markdown]
 # ## Setup
 #
-# `store.connect()` and `store.log_model` are the lines of [MLflow basics]({step:mlflow_basics}), each in one call.
+# `store.connect()` and `store.log_model` are the lines of [MLflow basics]({step:mlflow_basics}), each in one call; the
+# second trusts every type, as the models are ours.
 #
 # The loop in the setup **deletes** what an earlier run of this notebook registered, so that version numbers begin
 # anew. Never do that to a model that somebody serves.
