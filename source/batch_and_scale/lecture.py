@@ -102,7 +102,8 @@ print("Open the UI, from the course folder:", store.ui_command(), sep="\n")
 # new ones, runs everything, and saves the result as another notebook.
 #
 # In JupyterLab you give a cell this tag with the gear at the top right, under *Cell Tags*. Here we write Mira's
-# notebook from code. Note its last line: the result is printed as JSON, so that a program can read it.
+# notebook from code. Note its last line: it prints the result as JSON, for a program to read, and raises an error for
+# NaN.
 
 # %%
 training = """import json
@@ -115,7 +116,7 @@ from course_utils import data
 split = data.churn_split(n_rows, seed, numeric=True)
 model = make_pipeline(StandardScaler(), LogisticRegression(C=C))
 scores = cross_val_score(model, split.X_train, split.y_train, scoring="roc_auc")
-print(json.dumps({"cv_auc": scores.mean()}))"""
+print(json.dumps({"cv_auc": scores.mean()}, allow_nan=False))"""
 
 # %%
 new = nbformat.v4
@@ -819,7 +820,7 @@ from sklearn import datasets, model_selection, svm
 
 X, y = datasets.load_breast_cancer(return_X_y=True)
 scores = model_selection.cross_val_score(svm.SVC(C=C), X, y, scoring="roc_auc")
-print(json.dumps({"cv_auc": scores.mean()}))"""
+print(json.dumps({"cv_auc": scores.mean()}, allow_nan=False))"""
 
 if not Path("train.ipynb").exists():
     python = {"name": "python3", "display_name": "Python 3", "language": "python"}
@@ -841,7 +842,7 @@ for number, values in enumerate(grid):
         except Exception as error:  # whatever it was, the other points go on
             mlflow.set_tag("error", getattr(error, "ename", type(error).__name__))
             mlflow.end_run("FAILED")
-    mlflow.log_artifact(target, run_id=run.info.run_id)
+    Path(target).exists() and mlflow.log_artifact(target, run_id=run.info.run_id)
 
 runs = mlflow.search_runs(filter_string=f"tags.batch = '{batch}'")
 print(runs.filter(regex="params|metrics|status|error"))

@@ -616,9 +616,9 @@ assert after["spans"] == 1
 # **The files** go into the bucket, each under the path that it had, behind the prefix `moved/`. Then the laptop
 # travels. The database still holds the laptop's paths, because each run and each model says where its files are.
 #
-# In your own move, they become `mlflow-artifacts:…`, "ask the server", and the server starts with
-# `--artifacts-destination s3://nordtel-mlflow/moved`. Here we start no second server: ours become `s3://…`, and the
-# notebook asks the bucket itself, with its access key.
+# In your own move, they become `mlflow-artifacts:/<experiment id>/…`, "ask the server", which starts with
+# `--artifacts-destination s3://nordtel-mlflow/moved`. The next fold says why the id. Here, they become `s3://…`, and
+# the notebook asks the bucket itself, with its access key.
 
 # %%
 base = "s3://nordtel-mlflow/moved"  # for a server: "mlflow-artifacts:"
@@ -689,9 +689,14 @@ assert not files.exists()
 #   first, keep a dictionary from old id to new, and write the new one.
 # - Data sets and logged models stay behind. Log a model that you still need once more.
 #
-# When you copy rows: if the old server had `MLFLOW_SQL_TRACE_ROLLUPS_ENABLED`, three more tables count by themselves.
-# Before the copy, stop it and empty them by `mlflow db delete-trace-rollups` with the old address. A server makes their
-# rows anew.
+# When you copy rows:
+#
+# - With users, the server reads the experiment from the first part of a file's path. Where no id stands there, as with
+#   an experiment that was made with an `artifact_location` ([MLflow basics]({step:mlflow_basics})), only
+#   `default_permission` counts: under READ, nobody but an admin can log files, and DENY hides none. Put such files under
+#   `moved/<experiment id>/`, and the id into all six addresses.
+# - If the old server had `MLFLOW_SQL_TRACE_ROLLUPS_ENABLED`, three more tables count by themselves. Before the copy,
+#   stop it and empty them by `mlflow db delete-trace-rollups` with the old address. A server makes their rows anew.
 #
 # </details>
 #
@@ -786,7 +791,6 @@ sign_in("admin")
 # Before you do that on a team's server, two warnings:
 #
 # - **Look first whether a registered version uses the model.** No command asks, and the champion then no longer loads.
-#   The cell asks for `source`, which misses copies (next fold).
 # - **Add `--older-than 30d`.** Without it, as in our cell, `gc` takes what *anybody* has deleted, also a minute ago.
 #
 # <details class="more"><summary>More: the words of the command</summary>
@@ -795,8 +799,8 @@ sign_in("admin")
 # password out of the address that you give to `gc` and `db upgrade`, and set `PGPASSWORD`, which PostgreSQL's driver
 # reads.
 #
-# The `source` of a copied version names its original version, not the model. What
-# `client.get_model_version_download_uri(name, version)` returns holds the model's id for copies, too.
+# The `source` of a version may be `runs:/…`, and that of a copy names its original version. All keep the run's id:
+# `client.search_model_versions(f"run_id = '{run_id}'")` finds them.
 #
 # </details>
 
@@ -805,8 +809,8 @@ where = ("--backend-store-uri", uri, "--tracking-uri", address)
 with mlflow.start_run(experiment_id=churn, run_name="mistake") as run:
     model_id = store.log_model(model, "churn", split.X_train).model_id
 gone, left = run.info.run_id, {}
-versions = client.search_model_versions()  # what is registered, and from which model
-print("a version uses it:", f"models:/{model_id}" in [v.source for v in versions])
+versions = client.search_model_versions(f"run_id = '{gone}'")  # copies, too
+print("a version uses it:", len(versions) > 0)
 client.delete_run(gone)
 printed = command("gc", *where)
 left["after the run"] = sum(model_id in key for key in objects())
