@@ -231,8 +231,8 @@ assert metrics["training_roc_auc"] > 0.99 and metrics["valid_auc"] < 0.7
 # stays yours.
 #
 # But Tom's mistake was another one. In the picture above, with 2,000 customers, the model finds about a fifth of those
-# who left: the **recall** of the churn class. The cell to its left is what it misses; that it says 0.78 with seed 0 is
-# chance.
+# who left: the **recall** of the churn class. The cell to its left is what it misses: with seed 0 also 0.78, by
+# coincidence.
 #
 # **Predict.** The option `pos_label=1` names the class that we care about. Precision, recall, F1 and accuracy are
 # metrics of an automatic run. Which of the four will stay the same with this option?
@@ -422,8 +422,8 @@ plots.show(plots.runs_line(curve, *columns[:2], title=title, **labels))
 assert lead >= 0 and spread == children.set_index("params.max_depth")["metrics.std_test_score"][chosen]
 
 # %% [markdown]
-# The title gives the lead of the best depth, and the standard deviation of its score over the three folds. When both
-# are about as large, as here with seed 0, do not call the depth the best one. [Nested runs]({step:nested_runs}) goes on
+# The title gives the lead and the deviation over three folds; by n − 1, like our *spread*, it would be a fifth larger.
+# So with seed 0 both are about equal: do not call the depth the best one. [Nested runs]({step:nested_runs}) goes on
 # from here.
 #
 # ## Round 5: options, and what they cost
@@ -468,8 +468,8 @@ assert contents(run).sum() == 0
 #
 # A model is kept with the list of packages that it needs, and with its **signature**, the names and types of its
 # columns. By hand we pass both. Autologging has no option for the list: MLflow finds it out each time, usually by
-# loading the model in a process of its own. There we ask for skops, the format of `log_model`: autologging's own
-# default, cloudpickle, may run any code at loading.
+# loading the model in a process of its own. In the last bar it uses skops, like `log_model`: its own default,
+# cloudpickle, may run any code at loading.
 
 # %%
 import time

@@ -309,8 +309,9 @@ recorded = mlflow.get_run(final.info.run_id).data.metrics
 print({name: round(value, 3) for name, value in recorded.items()})
 
 # %% [markdown]
-# **The gate.** May this version go live? It must beat the baseline (in your project the champion, too). The rule was
-# fixed before, on the validation rows: test rows that refuse and are asked again would choose. It has two lines:
+# **The gate.** May this version go live? It must beat the baseline (later the champion, too). The rule was fixed
+# before, and it asks the validation rows. If the test rows refused one model and were asked about the next, they would
+# choose. It has two lines:
 #
 # - The lead in ROC-AUC is hardly chance. We draw the validation rows again 300 times, the paired bootstrap of
 #   [Evaluation]({step:evaluation}). The lower end of the 95 % interval of the lead must lie above 0.
@@ -540,8 +541,8 @@ print(text)
 #
 # ## What is there, what is missing
 #
-# Now the plan becomes a check: which station has left a finished run, now or in a pass before? The gate is no run; its
-# tags are on the version.
+# Now the plan becomes a check: which station has left a finished run, today or earlier? The gate is no run; its tags
+# are on the version.
 
 # %%
 stations = "exploration baseline search final served window again report".split()
@@ -669,9 +670,9 @@ assert is_true(search.info.run_id)
 # %% [markdown]
 # ## In your own project
 #
-# A skeleton without any help from this course, from question to report, with baseline, threshold, gate and repetition.
-# Open *Show the script*, copy it into a file `project.py` in an empty folder, run `python project.py`, then put your
-# own table in the place of the tumours.
+# A skeleton without the course's help: question, baseline, threshold, gate, repetition and report, all in one run. Not
+# in it: search, service, watch, the gate's tags. Open *Show the script*, copy it into a file `project.py` in an empty
+# folder, run `python project.py`, then put your own table in the place of the tumours.
 #
 # Nothing is chosen in it, so the test rows may serve the gate. Before you compare settings or thresholds, split `X_fit`
 # once more: the new rows choose, and the gate's `leads` use them. The test rows come last.

@@ -300,8 +300,16 @@ assert mlflow.search_runs(filter_string=misspelt).empty
 #   table.
 # - `!=` finds only runs that *have* the parameter. For the others, ask for `IS NULL`.
 #
-# In `mlflow.search_runs`, `max_results` limits the whole answer. With the client or REST it limits one **page**, which
-# comes with a token for the next; only there you need this loop:
+# A query has a third part, its **limit**: `max_results=5` returns the first five runs of the order.
+
+# %% [markdown]
+# ### Answers in pages (can wait)
+#
+# How the client and REST return a long answer.
+
+# %% [markdown]
+# With the client or REST, `max_results` limits one **page**, which comes with a token for the next; only there you need
+# this loop. In `mlflow.search_runs` it limits the whole answer.
 
 # %%
 sizes, token = [], None
@@ -418,9 +426,9 @@ assert peak.value > last + 0.01 and peak.step < 120
 #
 # ## Round 4: back to an earlier run
 #
-# Now Aisha's third question. Monday's run is found by its name, or by an id from a report with `mlflow.get_run(id)`.
-# Then there are two ways back to the forest: **fit it again** with the recorded settings, or **load** the model that
-# the run kept.
+# Aisha's third question first. Monday's run, `trees-50-depth-5`, is found by this name, or by an id with
+# `mlflow.get_run(id)`. Then there are two ways back to the forest: **fit it again** with the recorded settings, or
+# **load** the model that the run kept.
 #
 # **Predict.** Which way gives exactly the recorded `valid_auc`, to the last digit: fitting again, loading, or both?
 
@@ -514,7 +522,7 @@ assert (n_rows, seed) != (2000, 3) or winner.data.params["max_depth"] == "2"
 #
 # So Mira's honest answer is: "This forest was chosen on the validation rows, and its test score is in its record. I
 # cannot show that it is better than the four behind it." Among forests so close Aisha could have taken the smallest;
-# with the test rows open, it is too late for that. [Evaluation]({step:evaluation}) tests whether a lead is real.
+# choosing now would be choosing by the test rows. [Evaluation]({step:evaluation}) tests whether a lead is real.
 
 # %% [markdown]
 # ## The same query over REST (can wait)

@@ -274,8 +274,8 @@ if model == "logistic_regression":
         assert (by_weight["balanced"] - by_weight["None"]).abs().max() < 0.05
 
 # %% [markdown]
-# With ROC-AUC, you should see that the weights move the score by little. They push all probabilities up, and the
-# *order* of the rows stays nearly the same.
+# With ROC-AUC, you should see that the weights move the score by little. They change the probabilities, but the *order*
+# of the rows stays nearly the same.
 #
 # Now the record: choices as parameters of the parent, the whole table as a file, and one **child run** for each
 # setting. The parent is no longer the active run, so each child names it by `parent_run_id`, as in [Nested
@@ -390,8 +390,8 @@ assert method == min(brier, key=brier.get)
 assert ((0.2 < unseen[method]) & (unseen[method] < 0.8)).mean() < 0.2
 
 # %% [markdown]
-# You should see three curves. The method with the lowest Brier score, named in the title, is taken, even if it is
-# `none`.
+# You should see three curves, ragged in the middle, where few rows are. The method with the lowest Brier score, named
+# in the title, is taken, even if it is `none`.
 #
 # ### The threshold
 #
@@ -399,10 +399,8 @@ assert ((0.2 < unseen[method]) & (unseen[method] < 0.8)).mean() < 0.2
 # one with the highest **F1** on the same out-of-fold probabilities. F1 is the harmonic mean of precision (how many
 # calls are right) and recall (how many of class 1 are found): it is high only when both are.
 #
-# <details class="more"><summary>More: zigzag curves, other winners, all thresholds</summary>
+# <details class="more"><summary>More: other winners, all thresholds</summary>
 #
-# - The method with the lowest Brier score is taken even when its curve zigzags. The lower part of the picture shows
-#   why: few rows get a probability in the middle, so chance bends the curves there, and the Brier score counts rows.
 # - The winner is not always the same: on the tumours, `sigmoid`, also called Platt scaling, makes things *worse* than
 #   no calibration. That is why it is measured.
 # - F1 can change only where a row's probability is, and `precision_recall_curve` tries all of these.
@@ -966,8 +964,8 @@ assert len(kept_runs) == len(results)
 # The heart of the workflow on real data, without any help from this course. Open *Show the script*, copy it into a file
 # `train.py` in an empty folder and run `python train.py`.
 #
-# It stops at any type that is not among the four it names (`numpy.dtype` waits for an imputer of yours). Then look up
-# the new name, and add it only when you know which part of your own model it belongs to.
+# It stops when skops finds a type in your model that is not among its four (`numpy.dtype` is for imputers). Look the
+# new name up, and add it only when you know which part of your model it belongs to.
 
 # %% tags=["own-project"]
 """What is served is what is reported: python train.py"""

@@ -154,8 +154,8 @@ assert not mlflow.get_run(forest_search).data.metrics
 # You should see three rows: four runs were made, but the parent does not carry the tag. If you see none, the id that
 # you searched for is not the parent's.
 #
-# The parent still has no result of its own. So that one row tells the outcome, copy score and settings of the best
-# child to it. This is called **promoting** the child. Each name gets the prefix `best_`, and only children that have
+# The parent still has no result of its own. Copy score and settings of the best child to it, and one row tells the
+# outcome. This is called **promoting** the child. Each name gets the prefix `best_`, and only children that have
 # *finished* compete; the last two pitfalls show why. The `client` writes to a run by its id, even after its end.
 #
 # <details class="more"><summary>More: promoting twice</summary>
@@ -367,9 +367,8 @@ for name, parent_id in parents.items():
 assert lead < spread
 
 # %% [markdown]
-# The lead in the title is smaller than *one* candidate's spread: perhaps luck, but a hard fold is hard for all. The
-# test rows stay closed, so instead of the bootstrap of [Evaluation]({step:evaluation}) ask: **on how many folds is the
-# leader ahead?**
+# The lead in the title is smaller than the spread of *one* candidate's folds, so it may be luck. But a fold that is
+# hard for one is hard for all. So compare fold by fold: **on how many folds is the leader ahead?**
 #
 # We take ten *new* folds, because the old ones helped to choose. The best child of each search competes, with the
 # settings that its run recorded, and so does an untuned model.
@@ -433,9 +432,9 @@ assert not usual or ("untuned" in real and 1 < ahead[second] < 9)
 #
 # ## Test the winner once
 #
-# While the test rows are closed, any of the tied may be kept: usually the simpler one, here, for short code, the
-# leader. The model and its test score go into the child that has its settings; `start_run` with a `run_id` opens this
-# run again, and ends it as FINISHED.
+# Before the test, any of the tied may be kept, as a rule the simplest. For short code, we take the leader. The model
+# and its test score go into the child that has its settings; `start_run` with a `run_id` opens this run again, and ends
+# it as FINISHED.
 
 # %%
 from sklearn.metrics import roc_auc_score

@@ -243,13 +243,13 @@ assert stranger_["sklearn"]["pickled_model"] == "model.skops"
 assert stranger_["sklearn"]["skops_trusted_types"] == listed
 
 # %% [markdown]
-# You should see two flavors of our model, and one of the stranger's. Without `predict` there is **no flavor
-# `python_function`**. An entry may be missing as well, so ask with `.get`, as in `flavors.get("python_function", {})`.
+# You should see two flavors of our model, and one of the stranger's. Its step has no `predict`, so there is **no flavor
+# `python_function`**. Entries may be missing, too: ask with `.get`, as in `flavors.get("python_function", {})`.
 #
 # So before you load a skops model, do three things:
 #
-# 1. **Read `MLmodel`.** `serialization_format` must be `skops`. In each flavor, `model_path` or `pickled_model`, two
-#    names for the file, must be `model.skops`, and `code` missing or `None`. Even the stranger's passes.
+# 1. **Read `MLmodel`.** `serialization_format` must be `skops`; the file (`model_path` in one flavor, `pickled_model`
+#    in the other) must be `model.skops`; `code`, in each, must be missing or `None`. Even the stranger's passes.
 # 2. **Read the names** in the file `model.skops`, and compare them with a list that *you* have written. The list in
 #    `MLmodel` could have been edited.
 # 3. **Load the folder that you have read** (`home` in the next cell): `mlflow.sklearn.load_model(str(home))`. The
@@ -302,7 +302,7 @@ assert printed_.getvalue() == "ran on load\n"
 # You should see the stranger's two functions, so we do not load this model again.
 #
 # Our own list has two types, and neither runs code. But a forged `Tree` can crash Python in `predict`, or make it read
-# foreign memory, so accept trees only from people you know.
+# foreign memory, so for a stranger's model take it off the list.
 #
 # <details class="more"><summary>More: why we trust these two types</summary>
 #

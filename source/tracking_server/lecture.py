@@ -196,8 +196,8 @@ def objects(bucket=bucket):
 # - **`--app-name basic-auth`** switches users on. Round 2 gives them permissions.
 # - **`--artifacts-destination`** names the bucket. Artifacts are **proxied**: people send files to the server, and the
 #   server sends them on. Nobody but the server needs the bucket's access key.
-# - **`--host 127.0.0.1`** lets in this machine only: people come in through a program on it that takes HTTPS. The end
-#   of Round 2 and its fold explain it, and the last flag.
+# - **`--host 127.0.0.1`** lets in this machine only. All others come through the *reverse proxy* on it
+#   ([Serving]({step:serving})), which takes HTTPS: see the end of Round 2, also for the last flag.
 #
 # <details class="more"><summary>More: the password of the admin</summary>
 #
@@ -462,9 +462,9 @@ assert list(knocks.values()) == [200, 200, 403, 403]
 #
 # *For everybody: what happens when a colleague logs while you do.*
 #
-# Mira and Jonas log at the same time, each in a process of their own, under their own name. The experiment exists
-# already, and that matters: when two processes create the same one at the same moment, the runs of one of them land in
-# `Default` (see [Batch and scale]({step:batch_and_scale})).
+# Mira and Jonas log at the same time, each in a process of their own, under their own name. The server's address stands
+# in the environment, too: `set_tracking_uri` wrote it there. The experiment must exist: of two processes that create it
+# at the same moment, one logs into `Default` ([Batch and scale]({step:batch_and_scale})).
 
 # %%
 size = (folder / "log_runs.py").write_text("""
@@ -631,8 +631,8 @@ print("files on the laptop:", len(paths), "- in the bucket:", len(arrived))
 travelled = (folder / "laptop").rename(folder / "travelled")
 
 # %% [markdown]
-# We change four columns with addresses here and leave two for the last pitfall, to show what happens. In your own move,
-# change all six now.
+# We change four columns with addresses here. In your own move, change two more now, `experiments.artifact_location` and
+# `trace_tags.value`: the last pitfall shows what happens without them.
 
 
 # %%
