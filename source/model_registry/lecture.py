@@ -245,8 +245,8 @@ def gains(challenger, champion, X, y, n_draws=300):
 
 
 # %% [markdown]
-# The **gate** compares, decides, and hands over to `decide`. It has two guards, without which a false record would
-# stay for ever:
+# The **gate** compares, decides, and hands over to `decide`. It has two guards, without which a false record would be
+# made:
 #
 # - Somebody will run the cell twice: the champion cannot challenge itself.
 # - Where no champion stands, there is nobody to beat, so somebody has to appoint one.
@@ -400,7 +400,8 @@ assert trail["tags.after"].tolist()[2:] == ["2", "2", "2", "1", "2"]
 # <details class="more"><summary>More: what the chain does not show</summary>
 #
 # A decision whose call failed has no `after`, and the status of its run says FAILED: it moved nothing. Leave it out
-# before you read the chain. And a move there and back between two lines leaves no trace.
+# before you read the chain. And a move there and back between two lines leaves no trace. The records are runs: whoever
+# may write to their experiment can also change their tags, or delete them.
 #
 # </details>
 #
@@ -502,9 +503,9 @@ assert sorted(version.tags) == ["shipped_from", "source_run"]
 assert info.model_id == arrived.model_id and info.run_id == champion.run_id
 
 # %% [markdown]
-# You should see the same predictions, and no run. The run stays at home, with its parameters and metrics, and so do
-# the tag `algorithm`, the description, the alias and the trail. That is why `carried` names the source: without it,
-# no page and no search in the new store would.
+# You should see the same predictions, and no run. The run stays at home, with its parameters and metrics, and so do the
+# tag `algorithm`, the description, the alias and the trail. That is why `carried` names the source: else only the file
+# `MLmodel` has the run's id, and no search.
 
 # %% [markdown]
 # ## Webhooks: tell others that an alias moved (can wait)
@@ -590,6 +591,8 @@ assert sent == _generate_hmac_signature(
 # - The server calls for every alias of every model, so look at `name` and `alias` first. A moved alias is called
 #   `created`, too; a deleted *version* takes its alias along without a call.
 # - A careful service also refuses a timestamp that is minutes old, so that nobody can send a true call a second time.
+# - After four failed tries a call is lost, so the service should also look at the alias from time to time. A new webhook
+#   may need a minute to work.
 #
 # </details>
 

@@ -474,8 +474,8 @@ assert other.predict(customers)["call"].sum() < calls["whom_to_call, clean"]
 # **param** belongs to one call, and has the default from the signature when the caller says nothing. The threshold is a
 # decision about costs, so it is a setting.
 #
-# One warning: whoever passes `model_config=` to `load_model` replaces the setting for this one loaded copy, without a
-# message.
+# One warning: `model_config=` in `load_model`, or the variable `MLFLOW_PYFUNC_INFERENCE_CONFIG`, replaces the setting
+# silently.
 #
 # ## Round 5: a whole table, in another process
 #

@@ -263,8 +263,8 @@ else:
 #
 # <details class="more"><summary>More: two details of the next cell</summary>
 #
-# - The text holds the steps and each setting that is not scikit-learn's default. `str(candidate)` would do for a short
-#   pipeline, but it leaves out the middle beyond 700 characters; `N_CHAR_MAX` is the limit.
+# - The text holds the steps and each setting that is not scikit-learn's default. `N_CHAR_MAX` lifts the limit of 700
+#   characters that `str` has. A list still ends after 30 entries: log longer ones on their own.
 # - pandas' `std` divides by n - 1 and NumPy's by n, unless told `ddof=1`. For five folds this makes a difference.
 #
 # </details>
