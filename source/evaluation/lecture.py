@@ -296,8 +296,9 @@ assert any(w.category is FutureWarning and "mlflow.models.evaluate" in str(w.mes
 #
 # <details class="more"><summary>More: other averages, and the older name</summary>
 #
-# Precision, recall and F1 are those of the class `True`, the customers who left. Nothing is weighted over the classes,
-# as it was in [Autologging]({step:autolog}).
+# Precision, recall and F1 are those of the label that sorts last: `True` here, but `stayed` of `churned` and `stayed`,
+# unless `evaluator_config` names a `pos_label`. With three labels or more they are weighted over the classes, as in
+# [Autologging]({step:autolog}).
 #
 # Older texts write `mlflow.evaluate`, which still works and warns that it is deprecated.
 #
@@ -646,7 +647,7 @@ print("roc_auc on churn-valid:", sorted({round(value, 2) for value in by_name}))
 # %% [markdown]
 # You should see two values under one name, and the larger one is Jonas's. To repair it, ask for the digest as well.
 # Jonas's rows have another digest, whatever he calls them. But a digest skips rows after the 10,000th, dates, booleans
-# (our labels) and text with a gap ([Logging]({step:logging})): if only these change, choose another name.
+# (our labels), categories of numbers, text with a gap ([Logging]({step:logging})): if only these change, rename.
 
 # %%
 ours = [m.value for m in deep if m.dataset_digest == valid_rows.digest]

@@ -252,8 +252,8 @@ assert stranger_["sklearn"]["skops_trusted_types"] == listed
 #    in the other) must be `model.skops`; `code`, in each, must be missing or `None`. Even the stranger's passes.
 # 2. **Read the names** in the file `model.skops`, and compare them with a list that *you* have written. The list in
 #    `MLmodel` could have been edited.
-# 3. **Load the folder that you have read** (`home` in the next cell): `mlflow.sklearn.load_model(str(home))`. The
-#    address would fetch the files again.
+# 3. **Read and load one folder** (`home` below): `get_model_info(str(home))`, `mlflow.sklearn.load_model(str(home))`.
+#    An address fetches all files again.
 #
 # <details class="more"><summary>More: two entries that a forger might change, and the version of skops</summary>
 #
@@ -649,10 +649,12 @@ print(json.loads(answers.read_text()))
 #     env_manager="uv",
 #     pip_requirements_override=["scikit-learn==1.8.0"],  # in a new Python: else it is ignored
 # )
-# mlflow.models.predict(  # a model that asks for a key gets it here
+# mlflow.models.predict(  # it sees all variables set here, and these
 #     needs_key.model_uri, [1.0], env_manager="uv", extra_envs={"PRICES_API_KEY": "…"}
 # )
 # ```
+#
+# To find a key or a module that is missing, remove the key and `PYTHONPATH` first.
 #
 # </details>
 #
@@ -899,7 +901,7 @@ with mlflow.start_run(run_name="wine-forest"):  # MLflow refuses what is not on 
     info = mlflow.sklearn.log_model(forest, name="wine", input_example=X.head(3), **how)
 
 home = Path(mlflow.artifacts.download_artifacts(info.model_uri))  # loads nothing
-flavors = mlflow.models.get_model_info(info.model_uri).flavors
+flavors = mlflow.models.get_model_info(str(home)).flavors
 loader = flavors["python_function"]
 assert not {"model_code_path", "data"} & set(loader), "read its files first"
 assert loader["loader_module"] == "mlflow.sklearn", "read its loader first"

@@ -341,8 +341,8 @@ assert not {"AWS_SECRET_ACCESS_KEY", "MLFLOW_S3_ENDPOINT_URL"} & set(os.environ)
 # <details class="more"><summary>More: changing a grant</summary>
 #
 # One person has at most one grant on one thing, and a second is refused (`already exists`). To change it, take away the
-# first with `auth.revoke_user_permission`, and grant anew. Older texts grant NO_PERMISSIONS to shut somebody out, which
-# MLflow 3.17 refuses: DENY is its name now.
+# first with `auth.revoke_user_permission`, and grant anew. Older texts grant NO_PERMISSIONS, which MLflow 3.17 refuses:
+# grant DENY. As `default_permission` it is valid: then nobody sees what was not granted to them.
 #
 # </details>
 
