@@ -230,9 +230,9 @@ assert metrics["training_roc_auc"] > 0.99 and metrics["valid_auc"] < 0.7
 # from a coin toss, which would reach 0.5. So you add the score that counts by hand, into the same run: this one line
 # stays yours.
 #
-# But Tom's mistake was another one. In the picture above, with 2,000 customers, the model finds about a fifth of those
-# who left: the **recall** of the churn class. The cell to its left is what it misses: with seed 0 also 0.78, by
-# coincidence.
+# But Tom's mistake was another one. The lower right cell of the picture above is the **recall** of the churn class,
+# with 2,000 customers about a fifth. (The cell to its left, what the model misses, happens to be 0.78 with seed 0, too;
+# Tom's number does not come from there.)
 #
 # **Predict.** The option `pos_label=1` names the class that we care about. Precision, recall, F1 and accuracy are
 # metrics of an automatic run. Which of the four will stay the same with this option?
@@ -422,9 +422,9 @@ plots.show(plots.runs_line(curve, *columns[:2], title=title, **labels))
 assert lead >= 0 and spread == children.set_index("params.max_depth")["metrics.std_test_score"][chosen]
 
 # %% [markdown]
-# The title gives the lead and the deviation over three folds; by n − 1, like our *spread*, it would be a fifth larger.
-# So with seed 0 both are about equal: do not call the depth the best one. [Nested runs]({step:nested_runs}) goes on
-# from here.
+# With seed 0 lead and deviation are about equal, so do not call this depth the best one. (Over three folds
+# scikit-learn's deviation, divided by n, is nearly a fifth smaller than our *spread*, by n − 1.) [Nested
+# runs]({step:nested_runs}) goes on from here.
 #
 # ## Round 5: options, and what they cost
 #
@@ -468,8 +468,8 @@ assert contents(run).sum() == 0
 #
 # A model is kept with the list of packages that it needs, and with its **signature**, the names and types of its
 # columns. By hand we pass both. Autologging has no option for the list: MLflow finds it out each time, usually by
-# loading the model in a process of its own. In the last bar it uses skops, like `log_model`: its own default,
-# cloudpickle, may run any code at loading.
+# loading the model in a process of its own. For the last bar we ask autologging for skops, the format of `log_model`;
+# left alone it takes cloudpickle, which may run any code at loading.
 
 # %%
 import time

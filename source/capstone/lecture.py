@@ -256,10 +256,10 @@ assert children["metrics.valid_auc"].head(3).agg(np.ptp) < 0.01
 # **threshold**: at which probability do we call? It belongs *inside* the model. Otherwise the service decides at 0.5,
 # whatever the notebook found.
 #
-# `CalibratedClassifierCV` tries to make 0.3 mean 3 leavers in 10; the Brier score of [Full
-# workflow]({step:full_workflow}) would tell whether it helps. `FixedThresholdClassifier` then calls from a threshold
-# on, here the one with the highest F1 on the validation rows. F1 weighs a missed leaver like a needless call; whoever
-# knows both costs minimises their sum.
+# `CalibratedClassifierCV` tries to make 0.3 mean 3 leavers in 10. We do not measure whether it helps; in your project,
+# let the Brier score decide ([Full workflow]({step:full_workflow})). `FixedThresholdClassifier` then calls from a
+# threshold on, here the one with the highest F1 on the validation rows. F1 weighs a missed leaver like a needless call;
+# whoever knows both costs minimises their sum.
 
 # %%
 from sklearn.calibration import CalibratedClassifierCV
@@ -309,9 +309,9 @@ recorded = mlflow.get_run(final.info.run_id).data.metrics
 print({name: round(value, 3) for name, value in recorded.items()})
 
 # %% [markdown]
-# **The gate.** May this version go live? It must beat the baseline (later the champion, too). The rule was fixed
-# before, and it asks the validation rows. If the test rows refused one model and were asked about the next, they would
-# choose. It has two lines:
+# **The gate.** May this version go live? By a rule that was fixed before any score, it must beat the baseline (later
+# the champion, too). The test scores above play no part: rows that refuse one model and then judge the next have begun
+# to choose. So validation rows are asked. The rule has two lines:
 #
 # - The lead in ROC-AUC is hardly chance. We draw the validation rows again 300 times, the paired bootstrap of
 #   [Evaluation]({step:evaluation}). The lower end of the 95 % interval of the lead must lie above 0.
@@ -674,8 +674,8 @@ assert is_true(search.info.run_id)
 # in it: search, service, watch, the gate's tags. Open *Show the script*, copy it into a file `project.py` in an empty
 # folder, run `python project.py`, then put your own table in the place of the tumours.
 #
-# Nothing is chosen in it, so the test rows may serve the gate. Before you compare settings or thresholds, split `X_fit`
-# once more: the new rows choose, and the gate's `leads` use them. The test rows come last.
+# Nothing is chosen in it, so the test rows may serve the gate. As soon as you compare settings or thresholds, make
+# three parts, as `get_rows` does: the validation rows choose and go into the gate's `leads`; the test rows come last.
 #
 # <details class="more"><summary>More: another kind of model, and the first start</summary>
 #

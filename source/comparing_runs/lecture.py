@@ -117,8 +117,8 @@ experiment = mlflow.set_experiment("compare-forests")
 # When one run logs `depth` and another `max_depth`, no query can compare the two. So all runs go through one function.
 #
 # Before it trains anything, the function asks the store whether this forest is there already, so you may run the cells
-# as often as you like. It asks for the rows and two settings only: if you change anything else in `train`, begin a new
-# experiment, or you get the old scores.
+# as often as you like. It compares only validation rows and two settings: if you change anything else in `train`, begin
+# a new experiment, or you get the old scores.
 
 # %%
 def auc(model, X, y):
@@ -221,7 +221,7 @@ side_by_side
 # |---|---|---|
 # | a metric | with a number | `metrics.valid_auc > 0.72` |
 # | a parameter or tag | with quoted text | `params.max_depth = '10'` |
-# | an attribute | mostly with quoted text | `attributes.run_name LIKE '%-10'` |
+# | an attribute | with quoted text; times with a number | `attributes.run_name LIKE '%-10'` |
 # | a data set | with quoted text | `datasets.name LIKE 'churn%'` |
 #
 # An *attribute* is what MLflow itself notes of every run, such as its name and its status. In `LIKE`, `%` stands for
@@ -506,17 +506,16 @@ assert (n_rows, seed) != (2000, 0) or gain.max() - gain.min() > 3 * spread
 assert (n_rows, seed) != (2000, 3) or winner.data.params["max_depth"] == "2"
 
 # %% [markdown]
-# The column `place` ranks the five on the test rows, and `gain` says how much more each scores there. With 2,000
-# customers and seed 0, another forest is ahead there. A lead of some thousandths is like that: it depends on which
-# customers happened to be drawn.
+# The column `place` ranks the five on the test rows. With 2,000 customers and seed 0, another forest is ahead there,
+# and all five score higher (`gain`): these customers are easier. A lead of some thousandths depends on which customers
+# happened to be drawn.
 #
 # <details class="more"><summary>More: other seeds, and the column gain</summary>
 #
 # With seed 1 or 2 the winner stays ahead on the test rows, but behind it some change places.
 #
-# With seed 0, all five score higher on the test rows, which says only that these customers are easier. But they do not
-# gain alike: the gains go from 0.034 to 0.043. Between the first and the last on the validation rows there was less
-# than a third of that difference, so their order may well be luck.
+# With seed 0 the five do not gain alike: the gains go from 0.034 to 0.043. Between the first and the last on the
+# validation rows there was less than a third of that difference, so their order may well be luck.
 #
 # </details>
 #

@@ -400,8 +400,8 @@ assert 0.985 < _asis["folds"] < 0.9975
 # You should see two times no (not all folds, lead below spread): at 0.99 hardly any room was left; Nordtel's table had
 # some.
 #
-# Two more rows are worth a look. With 495 columns, `polynomial` is perfect on its own rows and no better on the folds:
-# it overfits. `8 by correlation` loses less than 0.02 and saves 22 of 30 measurements, which may be worth it.
+# Three more rows are worth a look. With 495 columns, `polynomial` is perfect on its own rows and no better on the
+# folds: it overfits. Choosing 8 loses less than 0.02 and saves 22 of 30 measurements, which may be worth it.
 
 # %% [markdown]
 # ### PCA and LDA in a picture (can wait)
@@ -455,7 +455,8 @@ assert separation["PCA"] > 0.4
 #
 # ### Classification
 #
-# A classification is judged by its answers:
+# A classification is judged by its answers. **Alarms** are tumours that the model calls malignant, **cases** those that
+# are:
 #
 # | metric | reads as |
 # |---|---|
@@ -486,8 +487,7 @@ assert cases == y_train.sum() and alarms == says.sum()
 assert 0 < cases - right < 0.1 * cases and right / alarms > 0.9
 
 # %% [markdown]
-# The column *malignant* holds the **alarms**, all tumours that the model calls malignant. The row *malignant* holds the
-# **cases**, all that are malignant.
+# The column *malignant* holds the alarms, the row *malignant* the cases.
 #
 # Now four models: a coin, the logistic regression, Tom's forest, and a support vector machine (`SVC`), which draws a
 # border between the classes.
@@ -842,7 +842,7 @@ assert max(top.values()) - in_folds["logistic"].mean() < in_folds["logistic"].st
 
 # %% [markdown]
 # You should see 4 and 16: a grid spends most of its attempts on values that it has tried already. The two best scores
-# differ by less than 0.003, so for two settings either will do. With more settings a random search pays off: [Nested
+# differ by less than 0.003, so either will do. A random search pays off when few of many settings matter: [Nested
 # runs]({step:nested_runs}) compares searches properly.
 
 # %% [markdown]

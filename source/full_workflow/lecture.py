@@ -34,8 +34,8 @@ lesson.quiz("full_workflow", "recall")
 # On Monday Mira's report says that her model finds leavers with an F1 of 0.87 "at a threshold of 0.57". On Thursday
 # Tom complains: the service's list holds other customers than the report, and its F1 is 0.86.
 #
-# Aisha finds out why. The service calls `predict`, and `predict` uses 0.5. The threshold was a number in Mira's
-# notebook, and never got into the model.
+# Aisha finds out why: the service calls `predict`, which uses 0.5. The threshold never left Mira's notebook. Here that
+# costs 0.01; where leavers are rarer (*Pitfalls*), hardly one is found.
 #
 # Two rules keep report and service together:
 #
@@ -278,8 +278,8 @@ if model == "logistic_regression":
 # of the rows stays nearly the same.
 #
 # Now the record: choices as parameters of the parent, the whole table as a file, and one **child run** for each
-# setting. The parent is no longer the active run, so each child names it by `parent_run_id`, as in [Nested
-# runs]({step:nested_runs}).
+# setting. The parent has ended, so each child names it by `parent_run_id` ([Nested runs]({step:nested_runs})). ROC-AUC
+# is measured again, as `scoring` may be another.
 
 # %%
 auc = model_selection.cross_val_score(best, X, y, scoring="roc_auc", cv=cv).mean()
@@ -739,8 +739,11 @@ assert all(
 )
 
 # %% [markdown]
-# ### What one answer costs
+# ### What one answer costs (can wait)
 #
+# How long the registered model takes.
+
+# %% [markdown]
 # Aisha's question was about the model that is *served*. It joins the table as `registered`.
 
 # %% tags=["measured", "nbval-ignore-output"]

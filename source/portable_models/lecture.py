@@ -248,12 +248,12 @@ assert stranger_["sklearn"]["skops_trusted_types"] == listed
 #
 # So before you load a skops model, do three things:
 #
-# 1. **Read `MLmodel`.** `serialization_format` must be `skops`; the file (`model_path` in one flavor, `pickled_model`
-#    in the other) must be `model.skops`; `code`, in each, must be missing or `None`. Even the stranger's passes.
+# 1. **Read `MLmodel`.** `serialization_format` must be `skops`; `model_path` and `pickled_model`, where present,
+#    `model.skops`, and no flavor may name `code`. The stranger's model passes, so this is not enough.
 # 2. **Read the names** in the file `model.skops`, and compare them with a list that *you* have written. The list in
 #    `MLmodel` could have been edited.
-# 3. **Read and load one folder** (`home` below): `get_model_info(str(home))`, `mlflow.sklearn.load_model(str(home))`.
-#    An address fetches all files again.
+# 3. **Download once, then read and load that folder** (`home` below): `get_model_info(str(home))`,
+#    `mlflow.sklearn.load_model(str(home))`. An address fetches the files again, perhaps changed.
 #
 # <details class="more"><summary>More: two entries that a forger might change, and the version of skops</summary>
 #
@@ -351,8 +351,8 @@ assert set(from_code.flavors) == {"python_function"}
 assert Path(from_code.flavors["python_function"]["model_code_path"]).name == "chatty.py"
 
 # %% [markdown]
-# `model_code_path` names the file, of which the folder holds a copy, and `loader_module` the code that loads it. This
-# is what the entries tell you:
+# `model_code_path` names the file: of a path, only its end counts, and the copy in the model's folder runs.
+# `loader_module` names the code that loads it. This is what the entries tell you:
 #
 # | `MLmodel` says | so the model is | what to do before you load it |
 # |---|---|---|
@@ -418,8 +418,8 @@ assert verdicts == {"as_pickle": "refused", "ours": "refused", "chatty": "loaded
 # ## Round 4: which packages does it need?
 #
 # Now to our own model, which shall run on Aisha's server. `requirements.txt` lists what a model needs. With
-# `pip_requirements=`, `ours` got `packages`: scikit-learn and skops in the versions installed here. MLflow adds itself.
-# Add what else a model uses:
+# `pip_requirements=`, `ours` got `packages`: scikit-learn and skops in the versions installed here. Add to the list
+# what else your model uses. MLflow adds itself. Here is the file:
 
 
 # %%

@@ -412,8 +412,8 @@ print(knocks)
 assert list(knocks.values()) == [200, 200, 403, 403]
 
 # %% [markdown]
-# You should see 403 for `evil.example`, although Tom's password was right. It stops a web page that makes a colleague's
-# browser call your server under that page's own name. A script can write any name, as ours did.
+# You should see 403 for `evil.example`, although Tom's password was right. The check is against web pages: one
+# can make a colleague's browser call your server, but under the page's name. A script can write any name, as ours did.
 #
 # The port belongs to the name: our own name with `:5001` gets 403, too. If people call the server at a port, put
 # `mlflow.nordtel.example:*` into the list.
@@ -544,9 +544,23 @@ mlflow.set_tracking_uri(address)  # from here on the team's server again
 mlflow.set_registry_uri(address)
 
 # %% [markdown]
-# **The rows.** No MLflow command moves rows from SQLite to PostgreSQL, so we copy them into a new database, `moved`.
-# Use one MLflow version on both sides, let nobody log meanwhile, make the schema first, then copy table by table.
-# `count_rows` will compare the two.
+# No MLflow command moves a store from SQLite to PostgreSQL. Your own move has seven steps:
+#
+# 1. Let nobody log meanwhile, make a backup, and use one MLflow version on both sides.
+# 2. Make the schema in an empty database: `mlflow db upgrade`.
+# 3. Copy the rows, table by table, and compare the counts.
+# 4. Set the id counter (pitfall `sequence-behind`).
+# 5. Copy the files into the bucket, each under the path that it had.
+# 6. Rewrite the laptop's paths in six columns: `runs.artifact_uri`, `experiments.artifact_location`,
+#    `logged_models.artifact_location`, `model_versions.storage_location` and `.source`, and `trace_tags.value`. The new
+#    ones begin with `mlflow-artifacts:/<experiment id>/`, which means "ask the server" (why the id: the fold below).
+# 7. Start the server with `--artifacts-destination` and the bucket, and load a model through it.
+#
+# The cells below do the same, with two differences. They leave out step 4 and two columns, so that the last two pitfalls
+# can show what happens. And they start no second server: the new paths begin with `s3://`, and the notebook asks the
+# bucket itself, with its access key.
+#
+# **The rows.** `count_rows` will compare the laptop's database with the new one, `moved`.
 
 
 # %%
@@ -607,18 +621,13 @@ assert after["spans"] == 1
 
 # %% [markdown]
 # You should see experiments, runs, metrics: parents come before children, and SQLAlchemy's `sorted_tables` knows that
-# order. And no table differs, because the copy opens a **transaction** (`new.begin()`): either all of it is written,
-# or, when a line fails, nothing.
+# order. And no table differs. Had a line failed, nothing would have been written: the copy opens a **transaction**
+# (`new.begin()`), which is written as a whole or not at all.
 #
 # `copy_rows` is for a *new* database only: it empties each table that it fills, and holds it in memory (10 million
 # points: 6 GB).
 #
-# **The files** go into the bucket, each under the path that it had, behind the prefix `moved/`. Then the laptop
-# travels. The database still holds the laptop's paths, because each run and each model says where its files are.
-#
-# In your own move, they become `mlflow-artifacts:/<experiment id>/…`, "ask the server", which starts with
-# `--artifacts-destination s3://nordtel-mlflow/moved`. The next fold says why the id. Here, they become `s3://…`, and
-# the notebook asks the bucket itself, with its access key.
+# **The files** go into the bucket, behind the prefix `moved/`. Then the laptop travels.
 
 # %%
 base = "s3://nordtel-mlflow/moved"  # for a server: "mlflow-artifacts:"
@@ -631,8 +640,8 @@ print("files on the laptop:", len(paths), "- in the bucket:", len(arrived))
 travelled = (folder / "laptop").rename(folder / "travelled")
 
 # %% [markdown]
-# We change four columns with addresses here. In your own move, change two more now, `experiments.artifact_location` and
-# `trace_tags.value`: the last pitfall shows what happens without them.
+# **The paths.** The database still holds the laptop's, because each run and each model says where its files are. Four
+# of the six columns:
 
 
 # %%
@@ -679,8 +688,8 @@ assert not files.exists()
 # team_client.set_terminated(new_id, old_run.info.status, old_run.info.end_time)
 # ```
 #
-# Each store has an `MlflowClient` here, `old_run` is the run on the laptop, and `churn` the id of the experiment that
-# receives it. Parameters, as `Param(key, value)`, and tags go along in `log_batch`, and files with `log_artifact`.
+# `laptop_client` and `team_client` are one `MlflowClient` for each store, `old_run` is the run on the laptop, and `churn`
+# the id of the experiment that receives it. Parameters, as `Param(key, value)`, and tags go along in `log_batch`, and files with `log_artifact`.
 #
 # <details class="more"><summary>More: what else a run that is taken over needs; trace rollups</summary>
 #
