@@ -422,9 +422,9 @@ plots.show(plots.runs_line(curve, *columns[:2], title=title, **labels))
 assert lead >= 0 and spread == children.set_index("params.max_depth")["metrics.std_test_score"][chosen]
 
 # %% [markdown]
-# With seed 0 lead and deviation are about equal, so do not call this depth the best one. (Over three folds
-# scikit-learn's deviation, divided by n, is nearly a fifth smaller than our *spread*, by n − 1.) [Nested
-# runs]({step:nested_runs}) goes on from here.
+# The picture shows scikit-learn's deviation, divided by n; our *spread*, by n − 1, is about a fifth larger. With seed 0
+# lead and spread are about equal, so do not call this depth the best one. [Nested runs]({step:nested_runs}) goes on
+# from here.
 #
 # ## Round 5: options, and what they cost
 #
@@ -468,8 +468,8 @@ assert contents(run).sum() == 0
 #
 # A model is kept with the list of packages that it needs, and with its **signature**, the names and types of its
 # columns. By hand we pass both. Autologging has no option for the list: MLflow finds it out each time, usually by
-# loading the model in a process of its own. For the last bar we ask autologging for skops, the format of `log_model`;
-# left alone it takes cloudpickle, which may run any code at loading.
+# loading the model in a process of its own. Left alone, autologging writes cloudpickle, which may run any code at
+# loading; the fourth way asks for skops, which `log_model` uses here.
 
 # %%
 import time
@@ -688,9 +688,9 @@ mlflow.autolog(disable=True)
 # %% [markdown]
 # ## In your own project
 #
-# The same work without any help from this course, on real data that comes with scikit-learn: tumours, of which the
-# malignant ones are class 1. Open *Show the script*, copy it into a file `auto.py` in an empty folder and run `python
-# auto.py`. The first time, MLflow also reports that it makes its tables.
+# The same work without any help from this course, on scikit-learn's tumours; malignant is class 1. Open *Show the
+# script*, copy it into a file `auto.py` in an empty folder and run `python auto.py`. After MLflow's reports on its
+# tables it prints the run's metrics: quote those of the validation rows, not the `training_` ones.
 
 # %% tags=["own-project"]
 """A search that records itself, and what it leaves out by hand: python auto.py"""
@@ -720,7 +720,7 @@ with mlflow.start_run(run_name="tree-search") as run:
     best = search.fit(X_train, y_train).best_estimator_
     metrics.recall_score(y_valid, search.predict(X_valid))  # records itself
     auc = metrics.roc_auc_score(y_valid, search.predict_proba(X_valid)[:, 1])
-    mlflow.log_metric("valid_auc", auc)  # does not
+    mlflow.log_metric("valid_auc", auc)  # roc_auc_score did not
     types = skops.io.get_untrusted_types(data=skops.io.dumps(best))
     assert types == ["sklearn.tree._tree.Tree"], types  # read before you trust
     needs = mlflow.sklearn.get_default_pip_requirements(include_skops=True)

@@ -502,7 +502,7 @@ assert 0 < cases - right < 0.1 * cases and right / alarms > 0.9
 #
 # </details>
 #
-# **Predict.** Does Tom's forest beat the logistic regression, in all five folds and by more than the spread?
+# **Predict.** By ROC-AUC, does Tom's forest beat the logistic regression, in all folds and by more than the spread?
 
 # %%
 prediction = "?"  # yes or no
@@ -549,7 +549,7 @@ assert seed != 0 or _best.to_list() == ["SVC", "logistic"]
 #
 # With seed 0 the support vector machine has the highest precision and the logistic regression the highest recall, each
 # by less than 0.01, which decides nothing. If a missed tumour is worse than a false alarm, recall answers your
-# question. Decide that first; afterwards some metric always favours your favourite.
+# question. Decide first, as we did for ROC-AUC; afterwards some metric favours your favourite.
 
 # %% [markdown]
 # ### Four more families (can wait)
@@ -898,12 +898,11 @@ assert abs(_gain.mean()) < in_folds["logistic"].std(ddof=1)
 assert seed > 0 or (_gain < 0).sum() == 1
 
 # %% [markdown]
-# The lead over the logistic regression is smaller than the spread beside it, and with seed 0 turns round in one fold.
-# It is also flattered: the tuned machine is the best of thirty-two attempts on the very folds that judge it here, and
-# the best of many is often lucky.
+# The lead over the logistic regression is smaller than the spread beside it, and with seed 0 a loss in one fold. It is
+# also flattered: the tuned machine is the best of thirty-two attempts on the very folds that judge it here, and the
+# best of many is often lucky.
 #
-# So another reason may decide: anybody can read the weights of a logistic regression. We take it, and open the test
-# rows once:
+# That is not two times yes, so we keep what is simpler, with weights that anybody can read. Now the test rows, once:
 
 # %%
 from sklearn.metrics import roc_auc_score
@@ -985,7 +984,7 @@ assert other > right
 assert mended == right
 
 # %% [markdown]
-# **`squared-not-root`: an error in another unit.** MSE, RMSE and the negated score of the same model:
+# **`squared-not-root`: an error in another unit.** The `line` of Round 3, by the scorer for MSE:
 
 # %%
 scores = cross_val_score(

@@ -332,12 +332,12 @@ if model == "logistic_regression":
 # With the settings above you should see the balanced model far above the share of class 1, and the plain one, which the
 # search chose, near it. But a right mean can hide wrong probabilities: too high for some rows, too low for others.
 #
-# `CalibratedClassifierCV` repairs that. It fits the pipeline on four folds, lets it predict the fifth, and learns there
-# how to correct the model's numbers: by an S-shaped curve (`sigmoid`) or by any rising curve (`isotonic`). It does so
-# once for each fold, and averages.
+# `CalibratedClassifierCV` tries to repair that. It cuts its rows in five, fits the pipeline on four parts, and learns
+# on the other how to correct the model's numbers: by an S-shaped curve (`sigmoid`) or by any rising curve (`isotonic`).
+# It does so five times, and averages.
 #
-# `sigmoid`, `isotonic` or neither? Again we ask rows that had no part in it. So `cross_val_predict` cuts once more,
-# around all of this:
+# `sigmoid`, `isotonic` or neither? Rows that neither pipeline nor correction has seen must say. So `out_of_fold` keeps
+# a fifth away first, and gives the rest to all of this:
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
 boxes = {
@@ -390,8 +390,8 @@ assert method == min(brier, key=brier.get)
 assert ((0.2 < unseen[method]) & (unseen[method] < 0.8)).mean() < 0.2
 
 # %% [markdown]
-# You should see three curves, ragged in the middle, where few rows are. The method with the lowest Brier score, named
-# in the title, is taken, even if it is `none`.
+# You should see three curves, ragged in the middle, where few rows are. The lowest Brier score, named in the title,
+# wins, `none` included, however small its lead: a rule, not a proof.
 #
 # ### The threshold
 #
@@ -964,11 +964,11 @@ assert len(kept_runs) == len(results)
 # %% [markdown]
 # ## In your own project
 #
-# The heart of the workflow on real data, without any help from this course. Open *Show the script*, copy it into a file
-# `train.py` in an empty folder and run `python train.py`.
+# Calibration, threshold and proof on real data (no search, no curves), without this course. Open *Show the script*,
+# copy it into a file `train.py` in an empty folder and run `python train.py`.
 #
-# It stops when skops finds a type in your model that is not among its four (`numpy.dtype` is for imputers). Look the
-# new name up, and add it only when you know which part of your model it belongs to.
+# It stops at a type that is neither in `read` nor in the line below it (`numpy.dtype` is for imputers). Look the new
+# name up, and add it to `read` only when you know which part of your model it belongs to.
 
 # %% tags=["own-project"]
 """What is served is what is reported: python train.py"""

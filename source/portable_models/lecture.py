@@ -248,8 +248,8 @@ assert stranger_["sklearn"]["skops_trusted_types"] == listed
 #
 # So before you load a skops model, do three things:
 #
-# 1. **Read `MLmodel`.** `serialization_format` must be `skops`; `model_path` and `pickled_model`, where present,
-#    `model.skops`, and no flavor may name `code`. The stranger's model passes, so this is not enough.
+# 1. **Read `MLmodel`.** `serialization_format` must be `skops`; `model_path` and `pickled_model` (an old name), where
+#    present, `model.skops`, and no flavor may name `code`. The stranger's passes: not enough.
 # 2. **Read the names** in the file `model.skops`, and compare them with a list that *you* have written. The list in
 #    `MLmodel` could have been edited.
 # 3. **Download once, then read and load that folder** (`home` below): `get_model_info(str(home))`,
@@ -301,8 +301,8 @@ assert printed_.getvalue() == "ran on load\n"
 # %% [markdown]
 # You should see the stranger's two functions, so we do not load this model again.
 #
-# Our own list has two types, and neither runs code. But a forged `Tree` can crash Python in `predict`, or make it read
-# foreign memory, so for a stranger's model take it off the list.
+# Our list, on which neither type runs code, is for people we know. For a stranger's model take `Tree` off: a forged one
+# can crash Python in `predict`, or make it read foreign memory.
 #
 # <details class="more"><summary>More: why we trust these two types</summary>
 #
@@ -632,9 +632,9 @@ print(json.loads(answers.read_text()))
 # You should see three answers, one for each row. They prove that rows get through JSON and signature, and no more:
 # packages and `cleaning` were those of this notebook.
 #
-# The stronger check is not run here, because it needs the network. It lets **uv**, a tool that installs packages, build
-# a **new environment** from the model's own requirements, and predicts there. Use it for your own models only, because
-# it installs whatever they ask for:
+# The stronger check is not run here, because it needs the network. It lets the installer **uv** (`pip install uv`)
+# build a **new environment** from the model's own requirements, and predicts there. Use it for your own models only,
+# because it installs whatever they ask for:
 #
 # ```python
 # mlflow.models.predict(together.model_uri, customers.head(3), env_manager="uv")

@@ -412,8 +412,8 @@ print(knocks)
 assert list(knocks.values()) == [200, 200, 403, 403]
 
 # %% [markdown]
-# You should see 403 for `evil.example`, although Tom's password was right. The check is against web pages: one
-# can make a colleague's browser call your server, but under the page's name. A script can write any name, as ours did.
+# You should see 403 for `evil.example`, although Tom's password was right. It stops a stranger's web page that makes a
+# colleague's browser call your server: `Host` then holds the page's name. A script can write any name, as ours did.
 #
 # The port belongs to the name: our own name with `:5001` gets 403, too. If people call the server at a port, put
 # `mlflow.nordtel.example:*` into the list.
@@ -518,8 +518,8 @@ assert writers.size().tolist() == [n_runs, n_runs]
 # ## A good place for a pause
 #
 # If you only *use* a server, go on with *Look at the UI* and *Your turn*. Of the pitfalls, one thing is yours: a
-# deleted run's *logged model* stays until it is deleted, too. The rest is for whoever *runs* a server, with the quiz's
-# first question and the homework's tasks 1 and 4.
+# deleted run's *logged model* stays until it is deleted, too. The rest is for whoever *runs* a server, as are the
+# quiz's first question and the homework's tasks 1, 3 and 4.
 #
 # ## Round 4: move a laptop's store
 #
@@ -550,11 +550,11 @@ mlflow.set_registry_uri(address)
 # 2. Make the schema in an empty database: `mlflow db upgrade`.
 # 3. Copy the rows, table by table, and compare the counts.
 # 4. Set the id counter (pitfall `sequence-behind`).
-# 5. Copy the files into the bucket, each under the path that it had.
+# 5. Copy the files into the bucket, under `moved/` and their old paths.
 # 6. Rewrite the laptop's paths in six columns: `runs.artifact_uri`, `experiments.artifact_location`,
 #    `logged_models.artifact_location`, `model_versions.storage_location` and `.source`, and `trace_tags.value`. The new
 #    ones begin with `mlflow-artifacts:/<experiment id>/`, which means "ask the server" (why the id: the fold below).
-# 7. Start the server with `--artifacts-destination` and the bucket, and load a model through it.
+# 7. Start the server with `--artifacts-destination s3://nordtel-mlflow/moved`; load a model through it.
 #
 # The cells below do the same, with two differences. They leave out step 4 and two columns, so that the last two pitfalls
 # can show what happens. And they start no second server: the new paths begin with `s3://`, and the notebook asks the
