@@ -863,8 +863,8 @@ except AssertionError as error:
 # ## In your own project
 #
 # The same work without any help from this course, on real data that comes with scikit-learn. Open *Show the script*,
-# copy it into a file `ship.py` in an empty folder and run `python ship.py`. It makes a model, reads its folder as a
-# stranger should, and prints its fingerprint. Do not run it with `python -O`, which leaves out every `assert`.
+# copy it into a file `ship.py` in an empty folder and run `python ship.py`. It makes a model, reads its folder as the
+# receiver should, and prints its fingerprint. Do not run it with `python -O`, which leaves out every `assert`.
 #
 # <details class="more"><summary>More: what to do where the model arrives</summary>
 #
