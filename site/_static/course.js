@@ -3,7 +3,7 @@
 document.querySelectorAll(".Quiz").forEach((quiz) => {
   const question = quiz.querySelector("[id^=quizQn]");
   const answers = quiz.querySelector(".Answer");
-  const feedback = quiz.querySelector(".Feedback, [id^=fb]");
+  const feedback = quiz.querySelector("div.Feedback, div[id^=fb]"); // a label's id is random, and may begin with fb
   if (question && answers) {
     answers.setAttribute("role", "radiogroup");
     answers.setAttribute("aria-labelledby", question.id);
