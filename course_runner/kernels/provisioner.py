@@ -32,8 +32,8 @@ class ForkedProcess:
 
     stdin = stdout = stderr = None
 
-    def __init__(self, pid: int, connection: socket.socket) -> None:
-        self.pid, self._connection = pid, connection
+    def __init__(self, pid: int, connection: socket.socket, told: bytes = b"") -> None:
+        self.pid, self._connection, self._told = pid, connection, told
         self.returncode: int | None = None
         self._pidfd: int | None = None
         with contextlib.suppress(ProcessLookupError):  # it may have ended already
@@ -41,9 +41,9 @@ class ForkedProcess:
 
     def poll(self) -> int | None:
         """Return the exit code (negative: the signal), or None while the kernel runs."""
-        if self.returncode is None and select.select([self._connection], [], [], 0)[0]:
+        if self.returncode is None and (self._told or select.select([self._connection], [], [], 0)[0]):
             try:
-                line = self._connection.recv(4096)
+                line = self._told or self._connection.recv(4096)
             except OSError:
                 line = b""
             # A server that is gone has taken its kernels with it.
@@ -99,16 +99,17 @@ def fork(
     if sent < len(message):  # otherwise it may have answered and hung up, and even sending nothing would fail
         connection.sendall(message[sent:])
     answer = b""
-    while not answer.endswith(b"\n"):
+    while b"\n" not in answer:
         more = connection.recv(4096)
         if not more:
             raise RuntimeError("the warm-kernel server ended while it started a process")
         answer += more
-    pid = json.loads(answer)["pid"]
+    first, _, told = answer.partition(b"\n")  # a process that ended at once has its exit code told in the same breath
+    pid = json.loads(first)["pid"]
     if pid is None:
         connection.close()
         return None
-    return ForkedProcess(pid, connection)
+    return ForkedProcess(pid, connection, told)
 
 
 def _connection(path: str) -> socket.socket | None:

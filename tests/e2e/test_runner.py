@@ -882,3 +882,21 @@ def test_a_dead_and_an_endless_notebook_fail_and_do_not_hang_the_others(verdicts
     found, _ = verdicts
     ends = {name: verdict for name, verdict in found.items() if "dies" in name or "endless" in name}
     assert {verdict for name, verdict in ends.items() if name.endswith("Cell 0")} == {"failed"} and len(ends) == 4
+
+
+@pytest.mark.skipif(not LINUX, reason="the server of warm kernels is Linux's")
+def test_a_process_that_ends_at_once_may_tell_its_pid_and_its_end_in_one_breath(tmp_path):
+    def answer(server):
+        connection, _ = server.accept()
+        with connection:
+            connection.recv(65_536)
+            connection.sendall(b'{"pid": 4000000}\n{"exit": 127}\n')
+
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(str(tmp_path / "warm"))
+        server.listen()
+        thread = threading.Thread(target=answer, args=[server])
+        thread.start()
+        process = provisioner.fork(["python"], {}, ".", [0, 1, 2], server=str(tmp_path / "warm"))
+        thread.join()
+        assert process.poll() == 127
