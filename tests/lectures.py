@@ -15,7 +15,7 @@ from course_runner.batch.execute import execute
 from course_runner.batch.job import Outcome
 from course_runner.batch.parameters import parameter_defaults
 from course_runner.build.build import SCRATCH, make_job
-from course_runner.build.source import Page, pages, read_source, tagged
+from course_runner.build.source import Page, make_notebook, pages, read_source, tagged
 from course_runner.kernels.sockets import scratch_parent
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -27,6 +27,12 @@ SEEDS = (0, 1, 2)
 def cells(page: Page, tag: str) -> list[str]:
     """Return the texts of a source's cells that have a tag."""
     return [cell.source for cell in tagged(read_source(page.source).cells, tag)]
+
+
+def python_in_the_text(page: Page) -> list[str]:
+    """Return the blocks of Python that a reader may paste from a page's text."""
+    text = "\n".join(cell.source for cell in make_notebook(page, PAGES).cells if cell.cell_type == "markdown")
+    return re.findall(r"^```python\n(.*?)^```", text, re.M | re.S)
 
 
 def changes(page: Page) -> list[dict[str, Any]] | None:

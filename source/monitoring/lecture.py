@@ -620,6 +620,13 @@ some = np.random.default_rng(seed).integers(len(held_out), size=(3, len(held_out
 y_held, p_held = held_out["churned"].to_numpy(), probability(uri, held_out)
 assert np.isclose(redrawn_auc(y_held, p_held, 3)[2], roc_auc_score(y_held[some], p_held[some]))
 assert (client.get_model_version_by_alias("churn-south", "champion").version == version) == promoted
+for rival_ in ("1", 1):  # the champion of the North has no rival in itself, whatever type its version has
+    try:
+        gate("churn-north", rival_, spring_test, by="Tom", why="again")
+    except ValueError as refused_:
+        assert "is the champion already" in str(refused_)
+    else:
+        raise AssertionError("the champion has challenged itself")
 
 # %% [markdown]
 # With 600 rows a week you should see `promoted`, the gain's interval above zero: fewer rows of the right world beat

@@ -423,8 +423,6 @@ assert not usual or ("untuned" in real and 1 < ahead[second] < 9)
 #
 # - A coin gets nine of ten or more about once in a hundred tries. Folds that share customers, with each other and with
 #   the searches, get there by luck more often. The test also favours the tuned models a little.
-# - The lead in the title of the staircases raised a doubt, but could not settle it: a fold that is hard for one
-#   candidate is hard for all. Counting folds compares the two on the same fold.
 # - All this is about the winners, not about the ways of searching. Random search and Optuna draw by chance, so with
 #   other draws each would end elsewhere. To say which way is better, repeat each of them with several seeds.
 #

@@ -248,8 +248,8 @@ assert stranger_["sklearn"]["skops_trusted_types"] == listed
 #
 # So before you load a skops model, do three things:
 #
-# 1. **Read `MLmodel`.** `serialization_format` must be `skops`; `model_path` and `pickled_model` (an old name), where
-#    present, `model.skops`, and no flavor may name `code`. The stranger's passes: not enough.
+# 1. **Read `MLmodel`.** `serialization_format` must be `skops`; where present, `model_path` and `pickled_model` (an old
+#    name) must be `model.skops`, and `code` must be `None`. The stranger's passes: not enough.
 # 2. **Read the names** in the file `model.skops`, and compare them with a list that *you* have written. The list in
 #    `MLmodel` could have been edited.
 # 3. **Download once, then read and load that folder** (`home` below): `get_model_info(str(home))`,
@@ -273,6 +273,16 @@ names = skops.io.get_untrusted_types(file=home / "model.skops")
 print("not on our list:", sorted(set(names) - we_trust))
 
 # %% tags=["claims"]
+import shutil
+from types import SimpleNamespace
+
+moved_ = shutil.copytree(home, folder / "moved")  # a forger may hide the file that MLflow loads in a folder
+card_ = (moved_ / "MLmodel").read_text()
+(moved_ / "MLmodel").write_text(card_.replace("pickled_model: model.skops", "pickled_model: x/model.skops"))
+with contextlib.redirect_stdout(io.StringIO()) as shown_:
+    show_flavors(SimpleNamespace(name="moved", model_uri=str(moved_)))
+assert "pickled_model: x/model.skops" in shown_.getvalue()
+
 assert set(names) - we_trust == {"builtins.print", "functools.partial"}
 forged = skops.io.dumps(DecisionTreeClassifier().fit([[0.0], [1.0]], [0, 1]))
 assert skops.io.get_untrusted_types(data=forged) == ["sklearn.tree._tree.Tree"]

@@ -12,7 +12,7 @@ import pytest
 
 from course_runner.build.source import BEHIND, SCRIPT, make_notebook, tagged
 from course_runner.kernels import programs, provisioner, warm
-from tests.lectures import LECTURES, PAGES, can_wait, cells, failure, run
+from tests.lectures import LECTURES, PAGES, can_wait, cells, failure, python_in_the_text, run
 
 each = pytest.mark.parametrize("page", LECTURES, ids=lambda page: page.step.name)
 
@@ -117,10 +117,7 @@ if __name__ == "__main__":
 
 def test_the_weekly_file_of_the_fold_runs_the_notebook_of_the_script(tmp_path):
     (page,) = (page for page in LECTURES if page.step.name == "batch_and_scale")
-    text = "\n".join(cell.source for cell in make_notebook(page, PAGES).cells if cell.cell_type == "markdown")
-    (weekly,) = (
-        block for block in re.findall(r"^```python\n(.*?)^```", text, re.M | re.S) if "dg.Definitions" in block
-    )
+    (weekly,) = (block for block in python_in_the_text(page) if "dg.Definitions" in block)
     monday = """
 from datetime import datetime
 

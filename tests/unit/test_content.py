@@ -15,7 +15,7 @@ from course_runner.build import build, contents, outputs
 from course_runner.build.source import BEGIN, END, SCRIPT, make_notebook, read_source
 from course_utils._judge.task import load_tasks
 from course_utils.lesson import questions
-from tests.lectures import LECTURES, PAGES, ROOT, can_wait, cells, changes
+from tests.lectures import LECTURES, PAGES, ROOT, can_wait, cells, changes, python_in_the_text
 
 HOMEWORK = [p for p in PAGES if p.kind != "notebooks"]
 EXECUTED = [p for p in PAGES if p.executed]
@@ -169,7 +169,7 @@ def test_no_line_of_code_must_be_scrolled(page):
 
 @each(PAGES)
 def test_python_in_the_text_can_be_pasted(page):
-    for block in re.findall(r"^```python\n(.*?)^```", "\n".join(markdown(make_notebook(page, PAGES))), re.M | re.S):
+    for block in python_in_the_text(page):
         compile(block, page.label, "exec")
 
 
