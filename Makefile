@@ -15,9 +15,12 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.stamp
 # As if .venv were activated, so that notebooks find `mlflow` and `jupyter` by name.
 COURSE := PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/course
-# Compiled at set-up, because every lecture imports it: otherwise the first one does so alone and on one core and, with
-# PYTHONDONTWRITEBYTECODE, each one again. Compiling all of .venv takes longer than it saves.
+# Compiled at set-up, because every lecture imports it: otherwise the first one does so alone and on one core. Compiling
+# all of .venv takes longer than it saves.
 COMPILED := mlflow scipy sklearn pandas sqlalchemy numpy matplotlib IPython
+
+# What a program has compiled once is kept for the next one, as Python does unless it is told otherwise.
+unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-newest run test test-all build lab ui workflow site screenshots lint audit lock clean

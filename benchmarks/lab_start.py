@@ -24,6 +24,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # as at home: what was compiled once is kept
 
 from playwright.sync_api import Browser, sync_playwright  # noqa: E402
 

@@ -146,7 +146,8 @@ def programs(paths: list[str], out: Path, nbmake: Path | None) -> dict[str, list
 def once(commands: list[list[str]], out: Path, nbmake: Path | None = None) -> tuple[float, bool]:
     """Run the commands and return seconds and whether all went well."""
     environment = {**os.environ, "COURSE_HOME": str(out), "TMPDIR": str(out)}
-    environment.pop("MLFLOW_TRACKING_URI", None)
+    for name in ("MLFLOW_TRACKING_URI", "PYTHONDONTWRITEBYTECODE"):  # as at home: what was compiled once is kept
+        environment.pop(name, None)
     environment["PATH"] = f"{SCRIPTS}{os.pathsep}{environment['PATH']}"
     if nbmake is not None and "--nbmake" in commands[0]:
         environment["PYTHONPATH"] = str(nbmake.resolve())

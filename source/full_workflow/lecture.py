@@ -177,8 +177,8 @@ print(f"class to find: {positive!r}, {y.mean():.1%} of the rows")
 
 # %% [markdown]
 # Sizes and a name do not tell which rows these were. So the run gets both parts as data sets. `digest=` puts our digest
-# of *all* values ([Logging]({step:logging})) in the place of MLflow's. Train and test have different ones, so one name
-# will do.
+# of *all* values ([Logging]({step:logging})) in the place of MLflow's. Train and test differ in it, so both may have
+# the same name.
 
 # %%
 parts = {"train": X.assign(target=y * 1.0), "test": X_test.assign(target=y_test * 1.0)}
@@ -301,12 +301,15 @@ for setting, score in zip(settings, table["score"], strict=True):
 # %% [markdown]
 # ## Step 4: calibration and threshold
 #
+# *It decides: calibrated or not, and at which probability a row is called.*
+#
 # A model is **calibrated** when its probabilities mean what they say: of all customers with 0.8, about 80 in 100 do
 # leave. Only then can they be summed, or weighed against a cost.
 #
-# First we ask whether class weights bend the probabilities. To see what a model says about rows that it has not seen,
-# `cross_val_predict` leaves out a fifth of the training rows, fits with the others, and asks for the fifth. In the end
-# each training row has an **out-of-fold** probability, from a fit without it. The test rows stay closed.
+# Step 3 said that class weights change the probabilities, which ROC-AUC does not notice. By how much? To see what a
+# model says about rows that it has not seen, `cross_val_predict` leaves out a fifth of the training rows, fits with the
+# others, and asks for the fifth. In the end each training row has an **out-of-fold** probability, from a fit without
+# it. The test rows stay closed.
 #
 # **Predict.** With `class_weight="balanced"`, will the mean probability be above, at, or below the share of class 1?
 
@@ -429,13 +432,16 @@ print(f"threshold {threshold:.3f}, out-of-fold F1 {oof_f1:.3f}")
 # `FixedThresholdClassifier`, which Mira lacked, wraps the calibrated pipeline: `predict` uses *our* threshold. The F1
 # above flatters: its rows chose the threshold.
 #
-# `final` is what will be tested and served. While the test rows are closed, we may still go back, so three steps look
-# once more at `best`, the setting that the search chose.
+# `final` is ready. While the test rows are closed, steps 5 to 7 may still throw it out: they examine `best`, the
+# setting inside it. If one of them objects, change *Setup* and start again.
 #
 # ## Step 5: learning curve
 #
-# Would more rows help, or another kind of model? For a **learning curve**, the model is trained on a tenth of the rows, then on more and more,
-# and scored on the training rows and on the validation fold. The right end tells *what kind of error* is left:
+# *It may still change: the number of rows, or the kind of model.*
+#
+# Would more rows help, or another model? For a **learning curve**, the model is trained on a tenth of the rows, then on
+# more and more, and scored on these and on the validation fold. The right end tells *what kind of error* is left (*low*
+# means below what is needed, or what others have reached):
 #
 # | pattern at the right end | diagnosis | what helps |
 # |---|---|---|
@@ -547,6 +553,8 @@ if model == "logistic_regression" and scoring == "roc_auc":
 
 # %% [markdown]
 # ## Step 7: what does each kind of model cost?
+#
+# *It may still change: the kind of model.*
 #
 # Aisha asks how long one answer takes. In a **batch**, all rows share the price of one call. **One row alone** pays
 # the whole price, and a customer on the phone waits for it. Both kinds of model are also compared by ROC-AUC,
@@ -664,7 +672,7 @@ plots.show(fig)
 # - **Confusion matrix**: right calls on the diagonal, false alarms and missed rows beside it.
 # - **Calibration**: near the diagonal, a probability means what it says.
 #
-# When class 1 is rare, look at precision-recall: there the ROC curve makes false alarms look harmless.
+# When class 1 is rare, look at precision-recall: the ROC curve then makes false alarms look harmless.
 #
 # <details class="more"><summary>More: lines, dots and rare classes in the panels</summary>
 #
@@ -967,8 +975,8 @@ assert len(kept_runs) == len(results)
 # Calibration, threshold and proof on real data (no search, no curves), without this course. Open *Show the script*,
 # copy it into a file `train.py` in an empty folder and run `python train.py`.
 #
-# It stops at a type that is neither in `read` nor in the line below it (`numpy.dtype` is for imputers). Look the new
-# name up, and add it to `read` only when you know which part of your model it belongs to.
+# Then put in your own `X`, `y` (1 is the class to find), `positive_class` and names. If it stops at a new type of your
+# model ([Models]({step:models})), look that name up, and add it to `read` only when you know which part it belongs to.
 
 # %% tags=["own-project"]
 """What is served is what is reported: python train.py"""

@@ -390,18 +390,17 @@ assert trail["tags.before"].tolist()[2:] == ["1", "2", "2", "2", "1"]
 assert trail["tags.after"].tolist()[2:] == ["2", "2", "2", "1", "2"]
 
 # %% [markdown]
-# Read down `before` and `after` for `champion`: each line begins where the last one ended, and the last one ends
-# where the alias stands *now*. If one did not, somebody would have moved the alias past the function. That is how an
-# audit finds it.
+# Read down `before` and `after` for `champion`: each line begins where the last one ended, and the last one ends where
+# the alias stands *now*. If one did not, somebody moved the alias past the function, or two decided at once: ask them.
 #
 # The rule is an agreement, not a lock: anybody who may write to the store can move an alias. On a shared server,
 # permissions decide who may ([Tracking server]({step:tracking_server})).
 #
 # <details class="more"><summary>More: what the chain does not show</summary>
 #
-# A decision whose call failed has no `after`, and the status of its run says FAILED: it moved nothing. Leave it out
-# before you read the chain. And a move there and back between two lines leaves no trace. The records are runs: whoever
-# may write to their experiment can also change their tags, or delete them.
+# A decision whose call failed has no `after`, and the status of its run says FAILED. It moved nothing, or the answer
+# was lost: see where the next line begins before you leave it out. And a move there and back between two lines leaves
+# no trace. The records are runs: whoever may write to their experiment can also change their tags, or delete them.
 #
 # </details>
 #
@@ -533,9 +532,10 @@ assert info.model_id == arrived.model_id and info.run_id == champion.run_id
 #
 # <details class="more"><summary>More: why only public addresses, and a key for the secrets</summary>
 #
-# Without the limit to public addresses, somebody could use the server to call into the company's network. For a service
-# inside it, the server's owner sets `MLFLOW_WEBHOOK_ALLOW_PRIVATE_IPS=true`, which lifts the limit for all webhooks. A
-# program that writes to a database file directly, as this notebook does, makes no calls.
+# Without the limit to public addresses, somebody could use the server to call into the company's network. The switch
+# `MLFLOW_WEBHOOK_ALLOW_PRIVATE_IPS=true` lifts it for all webhooks, but is meant for local development: let a service
+# inside ask for the alias instead. A program that writes to a database file directly, as this notebook does, makes no
+# calls.
 #
 # The server stores the secret encrypted. Give it one key for good, made by `Fernet.generate_key()` of the package
 # cryptography, in `MLFLOW_WEBHOOK_SECRET_ENCRYPTION_KEY`. Without it each worker (four by default) makes up its own,
@@ -613,7 +613,8 @@ with warnings.catch_warnings(record=True) as caught:
 print(caught[0].category.__name__, "deprecated since 2.9.0" in str(caught[0].message))
 
 alias_of = {"Production": "champion", "Staging": "challenger"}
-for found in client.search_model_versions(f"name = '{OLD}'"):
+oldest_first = ["version_number ASC"]  # so that the newest wins, as with the stage
+for found in client.search_model_versions(f"name = '{OLD}'", order_by=oldest_first):
     if alias := alias_of.get(found.current_stage):
         why = f"was in stage {found.current_stage}"
         decide(OLD, alias, found.version, "translated", by="Aisha", why=why)

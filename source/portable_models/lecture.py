@@ -210,7 +210,7 @@ assert listed == ["builtins.print", "functools.partial"]
 # %% [markdown]
 # You should see that it loads, and that the function ran with your customers as soon as the step was used. The reason
 # is that MLflow takes the list of trusted types **from the model itself**: it says what the stranger trusts, not what
-# you trust. In a forged file, skops would call the function even *while it loads*.
+# you trust. In a file that somebody wrote by hand, skops would call the function even *while it loads*.
 #
 # What can you read before you load? The file `MLmodel` describes each model, with one part for each flavor.
 # `get_model_info` reads it and loads nothing. Here are the entries that matter, of our own model and of the stranger's:
@@ -248,8 +248,9 @@ assert stranger_["sklearn"]["skops_trusted_types"] == listed
 #
 # So before you load a skops model, do three things:
 #
-# 1. **Read `MLmodel`.** `serialization_format` must be `skops`; where present, `model_path` and `pickled_model` (an old
-#    name) must be `model.skops`, and `code` must be `None`. The stranger's passes: not enough.
+# 1. **Read `MLmodel`.** `serialization_format` must be `skops`; `model_path` and `pickled_model` (a name from the time
+#    of pickles), where present, must be `model.skops`; and `code` must be `None` (anything else: Round 3). The
+#    stranger's passes: not enough.
 # 2. **Read the names** in the file `model.skops`, and compare them with a list that *you* have written. The list in
 #    `MLmodel` could have been edited.
 # 3. **Download once, then read and load that folder** (`home` below): `get_model_info(str(home))`,
@@ -260,7 +261,9 @@ assert stranger_["sklearn"]["skops_trusted_types"] == listed
 # In `python_function`, the entry `data` must be missing, and `loader_module` must be `mlflow.sklearn`. If an entry
 # leads elsewhere, you read one file and MLflow loads another. The script at the end checks these, too.
 #
-# Read and load with skops 0.15 or newer: older ones can be deceived about the names, and list no trees.
+# Where the artifacts are in a plain folder, as here, `download_artifacts` hands out that folder itself. With
+# `dst_path=` you get a copy, which only you can change. Read and load with skops 0.15 or newer: older ones can be
+# deceived about the names, and list no trees.
 #
 # </details>
 #
@@ -361,8 +364,8 @@ assert set(from_code.flavors) == {"python_function"}
 assert Path(from_code.flavors["python_function"]["model_code_path"]).name == "chatty.py"
 
 # %% [markdown]
-# `model_code_path` names the file: of a path, only its end counts, and the copy in the model's folder runs.
-# `loader_module` names the code that loads it. This is what the entries tell you:
+# `model_code_path` ends with the name of the file; what runs is the copy in the model's folder. `loader_module` names
+# the code that loads the model. This is what the entries tell you:
 #
 # | `MLmodel` says | so the model is | what to do before you load it |
 # |---|---|---|
@@ -450,7 +453,7 @@ assert {line.split("==")[0] for line in requirements(ours)} == {
 
 # %% [markdown]
 # You should see three packages. Each of them is **pinned**: it has `==` and an exact version after its name. Without
-# versions, the server may get other ones, and nobody is warned.
+# versions, the server may get other ones, and MLflow says nothing.
 #
 # If you leave the argument out, MLflow **guesses**: it starts a second Python, loads the model there, and notes each
 # package that gets imported. This takes seconds, and notes more than the model needs.
@@ -581,6 +584,13 @@ assert (elsewhere / "together/code/cleaning.py").is_file()
 # %% [markdown]
 # You should see Aisha's error for `alone`. In this notebook both would load: a test on the machine where a model was
 # made proves little.
+#
+# <details class="more"><summary>More: two models, each with a `cleaning.py`</summary>
+#
+# One Python imports `cleaning` once. Load a second model with another `cleaning.py` there, and it runs with the first
+# one's module, without a word. Compare such versions in two processes, or give each module a name of its own.
+#
+# </details>
 
 # %% [markdown]
 # ### Keys and other environment variables (can wait)
@@ -839,7 +849,8 @@ assert alarm and "scikit-learn==1.5.2" in alarm[0]
 # <details class="more"><summary>More: why the pinned model keeps its list, and when to change one</summary>
 #
 # `pinned` was made with 1.5.2, as we suppose. Whoever writes the installed version into its list ends the alarm, and
-# the difference is still there.
+# the difference is still there. scikit-learn warns by itself (`InconsistentVersionWarning`) when it loads a model
+# of another version; most packages do not.
 #
 # Change a list before you take the fingerprint: `update_model_requirements` changes a file of the model, and an older
 # fingerprint no longer fits.
@@ -872,9 +883,16 @@ except AssertionError as error:
 #
 # ## In your own project
 #
-# The same work without any help from this course, on real data that comes with scikit-learn. Open *Show the script*,
-# copy it into a file `ship.py` in an empty folder and run `python ship.py`. It makes a model, reads its folder as the
-# receiver should, and prints its fingerprint. Do not run it with `python -O`, which leaves out every `assert`.
+# The same work without this course. Open *Show the script*, copy it into a file `ship.py` in an empty folder and run
+# `python ship.py`, never with `-O`, which leaves out every `assert`. It makes a model, reads it as the receiver should,
+# and prints its fingerprint.
+#
+# <details class="more"><summary>More: a model with a module of your own</summary>
+#
+# Give `how` the entry `"code_paths": ["cleaning.py"]`, and add the module's class to `WE_TRUST`. The third `assert` now
+# stops: read the folder `code`, then take that line out. Before the fingerprint, delete each `__pycache__` in `home`.
+#
+# </details>
 #
 # <details class="more"><summary>More: what to do where the model arrives</summary>
 #

@@ -4,15 +4,15 @@
 # **How do five people share one store, so that nothing is lost and not everyone may delete it?**
 #
 # We will start `mlflow server` with users and permissions in front of a PostgreSQL database and a bucket, and let two
-# people log at the same time. This first half is for everybody. In the second, for whoever *runs* a server, we move a
-# laptop's store into PostgreSQL, and restore a backup. All of it runs on this machine. Folded parts (*More*) can wait.
+# people log at the same time. This first half is for everybody. In the second, for whoever *runs* a server, we restore
+# a backup, and move a laptop's store into PostgreSQL. All of it runs on this machine. Folded parts (*More*) can wait.
 #
 # Afterwards you can
 # - **start** a server with users, permissions, allowed hosts and artifacts in S3;
 # - grant a permission, **tell** what each level allows, and read the codes 401 and 403;
+# - back up and **restore** a store, and **remove** runs and models for good;
 # - move a SQLite store to PostgreSQL, **take over** runs into a store in use, and **prove** by counting that nothing is
-#   missing;
-# - back up and **restore** a store, and **remove** runs and models for good.
+#   missing.
 #
 # **You need:** [MLflow basics]({step:mlflow_basics}), [Models]({step:models}) and [Model
 # registry]({step:model_registry}).
@@ -106,7 +106,7 @@ print("PostgreSQL", version.strip())
 #
 # **The rows** go into a database. A store consists of tables: `experiments`, `runs`, `metrics` and others. They and
 # their columns are its **schema**. `mlflow db upgrade` makes one in an empty database, or renews an older MLflow's:
-# back that up first (Round 5).
+# back that one up first (Round 4).
 #
 # `command` runs `mlflow …` inside this notebook.
 
@@ -178,8 +178,8 @@ def objects(bucket=bucket):
 
 
 # %% [markdown]
-# **The server** stands in front of both. Once there are two databases, `mlflow` and `users`, and a file `auth.ini`
-# (next cell), it is started in a terminal of the machine that everybody reaches:
+# **The server** stands in front of both. It needs `pip install "mlflow[auth]" psycopg2-binary boto3`, the database
+# `mlflow`, an empty one, `users`, and a file `auth.ini` (below). Start it on the machine that everybody reaches:
 #
 # ```bash
 # export MLFLOW_BACKEND_STORE_URI=postgresql+psycopg2://mlflow:…@db.nordtel.example/mlflow
@@ -412,8 +412,9 @@ print(knocks)
 assert list(knocks.values()) == [200, 200, 403, 403]
 
 # %% [markdown]
-# You should see 403 for `evil.example`, although Tom's password was right. It stops a stranger's web page that makes a
-# colleague's browser call your server: `Host` then holds the page's name. A script can write any name, as ours did.
+# You should see 403 for `evil.example`, although Tom's password was right. The list protects browsers: if a stranger's
+# page makes a colleague's browser call your server, `Host` holds that page's name. A script can write any name, as ours
+# did.
 #
 # The port belongs to the name: our own name with `:5001` gets 403, too. If people call the server at a port, put
 # `mlflow.nordtel.example:*` into the list.
@@ -515,13 +516,107 @@ assert writers.size().tolist() == [n_runs, n_runs]
 #
 # </details>
 #
+# ## Look at the UI
+#
+# The server runs as long as the notebook does. The next cell prints its address and Tom's password.
+
+# %% tags=["measured"]
+print(address, "| user: tom | password:", passwords["tom"])
+
+# %% [markdown]
+# 1. Open the address in a browser. It asks for a name and a password: sign in as `tom`.
+# 2. With *Model training* chosen at the top left, open the experiment `churn`. You see Mira's and Jonas' runs.
+# 3. Tick a run, press *Delete*, and confirm. The run stays, and the page says that permission is denied.
+#
+# ![Tom ticked a run and pressed Delete: permission denied, after step 3](../site/_static/tracking_server_ui.png)
+#
+# ## Your turn
+#
+# Tom joins the project. Replace the three dots by **one line** that grants him EDIT on the experiment `churn`. (Run a
+# second time, the cell says `already exists`: the grant is there.)
+#
+# <details><summary>One solution</summary>
+#
+# `auth.grant_user_permission("tom", "experiment", churn, "EDIT")`
+#
+# </details>
+
+# %% tags=["your-turn"]
+sign_in("admin")
+...
+
+sign_in("tom")
+
+# %% tags=["your-turn-solution"]
+sign_in("admin")
+auth.grant_user_permission("tom", "experiment", churn, "EDIT")
+
+sign_in("tom")
+
+# %%
+hint = "the cell that made the users grants two of them EDIT."
+lesson.turn(outcome(actions["tag"]) == "allowed", hint)
+sign_in("admin")
+
+# %% [markdown]
 # ## A good place for a pause
 #
-# If you only *use* a server, go on with *Look at the UI* and *Your turn*. Of the pitfalls, one thing is yours: a
-# deleted run's *logged model* stays until it is deleted, too. The rest is for whoever *runs* a server, as are the
-# quiz's first question and the homework's tasks 1, 3 and 4.
+# If you only *use* a server, go on with *In your own project*. Of the pitfalls, one thing is yours: a deleted run's
+# *logged model* stays until it is deleted, too. The rest is for whoever *runs* a server, as are the quiz's first
+# question and the homework's tasks 1, 3 and 4.
 #
-# ## Round 4: move a laptop's store
+# ## Round 4: a backup, and a restore
+#
+# *For whoever runs a server: a broken disk must not cost the store.*
+#
+# A backup has four parts: the databases `mlflow` and `users` (without it, nobody signs in), the bucket, and the secrets
+# in the server's environment, some of which encrypt rows: `MLFLOW_WEBHOOK_SECRET_ENCRYPTION_KEY`,
+# `MLFLOW_CRYPTO_KEK_PASSPHRASE`.
+#
+# `pg_dump` writes a database in use into a file, as it was at one moment, so nobody has to stop. Copy the bucket
+# *after* the databases, erasing nothing in between: then no saved row lacks its file. A backup counts only when it was
+# restored once, with equal counts (while nobody writes), which `count_rows` finds for each table.
+
+
+# %%
+def count_rows(uri):
+    engine, tables = create_engine(uri), MetaData()
+    tables.reflect(engine)
+    with engine.connect() as reading:
+        rows = {
+            name: reading.scalar(select(func.count()).select_from(table))
+            for name, table in tables.tables.items()
+        }
+    engine.dispose()
+    return pd.Series(rows).sort_index()
+
+
+# %%
+for name in ("mlflow", "users"):
+    dump = folder / f"{name}.dump"
+    printed = postgres.run("pg_dump", "--format=custom", "--file", dump, name)
+backup = s3.create_bucket(Bucket="nordtel-backup")
+for key in objects():
+    backup.copy({"Bucket": "nordtel-mlflow", "Key": key}, key)
+
+# %%
+differ = {}
+for name in ("mlflow", "users"):
+    dump, empty = folder / f"{name}.dump", f"{name}_restored"
+    restored = postgres.create(empty)
+    printed = postgres.run("pg_restore", "--no-owner", "--dbname", empty, dump)
+    differ[name] = int((count_rows(restored) != count_rows(postgres.uri(name))).sum())
+print("tables that differ:", differ)
+print("objects that differ:", len(set(objects()) ^ set(objects(backup))))
+
+# %% tags=["claims"]
+assert set(differ) == {"mlflow", "users"} and not any(differ.values())
+assert count_rows(restored)["users"] == len(people) and objects() == objects(backup)
+
+# %% [markdown]
+# You should see 0 three times. For a large bucket, `aws s3 sync` copies only what is new.
+#
+# ## Round 5: move a laptop's store
 #
 # *For whoever runs a server, once: somebody has a store already.*
 #
@@ -552,29 +647,16 @@ mlflow.set_registry_uri(address)
 # 4. Set the id counter (pitfall `sequence-behind`).
 # 5. Copy the files into the bucket, under `moved/` and their old paths.
 # 6. Rewrite the laptop's paths in six columns: `runs.artifact_uri`, `experiments.artifact_location`,
-#    `logged_models.artifact_location`, `model_versions.storage_location` and `.source`, and `trace_tags.value`. The new
-#    ones begin with `mlflow-artifacts:/<experiment id>/`, which means "ask the server" (why the id: the fold below).
+#    `logged_models.artifact_location`, `model_versions.storage_location` and `.source`, and `trace_tags.value`. What
+#    stood before the experiment's id becomes `mlflow-artifacts:`, which means "ask the server" (no id in the path: the
+#    fold below).
 # 7. Start the server with `--artifacts-destination s3://nordtel-mlflow/moved`; load a model through it.
 #
-# The cells below do the same, with two differences. They leave out step 4 and two columns, so that the last two pitfalls
-# can show what happens. And they start no second server: the new paths begin with `s3://`, and the notebook asks the
-# bucket itself, with its access key.
+# The cells below do the same, with two differences. They leave out step 4 and two columns, so that the first two
+# pitfalls, right after this round, can show what happens. And they start no second server: the new paths begin with
+# `s3://`, and the notebook asks the bucket itself, with its access key.
 #
-# **The rows.** `count_rows` will compare the laptop's database with the new one, `moved`.
-
-
-# %%
-def count_rows(uri):
-    engine, tables = create_engine(uri), MetaData()
-    tables.reflect(engine)
-    with engine.connect() as reading:
-        rows = {
-            name: reading.scalar(select(func.count()).select_from(table))
-            for name, table in tables.tables.items()
-        }
-    engine.dispose()
-    return pd.Series(rows).sort_index()
-
+# **The rows** go from the laptop's database into a new one, `moved`.
 
 # %%
 moved = postgres.create("moved")
@@ -630,7 +712,7 @@ assert after["spans"] == 1
 # **The files** go into the bucket, behind the prefix `moved/`. Then the laptop travels.
 
 # %%
-base = "s3://nordtel-mlflow/moved"  # for a server: "mlflow-artifacts:"
+base = "s3://nordtel-mlflow/moved"  # step 6 has "mlflow-artifacts:" here
 files = folder / "laptop" / "mlartifacts"
 paths = [path for path in files.rglob("*") if path.is_file()]
 for path in paths:
@@ -672,8 +754,8 @@ assert len(paths) == len(arrived) > 0 and place.startswith(base) and unchanged
 assert not files.exists()
 
 # %% [markdown]
-# You should see `True` twice, although the laptop's folder is gone. What the counts do not show: id counters and two
-# columns of addresses are still wrong. The last two pitfalls mend them.
+# You should see `True` twice, although the laptop's folder is gone. What the counts do not show: the id counter and two
+# columns of addresses are still wrong. The first two pitfalls mend them.
 #
 # **Into a store that is in use** rows cannot be copied, because the ids would clash. Take a run over by making it again
 # with the client:
@@ -709,90 +791,64 @@ assert not files.exists()
 #
 # </details>
 #
-# ## Round 5: a backup, and a restore
-#
-# *For whoever runs a server: a broken disk must not cost the store.*
-#
-# A backup has four parts: the databases `mlflow` and `users` (without it, nobody signs in), the bucket, and the secrets
-# in the server's environment, some of which encrypt rows: `MLFLOW_WEBHOOK_SECRET_ENCRYPTION_KEY`,
-# `MLFLOW_CRYPTO_KEK_PASSPHRASE`.
-#
-# `pg_dump` writes a database in use into a file, as it was at one moment, so nobody has to stop. Copy the bucket
-# *after* the databases, erasing nothing in between: then no saved row lacks its file. A backup counts only when it was
-# restored once, with equal counts (while nobody writes).
-
-# %%
-for name in ("mlflow", "users"):
-    dump = folder / f"{name}.dump"
-    printed = postgres.run("pg_dump", "--format=custom", "--file", dump, name)
-backup = s3.create_bucket(Bucket="nordtel-backup")
-for key in objects():
-    backup.copy({"Bucket": "nordtel-mlflow", "Key": key}, key)
-
-# %%
-differ = {}
-for name in ("mlflow", "users"):
-    dump, empty = folder / f"{name}.dump", f"{name}_restored"
-    restored = postgres.create(empty)
-    printed = postgres.run("pg_restore", "--no-owner", "--dbname", empty, dump)
-    differ[name] = int((count_rows(restored) != count_rows(postgres.uri(name))).sum())
-print("tables that differ:", differ)
-print("objects that differ:", len(set(objects()) ^ set(objects(backup))))
-
-# %% tags=["claims"]
-assert set(differ) == {"mlflow", "users"} and not any(differ.values())
-assert count_rows(restored)["users"] == len(people) and objects() == objects(backup)
-
-# %% [markdown]
-# You should see 0 three times. For a large bucket, `aws s3 sync` copies only what is new.
-#
-# ## Look at the UI
-#
-# The server runs as long as the notebook does. The next cell prints its address and Tom's password.
-
-# %% tags=["measured"]
-print(address, "| user: tom | password:", passwords["tom"])
-
-# %% [markdown]
-# 1. Open the address in a browser. It asks for a name and a password: sign in as `tom`.
-# 2. With *Model training* chosen at the top left, open the experiment `churn`. You see Mira's and Jonas' runs.
-# 3. Tick a run, press *Delete*, and confirm. The run stays, and the page says that permission is denied.
-#
-# ![Tom ticked a run and pressed Delete: permission denied, after step 3](../site/_static/tracking_server_ui.png)
-#
-# ## Your turn
-#
-# Tom joins the project. Replace the three dots by **one line** that grants him EDIT on the experiment `churn`. (Run a
-# second time, the cell says `already exists`: the grant is there.)
-#
-# <details><summary>One solution</summary>
-#
-# `auth.grant_user_permission("tom", "experiment", churn, "EDIT")`
-#
-# </details>
-
-# %% tags=["your-turn"]
-sign_in("admin")
-...
-
-sign_in("tom")
-
-# %% tags=["your-turn-solution"]
-sign_in("admin")
-auth.grant_user_permission("tom", "experiment", churn, "EDIT")
-
-sign_in("tom")
-
-# %%
-hint = "the cell that made the users grants two of them EDIT."
-lesson.turn(outcome(actions["tag"]) == "allowed", hint)
-sign_in("admin")
-
-# %% [markdown]
 # ## Pitfalls
 #
 # The homework's checks use the same codes.
 #
+# **`sequence-behind`: the counter did not move.** Round 5 copied rows *with* their ids, so the counter of `moved` still
+# stands at the beginning. The first new experiment gets an id that is taken, and MLflow blames the name. To repair it,
+# set the counter to the largest id.
+
+# %%
+try:
+    mover.create_experiment("retention", artifact_location=f"{base}/retention")
+except mlflow.MlflowException as error:
+    print("[sequence-behind] the id is taken:", "experiment_pk" in str(error))
+
+with create_engine(moved).begin() as connection:
+    counter = "pg_get_serial_sequence('experiments', 'experiment_id')"
+    largest = "(select max(experiment_id) from experiments)"
+    connection.execute(text(f"select setval({counter}, {largest})"))
+if mover.get_experiment_by_name("retention") is None:
+    mover.create_experiment("retention", artifact_location=f"{base}/retention")
+print("repaired:", mover.get_experiment_by_name("retention").name)
+
+# %% [markdown]
+# **`artifacts-left-behind`: one address was forgotten.** Round 5 rewrote the addresses of runs and models, but an
+# *experiment* has one, too: where its *new* runs put their files. So a new run of `churn` in `moved` still writes to
+# the laptop's folder, on whichever machine it runs.
+#
+# To repair it, rewrite that column as well, and that of the runs once more: a run keeps the address that it got when it
+# was made. Traces hold an address, too, among their tags. A file that already went to somebody's disk has to be
+# uploaded by hand.
+
+
+# %%
+def file_of_new_run():
+    n_before = len(objects())
+    old_churn = mover.get_experiment_by_name("churn").experiment_id
+    new_run = mover.create_run(old_churn, run_name="with-file").info.run_id
+    mover.log_text(new_run, "weights", "weights.txt")
+    mover.set_terminated(new_run)
+    return len(objects()) - n_before
+
+
+print("[artifacts-left-behind] new objects in the bucket:", file_of_new_run())
+print("a laptop's folder again:", files.exists())
+rewrite("experiments", "artifact_location")
+rewrite("runs", "artifact_uri")  # of the runs made in the meantime
+rewrite("trace_tags", "value")  # a trace has an address among its tags
+print("repaired, new objects in the bucket:", in_bucket := file_of_new_run())
+
+# %% tags=["claims"]
+assert files.exists() and in_bucket == 1
+their = [mover.get_experiment_by_name("churn").experiment_id]
+(found,) = mover.search_traces(locations=their)
+assert found.info.tags["mlflow.artifactLocation"].startswith(base)
+where_now = [r.info.artifact_uri for r in mover.search_runs(their)]
+assert len(where_now) == 4 and all(uri.startswith(base) for uri in where_now)
+
+# %% [markdown]
 # **`model-left-behind`: deleted is not gone.** A deleted run goes to the trash, from where it can be restored; `mlflow
 # gc` empties the trash. But the *logged model* of that run stays, with its files. To repair it, delete the model too,
 # and collect again.
@@ -838,60 +894,6 @@ assert gone not in {
 }
 
 # %% [markdown]
-# **`sequence-behind`: the counter did not move.** Round 4 copied rows *with* their ids, so the counter of `moved` still
-# stands at the beginning. The first new experiment gets an id that is taken, and MLflow blames the name. To repair it,
-# set the counter to the largest id.
-
-# %%
-try:
-    mover.create_experiment("retention", artifact_location=f"{base}/retention")
-except mlflow.MlflowException as error:
-    print("[sequence-behind] the id is taken:", "experiment_pk" in str(error))
-
-with create_engine(moved).begin() as connection:
-    counter = "pg_get_serial_sequence('experiments', 'experiment_id')"
-    largest = "(select max(experiment_id) from experiments)"
-    connection.execute(text(f"select setval({counter}, {largest})"))
-if mover.get_experiment_by_name("retention") is None:
-    mover.create_experiment("retention", artifact_location=f"{base}/retention")
-print("repaired:", mover.get_experiment_by_name("retention").name)
-
-# %% [markdown]
-# **`artifacts-left-behind`: one address was forgotten.** Round 4 rewrote the addresses of runs and models, but an
-# *experiment* has one, too: where its *new* runs put their files. So a new run of `churn` in `moved` still writes to
-# the laptop's folder, on whichever machine it runs.
-#
-# To repair it, rewrite that column as well, and that of the runs once more: a run keeps the address that it got when it
-# was made. Traces hold an address, too, among their tags. A file that already went to somebody's disk has to be
-# uploaded by hand.
-
-
-# %%
-def file_of_new_run():
-    n_before = len(objects())
-    old_churn = mover.get_experiment_by_name("churn").experiment_id
-    new_run = mover.create_run(old_churn, run_name="with-file").info.run_id
-    mover.log_text(new_run, "weights", "weights.txt")
-    mover.set_terminated(new_run)
-    return len(objects()) - n_before
-
-
-print("[artifacts-left-behind] new objects in the bucket:", file_of_new_run())
-print("a laptop's folder again:", files.exists())
-rewrite("experiments", "artifact_location")
-rewrite("runs", "artifact_uri")  # of the runs made in the meantime
-rewrite("trace_tags", "value")  # a trace has an address among its tags
-print("repaired, new objects in the bucket:", in_bucket := file_of_new_run())
-
-# %% tags=["claims"]
-assert files.exists() and in_bucket == 1
-their = [mover.get_experiment_by_name("churn").experiment_id]
-(found,) = mover.search_traces(locations=their)
-assert found.info.tags["mlflow.artifactLocation"].startswith(base)
-where_now = [r.info.artifact_uri for r in mover.search_runs(their)]
-assert len(where_now) == 4 and all(uri.startswith(base) for uri in where_now)
-
-# %% [markdown]
 # The three programs end with the notebook: choose *Kernel > Shut Down Kernel*, or run `room.close()`.
 
 # %% [markdown]
@@ -908,7 +910,6 @@ assert len(where_now) == 4 and all(uri.startswith(base) for uri in where_now)
 #
 # - A line `print(address); server.wait()` at the end of the script keeps the server until Ctrl+C.
 # - `auth.update_user_password` changes a password, your own with `current_password=`.
-# - For PostgreSQL the server's Python needs `psycopg2-binary`, and for the bucket `boto3`.
 #
 # </details>
 

@@ -175,6 +175,20 @@ print(*seen.values())
     assert outputs[4].outputs[0].text.split()[1] == asked.split()[1]
 
 
+def test_the_processes_of_joblib_are_forked_and_leave_no_note(tmp_path):
+    cells = (
+        "from joblib import Parallel, delayed",
+        "def look(number): return 'warm_server' in open('/proc/self/cmdline').read(), number**2, __name__",
+        "print(Parallel(n_jobs=2)(delayed(look)(number) for number in range(3)))",
+    )
+    path = notebook(tmp_path / "pool.ipynb", *cells)
+    for words, forked in (((), True), (("--cold",), False)):
+        done = course("run", path, "-o", tmp_path / f"out{forked}", *words)
+        assert done.returncode == 0 and "left running" not in done.stdout, done.stdout + done.stderr
+        nb = nbformat.read(tmp_path / f"out{forked}/other/pool.ipynb", 4)
+        assert nb.cells[2].outputs[0].text.strip() == str([(forked, n**2, "__main__") for n in range(3)])
+
+
 def test_a_kernel_with_a_resource_tracker_ends_at_once(tmp_path):
     """The tracker of multiprocessing ignores SIGTERM, which ipykernel sends until the runner's patience ends."""
     cells = ("from multiprocessing import resource_tracker; resource_tracker.ensure_running()",)

@@ -11,8 +11,8 @@ import os
 import sys
 
 SOCKET = "COURSE_WARM_SOCKET"
-#: Modules that ``python -m`` may run in a fork, and scripts of this environment.
-MODULES = ("mlflow", "uvicorn")
+#: Modules that ``python -m`` may run in a fork (the last one is a process of joblib), and scripts of this environment.
+MODULES = ("mlflow", "uvicorn", "joblib.externals.loky.backend.popen_loky_posix")
 SCRIPTS = ("mlflow", "uvicorn")
 #: What the code behind ``-c`` names: how multiprocessing starts a process, as Dask does, or a library that loads slowly.
 SLOW = ("from multiprocessing.spawn import spawn_main", "mlflow")
