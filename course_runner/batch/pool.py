@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import logging
 import multiprocessing
 import os
 import signal
@@ -59,6 +60,7 @@ def _work(pipe: Connection) -> None:
         prctl(PR_SET_PDEATHSIG, signal.SIGKILL)  # a killed runner takes its workers along
 
     def stop(*_: object) -> None:
+        logging.getLogger("asyncio").setLevel(logging.CRITICAL)  # nbclient leaves the cell's task behind, and it fails
         raise KeyboardInterrupt
 
     signal.signal(signal.SIGTERM, stop)

@@ -164,7 +164,7 @@ def _kernel() -> None:
     app = IPKernelApp.instance(parent_handle=os.getppid())
     app.initialize(sys.argv[1:])
     app.shell.events.register("post_run_cell", drain)
-    _end_tracker_before(app.kernel)
+    _end_helpers_before(app.kernel)
     app.start()
 
 
@@ -213,20 +213,27 @@ def _drained_pipes() -> Callable[..., None]:
     return drain
 
 
-def _end_tracker_before(kernel: Any) -> None:
-    """Let the resource tracker of ``multiprocessing`` end before a kernel ends its children.
+def _end_helpers_before(kernel: Any) -> None:
+    """Let joblib's processes and the resource trackers of ``multiprocessing`` end before a kernel ends its children.
 
-    ipykernel 7.4 sends SIGTERM to each child until it is gone, for seconds. The tracker, which Dask's workers bring
-    along, ignores that signal; it ends when its pipe is closed, as it is at the end of any other process.
+    ipykernel 7.4 sends SIGTERM to each child until it is gone, for seconds. A tracker, which Dask's workers and joblib
+    bring along, ignores that signal; it ends when its pipe is closed, as it is at the end of any other process.
     """
     at_shutdown = kernel._at_shutdown
+    joblib = "joblib.externals.loky"
 
-    async def close_its_pipe() -> None:
-        module = sys.modules.get("multiprocessing.resource_tracker")
-        tracker = module._resource_tracker if module else None  # type: ignore[attr-defined]
-        if tracker and tracker._fd is not None:
+    async def end_them() -> None:
+        pool = sys.modules.get(f"{joblib}.reusable_executor")
+        if pool and pool._executor:  # type: ignore[attr-defined]
+            pool._executor.shutdown(wait=True, kill_workers=False)  # type: ignore[attr-defined]
+        for name in (f"{joblib}.backend.resource_tracker", "multiprocessing.resource_tracker"):
+            module = sys.modules.get(name)
+            tracker = module._resource_tracker if module else None  # type: ignore[attr-defined]
+            if not tracker or tracker._fd is None:
+                continue
             os.close(tracker._fd)
             pid, tracker._fd, tracker._pid = tracker._pid, None, None
+            tracker._send = lambda *_: None  # what is freed from here on would start another one
             for _ in range(50):  # workers that still run hold the pipe too
                 try:
                     if os.waitpid(pid, os.WNOHANG)[0]:
@@ -236,7 +243,7 @@ def _end_tracker_before(kernel: Any) -> None:
                 await asyncio.sleep(0.01)
         await at_shutdown()
 
-    kernel._at_shutdown = close_its_pipe
+    kernel._at_shutdown = end_them
 
 
 def _module(name: str) -> None:

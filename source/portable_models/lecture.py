@@ -625,9 +625,9 @@ print("needs:", mlflow.models.get_model_info(needs_key.model_uri).env_vars)
 # %% tags=["claims"]
 assert mlflow.models.get_model_info(needs_key.model_uri).env_vars == ["PRICES_API_KEY"]
 home = Path(mlflow.artifacts.download_artifacts(needs_key.model_uri))
-written = "".join(p.read_text() for p in home.rglob("*") if p.is_file())
+written = b"".join(p.read_bytes() for p in home.rglob("*") if p.is_file())
 assert "PRICES_API_KEY" in (home / "environment_variables.txt").read_text()
-assert "not a real key" not in written
+assert b"not a real key" not in written
 
 # %% [markdown]
 # You should see the name of the key, and no value. MLflow notes a variable when `predict` used it with the example, and
