@@ -274,8 +274,8 @@ assert "accuracy_score" in kept and not kept & {"precision_score", "recall_score
 #
 # By default autologging computes precision, recall and F1 for *each* class, and logs their **weighted average**: a
 # class counts as much as it has rows. Most customers stay, and the model seldom errs about them. So the average hides
-# the few who leave. The weighted recall is even *always* the accuracy: each class's recall times its rows counts its
-# right answers, as the left column shows.
+# the few who leave. The weighted recall *always* equals the accuracy, as in the left column: a class's recall times its
+# rows is its number of right answers, and these add up to all right answers.
 #
 # `pos_label=1` makes autologging give the numbers of class 1, those who left. Say it whenever there are two classes
 # and you care about one of them. It must be the label as it stands in `y`: 1 for numbers, `"yes"` for words.
@@ -350,8 +350,8 @@ assert mlflow.get_run(scored.info.run_id).data.metrics == metrics  # nothing was
 # *Setup* again.)
 #
 # These are **post-training metrics**: MLflow remembers which rows an array of predictions came from, and takes the name
-# of your variable, `X_valid`, into the name of the metric. Such a score is what *you* asked for: `recall_score` alone
-# gives class 1, as `training_recall_score` does only with `pos_label=1`.
+# of your variable, `X_valid`, into the name of the metric. Such a score is what *you* asked for: `recall_score` speaks
+# of class 1 by its own default, whatever `pos_label` autologging has.
 #
 # An array that you changed is a new one to MLflow. So a ROC-AUC of `tree.predict_proba(X_valid)[:, 1]` is never
 # recorded, whichever name you call. Because so much depends on names, use `log_metric` for the number that decides.
@@ -469,7 +469,7 @@ assert contents(run).sum() == 0
 #
 # A model is kept with the list of packages that it needs, and with its **signature**, the names and types of its
 # columns. By hand we pass both. Autologging takes no list: MLflow finds it out each time, usually by loading the model
-# in a process of its own. To keep the comparison fair, both write skops; left alone, autologging writes cloudpickle,
+# in a process of its own. To be fair, both write skops, the default of `log_model`; that of autologging is cloudpickle,
 # which may run any code at loading.
 
 # %%

@@ -307,9 +307,9 @@ for setting, score in zip(settings, table["score"], strict=True):
 # leave. Only then can they be summed, or weighed against a cost.
 #
 # Step 3 said that class weights change the probabilities, which ROC-AUC does not notice. By how much? To see what a
-# model says about rows that it has not seen, `cross_val_predict` leaves out a fifth of the training rows, fits with the
-# others, and asks for the fifth. In the end each training row has an **out-of-fold** probability, from a fit without
-# it. The test rows stay closed.
+# model says about rows that it has not seen, `cross_val_predict` leaves out one of five parts of the training rows,
+# fits with the other four, predicts that part, and takes the next. So each training row gets an **out-of-fold**
+# probability, from a fit without it. The test rows stay closed.
 #
 # **Predict.** With `class_weight="balanced"`, will the mean probability be above, at, or below the share of class 1?
 
@@ -339,8 +339,8 @@ if model == "logistic_regression":
 # on the other how to correct the model's numbers: by an S-shaped curve (`sigmoid`) or by any rising curve (`isotonic`).
 # It does so five times, and averages.
 #
-# `sigmoid`, `isotonic` or neither? Rows that neither pipeline nor correction has seen must say. So `out_of_fold` keeps
-# a fifth away first, and gives the rest to all of this:
+# `sigmoid`, `isotonic` or neither? Rows that neither pipeline nor correction has seen must say. So `out_of_fold` sets
+# one part aside first, and does all of this with the other four:
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
 boxes = {
@@ -432,8 +432,8 @@ print(f"threshold {threshold:.3f}, out-of-fold F1 {oof_f1:.3f}")
 # `FixedThresholdClassifier`, which Mira lacked, wraps the calibrated pipeline: `predict` uses *our* threshold. The F1
 # above flatters: its rows chose the threshold.
 #
-# `final` is ready. While the test rows are closed, steps 5 to 7 may still throw it out: they examine `best`, the
-# setting inside it. If one of them objects, change *Setup* and start again.
+# `final` is ready, and the test rows stay closed. Steps 5 to 7 ask of `best`, the pipeline inside it: would more rows
+# help, other settings, or another kind of model? If so, change *Setup* and start again.
 #
 # ## Step 5: learning curve
 #
@@ -556,9 +556,9 @@ if model == "logistic_regression" and scoring == "roc_auc":
 #
 # *It may still change: the kind of model.*
 #
-# Aisha asks how long one answer takes. In a **batch**, all rows share the price of one call. **One row alone** pays
-# the whole price, and a customer on the phone waits for it. Both kinds of model are also compared by ROC-AUC,
-# **in cross-validation**: the test rows must not choose.
+# Aisha asks how long one answer takes. In a **batch**, all rows share the price of one call; **one row alone** pays all
+# of it. We time the plain pipelines: calibrated and served, each takes several times as long. By ROC-AUC they are
+# compared **in cross-validation**, because the test rows must not choose.
 #
 # **Predict.** How many times longer does one row alone take than its share of a batch: about 2, 20, or over 100 times?
 

@@ -524,7 +524,7 @@ assert info.model_id == arrived.model_id and info.run_id == champion.run_id
 # )
 # ```
 #
-# It needs a tracking server, because it is the *server* that makes the calls. Two things keep it safe:
+# It needs a tracking server (with users: an admin), because the *server* makes the calls. Two things keep it safe:
 #
 # - By default MLflow 3.17 accepts `https` addresses on public machines only.
 # - Anybody could call the service's address, so the server *signs* each call with the secret. The service computes
@@ -590,9 +590,10 @@ assert sent == _generate_hmac_signature(
 #   before you read them.
 # - The server calls for every alias of every model, so look at `name` and `alias` first. A moved alias is called
 #   `created`, too; a deleted *version* takes its alias along without a call.
-# - A careful service also refuses a timestamp that is minutes old, so that nobody can send a true call a second time.
-# - After four failed tries a call is lost, so the service should also look at the alias from time to time. A new webhook
-#   may need a minute to work.
+# - A careful service refuses a timestamp that is more than five minutes old, and an id that it has seen before, so that
+#   no true call counts twice.
+# - A call is lost after four failed tries, or after a single 404, so the service should also look at the alias from
+#   time to time. A new webhook may need a minute to work.
 #
 # </details>
 

@@ -248,9 +248,9 @@ assert stranger_["sklearn"]["skops_trusted_types"] == listed
 #
 # So before you load a skops model, do three things:
 #
-# 1. **Read `MLmodel`.** `serialization_format` must be `skops`; `model_path` and `pickled_model` (a name from the time
-#    of pickles), where present, must be `model.skops`; and `code` must be `None` (anything else: Round 3). The
-#    stranger's passes: not enough.
+# 1. **Read `MLmodel`.** It must say `serialization_format: skops` and `code: None` (else: Round 3), and name
+#    `model.skops` in `model_path` and `pickled_model` (a name from the time of pickles), where present. The stranger's
+#    does: go on.
 # 2. **Read the names** in the file `model.skops`, and compare them with a list that *you* have written. The list in
 #    `MLmodel` could have been edited.
 # 3. **Download once, then read and load that folder** (`home` below): `get_model_info(str(home))`,
@@ -314,8 +314,8 @@ assert printed_.getvalue() == "ran on load\n"
 # %% [markdown]
 # You should see the stranger's two functions, so we do not load this model again.
 #
-# Our list, on which neither type runs code, is for people we know. For a stranger's model take `Tree` off: a forged one
-# can crash Python in `predict`, or make it read foreign memory.
+# Neither type on our list runs code. But a forged `Tree` can crash Python in `predict`, or make it read foreign memory.
+# So the list is for people we know; for strangers, take `Tree` off.
 #
 # <details class="more"><summary>More: why we trust these two types</summary>
 #
@@ -678,9 +678,10 @@ print(json.loads(answers.read_text()))
 #
 # </details>
 #
-# What was checked must also be what is deployed. The address `models:/m-…` names one model for good, but its files
-# can be changed. So we take a **fingerprint** of the folder: a short text, computed from its files, that changes when
-# one of them does. We keep it as a tag of the model, and compare it at the other end:
+# What was checked must also be what is deployed. The address `models:/m-…` names one model for good, but its files can
+# be changed. So we take a **fingerprint** of the folder: a short text, computed from its files, that changes when one
+# of them does. We keep it as a tag of the model, and compare it with that of `arrived`, the copy that Round 5 has sent
+# elsewhere:
 
 # %%
 import hashlib

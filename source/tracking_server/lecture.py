@@ -412,9 +412,8 @@ print(knocks)
 assert list(knocks.values()) == [200, 200, 403, 403]
 
 # %% [markdown]
-# You should see 403 for `evil.example`, although Tom's password was right. The list protects browsers: if a stranger's
-# page makes a colleague's browser call your server, `Host` holds that page's name. A script can write any name, as ours
-# did.
+# You should see 403 for `evil.example`, although Tom's password was right. The list protects browsers: a stranger can
+# point a web address at your server, and `Host` then holds that address. A script can write any name, as ours did.
 #
 # The port belongs to the name: our own name with `:5001` gets 403, too. If people call the server at a port, put
 # `mlflow.nordtel.example:*` into the list.
@@ -569,9 +568,9 @@ sign_in("admin")
 #
 # *For whoever runs a server: a broken disk must not cost the store.*
 #
-# A backup has four parts: the databases `mlflow` and `users` (without it, nobody signs in), the bucket, and the secrets
-# in the server's environment, some of which encrypt rows: `MLFLOW_WEBHOOK_SECRET_ENCRYPTION_KEY`,
-# `MLFLOW_CRYPTO_KEK_PASSPHRASE`.
+# A backup has four parts: the databases `mlflow` and `users` (who may sign in), the bucket, and the server's secrets.
+# To these belong `MLFLOW_WEBHOOK_SECRET_ENCRYPTION_KEY` and `MLFLOW_CRYPTO_KEK_PASSPHRASE`, if you set them: they
+# encrypt rows.
 #
 # `pg_dump` writes a database in use into a file, as it was at one moment, so nobody has to stop. Copy the bucket
 # *after* the databases, erasing nothing in between: then no saved row lacks its file. A backup counts only when it was
@@ -647,9 +646,9 @@ mlflow.set_registry_uri(address)
 # 4. Set the id counter (pitfall `sequence-behind`).
 # 5. Copy the files into the bucket, under `moved/` and their old paths.
 # 6. Rewrite the laptop's paths in six columns: `runs.artifact_uri`, `experiments.artifact_location`,
-#    `logged_models.artifact_location`, `model_versions.storage_location` and `.source`, and `trace_tags.value`. What
-#    stood before the experiment's id becomes `mlflow-artifacts:`, which means "ask the server" (no id in the path: the
-#    fold below).
+#    `logged_models.artifact_location`, `model_versions.storage_location` and `.source`, and `trace_tags.value`.
+#    `file:///…/mlartifacts/1/…` becomes `mlflow-artifacts:/1/…`, which means "ask the server"; 1 is the experiment's id
+#    (none in the path: the fold below).
 # 7. Start the server with `--artifacts-destination s3://nordtel-mlflow/moved`; load a model through it.
 #
 # The cells below do the same, with two differences. They leave out step 4 and two columns, so that the first two
@@ -712,7 +711,7 @@ assert after["spans"] == 1
 # **The files** go into the bucket, behind the prefix `moved/`. Then the laptop travels.
 
 # %%
-base = "s3://nordtel-mlflow/moved"  # step 6 has "mlflow-artifacts:" here
+base = "s3://nordtel-mlflow/moved"  # in step 6: "mlflow-artifacts:"
 files = folder / "laptop" / "mlartifacts"
 paths = [path for path in files.rglob("*") if path.is_file()]
 for path in paths:
@@ -866,6 +865,9 @@ assert len(where_now) == 4 and all(uri.startswith(base) for uri in where_now)
 #
 # The `source` of a version may be `runs:/…`, and that of a copy names its original version. All keep the run's id:
 # `client.search_model_versions(f"run_id = '{run_id}'")` finds them.
+#
+# A deleted *experiment* takes the rows of all its models along, also of those that nobody deleted, and their files stay
+# for good. Delete its models first.
 #
 # </details>
 
