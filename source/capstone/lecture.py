@@ -34,8 +34,8 @@ lesson.quiz("capstone", "recall")
 # ## The problem
 #
 # In November, Ines, governance officer at Nordtel, takes three finished projects from the shelf and asks each team the
-# same five questions. Two teams search their notebooks for a day. The third opens MLflow and answers in ten minutes: it
-# had written down *before* it began which records the store must hold at the end.
+# same five questions. Two teams search their notebooks for a day. The third, which chose customers to call, opens
+# MLflow and answers in ten minutes: it had written down *before* it began which records the store must hold at the end.
 #
 # **Predict.** Plan such a project yourself. Which record in MLflow, such as a run with its metric, a tag or a file,
 # would answer each question? Replace the question marks.
@@ -284,9 +284,9 @@ threshold = float(max(grid, key=lambda t: f1_score(y_valid, p_valid >= t)))
 print("we call from a probability of", threshold)
 
 # %% [markdown]
-# The choice has been made, so the test rows are opened, once. They are other customers than the validation rows, so the
-# score may lie above the one that chose, or below. `FrozenEstimator` keeps the calibrated model unchanged inside: this
-# threshold was chosen with this one fit, not out of fold as in *Full workflow*.
+# Model and threshold are chosen, and the gate will read validation rows only, so the test rows are opened, once. They
+# are other customers, so the score may lie above the one that chose, or below. `fit` would train the model again;
+# `FrozenEstimator` stops that, because the threshold was chosen for this one fit.
 #
 # The scores are logged with the id of the model *and* the data set, because they belong to both.
 
@@ -565,7 +565,7 @@ answers = [
     last.loc["exploration", "tags.question"],
     f"ROC-AUC {last.loc['baseline', 'metrics.valid_auc']}",
     f"{tags['signed_by']}: gate {tags['gate']}, lead at least {tags['gate_low']}",
-    f"alert: {last.loc['window', 'tags.alert']}",
+    f"an alert came: {last.loc['window', 'tags.alert']}",
     f"{last.loc['again', 'metrics.test_auc']:.3f}; was {recorded['test_auc']:.3f}",
 ]
 for question, found_out in zip(plan, answers, strict=False):
@@ -595,26 +595,34 @@ print(store.ui_command())
 #
 # ## Your turn
 #
-# Ines asks who answers for this project. Replace the three dots by **one line** that sets the tag `owner` of the run
-# `final` to `mira`. The run has ended, so name it by its id, `final.info.run_id`.
+# The next version will come with other numbers. Replace the three dots by **one expression** that is `True` when a
+# version with these three may go live, by both lines of the gate.
 #
 # <details><summary>One solution</summary>
 #
-# `client.set_tag(final.info.run_id, "owner", "mira")`
+# `low > 0 and f1_ours > f1_all`
 #
 # </details>
 
 # %% tags=["your-turn"]
-...
-owner = mlflow.get_run(final.info.run_id).data.tags.get("owner")
+def may_go_live(low, f1_ours, f1_all):
+    """`low`: the lower end of the interval of the lead over the baseline."""
+    verdict = ...
+    return verdict
+
 
 # %% tags=["your-turn-solution"]
-client.set_tag(final.info.run_id, "owner", "mira")
-owner = mlflow.get_run(final.info.run_id).data.tags.get("owner")
+def may_go_live(low, f1_ours, f1_all):
+    """`low`: the lower end of the interval of the lead over the baseline."""
+    verdict = low > 0 and f1_ours > f1_all
+    return verdict
+
 
 # %%
-hint = "set_tag of the client takes the run's id, a name and a value."
-lesson.turn(owner == "mira", hint)
+cases = {(0.1, 0.6, 0.4): True, (0.1, 0.3, 0.4): False, (-0.1, 0.6, 0.4): False}
+right = all(may_go_live(*numbers) is wanted for numbers, wanted in cases.items())
+hint = "both lines must hold: join two comparisons by `and`."
+lesson.turn(right, hint)
 
 # %% [markdown]
 # ## Pitfalls
@@ -688,8 +696,9 @@ assert is_true(search.info.run_id)
 # ## In your own project
 #
 # A skeleton without the course's help: question, baseline, threshold, gate, repetition and report, all in one run. Not
-# in it: search, service, watch, the gate's tags. Open *Show the script*, copy it into a file `project.py` in an empty
-# folder, run `python project.py`, then put your own table in the place of the tumours.
+# in it: search, calibration, data sets, service, watch, the gate's tags. Open *Show the script*, copy it into a file
+# `project.py` in an empty folder, run `python project.py`, then put in your own table: with `y` in the place of `1.0 -
+# y`, if its 1 is what you look for.
 #
 # Its one-line gate asks, on the validation rows, whether F1 beats calling everybody by more than chance. Compare
 # settings there, too; the test rows only report.

@@ -393,7 +393,9 @@ assert max((auc > in_steps["as they are"]).sum() for auc in in_steps.values()) <
 assert columns["own rows"]["polynomial"] > 0.9999
 assert columns["folds"]["polynomial"] < _asis["folds"] + 0.001
 _eight = columns.loc[["8 by correlation", "8 by importance"], "folds"]
-assert (_asis["folds"] - _eight).max() < 0.02
+assert (_asis["folds"] - _eight).max() < (
+    0.02 if seed else in_steps["as they are"].std(ddof=1)
+)
 assert 0.985 < _asis["folds"] < 0.9975
 
 # %% [markdown]
@@ -401,7 +403,8 @@ assert 0.985 < _asis["folds"] < 0.9975
 # room was left; Nordtel's table had some.
 #
 # Three more rows are worth a look. With 495 columns, `polynomial` is perfect on its own rows and no better on the
-# folds: it overfits. Choosing 8 loses less than 0.02 and saves 22 of 30 measurements, which may be worth it.
+# folds: keep what is simpler. Choosing 8 loses, with seed 0, less than the spread, and saves 22 of 30 measurements,
+# which may be worth it.
 
 # %% [markdown]
 # ### PCA and LDA in a picture (can wait)
@@ -538,15 +541,19 @@ assert classes["roc_auc"]["forest"] < classes["roc_auc"]["logistic"]
 assert 0.3 < classes["precision"]["coin"] < 0.45
 _best = classes[["precision", "recall"]].idxmax()
 assert seed != 0 or _best.to_list() == ["SVC", "logistic"]
+_found = classes["recall"]
+assert seed != 0 or _found["forest"] < _found[["SVC", "logistic"]].min() - 0.03
+_lead = in_folds["forest"] - in_folds["logistic"]
+assert _lead.mean() < in_folds["logistic"].std(ddof=1) and (_lead > 0).sum() < 5
 
 # %% [markdown]
 # You should see the coin at a ROC-AUC of 0.5. Neither Tom's forest nor the support vector machine beats the logistic
-# regression: neither leads in all folds, or by more than the spread. That is a tie of three.
+# regression: neither leads in all folds, or by more than the spread. By ROC-AUC that is a tie of three.
 #
-# With seed 0 the support vector machine has the highest precision and the logistic regression the highest recall, each
-# by less than 0.01, which decides nothing. Choose the metric before you look; afterwards some metric favours your
-# favourite. We took ROC-AUC: nobody has set yet from which probability on there is an alarm. Once it is set, and a
-# missed tumour is the worst, take recall.
+# By recall it need not be one: with seed 0 the forest finds fewer of the malignant tumours than the other two. So
+# choose the metric before you look; afterwards some metric favours your favourite. We took ROC-AUC: nobody has set yet
+# from which probability on there is an alarm. Once it is set, and a missed tumour is the worst, take recall, with
+# precision beside it.
 
 # %% [markdown]
 # ### Four more families (can wait)
@@ -921,43 +928,47 @@ assert seed != 0 or np.allclose(*_twins.to_numpy())
 # %% [markdown]
 # ## Your turn
 #
-# Replace the three dots by a **step** that keeps five principal components. The run records how well it does on the
-# folds.
+# Back to the tumours. Replace the three dots by a **step** that keeps five directions of PCA, and run the cell. Does it
+# help? Read the line of `compare`, ask the two questions, write `True` or `False` into `helps`, and run the cell again.
 #
 # <details><summary>One solution</summary>
 #
-# `step = PCA(5)`
+# `step = PCA(5)` and `helps = False`: it is ahead in no fold, or not in all.
 #
 # </details>
 
 # %% tags=["your-turn"]
 step = ...
+helps = None  # True or False, when you have read what compare says
 mine = make_pipeline(StandardScaler(), step, LogisticRegression())
 mlflow.set_experiment("tumour-steps")
 with mlflow.start_run(run_name="your-turn") as yours:
     if hasattr(step, "fit"):
         mlflow.log_param("width", mine.fit(X_train, y_train)[-1].coef_.shape[1])
         mlflow.log_param("step", type(step).__name__)
-        auc = cross_val_score(mine, X_train, y_train, **same).mean()
-        mlflow.log_metric("auc", auc)
-        print(f"folds {auc:.3f}, as they are {columns['folds']['as they are']:.3f}")
+        scores = cross_val_score(mine, X_train, y_train, **same)
+        mlflow.log_metric("auc", scores.mean())
+        compare("my step", scores, in_steps["as they are"])
 
 # %% tags=["your-turn-solution"]
 step = PCA(5)
+helps = False
 mine = make_pipeline(StandardScaler(), step, LogisticRegression())
 mlflow.set_experiment("tumour-steps")
 with mlflow.start_run(run_name="your-turn") as yours:
     if hasattr(step, "fit"):
         mlflow.log_param("width", mine.fit(X_train, y_train)[-1].coef_.shape[1])
         mlflow.log_param("step", type(step).__name__)
-        auc = cross_val_score(mine, X_train, y_train, **same).mean()
-        mlflow.log_metric("auc", auc)
-        print(f"folds {auc:.3f}, as they are {columns['folds']['as they are']:.3f}")
+        scores = cross_val_score(mine, X_train, y_train, **same)
+        mlflow.log_metric("auc", scores.mean())
+        compare("my step", scores, in_steps["as they are"])
 
 # %%
 kept = mlflow.get_run(yours.info.run_id).data.params
-hint = f"the run says {kept or 'nothing'}. PCA takes the number of components."
-lesson.turn(kept == {"width": "5", "step": "PCA"}, hint)
+right = kept == {"width": "5", "step": "PCA"}
+hint = f"the run says {kept or 'nothing'}. PCA takes the number of directions."
+hint = "ahead in all five folds, and a lead above the spread?" if right else hint
+lesson.turn(right and helps is False, hint)
 
 # %% [markdown]
 # ## Pitfalls

@@ -126,8 +126,8 @@ print("Open the UI, from the course folder:", store.ui_command(), sep="\n")
 # random. About one row in five is of class 1, the leavers. `stratify` gives training and test rows the same share of
 # it.
 #
-# **Say which class that is**: scikit-learn's `breast_cancer` codes malignant as 0. Without the line with `1 - y`, F1
-# and the threshold would be about benign tumours, and ROC-AUC would not warn you.
+# **Log which class is 1**, as the next cells do: scikit-learn's `breast_cancer` codes malignant as 0. Without the line
+# with `1 - y`, F1 and the threshold would be about benign tumours, and ROC-AUC would not warn you.
 
 
 # %%
@@ -504,7 +504,7 @@ if scoring == "roc_auc":
 #
 # - The tree of depth 1 is low on both: bias.
 # - The tree without limit is perfect on its training rows and far worse on others: variance.
-# - The curves of the logistic regression meet above 0.9: a good fit.
+# - Those of the logistic regression end above 0.9, with a gap far below 0.05: a good fit.
 
 # %% [markdown]
 # ## Step 6: validation curve (can wait)
@@ -557,8 +557,8 @@ if model == "logistic_regression" and scoring == "roc_auc":
 # *It may still change: the kind of model.*
 #
 # Aisha asks how long one answer takes. In a **batch**, all rows share the price of one call; **one row alone** pays all
-# of it. We time the plain pipelines: calibrated and served, each takes several times as long. By ROC-AUC they are
-# compared **in cross-validation**, because the test rows must not choose.
+# of it. We time plain pipelines, to compare the kinds; *What one answer costs* times the model that is served. By
+# ROC-AUC they are compared **in cross-validation**, because the test rows must not choose.
 #
 # **Predict.** How many times longer does one row alone take than its share of a batch: about 2, 20, or over 100 times?
 
@@ -632,7 +632,8 @@ runtime.drop(columns="predict_seconds").round(3)
 #
 # ## Step 8: open the test rows, once
 #
-# Everything is chosen. `predict_proba` gives probabilities; `predict` already uses the threshold.
+# Everything is chosen. `predict_proba` gives probabilities; `predict` already uses the threshold. Expect a lower F1
+# than in step 4, whose rows chose the threshold.
 
 # %% tags=["claims"]
 stored = (data, n_samples, seed, scoring, model) == (
@@ -670,7 +671,7 @@ plots.show(fig)
 # - **ROC curve**: found rows of class 1 against false alarms, as a share of class 0.
 # - **Precision-recall curve**: how many alarms are right against how many of class 1 are found.
 # - **Confusion matrix**: right calls on the diagonal, false alarms and missed rows beside it.
-# - **Calibration**: near the diagonal, a probability means what it says.
+# - **Calibration**: near the diagonal, a probability means what it says. Trust the two ends: few test rows are between.
 #
 # When class 1 is rare, look at precision-recall: the ROC curve then makes false alarms look harmless.
 #
@@ -680,7 +681,6 @@ plots.show(fig)
 # - Precision-recall: the dashed line is the **prevalence**, the share of class 1, which is the precision of guessing.
 #   The area under the curve is the **PR-AUC**.
 # - The confusion matrix is the one at our threshold.
-# - Calibration: few of the test rows are in the middle, so trust the two ends more than the zigzag between them.
 #
 # A rare class, in numbers: a hundred false alarms among 10,000 rows of class 0 are 1 % on the ROC curve's axis. Beside
 # 50 real cases they mean that two alarms in three are wrong.
@@ -708,8 +708,8 @@ print(f"reported F1 {test['test_f1']:.4f}, served F1 {served_f1:.4f}")
 print("the same:", served_f1 == test["test_f1"])
 
 # %% [markdown]
-# You should see `True`: what is served is what was reported. An application should load it by an alias that only the
-# team's gate moves, such as `champion`.
+# You should see `True`: what is served is what was reported. `pyfunc` gives calls; for the calibrated probabilities,
+# load it by `mlflow.sklearn` and ask `predict_proba`.
 
 # %% [markdown]
 # ### Four addresses (can wait)
@@ -719,7 +719,8 @@ print("the same:", served_f1 == test["test_f1"])
 # %% [markdown]
 # There are four addresses for this model. By version you always get this one, and by run until another model is logged
 # there under the same name. `latest` goes on to the next version that somebody registers, tested or not. An alias goes
-# where somebody sets it. Today all four lead to the same model:
+# where somebody sets it: an application should use one that only the team's gate moves, such as `champion`. Today all
+# four lead to the same model:
 
 # %%
 addresses = {

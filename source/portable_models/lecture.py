@@ -248,13 +248,12 @@ assert stranger_["sklearn"]["skops_trusted_types"] == listed
 #
 # So before you load a skops model, do three things:
 #
-# 1. **Read `MLmodel`.** It must say `serialization_format: skops` and `code: None` (else: Round 3), and name
-#    `model.skops` in `model_path` and `pickled_model` (a name from the time of pickles), where present. The stranger's
-#    does: go on.
-# 2. **Read the names** in the file `model.skops`, and compare them with a list that *you* have written. The list in
-#    `MLmodel` could have been edited.
-# 3. **Download once, then read and load that folder** (`home` below): `get_model_info(str(home))`,
+# 1. **Download once**, then read and load that folder (`home` below): `get_model_info(str(home))`,
 #    `mlflow.sklearn.load_model(str(home))`. An address fetches the files again, perhaps changed.
+# 2. **Read `MLmodel`.** It must say `serialization_format: skops` and `code: None` (else: Round 3). `model_path` and
+#    `pickled_model` (an old name), where present, must say `model.skops`. The stranger's does: go on.
+# 3. **Read the names** in the file `model.skops`, and compare them with a list of *yours*. The one in `MLmodel` says
+#    only what the sender allows.
 #
 # <details class="more"><summary>More: two entries that a forger might change, and the version of skops</summary>
 #
@@ -267,10 +266,10 @@ assert stranger_["sklearn"]["skops_trusted_types"] == listed
 #
 # </details>
 #
-# The next cell does the second of the three:
+# The next cell does the first and the third:
 
 # %%
-we_trust = {"numpy.dtype", "sklearn.tree._tree.Tree"}  # imputers and forests
+we_trust = {"numpy.dtype"}  # for a stranger's model
 home = Path(mlflow.artifacts.download_artifacts(stranger.model_uri))  # loads nothing
 names = skops.io.get_untrusted_types(file=home / "model.skops")
 print("not on our list:", sorted(set(names) - we_trust))
@@ -314,8 +313,8 @@ assert printed_.getvalue() == "ran on load\n"
 # %% [markdown]
 # You should see the stranger's two functions, so we do not load this model again.
 #
-# Neither type on our list runs code. But a forged `Tree` can crash Python in `predict`, or make it read foreign memory.
-# So the list is for people we know; for strangers, take `Tree` off.
+# For people we know, our list has a second entry, `sklearn.tree._tree.Tree`, which every forest needs. It runs no code
+# either, but a forged one can crash Python in `predict`, or make it read foreign memory.
 #
 # <details class="more"><summary>More: why we trust these two types</summary>
 #
@@ -885,8 +884,9 @@ except AssertionError as error:
 # ## In your own project
 #
 # The same work without this course. Open *Show the script*, copy it into a file `ship.py` in an empty folder and run
-# `python ship.py`, never with `-O`, which leaves out every `assert`. It makes a model, reads it as the receiver should,
-# and prints its fingerprint.
+# `python ship.py`, never with `-O`, which leaves out every `assert`. To read a model that was sent to you, keep the
+# imports, `WE_TRUST` (a stranger: without `Tree`) and the lines from `home` to the last `assert`, with `home =
+# Path("its folder")`.
 #
 # <details class="more"><summary>More: a model with a module of your own</summary>
 #

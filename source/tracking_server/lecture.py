@@ -178,8 +178,8 @@ def objects(bucket=bucket):
 
 
 # %% [markdown]
-# **The server** stands in front of both. It needs `pip install "mlflow[auth]" psycopg2-binary boto3`, the database
-# `mlflow`, an empty one, `users`, and a file `auth.ini` (below). Start it on the machine that everybody reaches:
+# **The server** stands in front of both. It needs `pip install "mlflow[auth]" psycopg2-binary boto3`, the database from
+# above, a second, empty one for users, and a file `auth.ini`. Start it on the machine that everybody reaches:
 #
 # ```bash
 # export MLFLOW_BACKEND_STORE_URI=postgresql+psycopg2://mlflow:…@db.nordtel.example/mlflow
@@ -207,8 +207,8 @@ def objects(bucket=bucket):
 #
 # </details>
 #
-# The next cells start one, with a single worker to save memory. First `auth.ini`, which names the database of the
-# users:
+# The next cells start one, with a single worker to save memory. First `auth.ini`; yours has
+# `postgresql+psycopg2://…/users` where ours calls `create`:
 
 # %%
 people = ("admin", "mira", "jonas", "tom")
@@ -412,8 +412,9 @@ print(knocks)
 assert list(knocks.values()) == [200, 200, 403, 403]
 
 # %% [markdown]
-# You should see 403 for `evil.example`, although Tom's password was right. The list protects browsers: a stranger can
-# point a web address at your server, and `Host` then holds that address. A script can write any name, as ours did.
+# You should see 403 for `evil.example`, although Tom's password was right. The text beside the code says which 403 it
+# is: `Invalid Host header` here, `Permission denied` above. The list protects browsers (end of the next fold). A script
+# can write any name, as ours did.
 #
 # The port belongs to the name: our own name with `:5001` gets 403, too. If people call the server at a port, put
 # `mlflow.nordtel.example:*` into the list.
@@ -613,7 +614,8 @@ assert set(differ) == {"mlflow", "users"} and not any(differ.values())
 assert count_rows(restored)["users"] == len(people) and objects() == objects(backup)
 
 # %% [markdown]
-# You should see 0 three times. For a large bucket, `aws s3 sync` copies only what is new.
+# You should see 0 three times. After a real loss, start the server with the addresses of the restored databases and of
+# the copied bucket. For a large bucket, `aws s3 sync` copies only what is new.
 #
 # ## Round 5: move a laptop's store
 #
@@ -644,16 +646,16 @@ mlflow.set_registry_uri(address)
 # 2. Make the schema in an empty database: `mlflow db upgrade`.
 # 3. Copy the rows, table by table, and compare the counts.
 # 4. Set the id counter (pitfall `sequence-behind`).
-# 5. Copy the files into the bucket, under `moved/` and their old paths.
+# 5. Copy the files into the bucket: what stood under `mlartifacts/1/…` gets the key `moved/1/…`.
 # 6. Rewrite the laptop's paths in six columns: `runs.artifact_uri`, `experiments.artifact_location`,
 #    `logged_models.artifact_location`, `model_versions.storage_location` and `.source`, and `trace_tags.value`.
-#    `file:///…/mlartifacts/1/…` becomes `mlflow-artifacts:/1/…`, which means "ask the server"; 1 is the experiment's id
-#    (none in the path: the fold below).
+#    `file:///…/mlartifacts/1/…` (or `…/mlruns/1/…`) becomes `mlflow-artifacts:/1/…`, which means "ask the server". If
+#    no experiment's id follows, see the fold below.
 # 7. Start the server with `--artifacts-destination s3://nordtel-mlflow/moved`; load a model through it.
 #
-# The cells below do the same, with two differences. They leave out step 4 and two columns, so that the first two
-# pitfalls, right after this round, can show what happens. And they start no second server: the new paths begin with
-# `s3://`, and the notebook asks the bucket itself, with its access key.
+# The cells below leave two things to the first two pitfalls, which show what breaks without them: step 4, and two of
+# the columns. And instead of step 7 they write paths that begin with `s3://`: the notebook asks the bucket itself, with
+# its access key.
 #
 # **The rows** go from the laptop's database into a new one, `moved`.
 
