@@ -164,10 +164,10 @@ hw.check(2)
 # `TunedThresholdClassifierCV` in skops format, or a pyfunc model of your own. The metrics `test_auc` and `test_f1` on
 # the test rows are logged with `model_id=` and `dataset=`, and `test_f1` is above 0.
 #
-# Register it as `hw-capstone-model`, and let a **gate** decide: by a paired bootstrap on the validation rows, does the
-# lower end of the 95 % interval of its lead in ROC-AUC over your baseline lie above 0? The version gets the tags `gate`
-# (`passed` or `refused`), `gate_low` (that lower end) and `signed_by` (you). Only a version that has passed gets the
-# alias `champion`.
+# Register it as `hw-capstone-model`, and let a **gate** decide, by the first line of the lecture's: by a paired
+# bootstrap on the validation rows, does the lower end of the 95 % interval of its lead in ROC-AUC over your baseline
+# lie above 0? The version gets the tags `gate` (`passed` or `refused`), `gate_low` (that lower end) and `signed_by`
+# (you). Only a version that has passed gets the alias `champion`.
 #
 # With a good baseline and few rows the gate may say no. Then do not look for a weaker baseline: a refusal that can be
 # read in the store is a result, and has the same points.

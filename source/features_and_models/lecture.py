@@ -149,9 +149,9 @@ assert curve["its own rows"][1] - curve["judging folds"][1] < 0.06
 #
 # ### Bias and variance
 #
-# Imagine that you could collect the same data many times. We can, with a truth of our own: a wave, dashed in the
-# picture below. 200 teams make 20 measurements each, with chance errors, and fit a polynomial. The picture draws 30 of
-# the fits for each degree.
+# Why does each extreme fail? Imagine that you could collect the same data many times. We can, with a truth of our own:
+# a wave, dashed in the picture below. 200 teams make 20 measurements each, with chance errors, and fit a polynomial.
+# The picture draws 30 of the fits for each degree.
 
 # %%
 from sklearn.linear_model import LinearRegression
@@ -455,7 +455,7 @@ assert separation["PCA"] > 0.4
 #
 # Which model wins depends on the metric, and the metric on the task. A **classification** answers with a class, such as
 # malignant or benign, and is judged by these answers. **Alarms** are tumours that the model calls malignant, **cases**
-# those that are:
+# those that are malignant:
 #
 # | metric | reads as |
 # |---|---|
@@ -551,9 +551,9 @@ assert _lead.mean() < in_folds["logistic"].std(ddof=1) and (_lead > 0).sum() < 5
 # regression: neither leads in all folds, or by more than the spread. By ROC-AUC that is a tie of three.
 #
 # By recall it need not be one: with seed 0 the forest finds fewer of the malignant tumours than the other two. So
-# choose the metric before you look; afterwards some metric favours your favourite. We took ROC-AUC: nobody has set yet
-# from which probability on there is an alarm. Once it is set, and a missed tumour is the worst, take recall, with
-# precision beside it.
+# choose the metric before you look; afterwards some metric favours your favourite. We took ROC-AUC: it judges the order
+# of the rows only, and needs no limit for an alarm. Once a limit is set, and a missed tumour is the worst, take recall,
+# with precision beside it.
 
 # %% [markdown]
 # ### Four more families (can wait)
@@ -920,8 +920,9 @@ assert seed != 0 or np.allclose(*_twins.to_numpy())
 #    field.
 # 3. The column `RMSE` has been added at the far right. To see it without scrolling, open *Columns* and untick *Dataset*
 #    and *Source*.
-# 4. Click the name `forest`: you find its four metrics, and below them which class of scikit-learn it was; all its
-#    settings are in `settings.json`, on the tab *Artifacts*. The browser's back button leads back.
+# 4. The table shows means only: whether the lead of the top row can be believed, the two questions of Round 2 say.
+#    Click the name `forest`: you find its four metrics; all its settings are in `settings.json`, on the tab
+#    *Artifacts*.
 #
 # ![The runs of diabetes-models, smallest RMSE first, after step 3](../site/_static/features_and_models_ui.png)
 
@@ -933,7 +934,7 @@ assert seed != 0 or np.allclose(*_twins.to_numpy())
 #
 # <details><summary>One solution</summary>
 #
-# `step = PCA(5)` and `helps = False`: it is ahead in no fold, or not in all.
+# `step = PCA(5)` and `helps = False`: it is not ahead in all five folds.
 #
 # </details>
 
@@ -1041,10 +1042,10 @@ assert wrong_depth >= 12 and lost > 0.05 and right_depth < 12
 # %% [markdown]
 # ## In your own project
 #
-# The same work without this course, on real data: the script prints each model's lead over the logistic regression.
-# Open *Show the script*, copy it into a file `compare.py` in an empty folder and run `python compare.py` there. To see
-# its runs, type `mlflow ui --backend-store-uri sqlite:///mlflow.db --port 5002` in the same folder, and open
-# <http://127.0.0.1:5002>.
+# The same work without this course, on real data: the script prints each lead over the logistic regression; the spread
+# to hold it against is the `std` of `logistic`. Open *Show the script*, copy it into a file `compare.py` in an empty
+# folder and run `python compare.py` there. To see its runs, type `mlflow ui --backend-store-uri sqlite:///mlflow.db
+# --port 5002` in the same folder, and open <http://127.0.0.1:5002>.
 #
 # The last two lines of code open the test rows: in your project, add them only after you have chosen by the folds.
 #

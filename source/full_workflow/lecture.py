@@ -43,7 +43,7 @@ lesson.quiz("full_workflow", "recall")
 #   choose.
 # - **Everything that was chosen goes into the model**, so that whoever loads it gets all of it.
 #
-# So the test is the last of the eight steps.
+# Of the eight steps, 1 to 4 build the model, 5 to 7 question it, and 8 opens the test rows.
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
 from course_utils import plots
@@ -155,8 +155,8 @@ def load_and_split_data(
 
 
 # %% [markdown]
-# The run that opens now is the **parent**, the home of every number of this workflow. The `with` block ends it; later
-# steps add to it with `run_id=`.
+# From here on, `X` and `y` are the *training* rows. The run that opens now is the **parent**, the home of every number
+# of this workflow. The `with` block ends it; later steps add to it with `run_id=`.
 
 # %%
 shares = {"missing_share": 0.05, "label_noise": 0.05, "test_size": 0.2}
@@ -337,10 +337,10 @@ if model == "logistic_regression":
 #
 # `CalibratedClassifierCV` tries to repair that. It cuts its rows in five, fits the pipeline on four parts, and learns
 # on the other how to correct the model's numbers: by an S-shaped curve (`sigmoid`) or by any rising curve (`isotonic`).
-# It does so five times, and averages.
+# It does so five times, keeps all five pipelines, and averages their probabilities.
 #
-# `sigmoid`, `isotonic` or neither? Rows that neither pipeline nor correction has seen must say. So `out_of_fold` sets
-# one part aside first, and does all of this with the other four:
+# `sigmoid`, `isotonic` or neither? Unseen rows must say. So `out_of_fold` sets one part aside first, and
+# `CalibratedClassifierCV` cuts only the other four, again in five:
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
 boxes = {
@@ -432,8 +432,9 @@ print(f"threshold {threshold:.3f}, out-of-fold F1 {oof_f1:.3f}")
 # `FixedThresholdClassifier`, which Mira lacked, wraps the calibrated pipeline: `predict` uses *our* threshold. The F1
 # above flatters: its rows chose the threshold.
 #
-# `final` is ready, and the test rows stay closed. Steps 5 to 7 ask of `best`, the pipeline inside it: would more rows
-# help, other settings, or another kind of model? If so, change *Setup* and start again.
+# `final` is ready, and the test rows stay closed. Steps 5 to 7 need only `best`, the pipeline that the search chose,
+# and could come before step 4: would more rows help, other settings, or another kind of model? If so, change *Setup*
+# and start again.
 #
 # ## Step 5: learning curve
 #
@@ -857,29 +858,32 @@ assert digest(corrected_) != digest(parts["test"])
 #
 # ## Your turn
 #
-# Tom wants to know which share of the leavers the model finds. Replace the three dots by **one line** that logs
-# `recall` as the metric `test_recall` in the parent run.
+# Tom's team has time for sure cases only, those with a probability of 0.8 or more. Replace the three dots by **one
+# expression**: a classifier around `variants[method]` that decides so, fitted on the training rows. The next cell logs
+# it, loads it, and looks whether the loaded one still decides so.
 #
 # <details><summary>One solution</summary>
 #
-# `mlflow.log_metric("test_recall", recall, run_id=run_id)`
+# `FixedThresholdClassifier(variants[method], threshold=0.8).fit(X, y)`
 #
 # </details>
 
 # %% tags=["your-turn"]
-recall = metrics.recall_score(y_test, served.predict(X_test))
-...
-print(f"{recall:.0%} of class 1 are found")
+strict = ...
 
 # %% tags=["your-turn-solution"]
-recall = metrics.recall_score(y_test, served.predict(X_test))
-mlflow.log_metric("test_recall", recall, run_id=run_id)
-print(f"{recall:.0%} of class 1 are found")
+strict = FixedThresholdClassifier(variants[method], threshold=0.8).fit(X, y)
 
 # %%
-kept = mlflow.get_run(run_id).data.metrics.get("test_recall")
-hint = "the parent run has no `test_recall`. Name the run by `run_id=run_id`."
-lesson.turn(kept == recall, hint)
+kept = False
+if hasattr(strict, "predict_proba"):
+    with mlflow.start_run(run_name="sure-cases"):
+        address = store.log_model(strict, "strict", X).model_uri
+    calls = mlflow.pyfunc.load_model(address).predict(X_test)
+    kept = (calls == (strict.predict_proba(X_test)[:, 1] >= 0.8)).all()
+    print(f"called: {calls.mean():.0%}, by the model of step 4: {called.mean():.0%}")
+hint = "a FixedThresholdClassifier with threshold=0.8, fitted on X and y."
+lesson.turn(kept, hint)
 
 # %% [markdown]
 # ## Pitfalls

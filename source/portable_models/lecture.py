@@ -250,8 +250,9 @@ assert stranger_["sklearn"]["skops_trusted_types"] == listed
 #
 # 1. **Download once**, then read and load that folder (`home` below): `get_model_info(str(home))`,
 #    `mlflow.sklearn.load_model(str(home))`. An address fetches the files again, perhaps changed.
-# 2. **Read `MLmodel`.** It must say `serialization_format: skops` and `code: None` (else: Round 3). `model_path` and
-#    `pickled_model` (an old name), where present, must say `model.skops`. The stranger's does: go on.
+# 2. **Read `MLmodel`.** The flavor `sklearn` must say `serialization_format: skops`, and no flavor may name a folder
+#    `code` (else: Round 3). `model_path` and `pickled_model`, where present, name the file that MLflow loads:
+#    `model.skops`. The stranger's does: go on.
 # 3. **Read the names** in the file `model.skops`, and compare them with a list of *yours*. The one in `MLmodel` says
 #    only what the sender allows.
 #
@@ -313,8 +314,8 @@ assert printed_.getvalue() == "ran on load\n"
 # %% [markdown]
 # You should see the stranger's two functions, so we do not load this model again.
 #
-# For people we know, our list has a second entry, `sklearn.tree._tree.Tree`, which every forest needs. It runs no code
-# either, but a forged one can crash Python in `predict`, or make it read foreign memory.
+# For people we know, our list has a second entry, `sklearn.tree._tree.Tree`, which every forest needs. It runs no code,
+# as `numpy.dtype` runs none, but a forged one can crash Python in `predict`, or make it read foreign memory.
 #
 # <details class="more"><summary>More: why we trust these two types</summary>
 #
@@ -373,9 +374,10 @@ assert Path(from_code.flavors["python_function"]["model_code_path"]).name == "ch
 # | `model_code_path: …` | a file of Python | read the file |
 # | `code: code`, in *any* flavor | one with modules of its own (Round 5) | read the folder `code` |
 #
-# If two rows fit, do both. If no row fits, treat the model as a pickle. Refuse code that you cannot read, such as
-# `.pyc` and `.so`, and a `loader_module` that is not MLflow's. *Installing* a stranger's `requirements.txt` can run
-# code as well.
+# If two rows fit, do both; if none fits, treat it as a pickle. Read a model inside the model, as in
+# [Models]({step:models}), in the same way. Delete each `__pycache__`, because Python may run its `.pyc` in place of the
+# file that you read. Refuse other code that you cannot read, and a `loader_module` that is not MLflow's. *Installing* a
+# stranger's `requirements.txt` can run code, too.
 #
 # <details class="more"><summary>More: signs of a pickle in older models, and in models from a class</summary>
 #
@@ -725,8 +727,7 @@ assert "portable-claim" in (Path(by_name_) / "registered_model_meta").read_text(
 # the store can change the tag as well, so keep it in a commit, too.
 #
 # Loading leaves a folder `__pycache__`, with compiled copies of modules. We deleted it first, because it was not part
-# of the check. In a stranger's model, delete it before you load: Python may run such a copy in place of the file that
-# you have read.
+# of the check.
 #
 # <details class="more"><summary>More: why one file is left out</summary>
 #
@@ -931,12 +932,12 @@ with mlflow.start_run(run_name="wine-forest"):  # MLflow refuses what is not on 
 
 home = Path(mlflow.artifacts.download_artifacts(info.model_uri))  # loads nothing
 flavors = mlflow.models.get_model_info(str(home)).flavors
-loader = flavors["python_function"]
+loader, own = flavors.get("python_function", {}), flavors.get("sklearn", {})
+assert loader.get("loader_module") == "mlflow.sklearn", "read what loads it first"
 assert not {"model_code_path", "data"} & set(loader), "read its files first"
-assert loader["loader_module"] == "mlflow.sklearn", "read its loader first"
-assert not (loader.get("code") or flavors["sklearn"]["code"]), "read its modules first"
-assert flavors["sklearn"]["serialization_format"] == "skops", "may run anything"
-assert loader["model_path"] == flavors["sklearn"]["pickled_model"] == "model.skops"
+assert not (loader.get("code") or own.get("code")), "read its modules first"
+assert own.get("serialization_format") == "skops", "may run anything"
+assert loader["model_path"] == own["pickled_model"] == "model.skops"
 assert set(skops.io.get_untrusted_types(file=home / "model.skops")) <= WE_TRUST
 mlflow.models.predict(str(home), X.head(3), env_manager="local")
 

@@ -102,7 +102,7 @@ print("PostgreSQL", version.strip())
 # %% [markdown]
 # ## Round 1: the server
 #
-# *For everybody: what stands behind the address that a team gives you. The cells up to `health: 200` need only be run.*
+# *For everybody from `health: 200` on. Before that, a server is built: if you will only use one, run the cells unread.*
 #
 # **The rows** go into a database. A store consists of tables: `experiments`, `runs`, `metrics` and others. They and
 # their columns are its **schema**. `mlflow db upgrade` makes one in an empty database, or renews an older MLflow's:
@@ -413,8 +413,8 @@ assert list(knocks.values()) == [200, 200, 403, 403]
 
 # %% [markdown]
 # You should see 403 for `evil.example`, although Tom's password was right. The text beside the code says which 403 it
-# is: `Invalid Host header` here, `Permission denied` above. The list protects browsers (end of the next fold). A script
-# can write any name, as ours did.
+# is: `Invalid Host header` here, `Permission denied` above. The list stops foreign pages: a page whose own address
+# points at your server arrives under its own name. A script can write any name, as ours did.
 #
 # The port belongs to the name: our own name with `:5001` gets 403, too. If people call the server at a port, put
 # `mlflow.nordtel.example:*` into the list.
@@ -561,9 +561,9 @@ sign_in("admin")
 # %% [markdown]
 # ## A good place for a pause
 #
-# If you only *use* a server, go on with *In your own project*. Of the pitfalls, one thing is yours: a deleted run's
-# *logged model* stays until it is deleted, too. The rest is for whoever *runs* a server, as are the quiz's first
-# question and the homework's tasks 1, 3 and 4.
+# If you only *use* a server, take the two lines with `export` home, from Round 1. Of the pitfalls, one thing is yours:
+# a deleted run's *logged model* stays until it is deleted, too. The rest is for whoever *runs* a server, as are the
+# quiz's first question and the homework's tasks 1, 3 and 4.
 #
 # ## Round 4: a backup, and a restore
 #
@@ -653,9 +653,9 @@ mlflow.set_registry_uri(address)
 #    no experiment's id follows, see the fold below.
 # 7. Start the server with `--artifacts-destination s3://nordtel-mlflow/moved`; load a model through it.
 #
-# The cells below leave two things to the first two pitfalls, which show what breaks without them: step 4, and two of
-# the columns. And instead of step 7 they write paths that begin with `s3://`: the notebook asks the bucket itself, with
-# its access key.
+# The cells below differ twice. Step 4, and two columns of step 6, wait for the first two pitfalls, which show what
+# breaks without them. To save a second server, step 7 is left out: the new paths begin with `s3://`, and the notebook
+# asks the bucket itself, with its access key.
 #
 # **The rows** go from the laptop's database into a new one, `moved`.
 
