@@ -480,9 +480,9 @@ assert all(
 # But 0.0 does not prove it complete: `test_size=0.3` stands in `get_rows` and in no record, and both trainings have
 # used it.
 #
-# The report is one page with four parts. Each number in it is read from the store while the page is made, so none is
-# mistyped, and the page names the version that it is about. The sentences are yours: no program can write what the
-# result means, and what it does not show.
+# The report is one page with four parts. Its numbers come from the store, so none is mistyped, and the page names the
+# version that it is about. The sentences are yours: no program can write what the result means, and what it does not
+# show.
 
 # %%
 REPORT = """# Whom should the care team call?
@@ -617,7 +617,6 @@ told = str(sentence).replace("{auc}", f"{record.metrics['test_auc']:.0%}")
 if told != str(sentence):
     with mlflow.start_run(run_name="report"):
         mlflow.log_text(text.replace("## Limits", f"{told}\n## Limits"), "report.md")
-    print(told)
 hint = "write a sentence of eight words or more, with {auc} for the number."
 lesson.turn(told != str(sentence) and len(told.split()) > 7, hint)
 

@@ -881,7 +881,6 @@ if hasattr(strict, "predict_proba"):
         address = store.log_model(strict, "strict", X).model_uri
     calls = mlflow.pyfunc.load_model(address).predict(X_test)
     kept = (calls == (strict.predict_proba(X_test)[:, 1] >= 0.8)).all()
-    print(f"called: {calls.mean():.0%}, by the model of step 4: {called.mean():.0%}")
 hint = "a FixedThresholdClassifier with threshold=0.8, fitted on X and y."
 lesson.turn(kept, hint)
 

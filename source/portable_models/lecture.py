@@ -216,8 +216,9 @@ assert listed == ["builtins.print", "functools.partial"]
 # `get_model_info` reads it and loads nothing. Here are the entries that matter, of our own model and of the stranger's:
 
 # %%
-to_read = ["loader_module", "model_path", "model_code_path", "code"]
+to_read = ["loader_module", "model_path", "model_code_path", "code", "data"]
 to_read += ["serialization_format", "pickled_model", "skops_trusted_types"]
+to_read += ["python_model"]  # the pickle of a class
 
 
 def show_flavors(logged):
@@ -250,16 +251,24 @@ assert stranger_["sklearn"]["skops_trusted_types"] == listed
 #
 # 1. **Download once**, then read and load that folder (`home` below): `get_model_info(str(home))`,
 #    `mlflow.sklearn.load_model(str(home))`. An address fetches the files again, perhaps changed.
-# 2. **Read `MLmodel`.** The flavor `sklearn` must say `serialization_format: skops`, and no flavor may name a folder
-#    `code` (else: Round 3). `model_path` and `pickled_model`, where present, name the file that MLflow loads:
-#    `model.skops`. The stranger's does: go on.
+# 2. **Read `MLmodel`** by the table below.
 # 3. **Read the names** in the file `model.skops`, and compare them with a list of *yours*. The one in `MLmodel` says
 #    only what the sender allows.
 #
-# <details class="more"><summary>More: two entries that a forger might change, and the version of skops</summary>
+# | flavor | entry | must say |
+# |---|---|---|
+# | `sklearn` | `serialization_format` | `skops` |
+# | `sklearn` | `pickled_model`, the file that is loaded | `model.skops` |
+# | `python_function`, if there | `loader_module` and `model_path` | `mlflow.sklearn` and `model.skops` |
+# | each | `code`, `data`, `python_model` | nothing or `None`; else see Round 3 |
 #
-# In `python_function`, the entry `data` must be missing, and `loader_module` must be `mlflow.sklearn`. If an entry
-# leads elsewhere, you read one file and MLflow loads another. The script at the end checks these, too.
+# The stranger's model passes the table: go on.
+#
+# <details class="more"><summary>More: what a forger might change, and the version of skops</summary>
+#
+# If an entry leads elsewhere, you read one file and MLflow loads another: with `loader_module: mlflow.pyfunc.model`,
+# `mlflow.sklearn` loads the skops file and `mlflow.pyfunc` a pickle beside it. The script at the end checks all of
+# them.
 #
 # Where the artifacts are in a plain folder, as here, `download_artifacts` hands out that folder itself. With
 # `dst_path=` you get a copy, which only you can change. Read and load with skops 0.15 or newer: older ones can be
@@ -374,15 +383,15 @@ assert Path(from_code.flavors["python_function"]["model_code_path"]).name == "ch
 # | `model_code_path: …` | a file of Python | read the file |
 # | `code: code`, in *any* flavor | one with modules of its own (Round 5) | read the folder `code` |
 #
-# If two rows fit, do both; if none fits, treat it as a pickle. Read a model inside the model, as in
-# [Models]({step:models}), in the same way. Delete each `__pycache__`, because Python may run its `.pyc` in place of the
-# file that you read. Refuse other code that you cannot read, and a `loader_module` that is not MLflow's. *Installing* a
-# stranger's `requirements.txt` can run code, too.
+# If two rows fit, do both. If none fits, or `loader_module` is another than in our models of that kind, treat it as a
+# pickle. Read a model inside the model, as in [Models]({step:models}), in the same way. Delete each `__pycache__`,
+# because Python may run its `.pyc` in place of the file that you read. Refuse other code that you cannot read.
+# *Installing* a stranger's `requirements.txt` can run code, too.
 #
-# <details class="more"><summary>More: signs of a pickle in older models, and in models from a class</summary>
+# <details class="more"><summary>More: signs of a pickle in other flavors, and in models from a class</summary>
 #
-# Older versions of MLflow wrote no `serialization_format`, and stored a pickle. A model of your own class that was not
-# logged from a file has the entry `python_model: …pkl`.
+# Other flavors, such as `statsmodels`, write no `serialization_format`, and store a pickle even today. A model of your
+# own class that was not logged from a file has the entry `python_model: …pkl`.
 #
 # </details>
 
@@ -457,7 +466,7 @@ assert {line.split("==")[0] for line in requirements(ours)} == {
 # versions, the server may get other ones, and MLflow says nothing.
 #
 # If you leave the argument out, MLflow **guesses**: it starts a second Python, loads the model there, and notes each
-# package that gets imported. This takes seconds, and notes more than the model needs.
+# package that gets imported. This takes seconds, and notes too many, but none that only `predict` imports.
 
 # %% [markdown]
 # ### The guess, and versions from uv (can wait)
