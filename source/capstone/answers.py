@@ -34,7 +34,7 @@ _REFUSED = (
         def cost(t):
             return 5 * ((p < t) & (truth == 1)).sum() + ((p >= t) & (truth == 0)).sum()
         threshold = float(min(np.linspace(0.05, 0.9, 86).round(2), key=cost))
-        deciding = FixedThresholdClassifier(FrozenEstimator(calibrated), threshold=threshold).fit(X_train, y_train)
+        deciding = FixedThresholdClassifier(calibrated, threshold=threshold).fit(X_train, y_train)
         test = mlflow.data.from_pandas(X_test.assign(target=y_test), targets="target", name="patients-test")
         with mlflow.start_run(run_name="final") as final:
             mlflow.log_params(settings | {"calibration": "isotonic", "threshold": threshold})
@@ -404,9 +404,9 @@ WRONG = {
         ("other-run", swap('run_name="final"', 'run_name="last"')),
         ("threshold-outside", swap("store.log_model(deciding", "store.log_model(calibrated")),
         ("threshold-differs", swap('"threshold": threshold}', '"threshold": 0.777}')),
-        ("threshold-differs", swap("threshold=threshold,", "threshold=np.float64(0.31),", '"threshold": threshold}', '"threshold": 0.777}')),
+        ("threshold-differs", swap("threshold=threshold)", "threshold=np.float64(0.31))", '"threshold": threshold}', '"threshold": 0.777}')),
         ("calls-nobody", swap("threshold = float(", "threshold = 0.9999999 + 0 * float(")),
-        ("threshold-differs", swap("frozen, threshold=threshold,", "frozen,")),
+        ("threshold-differs", swap("(calibrated, threshold=threshold)", "(calibrated)")),
         (
             "pickle-format",
             swap(

@@ -35,7 +35,6 @@ import numpy as np
 import pandas as pd
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.dummy import DummyClassifier
-from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import f1_score, roc_auc_score
 from sklearn.model_selection import FixedThresholdClassifier, train_test_split
@@ -180,10 +179,8 @@ calibrated = train(settings["C"])
 p = calibrated.predict_proba(X_valid)[:, 1]
 grid = np.linspace(0.05, 0.95, 91)
 threshold = float(max(grid, key=lambda t: f1_score(y_valid, p >= t)))
-frozen = FrozenEstimator(calibrated)
-deciding = FixedThresholdClassifier(
-    frozen, threshold=threshold, response_method="predict_proba"
-).fit(X_train, y_train)
+deciding = FixedThresholdClassifier(calibrated, threshold=threshold)
+deciding.fit(X_train, y_train)
 table = X_test.assign(target=y_test)
 judged = mlflow.data.from_pandas(table, targets="target", name="test rows")
 

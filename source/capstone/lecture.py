@@ -53,8 +53,8 @@ plan = {
 records = [  # the third team's plan
     "run exploration: the question as a tag, the rows as a data set",
     "run baseline: its score on the validation rows",
-    "runs search and final; tags of the gate: verdict, name, lead, F1 of calling all",
-    "runs served and window: an answer and its version, drift by month",
+    "runs search, final, served; tags of the gate: verdict, signature, lead",
+    "run window: drift by month",
     "run again: the same score, and the id of the run that it repeats",
 ]
 for (question, mine), theirs in zip(plan.items(), records, strict=False):
@@ -285,17 +285,14 @@ print("we call from a probability of", threshold)
 
 # %% [markdown]
 # Model and threshold are chosen, and the gate will read validation rows only, so the test rows are opened, once. They
-# are other customers, so the score may lie above the validation score, or below. The wrapper's `fit` would train
-# `calibrated` again; `FrozenEstimator` stops that, because the threshold was chosen for this one fit.
+# are other customers, so the score may lie above the validation score, or below. `fit` trains `calibrated` again on the
+# same rows, so the threshold still fits it.
 #
 # The scores are logged with the id of the model *and* the data set, because they belong to both.
 
 # %%
-from sklearn.frozen import FrozenEstimator
-
-deciding = FixedThresholdClassifier(
-    FrozenEstimator(calibrated), threshold=threshold, response_method="predict_proba"
-).fit(X_train, y_train)
+deciding = FixedThresholdClassifier(calibrated, threshold=threshold)
+deciding.fit(X_train, y_train)
 
 # %%
 with mlflow.start_run(run_name="final") as final:
@@ -366,8 +363,8 @@ assert recorded["test_auc"] > 0.6
 # You should see "passed". A model that calls nobody would pass the first line, too: ROC-AUC is the same at every
 # threshold. Its F1 is 0, so the second line stops it.
 #
-# The tags stay on the version: in half a year, Ines reads name and number there. (A tag proves
-# nothing, because it can be changed.)
+# The tags stay on the version: in half a year, Ines reads there who signed, and by which lead. (That is no proof,
+# because a tag can be changed.)
 #
 # Had the gate said no, the version would stay in the registry with the tag `gate` = `refused` and without the alias.
 # That is a result, too, and belongs in the report. In Round 4 you would then ask it by its number (`version.version`),
@@ -383,7 +380,7 @@ assert recorded["test_auc"] > 0.6
 # ```
 #
 # Here, `mlflow.models.predict` sends three customers through the champion as that server would, from JSON to JSON, only
-# without HTTP. We keep the answer together with the version that gave it.
+# without HTTP. We keep answer and version: whoever asks what went live can compare.
 
 # %%
 champion = client.get_model_version_by_alias(name, "champion")
@@ -696,7 +693,7 @@ assert is_true(search.info.run_id)
 # `project.py` in an empty folder, run `python project.py`, then put in your own table: with `y` in the place of `1.0 -
 # y`, if its 1 is what you look for.
 #
-# One line is enough for its gate: F1 beats calling everybody by more than chance, which no guessing does. Choose on the
+# Its gate joins both lines in one: F1 leads calling everybody by more than chance, which guessing cannot. Choose on the
 # validation rows; the test rows only report.
 #
 # <details class="more"><summary>More: another kind of model, and the first start</summary>

@@ -213,7 +213,8 @@ for d in fits:  # the error to the truth is exactly the sum
 #
 # </details>
 #
-# More rows make the variance smaller, but not the bias: no number of rows turns a straight line into a wave.
+# For the same degree, more rows make the variance smaller, but not the bias: no number of rows turns a straight line into a
+# wave.
 
 # %% [markdown]
 # ### Ten times as many rows (can wait)
@@ -314,8 +315,8 @@ assert nordtel["as they are"].mean() < 0.8
 #
 # ### Where there is little to win
 #
-# Now six changes on real data, 30 measurements of breast tumours. **Class 1 is malignant**; we say so with our own
-# line, because scikit-learn delivers the labels the other way round. A quarter of the rows waits for the end.
+# What a *no* looks like: six changes to real data, 30 columns about breast tumours. **Class 1 is malignant**: our own
+# line turns the labels, which scikit-learn delivers the other way round. A quarter of the rows waits for the end.
 
 # %%
 cancer = data.bundled("breast_cancer")
@@ -403,8 +404,8 @@ assert 0.985 < _asis["folds"] < 0.9975
 # room was left; Nordtel's table had some.
 #
 # Three more rows are worth a look. With 495 columns, `polynomial` is perfect on its own rows and no better on the
-# folds: keep what is simpler. Choosing 8 loses, with seed 0, less than the spread, and saves 22 of 30 measurements,
-# which may be worth it.
+# folds: keep what is simpler. Choosing 8 loses, with seed 0, less than the spread, and leaves a table that is easier to
+# read.
 
 # %% [markdown]
 # ### PCA and LDA in a picture (can wait)
@@ -550,10 +551,10 @@ assert _lead.mean() < in_folds["logistic"].std(ddof=1) and (_lead > 0).sum() < 5
 # You should see the coin at a ROC-AUC of 0.5. Neither Tom's forest nor the support vector machine beats the logistic
 # regression: neither leads in all folds, or by more than the spread. By ROC-AUC that is a tie of three.
 #
-# By recall it need not be one: with seed 0 the forest finds fewer of the malignant tumours than the other two. So
-# choose the metric before you look; afterwards some metric favours your favourite. We took ROC-AUC: it judges the order
-# of the rows only, and needs no limit for an alarm. Once a limit is set, and a missed tumour is the worst, take recall,
-# with precision beside it.
+# By recall, with seed 0, the forest finds fewer of the malignant tumours than the other two. So choose the metric
+# before you look; afterwards some metric favours your favourite. We took ROC-AUC: it judges the order of the rows only.
+# The other metrics need a limit, the probability from which on a model gives alarm (usually 0.5). Where a missed tumour
+# is the worst, take recall, with precision beside it.
 
 # %% [markdown]
 # ### Four more families (can wait)
@@ -732,7 +733,8 @@ assert seed > 0 or (_gain < 0).sum() == 1
 # It is also flattered: the tuned machine is the best of thirty-two attempts on the very folds that judge it here, and
 # the best of many is often lucky.
 #
-# That is not two times yes, so we keep what is simpler, with weights that anybody can read. Now the test rows, once:
+# With seed 0 that is two times no, so we keep what is simpler, with weights that anybody can read. Now the test rows,
+# once:
 
 # %%
 from sklearn.metrics import roc_auc_score
@@ -920,7 +922,7 @@ assert seed != 0 or np.allclose(*_twins.to_numpy())
 #    field.
 # 3. The column `RMSE` has been added at the far right. To see it without scrolling, open *Columns* and untick *Dataset*
 #    and *Source*.
-# 4. The table shows means only: whether the lead of the top row can be believed, the two questions of Round 2 say.
+# 4. The table shows means only, and cannot answer the two questions of Round 2; the script below logs the spread, too.
 #    Click the name `forest`: you find its four metrics; all its settings are in `settings.json`, on the tab
 #    *Artifacts*.
 #
@@ -1058,8 +1060,8 @@ assert wrong_depth >= 12 and lost > 0.05 and right_depth < 12
 # The grid search is judged like any other model: it searches again for each fold, on the other four.
 #
 # With these folds and 50 trees the forest leads the logistic regression a little, in two folds of five and by much less
-# than the spread. It misses more of the malignant tumours (`folds_recall_malignant`, 0.93 against 0.97, in the UI or by
-# `mlflow.search_runs()`), so this is no reason to give up the simpler model.
+# than the spread. It misses more of the malignant tumours (`folds_recall_malignant`, 0.93 against 0.97, in the UI), so
+# this is no reason to give up the simpler model.
 #
 # </details>
 

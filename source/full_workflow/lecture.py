@@ -301,7 +301,7 @@ for setting, score in zip(settings, table["score"], strict=True):
 # %% [markdown]
 # ## Step 4: calibration and threshold
 #
-# *It decides: calibrated or not, and at which probability a row is called.*
+# *It decides: calibrated or not, and from which probability on the answer is 1.*
 #
 # A model is **calibrated** when its probabilities mean what they say: of all customers with 0.8, about 80 in 100 do
 # leave. Only then can they be summed, or weighed against a cost.
@@ -447,9 +447,9 @@ print(f"threshold {threshold:.3f}, out-of-fold F1 {oof_f1:.3f}")
 # | pattern at the right end | diagnosis | what helps |
 # |---|---|---|
 # | curves meet, both low | **high bias**: underfitting, or columns that say little | a more flexible model; if validation stays low, new features |
-# | wide gap (0.05 or more) | **high variance**: overfitting, it learns rows by heart | more rows, more regularisation |
+# | wide gap (0.05 or more; a forest always has one) | **high variance**: overfitting, it learns rows by heart | more rows, more regularisation |
 # | curves meet, both high | **good fit** | nothing: keep it |
-# | validation still rises | still learning | more rows |
+# | wide gap, but closing | still learning | more rows |
 #
 # To see the patterns, we first produce two of them with single trees on the same rows.
 #
@@ -505,7 +505,7 @@ if scoring == "roc_auc":
 #
 # - The tree of depth 1 is low on both: bias.
 # - The tree without limit is perfect on its training rows and far worse on others: variance.
-# - Those of the logistic regression end above 0.9, with a gap far below 0.05: a good fit.
+# - The logistic regression ends above 0.9, with a gap far below 0.05: a good fit.
 
 # %% [markdown]
 # ## Step 6: validation curve (can wait)
@@ -690,9 +690,9 @@ plots.show(fig)
 #
 # ## Register, load, and ask again
 #
-# Now comes the proof. The model is registered, loaded as a service does it, by `mlflow.pyfunc`, and asked for its calls
-# on the test rows. `store.log_model` is the call of [MLflow basics]({step:mlflow_basics}) in one line, trusting every
-# type, as the model is ours. The alias `candidate` marks the newest version only.
+# Now comes the proof. The model is registered, loaded as a service does it, by `mlflow.pyfunc`, and predicts the test
+# rows. `store.log_model` logs as in [MLflow basics]({step:mlflow_basics}), trusting every type, as the model is ours.
+# The alias `candidate` only says: newest, through no gate yet.
 
 # %%
 source = "" if data == "synthetic" else f"_{data}"
@@ -709,8 +709,8 @@ print(f"reported F1 {test['test_f1']:.4f}, served F1 {served_f1:.4f}")
 print("the same:", served_f1 == test["test_f1"])
 
 # %% [markdown]
-# You should see `True`: what is served is what was reported. `pyfunc` gives calls; for the calibrated probabilities,
-# load it by `mlflow.sklearn` and ask `predict_proba`.
+# You should see `True`: with these packages, what is served is what was reported. `pyfunc` gives 0 or 1; for the
+# calibrated probabilities, load it by `mlflow.sklearn` and ask `predict_proba`.
 
 # %% [markdown]
 # ### Four addresses (can wait)
@@ -979,8 +979,9 @@ assert len(kept_runs) == len(results)
 # Calibration, threshold and proof on real data (no search, no curves), without this course. Open *Show the script*,
 # copy it into a file `train.py` in an empty folder and run `python train.py`.
 #
-# Then put in your own `X`, `y` (1 is the class to find), `positive_class` and names. If it stops at a new type of your
-# model ([Models]({step:models})), look that name up, and add it to `read` only when you know which part it belongs to.
+# Then put in your own `X`, `y` (1 is the class to find: `1.0 - y` becomes `y`), pipeline, `positive_class` and names.
+# At a new type ([Models]({step:models})), add it to `read` only when you know what it is, and its package
+# (`name==version`) to `needs`.
 
 # %% tags=["own-project"]
 """What is served is what is reported: python train.py"""

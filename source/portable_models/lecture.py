@@ -260,7 +260,8 @@ assert stranger_["sklearn"]["skops_trusted_types"] == listed
 # | `sklearn` | `serialization_format` | `skops` |
 # | `sklearn` | `pickled_model`, the file that is loaded | `model.skops` |
 # | `python_function`, if there | `loader_module` and `model_path` | `mlflow.sklearn` and `model.skops` |
-# | each | `code`, `data`, `python_model` | nothing or `None`; else see Round 3 |
+# | each | `code` | nothing or `None`; else see Round 3 |
+# | each | `data`, `python_model` | nothing; else treat it as a pickle |
 #
 # The stranger's model passes the table: go on.
 #
@@ -324,7 +325,8 @@ assert printed_.getvalue() == "ran on load\n"
 # You should see the stranger's two functions, so we do not load this model again.
 #
 # For people we know, our list has a second entry, `sklearn.tree._tree.Tree`, which every forest needs. It runs no code,
-# as `numpy.dtype` runs none, but a forged one can crash Python in `predict`, or make it read foreign memory.
+# as `numpy.dtype` runs none, but a forged one can crash Python in `predict`, or make it read memory that is not its
+# own.
 #
 # <details class="more"><summary>More: why we trust these two types</summary>
 #
@@ -383,15 +385,14 @@ assert Path(from_code.flavors["python_function"]["model_code_path"]).name == "ch
 # | `model_code_path: …` | a file of Python | read the file |
 # | `code: code`, in *any* flavor | one with modules of its own (Round 5) | read the folder `code` |
 #
-# If two rows fit, do both. If none fits, or `loader_module` is another than in our models of that kind, treat it as a
-# pickle. Read a model inside the model, as in [Models]({step:models}), in the same way. Delete each `__pycache__`,
-# because Python may run its `.pyc` in place of the file that you read. Refuse other code that you cannot read.
-# *Installing* a stranger's `requirements.txt` can run code, too.
+# If two rows fit, do both. Treat it as a pickle if none fits, or if `loader_module` is neither `mlflow.sklearn` (skops)
+# nor `mlflow.pyfunc.loaders.code_model` (from code). Read a model inside the model, as in [Models]({step:models}), in
+# the same way. Delete each `__pycache__`: Python may run its `.pyc` in place of the file that you read. Refuse any
+# other compiled code (`.pyc`, `.so`, `.pyd`). *Installing* a stranger's `requirements.txt` can run code, too.
 #
-# <details class="more"><summary>More: signs of a pickle in other flavors, and in models from a class</summary>
+# <details class="more"><summary>More: signs of a pickle in other flavors</summary>
 #
-# Other flavors, such as `statsmodels`, write no `serialization_format`, and store a pickle even today. A model of your
-# own class that was not logged from a file has the entry `python_model: …pkl`.
+# Other flavors, such as `statsmodels`, write no `serialization_format`, and store a pickle even today.
 #
 # </details>
 
@@ -466,7 +467,8 @@ assert {line.split("==")[0] for line in requirements(ours)} == {
 # versions, the server may get other ones, and MLflow says nothing.
 #
 # If you leave the argument out, MLflow **guesses**: it starts a second Python, loads the model there, and notes each
-# package that gets imported. This takes seconds, and notes too many, but none that only `predict` imports.
+# package that gets imported. This takes seconds, and notes too many; yet of a scikit-learn model, what only `predict`
+# imports is missed, even with an example.
 
 # %% [markdown]
 # ### The guess, and versions from uv (can wait)

@@ -322,8 +322,8 @@ assert not {"AWS_SECRET_ACCESS_KEY", "MLFLOW_S3_ENDPOINT_URL"} & set(os.environ)
 #
 # *For everybody: what you may do, and what a refusal says.*
 #
-# The user `admin` makes users, and grants each a level on an experiment or a registered model. Each level includes
-# those above it:
+# The user `admin` makes users, and grants each a level on an `experiment` (by id) or a `registered_model` (by name).
+# Each level includes those above it:
 #
 # | level | allows |
 # |---|---|
@@ -413,8 +413,9 @@ assert list(knocks.values()) == [200, 200, 403, 403]
 
 # %% [markdown]
 # You should see 403 for `evil.example`, although Tom's password was right. The text beside the code says which 403 it
-# is: `Invalid Host header` here, `Permission denied` above. The list stops foreign pages: a page whose own address
-# points at your server arrives under its own name. A script can write any name, as ours did.
+# is: `Invalid Host header` here, `Permission denied` above. The list stops a trick: somebody points a web address of
+# their own at your server, and a colleague's browser that opens it calls you, with that address in `Host`. A script can
+# write any name, as ours did.
 #
 # The port belongs to the name: our own name with `:5001` gets 403, too. If people call the server at a port, put
 # `mlflow.nordtel.example:*` into the list.
@@ -454,8 +455,7 @@ assert list(knocks.values()) == [200, 200, 403, 403]
 # A browser leaves out the port in `Host` when it is the usual one, 443 for HTTPS. That is why the plain name is in our
 # list.
 #
-# The trick against which the allowed hosts help is called *DNS rebinding*: somebody points a web address of their own
-# at your server, so that the browser of a colleague who opens it talks to the server for them.
+# The trick against which the allowed hosts help is called *DNS rebinding*.
 #
 # </details>
 #
@@ -649,13 +649,13 @@ mlflow.set_registry_uri(address)
 # 5. Copy the files into the bucket: what stood under `mlartifacts/1/…` gets the key `moved/1/…`.
 # 6. Rewrite the laptop's paths in six columns: `runs.artifact_uri`, `experiments.artifact_location`,
 #    `logged_models.artifact_location`, `model_versions.storage_location` and `.source`, and `trace_tags.value`.
-#    `file:///…/mlartifacts/1/…` (or `…/mlruns/1/…`) becomes `mlflow-artifacts:/1/…`, which means "ask the server". If
-#    no experiment's id follows, see the fold below.
+#    `file:///…/mlartifacts/1/…` (or `…/mlruns/1/…`) becomes `mlflow-artifacts:/1/…`, which means "ask the server".
+#    Where no experiment's id follows: this round's last fold.
 # 7. Start the server with `--artifacts-destination s3://nordtel-mlflow/moved`; load a model through it.
 #
-# The cells below differ twice. Step 4, and two columns of step 6, wait for the first two pitfalls, which show what
-# breaks without them. To save a second server, step 7 is left out: the new paths begin with `s3://`, and the notebook
-# asks the bucket itself, with its access key.
+# The cells below do steps 2, 3 and 5, and four columns of step 6. The first two pitfalls add step 4 and the other
+# columns, and show what breaks without them. Step 7 would need a second server: here the new paths begin with `s3://`,
+# and the notebook reads the bucket itself, with its access key.
 #
 # **The rows** go from the laptop's database into a new one, `moved`.
 
@@ -774,7 +774,7 @@ assert not files.exists()
 # `laptop_client` and `team_client` are one `MlflowClient` for each store, `old_run` is the run on the laptop, and `churn`
 # the id of the experiment that receives it. Parameters, as `Param(key, value)`, and tags go along in `log_batch`, and files with `log_artifact`.
 #
-# <details class="more"><summary>More: what else a run that is taken over needs; trace rollups</summary>
+# <details class="more"><summary>More: what a run taken over still needs; paths without an experiment's id</summary>
 #
 # - The tag `mlflow.user` says whose run it was.
 # - One tag has to be translated: `mlflow.parentRunId` of a child holds the *old* id of its parent. Take parents over
@@ -903,9 +903,10 @@ assert gone not in {
 # %% [markdown]
 # ## In your own project
 #
-# The same work without any help from this course: a server with users in an empty folder, a user who logs a run, and a
-# stranger, Eve, who is refused. It needs `mlflow[auth]`. Choose your own passwords, of 12 characters or more, *before*
-# the first run: they are kept in `basic_auth.db`, and editing the script does not change them afterwards.
+# The same work without this course: a server with users, a user who logs a run, and a stranger, Eve, who is refused. It
+# needs `mlflow[auth]`. Open *Show the script*, copy it into a file `team_server.py` in an empty folder, choose
+# passwords of 12 characters or more (a later edit changes nothing), and run `python team_server.py`. The last line
+# should be `eve is refused: True`.
 #
 # The script is for trying: its server keeps its runs in `mlflow.db`, takes another port each time, and ends with the
 # script. For a team, start the server by the command of Round 1.
@@ -971,8 +972,8 @@ lesson.quiz("tracking_server")
 #   flags; the database's address, the passwords and the bucket's access key in the environment; HTTPS in front.
 # - **What do 401 and 403 say?** 401: the server does not know you. 403: it knows you, and you lack the permission; or
 #   the name, or the page that asks, is not allowed.
-# - **How do you move a store?** Nobody logs. One MLflow version, the schema, rows parents first, then the counters, the
-#   files and *every* column with an address. Count all tables. Into a store in use, make the runs again.
+# - **How do you move a store?** Nobody logs. One MLflow version, the schema, rows parents first, then the id counter,
+#   the files and *every* column with an address. Count all tables. Into a store in use, make the runs again.
 # - **How do you back up and clean?** `pg_dump` of both databases, then the bucket, and one restore with equal counts.
 #   `mlflow gc` empties the trash; delete a deleted run's model, too, unless a registered version uses it.
 #
