@@ -432,9 +432,9 @@ print(f"threshold {threshold:.3f}, out-of-fold F1 {oof_f1:.3f}")
 # `FixedThresholdClassifier`, which Mira lacked, wraps the calibrated pipeline: `predict` uses *our* threshold. The F1
 # above flatters: its rows chose the threshold.
 #
-# `final` is ready, and the test rows stay closed. Steps 5 to 7 need only `best`, the pipeline that the search chose,
-# and could come before step 4: would more rows help, other settings, or another kind of model? If so, change *Setup*
-# and start again.
+# `final` is ready, and the test rows stay closed. Steps 5 to 7 question `best`, the pipeline that the search chose:
+# would more rows help, another `C`, or another kind of model? If so, change *Setup*, or the grid in step 3, and run all
+# again.
 #
 # ## Step 5: learning curve
 #
@@ -447,7 +447,7 @@ print(f"threshold {threshold:.3f}, out-of-fold F1 {oof_f1:.3f}")
 # | pattern at the right end | diagnosis | what helps |
 # |---|---|---|
 # | curves meet, both low | **high bias**: underfitting, or columns that say little | a more flexible model; if validation stays low, new features |
-# | wide gap (0.05 or more; a forest always has one) | **high variance**: overfitting, it learns rows by heart | more rows, more regularisation |
+# | wide gap (0.05 or more) | **high variance**: overfitting, it learns rows by heart | more rows, more regularisation |
 # | curves meet, both high | **good fit** | nothing: keep it |
 # | wide gap, but closing | still learning | more rows |
 #
@@ -457,6 +457,8 @@ print(f"threshold {threshold:.3f}, out-of-fold F1 {oof_f1:.3f}")
 #
 # Low curves that meet cannot tell a stiff model from poor columns. A more flexible model can: when its validation
 # score is no better, what is missing is in the columns.
+#
+# A forest is nearly perfect on its own rows, so its gap says little: ask whether its validation score still rises.
 #
 # </details>
 
@@ -691,8 +693,8 @@ plots.show(fig)
 # ## Register, load, and ask again
 #
 # Now comes the proof. The model is registered, loaded as a service does it, by `mlflow.pyfunc`, and predicts the test
-# rows. `store.log_model` logs as in [MLflow basics]({step:mlflow_basics}), trusting every type, as the model is ours.
-# The alias `candidate` only says: newest, through no gate yet.
+# rows. `store.log_model` trusts every type, as the model is ours; your script reads them first, as in [MLflow
+# basics]({step:mlflow_basics}). The alias `candidate` only says: newest, through no gate yet.
 
 # %%
 source = "" if data == "synthetic" else f"_{data}"
@@ -980,8 +982,8 @@ assert len(kept_runs) == len(results)
 # copy it into a file `train.py` in an empty folder and run `python train.py`.
 #
 # Then put in your own `X`, `y` (1 is the class to find: `1.0 - y` becomes `y`), pipeline, `positive_class` and names.
-# At a new type ([Models]({step:models})), add it to `read` only when you know what it is, and its package
-# (`name==version`) to `needs`.
+# Does the first `assert` stop it? Add the new type ([Models]({step:models})) to `read` only when you know what it is,
+# and its package (`name==version`) to `needs`.
 
 # %% tags=["own-project"]
 """What is served is what is reported: python train.py"""

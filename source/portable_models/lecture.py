@@ -249,11 +249,10 @@ assert stranger_["sklearn"]["skops_trusted_types"] == listed
 #
 # So before you load a skops model, do three things:
 #
-# 1. **Download once**, then read and load that folder (`home` below): `get_model_info(str(home))`,
+# 1. **Download once**, into `home`, and use only that folder: `get_model_info(str(home))`,
 #    `mlflow.sklearn.load_model(str(home))`. An address fetches the files again, perhaps changed.
 # 2. **Read `MLmodel`** by the table below.
-# 3. **Read the names** in the file `model.skops`, and compare them with a list of *yours*. The one in `MLmodel` says
-#    only what the sender allows.
+# 3. **Read the names** in the file `model.skops`, and compare them with a list of *yours*.
 #
 # | flavor | entry | must say |
 # |---|---|---|
@@ -277,7 +276,7 @@ assert stranger_["sklearn"]["skops_trusted_types"] == listed
 #
 # </details>
 #
-# The next cell does the first and the third:
+# We did the second above, by address, as the store is ours. The first and the third:
 
 # %%
 we_trust = {"numpy.dtype"}  # for a stranger's model
@@ -386,11 +385,13 @@ assert Path(from_code.flavors["python_function"]["model_code_path"]).name == "ch
 # | `code: code`, in *any* flavor | one with modules of its own (Round 5) | read the folder `code` |
 #
 # If two rows fit, do both. Treat it as a pickle if none fits, or if `loader_module` is neither `mlflow.sklearn` (skops)
-# nor `mlflow.pyfunc.loaders.code_model` (from code). Read a model inside the model, as in [Models]({step:models}), in
-# the same way. Delete each `__pycache__`: Python may run its `.pyc` in place of the file that you read. Refuse any
-# other compiled code (`.pyc`, `.so`, `.pyd`). *Installing* a stranger's `requirements.txt` can run code, too.
+# nor `mlflow.pyfunc.loaders.code_model` (from code). Delete each `__pycache__`, and refuse other compiled code (`.pyc`,
+# `.so`, `.pyd`). *Installing* a stranger's `requirements.txt` can run code, too.
 #
-# <details class="more"><summary>More: signs of a pickle in other flavors</summary>
+# <details class="more"><summary>More: compiled code, a model inside the model, and other flavors</summary>
+#
+# A `.pyc` in `__pycache__` may run in place of the file that you read. A model inside the model, as in
+# [Models]({step:models}), is read in the same way.
 #
 # Other flavors, such as `statsmodels`, write no `serialization_format`, and store a pickle even today.
 #
@@ -895,10 +896,10 @@ except AssertionError as error:
 #
 # ## In your own project
 #
-# The same work without this course. Open *Show the script*, copy it into a file `ship.py` in an empty folder and run
-# `python ship.py`, never with `-O`, which leaves out every `assert`. To read a model that was sent to you, keep the
-# imports, `WE_TRUST` (a stranger: without `Tree`) and the lines from `home` to the last `assert`, with `home =
-# Path("its folder")`.
+# The script logs a forest, reads it as a receiver should, and uses it. Open *Show the script*, copy it into a file
+# `ship.py` in an empty folder and run `python ship.py`, never with `-O`, which leaves out every `assert`. For a model
+# that was sent to you, keep the imports, `WE_TRUST` (for a stranger's, without `Tree`) and the lines from `home` to the
+# last `assert`, with `home = Path("its folder")`.
 #
 # <details class="more"><summary>More: a model with a module of your own</summary>
 #

@@ -102,7 +102,8 @@ print("PostgreSQL", version.strip())
 # %% [markdown]
 # ## Round 1: the server
 #
-# *For everybody from `health: 200` on. Before that, a server is built: if you will only use one, run the cells unread.*
+# *If you will only use a server, read the four points under its command, run the cells unread, and go on at `health:
+# 200`.*
 #
 # **The rows** go into a database. A store consists of tables: `experiments`, `runs`, `metrics` and others. They and
 # their columns are its **schema**. `mlflow db upgrade` makes one in an empty database, or renews an older MLflow's:
@@ -413,9 +414,9 @@ assert list(knocks.values()) == [200, 200, 403, 403]
 
 # %% [markdown]
 # You should see 403 for `evil.example`, although Tom's password was right. The text beside the code says which 403 it
-# is: `Invalid Host header` here, `Permission denied` above. The list stops a trick: somebody points a web address of
-# their own at your server, and a colleague's browser that opens it calls you, with that address in `Host`. A script can
-# write any name, as ours did.
+# is: `Invalid Host header` here, `Permission denied` above. The list protects browsers: somebody points a web address
+# of their own at your server, so that their page, open in a colleague's browser, could call it. `Host` gives that away.
+# A script can write any name: only the sign-in stops it.
 #
 # The port belongs to the name: our own name with `:5001` gets 403, too. If people call the server at a port, put
 # `mlflow.nordtel.example:*` into the list.
@@ -575,7 +576,7 @@ sign_in("admin")
 #
 # `pg_dump` writes a database in use into a file, as it was at one moment, so nobody has to stop. Copy the bucket
 # *after* the databases, erasing nothing in between: then no saved row lacks its file. A backup counts only when it was
-# restored once, with equal counts (while nobody writes), which `count_rows` finds for each table.
+# restored once, and each table has as many rows as before (`count_rows`, while nobody writes).
 
 
 # %%
@@ -653,8 +654,8 @@ mlflow.set_registry_uri(address)
 #    Where no experiment's id follows: this round's last fold.
 # 7. Start the server with `--artifacts-destination s3://nordtel-mlflow/moved`; load a model through it.
 #
-# The cells below do steps 2, 3 and 5, and four columns of step 6. The first two pitfalls add step 4 and the other
-# columns, and show what breaks without them. Step 7 would need a second server: here the new paths begin with `s3://`,
+# In the cells, step 4 and two columns of step 6 are left out on purpose: the first two pitfalls show what then breaks,
+# and repair it. Step 7 would need a second server. So our new paths begin with `s3://`, yours with `mlflow-artifacts:`,
 # and the notebook reads the bucket itself, with its access key.
 #
 # **The rows** go from the laptop's database into a new one, `moved`.
