@@ -284,9 +284,9 @@ threshold = float(max(grid, key=lambda t: f1_score(y_valid, p_valid >= t)))
 print("we call from a probability of", threshold)
 
 # %% [markdown]
-# Model and threshold are chosen, and the gate will read validation rows only, so the test rows are opened, once. They
-# are other customers, so the score may lie above the validation score, or below. `fit` trains `calibrated` again on the
-# same rows, so the threshold still fits it.
+# Model and threshold are chosen, and the gate will not read the test rows: no choice depends on them any more, so we
+# score them. They are other customers, so the score may lie above the validation score, or below. `fit` trains a copy
+# of `calibrated` on the same rows, so the threshold stays right.
 #
 # The scores are logged with the id of the model *and* the data set, because they belong to both.
 
@@ -367,8 +367,8 @@ assert recorded["test_auc"] > 0.6
 # because a tag can be changed.)
 #
 # Had the gate said no, the version would stay in the registry with the tag `gate` = `refused` and without the alias.
-# That is a result, too, and belongs in the report. In Round 4 you would then ask it by its number (`version.version`),
-# as a trial only. To look for a weaker baseline afterwards is cheating.
+# That is a result, too, and belongs in the report. Round 4 would then begin with `champion =
+# client.get_model_version(name, version.version)`, for a trial. To look for a weaker baseline afterwards is cheating.
 #
 # ## Round 4: an answer, and a watch
 #
@@ -689,12 +689,12 @@ assert is_true(search.info.run_id)
 # ## In your own project
 #
 # A skeleton in one run: question, baseline, threshold, gate, repetition and report. Not in it: search, calibration,
-# data sets, service, watch; and the gate's tags, which Ines needs (Round 3). Open *Show the script*, copy it into a
+# data sets, service, watch, and the gate's tags, which Ines needs (Round 3). Open *Show the script*, copy it into a
 # file `project.py` in an empty folder, run `python project.py`, then put in your own table: with `y` in the place of
 # `1.0 - y`, if its 1 is what you look for.
 #
-# Its gate is one line: the low end of F1's lead over calling everybody must lie above 0. Choose on the validation rows;
-# the test rows only report.
+# Its gate is Round 3's second line by bootstrap, so that guesses fail, too: the low end of F1's lead over calling
+# everybody must lie above 0. Choose on the validation rows; the test rows only report.
 #
 # <details class="more"><summary>More: another kind of model, and the first start</summary>
 #

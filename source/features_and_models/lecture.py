@@ -201,8 +201,8 @@ for d in fits:  # the error to the truth is exactly the sum
 # Those of degree 12 are right on average, but they differ from team to team. This error is **variance**: how much the
 # fit depends on which rows were drawn.
 #
-# The mean squared distance from the truth is exactly bias² plus variance, the column `sum`. Underfitting is mostly
-# bias, overfitting mostly variance.
+# The column `sum`, bias² plus variance, is the mean squared distance from the truth: the smallest at degree 4.
+# Underfitting is mostly bias, overfitting mostly variance.
 #
 # <details class="more"><summary>More: the best depth, and the error that stays</summary>
 #
@@ -553,8 +553,8 @@ assert _lead.mean() < in_folds["logistic"].std(ddof=1) and (_lead > 0).sum() < 5
 # regression: neither leads in all folds, or by more than the spread. By ROC-AUC that is a tie of three.
 #
 # By recall, with seed 0, the forest finds fewer of the malignant tumours than the other two. So choose the metric
-# before you look; afterwards some metric favours your favourite. We took ROC-AUC because no limit is set yet: the
-# probability from which on a model gives alarm (usually 0.5), which the other metrics need. Once it is set, and missed
+# before you look; afterwards some metric favours your favourite. We took ROC-AUC, which needs no **limit**, the
+# probability from which on a model gives alarm; the others use the default, usually 0.5. Once yours is set, and missed
 # tumours are the worst, take recall, with precision beside it.
 
 # %% [markdown]
@@ -731,8 +731,8 @@ assert seed > 0 or (_gain < 0).sum() == 1
 
 # %% [markdown]
 # The lead over the logistic regression is smaller than the spread beside it, and with seed 0 it loses one of the folds.
-# It is also flattered: it is the luckiest of thirty-two attempts on the very folds that judge it here. The script at
-# the end is fairer: it searches again for each fold, on the other four.
+# It is also flattered, as the luckiest of thirty-two attempts on these very folds. Fairer, in the script at the end:
+# `cross_validate` of a `GridSearchCV` searches anew for each fold, on the other four.
 #
 # With seed 0 that is two times no, so we keep what is simpler, with weights that anybody can read. Now the test rows,
 # once:

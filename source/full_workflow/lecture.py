@@ -304,7 +304,8 @@ for setting, score in zip(settings, table["score"], strict=True):
 # *It decides: calibrated or not, and from which probability on the answer is 1.*
 #
 # A model is **calibrated** when its probabilities mean what they say: of all customers with 0.8, about 80 in 100 do
-# leave. Only then can they be summed, or weighed against a cost.
+# leave. Only then do "the sure cases, 0.8 or more" of *Your turn* mean what Tom thinks, and can a probability be
+# weighed against a cost.
 #
 # Step 3 said that class weights change the probabilities, which ROC-AUC does not notice. By how much? To see what a
 # model says about rows that it has not seen, `cross_val_predict` leaves out one of five parts of the training rows,
@@ -705,14 +706,16 @@ version = mlflow.register_model(logged.model_uri, registered)
 client.set_registered_model_alias(registered, "candidate", version.version)
 
 served = mlflow.pyfunc.load_model(f"models:/{registered}/{version.version}")
-served_f1 = metrics.f1_score(y_test, served.predict(X_test))
+answers = served.predict(X_test)
+served_f1 = metrics.f1_score(y_test, answers)
 mlflow.log_metric("served_f1", served_f1, run_id=run_id)
 print(f"reported F1 {test['test_f1']:.4f}, served F1 {served_f1:.4f}")
-print("the same:", served_f1 == test["test_f1"])
+print("the same score:", served_f1 == test["test_f1"], end=", ")
+print("the same customers:", (answers == called).all())
 
 # %% [markdown]
-# You should see `True`: with these packages, what is served is what was reported. `pyfunc` gives 0 or 1; for the
-# calibrated probabilities, load it by `mlflow.sklearn` and ask `predict_proba`.
+# You should see `True` twice: with these packages, what is served is what was reported, customer by customer. `pyfunc`
+# gives 0 or 1; for the calibrated probabilities, load it by `mlflow.sklearn` and ask `predict_proba`.
 
 # %% [markdown]
 # ### Four addresses (can wait)
@@ -978,8 +981,8 @@ assert len(kept_runs) == len(results)
 # %% [markdown]
 # ## In your own project
 #
-# Calibration, threshold and proof on real data (no search, no curves), without this course. Open *Show the script*,
-# copy it into a file `train.py` in an empty folder and run `python train.py`.
+# Calibration, threshold and proof on real data, without this course; `ml_workflow_with_mlflow.py` has search and
+# curves, too. Open *Show the script*, copy it into a file `train.py` in an empty folder and run `python train.py`.
 #
 # Then put in your own `X`, `y` (1 is the class to find: `1.0 - y` becomes `y`), pipeline, `positive_class` and names.
 # Does the first `assert` stop it? Add the new type ([Models]({step:models})) to `read` only when you know what it is,

@@ -323,9 +323,9 @@ assert printed_.getvalue() == "ran on load\n"
 # %% [markdown]
 # You should see the stranger's two functions, so we do not load this model again.
 #
-# For people we know, our list has a second entry, `sklearn.tree._tree.Tree`, which every forest needs. It runs no code,
-# as `numpy.dtype` runs none, but a forged one can crash Python in `predict`, or make it read memory that is not its
-# own.
+# On your list goes a type of which you know that it runs no code, like `numpy.dtype`; stop at all others. For people we
+# know we add `sklearn.tree._tree.Tree`, which every forest needs: a forged one can crash Python, or make it read memory
+# that is not its own.
 #
 # <details class="more"><summary>More: why we trust these two types</summary>
 #
@@ -385,8 +385,8 @@ assert Path(from_code.flavors["python_function"]["model_code_path"]).name == "ch
 # | `code: code`, in *any* flavor | one with modules of its own (Round 5) | read the folder `code` |
 #
 # If two rows fit, do both. Treat it as a pickle if none fits, or if `loader_module` is neither `mlflow.sklearn` (skops)
-# nor `mlflow.pyfunc.loaders.code_model` (from code). Delete each `__pycache__`, and refuse other compiled code (`.pyc`,
-# `.so`, `.pyd`). *Installing* a stranger's `requirements.txt` can run code, too.
+# nor `mlflow.pyfunc.loaders.code_model` (from code). Compiled code cannot be read: delete each folder `__pycache__`,
+# and refuse other `.pyc`, `.so` and `.pyd`. *Installing* a stranger's `requirements.txt` can run code, too.
 #
 # <details class="more"><summary>More: compiled code, a model inside the model, and other flavors</summary>
 #
@@ -464,12 +464,12 @@ assert {line.split("==")[0] for line in requirements(ours)} == {
 }
 
 # %% [markdown]
-# You should see three packages. Each of them is **pinned**: it has `==` and an exact version after its name. Without
-# versions, the server may get other ones, and MLflow says nothing.
+# You should see three packages. Each of them is **pinned**: it has `==` and an exact version after its name. Loading
+# installs none of them; `pip install -r` with the model's `requirements.txt` does, on the server. Without versions it
+# may take other ones, and MLflow says nothing.
 #
-# If you leave the argument out, MLflow **guesses**: it starts a second Python, loads the model there, and notes each
-# package that gets imported. This takes seconds, and notes too many; yet of a scikit-learn model, what only `predict`
-# imports is missed, even with an example.
+# If you leave the argument out, MLflow **guesses**: it loads the model in a second Python, and notes each package that
+# gets imported. This takes seconds, notes too many, and for a scikit-learn model misses what only `predict` imports.
 
 # %% [markdown]
 # ### The guess, and versions from uv (can wait)

@@ -413,10 +413,10 @@ print(knocks)
 assert list(knocks.values()) == [200, 200, 403, 403]
 
 # %% [markdown]
-# You should see 403 for `evil.example`, although Tom's password was right. The text beside the code says which 403 it
-# is: `Invalid Host header` here, `Permission denied` above. The list protects browsers: somebody points a web address
-# of their own at your server, so that their page, open in a colleague's browser, could call it. `Host` gives that away.
-# A script can write any name: only the sign-in stops it.
+# You should see 403 for `evil.example`, although Tom's password was right. The reply's text, not printed, says which
+# 403 it is: `Invalid Host header` here, `Permission denied` above. The list protects browsers: whoever owns
+# `evil.example` can let that name lead to your server, and their page, open in a colleague's browser, calls it. `Host`
+# then says `evil.example`. A script can write any name: only the sign-in stops it.
 #
 # The port belongs to the name: our own name with `:5001` gets 403, too. If people call the server at a port, put
 # `mlflow.nordtel.example:*` into the list.
@@ -644,19 +644,19 @@ mlflow.set_registry_uri(address)
 # No MLflow command moves a store from SQLite to PostgreSQL. Your own move has seven steps:
 #
 # 1. Let nobody log meanwhile, make a backup, and use one MLflow version on both sides.
-# 2. Make the schema in an empty database: `mlflow db upgrade`.
+# 2. `mlflow db upgrade`, which makes the schema in an empty database and renews that of the laptop's.
 # 3. Copy the rows, table by table, and compare the counts.
 # 4. Set the id counter (pitfall `sequence-behind`).
 # 5. Copy the files into the bucket: what stood under `mlartifacts/1/…` gets the key `moved/1/…`.
 # 6. Rewrite the laptop's paths in six columns: `runs.artifact_uri`, `experiments.artifact_location`,
 #    `logged_models.artifact_location`, `model_versions.storage_location` and `.source`, and `trace_tags.value`.
-#    `file:///…/mlartifacts/1/…` (or `…/mlruns/1/…`) becomes `mlflow-artifacts:/1/…`, which means "ask the server".
-#    Where no experiment's id follows: this round's last fold.
+#    `file:///…/mlartifacts/1/…` (or `…/mlruns/1/…`) becomes `mlflow-artifacts:/1/…`: the server looks for `1/…` below
+#    the address of step 7. Where no experiment's id follows: this round's last fold.
 # 7. Start the server with `--artifacts-destination s3://nordtel-mlflow/moved`; load a model through it.
 #
 # In the cells, step 4 and two columns of step 6 are left out on purpose: the first two pitfalls show what then breaks,
-# and repair it. Step 7 would need a second server. So our new paths begin with `s3://`, yours with `mlflow-artifacts:`,
-# and the notebook reads the bucket itself, with its access key.
+# and repair it. Step 7 would need a second server. So our new paths begin with `s3://` instead, and the notebook reads
+# the bucket itself, with its access key.
 #
 # **The rows** go from the laptop's database into a new one, `moved`.
 
@@ -906,8 +906,8 @@ assert gone not in {
 #
 # The same work without this course: a server with users, a user who logs a run, and a stranger, Eve, who is refused. It
 # needs `mlflow[auth]`. Open *Show the script*, copy it into a file `team_server.py` in an empty folder, choose
-# passwords of 12 characters or more (a later edit changes nothing), and run `python team_server.py`. The last line
-# should be `eve is refused: True`.
+# passwords of 12 characters or more (to change one later, begin in a new folder), and run `python team_server.py`. The
+# last line should be `eve is refused: True`.
 #
 # The script is for trying: its server keeps its runs in `mlflow.db`, takes another port each time, and ends with the
 # script. For a team, start the server by the command of Round 1.
