@@ -102,8 +102,8 @@ print("PostgreSQL", version.strip())
 # %% [markdown]
 # ## Round 1: the server
 #
-# *If you will only use a server, read the four points under its command, run the cells unread, and go on at `health:
-# 200`.*
+# *Will you only use a server? Run the cells unread, read **The files** and the four points under **The server**, and go
+# on at `health: 200`.*
 #
 # **The rows** go into a database. A store consists of tables: `experiments`, `runs`, `metrics` and others. They and
 # their columns are its **schema**. `mlflow db upgrade` makes one in an empty database, or renews an older MLflow's:
@@ -414,9 +414,9 @@ assert list(knocks.values()) == [200, 200, 403, 403]
 
 # %% [markdown]
 # You should see 403 for `evil.example`, although Tom's password was right. The reply's text, not printed, says which
-# 403 it is: `Invalid Host header` here, `Permission denied` above. The list protects browsers: whoever owns
-# `evil.example` can let that name lead to your server, and their page, open in a colleague's browser, calls it. `Host`
-# then says `evil.example`. A script can write any name: only the sign-in stops it.
+# 403 it is: `Invalid Host header` here, `Permission denied` above. The list protects browsers: a colleague opens a page
+# of `evil.example`, its owner then lets that name lead to your server, and the page calls it, with `Host:
+# evil.example`. A script can write any name: only the sign-in stops it.
 #
 # The port belongs to the name: our own name with `:5001` gets 403, too. If people call the server at a port, put
 # `mlflow.nordtel.example:*` into the list.
@@ -648,15 +648,16 @@ mlflow.set_registry_uri(address)
 # 3. Copy the rows, table by table, and compare the counts.
 # 4. Set the id counter (pitfall `sequence-behind`).
 # 5. Copy the files into the bucket: what stood under `mlartifacts/1/…` gets the key `moved/1/…`.
-# 6. Rewrite the laptop's paths in six columns: `runs.artifact_uri`, `experiments.artifact_location`,
-#    `logged_models.artifact_location`, `model_versions.storage_location` and `.source`, and `trace_tags.value`.
-#    `file:///…/mlartifacts/1/…` (or `…/mlruns/1/…`) becomes `mlflow-artifacts:/1/…`: the server looks for `1/…` below
-#    the address of step 7. Where no experiment's id follows: this round's last fold.
-# 7. Start the server with `--artifacts-destination s3://nordtel-mlflow/moved`; load a model through it.
+# 6. Rewrite the laptop's paths: `file:///…/mlartifacts/1/…` (or `…/mlruns/1/…`) becomes `mlflow-artifacts:/1/…`, and
+#    the server looks for `1/…` below the address of step 7. Six columns hold them: `runs.artifact_uri`,
+#    `experiments.artifact_location`, `logged_models.artifact_location`, `model_versions.storage_location` and
+#    `.source`, `trace_tags.value`. Where no experiment's id follows: this round's last fold.
+# 7. Start the server with `--artifacts-destination s3://nordtel-mlflow/moved`; load a model through it; grant Mira
+#    MANAGE on what was hers, because copied rows have no creator.
 #
-# In the cells, step 4 and two columns of step 6 are left out on purpose: the first two pitfalls show what then breaks,
-# and repair it. Step 7 would need a second server. So our new paths begin with `s3://` instead, and the notebook reads
-# the bucket itself, with its access key.
+# The cells leave out step 4 and two columns of step 6 on purpose: the first two pitfalls show what then breaks, and
+# repair it. Step 7 would need a second server. So our new paths begin with `s3://`, and the notebook reads the bucket
+# itself, with its access key.
 #
 # **The rows** go from the laptop's database into a new one, `moved`.
 
