@@ -757,7 +757,7 @@ assert abs(test_auc - in_folds["logistic"].mean()) < 0.02
 # |---|---|
 # | RMSE | root of the mean squared error, in the target's unit; MSE is its square |
 # | MAE | mean absolute error; large misses weigh less than in RMSE |
-# | R² | share of the variance explained; 0 for a model that always says the mean |
+# | R² | share of the variance explained; 0: as good as the mean, below 0: worse |
 #
 # scikit-learn wants "higher is better", so its scorers negate errors, and we turn the sign back. Each of these models
 # becomes a run, to be sorted under *Look at the UI*; `log_dict` keeps all its settings as a file.
@@ -1061,6 +1061,9 @@ assert wrong_depth >= 12 and lost > 0.05 and right_depth < 12
 # With these folds and 50 trees the forest leads the logistic regression a little, in two folds of five and by much less
 # than the spread. It misses more of the malignant tumours (`folds_recall_malignant`, 0.93 against 0.97, in the UI), so
 # this is no reason to give up the simpler model.
+#
+# Rows with dates: sort by them, cut with `shuffle=False`, without `stratify`, and give `cross_validate` and
+# `GridSearchCV` `cv=TimeSeriesSplit(5)`. Random folds would let later rows teach about earlier ones.
 #
 # </details>
 
