@@ -260,13 +260,12 @@ assert stranger_["sklearn"]["skops_trusted_types"] == listed
 # | `sklearn` | `pickled_model`, the file that is loaded | `model.skops` |
 # | `python_function`, if there | `loader_module` and `model_path` | `mlflow.sklearn` and `model.skops` |
 # | each | `code` | nothing or `None`; else see Round 3 |
-# | each | `data`, `python_model` | nothing; else treat it as a pickle |
+# | each | `data`, `python_model`: further files | nothing; else treat it as a pickle |
 #
 # <details class="more"><summary>More: what a forger might change, and the version of skops</summary>
 #
 # If an entry leads elsewhere, you read one file and MLflow loads another: with `loader_module: mlflow.pyfunc.model`,
-# `mlflow.sklearn` loads the skops file and `mlflow.pyfunc` a pickle beside it. The script at the end checks all of
-# them.
+# `mlflow.sklearn` loads the skops file and `mlflow.pyfunc` a pickle beside it.
 #
 # Where the artifacts are in a plain folder, as here, `download_artifacts` hands out that folder itself. With
 # `dst_path=` you get a copy, which only you can change. Read and load with skops 0.15 or newer: older ones can be
@@ -274,7 +273,7 @@ assert stranger_["sklearn"]["skops_trusted_types"] == listed
 #
 # </details>
 #
-# The next cell does all three with the stranger's model:
+# The next cell does so for the stranger's one flavor; the script at the end reads both:
 
 # %%
 we_trust = {"numpy.dtype"}  # for a stranger's model
@@ -321,9 +320,10 @@ with contextlib.redirect_stdout(printed_):
 assert printed_.getvalue() == "ran on load\n"
 
 # %% [markdown]
-# You should see that it passes the table, and then the stranger's two functions: we do not load this model again.
+# You should see that it passes the table, but not our list, because of the stranger's two functions: we do not load
+# this model again.
 #
-# For strangers, list only types of which you know that they run no code, like `numpy.dtype`. For people we know we add
+# A name that you cannot judge means: do not load. From strangers we accept `numpy.dtype` only; from people we know also
 # `sklearn.tree._tree.Tree`, which every forest needs: a forged one can crash Python. For your own model, add what your
 # own steps need.
 #
@@ -384,15 +384,14 @@ assert Path(from_code.flavors["python_function"]["model_code_path"]).name == "ch
 # | `model_code_path: …` | a file of Python | read the file |
 # | `code: code`, in *any* flavor | one with modules of its own (Round 5) | read the folder `code` |
 #
-# If two rows fit, do both. Treat it as a pickle if none fits, or if it has a `loader_module` other than
-# `mlflow.sklearn` (skops) or `mlflow.pyfunc.loaders.code_model` (from code). Compiled code (`.pyc`, `.so`, `.pyd`)
-# cannot be read: delete each folder `__pycache__`, and refuse the rest. *Installing* a stranger's `requirements.txt`
-# can run code, too.
+# If two rows fit, do both. If none fits, treat it as a pickle; also if it has a `loader_module` other than
+# `mlflow.sklearn` (skops) or `mlflow.pyfunc.loaders.code_model` (from code). Delete each folder `__pycache__`, and
+# refuse a model with code that you cannot read. Read `requirements.txt`, too: *installing* it can run code.
 #
 # <details class="more"><summary>More: compiled code, a model inside the model, and other flavors</summary>
 #
-# A `.pyc` in `__pycache__` may run in place of the file that you read. A model inside the model, as in
-# [Models]({step:models}), is read in the same way.
+# Compiled code (`.pyc`, `.so`, `.pyd`) cannot be read. A `.pyc` in `__pycache__` may run in place of the file that you
+# read. A model inside the model, as in [Models]({step:models}), is read in the same way.
 #
 # Other flavors, such as `statsmodels`, write no `serialization_format`, and store a pickle even today.
 #

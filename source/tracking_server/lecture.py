@@ -265,8 +265,8 @@ client = mlflow.MlflowClient()
 # %% [markdown]
 # You should see 200: the server is ready. If it takes a minute, the machine is busy.
 #
-# `sign_in` did here what each colleague does once in a terminal, before Python or Jupyter starts. Nothing else changes
-# in their code, and no password stands in a notebook:
+# `sign_in` sets two variables, which the client reads anew at each call. Colleagues set them once, in a terminal,
+# before Python or Jupyter starts. Nothing else changes in their code, and no password stands in a notebook:
 #
 # ```bash
 # export MLFLOW_TRACKING_URI=https://mlflow.nordtel.example
@@ -570,13 +570,14 @@ sign_in("admin")
 #
 # *For whoever runs a server: a broken disk must not cost the store.*
 #
-# A backup has four parts: the databases `mlflow` and `users` (who may sign in), the bucket, and the server's secrets.
-# To these belong `MLFLOW_WEBHOOK_SECRET_ENCRYPTION_KEY` and `MLFLOW_CRYPTO_KEK_PASSPHRASE`, if you set them: they
-# encrypt rows.
+# A backup has four parts: the databases `mlflow` and `users` (who may sign in), the bucket, and the server's secrets,
+# because some of them can encrypt rows.
 #
-# `pg_dump` writes a database in use into a file, as it was at one moment, so nobody has to stop. Copy the bucket
-# *after* the databases, erasing nothing in between: then no saved row lacks its file. A backup counts only when it was
-# restored once, and each table has as many rows as before (`count_rows`, while nobody writes).
+# `pg_dump` writes a database in use into a file, as it was at one moment, so nobody has to stop. In a terminal it is
+# `pg_dump -h db.nordtel.example -U mlflow --format=custom --file mlflow.dump mlflow` (here, `postgres.run` adds host
+# and user). Copy the bucket *after* the databases, erasing nothing in between: then no saved row lacks its file. A
+# backup counts only when it was restored once. If nobody wrote meanwhile, as here, each table then has as many rows
+# (`count_rows`).
 
 
 # %%
@@ -618,6 +619,12 @@ assert count_rows(restored)["users"] == len(people) and objects() == objects(bac
 # You should see 0 three times. After a real loss, start the server with the addresses of the restored databases and of
 # the copied bucket. For a large bucket, `aws s3 sync` copies only what is new.
 #
+# <details class="more"><summary>More: which secrets encrypt rows</summary>
+#
+# `MLFLOW_WEBHOOK_SECRET_ENCRYPTION_KEY` and `MLFLOW_CRYPTO_KEK_PASSPHRASE`, if you set them.
+#
+# </details>
+#
 # ## Round 5: move a laptop's store
 #
 # *For whoever runs a server, once: somebody has a store already.*
@@ -648,16 +655,16 @@ mlflow.set_registry_uri(address)
 # 3. Copy the rows, table by table, and compare the counts.
 # 4. Set the id counter (pitfall `sequence-behind`).
 # 5. Copy the files into the bucket: what stood under `mlartifacts/1/…` gets the key `moved/1/…`.
-# 6. Rewrite the laptop's paths: `file:///…/mlartifacts/1/…` (or `…/mlruns/1/…`) becomes `mlflow-artifacts:/1/…`, and
-#    the server looks for `1/…` below the address of step 7. Six columns hold them: `runs.artifact_uri`,
+# 6. Rewrite the laptop's paths: `file:///…/mlartifacts/1/…` (or `…/mlruns/1/…`) becomes `mlflow-artifacts:/1/…`, which
+#    the server of step 7 reads as `s3://nordtel-mlflow/moved/1/…`. Six columns hold them: `runs.artifact_uri`,
 #    `experiments.artifact_location`, `logged_models.artifact_location`, `model_versions.storage_location` and
 #    `.source`, `trace_tags.value`. Where no experiment's id follows: this round's last fold.
 # 7. Start the server with `--artifacts-destination s3://nordtel-mlflow/moved`; load a model through it; grant Mira
 #    MANAGE on what was hers, because copied rows have no creator.
 #
 # The cells leave out step 4 and two columns of step 6 on purpose: the first two pitfalls show what then breaks, and
-# repair it. Step 7 would need a second server. So our new paths begin with `s3://`, and the notebook reads the bucket
-# itself, with its access key.
+# repair it. Step 7 would need a second server. So we write that `s3://` address itself, and the notebook reads the
+# bucket with its access key. In your move, `base` is `"mlflow-artifacts:"`.
 #
 # **The rows** go from the laptop's database into a new one, `moved`.
 
@@ -715,7 +722,7 @@ assert after["spans"] == 1
 # **The files** go into the bucket, behind the prefix `moved/`. Then the laptop travels.
 
 # %%
-base = "s3://nordtel-mlflow/moved"  # in step 6: "mlflow-artifacts:"
+base = "s3://nordtel-mlflow/moved"
 files = folder / "laptop" / "mlartifacts"
 paths = [path for path in files.rglob("*") if path.is_file()]
 for path in paths:
