@@ -245,7 +245,8 @@ assert stranger_["sklearn"]["skops_trusted_types"] == listed
 
 # %% [markdown]
 # You should see two flavors of our model, and one of the stranger's. Its step has no `predict`, so there is **no flavor
-# `python_function`**. Entries may be missing, too: ask with `.get`, as in `flavors.get("python_function", {})`.
+# `python_function`**. Entries may be missing, too, so ask with `.get`: `flavors.get("python_function",
+# {}).get("code")`.
 #
 # So before you load a skops model, do three things:
 #
@@ -323,9 +324,9 @@ assert printed_.getvalue() == "ran on load\n"
 # You should see that it passes the table, but not our list, because of the stranger's two functions: we do not load
 # this model again.
 #
-# A name that you cannot judge means: do not load. From strangers we accept `numpy.dtype` only; from people we know also
-# `sklearn.tree._tree.Tree`, which every forest needs: a forged one can crash Python. For your own model, add what your
-# own steps need.
+# A name that you cannot judge means: do not load. From strangers we accept `numpy.dtype` only. Every forest needs
+# `sklearn.tree._tree.Tree`: a forged one can crash Python, so we accept it only from people we know. For your own
+# model, add what your own steps need.
 #
 # <details class="more"><summary>More: why we trust these two types</summary>
 #
@@ -383,10 +384,10 @@ assert Path(from_code.flavors["python_function"]["model_code_path"]).name == "ch
 # | `serialization_format: cloudpickle` or `pickle` | a pickle | do not load a stranger's |
 # | `model_code_path: …` | a file of Python | read the file |
 # | `code: code`, in *any* flavor | one with modules of its own (Round 5) | read the folder `code` |
+# | a `loader_module` other than `mlflow.sklearn` or `mlflow.pyfunc.loaders.code_model` | unknown | treat it as a pickle |
 #
-# If two rows fit, do both. If none fits, treat it as a pickle; also if it has a `loader_module` other than
-# `mlflow.sklearn` (skops) or `mlflow.pyfunc.loaders.code_model` (from code). Delete each folder `__pycache__`, and
-# refuse a model with code that you cannot read. Read `requirements.txt`, too: *installing* it can run code.
+# If two rows fit, do both; if none, treat it as a pickle. Delete each folder `__pycache__`, and refuse code that you
+# cannot read. Read `requirements.txt`, too: *installing* it can run code.
 #
 # <details class="more"><summary>More: compiled code, a model inside the model, and other flavors</summary>
 #

@@ -414,9 +414,8 @@ assert list(knocks.values()) == [200, 200, 403, 403]
 
 # %% [markdown]
 # You should see 403 for `evil.example`, although Tom's password was right. The reply's text, not printed, says which
-# 403 it is: `Invalid Host header` here, `Permission denied` above. The list protects browsers: a colleague opens a page
-# of `evil.example`, its owner then lets that name lead to your server, and the page calls it, with `Host:
-# evil.example`. A script can write any name: only the sign-in stops it.
+# 403 it is: `Invalid Host header` here, `Permission denied` above. The list protects colleagues' browsers from foreign
+# pages (how: next fold). A script can write any name: only the sign-in stops it.
 #
 # The port belongs to the name: our own name with `:5001` gets 403, too. If people call the server at a port, put
 # `mlflow.nordtel.example:*` into the list.
@@ -456,7 +455,8 @@ assert list(knocks.values()) == [200, 200, 403, 403]
 # A browser leaves out the port in `Host` when it is the usual one, 443 for HTTPS. That is why the plain name is in our
 # list.
 #
-# The trick against which the allowed hosts help is called *DNS rebinding*.
+# The allowed hosts help against *DNS rebinding*: a colleague opens a page of `evil.example`, the owner of that name
+# lets it lead to your server, and the page calls your server, with `Host: evil.example`.
 #
 # </details>
 #
@@ -576,8 +576,7 @@ sign_in("admin")
 # `pg_dump` writes a database in use into a file, as it was at one moment, so nobody has to stop. In a terminal it is
 # `pg_dump -h db.nordtel.example -U mlflow --format=custom --file mlflow.dump mlflow` (here, `postgres.run` adds host
 # and user). Copy the bucket *after* the databases, erasing nothing in between: then no saved row lacks its file. A
-# backup counts only when it was restored once. If nobody wrote meanwhile, as here, each table then has as many rows
-# (`count_rows`).
+# backup counts only when it was restored once: then `count_rows` gives equal numbers, if nobody wrote meanwhile.
 
 
 # %%
@@ -616,8 +615,8 @@ assert set(differ) == {"mlflow", "users"} and not any(differ.values())
 assert count_rows(restored)["users"] == len(people) and objects() == objects(backup)
 
 # %% [markdown]
-# You should see 0 three times. After a real loss, start the server with the addresses of the restored databases and of
-# the copied bucket. For a large bucket, `aws s3 sync` copies only what is new.
+# You should see 0 three times. After a real loss, these go into `MLFLOW_BACKEND_STORE_URI`, `auth.ini` and
+# `--artifacts-destination s3://nordtel-backup/artifacts`. For a large bucket, `aws s3 sync` copies only what is new.
 #
 # <details class="more"><summary>More: which secrets encrypt rows</summary>
 #
@@ -662,11 +661,11 @@ mlflow.set_registry_uri(address)
 # 7. Start the server with `--artifacts-destination s3://nordtel-mlflow/moved`; load a model through it; grant Mira
 #    MANAGE on what was hers, because copied rows have no creator.
 #
-# The cells leave out step 4 and two columns of step 6 on purpose: the first two pitfalls show what then breaks, and
-# repair it. Step 7 would need a second server. So we write that `s3://` address itself, and the notebook reads the
-# bucket with its access key. In your move, `base` is `"mlflow-artifacts:"`.
+# Our server has runs already, so the cells fill a new database, `moved`, which no server reads (no step 7). So they
+# write that `s3://` address itself, and read the bucket with its access key. In your move, `base` is
+# `"mlflow-artifacts:"`. Step 4 and two columns of step 6 wait, on purpose, for the first two pitfalls.
 #
-# **The rows** go from the laptop's database into a new one, `moved`.
+# **The rows** go into `moved`.
 
 # %%
 moved = postgres.create("moved")
