@@ -4,8 +4,8 @@
 # **More columns, another kind of model, or other settings: what helps, and how do you know?**
 #
 # We will try all three, and judge each change on rows that had no part in it. MLflow keeps numbers; this lecture asks
-# which of them may be believed. You may pause before Round 3; to go on another day, click there and choose *Run > Run
-# All Above Selected Cell* first. Folded parts marked *More* can wait.
+# which of them may be believed. Rounds 1 to 4 only print them; Round 5 logs. You may pause before Round 3; to go on
+# another day, click there and choose *Run > Run All Above Selected Cell* first. Folded parts marked *More* can wait.
 #
 # Afterwards you can
 # - **tell** underfitting from overfitting by two scores, and **explain** bias and variance;
@@ -552,10 +552,12 @@ assert _lead.mean() < in_folds["logistic"].std(ddof=1) and (_lead > 0).sum() < 5
 # You should see the coin at a ROC-AUC of 0.5. Neither Tom's forest nor the support vector machine beats the logistic
 # regression: neither leads in all folds, or by more than the spread. By ROC-AUC that is a tie of three.
 #
-# By mean recall, with seed 0, `logistic` is first, by mean precision `SVC`. So choose the metric before you look;
-# afterwards some metric favours your favourite. All but ROC-AUC need a **limit**, the probability from which on a model
-# gives alarm. The table used the default, mostly 0.5; nobody has set one for these tumours, so ROC-AUC decides. Once it
-# is set, and misses are the worst, take recall, with precision beside it.
+# By mean recall, with seed 0, `logistic` is first, by mean precision `SVC`. So choose the metric before you look. All but
+# ROC-AUC need a **limit**, the probability from which on a model gives alarm (in the table the default, mostly 0.5):
+#
+# - No limit is set yet, as for these tumours: ROC-AUC.
+# - It is set, and misses are the worst: recall, with precision beside it.
+# - It is set, and false alarms are the worst: precision, with recall beside it.
 
 # %% [markdown]
 # ### Four more families (can wait)
@@ -730,12 +732,12 @@ assert abs(_gain.mean()) < in_folds["logistic"].std(ddof=1)
 assert seed > 0 or (_gain < 0).sum() == 1
 
 # %% [markdown]
-# The lead over the logistic regression is smaller than the spread beside it, and with seed 0 it loses one of the folds.
-# It is also flattered: these very folds chose it, as the luckiest of thirty-two attempts. It is fairer to pass the
-# whole `GridSearchCV` to `cross_validate`: it then searches without the judging fold (`pca-grid` in the script).
+# With seed 0 that is two times no (one fold lost, and the lead below the spread), so we keep what is simpler, with
+# weights that anybody can read. Even this lead is flattered: it belongs to the luckiest of thirty-two attempts, chosen
+# by these very folds. For a fair one, pass the whole `GridSearchCV` to `cross_validate`, as `pca-grid` in the script:
+# each search then runs without the judging fold.
 #
-# With seed 0 that is two times no, so we keep what is simpler, with weights that anybody can read. Now the test rows,
-# once: a score far below the folds would warn us.
+# Now the test rows, once: a score far below the folds would warn us.
 
 # %%
 from sklearn.metrics import roc_auc_score

@@ -147,8 +147,8 @@ from sklearn.tree import DecisionTreeClassifier
 
 # %% [markdown]
 # You should see the line between *read* and *loaded*: reading bytes is harmless, loading obeyed the instruction. What
-# was "loaded" is `None`, the answer of `print`; there was never a model. No moment lies between loading and running
-# in which you could look at it.
+# was "loaded" is `None`, the answer of `print`; there was never a model. `pickletools.dis(content)` lists the
+# instructions and runs none, but few people can judge them: do not load a stranger's.
 #
 # <details class="more"><summary>More: where pickle is still the default</summary>
 #
@@ -375,8 +375,8 @@ assert set(from_code.flavors) == {"python_function"}
 assert Path(from_code.flavors["python_function"]["model_code_path"]).name == "chatty.py"
 
 # %% [markdown]
-# `model_code_path` ends with the name of the file; what runs is the copy in the model's folder. `loader_module` names
-# the code that loads the model. This is what the entries tell you:
+# In the file itself, `model_code_path` is the author's whole path; what runs is the copy in the model's folder.
+# `loader_module` names the code that loads the model. Start with the next table; that of Round 2 is for skops only:
 #
 # | `MLmodel` says | so the model is | what to do before you load it |
 # |---|---|---|
@@ -559,7 +559,7 @@ show_flavors(together)
 assert [flavor["code"] for flavor in together.flavors.values()] == ["code", "code"]
 
 # %% [markdown]
-# `MLmodel` now says `code: code`, in both flavors, as in the last row of the table.
+# `MLmodel` now says `code: code`, in both flavors: the fourth row of Round 3's table.
 #
 # **Predict.** A new Python, in another folder, loads both. In which case does it find `cleaning`?
 
@@ -976,8 +976,8 @@ lesson.quiz("portable_models")
 # %% [markdown]
 # ## Key points
 #
-# - **What runs on load?** Of a pickle, whatever its author wrote. Of a skops model, what is on the list that it
-#   brings. Of a model from code, the whole file, and no switch stops that one.
+# - **What runs on load?** Of a pickle, whatever its author wrote. Of a skops model, what is on the list that it brings,
+#   and its folder `code`. Of a model from code, the whole file, and no switch stops that one.
 # - **How do you read it first?** `get_model_info` and `download_artifacts` load nothing. Read the format, the file
 #   that is named, the names in it, and the folder `code`. Refuse what you cannot read.
 # - **What does it need elsewhere?** Pinned packages, and its own modules by `code_paths`. Keys do not travel: set them

@@ -414,8 +414,9 @@ assert list(knocks.values()) == [200, 200, 403, 403]
 
 # %% [markdown]
 # You should see 403 for `evil.example`, although Tom's password was right. The reply's text, not printed, says which
-# 403 it is: `Invalid Host header` here, `Permission denied` above. The list protects colleagues' browsers from foreign
-# pages (how: next fold). A script can write any name: only the sign-in stops it.
+# 403 it is: `Invalid Host header` here, `Permission denied` above. The list protects colleagues' browsers: the owner of
+# `evil.example` can let that name lead to your server, so that a page of theirs calls it (*DNS rebinding*). A script
+# can write any name: only the sign-in stops it.
 #
 # The port belongs to the name: our own name with `:5001` gets 403, too. If people call the server at a port, put
 # `mlflow.nordtel.example:*` into the list.
@@ -454,9 +455,6 @@ assert list(knocks.values()) == [200, 200, 403, 403]
 #
 # A browser leaves out the port in `Host` when it is the usual one, 443 for HTTPS. That is why the plain name is in our
 # list.
-#
-# The allowed hosts help against *DNS rebinding*: a colleague opens a page of `evil.example`, the owner of that name
-# lets it lead to your server, and the page calls your server, with `Host: evil.example`.
 #
 # </details>
 #
@@ -615,8 +613,9 @@ assert set(differ) == {"mlflow", "users"} and not any(differ.values())
 assert count_rows(restored)["users"] == len(people) and objects() == objects(backup)
 
 # %% [markdown]
-# You should see 0 three times. After a real loss, these go into `MLFLOW_BACKEND_STORE_URI`, `auth.ini` and
-# `--artifacts-destination s3://nordtel-backup/artifacts`. For a large bucket, `aws s3 sync` copies only what is new.
+# You should see 0 three times. After a real loss, `mlflow_restored` goes into `MLFLOW_BACKEND_STORE_URI`,
+# `users_restored` into `auth.ini`, and `--artifacts-destination` is `s3://nordtel-backup/artifacts`. For a large
+# bucket, `aws s3 sync` copies only what is new.
 #
 # <details class="more"><summary>More: which secrets encrypt rows</summary>
 #
@@ -661,9 +660,9 @@ mlflow.set_registry_uri(address)
 # 7. Start the server with `--artifacts-destination s3://nordtel-mlflow/moved`; load a model through it; grant Mira
 #    MANAGE on what was hers, because copied rows have no creator.
 #
-# Our server has runs already, so the cells fill a new database, `moved`, which no server reads (no step 7). So they
-# write that `s3://` address itself, and read the bucket with its access key. In your move, `base` is
-# `"mlflow-artifacts:"`. Step 4 and two columns of step 6 wait, on purpose, for the first two pitfalls.
+# Two things differ here. Our server has runs already, so the cells fill a new database, `moved`, with no server (no
+# step 7): paths begin with `base`, here the `s3://` address, in your move `"mlflow-artifacts:"`. And step 4 and two
+# columns of step 6 wait, on purpose, for the first two pitfalls.
 #
 # **The rows** go into `moved`.
 
