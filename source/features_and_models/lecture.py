@@ -498,7 +498,7 @@ assert 0 < cases - right < 0.1 * cases and right / alarms > 0.9
 # F1 is the harmonic mean of precision and recall, which the smaller of the two pulls down.
 #
 # Precision, recall, F1 and accuracy count answers. Most models answer "malignant" from a probability of 0.5 on; a
-# support vector machine has no probability, and answers by the side of its border. ROC-AUC needs no such limit: it
+# support vector machine has no probability, and answers by the side of its border. ROC-AUC needs no such threshold: it
 # judges the order of the rows.
 #
 # </details>
@@ -552,10 +552,11 @@ assert _lead.mean() < in_folds["logistic"].std(ddof=1) and (_lead > 0).sum() < 5
 # You should see the coin at a ROC-AUC of 0.5. Neither Tom's forest nor the support vector machine beats the logistic
 # regression: neither leads in all folds, or by more than the spread. By ROC-AUC that is a tie of three.
 #
-# By mean recall, with seed 0, `logistic` is first, by mean precision `SVC`. So choose the metric before you look. All but
-# ROC-AUC need a **limit**, the probability from which on a model gives alarm (in the table the default, mostly 0.5):
+# By mean recall, with seed 0, `logistic` is first, by mean precision `SVC`, each by about one tumour. Choose the metric
+# before you look, or luck chooses the winner. All but ROC-AUC need a **threshold**, the probability from which on a
+# model gives alarm (in the table the default, mostly 0.5):
 #
-# - No limit is set yet, as for these tumours: ROC-AUC.
+# - No threshold is set yet, as for these tumours: ROC-AUC.
 # - It is set, and misses are the worst: recall, with precision beside it.
 # - It is set, and false alarms are the worst: precision, with recall beside it.
 
@@ -734,8 +735,8 @@ assert seed > 0 or (_gain < 0).sum() == 1
 # %% [markdown]
 # With seed 0 that is two times no (one fold lost, and the lead below the spread), so we keep what is simpler, with
 # weights that anybody can read. Even this lead is flattered: it belongs to the luckiest of thirty-two attempts, chosen
-# by these very folds. For a fair one, pass the whole `GridSearchCV` to `cross_validate`, as `pca-grid` in the script:
-# each search then runs without the judging fold.
+# by these very folds. For a fair lead, use `cross_validate(grid, X_train, y_train, **same)`: it searches anew for each
+# fold, without the rows that judge (`pca-grid` in the script below).
 #
 # Now the test rows, once: a score far below the folds would warn us.
 
@@ -755,10 +756,10 @@ assert abs(test_auc - in_folds["logistic"].mean()) < 0.02
 # How far will diabetes progress in a year, in points? An answer that is an amount is a **regression**, which is judged
 # by its errors:
 #
-# | metric | reads as |
+# | metric | reads as, and when to choose it |
 # |---|---|
-# | RMSE | root of the mean squared error, in the target's unit; MSE is its square |
-# | MAE | mean absolute error; large misses weigh less than in RMSE |
+# | RMSE | root of the mean squared error (MSE), in the target's unit: when one large miss is worse than several small |
+# | MAE | mean absolute error, in the same unit: when a miss twice as large is twice as bad |
 # | R² | share of the variance explained; 0: as good as the mean, below 0: worse |
 #
 # scikit-learn wants "higher is better", so its scorers negate errors, and we turn the sign back. Each of these models
@@ -834,8 +835,7 @@ assert (_more > 0).all() and _more.mean() > in_patients["line"].std(ddof=1)
 # The more flexible model has brought nothing here: with 442 patients and much chance, flexibility has little to learn
 # from.
 #
-# MAE is below RMSE everywhere, because squaring gives large misses more weight. Each number is a mean over five folds,
-# so MSE is not exactly the square of RMSE.
+# Each number is a mean over five folds, so MSE is not exactly the square of RMSE.
 #
 # </details>
 
@@ -1125,8 +1125,8 @@ lesson.quiz("features_and_models")
 #   that holds in all five folds and exceeds the spread.
 # - **Which metric judges?** One that answers your question, with the positive class or the unit named, and a dummy
 #   beside it.
-# - **How do you search settings?** Any way, if ranges, attempts and folds are the same. The test rows are opened once,
-#   after the choice.
+# - **How do you search settings?** By grid or at random, on equal terms. The best score flatters: put the search itself
+#   into `cross_validate`. Open the test rows once, after the choice.
 #
 # ## Next steps
 #

@@ -245,8 +245,8 @@ assert stranger_["sklearn"]["skops_trusted_types"] == listed
 
 # %% [markdown]
 # You should see two flavors of our model, and one of the stranger's. Its step has no `predict`, so there is **no flavor
-# `python_function`**. Entries may be missing, too, so ask with `.get`: `flavors.get("python_function",
-# {}).get("code")`.
+# `python_function`**. `loader_module` names the code that loads the model, `model_path` and `pickled_model` the file
+# that it reads.
 #
 # So before you load a skops model, do three things:
 #
@@ -258,7 +258,7 @@ assert stranger_["sklearn"]["skops_trusted_types"] == listed
 # | flavor | entry | must say |
 # |---|---|---|
 # | `sklearn` | `serialization_format` | `skops` |
-# | `sklearn` | `pickled_model`, the file that is loaded | `model.skops` |
+# | `sklearn` | `pickled_model` | `model.skops` |
 # | `python_function`, if there | `loader_module` and `model_path` | `mlflow.sklearn` and `model.skops` |
 # | each | `code` | nothing or `None`; else see Round 3 |
 # | each | `data`, `python_model`: further files | nothing; else treat it as a pickle |
@@ -376,7 +376,7 @@ assert Path(from_code.flavors["python_function"]["model_code_path"]).name == "ch
 
 # %% [markdown]
 # In the file itself, `model_code_path` is the author's whole path; what runs is the copy in the model's folder.
-# `loader_module` names the code that loads the model. Start with the next table; that of Round 2 is for skops only:
+# Whatever model you get, start with this table; its first row leads you to that of Round 2:
 #
 # | `MLmodel` says | so the model is | what to do before you load it |
 # |---|---|---|
@@ -386,13 +386,13 @@ assert Path(from_code.flavors["python_function"]["model_code_path"]).name == "ch
 # | `code: code`, in *any* flavor | one with modules of its own (Round 5) | read the folder `code` |
 # | a `loader_module` other than `mlflow.sklearn` or `mlflow.pyfunc.loaders.code_model` | unknown | treat it as a pickle |
 #
-# If two rows fit, do both; if none, treat it as a pickle. Delete each folder `__pycache__`, and refuse code that you
-# cannot read. Read `requirements.txt`, too: *installing* it can run code.
+# If two rows fit, do both; if none, treat it as a pickle. Delete each `__pycache__` in it: it may run instead of what
+# you read. Refuse code that you cannot read. Read `requirements.txt`, too: *installing* it can run code.
 #
 # <details class="more"><summary>More: compiled code, a model inside the model, and other flavors</summary>
 #
-# Compiled code (`.pyc`, `.so`, `.pyd`) cannot be read. A `.pyc` in `__pycache__` may run in place of the file that you
-# read. A model inside the model, as in [Models]({step:models}), is read in the same way.
+# Compiled code (`.pyc`, `.so`, `.pyd`) cannot be read. A model inside the model, as in [Models]({step:models}), is read
+# in the same way.
 #
 # Other flavors, such as `statsmodels`, write no `serialization_format`, and store a pickle even today.
 #
@@ -739,8 +739,8 @@ assert "portable-claim" in (Path(by_name_) / "registered_model_meta").read_text(
 # You should see `True`, then `False`. A fingerprint tells *that* something changed, not what. Whoever may write to
 # the store can change the tag as well, so keep it in a commit, too.
 #
-# Loading leaves a folder `__pycache__`, with compiled copies of modules. We deleted it first, because it was not part
-# of the check.
+# Loading leaves a folder `__pycache__`, with compiled copies of modules. We deleted it first: with it, the same model
+# would have another fingerprint.
 #
 # <details class="more"><summary>More: why one file is left out</summary>
 #
@@ -767,8 +767,8 @@ assert "portable-claim" in (Path(by_name_) / "registered_model_meta").read_text(
 # ## Your turn
 #
 # Ines wants to know which of these four models run a file of their own when they are loaded. Replace the three dots by
-# **one line** that adds two entries of this flavor to the list `named`: the one for a file of code and the one for a
-# folder of code, or `None` where there is none. Then run both cells.
+# **one line** that adds two values of `entries` to the list `named`, with `.get`, because one may be missing: that for
+# a file of code and that for a folder of code. Then run both cells.
 #
 # <details><summary>One solution</summary>
 #
@@ -899,8 +899,8 @@ except AssertionError as error:
 #
 # The script logs a forest, reads it as a receiver should, and uses it. Open *Show the script*, copy it into a file
 # `ship.py` in an empty folder and run `python ship.py`, never with `-O`, which leaves out every `assert`. For a model
-# that was sent to you, keep the imports, `WE_TRUST` (for a stranger's, without `Tree`) and the lines from `home` to the
-# last `assert`, with `home = Path("its folder")`.
+# that was sent to you, keep the imports, `WE_TRUST` (a stranger's: without `Tree`) and the lines from `home = Path("its
+# folder")` to the last `assert`; then `mlflow.sklearn.load_model(str(home))`.
 #
 # <details class="more"><summary>More: a model with a module of your own</summary>
 #

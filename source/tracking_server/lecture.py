@@ -196,7 +196,8 @@ def objects(bucket=bucket):
 # - **Secrets stand in the environment**, because every user of the machine can list the command lines of the others.
 # - **`--app-name basic-auth`** switches users on. Round 2 gives them permissions.
 # - **`--artifacts-destination`** names the bucket. Artifacts are **proxied**: people send files to the server, and the
-#   server sends them on. Nobody but the server needs the bucket's access key.
+#   server sends them on. Only it needs the bucket's access key, and the rows say `mlflow-artifacts:/1/…`, without the
+#   bucket.
 # - **`--host 127.0.0.1`** lets in this machine only. All others come through the *reverse proxy* on it
 #   ([Serving]({step:serving})), which takes HTTPS: see the end of Round 2, also for the last flag.
 #
@@ -331,7 +332,7 @@ assert not {"AWS_SECRET_ACCESS_KEY", "MLFLOW_S3_ENDPOINT_URL"} & set(os.environ)
 # | READ | look at runs and load models |
 # | USE | call models through MLflow's gateway to language models; on a run no more than READ |
 # | EDIT | log and change |
-# | MANAGE | delete, and grant permissions to others |
+# | MANAGE | delete, even one's own runs, and grant permissions to others |
 #
 # Three rules go with them.
 #
@@ -560,9 +561,9 @@ sign_in("admin")
 # %% [markdown]
 # ## A good place for a pause
 #
-# If you only *use* a server, take the two lines with `export` home, from Round 1. Of the pitfalls, one thing is yours:
-# a deleted run's *logged model* stays until it is deleted, too. The rest is for whoever *runs* a server, as are the
-# quiz's first question and the homework's tasks 1, 3 and 4.
+# If you only *use* a server, take the two lines with `export` home, from Round 1. One pitfall is yours: a deleted run's
+# *logged model* stays until `client.delete_logged_model`. The rest is for whoever *runs* a server, as are the quiz's
+# first question and the homework's tasks 1, 3 and 4.
 #
 # ## Round 4: a backup, and a restore
 #
@@ -660,9 +661,9 @@ mlflow.set_registry_uri(address)
 # 7. Start the server with `--artifacts-destination s3://nordtel-mlflow/moved`; load a model through it; grant Mira
 #    MANAGE on what was hers, because copied rows have no creator.
 #
-# Two things differ here. Our server has runs already, so the cells fill a new database, `moved`, with no server (no
-# step 7): paths begin with `base`, here the `s3://` address, in your move `"mlflow-artifacts:"`. And step 4 and two
-# columns of step 6 wait, on purpose, for the first two pitfalls.
+# The cells differ in two ways. Our server is in use, so they fill a new database, `moved`, which no server reads: no
+# step 7, and its paths begin with `s3://…` (`base`; in your move `"mlflow-artifacts:"`). Step 4 and two of the six
+# columns are left out on purpose, for the first two pitfalls.
 #
 # **The rows** go into `moved`.
 
