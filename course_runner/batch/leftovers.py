@@ -13,8 +13,6 @@ from course_runner.batch.job import MARK
 
 #: The supervisor of a lecture's servers, which ends with the kernel by itself: it stops them and removes their folder.
 SUPERVISOR = "course_utils._plumbing.supervised"
-#: In the command line of what a pool of joblib or multiprocessing keeps until the interpreter ends.
-POOLS = ("multiprocessing", "loky")
 
 
 def running_below(kernel: int) -> dict[psutil.Process, str]:
@@ -29,7 +27,12 @@ def running_below(kernel: int) -> dict[psutil.Process, str]:
                     time.sleep(0.005)
                 above = takewhile(lambda process: process.pid != kernel, child.parents())
                 served = any(SUPERVISOR in process.cmdline() for process in above)
-                if words and not served and not any(w in words for w in (*POOLS, "warm_server", SUPERVISOR)):
+                # Pools of joblib and multiprocessing keep their helpers until the interpreter ends.
+                if (
+                    words
+                    and not served
+                    and not any(w in words for w in ("multiprocessing", "loky", "warm_server", SUPERVISOR))
+                ):
                     found[child] = words
     return found
 
@@ -55,7 +58,5 @@ def end_leftovers(mark: str, kernel_pid: int | None = None, seen: dict[psutil.Pr
     for process, command in mine.items():
         with contextlib.suppress(psutil.Error):
             process.kill()
-            if any(w in command for w in POOLS):
-                continue
             left["a forked copy of the kernel" if "warm_server" in command else command] = None
     return [command[:80] for command in left]
