@@ -30,9 +30,9 @@ lesson.quiz("portable_models", "recall")
 # %% [markdown]
 # ## The problem
 #
-# On Friday two things went wrong at Nordtel. Ines, the governance officer, found `model_final2.pkl` in an e-mail of a
-# supplier and asked: "What does this file *do* when you open it?" Nobody knew. An hour later Aisha loaded Mira's newest
-# model on the server, and got `ModuleNotFoundError: No module named 'cleaning'`.
+# On Friday two things went wrong at Nordtel. Ines, the governance officer, found a supplier's file in her mail, also
+# called `model_final2.pkl`, and asked: "What does this file *do* when you open it?" Nobody knew. An hour later Aisha
+# loaded Mira's newest model on the server, and got `ModuleNotFoundError: No module named 'cleaning'`.
 #
 # Both have the same cause. A model is not only numbers: to bring it back, Python has to run code, and that code comes
 # from somewhere. This is where it can come from:
@@ -105,9 +105,9 @@ with mlflow.start_run(run_name="our-own"):
 # %% [markdown]
 # ## Round 1: a pickle is a list of instructions
 #
-# `pickle` is Python's own way to store an object, and `joblib` and `cloudpickle` build on it.
-# What it writes is not the object but a list of *instructions* for making it again. One of them says "call this
-# function with these arguments".
+# In [Pipelines]({step:pipelines}), a file from the mail printed a line when it was loaded. Here is why: a pickle
+# (`joblib` and `cloudpickle` write pickles, too) is not the object but a list of *instructions* for making it again.
+# One of them says "call this function with these arguments".
 #
 # A class chooses the function in its method `__reduce__`. The supplier's file might have been made like this. Here
 # the function is `print`, but it could as well delete your files.
@@ -246,22 +246,15 @@ assert stranger_["sklearn"]["skops_trusted_types"] == listed
 # %% [markdown]
 # You should see two flavors of our model, and one of the stranger's. Its step has no `predict`, so there is **no flavor
 # `python_function`**. `loader_module` names the code that loads the model, `model_path` and `pickled_model` the file
-# that it reads.
+# that it reads. (The last one is only called so: `model.skops` is no pickle.)
 #
 # So before you load a skops model, do three things:
 #
 # 1. **Download once**, into `home`, and use only that folder: `get_model_info(str(home))`,
 #    `mlflow.sklearn.load_model(str(home))`. An address fetches the files again, perhaps changed.
-# 2. **Read `MLmodel`** by the table below.
-# 3. **Read the names** in the file `model.skops`, and compare them with a list of *yours*.
-#
-# | flavor | entry | must say |
-# |---|---|---|
-# | `sklearn` | `serialization_format` | `skops` |
-# | `sklearn` | `pickled_model` | `model.skops` |
-# | `python_function`, if there | `loader_module` and `model_path` | `mlflow.sklearn` and `model.skops` |
-# | each | `code` | nothing or `None`; else see Round 3 |
-# | each | `data`, `python_model`: further files | nothing; else treat it as a pickle |
+# 2. **Read `MLmodel`.** It must say `skops`, and name the file `model.skops`, the one that you read next. The table at
+#    the end of Round 3 serves for *all* models.
+# 3. **Read the names** in that file, and compare them with a list of *yours*.
 #
 # <details class="more"><summary>More: what a forger might change, and the version of skops</summary>
 #
@@ -274,7 +267,7 @@ assert stranger_["sklearn"]["skops_trusted_types"] == listed
 #
 # </details>
 #
-# The next cell does so for the stranger's one flavor; the script at the end reads both:
+# The next cell does the three for the stranger's model:
 
 # %%
 we_trust = {"numpy.dtype"}  # for a stranger's model
@@ -321,8 +314,8 @@ with contextlib.redirect_stdout(printed_):
 assert printed_.getvalue() == "ran on load\n"
 
 # %% [markdown]
-# You should see that it passes the table, but not our list, because of the stranger's two functions: we do not load
-# this model again.
+# You should see that `MLmodel` says what it must, and that two functions are not on our list: we do not load this model
+# again.
 #
 # A name that you cannot judge means: do not load. From strangers we accept `numpy.dtype` only. Every forest needs
 # `sklearn.tree._tree.Tree`: a forged one can crash Python, so we accept it only from people we know. For your own
@@ -375,23 +368,29 @@ assert set(from_code.flavors) == {"python_function"}
 assert Path(from_code.flavors["python_function"]["model_code_path"]).name == "chatty.py"
 
 # %% [markdown]
-# In the file itself, `model_code_path` is the author's whole path; what runs is the copy in the model's folder.
-# Whatever model you get, start with this table; its first row leads you to that of Round 2:
+# ### One table for every model that you get
 #
-# | `MLmodel` says | so the model is | what to do before you load it |
+# Two kinds can be read before they are loaded. Each flavor in `MLmodel` must fit *one* column of this table in all the
+# entries that it has (a dash: the entry must not be there):
+#
+# | entry | a skops model | a model from code |
 # |---|---|---|
-# | `serialization_format: skops` | a skops file | the three things of Round 2 |
-# | `serialization_format: cloudpickle` or `pickle` | a pickle | do not load a stranger's |
-# | `model_code_path: …` | a file of Python | read the file |
-# | `code: code`, in *any* flavor | one with modules of its own (Round 5) | read the folder `code` |
-# | a `loader_module` other than `mlflow.sklearn` or `mlflow.pyfunc.loaders.code_model` | unknown | treat it as a pickle |
+# | `loader_module` | `mlflow.sklearn` | `mlflow.pyfunc.loaders.code_model` |
+# | `serialization_format`, always in flavor `sklearn` | `skops` | – |
+# | `pickled_model`, `model_path` | `model.skops` | – |
+# | `model_code_path` | – | a file of Python |
+# | `code` | `None`, or a folder of modules (Round 5) | the same |
+# | `data`, `python_model`: further files | – | – |
+# | **before you load, read** | the names (Round 2), and the folder | the file, and the folder |
 #
-# If two rows fit, do both; if none, treat it as a pickle. Delete each `__pycache__` in it: it may run instead of what
-# you read. Refuse code that you cannot read. Read `requirements.txt`, too: *installing* it can run code.
+# If a flavor fits neither column, or is another than `sklearn` and `python_function`, treat the model as a pickle: do
+# not load a stranger's. Refuse code that you cannot read. Delete each folder `__pycache__`: what is in it may run in
+# place of what you read. And read `requirements.txt`, because *installing* it can run code.
 #
-# <details class="more"><summary>More: compiled code, a model inside the model, and other flavors</summary>
+# <details class="more"><summary>More: the path, compiled code, a model inside the model, and other flavors</summary>
 #
-# Compiled code (`.pyc`, `.so`, `.pyd`) cannot be read. A model inside the model, as in [Models]({step:models}), is read
+# In the file `MLmodel` itself, `model_code_path` is the author's whole path; what runs is the copy in the model's
+# folder. Compiled code (`.pyc`, `.so`, `.pyd`) cannot be read. A model inside the model, as in [Models]({step:models}), is read
 # in the same way.
 #
 # Other flavors, such as `statsmodels`, write no `serialization_format`, and store a pickle even today.
@@ -559,7 +558,7 @@ show_flavors(together)
 assert [flavor["code"] for flavor in together.flavors.values()] == ["code", "code"]
 
 # %% [markdown]
-# `MLmodel` now says `code: code`, in both flavors: the fourth row of Round 3's table.
+# `MLmodel` now says `code: code`, in both flavors. By Round 3's table, read that folder, too.
 #
 # **Predict.** A new Python, in another folder, loads both. In which case does it find `cleaning`?
 
@@ -766,9 +765,9 @@ assert "portable-claim" in (Path(by_name_) / "registered_model_meta").read_text(
 #
 # ## Your turn
 #
-# Ines wants to know which of these four models run a file of their own when they are loaded. Replace the three dots by
-# **one line** that adds two values of `entries` to the list `named`, with `.get`, because one may be missing: that for
-# a file of code and that for a folder of code. Then run both cells.
+# Ines wants to know which of these four models run a file of their own when they are loaded. Two entries of Round 3's
+# table speak of such files. Replace the three dots by **one line** that adds their two values in `entries` to the list
+# `named`, with `.get`, because an entry may be missing. Then run both cells.
 #
 # <details><summary>One solution</summary>
 #
@@ -819,7 +818,7 @@ for line in said.getvalue().splitlines():
     print(line.split(": ", 1)[1][:75], "…")
 
 # %% [markdown]
-# To repair it, write `name=`, leave the format out, and give the list of types that you have read. With a Databricks
+# To repair it, write `name=`, and leave the format out. (This pipeline needs no list of types.) With a Databricks
 # store, the default is cloudpickle, even on your laptop: write `serialization_format="skops"`.
 
 # %%
@@ -898,9 +897,11 @@ except AssertionError as error:
 # ## In your own project
 #
 # The script logs a forest, reads it as a receiver should, and uses it. Open *Show the script*, copy it into a file
-# `ship.py` in an empty folder and run `python ship.py`, never with `-O`, which leaves out every `assert`. For a model
-# that was sent to you, keep the imports, `WE_TRUST` (a stranger's: without `Tree`) and the lines from `home = Path("its
-# folder")` to the last `assert`; then `mlflow.sklearn.load_model(str(home))`.
+# `ship.py` in an empty folder and run `python ship.py`, never with `-O`, which leaves out every `assert`.
+#
+# For a model that somebody sent you, drop the lines from `mlflow.set_tracking_uri` to `info = …`, write `home =
+# Path("its folder")`, and end after the last `assert` with `mlflow.sklearn.load_model(str(home))`. If you do not know
+# the sender, take `Tree` out of `WE_TRUST`.
 #
 # <details class="more"><summary>More: a model with a module of your own</summary>
 #

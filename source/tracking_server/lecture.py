@@ -199,7 +199,7 @@ def objects(bucket=bucket):
 #   server sends them on. Only it needs the bucket's access key, and the rows say `mlflow-artifacts:/1/…`, without the
 #   bucket.
 # - **`--host 127.0.0.1`** lets in this machine only. All others come through the *reverse proxy* on it
-#   ([Serving]({step:serving})), which takes HTTPS: see the end of Round 2, also for the last flag.
+#   ([Serving]({step:serving})), which takes HTTPS. It and the last two flags come in Round 2.
 #
 # <details class="more"><summary>More: the password of the admin</summary>
 #
@@ -332,7 +332,7 @@ assert not {"AWS_SECRET_ACCESS_KEY", "MLFLOW_S3_ENDPOINT_URL"} & set(os.environ)
 # | READ | look at runs and load models |
 # | USE | call models through MLflow's gateway to language models; on a run no more than READ |
 # | EDIT | log and change |
-# | MANAGE | delete, even one's own runs, and grant permissions to others |
+# | MANAGE | delete (one's own runs, too, need it), and grant permissions to others |
 #
 # Three rules go with them.
 #
@@ -561,9 +561,9 @@ sign_in("admin")
 # %% [markdown]
 # ## A good place for a pause
 #
-# If you only *use* a server, take the two lines with `export` home, from Round 1. One pitfall is yours: a deleted run's
-# *logged model* stays until `client.delete_logged_model`. The rest is for whoever *runs* a server, as are the quiz's
-# first question and the homework's tasks 1, 3 and 4.
+# If you only *use* a server, take the two lines with `export` home, from Round 1. One pitfall is yours, where you have
+# MANAGE: who deletes a run has to delete its *logged model*, too (`client.delete_logged_model`). The rest is for
+# whoever *runs* a server, as are the quiz's first question and the homework's tasks 1, 3 and 4.
 #
 # ## Round 4: a backup, and a restore
 #
@@ -647,32 +647,26 @@ mlflow.set_tracking_uri(address)  # from here on the team's server again
 mlflow.set_registry_uri(address)
 
 # %% [markdown]
-# No MLflow command moves a store from SQLite to PostgreSQL. Your own move has seven steps:
+# No MLflow command moves a store from SQLite to PostgreSQL. It takes seven steps:
 #
 # 1. Let nobody log meanwhile, make a backup, and use one MLflow version on both sides.
-# 2. `mlflow db upgrade`, which makes the schema in an empty database and renews that of the laptop's.
+# 2. Make the schema in a new database.
 # 3. Copy the rows, table by table, and compare the counts.
-# 4. Set the id counter (pitfall `sequence-behind`).
-# 5. Copy the files into the bucket: what stood under `mlartifacts/1/…` gets the key `moved/1/…`.
-# 6. Rewrite the laptop's paths: `file:///…/mlartifacts/1/…` (or `…/mlruns/1/…`) becomes `mlflow-artifacts:/1/…`, which
-#    the server of step 7 reads as `s3://nordtel-mlflow/moved/1/…`. Six columns hold them: `runs.artifact_uri`,
-#    `experiments.artifact_location`, `logged_models.artifact_location`, `model_versions.storage_location` and
-#    `.source`, `trace_tags.value`. Where no experiment's id follows: this round's last fold.
-# 7. Start the server with `--artifacts-destination s3://nordtel-mlflow/moved`; load a model through it; grant Mira
-#    MANAGE on what was hers, because copied rows have no creator.
+# 4. Set the id counter.
+# 5. Copy the files into the bucket.
+# 6. Rewrite the addresses of the files.
+# 7. Start a server on the new database.
 #
-# The cells differ in two ways. Our server is in use, so they fill a new database, `moved`, which no server reads: no
-# step 7, and its paths begin with `s3://…` (`base`; in your move `"mlflow-artifacts:"`). Step 4 and two of the six
-# columns are left out on purpose, for the first two pitfalls.
+# The cells take steps 2 to 6 in turn, with a new database, `moved`.
 #
-# **The rows** go into `moved`.
+# **Step 2: the schema.** Also run the command on the laptop's store, when that comes from an older MLflow.
 
 # %%
 moved = postgres.create("moved")
 done = command("db", "upgrade", moved)
 
 # %% [markdown]
-# **Predict.** A row of `metrics` names a row of `runs`, which names a row of `experiments`. PostgreSQL refuses a row
+# **Step 3: the rows.** **Predict.** A row of `metrics` names a row of `runs`, which names a row of `experiments`. PostgreSQL refuses a row
 # whose partner is not there. In which order do you fill the three?
 
 # %%
@@ -712,16 +706,30 @@ assert after["spans"] == 1
 
 # %% [markdown]
 # You should see experiments, runs, metrics: parents come before children, and SQLAlchemy's `sorted_tables` knows that
-# order. And no table differs. Had a line failed, nothing would have been written: the copy opens a **transaction**
-# (`new.begin()`), which is written as a whole or not at all.
+# order. And no table differs, so step 3 is done. Had a line failed, nothing would have been written: the copy opens a
+# **transaction** (`new.begin()`), which is written as a whole or not at all.
 #
 # `copy_rows` is for a *new* database only: it empties each table that it fills, and holds it in memory (10 million
 # points: 6 GB).
 #
-# **The files** go into the bucket, behind the prefix `moved/`. Then the laptop travels.
+# **Step 4: the counter.** The rows came *with* their ids, so the counter from which a new experiment gets its id still
+# stands at the beginning. Set it to the largest id:
 
 # %%
-base = "s3://nordtel-mlflow/moved"
+def set_counter():
+    counter = "pg_get_serial_sequence('experiments', 'experiment_id')"
+    largest = "(select max(experiment_id) from experiments)"
+    with create_engine(moved).begin() as connection:
+        connection.execute(text(f"select setval({counter}, {largest})"))
+
+
+set_counter()
+
+# %% [markdown]
+# **Step 5: the files.** What stood under `mlartifacts/1/…` (or `mlruns/1/…`) gets the key `moved/1/…`. Then the laptop
+# travels.
+
+# %%
 files = folder / "laptop" / "mlartifacts"
 paths = [path for path in files.rglob("*") if path.is_file()]
 for path in paths:
@@ -731,22 +739,32 @@ print("files on the laptop:", len(paths), "- in the bucket:", len(arrived))
 travelled = (folder / "laptop").rename(folder / "travelled")
 
 # %% [markdown]
-# **The paths.** The database still holds the laptop's, because each run and each model says where its files are. Four
-# of the six columns:
+# **Step 6: the addresses.** Six columns say where files are, and still name the laptop's folder. In your move it becomes
+# `mlflow-artifacts:`, as with all rows of a server that hands files on. No server reads `moved`, so here it becomes
+# the address in the bucket itself:
+
+# %%
+base = "s3://nordtel-mlflow/moved"  # in your move "mlflow-artifacts:"
+laptops = (files.as_uri(), files.as_posix())  # with file:// and without
+
+
+def rewrite(table, column, olds=laptops, new=base):
+    words = f"update {table} set {column} = replace({column}, :old, :new)"
+    with create_engine(moved).begin() as connection:
+        for old in olds:
+            connection.execute(text(words), {"old": old, "new": new})
 
 
 # %%
-def rewrite(table, column):
-    words = f"update {table} set {column} = replace({column}, :old, :base)"
-    with create_engine(moved).begin() as connection:
-        for old in (files.as_uri(), files.as_posix()):  # with file:// and without
-            connection.execute(text(words), {"old": old, "base": base})
-
-
+rewrite("experiments", "artifact_location")  # where new runs put their files
 rewrite("runs", "artifact_uri")
 rewrite("logged_models", "artifact_location")
 rewrite("model_versions", "storage_location")
 rewrite("model_versions", "source")  # of a version that was registered by its run
+rewrite("trace_tags", "value")  # a trace has its address among its tags
+
+# %% [markdown]
+# Is it true? Load the laptop's model from where the new rows say:
 
 # %%
 bucket_access = keys | {"MLFLOW_S3_ENDPOINT_URL": endpoint}
@@ -763,8 +781,11 @@ assert len(paths) == len(arrived) > 0 and place.startswith(base) and unchanged
 assert not files.exists()
 
 # %% [markdown]
-# You should see `True` twice, although the laptop's folder is gone. What the counts do not show: the id counter and two
-# columns of addresses are still wrong. The first two pitfalls mend them.
+# You should see `True` twice, although the laptop's folder is gone.
+#
+# **Step 7** is yours: start the server on the new database, with `--artifacts-destination s3://nordtel-mlflow/moved`. It
+# reads `mlflow-artifacts:/1/…` as `s3://nordtel-mlflow/moved/1/…`. Load a model through it, and grant Mira MANAGE on
+# what was hers, because copied rows have no creator.
 #
 # **Into a store that is in use** rows cannot be copied, because the ids would clash. Take a run over by making it again
 # with the client:
@@ -804,32 +825,28 @@ assert not files.exists()
 #
 # The homework's checks use the same codes.
 #
-# **`sequence-behind`: the counter did not move.** Round 5 copied rows *with* their ids, so the counter of `moved` still
-# stands at the beginning. The first new experiment gets an id that is taken, and MLflow blames the name. To repair it,
-# set the counter to the largest id.
+# **`sequence-behind`: step 4 was left out.** The counts of the rows agree all the same. But the first new experiment gets
+# an id that is taken, and MLflow blames its name. We put the counter back to see it; the repair is step 4.
 
 # %%
+with create_engine(moved).begin() as connection:  # as it was before step 4
+    connection.execute(text("alter sequence experiments_experiment_id_seq restart"))
 try:
     mover.create_experiment("retention", artifact_location=f"{base}/retention")
 except mlflow.MlflowException as error:
     print("[sequence-behind] the id is taken:", "experiment_pk" in str(error))
 
-with create_engine(moved).begin() as connection:
-    counter = "pg_get_serial_sequence('experiments', 'experiment_id')"
-    largest = "(select max(experiment_id) from experiments)"
-    connection.execute(text(f"select setval({counter}, {largest})"))
+set_counter()
 if mover.get_experiment_by_name("retention") is None:
     mover.create_experiment("retention", artifact_location=f"{base}/retention")
 print("repaired:", mover.get_experiment_by_name("retention").name)
 
 # %% [markdown]
-# **`artifacts-left-behind`: one address was forgotten.** Round 5 rewrote the addresses of runs and models, but an
-# *experiment* has one, too: where its *new* runs put their files. So a new run of `churn` in `moved` still writes to
-# the laptop's folder, on whichever machine it runs.
+# **`artifacts-left-behind`: one column was left out in step 6.** All old runs and models are found. But when the
+# experiment keeps its address, a *new* run writes to the laptop's folder, on whichever machine it runs.
 #
-# To repair it, rewrite that column as well, and that of the runs once more: a run keeps the address that it got when it
-# was made. Traces hold an address, too, among their tags. A file that already went to somebody's disk has to be
-# uploaded by hand.
+# To repair it, rewrite that column, and that of the runs once more: a run keeps the address that it got when it was
+# made. A file that already went to somebody's disk has to be uploaded by hand.
 
 
 # %%
@@ -842,11 +859,11 @@ def file_of_new_run():
     return len(objects()) - n_before
 
 
+rewrite("experiments", "artifact_location", [base], files.as_uri())  # as before step 6
 print("[artifacts-left-behind] new objects in the bucket:", file_of_new_run())
 print("a laptop's folder again:", files.exists())
 rewrite("experiments", "artifact_location")
 rewrite("runs", "artifact_uri")  # of the runs made in the meantime
-rewrite("trace_tags", "value")  # a trace has an address among its tags
 print("repaired, new objects in the bucket:", in_bucket := file_of_new_run())
 
 # %% tags=["claims"]
