@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 _MISSING = object()
 #: `importlib_metadata` takes this method away, for itself to be the only one that finds distributions.
 _FIND_DISTRIBUTIONS = vars(PathFinder).get("find_distributions")
+#: What is behind ``os.environ``: comparing that itself twice for each module takes half a second in all.
+_VARIABLES = os.environ._data  # type: ignore[attr-defined]
 _STREAMS = ("stdin", "stdout", "stderr", "__stdin__", "__stdout__", "__stderr__")
 
 
@@ -93,6 +95,7 @@ class Libraries:
         self._path: list[str] = []
         self._known: set[str] = set()
         self._noted: list[Any] = []
+        self._variables: dict[Any, Any] | None = None
         #: Standard error of the process that imports the libraries, to which their log handlers write.
         self._errors = sys.stderr
 
@@ -139,8 +142,9 @@ class Libraries:
         self._start = self._filters, self._environment, self._finders
 
     def _remember(self) -> None:
-        self._filters, self._environment = list(warnings.filters), dict(os.environ)
-        self._finders, self._count = list(sys.meta_path), len(sys.modules)
+        self._filters, self._finders, self._count = list(warnings.filters), list(sys.meta_path), len(sys.modules)
+        if _VARIABLES != self._variables:
+            self._variables, self._environment = dict(_VARIABLES), dict(os.environ)
 
     def _note(self) -> None:
         """Add what has changed since the last time to the record of the module that is being executed."""
@@ -151,7 +155,7 @@ class Libraries:
             front = [f for f in added if not old or warnings.filters.index(f) < old[0]]
             top.filters += [(False, f) for f in reversed(front)] + [(True, f) for f in added if f not in front]
             self._noted += added
-        if os.environ != self._environment:
+        if _VARIABLES != self._variables:
             top.environment.update({k: v for k, v in os.environ.items() if self._environment.get(k) != v})
         if sys.meta_path != self._finders:
             top.finders += [finder for finder in sys.meta_path if finder not in self._finders]

@@ -82,8 +82,9 @@ customers = data.churn_split(n_rows, seed, numeric=True)  # its six number colum
 # %% [markdown]
 # ## Round 1: Jonas's perfect tree
 #
-# A decision tree asks one question after the other; `max_depth` says how many in a row. `cross_validate` works like
-# `cross_val_score`, and `return_train_score=True` adds the score on the rows that each copy was fitted on.
+# Which customers will leave? A decision tree asks one question after the other; `max_depth` says how many in a row.
+# `cross_validate` works like `cross_val_score`, and `return_train_score=True` adds the score on the rows that each copy
+# was fitted on.
 #
 # **Predict.** The deeper the tree, the better its score on its *own* rows. What will the score on the judging folds do:
 # rise as well, fall, or first rise and then fall?
@@ -149,9 +150,9 @@ assert curve["its own rows"][1] - curve["judging folds"][1] < 0.06
 #
 # ### Bias and variance
 #
-# Why does each extreme fail? Imagine that you could collect the same data many times. We can, with a truth of our own:
-# a wave, dashed in the picture below. 200 teams make 20 measurements each, with chance errors, and fit a polynomial.
-# The picture draws 30 of the fits for each degree.
+# Why does each extreme fail? Imagine that you could draw many samples like yours. We can, with a truth of our own: a
+# wave, dashed in the picture below. 200 teams make 20 measurements each, with chance errors, and fit a polynomial. The
+# picture draws 30 of the fits for each degree.
 
 # %%
 from sklearn.linear_model import LinearRegression
@@ -405,8 +406,8 @@ assert 0.985 < _asis["folds"] < 0.9975
 # room was left; Nordtel's table had some.
 #
 # Three more rows are worth a look. With 495 columns, `polynomial` is perfect on its own rows and no better on the
-# folds: keep what is simpler. The two rows `8 by …` lose, with seed 0, less than the spread: 8 columns may be enough
-# where each costs a measurement. Ours are measured, so all 30 stay.
+# folds: keep what is simpler. The two rows `8 by …` lose, with seed 0, less than the spread: 8 columns may do where
+# each costs a measurement. Here *no step* is simplest, so all 30 stay.
 
 # %% [markdown]
 # ### PCA and LDA in a picture (can wait)
@@ -550,15 +551,15 @@ assert _lead.mean() < in_folds["logistic"].std(ddof=1) and (_lead > 0).sum() < 5
 
 # %% [markdown]
 # You should see the coin at a ROC-AUC of 0.5. Neither Tom's forest nor the support vector machine beats the logistic
-# regression: neither leads in all folds, or by more than the spread. By ROC-AUC that is a tie of three.
+# regression: neither leads in all folds, or by more than the spread. By ROC-AUC no winner is shown.
 #
-# By mean recall, with seed 0, `logistic` is first, by mean precision `SVC`, each by about one tumour. Choose the metric
-# before you look, or luck chooses the winner. All but ROC-AUC need a **threshold**, the probability from which on a
-# model gives alarm (by default mostly 0.5, which nobody has chosen):
+# With seed 0, `logistic` has the highest mean recall and `SVC` the highest mean precision, each by about one tumour.
+# Choose the metric before you look, or luck chooses the winner. All but ROC-AUC depend on a **threshold**, the
+# probability from which on a model gives alarm (mostly 0.5 by default). Has anybody chosen it?
 #
-# - Nobody has chosen one, as for these tumours: ROC-AUC.
-# - Chosen, and misses are the worst: recall, with precision beside it.
-# - Chosen, and false alarms are the worst: precision, with recall beside it.
+# - No, as for these tumours: ROC-AUC.
+# - Yes, and misses are the worst: recall, with precision beside it.
+# - Yes, and false alarms are the worst: precision, with recall beside it.
 
 # %% [markdown]
 # ### Four more families (can wait)
@@ -604,7 +605,7 @@ assert seed != 0 or _best.to_list() == ["neighbors", "logistic"]
 # %% [markdown]
 # ## Round 4: other settings
 #
-# Can other settings of the support vector machine break the tie? Two matter, `C` and `gamma`. Two ways to search them:
+# Can other settings let the support vector machine win? Two matter, `C` and `gamma`. Two ways to search them:
 #
 # - a **grid** tries all combinations of chosen values;
 # - a **random** search draws combinations from the whole range.
@@ -737,9 +738,9 @@ assert abs((fair - in_folds["logistic"]).mean()) < in_folds["logistic"].std(ddof
 
 # %% [markdown]
 # With seed 0 that is two times no (one fold lost, and the lead below the spread), so we keep what is simpler, with
-# weights that anybody can read. Even this lead is flattered: it belongs to the luckiest of thirty-two attempts, chosen
-# by these very folds. For a fair lead, put the *search* into the folds. It then searches anew for each of them, without
-# the rows that judge (`pca-grid` in the script below). In a new cell:
+# weights that anybody can read. Even this lead is flattered: the folds that judge it have also chosen it, as the
+# luckiest of thirty-two attempts. For a fair one, give the *search* to `cross_val_score`: it searches anew for each
+# fold, without the rows that judge (`pca-grid` in the script below). In a new cell (the lead stays below the spread):
 #
 # ```python
 # fair = cross_val_score(grid, X_train, y_train, **same)

@@ -210,7 +210,8 @@ assert listed == ["builtins.print", "functools.partial"]
 # %% [markdown]
 # You should see that it loads, and that the function ran with your customers as soon as the step was used. The reason
 # is that MLflow takes the list of trusted types **from the model itself**: it says what the stranger trusts, not what
-# you trust. In a file that somebody wrote by hand, skops would call the function even *while it loads*.
+# you trust. Here it ran when the step was used. A forged file can make skops call a listed function already *while it
+# loads*: so read first.
 #
 # What can you read before you load? The file `MLmodel` describes each model, with one part for each flavor.
 # `get_model_info` reads it and loads nothing. Here are the entries that matter, of our own model and of the stranger's:
@@ -228,7 +229,7 @@ def show_flavors(logged):
         for entry, value in entries.items():
             if entry in to_read:
                 of_code = entry == "model_code_path"  # MLflow takes its end, too
-                print(f"    {entry}: {Path(value).name if of_code else value}")
+                print(f"    {entry}: {Path(value).name if of_code else value!r}")
 
 
 show_flavors(ours)
@@ -273,7 +274,7 @@ assert stranger_["sklearn"]["skops_trusted_types"] == listed
 we_trust = {"numpy.dtype"}  # for a stranger's model
 home = Path(mlflow.artifacts.download_artifacts(stranger.model_uri))  # 1, loads nothing
 card = mlflow.models.get_model_info(str(home)).flavors["sklearn"]  # 2
-print("2:", card["serialization_format"], card["pickled_model"], card["code"])
+print("2:", [card[e] for e in ("serialization_format", "pickled_model", "code")])
 names = skops.io.get_untrusted_types(file=home / "model.skops")  # 3
 print("3: not on our list:", sorted(set(names) - we_trust))
 
@@ -286,7 +287,11 @@ card_ = (moved_ / "MLmodel").read_text()
 (moved_ / "MLmodel").write_text(card_.replace("pickled_model: model.skops", "pickled_model: x/model.skops"))
 with contextlib.redirect_stdout(io.StringIO()) as shown_:
     show_flavors(SimpleNamespace(name="moved", model_uri=str(moved_)))
-assert "pickled_model: x/model.skops" in shown_.getvalue()
+assert "pickled_model: 'x/model.skops'" in shown_.getvalue()
+(moved_ / "MLmodel").write_text(card_.replace("code: null", "code: None"))  # the name of a folder
+with contextlib.redirect_stdout(io.StringIO()) as shown_:
+    show_flavors(SimpleNamespace(name="moved", model_uri=str(moved_)))
+assert "code: 'None'" in shown_.getvalue()
 
 assert set(names) - we_trust == {"builtins.print", "functools.partial"}
 forged = skops.io.dumps(DecisionTreeClassifier().fit([[0.0], [1.0]], [0, 1]))
@@ -370,13 +375,14 @@ assert Path(from_code.flavors["python_function"]["model_code_path"]).name == "ch
 # %% [markdown]
 # ### One table for every model that you get
 #
-# Two kinds can be read before they are loaded. Each flavor in `MLmodel` must fit *one* column of this table in all the
-# entries that it has (a dash: the entry must not be there):
+# Two kinds can be read first. All entries of a flavor must fit the *same* column (a dash: must not be there). `chatty`,
+# above, fits the right one. `skops_trusted_types` has no row: it only says what the sender trusts. Mind the quotes:
+# `'None'` would be a folder.
 #
 # | entry | a skops model | a model from code |
 # |---|---|---|
 # | `loader_module` | `mlflow.sklearn` | `mlflow.pyfunc.loaders.code_model` |
-# | `serialization_format`, always in flavor `sklearn` | `skops` | – |
+# | `serialization_format` in a flavor `sklearn` | both must be there: `skops` | – |
 # | `pickled_model`, `model_path` | `model.skops` | – |
 # | `model_code_path` | – | a file of Python |
 # | `code` | `None`, or a folder of modules (Round 5) | the same |
@@ -384,8 +390,8 @@ assert Path(from_code.flavors["python_function"]["model_code_path"]).name == "ch
 # | **before you load, read** | the names (Round 2), and the folder | the file, and the folder |
 #
 # If a flavor fits neither column, or is another than `sklearn` and `python_function`, treat the model as a pickle: do
-# not load a stranger's. Refuse code that you cannot read. Delete each folder `__pycache__`: what is in it may run in
-# place of what you read. And read `requirements.txt`, because *installing* it can run code.
+# not load a stranger's. Refuse code that you cannot read, and delete each `__pycache__`: its compiled copies may run
+# instead. *Installing* can run code, too: read the lists of packages.
 #
 # <details class="more"><summary>More: the path, compiled code, a model inside the model, and other flavors</summary>
 #
@@ -394,6 +400,9 @@ assert Path(from_code.flavors["python_function"]["model_code_path"]).name == "ch
 # in the same way.
 #
 # Other flavors, such as `statsmodels`, write no `serialization_format`, and store a pickle even today.
+#
+# The lists of packages: `pip install -r` takes `requirements.txt`. MLflow, when it serves or predicts in a new
+# environment, takes `python_env.yaml` (or the file that `env` in `MLmodel` names), `conda.yaml` or `uv.lock`.
 #
 # </details>
 
@@ -595,8 +604,8 @@ assert done.stdout.split("\n")[:2] == [
 assert (elsewhere / "together/code/cleaning.py").is_file()
 
 # %% [markdown]
-# You should see Aisha's error for `alone`. In this notebook both would load: a test on the machine where a model was
-# made proves little.
+# You should see Aisha's error for `alone`. In this notebook both would load: a test in the notebook that made a model
+# proves little.
 #
 # <details class="more"><summary>More: two models, each with a `cleaning.py`</summary>
 #
@@ -738,8 +747,7 @@ assert "portable-claim" in (Path(by_name_) / "registered_model_meta").read_text(
 # You should see `True`, then `False`. A fingerprint tells *that* something changed, not what. Whoever may write to
 # the store can change the tag as well, so keep it in a commit, too.
 #
-# Loading leaves a folder `__pycache__`, with compiled copies of modules. We deleted it first: with it, the same model
-# would have another fingerprint.
+# Loading leaves a folder `__pycache__`. We deleted it first: with it, the same model would have another fingerprint.
 #
 # <details class="more"><summary>More: why one file is left out</summary>
 #
@@ -899,9 +907,9 @@ except AssertionError as error:
 # The script logs a forest, reads it as a receiver should, and uses it. Open *Show the script*, copy it into a file
 # `ship.py` in an empty folder and run `python ship.py`, never with `-O`, which leaves out every `assert`.
 #
-# For a model that somebody sent you, drop the lines from `mlflow.set_tracking_uri` to `info = …`, write `home =
-# Path("its folder")`, and end after the last `assert` with `mlflow.sklearn.load_model(str(home))`. If you do not know
-# the sender, take `Tree` out of `WE_TRUST`.
+# For a model that somebody sent you, replace all from `mlflow.set_tracking_uri` to `home = …` by `home = Path("its
+# folder")`, and all after the last `assert` by `mlflow.sklearn.load_model(str(home))`. If you do not know the sender,
+# take `Tree` out of `WE_TRUST`.
 #
 # <details class="more"><summary>More: a model with a module of your own</summary>
 #

@@ -109,7 +109,8 @@ print("PostgreSQL", version.strip())
 # their columns are its **schema**. `mlflow db upgrade` makes one in an empty database, or renews an older MLflow's:
 # back that one up first (Round 4).
 #
-# `command` runs `mlflow …` inside this notebook.
+# `command` runs `mlflow …` inside this notebook. In a terminal, leave the password out of the address that you give to
+# `db upgrade` (and to `gc`), and set `PGPASSWORD`, which PostgreSQL's driver reads.
 
 # %%
 from click.testing import CliRunner
@@ -545,16 +546,13 @@ print(address, "| user: tom | password:", passwords["tom"])
 sign_in("admin")
 ...
 
-sign_in("tom")
-
 # %% tags=["your-turn-solution"]
 sign_in("admin")
 auth.grant_user_permission("tom", "experiment", churn, "EDIT")
 
-sign_in("tom")
-
 # %%
 hint = "the cell that made the users grants two of them EDIT."
+sign_in("tom")
 lesson.turn(outcome(actions["tag"]) == "allowed", hint)
 sign_in("admin")
 
@@ -620,7 +618,7 @@ assert count_rows(restored)["users"] == len(people) and objects() == objects(bac
 #
 # <details class="more"><summary>More: which secrets encrypt rows</summary>
 #
-# `MLFLOW_WEBHOOK_SECRET_ENCRYPTION_KEY` and `MLFLOW_CRYPTO_KEK_PASSPHRASE`, if you set them.
+# `MLFLOW_WEBHOOK_SECRET_ENCRYPTION_KEY`, `MLFLOW_CRYPTO_KEK_PASSPHRASE` and `MLFLOW_CRYPTO_KEK_VERSION`, if you set them.
 #
 # </details>
 #
@@ -710,15 +708,15 @@ assert after["spans"] == 1
 # **transaction** (`new.begin()`), which is written as a whole or not at all.
 #
 # `copy_rows` is for a *new* database only: it empties each table that it fills, and holds it in memory (10 million
-# points: 6 GB).
+# points: 13 GB).
 #
-# **Step 4: the counter.** The rows came *with* their ids, so the counter from which a new experiment gets its id still
-# stands at the beginning. Set it to the largest id:
+# **Step 4: the counter.** The rows came *with* their ids, so the counter for new experiments still stands at 1. Set it
+# to the largest id:
 
 # %%
 def set_counter():
     counter = "pg_get_serial_sequence('experiments', 'experiment_id')"
-    largest = "(select max(experiment_id) from experiments)"
+    largest = "(select greatest(max(experiment_id), 1) from experiments)"
     with create_engine(moved).begin() as connection:
         connection.execute(text(f"select setval({counter}, {largest})"))
 
@@ -739,9 +737,9 @@ print("files on the laptop:", len(paths), "- in the bucket:", len(arrived))
 travelled = (folder / "laptop").rename(folder / "travelled")
 
 # %% [markdown]
-# **Step 6: the addresses.** Six columns say where files are, and still name the laptop's folder. In your move it becomes
-# `mlflow-artifacts:`, as with all rows of a server that hands files on. No server reads `moved`, so here it becomes
-# the address in the bucket itself:
+# **Step 6: the addresses.** Six columns say where files are, and still name the laptop's folder. In your move, write
+# `mlflow-artifacts:`, as the rows of every server that hands files on do. Here no server reads `moved`, so we write the
+# address in the bucket itself:
 
 # %%
 base = "s3://nordtel-mlflow/moved"  # in your move "mlflow-artifacts:"
@@ -783,9 +781,10 @@ assert not files.exists()
 # %% [markdown]
 # You should see `True` twice, although the laptop's folder is gone.
 #
-# **Step 7** is yours: start the server on the new database, with `--artifacts-destination s3://nordtel-mlflow/moved`. It
-# reads `mlflow-artifacts:/1/…` as `s3://nordtel-mlflow/moved/1/…`. Load a model through it, and grant Mira MANAGE on
-# what was hers, because copied rows have no creator.
+# **Step 7** waits for your own move: start a server on the new database, with an empty one for users (old grants name
+# ids, which now belong to Mira's experiments), and with `--artifacts-destination s3://nordtel-mlflow/moved`. It reads
+# your rows' `mlflow-artifacts:/1/…` as `s3://nordtel-mlflow/moved/1/…`. Load a model through it, and grant Mira MANAGE
+# on what was hers: copied rows have no creator.
 #
 # **Into a store that is in use** rows cannot be copied, because the ids would clash. Take a run over by making it again
 # with the client:
@@ -845,8 +844,8 @@ print("repaired:", mover.get_experiment_by_name("retention").name)
 # **`artifacts-left-behind`: one column was left out in step 6.** All old runs and models are found. But when the
 # experiment keeps its address, a *new* run writes to the laptop's folder, on whichever machine it runs.
 #
-# To repair it, rewrite that column, and that of the runs once more: a run keeps the address that it got when it was
-# made. A file that already went to somebody's disk has to be uploaded by hand.
+# To repair it, do all of step 6 once more (here two lines suffice): runs, models and traces keep their first address. A
+# file that already went to somebody's disk has to be uploaded by hand.
 
 
 # %%
@@ -886,9 +885,7 @@ assert len(where_now) == 4 and all(uri.startswith(base) for uri in where_now)
 #
 # <details class="more"><summary>More: the words of the command</summary>
 #
-# `--tracking-uri` lets `gc` reach the files through the server, as the user who is signed in. In a terminal, leave the
-# password out of the address that you give to `gc` and `db upgrade`, and set `PGPASSWORD`, which PostgreSQL's driver
-# reads.
+# `--tracking-uri` lets `gc` reach the files through the server, as the user who is signed in.
 #
 # The `source` of a version may be `runs:/…`, and that of a copy names its original version. All keep the run's id:
 # `client.search_model_versions(f"run_id = '{run_id}'")` finds them.
