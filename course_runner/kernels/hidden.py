@@ -363,7 +363,8 @@ class Libraries:
         sys.modules[name] = module
         record = self._records.get(name, _Record())
         for need in record.needs:
-            self.show(need)
+            if need in self.hidden:
+                self.show(need)
         if name in self._bound and package in sys.modules:
             vars(sys.modules[package])[child] = module
         for variable, value in record.environment.items():

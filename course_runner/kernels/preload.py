@@ -8,6 +8,7 @@ import shutil
 import sys
 import warnings
 from collections.abc import Callable, Sequence
+from functools import cache
 from typing import Any
 
 #: What the lectures import; the order is theirs.
@@ -106,10 +107,22 @@ def preload(also: Sequence[str] = ()) -> list[str]:
         os.environ["PYDEVD_DISABLE_FILE_VALIDATION"] = "1"  # a warning for people who debug Python's own modules
         importlib.import_module("ipykernel.debugger")
         del os.environ["PYDEVD_DISABLE_FILE_VALIDATION"]
-        from mlflow.utils import requirements_utils
-
-        requirements_utils._init_modules_to_packages_map()
+        _prepare()
     finally:
         warnings.showwarning = before
         undo()
     return shown
+
+
+def _prepare() -> None:
+    """Compute what each process would compute for itself on first use, always with the same result."""
+    from matplotlib.mathtext import MathTextParser
+    from mlflow.store.db import utils
+    from mlflow.utils import requirements_utils
+
+    requirements_utils._init_modules_to_packages_map()
+    MathTextParser("agg").parse("$0$")  # makes its grammar
+    latest = utils._get_latest_schema_revision = cache(
+        utils._get_latest_schema_revision
+    )  # it runs every migration's file
+    latest()

@@ -406,8 +406,8 @@ assert 0.985 < _asis["folds"] < 0.9975
 # room was left; Nordtel's table had some.
 #
 # Three more rows are worth a look. With 495 columns, `polynomial` is perfect on its own rows and no better on the
-# folds: keep what is simpler. The two rows `8 by …` lose, with seed 0, less than the spread: 8 columns may do where
-# each costs a measurement. Here *no step* is simplest, so all 30 stay.
+# folds. The two rows `8 by …` lose, with seed 0, less than the spread: where each column costs a measurement, 8 may do.
+# Here all are measured already, and *no step* is simplest: all 30 stay.
 
 # %% [markdown]
 # ### PCA and LDA in a picture (can wait)
@@ -553,11 +553,13 @@ assert _lead.mean() < in_folds["logistic"].std(ddof=1) and (_lead > 0).sum() < 5
 # You should see the coin at a ROC-AUC of 0.5. Neither Tom's forest nor the support vector machine beats the logistic
 # regression: neither leads in all folds, or by more than the spread. By ROC-AUC no winner is shown.
 #
-# With seed 0, `logistic` has the highest mean recall and `SVC` the highest mean precision, each by about one tumour.
-# Choose the metric before you look, or luck chooses the winner. All but ROC-AUC depend on a **threshold**, the
-# probability from which on a model gives alarm (mostly 0.5 by default). Has anybody chosen it?
+# With seed 0, `logistic` leads in mean recall and `SVC` in mean precision, each by about one tumour: choose the metric
+# before you look, or luck chooses the winner.
 #
-# - No, as for these tumours: ROC-AUC.
+# All but ROC-AUC depend on a **threshold**, the probability from which on a model gives alarm (mostly 0.5 by default).
+# Has anybody chosen one?
+#
+# - Not yet, as for these tumours: ROC-AUC, which judges the order only.
 # - Yes, and misses are the worst: recall, with precision beside it.
 # - Yes, and false alarms are the worst: precision, with recall beside it.
 
@@ -737,10 +739,10 @@ compare("grid, searched anew", fair, in_folds["logistic"])
 assert abs((fair - in_folds["logistic"]).mean()) < in_folds["logistic"].std(ddof=1)
 
 # %% [markdown]
-# With seed 0 that is two times no (one fold lost, and the lead below the spread), so we keep what is simpler, with
-# weights that anybody can read. Even this lead is flattered: the folds that judge it have also chosen it, as the
-# luckiest of thirty-two attempts. For a fair one, give the *search* to `cross_val_score`: it searches anew for each
-# fold, without the rows that judge (`pca-grid` in the script below). In a new cell (the lead stays below the spread):
+# With seed 0 that is two times no (one fold lost, and the lead below the spread), so we keep the simpler model, with
+# weights that anybody can read. Even this lead is flattered: the same folds have chosen these settings, the luckiest of
+# thirty-two attempts. For a fair lead, give the *search* itself to `cross_val_score`: for each judging fold it searches
+# anew on the other four. Try it in a new cell (the lead stays below the spread):
 #
 # ```python
 # fair = cross_val_score(grid, X_train, y_train, **same)

@@ -154,6 +154,9 @@ print("a model answers at", address if model_address else "an address of this ma
 # a sentence.
 
 # %%
+http = httpx.Client(timeout=120)  # keeps its connection from question to question
+
+
 def ask_model(prompt):
     key = os.environ.get("OPENAI_API_KEY", "none")
     headers = {"Authorization": f"Bearer {key}"}
@@ -165,7 +168,7 @@ def ask_model(prompt):
         "stop": ["\n"],
     }
     url = f"{address}/v1/chat/completions"
-    reply = httpx.post(url, json=request, headers=headers, timeout=120)
+    reply = http.post(url, json=request, headers=headers)
     reply.raise_for_status()
     return reply.json()
 

@@ -148,7 +148,7 @@ from sklearn.tree import DecisionTreeClassifier
 # %% [markdown]
 # You should see the line between *read* and *loaded*: reading bytes is harmless, loading obeyed the instruction. What
 # was "loaded" is `None`, the answer of `print`; there was never a model. `pickletools.dis(content)` lists the
-# instructions and runs none, but few people can judge them: do not load a stranger's.
+# instructions and runs none, but few people can judge them: do not load a stranger's pickle.
 #
 # <details class="more"><summary>More: where pickle is still the default</summary>
 #
@@ -229,7 +229,7 @@ def show_flavors(logged):
         for entry, value in entries.items():
             if entry in to_read:
                 of_code = entry == "model_code_path"  # MLflow takes its end, too
-                print(f"    {entry}: {Path(value).name if of_code else value!r}")
+                print(f"    {entry}: {Path(value).name if of_code else value!a}")
 
 
 show_flavors(ours)
@@ -251,10 +251,10 @@ assert stranger_["sklearn"]["skops_trusted_types"] == listed
 #
 # So before you load a skops model, do three things:
 #
-# 1. **Download once**, into `home`, and use only that folder: `get_model_info(str(home))`,
-#    `mlflow.sklearn.load_model(str(home))`. An address fetches the files again, perhaps changed.
-# 2. **Read `MLmodel`.** It must say `skops`, and name the file `model.skops`, the one that you read next. The table at
-#    the end of Round 3 serves for *all* models.
+# 1. **Download once**, into `home`, and give each call that folder, as in `mlflow.sklearn.load_model(str(home))`. An
+#    address such as `models:/…` would fetch the files again, perhaps changed.
+# 2. **Read `MLmodel`.** It must say `skops`, name `model.skops`, the file that you read next, and no folder `code`
+#    (modules, Round 5). For *all* models: the table of Round 3.
 # 3. **Read the names** in that file, and compare them with a list of *yours*.
 #
 # <details class="more"><summary>More: what a forger might change, and the version of skops</summary>
@@ -292,6 +292,10 @@ assert "pickled_model: 'x/model.skops'" in shown_.getvalue()
 with contextlib.redirect_stdout(io.StringIO()) as shown_:
     show_flavors(SimpleNamespace(name="moved", model_uri=str(moved_)))
 assert "code: 'None'" in shown_.getvalue()
+(moved_ / "MLmodel").write_text(card_.replace("model.skops", "model.sk\u043eps"), encoding="utf8")  # Cyrillic
+with contextlib.redirect_stdout(io.StringIO()) as shown_:
+    show_flavors(SimpleNamespace(name="moved", model_uri=str(moved_)))
+assert "pickled_model: 'model.sk\\u043eps'" in shown_.getvalue()
 
 assert set(names) - we_trust == {"builtins.print", "functools.partial"}
 forged = skops.io.dumps(DecisionTreeClassifier().fit([[0.0], [1.0]], [0, 1]))
@@ -330,6 +334,8 @@ assert printed_.getvalue() == "ran on load\n"
 #
 # `numpy.dtype` only says what kind of numbers an array holds. A `Tree` is a decision tree, alone or in a forest: a
 # table of numbers, which scikit-learn believes without checking them: a forged one may read memory that is not its own.
+# So may a forged support vector machine, and for that one skops lists no name: use a stranger's model in a Python of
+# its own, where a crash harms nothing.
 #
 # </details>
 #
@@ -375,14 +381,14 @@ assert Path(from_code.flavors["python_function"]["model_code_path"]).name == "ch
 # %% [markdown]
 # ### One table for every model that you get
 #
-# Two kinds can be read first. All entries of a flavor must fit the *same* column (a dash: must not be there). `chatty`,
-# above, fits the right one. `skops_trusted_types` has no row: it only says what the sender trusts. Mind the quotes:
-# `'None'` would be a folder.
+# Two kinds can be read first. All entries that a flavor has must fit the *same* column (a dash: no such entry). `ours`
+# and `stranger` fit the left one, `chatty` the right one. `skops_trusted_types` has no row: it only says what the
+# sender trusts. `None` is no folder, `'None'` is one, and `\u` shows a letter in disguise.
 #
 # | entry | a skops model | a model from code |
 # |---|---|---|
 # | `loader_module` | `mlflow.sklearn` | `mlflow.pyfunc.loaders.code_model` |
-# | `serialization_format` in a flavor `sklearn` | both must be there: `skops` | – |
+# | `serialization_format` in a flavor `sklearn` | `skops`; flavor and entry must be there | – |
 # | `pickled_model`, `model_path` | `model.skops` | – |
 # | `model_code_path` | – | a file of Python |
 # | `code` | `None`, or a folder of modules (Round 5) | the same |
@@ -446,7 +452,7 @@ assert verdicts == {"as_pickle": "refused", "ours": "refused", "chatty": "loaded
 # %% [markdown]
 # You should see that only the model from code loads, and its line ran. The switch is about pickles, and a model from
 # code needs no pickle. It refuses skops as well, because of the list that travels inside. On Databricks the switch is
-# ignored.
+# ignored, and in older versions some flavors ignored it.
 
 # %% [markdown]
 # ## Round 4: which packages does it need?
@@ -764,8 +770,8 @@ assert "portable-claim" in (Path(by_name_) / "registered_model_meta").read_text(
 # 2. In the menu on the left, click *Models*, then `together` (the upper one, if you ran the lecture twice), and
 #    *Artifacts*.
 # 3. Click `MLmodel`, and find `skops_trusted_types` and `code`.
-# 4. Click the folder `code`, then `cleaning.py`, and read it. Looking at files here loads nothing, so this is a safe
-#    place to read the model of a stranger.
+# 4. Click the folder `code`, then `cleaning.py`, and read it. Looking at files loads nothing, so in a current version
+#    of MLflow this is a safe place to read a stranger's model.
 #
 # The page does not show a logged model's tags, such as our fingerprint.
 #
@@ -773,8 +779,8 @@ assert "portable-claim" in (Path(by_name_) / "registered_model_meta").read_text(
 #
 # ## Your turn
 #
-# Ines wants to know which of these four models run a file of their own when they are loaded. Two entries of Round 3's
-# table speak of such files. Replace the three dots by **one line** that adds their two values in `entries` to the list
+# Ines wants to know which of these four models run a file of their own when they are loaded. Two rows of Round 3's
+# table are about code. Replace the three dots by **one line** that adds the values of these two entries to the list
 # `named`, with `.get`, because an entry may be missing. Then run both cells.
 #
 # <details><summary>One solution</summary>
@@ -907,9 +913,9 @@ except AssertionError as error:
 # The script logs a forest, reads it as a receiver should, and uses it. Open *Show the script*, copy it into a file
 # `ship.py` in an empty folder and run `python ship.py`, never with `-O`, which leaves out every `assert`.
 #
-# For a model that somebody sent you, replace all from `mlflow.set_tracking_uri` to `home = …` by `home = Path("its
-# folder")`, and all after the last `assert` by `mlflow.sklearn.load_model(str(home))`. If you do not know the sender,
-# take `Tree` out of `WE_TRUST`.
+# For a model that somebody sent you, keep the imports, `WE_TRUST` and the lines from `flavors = …` to the last
+# `assert`. Write `home = Path("its folder")` before those lines, and `mlflow.sklearn.load_model(str(home))` after them.
+# If you do not know the sender, take `Tree` out of `WE_TRUST`.
 #
 # <details class="more"><summary>More: a model with a module of your own</summary>
 #

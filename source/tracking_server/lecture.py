@@ -200,7 +200,7 @@ def objects(bucket=bucket):
 #   server sends them on. Only it needs the bucket's access key, and the rows say `mlflow-artifacts:/1/…`, without the
 #   bucket.
 # - **`--host 127.0.0.1`** lets in this machine only. All others come through the *reverse proxy* on it
-#   ([Serving]({step:serving})), which takes HTTPS. It and the last two flags come in Round 2.
+#   ([Serving]({step:serving})), which takes HTTPS. The proxy and the last two flags come in Round 2.
 #
 # <details class="more"><summary>More: the password of the admin</summary>
 #
@@ -427,7 +427,7 @@ assert list(knocks.values()) == [200, 200, 403, 403]
 # read, change and delete everything. A team needs three things:
 #
 # - users (`--app-name basic-auth`);
-# - allowed names (`--allowed-hosts`), and for the UI its own address (`--cors-allowed-origins`);
+# - allowed names (`--allowed-hosts`), and allowed pages that ask, such as the UI itself (`--cors-allowed-origins`);
 # - encryption, because basic authentication sends the password readable. A **reverse proxy**, such as nginx, takes the
 #   HTTPS calls on this machine and hands them on, so `--host` stays 127.0.0.1. Set it up with the lines in the next
 #   fold: without them, MLflow takes each caller for a local one.
@@ -645,7 +645,8 @@ mlflow.set_tracking_uri(address)  # from here on the team's server again
 mlflow.set_registry_uri(address)
 
 # %% [markdown]
-# No MLflow command moves a store from SQLite to PostgreSQL. It takes seven steps:
+# No MLflow command moves a store. Into one that is *in use*, runs are taken over one by one (at the end of this round).
+# Into a *new* database, it takes seven steps:
 #
 # 1. Let nobody log meanwhile, make a backup, and use one MLflow version on both sides.
 # 2. Make the schema in a new database.
@@ -655,7 +656,7 @@ mlflow.set_registry_uri(address)
 # 6. Rewrite the addresses of the files.
 # 7. Start a server on the new database.
 #
-# The cells take steps 2 to 6 in turn, with a new database, `moved`.
+# Steps 2 to 6 follow, into a new database, `moved`.
 #
 # **Step 2: the schema.** Also run the command on the laptop's store, when that comes from an older MLflow.
 
@@ -781,10 +782,10 @@ assert not files.exists()
 # %% [markdown]
 # You should see `True` twice, although the laptop's folder is gone.
 #
-# **Step 7** waits for your own move: start a server on the new database, with an empty one for users (old grants name
-# ids, which now belong to Mira's experiments), and with `--artifacts-destination s3://nordtel-mlflow/moved`. It reads
-# your rows' `mlflow-artifacts:/1/…` as `s3://nordtel-mlflow/moved/1/…`. Load a model through it, and grant Mira MANAGE
-# on what was hers: copied rows have no creator.
+# **Step 7** waits for your own move: start a server on the new database, with `--artifacts-destination
+# s3://nordtel-mlflow/moved` and a new, empty database of users: the team's grants name ids, which are Mira's
+# experiments here. It reads your rows' `mlflow-artifacts:/1/…` as `s3://nordtel-mlflow/moved/1/…`. Load a model through
+# it, and grant Mira MANAGE on what was hers: copied rows have no creator.
 #
 # **Into a store that is in use** rows cannot be copied, because the ids would clash. Take a run over by making it again
 # with the client:
@@ -844,8 +845,8 @@ print("repaired:", mover.get_experiment_by_name("retention").name)
 # **`artifacts-left-behind`: one column was left out in step 6.** All old runs and models are found. But when the
 # experiment keeps its address, a *new* run writes to the laptop's folder, on whichever machine it runs.
 #
-# To repair it, do all of step 6 once more (here two lines suffice): runs, models and traces keep their first address. A
-# file that already went to somebody's disk has to be uploaded by hand.
+# To repair it, do all of step 6 once more (here two lines suffice): runs, models and traces of the meantime keep the
+# laptop's address. A file that already went to somebody's disk has to be uploaded by hand.
 
 
 # %%
@@ -990,7 +991,7 @@ lesson.quiz("tracking_server")
 # %% [markdown]
 # ## Key points
 #
-# - **How do you start a server for a team?** `mlflow server` with users, the bucket, the allowed names and origins as
+# - **How do you start a server for a team?** `mlflow server` with users, the bucket, the allowed names and pages as
 #   flags; the database's address, the passwords and the bucket's access key in the environment; HTTPS in front.
 # - **What do 401 and 403 say?** 401: the server does not know you. 403: it knows you, and you lack the permission; or
 #   the name, or the page that asks, is not allowed.
