@@ -41,7 +41,8 @@ lesson.quiz("tracking_server", "recall")
 #
 # - a **database server**, here PostgreSQL, keeps the rows and takes many writers;
 # - an **object store** keeps the files;
-# - **MLflow's server** stands in front of both. It is the only one that people talk to, and it asks who they are.
+# - **MLflow's server** stands in front of both. It asks people who they are, and it alone has the keys of the other
+#   two.
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
 from course_utils import plots
@@ -196,9 +197,9 @@ def objects(bucket=bucket):
 #
 # - **Secrets stand in the environment**, because every user of the machine can list the command lines of the others.
 # - **`--app-name basic-auth`** switches users on. Round 2 gives them permissions.
-# - **`--artifacts-destination`** names the bucket. Artifacts are **proxied**: people send files to the server, and the
-#   server sends them on. Only it needs the bucket's access key, and the rows say `mlflow-artifacts:/1/…`, without the
-#   bucket.
+# - **`--artifacts-destination`** names the bucket. Artifacts are **proxied**: people send files to the server, and it
+#   sends them on. They fetch them from S3 by links that the server signs: they must *reach* S3, but only the server has
+#   its key. The rows say `mlflow-artifacts:/1/…`, without the bucket.
 # - **`--host 127.0.0.1`** lets in this machine only. All others come through the *reverse proxy* on it
 #   ([Serving]({step:serving})), which takes HTTPS. The proxy and the last two flags come in Round 2.
 #
@@ -293,7 +294,7 @@ run_id = run.info.run_id
 print("in the bucket:", sorted(key.split("/")[-1] for key in objects()))
 loaded = mlflow.sklearn.load_model(logged.model_uri)
 same = (loaded.predict(X_val) == model.predict(X_val)).all()
-print("loaded through the server, it predicts the same:", same)
+print("loaded again, it predicts the same:", same)
 
 # %% tags=["claims"]
 CHANGES = [{"n_runs": 5}]
@@ -301,6 +302,13 @@ assert count.strip() == "0" and same
 assert "MLmodel" in {key.split("/")[-1] for key in objects()}
 assert all(key.startswith("artifacts/") for key in objects())
 assert not {"AWS_SECRET_ACCESS_KEY", "MLFLOW_S3_ENDPOINT_URL"} & set(os.environ)
+info_ = httpx.get(f"{address}/api/3.0/mlflow/server-info", auth=("mira", passwords["mira"]), trust_env=False)
+assert info_.json()["multipart_downloads_enabled"]  # so the client asked for links to the bucket
+from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
+
+repository_ = get_artifact_repository(mlflow.get_logged_model(logged.model_id).artifact_location)
+link_ = repository_._get_presigned_download_url("MLmodel").url
+assert link_.startswith(endpoint), link_
 
 # %% [markdown]
 # You should see `MLmodel` and the model's other files in the bucket. The client sent them to the server, and the server
@@ -318,6 +326,10 @@ assert not {"AWS_SECRET_ACCESS_KEY", "MLFLOW_S3_ENDPOINT_URL"} & set(os.environ)
 # | Azure | `wasbs://box@account.blob.core.windows.net/path` | `azure-storage-blob`, `AZURE_STORAGE_CONNECTION_STRING` |
 #
 # MinIO, which many texts name for one's own hardware, is no longer maintained as open source; SeaweedFS is.
+#
+# Files of 500 MB and more are sent straight to the store, too. Where people cannot reach S3's address, set
+# `MLFLOW_ENABLE_PROXY_MULTIPART_DOWNLOAD=false` and `MLFLOW_ENABLE_PROXY_MULTIPART_UPLOAD=false` on their machines: then
+# all goes through the server. (From Google and Azure, it is fetched through the server anyway.)
 #
 # </details>
 #
@@ -448,7 +460,7 @@ assert list(knocks.values()) == [200, 200, 403, 403]
 # - Without `X-Forwarded-For`, MLflow takes everybody for somebody who sits at the server. Even Tom can then change the
 #   settings of its assistant, which acts there as the server's user.
 # - Without `client_max_body_size`, nginx refuses files of more than 1 MB with the code 413, models too. Without
-#   `proxy_read_timeout`, large ones end with 504: MLflow answers once the bucket has all. Clients need
+#   `proxy_read_timeout`, large ones (up to 500 MB) end with 504: MLflow answers once the bucket has all. Clients need
 #   `MLFLOW_HTTP_REQUEST_TIMEOUT=600`.
 #
 # A browser sends a second header, `Origin`: the address of the page that asks. MLflow knows only the pages of this
@@ -808,7 +820,7 @@ assert not files.exists()
 # - The tag `mlflow.user` says whose run it was.
 # - One tag has to be translated: `mlflow.parentRunId` of a child holds the *old* id of its parent. Take parents over
 #   first, keep a dictionary from old id to new, and write the new one.
-# - Data sets and logged models stay behind. Log a model that you still need once more.
+# - Data sets, traces and logged models stay behind. Log a model that you still need once more.
 #
 # When you copy rows:
 #
