@@ -405,9 +405,9 @@ assert 0.985 < _asis["folds"] < 0.9975
 # You should see that even the best of the six gets two times no (not all folds, lead below spread): at 0.99 hardly any
 # room was left; Nordtel's table had some.
 #
-# Three more rows are worth a look. With 495 columns, `polynomial` is perfect on its own rows and no better on the
-# folds. The two rows `8 by …` lose, with seed 0, less than the spread: where each column costs a measurement, 8 may do.
-# Here all are measured already, and *no step* is simplest: all 30 stay.
+# Look at `polynomial`, too: with 495 columns it is perfect on its own rows and no better on the folds. The two rows `8
+# by …` lose a little. Where each column costs a measurement, that may be worth it; here all 30 are measured, so we add
+# no step.
 
 # %% [markdown]
 # ### PCA and LDA in a picture (can wait)
@@ -457,8 +457,8 @@ assert separation["PCA"] > 0.4
 # ## Round 3: another kind of model, and the metric that judges it
 #
 # Which model wins depends on the metric, and the metric on the task. A **classification** answers with a class, such as
-# malignant or benign, and is judged by these answers. **Alarms** are tumours that the model calls malignant, **cases**
-# those that are malignant:
+# malignant or benign, and is mostly judged by these answers. **Alarms** are tumours that the model calls malignant,
+# **cases** those that are malignant:
 #
 # | metric | reads as |
 # |---|---|
@@ -503,6 +503,13 @@ assert 0 < cases - right < 0.1 * cases and right / alarms > 0.9
 # judges the order of the rows.
 #
 # </details>
+#
+# Which metric? Choose before you look. All but ROC-AUC depend on a **threshold**, by default mostly a probability of 0.5,
+# from which on a model gives alarm.
+#
+# - No threshold chosen yet, as here: ROC-AUC, which judges the order only.
+# - One chosen, and misses are the worst: recall, with precision beside it.
+# - One chosen, and false alarms are the worst: precision, with recall beside it.
 #
 # **Predict.** By ROC-AUC, does Tom's forest beat the logistic regression, in all folds and by more than the spread?
 
@@ -553,15 +560,8 @@ assert _lead.mean() < in_folds["logistic"].std(ddof=1) and (_lead > 0).sum() < 5
 # You should see the coin at a ROC-AUC of 0.5. Neither Tom's forest nor the support vector machine beats the logistic
 # regression: neither leads in all folds, or by more than the spread. By ROC-AUC no winner is shown.
 #
-# With seed 0, `logistic` leads in mean recall and `SVC` in mean precision, each by about one tumour: choose the metric
-# before you look, or luck chooses the winner.
-#
-# All but ROC-AUC depend on a **threshold**, the probability from which on a model gives alarm (mostly 0.5 by default).
-# Has anybody chosen one?
-#
-# - Not yet, as for these tumours: ROC-AUC, which judges the order only.
-# - Yes, and misses are the worst: recall, with precision beside it.
-# - Yes, and false alarms are the worst: precision, with recall beside it.
+# With seed 0, `logistic` leads in mean recall and `SVC` in mean precision, each by about one tumour: whoever chooses the
+# metric now lets luck choose the winner.
 
 # %% [markdown]
 # ### Four more families (can wait)
@@ -679,9 +679,9 @@ assert max(top.values()) - in_folds["logistic"].mean() < 0.01
 assert max(top.values()) - in_folds["logistic"].mean() < in_folds["logistic"].std(ddof=1)
 
 # %% [markdown]
-# You should see 4 and 16: a grid spends most of its attempts on values that it has tried already. The two best scores
-# differ by less than 0.003, so either will do. A random search pays off when few of many settings matter: [Nested
-# runs]({step:nested_runs}) compares searches properly.
+# You should see 4 and 16: the grid tries each `C` four times, with another `gamma`. If only `C` mattered, twelve of its
+# attempts would be repetitions, so a random search pays off when few of many settings matter. Here the two best scores
+# differ by less than 0.003: either will do. [Nested runs]({step:nested_runs}) compares searches properly.
 
 # %% [markdown]
 # ### A search that looks at its results (can wait)

@@ -152,8 +152,8 @@ from sklearn.tree import DecisionTreeClassifier
 #
 # <details class="more"><summary>More: where pickle is still the default</summary>
 #
-# Today MLflow stores scikit-learn models in another format, the one of the next round. With Databricks (even as the
-# store only) and in older versions the default is a pickle.
+# Today `log_model` writes scikit-learn models in the format of the next round. Autologging, Databricks (even as the
+# store only) and older versions write a pickle by default.
 #
 # </details>
 #
@@ -253,8 +253,8 @@ assert stranger_["sklearn"]["skops_trusted_types"] == listed
 #
 # 1. **Download once**, into `home`, and give each call that folder, as in `mlflow.sklearn.load_model(str(home))`. An
 #    address such as `models:/…` would fetch the files again, perhaps changed.
-# 2. **Read `MLmodel`.** It must say `skops`, name `model.skops`, the file that you read next, and no folder `code`
-#    (modules, Round 5). For *all* models: the table of Round 3.
+# 2. **Read `MLmodel`.** It must say `skops` and name `model.skops`, the file that you read next. A folder `code` must
+#    be read, too (Round 5; here there is none). The table of Round 3 has all entries.
 # 3. **Read the names** in that file, and compare them with a list of *yours*.
 #
 # <details class="more"><summary>More: what a forger might change, and the version of skops</summary>
@@ -381,9 +381,9 @@ assert Path(from_code.flavors["python_function"]["model_code_path"]).name == "ch
 # %% [markdown]
 # ### One table for every model that you get
 #
-# Two kinds can be read first. All entries that a flavor has must fit the *same* column (a dash: no such entry). `ours`
-# and `stranger` fit the left one, `chatty` the right one. `skops_trusted_types` has no row: it only says what the
-# sender trusts. `None` is no folder, `'None'` is one, and `\u` shows a letter in disguise.
+# Only these two kinds can be read first. A fit does not mean safe: it tells you what to read, in the last row. All
+# entries that a flavor has must fit the *same* column (a dash: no such entry). `ours` and `stranger` fit the left one,
+# `chatty` the right one. `skops_trusted_types` has no row: it only says what the sender trusts.
 #
 # | entry | a skops model | a model from code |
 # |---|---|---|
@@ -396,19 +396,25 @@ assert Path(from_code.flavors["python_function"]["model_code_path"]).name == "ch
 # | **before you load, read** | the names (Round 2), and the folder | the file, and the folder |
 #
 # If a flavor fits neither column, or is another than `sklearn` and `python_function`, treat the model as a pickle: do
-# not load a stranger's. Refuse code that you cannot read, and delete each `__pycache__`: its compiled copies may run
-# instead. *Installing* can run code, too: read the lists of packages.
+# not load a stranger's. Refuse code that you cannot read, and before you load, delete each folder `__pycache__` in
+# `home`: Python may run the compiled copies in it instead.
 #
-# <details class="more"><summary>More: the path, compiled code, a model inside the model, and other flavors</summary>
+# <details class="more"><summary>More: forged names, the path, compiled code, other flavors, and lists of packages</summary>
+#
+# What forgers try: `None` is no folder, `'None'` is one, and `\u` shows a letter in disguise.
 #
 # In the file `MLmodel` itself, `model_code_path` is the author's whole path; what runs is the copy in the model's
-# folder. Compiled code (`.pyc`, `.so`, `.pyd`) cannot be read. A model inside the model, as in [Models]({step:models}), is read
+# folder. A path from Windows (`C:\…`) does not load on Linux (MLflow issue 19744): shorten the entry to the file's
+# name, before you take the fingerprint.
+#
+# Compiled code (`.pyc`, `.so`, `.pyd`) cannot be read. A model inside the model, as in [Models]({step:models}), is read
 # in the same way.
 #
 # Other flavors, such as `statsmodels`, write no `serialization_format`, and store a pickle even today.
 #
-# The lists of packages: `pip install -r` takes `requirements.txt`. MLflow, when it serves or predicts in a new
-# environment, takes `python_env.yaml` (or the file that `env` in `MLmodel` names), `conda.yaml` or `uv.lock`.
+# *Installing* can run code, so read the lists of packages first: `pip install -r` takes `requirements.txt`. MLflow,
+# when it serves or predicts in a new environment, takes `python_env.yaml` (or the file that `env` in `MLmodel` names),
+# `conda.yaml` or `uv.lock`.
 #
 # </details>
 
@@ -658,8 +664,8 @@ assert "PRICES_API_KEY" in (home / "environment_variables.txt").read_text()
 assert b"not a real key" not in written
 
 # %% [markdown]
-# You should see the name of the key, and no value. MLflow notes a variable when `predict` used it with the example, and
-# its name looks like a key: above all, when `API_KEY` or `API_TOKEN` is in it.
+# You should see the name of the key, and no value. MLflow notes what loading or `predict` read with the example, if
+# `API_KEY` or `API_TOKEN` is in the name: of others, only Databricks' own.
 
 # %% [markdown]
 # ## Round 6: deploy what you checked
@@ -808,7 +814,7 @@ for logged in todays:
 # %%
 tagged = [mlflow.get_logged_model(logged.model_id) for logged in todays]
 found = {model.name for model in tagged if model.tags.get("runs_code") == "True"}
-hint = "two of the four do: the table of Round 3 has two rows about code."
+hint = "two of the four do: `model_code_path` and `code` name such files."
 lesson.turn(found == {"chatty", "together"}, hint)
 
 # %% [markdown]

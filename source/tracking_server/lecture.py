@@ -189,7 +189,7 @@ def objects(bucket=bucket):
 # export MLFLOW_AUTH_CONFIG_PATH=auth.ini MLFLOW_AUTH_ADMIN_PASSWORD=…   # 12 characters or more
 # export MLFLOW_FLASK_SERVER_SECRET_KEY=…           # any long random text: it signs the web forms
 # export AWS_ACCESS_KEY_ID=… AWS_SECRET_ACCESS_KEY=…
-# export MLFLOW_S3_ENDPOINT_URL=https://s3.nordtel.example   # your own store; for Amazon, leave it out
+# export MLFLOW_S3_ENDPOINT_URL=https://s3.nordtel.example   # Amazon: AWS_DEFAULT_REGION=… instead
 # mlflow server --app-name basic-auth --artifacts-destination s3://nordtel-mlflow/artifacts \
 #     --host 127.0.0.1 --port 5001 --allowed-hosts "127.0.0.1:*,mlflow.nordtel.example" \
 #     --cors-allowed-origins https://mlflow.nordtel.example
@@ -197,9 +197,9 @@ def objects(bucket=bucket):
 #
 # - **Secrets stand in the environment**, because every user of the machine can list the command lines of the others.
 # - **`--app-name basic-auth`** switches users on. Round 2 gives them permissions.
-# - **`--artifacts-destination`** names the bucket. Artifacts are **proxied**: people send files to the server, and it
-#   sends them on. They fetch them from S3 by links that the server signs: they must *reach* S3, but only the server has
-#   its key. The rows say `mlflow-artifacts:/1/…`, without the bucket.
+# - **`--artifacts-destination`** names the bucket. Artifacts are **proxied**: what people log goes to the server, which
+#   sends it on. What they load comes straight from S3, by a link that the server signs: they must *reach* S3, but need
+#   no key. The rows say `mlflow-artifacts:/1/…`, without the bucket.
 # - **`--host 127.0.0.1`** lets in this machine only. All others come through the *reverse proxy* on it
 #   ([Serving]({step:serving})), which takes HTTPS. The proxy and the last two flags come in Round 2.
 #
@@ -211,8 +211,8 @@ def objects(bucket=bucket):
 #
 # </details>
 #
-# The next cells start one, with a single worker to save memory. First `auth.ini`; yours has
-# `postgresql+psycopg2://…/users` where ours calls `create`:
+# The next cells start one, with one worker to save memory. First `auth.ini`; yours has `postgresql+psycopg2://…/users`,
+# each `%` doubled, where ours calls `create`:
 
 # %%
 people = ("admin", "mira", "jonas", "tom")
@@ -320,7 +320,7 @@ assert link_.startswith(endpoint), link_
 #
 # | store | `--artifacts-destination` | the server needs |
 # |---|---|---|
-# | Amazon S3 | `s3://bucket/path` | `boto3`, `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`, or the role of its machine |
+# | Amazon S3 | `s3://bucket/path` | `boto3`, the bucket's `AWS_DEFAULT_REGION` (without it, models go up and do not come down), `AWS_ACCESS_KEY_ID` and `AWS_SECRET_ACCESS_KEY` or the role of its machine |
 # | SeaweedFS, MinIO and others with S3's language | `s3://bucket/path` | the same keys, and `MLFLOW_S3_ENDPOINT_URL` |
 # | Google Cloud | `gs://bucket/path` | `google-cloud-storage`, `GOOGLE_APPLICATION_CREDENTIALS` |
 # | Azure | `wasbs://box@account.blob.core.windows.net/path` | `azure-storage-blob`, `AZURE_STORAGE_CONNECTION_STRING` |
@@ -411,8 +411,9 @@ assert answers["mira"] == {"read": "allowed", "tag": "allowed", "delete": no}
 # permission. None of the three may delete, because that needs MANAGE. If everyone is allowed, the server runs without
 # `--app-name basic-auth`.
 #
-# **Allowed hosts.** Besides the user, the server looks at the *name* by which it is called. A browser sends that name
-# with every request, in the header `Host`. `--allowed-hosts` lists the names that pass:
+# **Allowed hosts** (from here on, this round is for whoever runs a server). Besides the user, the server looks at the
+# *name* by which it is called. A browser sends that name with every request, in the header `Host`. `--allowed-hosts`
+# lists the names that pass:
 
 # %%
 tom = {"auth": ("tom", passwords["tom"]), "trust_env": False}
@@ -432,8 +433,8 @@ assert list(knocks.values()) == [200, 200, 403, 403]
 # `evil.example` can let that name lead to your server, so that a page of theirs calls it (*DNS rebinding*). A script
 # can write any name: only the sign-in stops it.
 #
-# The port belongs to the name: our own name with `:5001` gets 403, too. If people call the server at a port, put
-# `mlflow.nordtel.example:*` into the list.
+# The port belongs to the name: with `:5001`, ours gets 403, too. People who come by HTTPS's usual port write none; if
+# yours write one, add `mlflow.nordtel.example:*`.
 #
 # **Opening it to the network.** `--host 0.0.0.0` **alone** is dangerous: without users, whoever reaches the port can
 # read, change and delete everything. A team needs three things:
@@ -571,9 +572,9 @@ sign_in("admin")
 # %% [markdown]
 # ## A good place for a pause
 #
-# If you only *use* a server, take the two lines with `export` home, from Round 1. One pitfall is yours, where you have
-# MANAGE: who deletes a run has to delete its *logged model*, too (`client.delete_logged_model`). The rest is for
-# whoever *runs* a server, as are the quiz's first question and the homework's tasks 1, 3 and 4.
+# If you only *use* a server, take the two lines with `export MLFLOW_TRACKING_…` home, from Round 1. One pitfall is
+# yours, where you have MANAGE: who deletes a run has to delete its *logged model*, too (`client.delete_logged_model`).
+# The rest is for whoever *runs* a server, as are the quiz's first question and the homework's tasks 1, 3 and 4.
 #
 # ## Round 4: a backup, and a restore
 #
@@ -657,8 +658,8 @@ mlflow.set_tracking_uri(address)  # from here on the team's server again
 mlflow.set_registry_uri(address)
 
 # %% [markdown]
-# No MLflow command moves a store. Into one that is *in use*, runs are taken over one by one (at the end of this round).
-# Into a *new* database, it takes seven steps:
+# No MLflow command moves a database. Into a store that is *in use*, runs are taken over one by one (at the end of this
+# round). Into a *new* database, it takes seven steps:
 #
 # 1. Let nobody log meanwhile, make a backup, and use one MLflow version on both sides.
 # 2. Make the schema in a new database.
@@ -795,9 +796,9 @@ assert not files.exists()
 # You should see `True` twice, although the laptop's folder is gone.
 #
 # **Step 7** waits for your own move: start a server on the new database, with `--artifacts-destination
-# s3://nordtel-mlflow/moved` and a new, empty database of users: the team's grants name ids, which are Mira's
-# experiments here. It reads your rows' `mlflow-artifacts:/1/…` as `s3://nordtel-mlflow/moved/1/…`. Load a model through
-# it, and grant Mira MANAGE on what was hers: copied rows have no creator.
+# s3://nordtel-mlflow/moved` and a new, empty database of users: with the team's, Jonas' grant on experiment 1 would
+# open Mira's. It reads your rows' `mlflow-artifacts:/1/…` as `s3://nordtel-mlflow/moved/1/…`. Load a model through it,
+# and grant Mira MANAGE on what was hers: copied rows have no creator.
 #
 # **Into a store that is in use** rows cannot be copied, because the ids would clash. Take a run over by making it again
 # with the client:
