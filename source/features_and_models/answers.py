@@ -9,22 +9,28 @@ RIGHT = {
         from sklearn.model_selection import cross_validate
         from sklearn.pipeline import Pipeline
 
+        def five(part):
+            p = Pipeline([("scale", StandardScaler()), ("columns", part), ("line", LogisticRegression())])
+            return cross_validate(p, wines, kinds, cv=wine_folds)["test_score"]
+
         table = []
         for key, part in [("best", SelectKBest(k=2)), ("lda", LinearDiscriminantAnalysis()), ("pca", PCA(n_components=2))]:
-            p = Pipeline([("scale", StandardScaler()), ("columns", part), ("line", LogisticRegression())])
-            table.append([key, cross_validate(p, wines, kinds, cv=wine_folds)["test_score"].mean()])
-        pd.DataFrame(table, columns=["step", "accuracy"]).to_csv(folder / "steps.csv")
+            lead = five(part) - five("passthrough")
+            table.append([key, five(part).mean(), sum(lead > 0)])
+        pd.DataFrame(table, columns=["step", "accuracy", "ahead"]).to_csv(folder / "steps.csv")
         """,
         # by hand
         """
         found = {}
         for key, part in {"pca": PCA(2), "lda": LinearDiscriminantAnalysis(n_components=2), "best": SelectKBest(k=2)}.items():
-            right = []
+            right, ahead = [], 0
             for a, b in wine_folds.split(wines, kinds):
                 m = make_pipeline(StandardScaler(), part, LogisticRegression()).fit(wines.iloc[a], kinds.iloc[a])
+                without = make_pipeline(StandardScaler(), LogisticRegression()).fit(wines.iloc[a], kinds.iloc[a])
                 right.append((m.predict(wines.iloc[b]) == kinds.iloc[b]).mean())
-            found[key] = sum(right) / 5
-        pd.Series(found, name="accuracy").rename_axis("step").to_csv(folder / "steps.csv")
+                ahead += right[-1] > (without.predict(wines.iloc[b]) == kinds.iloc[b]).mean()
+            found[key] = {"accuracy": sum(right) / 5, "ahead": ahead}
+        pd.DataFrame(found).T.rename_axis("step").to_csv(folder / "steps.csv")
         """,
     ],
     2: [
@@ -149,6 +155,11 @@ WRONG = {
         ("leaked-rows", swap(_PIPE, "LogisticRegression()", "(model, wines,", f"(model, {_BEFORE},")),
         ("not-scaled", swap("StandardScaler(), ", "")),
         ("no-step", swap("StandardScaler(), step,", "StandardScaler(),")),
+        ("ties-counted", swap("scores > all_13", "scores >= all_13")),
+        ("folds-behind", swap("scores > all_13", "scores < all_13")),
+        ("fold-against-mean", swap("scores > all_13", "scores > all_13.mean()")),
+        ("share-not-count", swap("(scores > all_13).sum()", "(scores > all_13).mean()")),
+        ("column-missing", swap(', "ahead": ahead', "")),
         ("train-not-test", swap('cross_val_score(model, wines, kinds, cv=wine_folds, scoring="accuracy")', _OWN)),
         ("other-folds", swap("cv=wine_folds", "cv=5")),
         ("other-metric", swap('scoring="accuracy"', 'scoring="f1_macro"')),
@@ -224,15 +235,17 @@ SWAPS = {
 }
 
 #: Mutants that are right answers, with the reason. The key is the start of the description.
+_ACCURACY = "a classifier is scored by its accuracy if nothing is said"
 _INDEX = "an extra column with row numbers does not disturb"
 _TIES = "the seed only breaks ties, and a tree of the best depth has none"
 _CLEAR = "two clear groups are found from any start"
 EQUIVALENT = {
     1: {
         "line 3: dropped n_components=": "three kinds allow two components at most, and that is the default",
-        "line 9: dropped scoring=": "a classifier is scored by its accuracy if nothing is said",
-        "line 11: False → True": _INDEX,
-        "line 11: dropped index=": _INDEX,
+        "line 7: dropped scoring=": _ACCURACY,
+        "line 11: dropped scoring=": _ACCURACY,
+        "line 14: False → True": _INDEX,
+        "line 14: dropped index=": _INDEX,
     },
     3: {"line 1: 5.0 →": "any alpha above 0 is right"},
     4: {"line 3: dropped random_state=": _TIES, "line 3: 0 →": _TIES},
@@ -258,23 +271,23 @@ WRONG[4].append(
 # Written by people who had seen the homework and not the checks.
 WRONG[1].append(("fitted-on-all", '''
 # training score
-out = [{"step": n, "accuracy": make_pipeline(StandardScaler(), s, LogisticRegression()).fit(wines, kinds).score(wines, kinds)} for n, s in [("pca", PCA(2)), ("lda", LinearDiscriminantAnalysis(n_components=2)), ("best", SelectKBest(k=2))]]
+out = [{"step": n, "ahead": 0, "accuracy": make_pipeline(StandardScaler(), s, LogisticRegression()).fit(wines, kinds).score(wines, kinds)} for n, s in [("pca", PCA(2)), ("lda", LinearDiscriminantAnalysis(n_components=2)), ("best", SelectKBest(k=2))]]
 pd.DataFrame(out).to_csv(folder / "steps.csv", index=False)
 '''))
 WRONG[1].append(("one-fold", '''
 # last fold only
-out = [{"step": n, "accuracy": cross_val_score(make_pipeline(StandardScaler(), s, LogisticRegression()), wines, kinds, cv=wine_folds)[-1]} for n, s in [("pca", PCA(2)), ("lda", LinearDiscriminantAnalysis(n_components=2)), ("best", SelectKBest(k=2))]]
+out = [{"step": n, "ahead": 0, "accuracy": cross_val_score(make_pipeline(StandardScaler(), s, LogisticRegression()), wines, kinds, cv=wine_folds)[-1]} for n, s in [("pca", PCA(2)), ("lda", LinearDiscriminantAnalysis(n_components=2)), ("best", SelectKBest(k=2))]]
 pd.DataFrame(out).to_csv(folder / "steps.csv", index=False)
 '''))
 WRONG[1].append(("steps-swapped", '''
 # pca and best exchanged
-out = [{"step": n, "accuracy": cross_val_score(make_pipeline(StandardScaler(), s, LogisticRegression()), wines, kinds, cv=wine_folds).mean()} for n, s in [("best", PCA(2)), ("lda", LinearDiscriminantAnalysis(n_components=2)), ("pca", SelectKBest(k=2))]]
+out = [{"step": n, "ahead": 0, "accuracy": cross_val_score(make_pipeline(StandardScaler(), s, LogisticRegression()), wines, kinds, cv=wine_folds).mean()} for n, s in [("best", PCA(2)), ("lda", LinearDiscriminantAnalysis(n_components=2)), ("pca", SelectKBest(k=2))]]
 pd.DataFrame(out).to_csv(folder / "steps.csv", index=False)
 '''))
 WRONG[1].append(("median-not-mean", '''
 # median over the folds
 import numpy as np
-out = [{"step": n, "accuracy": float(np.median(cross_val_score(make_pipeline(StandardScaler(), s, LogisticRegression()), wines, kinds, cv=wine_folds)))} for n, s in [("pca", PCA(2)), ("lda", LinearDiscriminantAnalysis(n_components=2)), ("best", SelectKBest(k=2))]]
+out = [{"step": n, "ahead": 0, "accuracy": float(np.median(cross_val_score(make_pipeline(StandardScaler(), s, LogisticRegression()), wines, kinds, cv=wine_folds)))} for n, s in [("pca", PCA(2)), ("lda", LinearDiscriminantAnalysis(n_components=2)), ("best", SelectKBest(k=2))]]
 pd.DataFrame(out).to_csv(folder / "steps.csv", index=False)
 '''))
 WRONG[2].append(("plain-mean", '''

@@ -54,24 +54,31 @@ def _wine(seed: int, name: str) -> dict[str, Any]:
 
     scaler = StandardScaler()
     before = step.fit_transform(scaler.fit_transform(wines), kinds)
-    folded = scores(scaler, step)
+    folded, whole = scores(scaler, step), scores(scaler)
     means = {
         "right": folded,
         "leaked-rows": scores(X=before),
         "not-scaled": scores(step),
-        "no-step": scores(scaler),
+        "no-step": whole,
         "train-not-test": scores(scaler, step, rows="train"),
         "fitted-on-all": make_pipeline(scaler, step, LogisticRegression()).fit(wines, kinds).score(wines, kinds),
         "other-folds": scores(scaler, step, cv=5),
         "other-metric": scores(scaler, step, scoring="f1_macro"),
         "median-not-mean": np.median(folded),
     }
+    counts = {
+        "ahead": folded > whole,
+        "ties-counted": folded >= whole,
+        "folds-behind": folded < whole,
+        "fold-against-mean": folded > whole.mean(),
+    }
+    means |= {code: np.sum(value) for code, value in counts.items()} | {"share-not-count": counts["ahead"]}
     return {"folds": folded} | {code: float(np.mean(value)) for code, value in means.items()}
 
 
 def steps(evidence: Evidence) -> None:
-    """Task 1: cross-validated accuracy of three ways to two columns."""
-    table = evidence.table("hw-features", "steps.csv", ("step", "accuracy"))
+    """Task 1: cross-validated accuracy of three ways to two columns, and the folds in which each is ahead."""
+    table = evidence.table("hw-features", "steps.csv", ("step", "accuracy", "ahead"))
     names = words_of(table, "step")
     values = numbers_of(table, "accuracy", "steps.csv")
     if sorted(names) != ["best", "lda", "pca"]:
@@ -106,6 +113,17 @@ def steps(evidence: Evidence) -> None:
         evidence.judge_number(
             f"accuracy of {name}", value, reference["right"], wrong, slips=lambda name=name: slips(name)
         )
+    of_counts = {
+        "ties-counted": "That counts the ties, too. In a fold where both are equally good, nobody is ahead.",
+        "folds-behind": "That counts the folds in which the step is behind. Which of the two accuracies is the larger?",
+        "fold-against-mean": "That compares each fold with the *mean* of all 13 columns. A fold with hard wines is hard for "
+        "both, so compare it with the same fold.",
+        "share-not-count": "That is a share. The task asks for the number of folds, from 0 to 5.",
+    }
+    for name, value in zip(names, numbers_of(table, "ahead", "steps.csv"), strict=True):
+        reference = _wine(data.course_seed(), name)
+        wrong = {code: (reference[code], message) for code, message in of_counts.items()}
+        evidence.judge_number(f"`ahead` of {name}", value, reference["ahead"], wrong)
 
 
 # ---- task 2 ----------------------------------------------------------------------------------------------------------
@@ -378,11 +396,12 @@ TASKS = (
         steps,
         (
             "What must happen in each fold before the model sees two columns, and which object makes sure of it?",
-            "Three pipelines that differ in the middle step. `cross_val_score` takes the pipeline and the raw `wines`.",
+            "Three pipelines that differ in the middle step, and one without it. `cross_val_score` takes the pipeline and "
+            "the raw `wines`, and returns five accuracies.",
             "`cross_val_score(make_pipeline(StandardScaler(), step, LogisticRegression()), wines, kinds, cv=wine_folds)` "
-            "for each step.",
+            "for each step; then `(scores > all_13).sum()`, where `all_13` are the five without a step.",
         ),
-        "Three steps, measured on rows that none of them has seen.",
+        "Three steps, each held against all 13 columns, fold by fold.",
         level="transfer",
     ),
     Task(

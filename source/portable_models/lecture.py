@@ -251,10 +251,10 @@ assert stranger_["sklearn"]["skops_trusted_types"] == listed
 #
 # So before you load a skops model, do three things:
 #
-# 1. **Download once**, into `home`, and give each call that folder, as in `mlflow.sklearn.load_model(str(home))`. An
-#    address such as `models:/…` would fetch the files again, perhaps changed.
-# 2. **Read `MLmodel`.** It must say `skops` and name `model.skops`, the file that you read next. A folder `code` must
-#    be read, too (Round 5; here there is none). The table of Round 3 has all entries.
+# 1. **Download once**, into a folder (below: `home`), and give that folder to every later call. An address such as
+#    `models:/…` would fetch the files again, perhaps changed.
+# 2. **Read `MLmodel`.** It must say `skops`, and name `model.skops`, the file that you read next, and for now no folder
+#    `code`. (The table of Round 3 adds the other entries.)
 # 3. **Read the names** in that file, and compare them with a list of *yours*.
 #
 # <details class="more"><summary>More: what a forger might change, and the version of skops</summary>
@@ -381,9 +381,10 @@ assert Path(from_code.flavors["python_function"]["model_code_path"]).name == "ch
 # %% [markdown]
 # ### One table for every model that you get
 #
-# Only these two kinds can be read first. A fit does not mean safe: it tells you what to read, in the last row. All
-# entries that a flavor has must fit the *same* column (a dash: no such entry). `ours` and `stranger` fit the left one,
-# `chatty` the right one. `skops_trusted_types` has no row: it only says what the sender trusts.
+# You need not learn this: for a skops model, the script at the end checks it. Only two kinds can be read first. All
+# entries below that a model has must fit the *same* column (a dash: no such entry): `ours` and `stranger` fit the left
+# one, `chatty` the right one. That is not yet safe: the last row says what to read. (`skops_trusted_types` has no row,
+# because it only says what the sender trusts.)
 #
 # | entry | a skops model | a model from code |
 # |---|---|---|
@@ -395,7 +396,7 @@ assert Path(from_code.flavors["python_function"]["model_code_path"]).name == "ch
 # | `data`, `python_model`: further files | – | – |
 # | **before you load, read** | the names (Round 2), and the folder | the file, and the folder |
 #
-# If a flavor fits neither column, or is another than `sklearn` and `python_function`, treat the model as a pickle: do
+# If a model fits neither column, or has a flavor other than `sklearn` and `python_function`, treat it as a pickle: do
 # not load a stranger's. Refuse code that you cannot read, and before you load, delete each folder `__pycache__` in
 # `home`: Python may run the compiled copies in it instead.
 #
@@ -756,10 +757,9 @@ assert fingerprint(Path(by_name_)) == noted
 assert "portable-claim" in (Path(by_name_) / "registered_model_meta").read_text()
 
 # %% [markdown]
-# You should see `True`, then `False`. A fingerprint tells *that* something changed, not what. Whoever may write to
-# the store can change the tag as well, so keep it in a commit, too.
-#
-# Loading leaves a folder `__pycache__`. We deleted it first: with it, the same model would have another fingerprint.
+# You should see `True`, then `False`. Where a model arrives, compare *before* you load it: a changed file could run.
+# (Ours had been loaded before, hence the folders `__pycache__` that we deleted first.) Whoever may write to the store
+# can change the tag, so keep the fingerprint in a commit, too.
 #
 # <details class="more"><summary>More: why one file is left out</summary>
 #

@@ -211,16 +211,17 @@ def objects(bucket=bucket):
 #
 # </details>
 #
-# The next cells start one, with one worker to save memory. First `auth.ini`; yours has `postgresql+psycopg2://…/users`,
-# each `%` doubled, where ours calls `create`:
+# The next cells start one, with one worker to save memory. First `auth.ini`. In yours, `database_uri` is
+# `postgresql+psycopg2://…/users`, with `%%` for each `%` in it:
 
 # %%
 people = ("admin", "mira", "jonas", "tom")
 passwords = {name: f"{name}-at-nordtel" for name in people}  # only in a lecture!
+users = postgres.create("users")
 settings = f"""
 [mlflow]
 default_permission = READ
-database_uri = {postgres.create("users")}
+database_uri = {users}
 admin_username = admin
 # a password that was right is believed for a minute, which saves time
 auth_cache_ttl_seconds = 60
@@ -574,7 +575,7 @@ sign_in("admin")
 #
 # If you only *use* a server, take the two lines with `export MLFLOW_TRACKING_…` home, from Round 1. One pitfall is
 # yours, where you have MANAGE: who deletes a run has to delete its *logged model*, too (`client.delete_logged_model`).
-# The rest is for whoever *runs* a server, as are the quiz's first question and the homework's tasks 1, 3 and 4.
+# The rest is for whoever *runs* a server, as are quiz questions 1, 4 and 5 and homework tasks 1, 3 and 4.
 #
 # ## Round 4: a backup, and a restore
 #
@@ -669,7 +670,7 @@ mlflow.set_registry_uri(address)
 # 6. Rewrite the addresses of the files.
 # 7. Start a server on the new database.
 #
-# Steps 2 to 6 follow, into a new database, `moved`.
+# The cells take steps 2 to 7 in turn, with a new database, `moved`.
 #
 # **Step 2: the schema.** Also run the command on the laptop's store, when that comes from an older MLflow.
 
@@ -751,12 +752,11 @@ print("files on the laptop:", len(paths), "- in the bucket:", len(arrived))
 travelled = (folder / "laptop").rename(folder / "travelled")
 
 # %% [markdown]
-# **Step 6: the addresses.** Six columns say where files are, and still name the laptop's folder. In your move, write
-# `mlflow-artifacts:`, as the rows of every server that hands files on do. Here no server reads `moved`, so we write the
-# address in the bucket itself:
+# **Step 6: the addresses.** Six columns say where files are, and still name the laptop's folder. It becomes
+# `mlflow-artifacts:`, as in the rows of every server that hands files on:
 
 # %%
-base = "s3://nordtel-mlflow/moved"  # in your move "mlflow-artifacts:"
+base = "mlflow-artifacts:"
 laptops = (files.as_uri(), files.as_posix())  # with file:// and without
 
 
@@ -776,29 +776,41 @@ rewrite("model_versions", "source")  # of a version that was registered by its r
 rewrite("trace_tags", "value")  # a trace has its address among its tags
 
 # %% [markdown]
-# Is it true? Load the laptop's model from where the new rows say:
+# **Step 7: the server**, on the new database. It reads `mlflow-artifacts:/1/…` as `s3://nordtel-mlflow/moved/1/…`, and
+# gets an empty database of users: grants go by id, so one on the team's experiment 1 would open Mira's. She gets
+# MANAGE on what was hers, because copied rows have no creator. Then we load her model through it.
 
 # %%
-bucket_access = keys | {"MLFLOW_S3_ENDPOINT_URL": endpoint}
-os.environ |= bucket_access  # whoever moves a store has it
-room.callback(lambda: [os.environ.pop(name, None) for name in bucket_access])
-mover = mlflow.MlflowClient(moved, moved)  # reads the database itself
-place = mover.get_logged_model(on_laptop.model_id).artifact_location
-again = mlflow.sklearn.load_model(place)
+words = [word.replace("/artifacts", "/moved") for word in words]
+new_settings = settings.replace(users, postgres.create("moved_users"))
+(folder / "moved.ini").touch(mode=0o600)
+size = (folder / "moved.ini").write_text(new_settings)
+environment["MLFLOW_BACKEND_STORE_URI"] = moved
+environment["MLFLOW_AUTH_CONFIG_PATH"] = str(folder / "moved.ini")
+new_address = start("moved.log", *words, environment=environment)
+print("health:", wait(f"{new_address}/health"))
+
+# %%
+sign_in("admin")
+mover = mlflow.MlflowClient(new_address, new_address)
+hers = mover.get_experiment_by_name("churn").experiment_id
+new_users = get_app_client("basic-auth", new_address)
+new_users.create_user("mira", passwords["mira"])
+new_users.grant_user_permission("mira", "experiment", hers, "MANAGE")
+
+mlflow.set_tracking_uri(new_address)
+again = mlflow.sklearn.load_model(on_laptop.model_uri)
+mlflow.set_tracking_uri(address)  # back to the team's
 unchanged = (again.predict(X_val) == model.predict(X_val)).all()
-print("in the bucket:", place.startswith(base), "- predicts the same:", unchanged)
+print("moved, it predicts the same:", unchanged)
 
 # %% tags=["claims"]
-assert len(paths) == len(arrived) > 0 and place.startswith(base) and unchanged
+assert len(paths) == len(arrived) > 0 and unchanged
+assert mover.get_logged_model(on_laptop.model_id).artifact_location.startswith(base)
 assert not files.exists()
 
 # %% [markdown]
-# You should see `True` twice, although the laptop's folder is gone.
-#
-# **Step 7** waits for your own move: start a server on the new database, with `--artifacts-destination
-# s3://nordtel-mlflow/moved` and a new, empty database of users: with the team's, Jonas' grant on experiment 1 would
-# open Mira's. It reads your rows' `mlflow-artifacts:/1/…` as `s3://nordtel-mlflow/moved/1/…`. Load a model through it,
-# and grant Mira MANAGE on what was hers: copied rows have no creator.
+# You should see `True`, although the laptop's folder is gone.
 #
 # **Into a store that is in use** rows cannot be copied, because the ids would clash. Take a run over by making it again
 # with the client:
@@ -845,13 +857,13 @@ assert not files.exists()
 with create_engine(moved).begin() as connection:  # as it was before step 4
     connection.execute(text("alter sequence experiments_experiment_id_seq restart"))
 try:
-    mover.create_experiment("retention", artifact_location=f"{base}/retention")
+    mover.create_experiment("retention")
 except mlflow.MlflowException as error:
     print("[sequence-behind] the id is taken:", "experiment_pk" in str(error))
 
 set_counter()
 if mover.get_experiment_by_name("retention") is None:
-    mover.create_experiment("retention", artifact_location=f"{base}/retention")
+    mover.create_experiment("retention")
 print("repaired:", mover.get_experiment_by_name("retention").name)
 
 # %% [markdown]
