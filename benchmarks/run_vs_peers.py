@@ -122,7 +122,7 @@ def programs(paths: list[str], out: Path, nbmake: Path | None) -> dict[str, list
     pytest = [PYTHON, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
     nbval = [*pytest, "--nbval", "--nbval-current-env", f"--nbval-sanitize-with={SANITIZE}"]
     found = {
-        "course run": [[PYTHON, "-m", "course_runner.cli", "run", *paths, "-o", str(out / "batch"), "-j", "2"]],
+        "course run": [[PYTHON, "-m", "course_runner.cli", "run", *paths, "-o", str(out / "batch")]],
         "course test": [[PYTHON, "-m", "course_runner.cli", "test", "-j", "2", *paths, "-q"]],
         "papermill, API": [[PYTHON, "-c", API, str(out), *paths]],
         "papermill, command": [

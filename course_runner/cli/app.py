@@ -143,7 +143,16 @@ def run(
             "-p", "--parameter", metavar="NAME VALUE", help="Value of a papermill parameter; repeat for more."
         ),
     ] = None,
-    jobs: Jobs = None,
+    jobs: Annotated[
+        int | None,
+        typer.Option(
+            "--jobs",
+            "-j",
+            min=1,
+            show_default="cores + 1",
+            help="Notebooks at once; one more than cores, because some wait for a server.",
+        ),
+    ] = None,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Folder of the batch (default: runs/TIME).")
     ] = None,
@@ -202,10 +211,10 @@ def run(
     problem = ""
     with lines or Ticker(count, "Running") as shown_progress:
         if lines:
-            lines.write("batch", folder=str(folder), notebooks=count, workers=workers(jobs))
+            lines.write("batch", folder=str(folder), notebooks=count, workers=workers(jobs, more=1))
         try:
             outcomes = batches.run(
-                job, root, workers=workers(jobs), resume=resume, cold=cold, on_progress=shown_progress
+                job, root, workers=workers(jobs, more=1), resume=resume, cold=cold, on_progress=shown_progress
             )
         except batches.Unreported as error:
             outcomes, problem = error.outcomes, str(error)

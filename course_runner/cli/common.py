@@ -33,11 +33,11 @@ def find_root() -> Path:
     )
 
 
-def workers(jobs: int | None) -> int:
-    """Return how many notebooks run at once."""
+def workers(jobs: int | None, more: int = 0) -> int:
+    """Return how many notebooks run at once: `jobs`, or one per core and `more`."""
     from course_runner.batch.pool import default_workers
 
-    return jobs or default_workers()
+    return jobs or default_workers() + more
 
 
 def read_parameters(given: list[str]) -> dict[str, str]:

@@ -316,8 +316,9 @@ assert nordtel["as they are"].mean() < 0.8
 #
 # ### Where there is little to win
 #
-# What a *no* looks like: six changes to real data, 30 columns about breast tumours. **Class 1 is malignant**: our own
-# line turns the labels, which scikit-learn delivers the other way round. A quarter of the rows waits for the end.
+# Six ways to change the columns of real data: 30 measurements of breast tumours. Watch how they are judged; the list is
+# for looking up. **Class 1 is malignant**: our line turns scikit-learn's labels round. A quarter are test rows, for
+# Round 4.
 
 # %%
 cancer = data.bundled("breast_cancer")
@@ -491,12 +492,16 @@ assert 0 < cases - right < 0.1 * cases and right / alarms > 0.9
 # %% [markdown]
 # The column *malignant* holds the alarms, the row *malignant* the cases.
 #
-# Now four models: a coin, the logistic regression, Tom's forest, and a support vector machine (`SVC`), which draws a
-# border between the classes.
+# Which metric? Choose before you look. All but ROC-AUC depend on a **threshold**, mostly a probability of 0.5: from
+# there on a model gives alarm.
+#
+# - Nobody has fixed it yet, as here: ROC-AUC, which judges the order only.
+# - It is fixed, and misses are the worst: recall, with precision beside it.
+# - It is fixed, and false alarms are the worst: precision, with recall beside it.
 #
 # <details class="more"><summary>More: F1, and where the answers come from</summary>
 #
-# F1 is the harmonic mean of precision and recall, which the smaller of the two pulls down.
+# F1 is pulled down by the smaller of the two.
 #
 # Precision, recall, F1 and accuracy count answers. Most models answer "malignant" from a probability of 0.5 on; a
 # support vector machine has no probability, and answers by the side of its border. ROC-AUC needs no such threshold: it
@@ -504,12 +509,8 @@ assert 0 < cases - right < 0.1 * cases and right / alarms > 0.9
 #
 # </details>
 #
-# Which metric? Choose before you look. All but ROC-AUC depend on a **threshold**, mostly a probability of 0.5: from
-# there on a model gives alarm.
-#
-# - It can still be moved, as here: ROC-AUC, which judges the order only.
-# - It is fixed, and misses are the worst: recall, with precision beside it.
-# - It is fixed, and false alarms are the worst: precision, with recall beside it.
+# Now four models: a coin, the logistic regression, Tom's forest, and a support vector machine (`SVC`), which draws a
+# border between the classes.
 #
 # **Predict.** By ROC-AUC, does Tom's forest beat the logistic regression, in all folds and by more than the spread?
 
@@ -559,11 +560,11 @@ assert _lead.mean() < in_folds["logistic"].std(ddof=1) and (_lead > 0).sum() < 5
 
 # %% [markdown]
 # You should see the coin at a ROC-AUC of 0.5. Neither Tom's forest nor the support vector machine leads the logistic
-# regression in all folds, or by more than the spread: by ROC-AUC, no winner is shown. Recall shows more: with seed 0,
-# the forest misses about eight tumours more.
+# regression in all folds, or by more than the spread: by ROC-AUC, no winner is shown.
 #
-# With seed 0, `logistic` leads in mean recall and `SVC` in mean precision, each by about one tumour: whoever chooses the
-# metric now lets luck choose the winner.
+# With seed 0, `logistic` leads in mean recall and `SVC` in mean precision, each by about one tumour: choosing the
+# metric now lets luck choose the winner. The forest misses about eight more than `logistic`: a hint, not judged by
+# folds.
 
 # %% [markdown]
 # ### Four more families (can wait)
@@ -751,7 +752,7 @@ assert abs((fair - in_folds["logistic"]).mean()) < in_folds["logistic"].std(ddof
 # compare("grid, searched anew", fair, in_folds["logistic"])
 # ```
 #
-# Now the test rows, once: a score far below the folds would warn us.
+# Now the test rows, once: a score far below that of the folds would mean that our choices have fitted the folds.
 
 # %%
 from sklearn.metrics import roc_auc_score
@@ -940,9 +941,9 @@ assert seed != 0 or np.allclose(*_twins.to_numpy())
 #    field.
 # 3. The column `RMSE` has been added at the far right. To see it without scrolling, open *Columns* and untick *Dataset*
 #    and *Source*.
-# 4. With seed 0, the ridge leads the line by 0.04 points: no lead, at a spread of 2.3. Means alone cannot say so: the
-#    script below logs the spread, too. Click the name `forest`: you find its four metrics; all its settings are in
-#    `settings.json`, on the tab *Artifacts*.
+# 4. With seed 0, the ridge stands 0.04 points before the line: no lead to believe, at a spread of 2.3. Means alone
+#    cannot say so: the script below logs the spread, too. Click the name `forest`: you find its four metrics; all its
+#    settings are in `settings.json`, on the tab *Artifacts*.
 #
 # ![The runs of diabetes-models, smallest RMSE first, after step 3](../site/_static/features_and_models_ui.png)
 

@@ -253,8 +253,8 @@ assert stranger_["sklearn"]["skops_trusted_types"] == listed
 #
 # 1. **Download once**, into a folder (below: `home`), and give that folder to every later call. An address such as
 #    `models:/…` would fetch the files again, perhaps changed.
-# 2. **Read `MLmodel`.** It must say `skops`, and name `model.skops`, the file that you read next, and for now no folder
-#    `code`. (The table of Round 3 adds the other entries.)
+# 2. **Read `MLmodel`.** It must say `skops`, name `model.skops` (the file that you read in 3), and say `code: None`,
+#    for now. (The table of Round 3 adds the rest.)
 # 3. **Read the names** in that file, and compare them with a list of *yours*.
 #
 # <details class="more"><summary>More: what a forger might change, and the version of skops</summary>
@@ -381,10 +381,10 @@ assert Path(from_code.flavors["python_function"]["model_code_path"]).name == "ch
 # %% [markdown]
 # ### One table for every model that you get
 #
-# You need not learn this: for a skops model, the script at the end checks it. Only two kinds can be read first. All
-# entries below that a model has must fit the *same* column (a dash: no such entry): `ours` and `stranger` fit the left
-# one, `chatty` the right one. That is not yet safe: the last row says what to read. (`skops_trusted_types` has no row,
-# because it only says what the sender trusts.)
+# To look up, not to learn: for a skops model, the script at the end checks it. Only two kinds can be read before you
+# load them. Find each entry of your model: all must fit the *same* column (a dash: must be absent). `ours` and
+# `stranger` fit the left one, `chatty` the right one. To fit is not to be safe (`stranger` fits): then read what the
+# last row names. (`skops_trusted_types` has no row: it only says what the sender trusts.)
 #
 # | entry | a skops model | a model from code |
 # |---|---|---|
@@ -580,7 +580,7 @@ show_flavors(together)
 assert [flavor["code"] for flavor in together.flavors.values()] == ["code", "code"]
 
 # %% [markdown]
-# `MLmodel` now says `code: code`, in both flavors. By Round 3's table, read that folder, too.
+# `MLmodel` now says `code: 'code'`, in both flavors. Read that folder, too: an import runs its files.
 #
 # **Predict.** A new Python, in another folder, loads both. In which case does it find `cleaning`?
 

@@ -586,8 +586,8 @@ sign_in("admin")
 #
 # `pg_dump` writes a database in use into a file, as it was at one moment, so nobody has to stop. In a terminal it is
 # `pg_dump -h db.nordtel.example -U mlflow --format=custom --file mlflow.dump mlflow` (here, `postgres.run` adds host
-# and user). Copy the bucket *after* the databases, erasing nothing in between: then no saved row lacks its file. A
-# backup counts only when it was restored once: then `count_rows` gives equal numbers, if nobody wrote meanwhile.
+# and user). Copy the bucket *after* the databases, erasing nothing in between: then no saved row lacks its file.
+# Restore it once, into an *empty* database (`pg_restore`): `count_rows`, next, must agree if nobody wrote since.
 
 
 # %%
@@ -659,8 +659,8 @@ mlflow.set_tracking_uri(address)  # from here on the team's server again
 mlflow.set_registry_uri(address)
 
 # %% [markdown]
-# No MLflow command moves a database. Into a store that is *in use*, runs are taken over one by one (at the end of this
-# round). Into a *new* database, it takes seven steps:
+# No MLflow command moves a database. If the team already logs, take runs over one by one (end of this round). If not
+# (assumed now), the laptop's store gets a *new* database, in seven steps:
 #
 # 1. Let nobody log meanwhile, make a backup, and use one MLflow version on both sides.
 # 2. Make the schema in a new database.
@@ -672,7 +672,7 @@ mlflow.set_registry_uri(address)
 #
 # The cells take steps 2 to 7 in turn, with a new database, `moved`.
 #
-# **Step 2: the schema.** Also run the command on the laptop's store, when that comes from an older MLflow.
+# **Step 2: the schema.** If the laptop's store comes from an older MLflow, upgrade that one, too.
 
 # %%
 moved = postgres.create("moved")
@@ -776,9 +776,9 @@ rewrite("model_versions", "source")  # of a version that was registered by its r
 rewrite("trace_tags", "value")  # a trace has its address among its tags
 
 # %% [markdown]
-# **Step 7: the server**, on the new database. It reads `mlflow-artifacts:/1/…` as `s3://nordtel-mlflow/moved/1/…`, and
-# gets an empty database of users: grants go by id, so one on the team's experiment 1 would open Mira's. She gets
-# MANAGE on what was hers, because copied rows have no creator. Then we load her model through it.
+# **Step 7: the server**, on the new database. It reads `mlflow-artifacts:/1/…` as `s3://nordtel-mlflow/moved/1/…`. Its
+# database of users is empty: grants name an experiment by id, so a grant on the team's experiment 1 would open Mira's
+# experiment 1. Copied rows have no creator, so she is granted MANAGE. Then we load her model through it.
 
 # %%
 words = [word.replace("/artifacts", "/moved") for word in words]
