@@ -249,34 +249,14 @@ assert stranger_["sklearn"]["skops_trusted_types"] == listed
 # `python_function`**. `loader_module` names the code that loads the model, `model_path` and `pickled_model` the file
 # that it reads. (The last one is only called so: `model.skops` is no pickle.)
 #
-# So before you load a skops model, do three things:
-#
-# 1. **Download once**, into a folder (below: `home`), and give that folder to every later call. An address such as
-#    `models:/…` would fetch the files again, perhaps changed.
-# 2. **Read `MLmodel`.** It must say `skops`, name `model.skops` (the file that you read in 3), and say `code: None`,
-#    for now. (The table of Round 3 adds the rest.)
-# 3. **Read the names** in that file, and compare them with a list of *yours*.
-#
-# <details class="more"><summary>More: what a forger might change, and the version of skops</summary>
-#
-# If an entry leads elsewhere, you read one file and MLflow loads another: with `loader_module: mlflow.pyfunc.model`,
-# `mlflow.sklearn` loads the skops file and `mlflow.pyfunc` a pickle beside it.
-#
-# Where the artifacts are in a plain folder, as here, `download_artifacts` hands out that folder itself. With
-# `dst_path=` you get a copy, which only you can change. Read and load with skops 0.15 or newer: older ones can be
-# deceived about the names, and list no trees.
-#
-# </details>
-#
-# The next cell does the three for the stranger's model:
+# So before you load a skops model, read the names in that file, and compare them with a list of *yours*. Neither line
+# loads the model:
 
 # %%
 we_trust = {"numpy.dtype"}  # for a stranger's model
-home = Path(mlflow.artifacts.download_artifacts(stranger.model_uri))  # 1, loads nothing
-card = mlflow.models.get_model_info(str(home)).flavors["sklearn"]  # 2
-print("2:", [card[e] for e in ("serialization_format", "pickled_model", "code")])
-names = skops.io.get_untrusted_types(file=home / "model.skops")  # 3
-print("3: not on our list:", sorted(set(names) - we_trust))
+home = Path(mlflow.artifacts.download_artifacts(stranger.model_uri))
+names = skops.io.get_untrusted_types(file=home / "model.skops")
+print("not on our list:", sorted(set(names) - we_trust))
 
 # %% tags=["claims"]
 import shutil
@@ -323,8 +303,7 @@ with contextlib.redirect_stdout(printed_):
 assert printed_.getvalue() == "ran on load\n"
 
 # %% [markdown]
-# You should see that `MLmodel` says what it must, and that two functions are not on our list: we do not load this model
-# again.
+# You should see two functions that are not on our list: we do not load this model again.
 #
 # A name that you cannot judge means: do not load. From strangers we accept `numpy.dtype` only. Every forest needs
 # `sklearn.tree._tree.Tree`: a forged one can crash Python, so we accept it only from people we know. For your own
@@ -379,12 +358,17 @@ assert set(from_code.flavors) == {"python_function"}
 assert Path(from_code.flavors["python_function"]["model_code_path"]).name == "chatty.py"
 
 # %% [markdown]
-# ### One table for every model that you get
+# ### One rule for every model that you get
 #
-# To look up, not to learn: for a skops model, the script at the end checks it. Only two kinds can be read before you
-# load them. Find each entry of your model: all must fit the *same* column (a dash: must be absent). `ours` and
-# `stranger` fit the left one, `chatty` the right one. To fit is not to be safe (`stranger` fits): then read what the
-# last row names. (`skops_trusted_types` has no row: it only says what the sender trusts.)
+# To look up, not to learn: for a skops model, the script at the end does steps 2 and 3.
+#
+# 1. **Copy it once**, by `download_artifacts(…, dst_path=…)`, and give that folder to every later call. An address such
+#    as `models:/…` may fetch changed files.
+# 2. **Compare `MLmodel` with the table.** Take the entries that `show_flavors` prints: all must fit the *same* column. A
+#    dash means that the entry must be absent; others may be absent, too.
+# 3. **Read** what the last row names. Refuse code that you cannot read, and delete each folder `__pycache__`: Python may
+#    run the compiled copies in it instead.
+# 4. **Load the folder**, for example by `mlflow.sklearn.load_model(str(home))`.
 #
 # | entry | a skops model | a model from code |
 # |---|---|---|
@@ -394,15 +378,19 @@ assert Path(from_code.flavors["python_function"]["model_code_path"]).name == "ch
 # | `model_code_path` | – | a file of Python |
 # | `code` | `None`, or a folder of modules (Round 5) | the same |
 # | `data`, `python_model`: further files | – | – |
-# | **before you load, read** | the names (Round 2), and the folder | the file, and the folder |
+# | **read** | the names (Round 2), and the folder | the file, and the folder |
 #
-# If a model fits neither column, or has a flavor other than `sklearn` and `python_function`, treat it as a pickle: do
-# not load a stranger's. Refuse code that you cannot read, and before you load, delete each folder `__pycache__` in
-# `home`: Python may run the compiled copies in it instead.
+# `ours` and `stranger` fit the left column, `chatty` the right one; to fit is not yet to be safe. A model that fits
+# neither, or has a flavor other than `sklearn` and `python_function`, is treated as a pickle: do not load a stranger's.
 #
 # <details class="more"><summary>More: forged names, the path, compiled code, other flavors, and lists of packages</summary>
 #
 # What forgers try: `None` is no folder, `'None'` is one, and `\u` shows a letter in disguise.
+#
+# If an entry leads elsewhere, you read one file and MLflow loads another: with `loader_module: mlflow.pyfunc.model`,
+# `mlflow.sklearn` loads the skops file and `mlflow.pyfunc` a pickle beside it. Read and load with skops 0.15 or newer:
+# older ones can be deceived about the names, and list no trees. Where the artifacts are in a plain folder, as here,
+# `download_artifacts` without `dst_path=` hands out that folder itself.
 #
 # In the file `MLmodel` itself, `model_code_path` is the author's whole path; what runs is the copy in the model's
 # folder. A path from Windows (`C:\…`) does not load on Linux (MLflow issue 19744): shorten the entry to the file's
@@ -415,7 +403,7 @@ assert Path(from_code.flavors["python_function"]["model_code_path"]).name == "ch
 #
 # *Installing* can run code, so read the lists of packages first: `pip install -r` takes `requirements.txt`. MLflow,
 # when it serves or predicts in a new environment, takes `python_env.yaml` (or the file that `env` in `MLmodel` names),
-# `conda.yaml` or `uv.lock`.
+# `conda.yaml`, or `uv.lock` with `pyproject.toml` (its `[build-system]` can run code).
 #
 # </details>
 
@@ -487,8 +475,8 @@ assert {line.split("==")[0] for line in requirements(ours)} == {
 
 # %% [markdown]
 # You should see three packages. Each of them is **pinned**: it has `==` and an exact version after its name. Loading
-# installs none of them; `pip install -r` with the model's `requirements.txt` does, on the server. Without versions it
-# may take other ones, and MLflow says nothing.
+# installs none of them; on the server, `pip install -r` with the model's `requirements.txt` does, in the Python that
+# `python_env.yaml` names. Without versions it may take other ones, and MLflow says nothing.
 #
 # If you leave the argument out, MLflow **guesses**: it loads the model in a second Python, and notes each package that
 # gets imported. This takes seconds, notes too many, and for a scikit-learn model misses what only `predict` imports.
@@ -522,7 +510,8 @@ assert "pydantic==2.*" in requirements(guessed)
 #   all it needs: versions that fit, not those installed here. Look at the result: without uv, nothing is added or said.
 # - The folder in which Python runs has a `pyproject.toml` and a `uv.lock`, made by `uv lock`. Then a call without
 #   `pip_requirements` takes all versions from the lock file instead of guessing. `mlflow.pyfunc.log_model` copies both
-#   files into the model, even beside a list of yours, and `env_manager="uv"` then installs from them alone.
+#   files into the model, even beside a list of yours, and `env_manager="uv"` then installs from them alone. With a
+#   `[build-system]`, uv also builds your project, whose files are not in the model.
 #
 # Neither is run here, because solving needs the network.
 
@@ -786,8 +775,8 @@ assert "portable-claim" in (Path(by_name_) / "registered_model_meta").read_text(
 # ## Your turn
 #
 # Ines wants to know which of these four models run a file of their own when they are loaded. Two rows of Round 3's
-# table are about code. Replace the three dots by **one line** that adds the values of these two entries to the list
-# `named`, with `.get`, because an entry may be missing. Then run both cells.
+# table are about files with code. Replace the three dots by **one line** that adds the values of these two entries to
+# the list `named`, with `.get`, because an entry may be missing. Then run both cells.
 #
 # <details><summary>One solution</summary>
 #
@@ -919,14 +908,16 @@ except AssertionError as error:
 # The script logs a forest, reads it as a receiver should, and uses it. Open *Show the script*, copy it into a file
 # `ship.py` in an empty folder and run `python ship.py`, never with `-O`, which leaves out every `assert`.
 #
-# For a model that somebody sent you, keep the imports, `WE_TRUST` and the lines from `flavors = …` to the last
-# `assert`. Write `home = Path("its folder")` before those lines, and `mlflow.sklearn.load_model(str(home))` after them.
-# If you do not know the sender, take `Tree` out of `WE_TRUST`.
+# For a model that you receive, copy the imports, `WE_TRUST` and `flavors = …` to the last `assert` into `receive.py`;
+# before `flavors` write `home = Path("its folder")`, at the end `mlflow.sklearn.load_model(str(home))`. From a
+# stranger: without `Tree`. If an `assert` stops, go by the rule of Round 3.
 #
 # <details class="more"><summary>More: a model with a module of your own</summary>
 #
-# Give `how` the entry `"code_paths": ["cleaning.py"]`, and add the module's class to `WE_TRUST`. The third `assert` now
-# stops: read the folder `code`, then take that line out. Before the fingerprint, delete each `__pycache__` in `home`.
+# Give `how` the entry `"code_paths": ["cleaning.py"]`, and add the module's class to `WE_TRUST`. If you write `from
+# churn.cleaning import …`, give the package's folder, `["src/churn"]`: with the file alone or with `["src"]`, logging
+# succeeds, and loading elsewhere ends with `No module named 'churn'`. The third `assert` now stops: read the folder
+# `code`, then take that line out. Before the fingerprint, delete each `__pycache__` in `home`.
 #
 # </details>
 #

@@ -110,8 +110,9 @@ print("PostgreSQL", version.strip())
 # their columns are its **schema**. `mlflow db upgrade` makes one in an empty database, or renews an older MLflow's:
 # back that one up first (Round 4).
 #
-# `command` runs `mlflow …` inside this notebook. In a terminal, leave the password out of the address that you give to
-# `db upgrade` (and to `gc`), and set `PGPASSWORD`, which PostgreSQL's driver reads.
+# `command` runs `mlflow …` inside this notebook. In a terminal, first `export PGPASSWORD=…`, which PostgreSQL's driver
+# reads; then `mlflow db upgrade postgresql+psycopg2://mlflow@db.nordtel.example/mlflow`, without a password in the
+# address (`gc`, too).
 
 # %%
 from click.testing import CliRunner
@@ -350,7 +351,7 @@ assert link_.startswith(endpoint), link_
 #
 # Three rules go with them.
 #
-# - Without a grant, `default_permission` holds. Here it is READ, so all can download all files.
+# - `default_permission` is everybody's minimum. Here it is READ, so all can download all files.
 # - A grant of DENY takes away all, the default, too.
 # - Whoever creates an experiment or a model gets MANAGE on it. `admin` created `churn`, so none of the others has it.
 #
@@ -434,14 +435,14 @@ assert list(knocks.values()) == [200, 200, 403, 403]
 # `evil.example` can let that name lead to your server, so that a page of theirs calls it (*DNS rebinding*). A script
 # can write any name: only the sign-in stops it.
 #
-# The port belongs to the name: with `:5001`, ours gets 403, too. People who come by HTTPS's usual port write none; if
-# yours write one, add `mlflow.nordtel.example:*`.
+# `mlflow.nordtel.example:5001` gets 403, too, because the port counts as part of the name. An address without a port
+# (HTTPS's usual one) passes; for addresses with one, add `mlflow.nordtel.example:*`.
 #
 # **Opening it to the network.** `--host 0.0.0.0` **alone** is dangerous: without users, whoever reaches the port can
 # read, change and delete everything. A team needs three things:
 #
 # - users (`--app-name basic-auth`);
-# - allowed names (`--allowed-hosts`), and allowed pages that ask, such as the UI itself (`--cors-allowed-origins`);
+# - allowed names (`--allowed-hosts`), and the UI's own address (`--cors-allowed-origins`), or its calls get 403;
 # - encryption, because basic authentication sends the password readable. A **reverse proxy**, such as nginx, takes the
 #   HTTPS calls on this machine and hands them on, so `--host` stays 127.0.0.1. Set it up with the lines in the next
 #   fold: without them, MLflow takes each caller for a local one.
@@ -632,7 +633,9 @@ assert count_rows(restored)["users"] == len(people) and objects() == objects(bac
 #
 # <details class="more"><summary>More: which secrets encrypt rows</summary>
 #
-# `MLFLOW_WEBHOOK_SECRET_ENCRYPTION_KEY`, `MLFLOW_CRYPTO_KEK_PASSPHRASE` and `MLFLOW_CRYPTO_KEK_VERSION`, if you set them.
+# `MLFLOW_WEBHOOK_SECRET_ENCRYPTION_KEY`, `MLFLOW_CRYPTO_KEK_PASSPHRASE` and `MLFLOW_CRYPTO_KEK_VERSION`. Set the first
+# (a Fernet key) before you use webhooks with a secret: unset, each process makes its own, and no other reads what it
+# wrote. Set the second before you use the gateway: unset, it is a text that everybody can read in MLflow's source.
 #
 # </details>
 #
@@ -659,8 +662,8 @@ mlflow.set_tracking_uri(address)  # from here on the team's server again
 mlflow.set_registry_uri(address)
 
 # %% [markdown]
-# No MLflow command moves a database. If the team already logs, take runs over one by one (end of this round). If not
-# (assumed now), the laptop's store gets a *new* database, in seven steps:
+# No MLflow command moves a database. Into a store in use, runs go one by one (end of this round). Now pretend that
+# there is none: the laptop's store gets a *new* database, in seven steps:
 #
 # 1. Let nobody log meanwhile, make a backup, and use one MLflow version on both sides.
 # 2. Make the schema in a new database.
@@ -777,8 +780,8 @@ rewrite("trace_tags", "value")  # a trace has its address among its tags
 
 # %% [markdown]
 # **Step 7: the server**, on the new database. It reads `mlflow-artifacts:/1/…` as `s3://nordtel-mlflow/moved/1/…`. Its
-# database of users is empty: grants name an experiment by id, so a grant on the team's experiment 1 would open Mira's
-# experiment 1. Copied rows have no creator, so she is granted MANAGE. Then we load her model through it.
+# database of users is new, too: grants name experiments by id, and the team's experiment 1 is not Mira's. There, nobody
+# has created her experiment, so the admin grants her MANAGE. Then we load her model through it.
 
 # %%
 words = [word.replace("/artifacts", "/moved") for word in words]
@@ -906,15 +909,17 @@ assert len(where_now) == 4 and all(uri.startswith(base) for uri in where_now)
 #
 # Before you do that on a team's server, two warnings:
 #
-# - **Look first whether a registered version uses the model.** No command asks, and the champion then no longer loads.
+# - **Look first whether a registered version uses the model.** No command warns you, and the champion then no longer
+#   loads.
 # - **Add `--older-than 30d`.** Without it, as in our cell, `gc` takes what *anybody* has deleted, also a minute ago.
 #
 # <details class="more"><summary>More: the words of the command</summary>
 #
 # `--tracking-uri` lets `gc` reach the files through the server, as the user who is signed in.
 #
-# The `source` of a version may be `runs:/…`, and that of a copy names its original version. All keep the run's id:
-# `client.search_model_versions(f"run_id = '{run_id}'")` finds them.
+# The `source` of a version may be `runs:/…`, and that of a copy names its original version. Both keep the run's id:
+# `client.search_model_versions(f"run_id = '{run_id}'")` finds them. One registered from a bare path may have no run:
+# search its `source` for the model's id, too.
 #
 # A deleted *experiment* takes the rows of all its models along, also of those that nobody deleted, and their files stay
 # for good. Delete its models first.
