@@ -438,7 +438,7 @@ assert _asis["folds"] - other_columns["folds"]["8 by importance"] < (
 )
 
 # %% [markdown]
-# You should see two times no three times.
+# You should see that each of the three gets two times no.
 
 # %% [markdown]
 # ### PCA and LDA in a picture (can wait)
@@ -592,8 +592,8 @@ _lead = in_folds["forest"] - in_folds["logistic"]
 assert _lead.mean() < in_folds["logistic"].std(ddof=1) and (_lead > 0).sum() < 5
 
 # %% [markdown]
-# You should see the coin at a ROC-AUC of 0.5 (accuracy's floor is 0.63: always benign). Neither the forest nor `SVC`
-# leads `logistic` in all folds or by more than the spread: by ROC-AUC, no winner.
+# You should see the coin at a ROC-AUC of 0.5. (For accuracy, the number to beat is 0.63, by always saying benign.) Both
+# questions get a no for the forest and for `SVC`: by ROC-AUC, no winner.
 #
 # With seed 0, `logistic` leads in mean recall and `SVC` in mean precision, each by about one tumour: whoever picks the
 # metric now picks the winner. The forest misses about eight more than `logistic`: a hint, not compared fold by fold.
@@ -772,7 +772,7 @@ assert seed > 0 or (_gain < 0).sum() == 1
 
 # %% [markdown]
 # With seed 0 that is two times no (one fold lost, and the lead below the spread), so we keep the simpler model, with
-# weights that anybody can read. Even this lead is flattered: the same folds have chosen these settings, the luckiest of
+# weights that anybody can read. Even this lead may flatter: the same folds have chosen these settings, the best of
 # thirty-two attempts. For a fair lead, give the *search* itself to `cross_val_score`: for each judging fold it searches
 # anew on the other four.
 
@@ -784,7 +784,7 @@ compare("grid, searched anew", fair, in_folds["logistic"])
 assert abs((fair - in_folds["logistic"]).mean()) < in_folds["logistic"].std(ddof=1)
 
 # %% [markdown]
-# You should see that the fair lead stays below the spread, too.
+# You should see the fair lead below the spread, too; with seed 0, it has not shrunk.
 #
 # Now the test rows, once: a score far below that of the folds would mean that our choices have fitted the folds.
 

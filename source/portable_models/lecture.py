@@ -245,12 +245,12 @@ assert stranger_["sklearn"]["pickled_model"] == "model.skops"
 assert stranger_["sklearn"]["skops_trusted_types"] == listed
 
 # %% [markdown]
-# You should see two flavors of our model, and one of the stranger's. Its step has no `predict`, so there is **no flavor
-# `python_function`**. `loader_module` names the code that loads the model, `model_path` and `pickled_model` the file
-# that it reads. (The last one is only called so: `model.skops` is no pickle.)
+# You should see the stranger's two functions in **`skops_trusted_types`**, and `None` in ours. (The stranger's step has
+# no `predict`, hence **no flavor `python_function`**.) `loader_module` names the code that loads the model,
+# `model_path` and `pickled_model` the file that it reads. (The last one is only called so: `model.skops` is no pickle.)
 #
-# So before you load a skops model, read the names in that file, and compare them with a list of *yours*. Neither line
-# loads the model:
+# `skops_trusted_types` is what the sender wrote. So before you load, read the names in the file itself, and compare
+# them with a list of *yours*. Nothing here loads the model:
 
 # %%
 we_trust = {"numpy.dtype"}  # for a stranger's model
@@ -362,10 +362,11 @@ assert Path(from_code.flavors["python_function"]["model_code_path"]).name == "ch
 #
 # To look up, not to learn: for a skops model, the script at the end does steps 2 and 3.
 #
-# 1. **Copy it once**, by `download_artifacts(…, dst_path=…)`, and give that folder to every later call. An address such
-#    as `models:/…` may fetch changed files.
-# 2. **Compare `MLmodel` with the table.** Take the entries that `show_flavors` prints: all must fit the *same* column. A
-#    dash means that the entry must be absent; others may be absent, too.
+# 1. **Copy it once**, by `home = download_artifacts(…, dst_path=…)`, and give `home` to every later call. An address
+#    such as `models:/…` may fetch changed files.
+# 2. **Compare `MLmodel` with the table.** `print(ascii(mlflow.models.get_model_info(str(home)).flavors))` shows it. The
+#    entries of the table must all fit the *same* column. A dash means that the entry must be absent; others may be
+#    absent, too.
 # 3. **Read** what the last row names. Refuse code that you cannot read, and delete each folder `__pycache__`: Python may
 #    run the compiled copies in it instead.
 # 4. **Load the folder**, for example by `mlflow.sklearn.load_model(str(home))`.
@@ -908,9 +909,9 @@ except AssertionError as error:
 # The script logs a forest, reads it as a receiver should, and uses it. Open *Show the script*, copy it into a file
 # `ship.py` in an empty folder and run `python ship.py`, never with `-O`, which leaves out every `assert`.
 #
-# For a model that you receive, copy the imports, `WE_TRUST` and `flavors = …` to the last `assert` into `receive.py`;
-# before `flavors` write `home = Path("its folder")`, at the end `mlflow.sklearn.load_model(str(home))`. From a
-# stranger: without `Tree`. If an `assert` stops, go by the rule of Round 3.
+# For a model that you receive, `receive.py` is, in this order: the imports, `WE_TRUST` (for a stranger's model without
+# `Tree`), `home = Path("its folder")`, the lines from `flavors = …` to the last `assert`, and
+# `mlflow.sklearn.load_model(str(home))`. If an `assert` stops, load nothing: the rule of Round 3 decides.
 #
 # <details class="more"><summary>More: a model with a module of your own</summary>
 #

@@ -4,7 +4,7 @@
 # **How do five people share one store, so that nothing is lost and not everyone may delete it?**
 #
 # We will start `mlflow server` with users and permissions in front of a PostgreSQL database and a bucket, and let two
-# people log at the same time. This first half is for everybody. In the second, for whoever *runs* a server, we restore
+# people log at the same time. The first half is for everybody, the second for whoever *runs* a server: there we restore
 # a backup, and move a laptop's store into PostgreSQL. All of it runs on this machine. Folded parts (*More*) can wait.
 #
 # Afterwards you can
@@ -112,7 +112,7 @@ print("PostgreSQL", version.strip())
 #
 # `command` runs `mlflow …` inside this notebook. In a terminal, first `export PGPASSWORD=…`, which PostgreSQL's driver
 # reads; then `mlflow db upgrade postgresql+psycopg2://mlflow@db.nordtel.example/mlflow`, without a password in the
-# address (`gc`, too).
+# address.
 
 # %%
 from click.testing import CliRunner
@@ -588,7 +588,8 @@ sign_in("admin")
 # `pg_dump` writes a database in use into a file, as it was at one moment, so nobody has to stop. In a terminal it is
 # `pg_dump -h db.nordtel.example -U mlflow --format=custom --file mlflow.dump mlflow` (here, `postgres.run` adds host
 # and user). Copy the bucket *after* the databases, erasing nothing in between: then no saved row lacks its file.
-# Restore it once, into an *empty* database (`pg_restore`): `count_rows`, next, must agree if nobody wrote since.
+# Restore the dump once, into an *empty* database (`pg_restore -h … --no-owner --dbname … mlflow.dump`): `count_rows`,
+# next, must agree if nobody wrote since.
 
 
 # %%
@@ -662,8 +663,8 @@ mlflow.set_tracking_uri(address)  # from here on the team's server again
 mlflow.set_registry_uri(address)
 
 # %% [markdown]
-# No MLflow command moves a database. Into a store in use, runs go one by one (end of this round). Now pretend that
-# there is none: the laptop's store gets a *new* database, in seven steps:
+# No MLflow command moves a database. If the team has a store in use, make the runs again there (end of this round). If
+# it has none, as we now pretend, the laptop's store goes into a *new* database, in seven steps:
 #
 # 1. Let nobody log meanwhile, make a backup, and use one MLflow version on both sides.
 # 2. Make the schema in a new database.
@@ -779,9 +780,9 @@ rewrite("model_versions", "source")  # of a version that was registered by its r
 rewrite("trace_tags", "value")  # a trace has its address among its tags
 
 # %% [markdown]
-# **Step 7: the server**, on the new database. It reads `mlflow-artifacts:/1/…` as `s3://nordtel-mlflow/moved/1/…`. Its
-# database of users is new, too: grants name experiments by id, and the team's experiment 1 is not Mira's. There, nobody
-# has created her experiment, so the admin grants her MANAGE. Then we load her model through it.
+# **Step 7: the server**, on the new database, with `--artifacts-destination s3://nordtel-mlflow/moved`, where step 5
+# put the files. Its database of users is new, too: in the team's, a grant on experiment 1 means another one. The new
+# one knows no creator of Mira's experiment, so the admin grants her MANAGE. Then we load her model.
 
 # %%
 words = [word.replace("/artifacts", "/moved") for word in words]
@@ -911,11 +912,12 @@ assert len(where_now) == 4 and all(uri.startswith(base) for uri in where_now)
 #
 # - **Look first whether a registered version uses the model.** No command warns you, and the champion then no longer
 #   loads.
-# - **Add `--older-than 30d`.** Without it, as in our cell, `gc` takes what *anybody* has deleted, also a minute ago.
+# - **Add `--older-than 30d`**, or `gc` takes what *anybody* has deleted, also a minute ago, as in our cell.
 #
 # <details class="more"><summary>More: the words of the command</summary>
 #
-# `--tracking-uri` lets `gc` reach the files through the server, as the user who is signed in.
+# `mlflow gc --older-than 30d --backend-store-uri … --tracking-uri …`: the database as in Round 1, with `PGPASSWORD`,
+# and the server, through which it reaches the files, signed in as here.
 #
 # The `source` of a version may be `runs:/…`, and that of a copy names its original version. Both keep the run's id:
 # `client.search_model_versions(f"run_id = '{run_id}'")` finds them. One registered from a bare path may have no run:
@@ -951,7 +953,7 @@ assert gone not in {
 }
 
 # %% [markdown]
-# The three programs end with the notebook: choose *Kernel > Shut Down Kernel*, or run `room.close()`.
+# The programs end with the notebook: choose *Kernel > Shut Down Kernel*, or run `room.close()`.
 
 # %% [markdown]
 # ## In your own project
