@@ -305,7 +305,7 @@ assert nordtel["as they are"].mean() < 0.8
 # You should see two times yes for the contract (5 of 5 folds, lead above spread): believe it. It says something that
 # the six columns do not hold. The squares only rewrite them, and on average they lose.
 #
-# Otherwise keep what is simpler. One yes is a hint, which more rows may confirm.
+# Without two times yes, keep what is simpler. One yes is a hint, which more rows may confirm.
 #
 # <details class="more"><summary>More: the spread is a strict yardstick</summary>
 #
@@ -497,7 +497,7 @@ assert separation["PCA"] > 0.4
 # | accuracy | share of right answers; says little when one class is rare |
 # | precision | of the alarms, the share that is right |
 # | recall | of the cases, the share that is found |
-# | F1 | harmonic mean of precision and recall |
+# | F1 | harmonic mean of the two, when both count |
 # | ROC-AUC | chance that a case ranks above a non-case; guessing has 0.5 |
 #
 # Precision, recall and F1 speak of *one* class, the positive one. scikit-learn takes the class 1, here malignant. All
@@ -523,12 +523,12 @@ assert 0 < cases - right < 0.1 * cases and right / alarms > 0.9
 # %% [markdown]
 # The column *malignant* holds the alarms, the row *malignant* the cases.
 #
-# Which metric? Choose before you look. All but ROC-AUC depend on a **threshold**, mostly the probability from which on
-# a model gives alarm.
+# Which metric? Choose before you look. All but ROC-AUC depend on a **threshold**, mostly the probability that a model
+# needs for an alarm.
 #
-# - Not chosen yet, as here (0.5 is a default): ROC-AUC, which judges the order only.
-# - Chosen, and misses are the worst: recall, with precision beside it.
-# - Chosen, and false alarms are the worst: precision, with recall beside it.
+# - Threshold still open, as here (0.5 is a default): ROC-AUC, which judges the order only.
+# - Threshold set, and misses are the worst: recall, with precision beside it.
+# - Threshold set, and false alarms are the worst: precision, with recall beside it.
 #
 # <details class="more"><summary>More: F1, and where the answers come from</summary>
 #
@@ -647,7 +647,8 @@ assert seed != 0 or _best.to_list() == ["neighbors", "logistic"]
 # - a **grid** tries all combinations of chosen values;
 # - a **random** search draws combinations from the whole range.
 #
-# A third way, a **Bayesian** search, looks at results: it begins at random, and then draws near attempts that did well.
+# A third way, a **Bayesian** search, looks at results: it begins at random, and then tries values close to those that
+# did well.
 #
 # To compare searches fairly, each gets the *same ranges* and the same number of attempts, sixteen, on the same folds,
 # judged by ROC-AUC.
@@ -784,9 +785,10 @@ compare("grid, searched anew", fair, in_folds["logistic"])
 assert abs((fair - in_folds["logistic"]).mean()) < in_folds["logistic"].std(ddof=1)
 
 # %% [markdown]
-# You should see the fair lead below the spread, too; with seed 0, it has not shrunk.
+# You should see the fair lead below the spread, too. With seed 0 it has not shrunk: the choice had hardly flattered.
 #
-# Now the test rows, once: a score far below that of the folds would mean that our choices have fitted the folds.
+# Now the test rows, once. A large fall against the folds would mean that our choices have fitted the folds; you should
+# see none.
 
 # %%
 from sklearn.metrics import roc_auc_score
@@ -808,7 +810,7 @@ assert abs(test_auc - in_folds["logistic"].mean()) < 0.02
 # |---|---|
 # | RMSE | root of the mean squared error (MSE), in the target's unit: when one large miss is worse than several small |
 # | MAE | mean absolute error, in the same unit: when a miss twice as large is twice as bad |
-# | R² | share of the variance explained; 0: as good as the mean, below 0: worse |
+# | R² | 1: no error; 0: as good as always saying the mean; below 0: worse |
 #
 # scikit-learn wants "higher is better", so its scorers negate errors, and we turn the sign back. Each of these models
 # becomes a run, to be sorted under *Look at the UI*; `log_dict` keeps all its settings as a file.
@@ -857,7 +859,7 @@ for name, regressor in regressors.items():
     with mlflow.start_run(run_name=name):
         mlflow.log_params({"model": type(regressor).__name__, "folds_seed": seed})
         mlflow.log_dict(regressor.get_params(), "settings.json")  # all its settings
-        mlflow.log_metrics(found)
+        mlflow.log_metrics(found | {"RMSE_std": result["test_RMSE"].std(ddof=1)})
     rows[name], in_patients[name] = found, -result["test_RMSE"]
 amounts = pd.DataFrame(rows).T
 amounts.round(2)
@@ -975,9 +977,9 @@ assert seed != 0 or np.allclose(*_twins.to_numpy())
 #    field.
 # 3. The column `RMSE` has been added at the far right. To see it without scrolling, open *Columns* and untick *Dataset*
 #    and *Source*.
-# 4. With seed 0, the ridge stands 0.04 points before the line: no lead to believe, at a spread of 2.3. Means alone
-#    cannot say so: the script below logs the spread, too. Click the name `forest`: you find its four metrics; all its
-#    settings are in `settings.json`, on the tab *Artifacts*.
+# 4. With seed 0, the ridge stands 0.04 points before the line: no lead to believe. Click the name `line`: beside its
+#    four metrics stands the spread, `RMSE_std`, of 2.3; all its settings are in `settings.json`, on the tab
+#    *Artifacts*.
 #
 # ![The runs of diabetes-models, smallest RMSE first, after step 3](../site/_static/features_and_models_ui.png)
 
@@ -1102,7 +1104,8 @@ assert wrong_depth >= 12 and lost > 0.05 and right_depth < 12
 # folder and run `python compare.py` there. To see its runs, type `mlflow ui --backend-store-uri sqlite:///mlflow.db
 # --port 5002` in the same folder, and open <http://127.0.0.1:5002>.
 #
-# The last two lines of code open the test rows: in your project, add them only after you have chosen by the folds.
+# For your own table, change the lines that make `X` and `y` (the class that you look for is 1) and the `candidates`.
+# The last two lines of code open the test rows: add them only after you have chosen by the folds.
 #
 # <details class="more"><summary>More: what the script does, and how to read its numbers</summary>
 #

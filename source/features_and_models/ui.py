@@ -5,7 +5,7 @@ def walk(ui):
     ui.start()
     # 1
     ui.experiment("diabetes-models")
-    for name in ("dummy", "forest"):
+    for name in ("dummy", "line"):
         ui.see(name, "link")
     # 2
     ui.press("Sort: Created", "button")
@@ -18,8 +18,9 @@ def walk(ui):
     ui.see("RMSE")
     ui.picture(height=420)
     # 4
-    ui.press("forest", "link")
+    ui.press("line", "link")
     ui.see("Metrics", "heading")
+    ui.see("RMSE_std")
     ui.press("Artifacts", "tab")
     ui.press("settings.json")
-    ui.contains("n_estimators")
+    ui.contains("fit_intercept")

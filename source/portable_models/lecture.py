@@ -365,8 +365,7 @@ assert Path(from_code.flavors["python_function"]["model_code_path"]).name == "ch
 # 1. **Copy it once**, by `home = download_artifacts(…, dst_path=…)`, and give `home` to every later call. An address
 #    such as `models:/…` may fetch changed files.
 # 2. **Compare `MLmodel` with the table.** `print(ascii(mlflow.models.get_model_info(str(home)).flavors))` shows it. The
-#    entries of the table must all fit the *same* column. A dash means that the entry must be absent; others may be
-#    absent, too.
+#    entries that you find must all fit *one* column. A dash means: must not be found.
 # 3. **Read** what the last row names. Refuse code that you cannot read, and delete each folder `__pycache__`: Python may
 #    run the compiled copies in it instead.
 # 4. **Load the folder**, for example by `mlflow.sklearn.load_model(str(home))`.
@@ -453,9 +452,9 @@ assert verdicts == {"as_pickle": "refused", "ours": "refused", "chatty": "loaded
 # %% [markdown]
 # ## Round 4: which packages does it need?
 #
-# Now to our own model, which shall run on Aisha's server. `requirements.txt` lists what a model needs. With
-# `pip_requirements=`, `ours` got `packages`: scikit-learn and skops in the versions installed here. Add to the list
-# what else your model uses. MLflow adds itself. Here is the file:
+# Our own model shall run on Aisha's server. Its `requirements.txt` lists what it needs: `pip_requirements=packages`
+# gave it scikit-learn and skops, in the versions installed here. MLflow adds itself; numpy and pandas come with these.
+# Add what else your model imports. Here is the file:
 
 
 # %%
@@ -909,9 +908,9 @@ except AssertionError as error:
 # The script logs a forest, reads it as a receiver should, and uses it. Open *Show the script*, copy it into a file
 # `ship.py` in an empty folder and run `python ship.py`, never with `-O`, which leaves out every `assert`.
 #
-# For a model that you receive, `receive.py` is, in this order: the imports, `WE_TRUST` (for a stranger's model without
-# `Tree`), `home = Path("its folder")`, the lines from `flavors = …` to the last `assert`, and
-# `mlflow.sklearn.load_model(str(home))`. If an `assert` stops, load nothing: the rule of Round 3 decides.
+# For a model that you receive, copy these into `receive.py`, in this order: the imports; `WE_TRUST` (from strangers,
+# take `Tree` out); `home = Path("…")`, your own copy of the folder; `flavors = …` to the last `assert`;
+# `mlflow.sklearn.load_model(str(home))`. Where an `assert` stops, do not load: go by the rule of Round 3.
 #
 # <details class="more"><summary>More: a model with a module of your own</summary>
 #

@@ -103,8 +103,8 @@ print("PostgreSQL", version.strip())
 # %% [markdown]
 # ## Round 1: the server
 #
-# *Will you only use a server? Run the cells unread, read **The files** and the four points under **The server**, and go
-# on at `health: 200`.*
+# *Will you only use a server? Run the cells unread, read **The files** and, under **The server**, the point
+# `--artifacts-destination`; go on at `health: 200`.*
 #
 # **The rows** go into a database. A store consists of tables: `experiments`, `runs`, `metrics` and others. They and
 # their columns are its **schema**. `mlflow db upgrade` makes one in an empty database, or renews an older MLflow's:
@@ -198,9 +198,9 @@ def objects(bucket=bucket):
 #
 # - **Secrets stand in the environment**, because every user of the machine can list the command lines of the others.
 # - **`--app-name basic-auth`** switches users on. Round 2 gives them permissions.
-# - **`--artifacts-destination`** names the bucket. Artifacts are **proxied**: what people log goes to the server, which
-#   sends it on. What they load comes straight from S3, by a link that the server signs: they must *reach* S3, but need
-#   no key. The rows say `mlflow-artifacts:/1/…`, without the bucket.
+# - **`--artifacts-destination`** names the bucket. Uploads are **proxied**: people send files to the server, which
+#   sends them on. Downloads come straight from S3, by a link that the server signs: people must *reach* S3, but need no
+#   key. In the rows, `mlflow-artifacts:` stands for this destination.
 # - **`--host 127.0.0.1`** lets in this machine only. All others come through the *reverse proxy* on it
 #   ([Serving]({step:serving})), which takes HTTPS. The proxy and the last two flags come in Round 2.
 #
@@ -756,8 +756,8 @@ print("files on the laptop:", len(paths), "- in the bucket:", len(arrived))
 travelled = (folder / "laptop").rename(folder / "travelled")
 
 # %% [markdown]
-# **Step 6: the addresses.** Six columns say where files are, and still name the laptop's folder. It becomes
-# `mlflow-artifacts:`, as in the rows of every server that hands files on:
+# **Step 6: the addresses.** Six columns still name the laptop's folder. Put `mlflow-artifacts:` in its place, which
+# stands for the server's `--artifacts-destination`:
 
 # %%
 base = "mlflow-artifacts:"
@@ -781,8 +781,8 @@ rewrite("trace_tags", "value")  # a trace has its address among its tags
 
 # %% [markdown]
 # **Step 7: the server**, on the new database, with `--artifacts-destination s3://nordtel-mlflow/moved`, where step 5
-# put the files. Its database of users is new, too: in the team's, a grant on experiment 1 means another one. The new
-# one knows no creator of Mira's experiment, so the admin grants her MANAGE. Then we load her model.
+# put the files. Its database of users is new, too: a grant names an id, and the team's experiment 1 is not Mira's. It
+# has no record that Mira made hers, so the admin grants her MANAGE. Then we load her model.
 
 # %%
 words = [word.replace("/artifacts", "/moved") for word in words]
