@@ -247,9 +247,9 @@ assert model[-1].rank_ == 12
 # %% [markdown]
 # ## Round 2: other columns
 #
-# The six number columns leave out the **contract**, a word. We make a seventh column of it: 1 for a customer who may
-# leave from month to month, else 0. Aisha's suggestion is a **polynomial**: the six columns, their squares and all
-# products of two, 27 in all.
+# The six number columns leave out the **contract**. We make a seventh column of it: 1 for month to month, else 0. It is
+# made row by row and learns nothing, so it need not be a step. Aisha's suggestion is a **polynomial**: the six columns,
+# their squares and all products of two, 27 in all.
 #
 # **Predict.** Which of the two helps a logistic regression on new customers?
 
@@ -489,8 +489,7 @@ assert separation["PCA"] > 0.4
 # ## Round 3: another kind of model, and the metric that judges it
 #
 # Which model wins depends on the metric, and the metric on the task. A **classification** answers with a class, such as
-# malignant or benign, and is mostly judged by these answers. **Alarms** are tumours that the model calls malignant,
-# **cases** those that are malignant:
+# malignant or benign. **Alarms** are tumours that the model calls malignant, **cases** those that are malignant:
 #
 # | metric | reads as |
 # |---|---|
@@ -526,7 +525,8 @@ assert 0 < cases - right < 0.1 * cases and right / alarms > 0.9
 # Which metric? Choose before you look. All but ROC-AUC depend on a **threshold**, mostly the probability that a model
 # needs for an alarm.
 #
-# - Threshold still open, as here (0.5 is a default): ROC-AUC, which judges the order only.
+# - Threshold still open, as here ([Full workflow]({step:full_workflow}) sets one): ROC-AUC, which judges the order
+#   only.
 # - Threshold set, and misses are the worst: recall, with precision beside it.
 # - Threshold set, and false alarms are the worst: precision, with recall beside it.
 #
@@ -642,13 +642,12 @@ assert seed != 0 or _best.to_list() == ["neighbors", "logistic"]
 # %% [markdown]
 # ## Round 4: other settings
 #
-# Can other settings let the support vector machine win? Two matter, `C` and `gamma`. Two ways to search them:
+# Can other settings let the support vector machine win? Two matter, `C` and `gamma`. Three ways to search them, of
+# which we try two:
 #
 # - a **grid** tries all combinations of chosen values;
-# - a **random** search draws combinations from the whole range.
-#
-# A third way, a **Bayesian** search, looks at results: it begins at random, and then tries values close to those that
-# did well.
+# - a **random** search draws combinations from the whole range;
+# - a **Bayesian** search begins at random, and then tries values close to those that did well.
 #
 # To compare searches fairly, each gets the *same ranges* and the same number of attempts, sixteen, on the same folds,
 # judged by ROC-AUC.
@@ -1174,8 +1173,8 @@ lesson.quiz("features_and_models")
 #
 # - **Too simple or too flexible?** Two scores tell: both low is underfitting (bias); far apart is a sign of overfitting
 #   (variance). Only the folds decide.
-# - **What helps?** Here only the contract, which brought something new. Make, choose or mix columns as a step of the
-#   pipeline, and believe a lead that holds in all five folds and exceeds the spread.
+# - **What helps?** Here only the contract, which brought something new. What learns from rows is a step of the
+#   pipeline. Believe a lead that holds in all five folds and exceeds the spread.
 # - **Which metric judges?** One that answers your question, with the positive class or the unit named, and a dummy
 #   beside it.
 # - **How do you search settings?** By grid or at random, on equal terms. The best score flatters: put the search itself

@@ -305,9 +305,9 @@ assert printed_.getvalue() == "ran on load\n"
 # %% [markdown]
 # You should see two functions that are not on our list: we do not load this model again.
 #
-# A name that you cannot judge means: do not load. From strangers we accept `numpy.dtype` only. Every forest needs
-# `sklearn.tree._tree.Tree`: a forged one can crash Python, so we accept it only from people we know. For your own
-# model, add what your own steps need.
+# A name that you cannot judge means: do not load. From strangers we accept `numpy.dtype` only, and use the model in a
+# Python of its own, as a forged one can still crash it. `sklearn.tree._tree.Tree`, which every forest needs, we accept
+# only from people we know. For your own model, add what your own steps need.
 #
 # <details class="more"><summary>More: why we trust these two types</summary>
 #
@@ -364,10 +364,11 @@ assert Path(from_code.flavors["python_function"]["model_code_path"]).name == "ch
 #
 # 1. **Copy it once**, by `home = download_artifacts(…, dst_path=…)`, and give `home` to every later call. An address
 #    such as `models:/…` may fetch changed files.
-# 2. **Compare `MLmodel` with the table.** `print(ascii(mlflow.models.get_model_info(str(home)).flavors))` shows it. The
-#    entries that you find must all fit *one* column. A dash means: must not be found.
-# 3. **Read** what the last row names. Refuse code that you cannot read, and delete each folder `__pycache__`: Python may
-#    run the compiled copies in it instead.
+# 2. **Compare `MLmodel` with the table.** `print(ascii(mlflow.models.get_model_info(str(home)).flavors))` shows it.
+#    Those of its entries that are in the table must fit *one* column; pass over the others. A dash means: must be
+#    absent.
+# 3. **Read** what the last row names, with skops 0.15 or newer. Refuse code that you cannot read, and delete each
+#    folder `__pycache__`: Python may run the compiled copies in it instead.
 # 4. **Load the folder**, for example by `mlflow.sklearn.load_model(str(home))`.
 #
 # | entry | a skops model | a model from code |
@@ -388,9 +389,9 @@ assert Path(from_code.flavors["python_function"]["model_code_path"]).name == "ch
 # What forgers try: `None` is no folder, `'None'` is one, and `\u` shows a letter in disguise.
 #
 # If an entry leads elsewhere, you read one file and MLflow loads another: with `loader_module: mlflow.pyfunc.model`,
-# `mlflow.sklearn` loads the skops file and `mlflow.pyfunc` a pickle beside it. Read and load with skops 0.15 or newer:
-# older ones can be deceived about the names, and list no trees. Where the artifacts are in a plain folder, as here,
-# `download_artifacts` without `dst_path=` hands out that folder itself.
+# `mlflow.sklearn` loads the skops file and `mlflow.pyfunc` a pickle beside it. Older versions of skops can be deceived
+# about the names, and list no trees. Where the artifacts are in a plain folder, as here, `download_artifacts` without
+# `dst_path=` hands out that folder itself.
 #
 # In the file `MLmodel` itself, `model_code_path` is the author's whole path; what runs is the copy in the model's
 # folder. A path from Windows (`C:\…`) does not load on Linux (MLflow issue 19744): shorten the entry to the file's
@@ -910,7 +911,7 @@ except AssertionError as error:
 #
 # For a model that you receive, copy these into `receive.py`, in this order: the imports; `WE_TRUST` (from strangers,
 # take `Tree` out); `home = Path("…")`, your own copy of the folder; `flavors = …` to the last `assert`;
-# `mlflow.sklearn.load_model(str(home))`. Where an `assert` stops, do not load: go by the rule of Round 3.
+# `mlflow.sklearn.load_model(str(home))`. Where an `assert` stops, load only if the rule of Round 3 lets you.
 #
 # <details class="more"><summary>More: a model with a module of your own</summary>
 #
@@ -921,7 +922,7 @@ except AssertionError as error:
 #
 # </details>
 #
-# <details class="more"><summary>More: what to do where the model arrives</summary>
+# <details class="more"><summary>More: where your own model arrives</summary>
 #
 # 1. Copy the function `fingerprint` with its imports into a file of its own. An `import ship` would train and log
 #    again.

@@ -449,7 +449,7 @@ assert list(knocks.values()) == [200, 200, 403, 403]
 #
 # <details class="more"><summary>More: what the reverse proxy must be told</summary>
 #
-# The lines for nginx:
+# In nginx's site for HTTPS (its certificate: nginx's manual), inside `location / { … }`:
 #
 # ```nginx
 # proxy_pass http://127.0.0.1:5001;
@@ -574,9 +574,9 @@ sign_in("admin")
 # %% [markdown]
 # ## A good place for a pause
 #
-# If you only *use* a server, take the two lines with `export MLFLOW_TRACKING_…` home, from Round 1. One pitfall is
-# yours, where you have MANAGE: who deletes a run has to delete its *logged model*, too (`client.delete_logged_model`).
-# The rest is for whoever *runs* a server, as are quiz questions 1, 4 and 5 and homework tasks 1, 3 and 4.
+# If you only *use* a server, take the two lines with `export MLFLOW_TRACKING_…` home, from Round 1. With MANAGE, delete
+# a deleted run's *logged model*, too (`client.delete_logged_model`), unless a registered version uses it. The rest is
+# for whoever *runs* a server, as are quiz questions 1, 4 and 5 and homework tasks 1, 3 and 4.
 #
 # ## Round 4: a backup, and a restore
 #
@@ -663,8 +663,8 @@ mlflow.set_tracking_uri(address)  # from here on the team's server again
 mlflow.set_registry_uri(address)
 
 # %% [markdown]
-# No MLflow command moves a database. If the team has a store in use, make the runs again there (end of this round). If
-# it has none, as we now pretend, the laptop's store goes into a *new* database, in seven steps:
+# No MLflow command moves a database. Into a store in use, make the runs again (end of this round, and homework task 1).
+# A team that *begins* with Mira's store moves it into a *new* database, in seven steps:
 #
 # 1. Let nobody log meanwhile, make a backup, and use one MLflow version on both sides.
 # 2. Make the schema in a new database.
@@ -781,8 +781,8 @@ rewrite("trace_tags", "value")  # a trace has its address among its tags
 
 # %% [markdown]
 # **Step 7: the server**, on the new database, with `--artifacts-destination s3://nordtel-mlflow/moved`, where step 5
-# put the files. Its database of users is new, too: a grant names an id, and the team's experiment 1 is not Mira's. It
-# has no record that Mira made hers, so the admin grants her MANAGE. Then we load her model.
+# put the files. Its database of users is new, too, because grants name ids. It has no record that Mira made her
+# experiment, so the admin grants her MANAGE. Then we load her model.
 
 # %%
 words = [word.replace("/artifacts", "/moved") for word in words]
