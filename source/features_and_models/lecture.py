@@ -522,8 +522,8 @@ assert 0 < cases - right < 0.1 * cases and right / alarms > 0.9
 # %% [markdown]
 # The column *malignant* holds the alarms, the row *malignant* the cases.
 #
-# Which metric? Choose before you look. All but ROC-AUC depend on a **threshold**, mostly the probability that a model
-# needs for an alarm.
+# Which metric? Choose before you look. All but ROC-AUC depend on a **threshold**: most models give an alarm from
+# probability 0.5 on, until you set another.
 #
 # - Threshold still open, as here ([Full workflow]({step:full_workflow}) sets one): ROC-AUC, which judges the order
 #   only.
@@ -534,9 +534,8 @@ assert 0 < cases - right < 0.1 * cases and right / alarms > 0.9
 #
 # F1 is pulled down by the smaller of the two.
 #
-# Precision, recall, F1 and accuracy count answers. Most models answer "malignant" from a probability of 0.5 on; a
-# support vector machine has no probability, and answers by the side of its border. With rare cases ROC-AUC flatters:
-# add `average_precision`.
+# Precision, recall, F1 and accuracy count answers. A support vector machine has no probability, and answers by the side
+# of its border. With rare cases ROC-AUC flatters: add `average_precision`.
 #
 # </details>
 #
@@ -879,12 +878,10 @@ assert (_more > 0).all() and _more.mean() > in_patients["line"].std(ddof=1)
 
 # %% [markdown]
 # You should see the dummy at an R² of about 0, and the smallest mean errors at `line` and `ridge`. The forest is behind
-# the line in all five folds, on average by more than the spread, so the lead of the line may be believed.
+# the line in all five folds, on average by more than the spread: believe it. With 442 patients and much chance,
+# flexibility has little to learn from.
 #
-# <details class="more"><summary>More: why nothing, and MAE, RMSE and MSE</summary>
-#
-# The more flexible model has brought nothing here: with 442 patients and much chance, flexibility has little to learn
-# from.
+# <details class="more"><summary>More: RMSE and MSE</summary>
 #
 # Each number is a mean over five folds, so MSE is not exactly the square of RMSE.
 #
@@ -1103,8 +1100,8 @@ assert wrong_depth >= 12 and lost > 0.05 and right_depth < 12
 # folder and run `python compare.py` there. To see its runs, type `mlflow ui --backend-store-uri sqlite:///mlflow.db
 # --port 5002` in the same folder, and open <http://127.0.0.1:5002>.
 #
-# For your own table, change the lines that make `X` and `y` (the class that you look for is 1) and the `candidates`.
-# The last two lines of code open the test rows: add them only after you have chosen by the folds.
+# For your own table, change the line that loads `X` and `y` (is the class that you look for 1? Then write `y` for both
+# `1 - y`) and the `candidates`. The last two lines open the test rows: delete them until the folds have chosen.
 #
 # <details class="more"><summary>More: what the script does, and how to read its numbers</summary>
 #

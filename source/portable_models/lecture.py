@@ -305,9 +305,13 @@ assert printed_.getvalue() == "ran on load\n"
 # %% [markdown]
 # You should see two functions that are not on our list: we do not load this model again.
 #
-# A name that you cannot judge means: do not load. From strangers we accept `numpy.dtype` only, and use the model in a
-# Python of its own, as a forged one can still crash it. `sklearn.tree._tree.Tree`, which every forest needs, we accept
-# only from people we know. For your own model, add what your own steps need.
+# Your list depends on the sender:
+#
+# - **a stranger**: `numpy.dtype` only, and a Python of its own, as a forged model can still crash it;
+# - **people you know**: also `sklearn.tree._tree.Tree`, which every forest needs;
+# - **yourself**: also what your own steps need.
+#
+# A name that you cannot judge means: do not load.
 #
 # <details class="more"><summary>More: why we trust these two types</summary>
 #
@@ -364,9 +368,9 @@ assert Path(from_code.flavors["python_function"]["model_code_path"]).name == "ch
 #
 # 1. **Copy it once**, by `home = download_artifacts(…, dst_path=…)`, and give `home` to every later call. An address
 #    such as `models:/…` may fetch changed files.
-# 2. **Compare `MLmodel` with the table.** `print(ascii(mlflow.models.get_model_info(str(home)).flavors))` shows it.
-#    Those of its entries that are in the table must fit *one* column; pass over the others. A dash means: must be
-#    absent.
+# 2. **Compare `MLmodel` with the table.** `print(ascii(mlflow.models.get_model_info(str(home)).flavors))` shows it. If
+#    a flavor `sklearn` says `serialization_format: skops`, take the left column, else the right one. Entries of the
+#    table that you find must fit it; a dash forbids one.
 # 3. **Read** what the last row names, with skops 0.15 or newer. Refuse code that you cannot read, and delete each
 #    folder `__pycache__`: Python may run the compiled copies in it instead.
 # 4. **Load the folder**, for example by `mlflow.sklearn.load_model(str(home))`.
@@ -374,7 +378,7 @@ assert Path(from_code.flavors["python_function"]["model_code_path"]).name == "ch
 # | entry | a skops model | a model from code |
 # |---|---|---|
 # | `loader_module` | `mlflow.sklearn` | `mlflow.pyfunc.loaders.code_model` |
-# | `serialization_format` in a flavor `sklearn` | `skops`; flavor and entry must be there | – |
+# | `serialization_format` | `skops` | – |
 # | `pickled_model`, `model_path` | `model.skops` | – |
 # | `model_code_path` | – | a file of Python |
 # | `code` | `None`, or a folder of modules (Round 5) | the same |
@@ -909,9 +913,10 @@ except AssertionError as error:
 # The script logs a forest, reads it as a receiver should, and uses it. Open *Show the script*, copy it into a file
 # `ship.py` in an empty folder and run `python ship.py`, never with `-O`, which leaves out every `assert`.
 #
-# For a model that you receive, copy these into `receive.py`, in this order: the imports; `WE_TRUST` (from strangers,
-# take `Tree` out); `home = Path("…")`, your own copy of the folder; `flavors = …` to the last `assert`;
-# `mlflow.sklearn.load_model(str(home))`. Where an `assert` stops, load only if the rule of Round 3 lets you.
+# For a model that you receive, save the script as `receive.py`, too. There, delete `PACKAGES = …` to `info = …`; set
+# `home = Path("…")`, your own copy of the folder; for strangers, take `Tree` out of `WE_TRUST`; and replace all after
+# the last `assert` by `model = mlflow.sklearn.load_model(str(home))`. Where an `assert` stops, load only if the rule of
+# Round 3 lets you.
 #
 # <details class="more"><summary>More: a model with a module of your own</summary>
 #

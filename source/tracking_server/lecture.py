@@ -4,8 +4,8 @@
 # **How do five people share one store, so that nothing is lost and not everyone may delete it?**
 #
 # We will start `mlflow server` with users and permissions in front of a PostgreSQL database and a bucket, and let two
-# people log at the same time. The first half is for everybody, the second for whoever *runs* a server: there we restore
-# a backup, and move a laptop's store into PostgreSQL. All of it runs on this machine. Folded parts (*More*) can wait.
+# people log at the same time. Each round says for whom it is. Whoever *runs* a server also restores a backup, and moves
+# a laptop's store into PostgreSQL. All of it runs on this machine. Folded parts (*More*) can wait.
 #
 # Afterwards you can
 # - **start** a server with users, permissions, allowed hosts and artifacts in S3;
@@ -103,7 +103,7 @@ print("PostgreSQL", version.strip())
 # %% [markdown]
 # ## Round 1: the server
 #
-# *Will you only use a server? Run the cells unread, read **The files** and, under **The server**, the point
+# *For whoever runs a server. Will you only use one? Run the cells, read **The files** and the point
 # `--artifacts-destination`; go on at `health: 200`.*
 #
 # **The rows** go into a database. A store consists of tables: `experiments`, `runs`, `metrics` and others. They and
@@ -574,9 +574,9 @@ sign_in("admin")
 # %% [markdown]
 # ## A good place for a pause
 #
-# If you only *use* a server, take the two lines with `export MLFLOW_TRACKING_…` home, from Round 1. With MANAGE, delete
-# a deleted run's *logged model*, too (`client.delete_logged_model`), unless a registered version uses it. The rest is
-# for whoever *runs* a server, as are quiz questions 1, 4 and 5 and homework tasks 1, 3 and 4.
+# If you only *use* a server, take the two lines with `export MLFLOW_TRACKING_…` home, from Round 1. With MANAGE: a
+# deleted run's *logged model* stays; delete it (`client.delete_logged_model`) unless a registered version uses it. The
+# rest is for whoever *runs* a server, as are quiz questions 1, 4 and 5 and homework tasks 1, 3 and 4.
 #
 # ## Round 4: a backup, and a restore
 #
@@ -743,8 +743,8 @@ def set_counter():
 set_counter()
 
 # %% [markdown]
-# **Step 5: the files.** What stood under `mlartifacts/1/…` (or `mlruns/1/…`) gets the key `moved/1/…`. Then the laptop
-# travels.
+# **Step 5: the files.** `mlartifacts/1/…` (or `mlruns/1/…`) becomes `moved/1/…` (no id there: this round's last fold).
+# Then the laptop travels.
 
 # %%
 files = folder / "laptop" / "mlartifacts"
@@ -874,8 +874,8 @@ print("repaired:", mover.get_experiment_by_name("retention").name)
 # **`artifacts-left-behind`: one column was left out in step 6.** All old runs and models are found. But when the
 # experiment keeps its address, a *new* run writes to the laptop's folder, on whichever machine it runs.
 #
-# To repair it, do all of step 6 once more (here two lines suffice): runs, models and traces of the meantime keep the
-# laptop's address. A file that already went to somebody's disk has to be uploaded by hand.
+# To repair it, do all of step 6 once more (here two lines suffice), also for the runs, models and traces made since. A
+# file that already went to somebody's disk has to be uploaded by hand.
 
 
 # %%
@@ -904,7 +904,7 @@ where_now = [r.info.artifact_uri for r in mover.search_runs(their)]
 assert len(where_now) == 4 and all(uri.startswith(base) for uri in where_now)
 
 # %% [markdown]
-# **`model-left-behind`: deleted is not gone.** A deleted run goes to the trash, from where it can be restored; `mlflow
+# **`model-left-behind`: deleted is not gone.** Back in the team's store: a deleted run goes to the trash, and `mlflow
 # gc` empties the trash. But the *logged model* of that run stays, with its files. To repair it, delete the model too,
 # and collect again.
 #
