@@ -20,6 +20,7 @@ from course_runner.cli.common import (
     Notebooks,
     find_notebooks,
     find_root,
+    jobs_option,
     read_parameters,
     remove_when_empty,
     workers,
@@ -145,13 +146,7 @@ def run(
     ] = None,
     jobs: Annotated[
         int | None,
-        typer.Option(
-            "--jobs",
-            "-j",
-            min=1,
-            show_default="cores + 1",
-            help="Notebooks at once; one more than cores, because some wait for a server.",
-        ),
+        jobs_option("cores + 1", "Notebooks at once; one more than cores, because some wait for a server."),
     ] = None,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Folder of the batch (default: runs/TIME).")
@@ -208,14 +203,12 @@ def run(
     job.memory_limit = int(memory * 2**30) if memory else job.memory_limit
     count = len(batches.to_run(job, resume))
     lines = JsonLines(count) if as_json else None
-    problem = ""
+    problem, at_once = "", workers(jobs, more=1)
     with lines or Ticker(count, "Running") as shown_progress:
         if lines:
-            lines.write("batch", folder=str(folder), notebooks=count, workers=workers(jobs, more=1))
+            lines.write("batch", folder=str(folder), notebooks=count, workers=at_once)
         try:
-            outcomes = batches.run(
-                job, root, workers=workers(jobs, more=1), resume=resume, cold=cold, on_progress=shown_progress
-            )
+            outcomes = batches.run(job, root, workers=at_once, resume=resume, cold=cold, on_progress=shown_progress)
         except batches.Unreported as error:
             outcomes, problem = error.outcomes, str(error)
     failed = batches.failed(outcomes)

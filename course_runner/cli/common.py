@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -18,9 +18,14 @@ Notebooks = Annotated[
         help="Steps (mlflow_basics), numbers (5), notebooks (05_mlflow_basics), kinds (solutions) or paths."
     ),
 ]
-Jobs = Annotated[
-    int | None, typer.Option("--jobs", "-j", min=1, show_default="one per core", help="Notebooks at once.")
-]
+
+
+def jobs_option(default: str, words: str) -> Any:
+    """Return the option that says how many of something are at work at once."""
+    return typer.Option("--jobs", "-j", min=1, show_default=default, help=words)
+
+
+Jobs = Annotated[int | None, jobs_option("one per core", "Notebooks at once.")]
 Cold = Annotated[bool, typer.Option("--cold", help="Start each kernel as an ordinary process (slower).")]
 
 
