@@ -16,6 +16,7 @@ from typing import Annotated
 
 import typer
 
+from course_runner.cli.common import Jobs
 from course_utils.errors import CourseError
 
 
@@ -55,9 +56,7 @@ def grade_command(
     seed: Annotated[
         int | None, typer.Option(help="Data seed (default: 4242; with --store-only 0, the learners').")
     ] = None,
-    jobs: Annotated[
-        int | None, typer.Option("--jobs", "-j", min=1, show_default="one per core", help="Notebooks at once.")
-    ] = None,
+    jobs: Jobs = None,
     timeout: Annotated[int, typer.Option(min=1, help="Seconds that one submission may take.")] = 120,
     cell_timeout: Annotated[int, typer.Option(min=1, help="Seconds that one cell may take.")] = 30,
     fresh: Annotated[bool, typer.Option("--fresh", help="Grade again what an earlier call has graded.")] = False,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from course_runner.cli.common import find_root, remove_when_empty, workers
+from course_runner.cli.common import find_root, jobs_option, remove_when_empty, workers
 from course_utils._plumbing.places import command
 from course_utils.errors import CourseError
 
@@ -55,9 +55,7 @@ def sweep_command(
         str | None,
         typer.Option("--scheduler", metavar="ADDRESS", help="Run on the workers of this Dask scheduler instead."),
     ] = None,
-    jobs: Annotated[
-        int | None, typer.Option("--jobs", "-j", min=1, show_default="one per core", help="Points at once.")
-    ] = None,
+    jobs: Annotated[int | None, jobs_option("one per core", "Points at once.")] = None,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Folder of the sweep (default: runs/TIME).")
     ] = None,
